@@ -1,0 +1,157 @@
+"""Settings, and the folders they live in.
+
+A setting comes from, the later winning: its default here, `config.toml` in the configuration folder, an
+environment variable `NANO_LSP_<NAME>`, the caller. Folders follow each system's habit (platformdirs);
+`NANO_LSP_HOME` puts all of them under one folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from nano_lsp.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+APP = "nano-lsp"
+DRIFT_TOKENS = 16_384
+"""Past so many prompt tokens the model's reasoning degrades (specification, "Limits")."""
+KV_TYPES = ("f16", "q8_0", "q4_0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may set.
+
+    Attributes:
+        model: a name from `nano-lsp model list`, or the path of a GGUF file.
+        adapter: path of a LoRA adapter (GGUF) laid over the model; empty for none.
+        n_ctx: context in tokens, 512 to 32,768; it costs 28 KB a token with the f16 KV cache.
+        n_threads: threads for inference; 0 takes the physical cores this process may use.
+        n_batch: prompt tokens evaluated at once, and so the grain of cancellation.
+        n_seq_max: KV sequences kept side by side.
+        kv_type: type of the KV cache: f16, q8_0 (half the memory) or q4_0.
+        snapshots: KV snapshots of prompts on disk, for a warm start.
+        max_tokens: length limit of a completion.
+    """
+
+    model: str = "nano"
+    adapter: str = ""
+    n_ctx: int = 4096
+    n_threads: int = 0
+    n_batch: int = 32
+    n_seq_max: int = 8
+    kv_type: str = "f16"
+    snapshots: bool = False
+    max_tokens: int = 128
+
+    def __post_init__(self) -> None:
+        _check_range("n_ctx", self.n_ctx, 512, 32_768)
+        _check_range("n_threads", self.n_threads, 0, 256)
+        _check_range("n_batch", self.n_batch, 1, 512)
+        _check_range("n_seq_max", self.n_seq_max, 2, 64)
+        _check_range("max_tokens", self.max_tokens, 1, 4096)
+        if self.kv_type not in KV_TYPES:
+            raise ConfigError(f"kv_type is {self.kv_type!r}.", f"Choose one of: {', '.join(KV_TYPES)}.")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things are kept.
+
+    Attributes:
+        config: `config.toml` and `models.toml`.
+        models: model files.
+        cache: KV snapshots and half-finished downloads of libraries.
+    """
+
+    config: Path
+    models: Path
+    cache: Path
+
+
+def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
+    """The folders of this user; nothing is created."""
+    home = env.get("NANO_LSP_HOME")
+    if home:
+        root = Path(home).expanduser()
+        return Folders(config=root / "config", models=root / "models", cache=root / "cache")
+    return Folders(
+        config=platformdirs.user_config_path(APP, appauthor=False),
+        models=platformdirs.user_data_path(APP, appauthor=False) / "models",
+        cache=platformdirs.user_cache_path(APP, appauthor=False),
+    )
+
+
+def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Settings from defaults, file, environment and caller.
+
+    Args:
+        env: the environment.
+        overrides: settings of the caller; None means not set.
+
+    Raises:
+        ConfigError: the file cannot be parsed, or a setting is unknown, of the wrong type or out of range.
+    """
+    values: dict[str, object] = {}
+    path = find_folders(env).config / "config.toml"
+    for name, value in load_toml(path).items():
+        values[name] = _convert(name, value, f"in {path}")
+    for field in fields(Settings):
+        text = env.get(f"NANO_LSP_{field.name.upper()}")
+        if text is not None:
+            values[field.name] = _convert(field.name, text, f"in the variable NANO_LSP_{field.name.upper()}")
+    for name, value in overrides.items():
+        if value is not None:
+            values[name] = _convert(name, value, "given")
+    return replace(Settings(), **values)  # type: ignore[arg-type]
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's content; empty where there is no file.
+
+    Raises:
+        ConfigError: it cannot be read or parsed.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", "Correct the file or move it away.") from error
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}.", f"Choose a number from {low} to {high}.")
+
+
+def _convert(name: str, value: object, where: str) -> object:
+    """A setting's value in its own type; text is converted, anything else must already fit."""
+    default = getattr(Settings(), name, None) if name in Settings.__dataclass_fields__ else None
+    if default is None:
+        known = ", ".join(Settings.__dataclass_fields__)
+        raise ConfigError(f"There is no setting {name!r} ({where}).", f"The settings are: {known}.")
+    kind = type(default)
+    try:
+        if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
+            return value
+        if isinstance(value, str) and kind is bool:
+            return {"1": True, "true": True, "0": False, "false": False}[value.lower()]
+        if isinstance(value, str) and kind is int:
+            return int(value)
+    except (KeyError, ValueError):
+        pass
+    raise ConfigError(
+        f"The setting {name} is {value!r} ({where}).", f"It takes a value like {default!r}."
+    )

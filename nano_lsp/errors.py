@@ -1,0 +1,145 @@
+"""Every error the project raises on purpose, in one tree.
+
+    NanoError                      what went wrong + what to do about it
+    ├── ConfigError                a setting is unknown or out of range            exit 2
+    ├── DocumentError              a source file cannot be read as text            exit 2
+    │   └── PositionError          a position outside the document                 exit 2
+    ├── StoreError                 the model store                                 exit 3
+    │   ├── UnknownModelError      no entry of that name
+    │   ├── ModelMissingError      known, but not on this machine
+    │   ├── ChecksumError          size or SHA-256 is not what the manifest says
+    │   ├── DiskSpaceError         the file does not fit
+    │   ├── StoreWriteError        the store cannot be written
+    │   ├── StoreBusyError         another pull holds the lock
+    │   └── SourcesError           no source could be reached
+    ├── ModelFileError             a model or adapter file that cannot be used     exit 4
+    │   ├── GgufError              not GGUF, cut off, or its header makes no sense
+    │   └── ArchitectureError      sound, but of an architecture that is not served
+    ├── EngineError                inference                                       exit 5
+    │   ├── PromptTooLongError     the prompt does not fit the context
+    │   ├── KvCacheFullError       no free cell in the KV cache
+    │   ├── GrammarError           a grammar or schema that cannot be compiled
+    │   └── EngineClosedError      the engine was shut down
+    └── CancelledError             the request was called off                      exit 130
+        └── SupersededError        by a newer one of the same kind and document
+
+An error's message says what happened, its remedy what the user can do; both are shown.
+"""
+
+from __future__ import annotations
+
+
+class NanoError(Exception):
+    """Base of every deliberate error.
+
+    Attributes:
+        message: what happened, one sentence.
+        remedy: what the user can do about it; empty where nothing can be done.
+        exit_code: what a command line program exits with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class ConfigError(NanoError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    exit_code = 2
+
+
+class DocumentError(NanoError):
+    """A source file cannot be read as text."""
+
+    exit_code = 2
+
+
+class PositionError(DocumentError):
+    """A position lies outside its document."""
+
+
+class StoreError(NanoError):
+    """The model store cannot do what was asked."""
+
+    exit_code = 3
+
+
+class UnknownModelError(StoreError):
+    """No entry of that name in the manifest."""
+
+
+class ModelMissingError(StoreError):
+    """A known model whose file is not on this machine."""
+
+
+class ChecksumError(StoreError):
+    """A file's size or SHA-256 is not what the manifest says."""
+
+
+class DiskSpaceError(StoreError):
+    """The file does not fit on the disk."""
+
+
+class StoreWriteError(StoreError):
+    """The store's folder cannot be written."""
+
+
+class StoreBusyError(StoreError):
+    """Another process is pulling into the store."""
+
+
+class SourcesError(StoreError):
+    """No source of a model could be reached."""
+
+
+class ModelFileError(NanoError):
+    """A model or adapter file that cannot be used."""
+
+    exit_code = 4
+
+
+class GgufError(ModelFileError):
+    """Not a GGUF file, cut off, or with a header that makes no sense."""
+
+
+class ArchitectureError(ModelFileError):
+    """A sound GGUF file of an architecture that is not served."""
+
+
+class EngineError(NanoError):
+    """Inference failed."""
+
+    exit_code = 5
+
+
+class PromptTooLongError(EngineError):
+    """The prompt does not fit the context."""
+
+
+class KvCacheFullError(EngineError):
+    """No free cell is left in the KV cache."""
+
+
+class GrammarError(EngineError):
+    """A grammar or JSON schema that cannot be compiled."""
+
+
+class EngineClosedError(EngineError):
+    """The engine was shut down before it could answer."""
+
+
+class CancelledError(NanoError):
+    """The request was called off."""
+
+    exit_code = 130
+
+
+class SupersededError(CancelledError):
+    """A newer request of the same kind and document took this one's place."""

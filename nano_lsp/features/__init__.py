@@ -1,0 +1,1 @@
+"""What the assistant can do. It knows no protocol, no terminal and no editor."""
