@@ -124,11 +124,12 @@ def load_toml(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read or parsed.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", "Correct the file or move it away.") from error
+    return content
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
