@@ -59,7 +59,7 @@ class Settings:
         _check_range("n_ctx", self.n_ctx, 512, 32_768)
         _check_range("n_threads", self.n_threads, 0, 256)
         _check_range("n_batch", self.n_batch, 1, 512)
-        _check_range("n_seq_max", self.n_seq_max, 2, 64)
+        _check_range("n_seq_max", self.n_seq_max, 4, 64)
         _check_range("max_tokens", self.max_tokens, 1, 4096)
         if self.kv_type not in KV_TYPES:
             raise ConfigError(f"kv_type is {self.kv_type!r}.", f"Choose one of: {', '.join(KV_TYPES)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
@@ -20,7 +21,6 @@ class FinishReason(str, Enum):
     STOP = "stop"  # an end token, a stop string, a stop id, or the hook said so
     LENGTH = "length"  # the token limit, or the context is full
     DEADLINE = "deadline"  # the time allowed ran out
-    CANCELLED = "cancelled"  # called off; what was generated is kept
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class GenerateParams:
         deadline_ms: wall-clock limit from the start of the work; what is there by then is returned.
         sampling: how tokens are chosen.
         grammar: GBNF that the text must follow.
-        heal: bytes at the end of the prompt that were taken back, and that the text must start with.
+        heal: regrow the word that the end of the prompt cuts.
         draft: let n-gram drafts run where they are measured to pay.
-        draft_text: token ids to look for drafts in, besides the prompt and the text itself.
+        draft_text: token ids to look for drafts in, besides the prompt and the text itself (a suggestion that
+            has just diverged).
     """
 
     max_tokens: int = 128
@@ -69,7 +70,7 @@ class GenerateParams:
     deadline_ms: float | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
     grammar: str | None = None
-    heal: bytes = b""
+    heal: bool = False
     draft: bool = True
     draft_text: tuple[int, ...] = ()
 
@@ -87,6 +88,23 @@ class Token:
     id: int
     piece: bytes
     logprob: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a hook says after each token.
+
+    Attributes:
+        roll_back: remove so many of the newest tokens first.
+        stop: end here; otherwise, after a roll back, go on with another token than the one that stood there.
+    """
+
+    roll_back: int = 0
+    stop: bool = False
+
+
+Hook = Callable[[str, Sequence[Token]], Verdict | None]
+"""From the text and the tokens so far to a verdict; None goes on."""
 
 
 @dataclass(frozen=True)

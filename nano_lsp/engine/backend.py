@@ -1,7 +1,7 @@
 """What the engine asks of a model: one protocol, two implementations (`llama_backend`, `scripted_backend`).
 
-Ids, positions and logits; no strings beyond tokenization, no sampling, no policy. A backend is used by one
-thread at a time, except for `abort`, which any thread may call.
+Ids, positions and logits; no strings beyond tokenization, no sampling, no policy. One thread at a time owns a
+backend; any thread may read `spec` and call `tokenize`, `piece`, `compile_grammar` and `abort`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Backend(Protocol):
             tokens: 1 to `spec.n_batch` ids.
             n_past: tokens of the sequence already in the KV cache.
             seq_id: 0 to `spec.n_seq_max` - 1.
-            n_logits: keep logits for the last so many tokens.
+            n_logits: keep logits for the last so many tokens; 0 for none.
 
         Raises:
             Aborted: `abort` was called; the cache is as before the call.
@@ -121,6 +121,10 @@ class Backend(Protocol):
 
     def memory(self) -> MemoryAccount:
         """Where the memory goes."""
+        ...
+
+    def trim_memory(self) -> None:
+        """Give back what inference has mapped in without need; cheap, for when a request has ended."""
         ...
 
     def close(self) -> None:

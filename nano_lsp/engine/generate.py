@@ -1,0 +1,322 @@
+"""One generation: brings the KV cache up to its tokens, chooses the next one, and knows when to end.
+
+The tokens so far (prompt and answer) are the truth; whatever of them the KV sequence does not hold is
+evaluated, in chunks. So a prompt, the next token, a roll back and a sequence that somebody else has evicted
+are one case. Knows nothing of requests, threads or queues: `checkpoint` is where the worker steps in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.config import DRIFT_TOKENS
+from nano_lsp.engine.answer import Answer
+from nano_lsp.engine.backend import Aborted, Backend
+from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy, NgramIndex
+from nano_lsp.engine.healing import Vocabulary, take_back
+from nano_lsp.engine.kv_cache import KvCache
+from nano_lsp.engine.sampling import Sampler, logprob
+from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
+from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
+
+_MAX_ROLL_BACKS = 32
+_SNAPSHOT_TOKENS = 256  # a prompt that took fewer to evaluate is not worth a file of 28 KB a token
+
+
+class Engine:
+    """A backend with what generations share: the KV cache, the measured cost of drafts, the vocabulary."""
+
+    def __init__(self, backend: Backend, kv_cache: KvCache | None = None) -> None:
+        self.backend = backend
+        self.kv_cache = kv_cache or KvCache(backend)
+        self.drafts = DraftPolicy()
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The sorted vocabulary; made when it is first needed, which takes a fraction of a second."""
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self.backend.spec.n_vocab, self.backend.piece)
+        return self._vocabulary
+
+
+def _go_on() -> None:
+    """The checkpoint of a generation that nobody interrupts."""
+
+
+class Generation:
+    """A running generation: iterate for its tokens, read `text` for what is settled of its text.
+
+    Attributes:
+        finish_reason: why it ended; None while it runs.
+        counters: what it has cost so far.
+        warnings: sentences for the user.
+
+    A hook that rolls back takes back tokens already yielded: show all of `text` then.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        key: str,
+        prompt: Sequence[int],
+        params: GenerateParams,
+        *,
+        hook: Hook | None = None,
+        checkpoint: Callable[[], None] = _go_on,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is evaluated before the iteration starts.
+
+        Args:
+            engine: the model.
+            key: names the KV sequence to continue.
+            prompt: token ids, at least one.
+            params: what to generate and when to stop.
+            hook: asked after each token.
+            checkpoint: is called before each batch; may raise to end the generation.
+            on_progress: is told the prompt tokens in the KV cache and the prompt's length.
+
+        Raises:
+            EngineError: an empty prompt.
+            PromptTooLongError: no room for a single token after the prompt.
+            GrammarError: the grammar cannot be parsed.
+        """
+        spec = engine.backend.spec
+        if not prompt:
+            raise EngineError("The prompt is empty.", "Give it at least one token.")
+        if len(prompt) >= spec.n_ctx:
+            raise PromptTooLongError(
+                f"The prompt is {len(prompt):,} tokens long, the context holds {spec.n_ctx:,}.",
+                "Shorten the input, or raise the setting n_ctx (at most 32768).",
+            )
+        self.finish_reason: FinishReason | None = None
+        self.warnings: tuple[str, ...] = ()
+        if len(prompt) > DRIFT_TOKENS:
+            self.warnings = (
+                f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} this model's answers drift.",
+            )
+        self._engine = engine
+        self._backend = engine.backend
+        self._key = key
+        self._params = params
+        self._hook = hook
+        self._checkpoint = checkpoint
+        self._on_progress = on_progress
+        kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
+        self._tokens = kept
+        self._n_prompt = len(kept)
+        self._answer = Answer(healed, params.stop)
+        self._sampler = Sampler(params.sampling)
+        self._grammar = self._backend.compile_grammar(params.grammar) if params.grammar else None
+        self._index = NgramIndex(params.draft_text, kept) if params.draft else None
+        self._ahead: list[int] = []  # draft tokens in the KV cache, past the tokens
+        self._row = 0
+        self._banned: dict[int, set[int]] = {}
+        self._roll_backs = 0
+        self._n_cached = self._n_evaluated = self._n_drafted = self._n_accepted = 0
+        self._paused = 0.0
+        self._started = self._prompt_done = self._first_token = self._ended = 0.0
+
+    @property
+    def text(self) -> str:
+        """The text so far, without a beginning of a stop string or half a character at its end."""
+        return self._answer.text
+
+    @property
+    def counters(self) -> Counters:
+        """What it has cost so far; time spent on other requests in between is left out."""
+        prompt_done = self._prompt_done or self._ended
+        return Counters(
+            prompt_tokens=self._n_prompt,
+            cached_tokens=self._n_cached,
+            evaluated_tokens=self._n_evaluated,
+            generated_tokens=len(self._answer.tokens),
+            drafted_tokens=self._n_drafted,
+            accepted_tokens=self._n_accepted,
+            ttft_ms=(self._first_token - self._started) * 1e3 if self._first_token else 0.0,
+            prompt_ms=(prompt_done - self._started) * 1e3,
+            decode_ms=max(0.0, (self._ended or self._now()) - prompt_done) * 1e3,
+        )
+
+    def run(self) -> Completion:
+        """Generate to the end."""
+        for _ in self:
+            pass
+        return self.completion()
+
+    def completion(self) -> Completion:
+        """The answer, once the iteration is over."""
+        assert self.finish_reason is not None  # noqa: S101 - a mistake of the caller, not of the user
+        return Completion(
+            self._answer.text, tuple(self._answer.tokens), self.finish_reason, self.counters, self.warnings
+        )
+
+    def __iter__(self) -> Iterator[Token]:
+        """Yield token by token; what was evaluated stays in the KV cache however the iteration ends."""
+        self._started = self._now()
+        cache = self._engine.kv_cache
+        self._sequence = cache.acquire(self._key, self._tokens)
+        self._n_cached = len(self._sequence.tokens)
+        try:
+            yield from self._generate()
+        finally:
+            self._ended = self._now()
+            cache.release(self._sequence)
+            self._backend.trim_memory()
+
+    def _generate(self) -> Iterator[Token]:
+        if not self._evaluate([]):
+            return
+        self._prompt_done = self._now()
+        if self._n_evaluated >= _SNAPSHOT_TOKENS:
+            self._engine.kv_cache.save(self._sequence)
+        while len(self._answer.tokens) < self._params.max_tokens:
+            token = self._choose()
+            if token is None or token.id in self._backend.spec.eog_ids | self._params.stop_ids:
+                self._finish(FinishReason.STOP)
+                return
+            if not self._first_token:
+                self._first_token = self._now()
+            self._append(token)
+            yield token
+            if self._answer.stopped or not self._obey_hook():
+                self._finish(FinishReason.STOP)
+                return
+            if len(self._answer.tokens) < self._params.max_tokens and not self._step():
+                return
+        self._finish(FinishReason.LENGTH)
+
+    def _finish(self, reason: FinishReason) -> None:
+        self.finish_reason = reason
+        self._answer.close()
+
+    def _choose(self) -> Token | None:
+        raw = self._backend.logits(self._row)
+        logits: NDArray[np.float32] = raw
+        if self._answer.missing:
+            logits = self._engine.vocabulary.mask(logits, self._answer.missing)
+        banned = self._banned.get(len(self._tokens))
+        if banned:
+            logits = logits.copy() if logits is raw else logits
+            logits[list(banned)] = -np.inf
+        recent = self._tokens[self._n_prompt :]
+        token = self._sampler.choose(logits, recent)
+        if token is not None and self._grammar and not self._grammar.allows(token):
+            # Sampling first and masking only on refusal spares most steps a pass over the vocabulary.
+            token = self._sampler.choose(self._grammar.mask(logits), recent)
+        if token is None:
+            return None
+        return Token(token, self._backend.piece(token), logprob(raw, token))
+
+    def _append(self, token: Token) -> None:
+        if self._index:
+            ngram, proposed = self._index.propose(1)
+            if proposed:
+                self._engine.drafts.measured_hit(ngram, proposed[0] == token.id)
+            self._index.extend([token.id])
+        if self._grammar:
+            self._grammar.accept(token.id)
+        self._tokens.append(token.id)
+        self._answer.append(token)
+
+    def _step(self) -> bool:
+        """Have logits for the place after the newest token; False where the generation ended instead."""
+        if self._ahead and self._ahead[0] == self._tokens[-1]:
+            del self._ahead[0]
+            self._row += 1
+            self._n_accepted += 1
+            return True
+        self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
+        return self._evaluate(self._draft())
+
+    def _draft(self) -> list[int]:
+        if not self._index or self._answer.missing:
+            return []
+        ngram, proposed = self._index.propose(MAX_DRAFT)
+        room = min(
+            self._engine.drafts.n_draft(ngram),
+            self._params.max_tokens - len(self._answer.tokens) - 1,
+            self._backend.spec.n_ctx - len(self._tokens),
+            self._backend.spec.n_batch - 1,
+        )
+        return proposed[: max(0, room)]
+
+    def _evaluate(self, draft: list[int]) -> bool:
+        """Bring the KV cache up to the tokens and the draft; False where deadline or context ended it."""
+        sequence = self._sequence
+        n_batch = self._backend.spec.n_batch
+        prefill = not self._prompt_done
+        while True:
+            self._pause()
+            if prefill and self._on_progress:
+                self._on_progress(len(sequence.tokens), self._n_prompt)
+            if self._out_of_time():
+                self._finish(FinishReason.DEADLINE)
+                return False
+            rest = self._tokens[len(sequence.tokens) :]
+            last = len(rest) <= n_batch - len(draft)
+            batch = rest + draft if last else rest[:n_batch]
+            n_logits = 1 + len(draft) if last else 0
+            started = self._now()
+            try:
+                self._engine.kv_cache.decode(sequence, batch, n_logits)
+            except Aborted:
+                continue  # the next checkpoint knows why
+            except KvCacheFullError:
+                if prefill:
+                    raise
+                self._finish(FinishReason.LENGTH)
+                return False
+            self._measure(len(batch), n_logits, started, prefill)
+            if last:
+                self._ahead = list(draft)
+                self._n_drafted += len(draft)
+                self._row = 0
+                return True
+
+    def _measure(self, n_tokens: int, n_logits: int, started: float, prefill: bool) -> None:
+        elapsed_ms = (self._now() - started) * 1e3
+        if prefill:
+            self._n_evaluated += n_tokens
+        if n_logits == n_tokens:
+            self._engine.drafts.measured_batch(n_tokens, elapsed_ms)
+        elif n_tokens == self._backend.spec.n_batch:
+            self._engine.drafts.measured_prompt(n_tokens, elapsed_ms)
+
+    def _obey_hook(self) -> bool:
+        """Ask the hook; False where the generation is to end."""
+        verdict = self._hook(self._answer.text, self._answer.tokens) if self._hook else None
+        if verdict is None:
+            return True
+        if verdict.roll_back:
+            n = max(0, len(self._answer.tokens) - verdict.roll_back)
+            removed = self._answer.tokens[n].id
+            self._answer.truncate(n)
+            del self._tokens[self._n_prompt + n :]
+            self._ahead = []
+            self._banned = {place: ids for place, ids in self._banned.items() if place <= len(self._tokens)}
+            self._banned.setdefault(len(self._tokens), set()).add(removed)
+            self._roll_backs += 1
+            if self._grammar:
+                self._grammar.reset()
+                for token in self._answer.tokens:
+                    self._grammar.accept(token.id)
+        return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
+
+    def _out_of_time(self) -> bool:
+        limit = self._params.deadline_ms
+        return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
+
+    def _pause(self) -> None:
+        """Let others in; their time is not this generation's."""
+        started = time.perf_counter()
+        self._checkpoint()
+        self._paused += time.perf_counter() - started
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._paused

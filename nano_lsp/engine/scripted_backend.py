@@ -1,0 +1,254 @@
+"""A deterministic model without weights: a byte tokenizer, scripted logits, a simulated KV cache.
+
+What it predicts depends only on the tokens it finds in its own cells, so a mistake in the KV code shows as
+different text. It counts what it evaluates, and lets a test step in between two batches.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.engine.backend import Aborted
+from nano_lsp.errors import EngineError, GrammarError, KvCacheFullError
+from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
+
+SPECIALS = (
+    "<|endoftext|>",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|im_start|>",
+    "<|im_end|>",
+)
+WORDS = ("    ", " return", "return", " def", "def", " self", "ret", "urn", "re", " r", "\n\n")
+"""Tokens of more than one byte, so that text has several tokenizations, as with a real vocabulary."""
+END = 256
+"""The id of `<|endoftext|>`."""
+
+Script = Callable[[Sequence[int]], "int | NDArray[np.float32]"]
+"""From the tokens so far to the next token, or to a whole row of logits."""
+
+
+def hashed_script(history: Sequence[int]) -> NDArray[np.float32]:
+    """Logits that look random and depend on every token of the history and its place."""
+    seed = zlib.crc32(np.asarray(history, np.int32).tobytes())
+    return np.random.default_rng(seed).normal(0.0, 3.0, N_VOCAB).astype(np.float32)
+
+
+def reply_script(replies: Mapping[str, str]) -> Script:
+    """Answers a prompt that ends with a key, piece by piece, with that key's text; then ends."""
+
+    def script(history: Sequence[int]) -> int:
+        said = b"".join(_PIECES[token] for token in history)
+        for trigger, reply in replies.items():
+            start = said.rfind(trigger.encode())
+            if start >= 0 and reply.encode().startswith(rest := said[start + len(trigger.encode()) :]):
+                left = reply.encode()[len(rest) :]
+                return _longest_token(left) if left else END
+        return END
+
+    return script
+
+
+_PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]
+N_VOCAB = len(_PIECES)
+_SPECIAL_IDS = {name: 256 + i for i, name in enumerate(SPECIALS)}
+_BY_LENGTH = sorted(range(N_VOCAB), key=lambda i: -len(_PIECES[i]))
+
+
+def _longest_token(data: bytes) -> int:
+    return next(i for i in _BY_LENGTH if _PIECES[i] and data.startswith(_PIECES[i]))
+
+
+@dataclass(eq=False)
+class _Cell:
+    """One token in the KV cache; sequences that were forked share it."""
+
+    token: int
+
+
+@dataclass
+class ScriptedBackend:
+    """The scripted model.
+
+    Attributes:
+        script: predicts the next token.
+        n_ctx: KV cells, shared by all sequences.
+        n_batch: tokens a batch, at most.
+        n_seq_max: sequences, at most.
+        with_fim: whether it has fill-in-the-middle tokens.
+        on_decode: is called at the start of each batch, before the abort flag is looked at.
+        batches: sizes of the batches evaluated so far.
+    """
+
+    script: Script = hashed_script
+    n_ctx: int = 4096
+    n_batch: int = 32
+    n_seq_max: int = 8
+    with_fim: bool = True
+    on_decode: Callable[[], None] | None = None
+    batches: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._cells: dict[int, list[_Cell]] = {i: [] for i in range(self.n_seq_max)}
+        self._rows: list[NDArray[np.float32]] = []
+        self._aborted = threading.Event()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        fim = FimTokens(*(_SPECIAL_IDS[f"<|fim_{part}|>"] for part in ("prefix", "suffix", "middle")))
+        return ModelSpec(
+            name="scripted",
+            fingerprint="scripted",
+            n_vocab=N_VOCAB,
+            n_ctx=self.n_ctx,
+            n_ctx_train=32_768,
+            n_batch=self.n_batch,
+            n_seq_max=self.n_seq_max,
+            eog_ids=frozenset({END, _SPECIAL_IDS["<|im_end|>"]}),
+            bos_id=None,
+            fim=fim if self.with_fim else None,
+            chat_template=None,
+        )
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens evaluated so far."""
+        return sum(self.batches)
+
+    def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
+        """Longest match first, byte by byte where nothing longer fits."""
+        ids: list[int] = []
+        parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
+        specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
+        for i, part in enumerate(parts):
+            data = part.encode("utf-8", "replace")
+            while data:
+                ids.append(_longest_token(data))
+                data = data[len(_PIECES[ids[-1]]) :]
+            if i < len(specials):
+                ids.append(_SPECIAL_IDS[specials[i]])
+        return ids
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; empty for control tokens."""
+        return _PIECES[token]
+
+    def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
+        """Evaluate tokens; see `Backend.decode`."""
+        if self.on_decode:
+            self.on_decode()
+        cells = self._cells[seq_id]
+        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > len(tokens):
+            raise EngineError(
+                f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached."
+            )
+        if not all(0 <= token < N_VOCAB for token in tokens):
+            raise EngineError("A token is outside the vocabulary.")
+        if self._aborted.is_set():
+            raise Aborted
+        if self._used() + len(tokens) > self.n_ctx:
+            raise KvCacheFullError(
+                f"The KV cache of {self.n_ctx} tokens is full.", "Raise the setting n_ctx."
+            )
+        cells.extend(_Cell(token) for token in tokens)
+        self.batches.append(len(tokens))
+        history = [cell.token for cell in cells]
+        ends = range(len(history) - n_logits + 1, len(history) + 1)
+        self._rows = [_as_logits(self.script(history[:end])) for end in ends]
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`."""
+        return self._rows[index]
+
+    def seq_copy(self, source: int, target: int, n_past: int) -> None:
+        """Let an empty sequence share the first n_past tokens of another one."""
+        if self._cells[target]:
+            raise EngineError(f"Sequence {target} is not empty.")
+        self._cells[target] = self._cells[source][:n_past]
+
+    def seq_trim(self, seq_id: int, n_past: int) -> None:
+        """Keep only the first n_past tokens of a sequence."""
+        del self._cells[seq_id][n_past:]
+
+    def seq_save(self, seq_id: int) -> bytes:
+        """The tokens of a sequence, as bytes."""
+        return np.asarray([cell.token for cell in self._cells[seq_id]], np.int32).tobytes()
+
+    def seq_load(self, seq_id: int, state: bytes) -> None:
+        """Put back into an empty sequence what `seq_save` gave; see `Backend.seq_load`."""
+        if len(state) % 4 or self._used() + len(state) // 4 > self.n_ctx:
+            raise EngineError("A saved KV sequence does not fit this model or its free cells.")
+        self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
+
+    def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
+        """Only `root ::= "one" | "other"`: alternatives of literal strings."""
+        return ScriptedGrammar(gbnf)
+
+    def abort(self) -> None:
+        """Make a running `decode` raise `Aborted`."""
+        self._aborted.set()
+
+    def clear_abort(self) -> None:
+        """Forget an `abort`."""
+        self._aborted.clear()
+
+    def memory(self) -> MemoryAccount:
+        """Nothing to speak of."""
+        return MemoryAccount(weights_bytes=0, kv_cache_bytes=0, compute_bytes=0)
+
+    def trim_memory(self) -> None:
+        """Nothing to give back."""
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._cells.clear()
+
+    def _used(self) -> int:
+        return len({id(cell) for cells in self._cells.values() for cell in cells})
+
+
+class ScriptedGrammar:
+    """Alternatives of literal strings."""
+
+    def __init__(self, gbnf: str) -> None:
+        if not re.fullmatch(r'\s*root\s*::=\s*"[^"]*"(\s*\|\s*"[^"]*")*\s*', gbnf):
+            raise GrammarError("The grammar cannot be parsed.", 'It must be of the form root ::= "a" | "b".')
+        self._choices = [text.encode() for text in re.findall(r'"([^"]*)"', gbnf)]
+        self._said = b""
+
+    def allows(self, token: int) -> bool:
+        """Whether the token may come next."""
+        if token == END:
+            return self._said in self._choices
+        piece = _PIECES[token]
+        return bool(piece) and any(choice.startswith(self._said + piece) for choice in self._choices)
+
+    def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A copy of the logits, shape (n_vocab,), with -inf for every token that may not come next."""
+        allowed = np.array([self.allows(token) for token in range(N_VOCAB)])
+        return np.where(allowed, logits, -np.inf).astype(np.float32)
+
+    def accept(self, token: int) -> None:
+        """Move past a token."""
+        self._said += _PIECES[token]
+
+    def reset(self) -> None:
+        """Back to the start."""
+        self._said = b""
+
+
+def _as_logits(said: int | NDArray[np.float32]) -> NDArray[np.float32]:
+    if isinstance(said, np.ndarray):
+        return said
+    row = np.zeros(N_VOCAB, np.float32)
+    row[said] = 10.0
+    return row

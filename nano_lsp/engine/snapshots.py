@@ -1,0 +1,108 @@
+"""Keys and values of prompts, kept on disk for a warm start.
+
+One file a snapshot, named by what fits it: the model's fingerprint (weights, adapter, KV type) and the
+SHA-256 of the tokens. A file is written aside and renamed, and carries a checksum: llama.cpp trusts the
+bytes it is given, so a damaged file is deleted and never reaches it.
+
+File: SHA-256 of the rest (32 bytes), token ids (4 bytes each, little-endian), the backend's state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+_DIGEST_BYTES = 32
+
+
+class Snapshots:
+    """The snapshots of one model in a folder.
+
+    Args:
+        folder: is created when needed.
+        fingerprint: of the model, `ModelSpec.fingerprint`.
+        max_bytes: past so much the snapshots used longest ago are deleted.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, max_bytes: int = 1 << 29) -> None:
+        self._folder = folder
+        self._model = fingerprint[:16]
+        self._max_bytes = max_bytes
+
+    def has(self, tokens: Sequence[int]) -> bool:
+        """Whether there is a snapshot of exactly these tokens."""
+        return self._path(tokens).exists()
+
+    def save(self, tokens: Sequence[int], state: bytes) -> None:
+        """Keep a state; a disk that cannot be written costs the snapshot and nothing else."""
+        payload = _to_bytes(tokens) + state
+        if len(payload) > self._max_bytes:
+            return
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._folder)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(hashlib.sha256(payload).digest() + payload)
+                Path(name).replace(self._path(tokens))
+            finally:
+                Path(name).unlink(missing_ok=True)
+            self._prune()
+
+    def load(self, prompt: Sequence[int], at_least: int) -> tuple[list[int], bytes] | None:
+        """The snapshot that shares the longest beginning with a prompt: its tokens and its state.
+
+        Args:
+            prompt: token ids.
+            at_least: a snapshot that shares fewer tokens is not worth reading.
+        """
+        best, shared = None, at_least - 1
+        for path, n_tokens in self._files():
+            with contextlib.suppress(OSError), path.open("rb") as stream:
+                stream.seek(_DIGEST_BYTES)
+                tokens = np.frombuffer(stream.read(4 * n_tokens), "<i4").tolist()
+                if (n := common_prefix(tokens, prompt)) > shared:
+                    best, shared = (path, tokens), n
+        if best is None:
+            return None
+        path, tokens = best
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            payload = content[_DIGEST_BYTES:]
+            if content[:_DIGEST_BYTES] == hashlib.sha256(payload).digest():
+                path.touch()
+                return tokens, payload[4 * len(tokens) :]
+            path.unlink()
+        return None
+
+    def _path(self, tokens: Sequence[int]) -> Path:
+        digest = hashlib.sha256(_to_bytes(tokens)).hexdigest()
+        return self._folder / f"{self._model}-{len(tokens)}-{digest[:32]}.kv"
+
+    def _files(self) -> Iterator[tuple[Path, int]]:
+        for path in self._folder.glob(f"{self._model}-*-*.kv"):
+            with contextlib.suppress(ValueError):
+                yield path, int(path.name.split("-")[1])
+
+    def _prune(self) -> None:
+        files = sorted(self._folder.glob("*.kv"), key=lambda path: -path.stat().st_mtime)
+        total = 0
+        for path in files:
+            total += path.stat().st_size
+            if total > self._max_bytes:
+                path.unlink()
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences share from the start."""
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))  # noqa: B905 - the shorter
+
+
+def _to_bytes(tokens: Sequence[int]) -> bytes:
+    return np.asarray(tokens, "<i4").tobytes()
