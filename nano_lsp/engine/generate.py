@@ -30,10 +30,12 @@ _SNAPSHOT_TOKENS = 256  # a prompt that took fewer to evaluate is not worth a fi
 class Engine:
     """A backend with what generations share: the KV cache, the measured cost of drafts, the vocabulary."""
 
-    def __init__(self, backend: Backend, kv_cache: KvCache | None = None) -> None:
+    def __init__(
+        self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None
+    ) -> None:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
-        self.drafts = DraftPolicy()
+        self.drafts = drafts or DraftPolicy()
         self._vocabulary: Vocabulary | None = None
 
     @property
@@ -98,7 +100,7 @@ class Generation:
         self.warnings: tuple[str, ...] = ()
         if len(prompt) > DRIFT_TOKENS:
             self.warnings = (
-                f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} this model's answers drift.",
+                f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} the answers drift.",
             )
         self._engine = engine
         self._backend = engine.backend

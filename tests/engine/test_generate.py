@@ -1,0 +1,263 @@
+"""Generation on the scripted backend: stops, hooks, healing, grammars, drafts, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
+from nano_lsp.engine.generate import Engine, Generation
+from nano_lsp.engine.kv_cache import KvCache
+from nano_lsp.engine.scripted_backend import ScriptedBackend, hashed_script, reply_script
+from nano_lsp.errors import CancelledError, EngineError, GrammarError, PromptTooLongError
+from nano_lsp.schema import (
+    Completion,
+    FinishReason,
+    GenerateParams,
+    Hook,
+    SamplingParams,
+    Token,
+    Verdict,
+)
+
+
+def engine_for(replies: dict[str, str]) -> Engine:
+    return Engine(ScriptedBackend(reply_script(replies)))
+
+
+def run(
+    engine: Engine, prompt: str, hook: Hook | None = None, key: str = "a", **params: object
+) -> Completion:
+    ids = engine.backend.tokenize(prompt)
+    return Generation(engine, key, ids, GenerateParams(**params), hook=hook).run()  # type: ignore[arg-type]
+
+
+def test_an_end_token_ends_the_text() -> None:
+    done = run(engine_for({"def f": "(x): return x"}), "def f")
+    assert (done.text, done.finish_reason) == ("(x): return x", FinishReason.STOP)
+
+
+def test_a_stop_string_is_not_part_of_the_text() -> None:
+    done = run(engine_for({"a": "bc\n\ndef"}), "a", stop=("\n\n",))
+    assert (done.text, done.finish_reason) == ("bc", FinishReason.STOP)
+
+
+def test_a_stop_id_ends_the_text() -> None:
+    assert run(engine_for({"a": "bcd"}), "a", stop_ids=frozenset({ord("d")})).text == "bc"
+
+
+def test_the_token_limit() -> None:
+    done = run(engine_for({"a": "bcxyz"}), "a", max_tokens=3)
+    assert (done.text, done.finish_reason, done.counters.generated_tokens) == ("bcx", FinishReason.LENGTH, 3)
+
+
+def test_a_warm_up_evaluates_the_prompt_and_generates_nothing() -> None:
+    engine = engine_for({"abc": "def"})
+    assert run(engine, "abc", max_tokens=0).text == ""
+    assert run(engine, "abc").counters.evaluated_tokens == 1
+
+
+def test_a_deadline_returns_what_is_there() -> None:
+    done = run(engine_for({"a": "bcd"}), "a", deadline_ms=0)
+    assert (done.text, done.finish_reason) == ("", FinishReason.DEADLINE)
+
+
+def test_a_full_context_ends_the_text() -> None:
+    engine = Engine(ScriptedBackend(reply_script({"a": "b" * 50}), n_ctx=16))
+    done = run(engine, "a", draft=False)
+    assert (done.text, done.finish_reason) == ("b" * 16, FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize("n", [16, 17, 400])
+def test_a_prompt_that_does_not_fit_is_refused(n: int) -> None:
+    engine = Engine(ScriptedBackend(n_ctx=16))
+    with pytest.raises(PromptTooLongError) as caught:
+        run(engine, "x" * n)
+    assert "n_ctx" in caught.value.remedy
+
+
+def test_an_empty_prompt_is_refused() -> None:
+    with pytest.raises(EngineError):
+        run(Engine(ScriptedBackend()), "")
+
+
+def test_a_prompt_past_16k_tokens_warns_of_drift() -> None:
+    engine = Engine(ScriptedBackend(reply_script({}), n_ctx=20_000, n_batch=512))
+    (warning,) = run(engine, "x" * 16_385).warnings
+    assert "16,384" in warning
+    assert run(engine, "x" * 16_384).warnings == ()
+
+
+def test_the_log_probability_is_the_models_own() -> None:
+    (token, *_) = run(engine_for({"a": "b"}), "a").tokens
+    assert -0.02 < token.logprob < 0.0  # one logit of 10 over zeros
+
+
+def test_a_hook_stops_and_takes_back() -> None:
+    def hook(text: str, tokens: Sequence[Token]) -> Verdict | None:
+        return Verdict(roll_back=2, stop=True) if text.endswith("d") else None
+
+    done = run(engine_for({"a": "bcdxy"}), "a", hook)
+    assert (done.text, done.finish_reason) == ("b", FinishReason.STOP)
+
+
+def test_after_a_roll_back_another_token_comes() -> None:
+    refused: list[str] = []
+
+    def hook(text: str, tokens: Sequence[Token]) -> Verdict | None:
+        if len(tokens) == 3 and len(refused) < 2:
+            refused.append(text)
+            return Verdict(roll_back=1)
+        return None
+
+    engine = Engine(ScriptedBackend())
+    done = run(engine, "ab", hook, max_tokens=5, draft=False)
+    third = {text.encode("latin-1", "replace")[-1:] for text in refused}
+    assert len(refused) == len(set(refused)) == 2, third
+    assert len(done.tokens) == 5
+    history = engine.backend.tokenize("ab")
+    for i, token in enumerate(done.tokens):
+        if i != 2:
+            assert token.id == int(hashed_script(history).argmax()) or token.id in engine.backend.spec.eog_ids
+        history.append(token.id)
+
+
+def test_a_hook_that_is_never_content_comes_to_an_end() -> None:
+    done = run(Engine(ScriptedBackend()), "ab", lambda _text, _tokens: Verdict(roll_back=1), max_tokens=5)
+    assert done.finish_reason is FinishReason.STOP
+
+
+def test_a_cut_word_is_regrown() -> None:
+    engine = engine_for({"def f():": " return 1"})
+    engine.backend.script = follow("def f(): return 1")  # type: ignore[attr-defined]
+    healed = run(engine, "def f(): ret", heal=True)
+    assert healed.text == "urn 1"
+    assert healed.tokens[0].piece == b" return"
+
+
+def follow(text: str) -> object:
+    """A script that writes one text, however its beginning was tokenized."""
+    backend = ScriptedBackend()
+
+    def script(history: Sequence[int]) -> int:
+        said = b"".join(backend.piece(token) for token in history).decode()
+        rest = text[len(said) :] if text.startswith(said) else ""
+        return backend.tokenize(rest)[0] if rest else next(iter(backend.spec.eog_ids))
+
+    return script
+
+
+def test_a_grammar_rules_the_text() -> None:
+    engine = Engine(ScriptedBackend())
+    done = run(engine, "yes or no? ", grammar='root ::= "yes" | "no"')
+    assert done.text in {"yes", "no"}
+    assert done.finish_reason is FinishReason.STOP
+    with pytest.raises(GrammarError):
+        run(engine, "x", grammar="no grammar")
+
+
+class EagerDrafts(DraftPolicy):
+    """Drafts whatever it can, paying or not."""
+
+    def n_draft(self, ngram: int) -> int:
+        return MAX_DRAFT if ngram else 0
+
+
+prompts = st.text("ab\n ", min_size=1, max_size=60)
+
+
+@given(
+    prompt=prompts,
+    sampling=st.builds(SamplingParams, temperature=st.sampled_from([0.0, 0.8]), seed=st.just(3)),
+)
+@settings(max_examples=40, deadline=None)
+def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -> None:
+    plain = run(Engine(ScriptedBackend()), prompt, max_tokens=24, sampling=sampling, draft=False)
+    engine = Engine(ScriptedBackend(), drafts=EagerDrafts())
+    drafted = run(
+        engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens)
+    )
+    assert [t.id for t in drafted.tokens] == [t.id for t in plain.tokens]
+    assert drafted.counters.accepted_tokens <= drafted.counters.drafted_tokens
+
+
+def test_a_draft_that_comes_true_saves_batches() -> None:
+    text = "return x\n" * 6
+    engine = Engine(ScriptedBackend(reply_script({"go:": text})), drafts=EagerDrafts())
+    done = run(engine, "go:")
+    assert done.text == text
+    assert done.counters.accepted_tokens > 0
+    assert len(engine.backend.batches) < done.counters.generated_tokens  # type: ignore[attr-defined]
+
+
+@given(st.lists(prompts, min_size=1, max_size=6), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_warm_and_cold_cache_give_the_same_ids(edits: list[str], one_key: bool) -> None:
+    warm = Engine(ScriptedBackend(n_ctx=96, n_seq_max=4))
+    for i, text in enumerate(edits):
+        hot = run(warm, text, key="a" if one_key else str(i), max_tokens=8)
+        cold = run(Engine(ScriptedBackend(n_ctx=96)), text, max_tokens=8)
+        assert [t.id for t in hot.tokens] == [t.id for t in cold.tokens]
+
+
+@given(prompt=prompts, n_fork=st.integers(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_a_forked_sequence_gives_the_same_ids(prompt: str, n_fork: int) -> None:
+    engine = Engine(ScriptedBackend())
+    first = run(engine, prompt, max_tokens=8)
+    engine.kv_cache.fork("a", "b", n_fork)
+    evaluated = engine.backend.evaluated  # type: ignore[attr-defined]
+    again = run(engine, prompt, key="b", max_tokens=8)
+    assert [t.id for t in again.tokens] == [t.id for t in first.tokens]
+    assert again.counters.evaluated_tokens == 1
+    assert engine.backend.evaluated > evaluated  # type: ignore[attr-defined]
+
+
+@given(prompt=prompts, added=st.text("xyz", min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_a_warm_request_evaluates_what_was_typed(prompt: str, added: str) -> None:
+    engine = Engine(ScriptedBackend())
+    run(engine, prompt, max_tokens=8)
+    done = run(engine, prompt + added, max_tokens=8)
+    counters = done.counters
+    assert counters.evaluated_tokens <= len(engine.backend.tokenize(added)) + 1
+    assert counters.cached_tokens + counters.evaluated_tokens == counters.prompt_tokens
+
+
+def test_a_generation_that_is_called_off_keeps_its_work() -> None:
+    engine = Engine(ScriptedBackend())
+    calls = 0
+
+    def checkpoint() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise CancelledError("enough")
+
+    prompt = engine.backend.tokenize("x" * 200)
+    with pytest.raises(CancelledError):
+        Generation(engine, "a", prompt, GenerateParams(), checkpoint=checkpoint).run()
+    assert engine.backend.batches == [32, 32, 32]  # type: ignore[attr-defined]
+    again = Generation(engine, "a", prompt, GenerateParams(max_tokens=1)).run()
+    assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (96, 104)
+
+
+def test_a_sequence_that_was_dropped_meanwhile_is_evaluated_again() -> None:
+    backend = ScriptedBackend(n_ctx=96)
+    engine = Engine(backend, KvCache(backend))
+    cold = run(Engine(ScriptedBackend(n_ctx=96)), "a" * 40, max_tokens=12, draft=False)
+    calls = 0
+
+    def checkpoint() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 8:
+            run(engine, "b" * 90, key="other", max_tokens=2, draft=False)
+
+    prompt = backend.tokenize("a" * 40)
+    params = GenerateParams(max_tokens=12, draft=False)
+    done = Generation(engine, "a", prompt, params, checkpoint=checkpoint).run()
+    assert [t.id for t in done.tokens] == [t.id for t in cold.tokens]

@@ -1,0 +1,53 @@
+"""Token healing."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.engine.healing import Vocabulary, take_back
+from nano_lsp.engine.scripted_backend import N_VOCAB, ScriptedBackend
+
+BACKEND = ScriptedBackend()
+VOCABULARY = Vocabulary(N_VOCAB, BACKEND.piece)
+
+
+def bytes_of(tokens: list[int]) -> bytes:
+    return b"".join(BACKEND.piece(token) for token in tokens)
+
+
+@given(st.text("rets urn()_1\n"))
+def test_nothing_is_lost(text: str) -> None:
+    prompt = [BACKEND.spec.eog_ids.__iter__().__next__(), *BACKEND.tokenize(text)]
+    kept, healed = take_back(prompt, BACKEND.piece)
+    assert bytes_of(kept) + healed == text.encode()
+    assert kept == prompt[: len(kept)]
+    if healed:
+        assert healed[-1:].isalpha()
+
+
+def test_a_cut_word_is_taken_back_to_its_boundary() -> None:
+    prompt = [*BACKEND.tokenize("x = 1;"), BACKEND.tokenize("re")[0], BACKEND.tokenize("t")[0]]
+    kept, healed = take_back(prompt, BACKEND.piece)
+    assert (bytes_of(kept), healed) == (b"x = 1;", b"ret")
+
+
+def test_no_word_no_healing() -> None:
+    for text in ("f(", "x = ", "a_", "if x:\n"):
+        assert take_back(BACKEND.tokenize(text), BACKEND.piece)[1] == b""
+
+
+def test_a_word_that_is_the_whole_prompt_or_too_long_stays() -> None:
+    assert take_back(BACKEND.tokenize("r"), BACKEND.piece)[1] == b""
+    assert take_back(BACKEND.tokenize("; abcdefghij"), BACKEND.piece)[1] == b""
+
+
+@given(st.text("retun s", min_size=1, max_size=6))
+def test_the_mask_leaves_what_fits_and_nothing_else(text: str) -> None:
+    data = text.encode()
+    masked = VOCABULARY.mask(np.zeros(N_VOCAB, np.float32), data)
+    for token in range(N_VOCAB):
+        piece = BACKEND.piece(token)
+        fits = bool(piece) and (piece.startswith(data) or data.startswith(piece))
+        assert np.isfinite(masked[token]) == fits

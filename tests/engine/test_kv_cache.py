@@ -1,0 +1,145 @@
+"""Which sequence holds what, checked against the backend's own cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from nano_lsp.engine.kv_cache import KvCache
+from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.engine.snapshots import Snapshots
+from nano_lsp.errors import EngineError, KvCacheFullError
+
+tokens = st.lists(st.integers(0, 2), min_size=1, max_size=12)
+keys = st.sampled_from("abcdef")
+
+
+def fill(cache: KvCache, key: str, prompt: list[int]) -> int:
+    """Bring a key's sequence up to a prompt; how many tokens were evaluated."""
+    sequence = cache.acquire(key, prompt)
+    rest = prompt[len(sequence.tokens) :]
+    try:
+        cache.decode(sequence, rest, 1)
+    finally:
+        cache.release(sequence)
+    return len(rest)
+
+
+class KvCacheMachine(RuleBasedStateMachine):
+    """Random work on a cache too small for it; the backend refuses any call that does not fit its cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend = ScriptedBackend(n_ctx=24, n_batch=16, n_seq_max=4)
+        self.cache = KvCache(self.backend)
+
+    @rule(key=keys, prompt=tokens)
+    def evaluate(self, key: str, prompt: list[int]) -> None:
+        best = max(shared(self.cache.held(other), prompt) for other in "abcdef")
+        evaluated = fill(self.cache, key, prompt)
+        assert evaluated == len(prompt) - min(best, len(prompt) - 1)
+        assert list(self.cache.held(key)) == prompt
+
+    @rule(source=keys, new=keys, n=st.none() | st.integers(0, 12))
+    def fork(self, source: str, new: str, n: int | None) -> None:
+        before = self.cache.held(source)
+        batches = len(self.backend.batches)
+        self.cache.fork(source, new, n)
+        assert self.cache.held(new) == before[:n]
+        assert len(self.backend.batches) == batches
+
+    @rule()
+    def clear(self) -> None:
+        self.cache.clear()
+        assert all(self.cache.held(key) == () for key in "abcdef")
+
+    @invariant()
+    def books_and_cells_agree(self) -> None:
+        for sequence in self.cache._sequences:
+            cells = self.backend._cells[sequence.seq_id]
+            assert [cell.token for cell in cells] == sequence.tokens
+
+
+def shared(held: tuple[int, ...], prompt: list[int]) -> int:
+    return next(
+        (i for i, (a, b) in enumerate(zip(held, prompt, strict=False)) if a != b), min(len(held), len(prompt))
+    )
+
+
+TestKvCache = KvCacheMachine.TestCase
+TestKvCache.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_prompt_longer_than_the_context_is_an_error_and_others_are_dropped_first() -> None:
+    cache = KvCache(ScriptedBackend(n_ctx=8, n_batch=16))
+    fill(cache, "a", [1, 2, 3, 4, 5])
+    fill(cache, "b", [2, 2, 2, 2, 2])
+    assert cache.held("a") == ()
+    with pytest.raises(KvCacheFullError):
+        fill(cache, "c", [0] * 9)
+
+
+def test_a_sequence_in_use_is_dropped_last_and_never_given_away() -> None:
+    backend = ScriptedBackend(n_ctx=12, n_seq_max=4)
+    cache = KvCache(backend)
+    busy = cache.acquire("a", [1, 1, 1, 1, 1])
+    cache.decode(busy, [1, 1, 1, 1, 1], 1)
+    fill(cache, "b", [2, 2, 2, 2, 2])
+    fill(cache, "c", [0, 0, 0, 0, 0])
+    assert (len(busy.tokens), cache.held("b")) == (5, ())
+    others = [cache.acquire(key, [1]) for key in "xyz"]
+    with pytest.raises(EngineError):
+        cache.acquire("one more", [1])
+    for sequence in others:
+        cache.release(sequence)
+
+
+@given(prompt=st.lists(st.integers(0, 2), min_size=100, max_size=140), keep=st.integers(0, 140))
+@settings(max_examples=25, deadline=None)
+def test_a_snapshot_spares_what_it_holds(
+    tmp_path_factory: pytest.TempPathFactory, prompt: list[int], keep: int
+) -> None:
+    snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "model")
+    first = KvCache(ScriptedBackend(n_batch=200), snapshots)
+    sequence = first.acquire("a", prompt)
+    first.decode(sequence, prompt, 1)
+    first.save(sequence)
+    fresh = KvCache(ScriptedBackend(n_batch=200), snapshots)
+    other = [*prompt[:keep], 7]
+    evaluated = fill(fresh, "b", other)
+    assert evaluated == (1 if keep >= 64 else len(other))
+    assert list(fresh.held("b")) == other
+
+
+def test_a_damaged_snapshot_is_deleted_and_never_loaded(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path, "model")
+    snapshots.save([1] * 80, b"state")
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert snapshots.load([1] * 80, 10) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_snapshot_fits_its_model_only_and_old_ones_make_room(tmp_path: Path) -> None:
+    one = Snapshots(tmp_path, "a" * 20, max_bytes=1000)
+    one.save([1, 2, 3], b"x" * 400)
+    assert one.has([1, 2, 3])
+    assert Snapshots(tmp_path, "b" * 20).load([1, 2, 3], 1) is None
+    one.save([4, 5, 6], b"y" * 400)
+    one.save([7, 8, 9], b"z" * 400)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
+    one.save([1] * 10, b"z" * 4000)
+    assert not one.has([1] * 10)
+
+
+def test_a_disk_that_cannot_be_written_costs_only_the_snapshot(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    Snapshots(blocked / "kv", "model").save([1], b"state")
+    assert Snapshots(blocked / "kv", "model").load([1], 1) is None

@@ -1,0 +1,210 @@
+"""The worker: priorities, superseding, cancelling; every request is answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.engine.generate import Engine
+from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.engine.worker import Request, Ticket, Worker
+from nano_lsp.errors import CancelledError, EngineClosedError, EngineError, SupersededError
+from nano_lsp.schema import GenerateParams, Priority
+
+LIMIT_S = 60  # far beyond what anything here takes; only a hang reaches it
+
+
+class Gate:
+    """Stops the model at the start of each batch until it is told how many to let through."""
+
+    def __init__(self) -> None:
+        self._permits = threading.Semaphore(0)
+        self._arrivals = threading.Semaphore(0)
+        self.opened = False
+
+    def __call__(self) -> None:
+        self._arrivals.release()
+        if not self.opened:
+            assert self._permits.acquire(timeout=LIMIT_S)
+
+    def wait_for_batch(self) -> None:
+        assert self._arrivals.acquire(timeout=LIMIT_S)
+
+    def let_through(self) -> None:
+        self._permits.release()
+
+    def open(self) -> None:
+        self.opened = True
+        self._permits.release(100)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def backend(gate: Gate) -> ScriptedBackend:
+    return ScriptedBackend(on_decode=gate)
+
+
+@pytest.fixture
+def worker(backend: ScriptedBackend, gate: Gate) -> Iterator[Worker]:
+    worker = Worker(Engine(backend))
+    yield worker
+    gate.open()
+    worker.close()
+
+
+def request(text: str = "x" * 100, **fields: object) -> Request:
+    prompt = tuple(ScriptedBackend().tokenize(text))
+    return Request(prompt, GenerateParams(max_tokens=3, draft=False), **fields)  # type: ignore[arg-type]
+
+
+def finish_order(*tickets: Ticket) -> tuple[list[int], Callable[[], None]]:
+    order: list[int] = []
+    for i, ticket in enumerate(tickets):
+        ticket.add_done_callback(lambda _, i=i: order.append(i))  # type: ignore[misc]
+
+    def wait() -> None:
+        for ticket in tickets:
+            ticket.exception(timeout=LIMIT_S)
+
+    return order, wait
+
+
+def test_the_more_urgent_runs_first_and_a_running_one_lets_it_through(worker: Worker, gate: Gate) -> None:
+    warm_up = worker.submit(request("w" * 100, priority=Priority.WARM_UP, document="w"))
+    gate.wait_for_batch()
+    chat = worker.submit(request("c" * 100, priority=Priority.CHAT, document="c"))
+    completion = worker.submit(request("k" * 100, priority=Priority.COMPLETION, document="k"))
+    order, wait = finish_order(warm_up, chat, completion)
+    gate.open()
+    wait()
+    assert order == [2, 1, 0]
+    assert all(ticket.exception() is None for ticket in (warm_up, chat, completion))
+
+
+def test_a_request_that_was_interrupted_gives_the_same_answer(worker: Worker, gate: Gate) -> None:
+    slow = worker.submit(request("w" * 100, priority=Priority.WARM_UP, document="w"))
+    gate.wait_for_batch()
+    worker.submit(request("k" * 100, document="k"))
+    gate.open()
+    interrupted = slow.result(LIMIT_S)
+    alone = worker.submit(request("w" * 100, document="other")).result(LIMIT_S)
+    assert interrupted.tokens == alone.tokens
+
+
+def test_a_newer_request_supersedes_one_of_its_kind_and_document(worker: Worker, gate: Gate) -> None:
+    running = worker.submit(request(document="a"))
+    gate.wait_for_batch()
+    waiting = worker.submit(request(document="a"))
+    other = worker.submit(request(document="b"))
+    chat = worker.submit(request(document="a", priority=Priority.CHAT))
+    newest = worker.submit(request(document="a"))
+    gate.open()
+    for ticket in (running, waiting):
+        assert isinstance(ticket.exception(LIMIT_S), SupersededError)
+    for ticket in (other, chat, newest):
+        assert ticket.exception(LIMIT_S) is None
+
+
+def test_cancelling_within_a_prompt_ends_within_one_batch_and_keeps_the_work(
+    worker: Worker, gate: Gate, backend: ScriptedBackend
+) -> None:
+    ticket = worker.submit(request("x" * 2000))
+    for _ in range(10):
+        gate.wait_for_batch()
+        gate.let_through()
+    gate.wait_for_batch()  # the eleventh is about to be evaluated
+    before = backend.evaluated
+    assert ticket.cancel()
+    gate.open()
+    assert isinstance(ticket.exception(LIMIT_S), CancelledError)
+    assert backend.evaluated - before <= 32
+    again = worker.submit(request("x" * 2000)).result(LIMIT_S)
+    assert again.counters.cached_tokens == before
+    assert again.counters.evaluated_tokens == 2000 - before
+
+
+def test_cancelling_one_that_waits(worker: Worker, gate: Gate) -> None:
+    running = worker.submit(request(document="a"))
+    gate.wait_for_batch()
+    waiting = worker.submit(request(document="b"))
+    assert waiting.cancel()
+    assert isinstance(waiting.exception(LIMIT_S), CancelledError)
+    gate.open()
+    assert running.exception(LIMIT_S) is None
+    assert not running.cancel()
+
+
+def test_a_failure_is_the_answer_and_the_worker_goes_on(worker: Worker, gate: Gate) -> None:
+    gate.open()
+    assert isinstance(worker.submit(Request(())).exception(LIMIT_S), EngineError)
+
+    def broken(text: str) -> None:
+        raise ZeroDivisionError
+
+    assert isinstance(worker.submit(request(on_text=broken)).exception(LIMIT_S), ZeroDivisionError)
+    assert worker.submit(request()).exception(LIMIT_S) is None
+
+
+def test_closing_answers_everything(gate: Gate, backend: ScriptedBackend) -> None:
+    worker = Worker(Engine(backend))
+    tickets = [worker.submit(request(document=name)) for name in "abc"]
+    gate.wait_for_batch()
+    closer = threading.Thread(target=worker.close)
+    closer.start()
+    while not all(ticket.done() or ticket.error for ticket in tickets):
+        threading.Event().wait(0.001)
+    gate.open()
+    closer.join(LIMIT_S)
+    assert all(isinstance(ticket.exception(LIMIT_S), EngineClosedError) for ticket in tickets)
+    with pytest.raises(EngineClosedError):
+        worker.submit(request())
+
+
+def test_totals_count_cancelled_work_as_well(worker: Worker, gate: Gate, backend: ScriptedBackend) -> None:
+    gate.open()
+    done = [worker.submit(request(text)).result(LIMIT_S) for text in ("x" * 50, "y" * 70)]
+    assert worker.totals.evaluated_tokens == 120
+    assert worker.totals.generated_tokens == sum(len(completion.tokens) for completion in done)
+
+    def broken(text: str) -> None:
+        raise CancelledError("enough")
+
+    assert worker.submit(request("z" * 40, on_text=broken)).exception(LIMIT_S)
+    assert worker.totals.evaluated_tokens == 160
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(Priority), st.sampled_from("abc"), st.booleans(), st.integers(1, 120)),
+    max_size=20,
+)
+
+
+@given(actions)
+@settings(max_examples=40, deadline=None)
+def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
+    work: list[tuple[Priority, str, bool, int]],
+) -> None:
+    worker = Worker(Engine(ScriptedBackend(n_ctx=256, n_seq_max=4)))
+    tickets = []
+    for priority, document, cancel, n in work:
+        ticket = worker.submit(request(document * n, priority=priority, document=document))
+        if cancel:
+            ticket.cancel()
+        tickets.append((ticket, document * n))
+    for ticket, text in tickets:
+        error = ticket.exception(LIMIT_S)
+        if error is None:
+            alone = Worker(Engine(ScriptedBackend(n_ctx=256)))
+            assert alone.submit(request(text)).result(LIMIT_S).tokens == ticket.result().tokens
+            alone.close()
+        else:
+            assert isinstance(error, CancelledError)
+    worker.close()
