@@ -123,10 +123,6 @@ class Backend(Protocol):
         """Where the memory goes."""
         ...
 
-    def trim_memory(self) -> None:
-        """Give back what inference has mapped in without need; cheap, for when a request has ended."""
-        ...
-
     def close(self) -> None:
         """Free everything; the backend is unusable afterwards."""
         ...

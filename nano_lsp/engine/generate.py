@@ -17,7 +17,7 @@ from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.engine.answer import Answer
 from nano_lsp.engine.backend import Aborted, Backend
 from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy, NgramIndex
-from nano_lsp.engine.healing import Vocabulary, take_back
+from nano_lsp.engine.healing import mask_unfitting, take_back
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.sampling import Sampler, logprob
 from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
@@ -28,7 +28,7 @@ _SNAPSHOT_TOKENS = 256  # a prompt that took fewer to evaluate is not worth a fi
 
 
 class Engine:
-    """A backend with what generations share: the KV cache, the measured cost of drafts, the vocabulary."""
+    """A backend with what generations share: the KV cache and the measured cost of drafts."""
 
     def __init__(
         self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None
@@ -36,14 +36,6 @@ class Engine:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
         self.drafts = drafts or DraftPolicy()
-        self._vocabulary: Vocabulary | None = None
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The sorted vocabulary; made when it is first needed, which takes a fraction of a second."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self.backend.spec.n_vocab, self.backend.piece)
-        return self._vocabulary
 
 
 def _go_on() -> None:
@@ -169,7 +161,6 @@ class Generation:
         finally:
             self._ended = self._now()
             cache.release(self._sequence)
-            self._backend.trim_memory()
 
     def _generate(self) -> Iterator[Token]:
         if not self._evaluate([]):
@@ -201,7 +192,7 @@ class Generation:
         raw = self._backend.logits(self._row)
         logits: NDArray[np.float32] = raw
         if self._answer.missing:
-            logits = self._engine.vocabulary.mask(logits, self._answer.missing)
+            logits = mask_unfitting(logits, self._answer.missing, self._backend.piece)
         banned = self._banned.get(len(self._tokens))
         if banned:
             logits = logits.copy() if logits is raw else logits

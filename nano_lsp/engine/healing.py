@@ -12,7 +12,6 @@ text into runs of letters, each with at most one character in front, so nothing 
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 MAX_TOKENS = 4
 """A word of more tokens than this is left as it is: regrowing it would cost as many decodes."""
+_LIKELY = 1024
 
 
 def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
@@ -45,30 +45,23 @@ def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[lis
     return list(prompt[:kept]), b"".join(pieces[len(pieces) - n_tokens :])
 
 
-class Vocabulary:
-    """All pieces of a vocabulary in order of their bytes, so that those with a given start are one slice."""
+def mask_unfitting(
+    logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]
+) -> NDArray[np.float32]:
+    """A copy of the logits, shape (n_vocab,), with -inf where neither piece nor data begins with the other.
 
-    def __init__(self, n_vocab: int, piece: Callable[[int], bytes]) -> None:
-        pieces = [piece(token) for token in range(n_vocab)]
-        order = sorted(range(n_vocab), key=pieces.__getitem__)
-        self._n_vocab = n_vocab
-        self._ids = np.asarray(order, np.int32)
-        self._sorted = [pieces[token] for token in order]
+    Only the most probable tokens are looked at while one of them fits: an index of all 151,936 pieces would
+    take most of a second and 20 MB.
+    """
+    for n in (min(_LIKELY, len(logits)), len(logits)):
+        likely = np.argpartition(-logits, n - 1)[:n]
+        fitting = [token for token in likely.tolist() if _fits(piece(token), data)]
+        if fitting:
+            break
+    masked = np.full_like(logits, -np.inf)
+    masked[fitting] = logits[fitting]
+    return masked
 
-    def starting_with(self, data: bytes) -> NDArray[np.int32]:
-        """Ids of the tokens that begin with data, or that data begins with; no control tokens."""
-        start = bisect_left(self._sorted, data)
-        end = bisect_right(self._sorted, data, lo=start, key=lambda piece: piece[: len(data)])
-        inside = [self._ids[start:end]]
-        for length in range(1, len(data)):
-            first = bisect_left(self._sorted, data[:length])
-            last = bisect_right(self._sorted, data[:length], lo=first)
-            inside.append(self._ids[first:last])
-        return np.concatenate(inside)
 
-    def mask(self, logits: NDArray[np.float32], data: bytes) -> NDArray[np.float32]:
-        """A copy of the logits, shape (n_vocab,), with -inf for all tokens that do not fit data."""
-        allowed = self.starting_with(data)
-        masked = np.full_like(logits, -np.inf)
-        masked[allowed] = logits[allowed]
-        return masked
+def _fits(piece: bytes, data: bytes) -> bool:
+    return bool(piece) and (piece.startswith(data) or data.startswith(piece))

@@ -21,43 +21,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.config import Settings
-from nano_lsp.engine import resident
 from nano_lsp.engine.backend import Aborted
 from nano_lsp.engine.gguf import read_header
 from nano_lsp.engine.hardware import usable_cores
 from nano_lsp.engine.llama_grammar import LlamaGrammar
+from nano_lsp.engine.resident import SUPPORTED, ResidentWeights
 from nano_lsp.errors import EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
+_SETTLE_TOKENS = 128  # their embeddings map some 20 MB; tidying up takes 1 ms
+
 MAX_LOGITS = 8
 """Rows of logits one `decode` can keep."""
 
 _KV_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
-_BUFFER_LINE = re.compile(r"(model|KV|compute|output) buffer size\s*=\s*([\d.]+) MiB")
+_BUFFER_LINE = re.compile(r"(\w+) +(model|KV|compute|output) buffer size\s*=\s*([\d.]+) MiB")
+_MAX_PIECE_BYTES = 512
+_LOG_DEBUG = 1  # ggml.h, enum ggml_log_level
 _LLAMA_LOG: deque[str] = deque(maxlen=400)
 
 
 @llama.llama_log_callback  # type: ignore[untyped-decorator]
-def _keep_log(_level: int, text: bytes, _user_data: object) -> None:
+def _keep_log(level: int, text: bytes, _user_data: object) -> None:
     """Keep what llama.cpp prints: its errors explain a failed load, its buffer sizes are the account."""
-    _LLAMA_LOG.append(text.decode("utf-8", "replace").rstrip())
+    if level != _LOG_DEBUG:
+        _LLAMA_LOG.append(text.decode("utf-8", "replace").rstrip())
 
 
 class LlamaBackend:
     """A GGUF model in memory, with its KV cache. Load it with `LlamaBackend.load`."""
 
-    def __init__(self, model: _Pointer, context: _Pointer, path: Path, settings: Settings, name: str) -> None:
+    def __init__(self, model: _Pointer, context: _Pointer, weights: ResidentWeights, spec: ModelSpec) -> None:
         self._model = model
         self._context = context
         self._vocab = llama.llama_model_get_vocab(model)
         self._memory = llama.llama_get_memory(context)
-        self._batch = llama.llama_batch_init(settings.n_batch, 0, 1)
+        self._batch = llama.llama_batch_init(spec.n_batch, 0, 1)
         self._n_kept = (0, 0)  # tokens, rows of logits of the last decode
-        self._pieces: dict[int, bytes] = {}
-        self._spec = _read_spec(model, context, path, settings, name)
-        self._account = _read_account()
+        self._spec = spec
+        self._weights = weights
+        self._account = _read_account(weights)
         # strlen as the abort callback: "" is false, "x" is true, and no Python runs between graph nodes.
         libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
         self._abort_flag = ctypes.create_string_buffer(2)
@@ -65,8 +70,7 @@ class LlamaBackend:
         llama.llama_set_abort_callback(
             context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p)
         )
-        self._release_mapping = _embedding_release(path)
-        self._release_mapping()
+        self._n_unsettled = 0  # tokens evaluated since the mapping was tidied up
 
     @classmethod
     def load(
@@ -89,13 +93,14 @@ class LlamaBackend:
             GgufError: llama.cpp cannot load the file or the adapter.
             EngineError: no memory for the context.
         """
+        weights = ResidentWeights(path, read_header(path))
         _LLAMA_LOG.clear()
         llama.llama_log_set(_keep_log, ctypes.c_void_p(0))
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = 0
         # Mapped pages are released while repacking goes on; where they cannot, reading is lighter.
-        params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if resident.SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
+        params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
         released = 0.0
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
@@ -103,7 +108,7 @@ class LlamaBackend:
             nonlocal released
             if share - released >= 0.05:
                 released = share
-                resident.release(path)
+                weights.release()
                 if on_progress:
                     on_progress(share)
             return True
@@ -115,7 +120,7 @@ class LlamaBackend:
                 f"llama.cpp cannot load {path}: {_last_error()}",
                 "Run `nano-lsp model verify` on it, or pull it again.",
             )
-        resident.release(path)
+        weights.settle()
         try:
             context = _new_context(model, settings)
             try:
@@ -127,7 +132,7 @@ class LlamaBackend:
         except (EngineError, GgufError):
             llama.llama_model_free(model)
             raise
-        return cls(model, context, path, settings, name or path.stem)
+        return cls(model, context, weights, _read_spec(model, context, path, settings, name or path.stem))
 
     @property
     def spec(self) -> ModelSpec:
@@ -146,12 +151,9 @@ class LlamaBackend:
 
     def piece(self, token: int) -> bytes:
         """The bytes a token stands for; empty for control tokens."""
-        known = self._pieces.get(token)
-        if known is None:
-            buffer = ctypes.create_string_buffer(512)
-            n = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
-            known = self._pieces[token] = buffer.raw[: max(n, 0)]
-        return known
+        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
+        n = llama.llama_token_to_piece(self._vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
+        return buffer[: max(n, 0)]
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens; see `Backend.decode`."""
@@ -168,6 +170,10 @@ class LlamaBackend:
             batch.logits[i] = i >= n - n_logits
         code = llama.llama_decode(self._context, batch)
         self._n_kept = (n, n_logits) if code == 0 else (0, 0)
+        self._n_unsettled += n
+        if self._n_unsettled >= _SETTLE_TOKENS:
+            self._weights.settle()
+            self._n_unsettled = 0
         if code == 0:
             return
         self.seq_trim(seq_id, n_past)
@@ -232,10 +238,6 @@ class LlamaBackend:
     def memory(self) -> MemoryAccount:
         """Where the memory goes, as llama.cpp reports its buffers."""
         return self._account
-
-    def trim_memory(self) -> None:
-        """Give back what inference has mapped in without need; cheap, for when a request has ended."""
-        self._release_mapping()
 
     def close(self) -> None:
         """Free everything; the backend is unusable afterwards."""
@@ -314,22 +316,15 @@ def _fingerprint(path: Path, settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def _embedding_release(path: Path) -> Callable[[], None]:
-    """Releases the embedding table when called: a token reads one row of it, but faults in megabytes."""
-    tensor = next((t for t in read_header(path).tensors if t.name == "token_embd.weight"), None)
-    if tensor is None:
-        return lambda: None
-    return lambda: resident.release(path, tensor.offset, tensor.offset + tensor.n_bytes)
-
-
-def _read_account() -> MemoryAccount:
-    sizes = dict.fromkeys(("model", "KV", "compute", "output"), 0.0)
+def _read_account(weights: ResidentWeights) -> MemoryAccount:
+    sizes = {"KV": 0.0, "compute": 0.0, "output": 0.0, "model": 0.0}
     for line in _LLAMA_LOG:
         if found := _BUFFER_LINE.search(line):
-            sizes[found[1]] += float(found[2])
+            sizes[found[2]] += 0.0 if found[1] == "CPU_Mapped" else float(found[3])
     mib = 1 << 20
+    mapped = weights.hot_bytes if SUPPORTED else 0
     return MemoryAccount(
-        weights_bytes=int(sizes["model"] * mib),
+        weights_bytes=int(sizes["model"] * mib) + mapped,
         kv_cache_bytes=int(sizes["KV"] * mib),
         compute_bytes=int((sizes["compute"] + sizes["output"]) * mib),
     )

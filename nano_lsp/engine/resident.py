@@ -1,8 +1,11 @@
-"""Gives pages of a memory-mapped model file back to the system once nobody needs them.
+"""Keeps the pages of a mapped model file resident only where they are read again.
 
-llama.cpp repacks most weights for the CPU while it loads, and leaves the originals mapped: for nano that is
-600 MB of resident memory that is never read again. A released page costs nothing but a read from the page
-cache if it is touched after all, so this changes no result. Linux only: elsewhere files are read, not mapped.
+llama.cpp copies most weights into a layout that suits the CPU while it loads, and leaves the originals
+mapped: for nano that is 600 MB that nobody reads again, and another 125 MB of embeddings, of which a token
+needs one row of 864 bytes but maps up to 2 MB. Released pages cost a read from the page cache if they are
+touched after all, so a wrong guess here costs time or memory, never a result.
+
+Linux only: elsewhere model files are read, not mapped.
 """
 
 from __future__ import annotations
@@ -13,38 +16,74 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nano_lsp.engine.gguf import GgufHeader, TensorInfo
+
 SUPPORTED = sys.platform == "linux"
-_MADV_DONTNEED = 4  # linux/mman.h
+_MADV_DONTNEED, _MADV_NOHUGEPAGE, _MADV_POPULATE_READ = 4, 15, 22  # linux/mman.h
+# `ggml_repack_get_optimal_repack_type` copies these on x86-64 with AVX2 and on ARM with dotprod.
+_REPACKED_TYPES = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}
 
 
-def release(path: Path, start: int = 0, end: int | None = None) -> None:
-    """Release the resident pages of a file's mappings in this process.
+class ResidentWeights:
+    """The mapping of one model file in this process.
 
     Args:
-        path: the mapped file.
-        start: first byte of the file to release.
-        end: byte after the last one; None for the end of the file.
+        path: the file.
+        header: its tensors.
     """
-    if not SUPPORTED:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+    def __init__(self, path: Path, header: GgufHeader) -> None:
+        self._path = path
+        self._hot = [tensor for tensor in header.tensors if not _is_cold(tensor)]
+
+    @property
+    def hot_bytes(self) -> int:
+        """Size of the tensors that every token reads from the mapping."""
+        return sum(tensor.n_bytes for tensor in self._hot)
+
+    def release(self) -> None:
+        """Release everything; for while the file is being loaded."""
+        for address, _, length in self._mappings():
+            # Mapped 2 MB at a time, what is read would keep its neighbours, or be released with them.
+            _madvise(address, address + length, _MADV_NOHUGEPAGE)
+            _madvise(address, address + length, _MADV_DONTNEED)
+
+    def settle(self) -> None:
+        """Map what every token reads and release the rest; for after loading, and now and then."""
+        for address, offset, length in self._mappings():
+            end = address
+            for tensor in sorted(self._hot, key=lambda t: t.offset):
+                start = address + min(max(tensor.offset - offset, 0), length)
+                stop = address + min(max(tensor.offset + tensor.n_bytes - offset, 0), length)
+                _madvise(start, stop, _MADV_POPULATE_READ)
+                _madvise(end, start, _MADV_DONTNEED)
+                end = max(end, stop)
+            _madvise(end, address + length, _MADV_DONTNEED)
+
+    def _mappings(self) -> Iterator[tuple[int, int, int]]:
+        """Address, offset in the file and length of each mapping of the file, as in proc_pid_maps(5)."""
+        if not SUPPORTED:
+            return
+        name = str(self._path.resolve())
+        with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                area, _, offset, _, _, *rest = line.rstrip("\n").split(maxsplit=5)
+                if rest == [name]:
+                    start, end = (int(part, 16) for part in area.split("-"))
+                    yield start, int(offset, 16), end - start
+
+
+def _is_cold(tensor: TensorInfo) -> bool:
+    return tensor.name == "token_embd.weight" or tensor.type_name in _REPACKED_TYPES
+
+
+def _madvise(start: int, end: int, advice: int) -> None:
+    """Advise whole pages: those a range touches to be mapped, those it fills to be released."""
     page = os.sysconf("SC_PAGE_SIZE")
-    for address, offset, length in _mappings(path.resolve()):
-        first = max(start - offset, 0)
-        last = length if end is None else min(end - offset, length)
-        first = -(-first // page) * page  # only whole pages inside the range
-        if last != length:
-            last = last // page * page
-        if first < last:
-            libc.madvise(address + first, last - first, _MADV_DONTNEED)
-
-
-def _mappings(path: Path) -> Iterator[tuple[int, int, int]]:
-    """Address, offset in the file and length of each mapping of a file, as in proc_pid_maps(5)."""
-    with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            area, _, offset, _, _, *name = line.rstrip("\n").split(maxsplit=5)
-            if name and name[0] == str(path):
-                start, end = (int(part, 16) for part in area.split("-"))
-                yield start, int(offset, 16), end - start
+    if advice == _MADV_DONTNEED:
+        start, end = -(-start // page) * page, end // page * page
+    else:
+        start, end = start // page * page, -(-end // page) * page
+    if start < end:
+        libc = ctypes.CDLL(None)
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)

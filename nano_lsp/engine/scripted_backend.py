@@ -205,9 +205,6 @@ class ScriptedBackend:
         """Nothing to speak of."""
         return MemoryAccount(weights_bytes=0, kv_cache_bytes=0, compute_bytes=0)
 
-    def trim_memory(self) -> None:
-        """Nothing to give back."""
-
     def close(self) -> None:
         """Forget everything."""
         self._cells.clear()

@@ -6,11 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.healing import Vocabulary, take_back
+from nano_lsp.engine.healing import mask_unfitting, take_back
 from nano_lsp.engine.scripted_backend import N_VOCAB, ScriptedBackend
 
 BACKEND = ScriptedBackend()
-VOCABULARY = Vocabulary(N_VOCAB, BACKEND.piece)
 
 
 def bytes_of(tokens: list[int]) -> bytes:
@@ -43,11 +42,18 @@ def test_a_word_that_is_the_whole_prompt_or_too_long_stays() -> None:
     assert take_back(BACKEND.tokenize("; abcdefghij"), BACKEND.piece)[1] == b""
 
 
-@given(st.text("retun s", min_size=1, max_size=6))
-def test_the_mask_leaves_what_fits_and_nothing_else(text: str) -> None:
+@given(st.text("retun s", min_size=1, max_size=6), st.integers(0, 9))
+def test_the_mask_leaves_what_fits_and_nothing_else(text: str, seed: int) -> None:
     data = text.encode()
-    masked = VOCABULARY.mask(np.zeros(N_VOCAB, np.float32), data)
+    logits = np.random.default_rng(seed).normal(size=N_VOCAB).astype(np.float32)
+    masked = mask_unfitting(logits, data, BACKEND.piece)
     for token in range(N_VOCAB):
         piece = BACKEND.piece(token)
         fits = bool(piece) and (piece.startswith(data) or data.startswith(piece))
-        assert np.isfinite(masked[token]) == fits
+        assert masked[token] == (logits[token] if fits else -np.inf)
+
+
+def test_an_unlikely_token_is_found_in_a_large_vocabulary() -> None:
+    pieces = [b"x"] * 5000 + [b"return"]
+    masked = mask_unfitting(np.linspace(9, 0, 5001, dtype=np.float32), b"ret", pieces.__getitem__)
+    assert np.flatnonzero(np.isfinite(masked)).tolist() == [5000]
