@@ -77,6 +77,4 @@ class Answer:
     def _held_back(self) -> int:
         """Characters at the end that may be the beginning of a stop string."""
         longest = min(self._hold, len(self._text))
-        return next(
-            (n for n in range(longest, 0, -1) if any(s.startswith(self._text[-n:]) for s in self._stop)), 0
-        )
+        return next((n for n in range(longest, 0, -1) if any(s.startswith(self._text[-n:]) for s in self._stop)), 0)

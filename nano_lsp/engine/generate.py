@@ -30,9 +30,7 @@ _SNAPSHOT_TOKENS = 256  # a prompt that took fewer to evaluate is not worth a fi
 class Engine:
     """A backend with what generations share: the KV cache and the measured cost of drafts."""
 
-    def __init__(
-        self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None
-    ) -> None:
+    def __init__(self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None) -> None:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
         self.drafts = drafts or DraftPolicy()
@@ -91,9 +89,7 @@ class Generation:
         self.finish_reason: FinishReason | None = None
         self.warnings: tuple[str, ...] = ()
         if len(prompt) > DRIFT_TOKENS:
-            self.warnings = (
-                f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} the answers drift.",
-            )
+            self.warnings = (f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} the answers drift.",)
         self._engine = engine
         self._backend = engine.backend
         self._key = key

@@ -45,9 +45,7 @@ def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[lis
     return list(prompt[:kept]), b"".join(pieces[len(pieces) - n_tokens :])
 
 
-def mask_unfitting(
-    logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]
-) -> NDArray[np.float32]:
+def mask_unfitting(logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]) -> NDArray[np.float32]:
     """A copy of the logits, shape (n_vocab,), with -inf where neither piece nor data begins with the other.
 
     Only the most probable tokens are looked at while one of them fits: an index of all 151,936 pieces would

@@ -83,9 +83,7 @@ class KvCache:
         """
         while True:
             try:
-                self._backend.decode(
-                    tokens, n_past=len(sequence.tokens), seq_id=sequence.seq_id, n_logits=n_logits
-                )
+                self._backend.decode(tokens, n_past=len(sequence.tokens), seq_id=sequence.seq_id, n_logits=n_logits)
             except KvCacheFullError:
                 if not self._evict(sequence):
                     raise

@@ -26,7 +26,7 @@ from nano_lsp.engine.gguf import read_header
 from nano_lsp.engine.hardware import usable_cores
 from nano_lsp.engine.llama_grammar import LlamaGrammar
 from nano_lsp.engine.resident import SUPPORTED, ResidentWeights
-from nano_lsp.errors import EngineError, GgufError, GrammarError, KvCacheFullError
+from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
@@ -67,9 +67,7 @@ class LlamaBackend:
         libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
         self._abort_flag = ctypes.create_string_buffer(2)
         self._abort_callback = ctypes.cast(libc.strlen, llama.ggml_abort_callback)
-        llama.llama_set_abort_callback(
-            context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p)
-        )
+        llama.llama_set_abort_callback(context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
         self._n_unsettled = 0  # tokens evaluated since the mapping was tidied up
 
     @classmethod
@@ -79,7 +77,7 @@ class LlamaBackend:
         settings: Settings,
         *,
         name: str = "",
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[float], bool] | None = None,
     ) -> LlamaBackend:
         """Load a model file that the model store has verified.
 
@@ -87,7 +85,7 @@ class LlamaBackend:
             path: the GGUF file.
             settings: context, threads, KV type and adapter.
             name: what the user calls the model; the file's name where empty.
-            on_progress: is told the share of the file read, 0 to 1.
+            on_progress: is told the share of the file read, 0 to 1; False calls the loading off.
 
         Raises:
             GgufError: llama.cpp cannot load the file or the adapter.
@@ -101,20 +99,21 @@ class LlamaBackend:
         params.n_gpu_layers = 0
         # Mapped pages are released while repacking goes on; where they cannot, reading is lighter.
         params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
-        released = 0.0
+        released, called_off = 0.0, False
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def progress(share: float, _user_data: object) -> bool:
-            nonlocal released
+            nonlocal released, called_off
             if share - released >= 0.05:
                 released = share
                 weights.release()
-                if on_progress:
-                    on_progress(share)
-            return True
+            called_off = on_progress is not None and not on_progress(share)
+            return not called_off
 
         params.progress_callback = progress
         model = llama.llama_model_load_from_file(str(path).encode(), params)
+        if not model and called_off:
+            raise CancelledError("The loading was called off.")
         if not model:
             raise GgufError(
                 f"llama.cpp cannot load {path}: {_last_error()}",
@@ -153,7 +152,7 @@ class LlamaBackend:
         """The bytes a token stands for; empty for control tokens."""
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
         n = llama.llama_token_to_piece(self._vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
-        return buffer[: max(n, 0)]
+        return buffer.raw[: max(n, 0)]
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens; see `Backend.decode`."""
@@ -180,12 +179,8 @@ class LlamaBackend:
         if code == 2:
             raise Aborted
         if code == 1:
-            raise KvCacheFullError(
-                f"The KV cache of {self._spec.n_ctx} tokens is full.", "Raise the setting n_ctx."
-            )
-        raise EngineError(
-            f"llama.cpp failed with code {code}: {_last_error()}", "Restart; report it if it stays."
-        )
+            raise KvCacheFullError(f"The KV cache of {self._spec.n_ctx} tokens is full.", "Raise the setting n_ctx.")
+        raise EngineError(f"llama.cpp failed with code {code}: {_last_error()}", "Restart; report it if it stays.")
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`; a view."""

@@ -96,9 +96,7 @@ def keep_probable(logits: Logits, params: SamplingParams) -> tuple[NDArray[np.in
     ids = ids[np.argsort(-logits[ids], kind="stable")]
     kept = logits[ids]
     p = softmax(kept)
-    n_top_p = (
-        int(np.searchsorted(np.cumsum(p, dtype=np.float64), params.top_p)) + 1 if params.top_p < 1.0 else n
-    )
+    n_top_p = int(np.searchsorted(np.cumsum(p, dtype=np.float64), params.top_p)) + 1 if params.top_p < 1.0 else n
     n_min_p = int((p >= params.min_p * p[0]).sum())
     n_kept = max(1, min(n_top_p, n_min_p, int(np.isfinite(kept).sum())))
     return ids[:n_kept], kept[:n_kept]

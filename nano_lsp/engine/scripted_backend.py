@@ -148,17 +148,13 @@ class ScriptedBackend:
             self.on_decode()
         cells = self._cells[seq_id]
         if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > len(tokens):
-            raise EngineError(
-                f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached."
-            )
+            raise EngineError(f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached.")
         if not all(0 <= token < N_VOCAB for token in tokens):
             raise EngineError("A token is outside the vocabulary.")
         if self._aborted.is_set():
             raise Aborted
         if self._used() + len(tokens) > self.n_ctx:
-            raise KvCacheFullError(
-                f"The KV cache of {self.n_ctx} tokens is full.", "Raise the setting n_ctx."
-            )
+            raise KvCacheFullError(f"The KV cache of {self.n_ctx} tokens is full.", "Raise the setting n_ctx.")
         cells.extend(_Cell(token) for token in tokens)
         self.batches.append(len(tokens))
         history = [cell.token for cell in cells]

@@ -28,9 +28,7 @@ def engine_for(replies: dict[str, str]) -> Engine:
     return Engine(ScriptedBackend(reply_script(replies)))
 
 
-def run(
-    engine: Engine, prompt: str, hook: Hook | None = None, key: str = "a", **params: object
-) -> Completion:
+def run(engine: Engine, prompt: str, hook: Hook | None = None, key: str = "a", **params: object) -> Completion:
     ids = engine.backend.tokenize(prompt)
     return Generation(engine, key, ids, GenerateParams(**params), hook=hook).run()  # type: ignore[arg-type]
 
@@ -177,9 +175,7 @@ prompts = st.text("ab\n ", min_size=1, max_size=60)
 def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -> None:
     plain = run(Engine(ScriptedBackend()), prompt, max_tokens=24, sampling=sampling, draft=False)
     engine = Engine(ScriptedBackend(), drafts=EagerDrafts())
-    drafted = run(
-        engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens)
-    )
+    drafted = run(engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens))
     assert [t.id for t in drafted.tokens] == [t.id for t in plain.tokens]
     assert drafted.counters.accepted_tokens <= drafted.counters.drafted_tokens
 

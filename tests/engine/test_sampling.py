@@ -31,9 +31,7 @@ def test_greedy_takes_the_first_of_the_highest(logits: Logits) -> None:
 
 
 @given(rows, params)
-def test_the_choice_is_always_one_of_those_that_the_filters_leave(
-    logits: Logits, settings: SamplingParams
-) -> None:
+def test_the_choice_is_always_one_of_those_that_the_filters_leave(logits: Logits, settings: SamplingParams) -> None:
     choice = Sampler(settings).choose(logits, [0])
     penalized = penalize(logits, [0], settings.repeat_penalty)
     kept, _ = keep_probable(penalized, settings)
@@ -49,9 +47,7 @@ def test_a_seed_fixes_the_choices(logits: Logits, settings: SamplingParams) -> N
 
 
 @given(rows, params, st.data())
-def test_what_is_ruled_out_is_never_chosen(
-    logits: Logits, settings: SamplingParams, data: st.DataObject
-) -> None:
+def test_what_is_ruled_out_is_never_chosen(logits: Logits, settings: SamplingParams, data: st.DataObject) -> None:
     banned = data.draw(st.sets(st.integers(0, len(logits) - 1)))
     logits[list(banned)] = -np.inf
     choice = Sampler(settings).choose(logits, ())

@@ -1,0 +1,54 @@
+"""`nano-lsp complete`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nano_lsp.adapters.cli.terminal import Adapter, Context, Json, Model, Stream, Threads, as_json, open_assistant
+from nano_lsp.context.document import load_document, offset_at, parse_location, read_document
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.schema import SamplingParams
+
+EXAMPLES = """Examples:
+
+`nano-lsp complete src/app.py:12:5`
+
+`git show HEAD:app.py | nano-lsp complete -:12:5 --json`
+"""
+
+
+def complete(  # noqa: PLR0917 - options, which typer passes by name
+    location: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Lines and columns from 1; - is stdin.")],
+    model: Model = None,
+    adapter: Adapter = None,
+    max_tokens: Annotated[int | None, typer.Option(help="At most so many tokens.")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option(help="At most so many tokens of the document.")] = None,
+    n_ctx: Context = None,
+    threads: Threads = None,
+    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Of the random numbers.")] = None,
+    as_json_: Json = False,
+) -> None:
+    """Print the completion at a place in a file."""
+    name, line, column = parse_location(location)
+    document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
+    task = CompletionTask(document.name, document.text, offset_at(document.text, line, column))
+    with open_assistant(
+        model=model,
+        adapter=str(adapter) if adapter else None,
+        max_tokens=max_tokens,
+        prompt_tokens=prompt_tokens,
+        n_ctx=n_ctx,
+        n_threads=threads,
+    ) as (assistant, _):
+        # What was shown may have to be cut at its end, so text is not streamed here.
+        stream = Stream(show_text=False)
+        sampling = SamplingParams(temperature=temperature, seed=seed)
+        completion = assistant.complete(task, sampling=sampling, watcher=stream)
+        stream.finish(completion)
+    print(json.dumps(as_json(completion), indent=2) if as_json_ else completion.text)

@@ -1,0 +1,136 @@
+"""What commands share in talking to a terminal: consoles, progress, streamed text, options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.engine.model_store import Progress as StoreProgress
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.schema import Completion
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Model = Annotated[str | None, typer.Option(help="A name from `nano-lsp model list`, or the path of a GGUF file.")]
+Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (GGUF) to lay over the model.")]
+Context = Annotated[int | None, typer.Option("--n-ctx", help="Context in tokens, up to 32768.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Threads; 0 takes the usable physical cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
+
+
+@contextmanager
+def file_progress() -> Iterator[StoreProgress]:
+    """Shows how far work on a file has come: a bar on a terminal, a line per tenth elsewhere."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    tasks: dict[str, TaskID] = {}
+    tenths: dict[str, int] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if stderr.is_terminal:
+            if what not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+        elif what not in {"loading", "verifying"} and done * 10 // max(total, 1) > tenths.get(what, 0):
+            tenths[what] = done * 10 // total
+            stderr.print(f"{what}: {tenths[what] * 10} % of {total / 1e6:,.0f} MB")
+
+    with bar:
+        yield show
+
+
+class Stream:
+    """Prints an answer while it grows, and a line on the prompt's progress before that."""
+
+    def __init__(self, show_text: bool = True) -> None:
+        self._show_text = show_text
+        self._printed = ""
+        self._status = stderr.is_terminal
+
+    def on_progress(self, done: int, total: int) -> None:
+        """So many tokens of the prompt are evaluated."""
+        if self._status:
+            stderr.print(f"reading {done:,} of {total:,} tokens …", end="\r")
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        self._clear()
+        if self._show_text and text.startswith(self._printed):
+            sys.stdout.write(text[len(self._printed) :])
+            sys.stdout.flush()
+            self._printed = text
+
+    def finish(self, completion: Completion) -> None:
+        """Print what is still missing of the text, and the warnings."""
+        self._clear()
+        if self._show_text:
+            print(completion.text.removeprefix(self._printed) if self._printed else completion.text)
+        for warning in completion.warnings:
+            stderr.print(f"[yellow]Warning:[/] {warning}")
+
+    def _clear(self) -> None:
+        if self._status:
+            stderr.print(" " * 40, end="\r")
+            self._status = False
+
+
+@contextmanager
+def open_assistant(**overrides: object) -> Iterator[tuple[Assistant, Settings]]:
+    """The assistant with a user's settings and a command's options; shows progress while it loads."""
+    settings = load_settings(os.environ, **overrides)
+    with file_progress() as show:
+        assistant = Assistant.open(settings, find_folders(), show)
+    with assistant:
+        yield assistant, settings
+
+
+def as_json(completion: Completion) -> dict[str, object]:
+    """An answer with its counters, for machines."""
+    counters = completion.counters
+    return {
+        "text": completion.text,
+        "finish_reason": completion.finish_reason.value,
+        "counters": {
+            "prompt_tokens": counters.prompt_tokens,
+            "cached_tokens": counters.cached_tokens,
+            "evaluated_tokens": counters.evaluated_tokens,
+            "generated_tokens": counters.generated_tokens,
+            "drafted_tokens": counters.drafted_tokens,
+            "accepted_tokens": counters.accepted_tokens,
+            "ttft_ms": round(counters.ttft_ms, 1),
+            "prompt_tokens_per_s": round(counters.prompt_tokens_per_s, 1),
+            "decode_tokens_per_s": round(counters.decode_tokens_per_s, 1),
+        },
+        "tokens": [
+            {"text": t.piece.decode("utf-8", "replace"), "logprob": round(t.logprob, 4)} for t in completion.tokens
+        ],
+        "warnings": list(completion.warnings),
+    }

@@ -1,0 +1,135 @@
+r"""Source files as text: read safely, addressed by line and column.
+
+A line ends with `\\n`, `\\r\\n` or `\\r`, as in editors; lines and columns count from 1, columns in code points.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fnmatch
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nano_lsp.errors import DocumentError, PositionError
+
+MAX_BYTES = 8 << 20
+_SECRETS = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_ed25519*",
+    ".netrc",
+    ".pypirc",
+    ".npmrc",
+)
+_TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A source text.
+
+    Attributes:
+        name: of its file.
+        text: its content.
+    """
+
+    name: str
+    text: str
+
+
+def load_document(path: Path) -> Document:
+    """Read a source file.
+
+    Raises:
+        DocumentError: it is missing, unreadable, too large, binary, not UTF-8, or a file that holds secrets.
+    """
+    if is_secret(path.name):
+        raise DocumentError(
+            f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
+        )
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
+        return read_document(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DocumentError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+
+
+def read_document(data: bytes, name: str) -> Document:
+    """Decode a source text; a byte order mark is dropped.
+
+    Raises:
+        DocumentError: it is too large, binary or not UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{name} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DocumentError(f"{name} is UTF-16.", f"Convert it: iconv -f UTF-16 -t UTF-8 {name}")
+    if b"\0" in data:
+        raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
+    try:
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DocumentError(
+            f"{name} is not UTF-8: byte {error.start:,}, in line {line:,}.",
+            f"Convert it, for instance: iconv -f LATIN1 -t UTF-8 {name}",
+        ) from error
+    if len(_CONTROL.findall(text)) > len(text) // 10:
+        raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
+    return Document(name, text)
+
+
+def is_secret(file_name: str) -> bool:
+    """Whether a file of this name is one of those that hold keys and passwords."""
+    name = file_name.lower()
+
+    def matches(patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    return matches(_SECRETS) and not matches(_TEMPLATES)
+
+
+def parse_location(location: str) -> tuple[str, int, int]:
+    """Split FILE:LINE:COL from the right, so that a drive's colon stays with the file.
+
+    Raises:
+        DocumentError: it has another form.
+    """
+    found = re.fullmatch(r"(.+):(\d+):(\d+)", location, re.DOTALL)
+    if not found:
+        raise DocumentError(f"{location!r} is not of the form FILE:LINE:COL.", "For example: src/app.py:12:5")
+    return found[1], int(found[2]), int(found[3])
+
+
+def offset_at(text: str, line: int, column: int) -> int:
+    """The offset of a position, in code points.
+
+    Args:
+        text: of the document.
+        line: from 1.
+        column: from 1; one past the line's last character is its end.
+
+    Raises:
+        PositionError: there is no such line, or it is shorter.
+    """
+    starts = [0, *(end.end() for end in re.finditer(r"\r\n|\n|\r", text))]
+    if not 1 <= line <= len(starts):
+        raise PositionError(f"There is no line {line:,}.", f"The file has {len(starts):,} lines, counted from 1.")
+    start = starts[line - 1]
+    following = starts[line] if line < len(starts) else len(text)
+    length = len(text[start:following].rstrip("\r\n"))
+    if not 1 <= column <= length + 1:
+        raise PositionError(
+            f"There is no column {column:,} in line {line:,}.", f"The columns there are 1 to {length + 1:,}."
+        )
+    return start + column - 1

@@ -1,0 +1,119 @@
+"""What this machine gives the process: physical cores, CPU features, memory.
+
+llama.cpp is fastest with a thread for each physical core that the process may use. Containers and batch
+systems restrict that through the affinity mask and cgroup quotas, which `os.cpu_count` does not see.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "f16c", "fma", "asimd", "asimddp", "i8mm", "sve")
+"""What llama.cpp's CPU kernels are chosen by, as Linux names it."""
+
+
+def cpu_name(root: Path = Path("/")) -> str:
+    """The CPU's name as its maker gives it."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def cpu_features(root: Path = Path("/")) -> frozenset[str]:
+    """Those of `FEATURES` that this CPU has; empty where the system does not tell."""
+    if sys.platform == "darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.leaf7_features", "machdep.cpu.features"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
+        return frozenset(FEATURES) & frozenset(done.stdout.lower().split())
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
+    return frozenset(FEATURES) & frozenset(found[1].split()) if found else frozenset()
+
+
+def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None) -> int:
+    """Physical cores that this process may use, at least 1.
+
+    Args:
+        root: where /proc and /sys are.
+        affinity: logical CPUs the process may run on; None asks the system.
+    """
+    if affinity is None and hasattr(os, "sched_getaffinity"):
+        affinity = frozenset(os.sched_getaffinity(0))
+    if affinity is None:
+        cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    else:
+        topology = root / "sys/devices/system/cpu"
+        cores = len({_core_of(topology / f"cpu{cpu}/topology") or str(cpu) for cpu in affinity})
+    return max(1, math.ceil(min(cores, _cpu_quota(root))))
+
+
+def available_memory_bytes(root: Path = Path("/")) -> int:
+    """Memory that can be had without swapping, as far as the system and its cgroup allow."""
+    available = int(psutil.virtual_memory().available)
+    for group in _cgroups(root):
+        for limit_file, used_file in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            limit, used = _read(group / limit_file).strip(), _read(group / used_file).strip()
+            if limit.isdigit() and used.isdigit():
+                available = min(available, max(0, int(limit) - int(used)))
+    return available
+
+
+def peak_rss_bytes() -> int:
+    """The most memory this process has had resident so far."""
+    info = psutil.Process().memory_info()
+    if sys.platform == "win32":
+        return int(info.peak_wset)
+    status = re.search(r"^VmHWM:\s*(\d+) kB", _read(Path("/proc/self/status")), re.MULTILINE)
+    if status:
+        return int(status[1]) * 1024
+    import resource  # noqa: PLC0415 - not on Windows
+
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # bytes on macOS
+
+
+def _core_of(topology: Path) -> str:
+    """Names a physical core: the same for all its hyper-threads; empty where unknown."""
+    return _read(topology / "core_cpus_list").strip() or _read(topology / "thread_siblings_list").strip()
+
+
+def _cpu_quota(root: Path) -> float:
+    """CPUs' worth of time the cgroups allow; infinite without a limit."""
+    quota = math.inf
+    for group in _cgroups(root):
+        words = _read(group / "cpu.max").split() or [
+            _read(group / "cpu.cfs_quota_us").strip(),
+            _read(group / "cpu.cfs_period_us").strip(),
+        ]
+        if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
+            quota = min(quota, int(words[0]) / int(words[1]))
+    return quota
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    """Folders of the cgroups this process is in, up to the root: limits of all of them bind."""
+    base = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        for mounted in (base / controllers, base) if controllers else (base,):
+            group = mounted / path.lstrip("/")
+            while group != mounted.parent:
+                yield group
+                group = group.parent
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,188 @@
+"""The façade: a loaded model and what it can do, for every adapter."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Protocol
+
+from nano_lsp.config import Folders, Settings
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.generate import Engine
+from nano_lsp.engine.kv_cache import KvCache
+from nano_lsp.engine.model_store import ModelStore, Progress
+from nano_lsp.engine.snapshots import Snapshots
+from nano_lsp.engine.worker import Request, Worker
+from nano_lsp.errors import CancelledError
+from nano_lsp.features import chat, completion
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.schema import Completion, Counters, SamplingParams
+
+_POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
+_GREEDY = SamplingParams()
+
+
+class Watcher(Protocol):
+    """Who is told of the progress of a request; on the worker's thread."""
+
+    def on_progress(self, done: int, total: int) -> None:
+        """So many tokens of the prompt are evaluated."""
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+
+
+class Assistant:
+    """A model at work. A context manager: leaving it frees the model."""
+
+    def __init__(self, backend: Backend, settings: Settings, fim_order: str, snapshots: Path | None = None) -> None:
+        self.backend = backend
+        self._settings = settings
+        self._fim_order = fim_order
+        kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
+        self._worker = Worker(Engine(backend, KvCache(backend, kept)))
+
+    @classmethod
+    def open(cls, settings: Settings, folders: Folders, on_progress: Progress) -> Assistant:
+        """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
+
+        Args:
+            settings: which model, and how.
+            folders: where the store and the snapshots are.
+            on_progress: is told of verifying and loading, in bytes.
+
+        Raises:
+            StoreError: the model is not there or not what it should be.
+            ModelFileError: it cannot be loaded.
+            EngineError: there is no memory for its context.
+        """
+        store = ModelStore.open(folders)
+        path = store.find(settings.model, on_progress)
+        entry = store.entries.get(settings.model)
+        backend = _load(path, settings, on_progress)
+        order = entry.fim_order if entry else "spm_tail"
+        return cls(backend, settings, order, folders.cache / "kv" if settings.snapshots else None)
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def totals(self) -> Counters:
+        """What all requests have cost."""
+        return self._worker.totals
+
+    def complete(
+        self,
+        task: CompletionTask,
+        *,
+        sampling: SamplingParams = _GREEDY,
+        draft: bool = True,
+        watcher: Watcher | None = None,
+    ) -> Completion:
+        """Complete code at a cursor.
+
+        Args:
+            task: the code and the cursor.
+            sampling: how tokens are chosen.
+            draft: let n-gram drafts run where they pay.
+            watcher: is told of progress.
+
+        Raises:
+            EngineError: inference failed.
+        """
+        request = completion.build_request(
+            task,
+            self.backend,
+            fim_order=self._fim_order,
+            prompt_tokens=self._settings.prompt_tokens,
+            max_tokens=self._settings.max_tokens,
+            sampling=sampling,
+            draft=draft,
+            on_text=watcher.on_text if watcher else None,
+            on_progress=watcher.on_progress if watcher else None,
+        )
+        return completion.finish(task, self._wait(request))
+
+    def ask(
+        self,
+        question: str,
+        *,
+        code: bool = False,
+        think: bool = False,
+        max_tokens: int = 512,
+        grammar: str | None = None,
+        sampling: SamplingParams = _GREEDY,
+        watcher: Watcher | None = None,
+    ) -> Completion:
+        """Answer a question.
+
+        Args:
+            question: of the user.
+            code: answer with code only.
+            think: think step by step.
+            max_tokens: at most so many tokens.
+            grammar: GBNF that the answer must follow.
+            sampling: how tokens are chosen.
+            watcher: is told of progress.
+
+        Raises:
+            PromptTooLongError: the question does not fit the context.
+            EngineError: inference failed.
+        """
+        request = chat.build_request(
+            question,
+            self.backend,
+            code=code,
+            think=think,
+            max_tokens=max_tokens,
+            sampling=sampling,
+            grammar=grammar,
+            on_text=watcher.on_text if watcher else None,
+            on_progress=watcher.on_progress if watcher else None,
+        )
+        return self._wait(request)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._worker.close()
+
+    def _wait(self, request: Request) -> Completion:
+        ticket = self._worker.submit(request)
+        try:
+            while True:
+                try:
+                    return ticket.result(_POLL_S)
+                except FutureTimeoutError:
+                    continue
+        except BaseException:
+            ticket.cancel()
+            raise
+
+
+def _load(path: Path, settings: Settings, on_progress: Progress) -> Backend:
+    """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
+    from nano_lsp.engine.llama_backend import LlamaBackend  # noqa: PLC0415 - only now is llama.cpp needed
+
+    size = path.stat().st_size
+    stopped = threading.Event()
+
+    def report(share: float) -> bool:
+        on_progress("loading", int(share * size), size)
+        return not stopped.is_set()
+
+    with ThreadPoolExecutor(1, "nano-lsp-load") as pool:
+        future = pool.submit(LlamaBackend.load, path, settings, name=settings.model, on_progress=report)
+        try:
+            while True:
+                try:
+                    return future.result(_POLL_S)
+                except FutureTimeoutError:
+                    continue
+        except KeyboardInterrupt:
+            stopped.set()
+            raise CancelledError("Interrupted while the model was loading.") from None

@@ -1,0 +1,46 @@
+"""Answers questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.worker import Request
+from nano_lsp.features.prompts import Message, build_chat_prompt
+from nano_lsp.schema import GenerateParams, Priority, SamplingParams
+
+
+def build_request(
+    question: str,
+    backend: Backend,
+    *,
+    code: bool,
+    think: bool,
+    max_tokens: int,
+    sampling: SamplingParams,
+    grammar: str | None = None,
+    on_text: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Request:
+    """The request that answers a question.
+
+    Args:
+        question: of the user.
+        backend: the model, for its tokens and its chat template.
+        code: answer with code only.
+        think: think step by step.
+        max_tokens: at most so many tokens.
+        sampling: how tokens are chosen.
+        grammar: GBNF that the answer must follow.
+        on_text: is told the text so far.
+        on_progress: is told prompt tokens done and in all.
+    """
+    prompt = build_chat_prompt(backend.spec, backend, [Message("user", question)], code=code, think=think)
+    return Request(
+        prompt=tuple(prompt),
+        params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar),
+        priority=Priority.CHAT,
+        sequence="chat",
+        on_text=on_text,
+        on_progress=on_progress,
+    )
