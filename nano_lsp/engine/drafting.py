@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MAX_DRAFT = 7
+_SIZES = (3, MAX_DRAFT)  # with the token before them 4 and 8: llama.cpp's repacked kernels take four rows at a time
 _NGRAMS = (4, 3, 2)
 _SMOOTHING = 0.2  # weight of a new measurement
 
@@ -83,14 +84,8 @@ class DraftPolicy:
         if ngram == 0 or 1 not in self._cost_ms:
             return 0
         rate = self._hit_rate[ngram]
-        best, best_speed = 0, 1.0 / self._cost(1)
-        expected = power = 1.0
-        for k in range(1, MAX_DRAFT + 1):
-            power *= rate
-            expected += power
-            if expected / self._cost(k + 1) > best_speed:
-                best, best_speed = k, expected / self._cost(k + 1)
-        return best
+        speeds = {k: sum(rate**i for i in range(k + 1)) / self._cost(k + 1) for k in (0, *_SIZES)}
+        return max(speeds, key=speeds.__getitem__)
 
     def _cost(self, n_tokens: int) -> float:
         """Milliseconds of a batch: measured, or on the line from a single token with the prompt's slope."""

@@ -166,7 +166,8 @@ class Generation:
             self._engine.kv_cache.save(self._sequence)
         while len(self._answer.tokens) < self._params.max_tokens:
             token = self._choose()
-            if token is None or token.id in self._backend.spec.eog_ids | self._params.stop_ids:
+            # A control token other than the end tokens has no text: whatever follows it is not this answer.
+            if token is None or not token.piece or token.id in self._backend.spec.eog_ids | self._params.stop_ids:
                 self._finish(FinishReason.STOP)
                 return
             if not self._first_token:

@@ -1,12 +1,12 @@
-"""Token healing: when a prompt ends inside a word, its last tokens are taken back and regrown.
+"""Token healing: where a prompt ends inside a word or in blanks, its last tokens are taken back and regrown.
 
-A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not
-`return`), which the model has hardly ever seen. So generation starts at the word's first token boundary, and
-its first tokens must begin with the bytes taken back
-(Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
+A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not `return`), and so
+are the blanks before one: they end in a token that holds the next word, too (`   ` + ` return`). The model has hardly
+ever seen the cut form. So generation starts at the token boundary before, and its first tokens must begin with the
+bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
 
-Tokens of a word never reach past it in the byte-level BPE of Qwen and SmolLM: their pre-tokenizers split
-text into runs of letters, each with at most one character in front, so nothing further back can change.
+Nothing further back can change: the pre-tokenizers of Qwen and SmolLM split text into runs of letters with at most
+one character in front, and runs of blanks; no token reaches past those.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TOKENS = 4
-"""A word of more tokens than this is left as it is: regrowing it would cost as many decodes."""
+"""A run of more tokens than this is left as it is: regrowing it would cost as many decodes."""
 _LIKELY = 1024
 
 
 def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
-    """Split the unfinished word off the end of a prompt.
+    """Split the unfinished word, or the blanks, off the end of a prompt.
 
     Args:
         prompt: token ids.
         piece: the bytes of a token; empty for a control token, which is never taken back.
 
     Returns:
-        The prompt without the word's tokens, and the bytes of those; all of it and b"" where no word is cut.
+        The prompt without the tokens of that run, and their bytes; all of it and b"" where there is nothing to heal.
     """
     pieces = [piece(token) for token in prompt[-MAX_TOKENS - 1 :]]
     text = b"".join(pieces).decode("utf-8", "ignore")
     word = "".join(itertools.takewhile(str.isalpha, reversed(text)))[::-1].encode()
+    word = word or text[len(text.rstrip(" \t")) :].encode()
     n_bytes = n_tokens = 0
     while n_bytes < len(word):
         n_tokens += 1

@@ -52,7 +52,7 @@ def build_request(
         max_tokens: at most so many tokens of completion.
         sampling: how tokens are chosen.
         draft: let n-gram drafts run where they pay.
-        on_text: is told the text so far.
+        on_text: is told the text so far, cut where it ought to end.
         on_progress: is told prompt tokens done and in all.
     """
     room = min(prompt_tokens, backend.spec.n_ctx - max_tokens - _SPARE_TOKENS)
@@ -71,7 +71,7 @@ def build_request(
         priority=Priority.COMPLETION,
         document=task.name,
         hook=_end_hook(window.prefix, window.suffix),
-        on_text=on_text,
+        on_text=on_text and (lambda text: on_text(clean(text, window.prefix, window.suffix))),
         on_progress=on_progress,
     )
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_assistant, stdout
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context import document
-from nano_lsp.engine import hardware, sampling
+from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
-from nano_lsp.errors import ModelMissingError
+from nano_lsp.errors import ModelMissingError, NanoError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.schema import Completion, Counters
 
+_LINES_SHOWN = 5
 EXAMPLES = "Example:\n\n`nano-lsp demo`"
 
 
@@ -32,13 +31,11 @@ class Snippet:
         title: for the user.
         text: of the file, without the body.
         offset: of the cursor, where the body was.
-        head: the line before it.
     """
 
     title: str
     text: str
     offset: int
-    head: str
 
 
 def demo(
@@ -82,11 +79,18 @@ def demo(
 
 
 def snippets() -> list[Snippet]:
-    """Three functions of this project, their bodies taken out."""
+    """Three places in this project, what follows the cursor there taken out."""
     return [
-        _cut("read a position in a file", document.offset_at, "    if not 1 <= column"),
-        _cut("name the files that hold secrets", document.is_secret, "        return any("),
-        _cut("turn logits into probabilities", sampling.softmax, "    p: Logits"),
+        _cut(
+            "a property like the one above it", Counters, "        return self.generated_tokens", "\n    def __add__"
+        ),
+        _cut("a method of the base of all errors", NanoError, "        return f", None),
+        _cut(
+            "an error like the one above it",
+            ModelStore._check,
+            '            raise ChecksumError(\n                f"{path.name} has the',
+            None,
+        ),
     ]
 
 
@@ -102,16 +106,13 @@ def watch_network() -> list[str]:
     return seen
 
 
-def _cut(title: str, function: Callable[..., object], first_line: str) -> Snippet:
-    """A snippet of a function's module: from a line of its body on, up to the end of the function, is taken out."""
-    module = inspect.getsource(sys.modules[function.__module__])
-    source = inspect.getsource(function)
-    start = module.index(source)
-    cut = start + source.index(first_line)
-    indent = len(first_line) - len(first_line.lstrip())
-    text = module[: cut + indent] + "\n" + module[start + len(source) :]
-    head = module[:cut].rstrip("\n").rsplit("\n", 3)
-    return Snippet(title, text, cut + indent, "\n".join(head[1:]))
+def _cut(title: str, thing: type | Callable[..., object], cut: str, until: str | None) -> Snippet:
+    """A snippet of the source of a class or function: what stands between two texts is taken out."""
+    source = inspect.getsource(thing)
+    start = source.index(cut)
+    end = len(source) if until is None else source.index(until, start)
+    cursor = start + len(cut) - len(cut.lstrip())
+    return Snippet(title, f"{source[:cursor]}\n{source[end:]}", cursor)
 
 
 def _task(snippet: Snippet) -> CompletionTask:
@@ -119,9 +120,10 @@ def _task(snippet: Snippet) -> CompletionTask:
 
 
 def _show(assistant: Assistant, snippet: Snippet) -> Completion:
+    """Complete a snippet before the user's eyes."""
+    *above, line = snippet.text[: snippet.offset].split("\n")
     stdout.print(f"[cyan]# {snippet.title}[/]")
-    stdout.print(f"[dim]{escape(snippet.head)}[/]")
-    line = snippet.text[: snippet.offset].rsplit("\n", 1)[-1]
+    stdout.print("\n".join(above[-_LINES_SHOWN:]), style="dim", markup=False)
     sys.stdout.write(line)
     stream = Stream()
     completion = assistant.complete(_task(snippet), draft=False, watcher=stream)

@@ -68,7 +68,10 @@ def file_progress() -> Iterator[StoreProgress]:
 
 
 class Stream:
-    """Prints an answer while it grows, and a line on the prompt's progress before that."""
+    """Prints an answer while it grows, and a line on the prompt's progress before that.
+
+    What was printed stays, even where the finished text turns out shorter.
+    """
 
     def __init__(self, show_text: bool = True) -> None:
         self._show_text = show_text
@@ -92,7 +95,7 @@ class Stream:
         """Print what is still missing of the text, and the warnings."""
         self._clear()
         if self._show_text:
-            print(completion.text.removeprefix(self._printed) if self._printed else completion.text)
+            print(completion.text[len(self._printed) :])
         for warning in completion.warnings:
             stderr.print(f"[yellow]Warning:[/] {warning}")
 
