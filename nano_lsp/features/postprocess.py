@@ -37,7 +37,7 @@ def clean(text: str, prefix: str, suffix: str) -> str:
     text = text if end is None else text[: min(end, len(text))]
     rest_of_line = suffix.split("\n", 1)[0].rstrip("\r")
     if rest_of_line.strip():
-        text = _without_overlap(text, prefix, rest_of_line)
+        text = _without_overlap(text.split("\n", 1)[0].rstrip(), prefix, rest_of_line)
     return text.rstrip()
 
 
@@ -77,12 +77,13 @@ def _leaves_block(text: str, prefix: str) -> int | None:
 
 
 def _repeats(text: str) -> int | None:
-    """Where a block of lines stands a third time in a row."""
+    """Where a block of lines comes again, if it comes three times in a row."""
     lines = text.split("\n")[:-1]
-    for n in range(1, _MAX_REPEATED_LINES + 1):
-        block = lines[-n:]
-        if len(lines) >= 3 * n and any(line.strip() for line in block) and lines[-3 * n :] == block * 3:
-            return sum(len(line) + 1 for line in lines[: len(lines) - 2 * n])
+    for start in range(len(lines)):
+        for n in range(1, min(_MAX_REPEATED_LINES, (len(lines) - start) // 3) + 1):
+            block = lines[start : start + n]
+            if any(line.strip() for line in block) and lines[start : start + 3 * n] == block * 3:
+                return sum(len(line) + 1 for line in lines[: start + n]) - 1
     return None
 
 
@@ -92,7 +93,7 @@ def _without_overlap(text: str, prefix: str, rest: str) -> str:
     for n in range(min(len(text), len(rest)), 0, -1):
         repeats = text.endswith(rest[:n]) and (n == len(rest) or not _CLOSING.sub("", rest[:n]))
         if repeats and _unmatched(typed + text[:-n] + rest) <= _unmatched(typed + text + rest):
-            return text[:-n]
+            return _without_overlap(text[:-n], prefix, rest)
     return text
 
 

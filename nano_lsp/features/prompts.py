@@ -27,7 +27,7 @@ THINK_DIRECTIVE = "Think step-by-step."
 # The format Qwen2.5 and SmolLM2 were trained on; for files without a template of their own.
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "<|im_start|>assistant\n"
+    "{{ '<|im_start|>assistant\n' }}"
 )
 
 

@@ -1,0 +1,57 @@
+"""What all tests share: folders of their own, and the real models where they are wanted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.config import find_folders
+from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.errors import ModelMissingError
+
+_REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for each test, so that none touches the user's files."""
+    for name in [name for name in os.environ if name.startswith(("NANO_LSP_", "HF_"))]:
+        monkeypatch.delenv(name)
+    path = tmp_path / "home"
+    monkeypatch.setenv("NANO_LSP_HOME", str(path))
+    return path
+
+
+def _real_model(name: str) -> Path:
+    try:
+        return _REAL_STORE.find(name)
+    except ModelMissingError:
+        if os.environ.get("CI") != "true":
+            pytest.skip(f"needs the real model: run `nano-lsp model pull {name}`")
+        return _REAL_STORE.pull(name)
+
+
+@pytest.fixture(scope="session")
+def nano_file() -> Path:
+    """The real 1.5 B model; pulled where CI=true, otherwise the test is skipped without it."""
+    return _real_model("nano")
+
+
+@pytest.fixture(scope="session")
+def smol_file() -> Path:
+    """The real 135 M model; pulled where CI=true, otherwise the test is skipped without it."""
+    return _real_model("smol")
+
+
+@pytest.fixture
+def models(home: Path, request: pytest.FixtureRequest) -> Path:
+    """A store of the test's own that holds nano, without copying it."""
+    folder = home / "models"
+    folder.mkdir(parents=True)
+    nano: Path = request.getfixturevalue("nano_file")
+    (folder / "nano.gguf").symlink_to(nano)
+    receipt = nano.with_suffix(".verified")
+    (folder / "nano.verified").write_bytes(receipt.read_bytes())
+    return folder

@@ -1,0 +1,33 @@
+"""Releasing and keeping pages of a mapped file."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.engine.gguf import read_header
+from nano_lsp.engine.resident import SUPPORTED, ResidentWeights
+from tests.gguf_files import write_model
+
+
+def resident_kib(path: Path) -> int:
+    maps = Path("/proc/self/smaps").read_text()
+    return sum(int(kib) for kib in re.findall(rf"{re.escape(str(path))}\n(?:.*\n)*?Rss:\s+(\d+) kB", maps))
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="model files are read, not mapped, outside Linux")
+def test_what_is_read_stays_and_the_rest_goes(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "with a space.gguf", n_layers=20)
+    weights = ResidentWeights(path, read_header(path))
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        before = sum(data[:])
+        everything = resident_kib(path)
+        weights.release()
+        assert resident_kib(path) < everything // 4
+        weights.settle()
+        hot = resident_kib(path)
+        assert weights.hot_bytes // 1024 - 16 <= hot <= everything
+        assert sum(data[:]) == before
