@@ -47,6 +47,8 @@ class KvCache:
         self._snapshots = snapshots
         self._sequences = [KvSequence(i) for i in range(backend.spec.n_seq_max)]
         self._clock = itertools.count(1)
+        for sequence in self._sequences:  # whatever the backend was used for before
+            backend.seq_trim(sequence.seq_id, 0)
 
     def acquire(self, key: str, prompt: Sequence[int]) -> KvSequence:
         """The key's sequence, trimmed to the longest beginning of the prompt that any sequence holds.

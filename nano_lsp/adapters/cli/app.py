@@ -37,7 +37,8 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
-app.command(epilog=complete.EXAMPLES)(complete.complete)
+# -:LINE:COL looks like an option.
+app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
 app.command(epilog=ask.EXAMPLES)(ask.ask)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -17,7 +17,11 @@ from nano_lsp.engine.architecture import Architecture, describe, differences
 from nano_lsp.engine.gguf import read_header
 from nano_lsp.engine.model_store import ModelStore
 
-app = typer.Typer(no_args_is_help=True, help="Model files: pull, import, inspect, verify, remove.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Model files: pull, import, inspect, verify, remove.",
+    epilog="Start with `nano-lsp model pull nano`.",
+)
 Name = Annotated[str, typer.Argument(help="A name from `nano-lsp model list`.")]
 
 

@@ -1,0 +1,166 @@
+"""The command line as a user meets it: real processes, their output and exit codes. No weights needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nano_lsp import __version__
+from tests.gguf_files import write_model
+
+LIMIT_S = 120
+
+
+def nano_lsp(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "nano_lsp", *arguments]
+    environment = {**os.environ, "COLUMNS": "200", **env}
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=LIMIT_S, check=False, env=environment)
+
+
+def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> None:
+    """An error of the user's: its exit code, what happened and what to do, and no traceback."""
+    said = done.stderr.decode()
+    assert done.returncode == code, said
+    assert "Traceback" not in said
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.parametrize("command", ["complete", "ask", "demo", "doctor", "model", "model pull", "model inspect"])
+def test_help_has_examples(command: str) -> None:
+    done = nano_lsp(*command.split(), "--help")
+    assert done.returncode == 0
+    assert b"nano-lsp" in done.stdout
+
+
+def test_version() -> None:
+    assert nano_lsp("--version").stdout.decode().split() == ["nano-lsp", __version__]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from nano_lsp.adapters.cli.app import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('llama_cpp', 'huggingface_hub', 'httpx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=True)
+    assert done.stdout.decode().splitlines()[-1] == "[]"
+
+
+def test_wrong_usage() -> None:
+    assert_error(nano_lsp("complete"), 2, "FILE:LINE:COL")
+    assert_error(nano_lsp("nonsense"), 2, "nonsense")
+    assert_error(nano_lsp("complete", "a.py"), 2, "src/app.py:12:5")
+    assert_error(nano_lsp("ask", " "), 2, "empty")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "binary.py").write_bytes(b"\0\1\2")
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9")
+    (tmp_path / "short.py").write_text("x = 1\n")
+    (tmp_path / ".env").write_text("TOKEN=1")
+    assert_error(nano_lsp("complete", f"{tmp_path}/none.py:1:1"), 2, "none.py", "Check the path")
+    assert_error(nano_lsp("complete", f"{tmp_path}:1:1"), 2, "cannot be read")
+    assert_error(nano_lsp("complete", f"{tmp_path}/binary.py:1:1"), 2, "binary")
+    assert_error(nano_lsp("complete", f"{tmp_path}/latin.py:1:1"), 2, "byte 5", "iconv")
+    assert_error(nano_lsp("complete", f"{tmp_path}/short.py:9:1"), 2, "2 lines")
+    assert_error(nano_lsp("complete", f"{tmp_path}/short.py:1:99"), 2, "1 to 6")
+    assert_error(nano_lsp("complete", f"{tmp_path}/.env:1:1"), 2, "secrets")
+    assert_error(nano_lsp("complete", "-:1:1", stdin=b"\xff"), 2, "stdin", "UTF-8")
+
+
+def test_models_that_cannot_be_used(tmp_path: Path) -> None:
+    source = tmp_path / "a.py"
+    source.write_text("x = 1\n")
+    place = f"{source}:1:1"
+    assert_error(nano_lsp("complete", place), 3, "not on this machine", "nano-lsp model pull nano")
+    assert_error(nano_lsp("ask", "why?"), 3, "nano-lsp model pull nano")
+    assert_error(nano_lsp("model", "inspect", "nano"), 3, "nano-lsp model pull nano")
+    assert_error(nano_lsp("complete", place, "--model", "nanno"), 3, "Did you mean nano?")
+    bert = write_model(tmp_path / "bert.gguf", "bert")
+    assert_error(nano_lsp("complete", place, "--model", str(bert)), 4, "bert", "nano-lsp model list")
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(write_model(tmp_path / "whole.gguf").read_bytes()[:-5000])
+    assert_error(nano_lsp("complete", place, "--model", str(cut)), 4, "cut off")
+    hollow = write_model(tmp_path / "hollow.gguf")
+    assert_error(nano_lsp("complete", place, "--model", str(hollow)), 4, "llama.cpp cannot load")
+
+
+def test_settings_that_make_no_sense(home: Path) -> None:
+    assert_error(nano_lsp("ask", "why?", "--n-ctx", "5"), 2, "512 to 32768")
+    assert_error(nano_lsp("ask", "why?", NANO_LSP_N_CTX="many"), 2, "NANO_LSP_N_CTX")
+    (home / "config").mkdir(parents=True)
+    (home / "config/config.toml").write_text("modell = 'nano'")
+    assert_error(nano_lsp("ask", "why?"), 2, "modell", "The settings are")
+    (home / "config/config.toml").write_text("[")
+    assert_error(nano_lsp("ask", "why?"), 2, "config.toml")
+
+
+def test_the_store_by_hand(home: Path, tmp_path: Path) -> None:
+    tiny = write_model(tmp_path / "tiny.gguf")
+    assert b"nano" in nano_lsp("model", "list").stdout
+    assert nano_lsp("model", "path", "nano").stdout.decode().strip() == str(home / "models" / "nano.gguf")
+    assert_error(nano_lsp("model", "import", str(tiny)), 2, "--name")
+    assert nano_lsp("model", "import", str(tiny), "--name", "tiny").returncode == 0
+    assert nano_lsp("model", "verify", "tiny").returncode == 0
+    shown = nano_lsp("model", "inspect", "tiny").stdout.decode()
+    for word in ("SwiGLU", "4 query, 1 key/value (4:1)", "75% less", "Differs from the NEURO-NANO specification"):
+        assert word in shown
+    with (home / "models" / "tiny.gguf").open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        stream.write(b"\1")
+    assert_error(nano_lsp("model", "verify", "tiny"), 3, "SHA-256", "nano-lsp model pull tiny")
+    assert_error(nano_lsp("model", "pull", "nano", "--from", str(tiny)), 3, "deleted", "--from FILE")
+    assert nano_lsp("model", "remove", "tiny", "--yes").returncode == 0
+    assert not (home / "models" / "tiny.gguf").exists()
+
+
+def test_doctor_names_every_problem_and_never_fails(home: Path) -> None:
+    done = nano_lsp("doctor")
+    assert done.returncode == 1
+    assert "FAIL model: The model nano is not on this machine." in done.stdout.decode()
+    assert "nano-lsp model pull nano" in done.stdout.decode()
+    done = nano_lsp("doctor", "--json", NANO_LSP_KV_TYPE="f64")
+    assert done.returncode == 1
+    assert b'"problem"' in done.stdout
+    (home / "models").mkdir(parents=True)
+    (home / "models/nano.gguf").write_bytes(b"not at all")
+    assert b"FAIL model: nano.gguf has 10 bytes" in nano_lsp("doctor").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path) -> None:
+    """The source is a pipe that never ends: the pull hangs on it until Ctrl-C."""
+    pipe = tmp_path / "pipe.gguf"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "nano_lsp", "model", "pull", "smol", "--from", str(pipe)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        pipe.open("wb") as source,
+    ):
+        source.write(b"GGUF" + bytes(11_000_000))  # a tenth and more, so that it is reported
+        source.flush()
+        assert process.stderr is not None
+        assert b"10 %" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert b"Interrupted" in said
+    assert b"Traceback" not in said
+    assert [file.name for file in (home / "models").iterdir() if file.name.startswith("smol")] == ["smol.gguf.part"]
+
+
+def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
+    code = (
+        "import sys; import nano_lsp.adapters.cli.model as m\n"
+        "def broken(): raise ZeroDivisionError('oops')\nm._store = broken\n"
+        "from nano_lsp.adapters.cli.app import run; run(['model', 'list'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=False)
+    assert_error(done, 70, "Internal error", "crash.log")
+    assert "ZeroDivisionError" in (home / "cache" / "crash.log").read_text()

@@ -1,0 +1,321 @@
+"""The engine on real weights: smol, a llama model of 135 M parameters."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.config import Settings
+from nano_lsp.engine.backend import Aborted
+from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
+from nano_lsp.engine.generate import Engine, Generation
+from nano_lsp.engine.kv_cache import KvCache
+from nano_lsp.engine.llama_backend import LlamaBackend
+from nano_lsp.engine.llama_grammar import grammar_from_json_schema
+from nano_lsp.engine.snapshots import Snapshots
+from nano_lsp.engine.worker import Request, Worker
+from nano_lsp.errors import (
+    CancelledError,
+    EngineError,
+    GgufError,
+    GrammarError,
+    KvCacheFullError,
+    PromptTooLongError,
+)
+from nano_lsp.schema import Completion, GenerateParams, SamplingParams
+from tests.gguf_files import write_adapter, write_model
+
+pytestmark = pytest.mark.real
+LIMIT_S = 120
+SOURCE = Path(__file__).read_text(encoding="utf-8")
+# In batches of other sizes, and with other sequences in the cache, llama.cpp adds up numbers in another order: the
+# same token's log-probability differs by up to 0.3 on these weights. So answers are compared up to a tie.
+ROUNDING = 0.5
+
+
+@pytest.fixture(scope="module")
+def backend(smol_file: Path) -> Iterator[LlamaBackend]:
+    backend = LlamaBackend.load(smol_file, Settings(n_ctx=2560))
+    yield backend
+    backend.close()
+
+
+def same(one: Completion, two: Completion) -> bool:
+    """Whether two greedy answers have the same ids, up to a place where two tokens are equally good within rounding.
+
+    All tokens before it must have the same log-probability within rounding, too: a cache that holds the wrong tokens
+    shows there first.
+    """
+    for a, b in zip(one.tokens, two.tokens, strict=False):
+        if abs(a.logprob - b.logprob) > ROUNDING:
+            return False
+        if a.id != b.id:
+            return True
+    return len(one.tokens) == len(two.tokens)
+
+
+@pytest.fixture
+def engine(backend: LlamaBackend) -> Iterator[Engine]:
+    engine = Engine(backend)
+    yield engine
+    engine.kv_cache.clear()
+
+
+def run(engine: Engine, prompt: list[int], key: str = "a", **params: object) -> Completion:
+    defaults: dict[str, object] = {"max_tokens": 12, "draft": False}
+    return Generation(engine, key, prompt, GenerateParams(**{**defaults, **params})).run()  # type: ignore[arg-type]
+
+
+def cold(engine: Engine, prompt: list[int]) -> Completion:
+    engine.kv_cache.clear()
+    return run(engine, prompt, key="cold")
+
+
+starts, lengths = st.integers(0, 3000), st.integers(1, 240)
+one_backend = settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],  # an example takes seconds; a smaller one would not tell more
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@given(start=starts, first=lengths, typed=st.integers(1, 40), fork=st.booleans())
+@one_backend
+def test_cold_warm_and_forked_caches_give_the_same_ids(
+    engine: Engine, start: int, first: int, typed: int, fork: bool
+) -> None:
+    tokens = engine.backend.tokenize(SOURCE[start : start + 2000])
+    prompt = tokens[: first + typed]
+    reference = cold(engine, prompt)
+    engine.kv_cache.clear()
+    run(engine, tokens[:first])
+    if fork:
+        engine.kv_cache.fork("a", "b", first)
+    warm = run(engine, prompt, key="b" if fork else "a")
+    assert same(warm, reference)
+    assert warm.counters.evaluated_tokens <= len(prompt) - min(first, len(prompt)) + 1
+    assert warm.counters.cached_tokens + warm.counters.evaluated_tokens == len(prompt)
+
+
+@given(start=starts, length=st.integers(80, 300), kept=st.integers(70, 300))
+@one_backend
+def test_a_restored_sequence_gives_the_same_ids(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, start: int, length: int, kept: int
+) -> None:
+    folder = tmp_path_factory.mktemp("kv")
+    prompt = engine.backend.tokenize(SOURCE[start : start + 2500])[:length]
+    reference = cold(engine, prompt)
+    snapshots = Snapshots(folder, engine.backend.spec.fingerprint)
+    writing = KvCache(engine.backend, snapshots)
+    engine.kv_cache.clear()
+    sequence = writing.acquire("a", prompt[:kept])
+    for at in range(len(sequence.tokens), len(prompt[:kept]), 32):
+        writing.decode(sequence, prompt[at : min(at + 32, kept)], 1)
+    writing.save(sequence)
+    writing.release(sequence)
+    writing.clear()
+    restored = run(Engine(engine.backend, reading := KvCache(engine.backend, snapshots)), prompt)
+    reading.clear()
+    assert restored.counters.cached_tokens >= min(kept, length) - 1
+    assert same(restored, reference)
+
+
+@given(start=starts)
+@one_backend
+def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine, start: int) -> None:
+    """What the tests above rest on: with eight stale tokens in the cache, answers do not pass for equal."""
+    tokens = engine.backend.tokenize(SOURCE[start : start + 2000])
+    stale = engine.backend.tokenize("the quick brown fox jumps over the lazy dog")[:8]
+    right = [cold(engine, tokens[:n]) for n in (61, 90, 120, 150)]
+    wrong = [cold(engine, tokens[: n - 4] + stale + tokens[n - 4 : n]) for n in (61, 90, 120, 150)]
+    assert not all(same(a, b) for a, b in zip(right, wrong, strict=True))
+
+
+class EagerDrafts(DraftPolicy):
+    """Drafts whatever it can."""
+
+    def n_draft(self, ngram: int) -> int:
+        return MAX_DRAFT if ngram else 0
+
+
+def test_drafts_give_the_same_ids_in_fewer_batches(backend: LlamaBackend) -> None:
+    prompt = backend.tokenize(SOURCE[:1500])
+    plain = run(Engine(backend), prompt, max_tokens=60)
+    engine = Engine(backend, drafts=EagerDrafts())
+    drafted = run(engine, prompt, max_tokens=60, draft=True)
+    engine.kv_cache.clear()
+    assert same(drafted, plain)
+    assert drafted.counters.accepted_tokens > 0
+
+
+def test_a_prompt_is_cancelled_within_one_batch_and_its_work_is_reused(backend: LlamaBackend) -> None:
+    engine = Engine(backend)
+    worker = Worker(engine)
+    prompt = tuple(backend.tokenize(SOURCE)[:2000])
+    reached = threading.Event()
+    seen: list[int] = []
+
+    def on_progress(done: int, total: int) -> None:
+        seen.append(done)
+        if done >= 320:
+            reached.set()
+
+    ticket = worker.submit(Request(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress))
+    assert reached.wait(LIMIT_S)
+    evaluated = seen[-1]
+    assert ticket.cancel()
+    assert isinstance(ticket.exception(LIMIT_S), CancelledError)
+    held = len(engine.kv_cache.held("a"))
+    assert held <= evaluated + 64  # the batch that was running when `seen` was read, and the one that was cut short
+    again = worker.submit(Request(prompt, GenerateParams(max_tokens=1), document="a")).result(LIMIT_S)
+    assert again.counters.cached_tokens == held
+    assert again.counters.evaluated_tokens == 2000 - held
+    engine.kv_cache.clear()
+    worker._closed = True  # the backend is the module's: stop the thread, keep the model
+    with worker._changed:
+        worker._changed.notify()
+    worker._thread.join(LIMIT_S)
+
+
+def test_an_abort_leaves_the_cache_as_it_was(backend: LlamaBackend) -> None:
+    tokens = backend.tokenize(SOURCE)[:32]
+    backend.abort()
+    with pytest.raises(Aborted):
+        backend.decode(tokens, n_past=0, seq_id=0)
+    backend.clear_abort()
+    backend.decode(tokens, n_past=0, seq_id=0)
+    backend.seq_trim(0, 0)
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF)))  # smol has no tokens for the bytes of others
+@settings(max_examples=60, deadline=None)
+def test_tokens_of_a_text_are_its_bytes(backend: LlamaBackend, text: str) -> None:
+    tokens = backend.tokenize(text)
+    assert b"".join(map(backend.piece, tokens)) == text.encode("utf-8", "replace")
+    assert not set(tokens) & backend.spec.eog_ids
+
+
+def test_control_tokens_are_read_only_on_request(backend: LlamaBackend) -> None:
+    assert len(backend.tokenize("<|im_end|>", parse_special=True)) == 1
+    assert len(backend.tokenize("<|im_end|>")) > 1
+
+
+def test_log_probabilities_are_those_of_the_logits(engine: Engine) -> None:
+    prompt = engine.backend.tokenize("The capital of France is")
+    token = run(engine, prompt, max_tokens=1).tokens[0]
+    logits = engine.backend.logits(0).astype(np.float64)
+    assert token.id == int(logits.argmax())
+    assert token.logprob == pytest.approx(logits[token.id] - np.logaddexp.reduce(logits), abs=1e-3)
+
+
+def test_a_seed_fixes_a_sampled_answer(engine: Engine) -> None:
+    prompt = engine.backend.tokenize("Once upon a time")
+    sampling = SamplingParams(temperature=1.0, top_k=40, top_p=0.95, min_p=0.02, repeat_penalty=1.1, seed=11)
+    one, two = (run(engine, prompt, sampling=sampling).text for _ in range(2))
+    assert one == two
+
+
+def test_a_json_schema_rules_the_answer(engine: Engine) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 10}, "age": {"type": "integer", "maximum": 150}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    grammar = grammar_from_json_schema(schema)
+    prompt = engine.backend.tokenize("A person as JSON: ")
+    answer = json.loads(run(engine, prompt, max_tokens=80, grammar=grammar).text)
+    assert set(answer) == {"name", "age"}
+    assert isinstance(answer["age"], int)
+
+
+def test_a_grammar_that_cannot_be_parsed(backend: LlamaBackend) -> None:
+    for bad in ("", "root ::= (", "other ::= [a]", "root ::= root"):
+        with pytest.raises(GrammarError):
+            backend.compile_grammar(bad)
+    with pytest.raises(GrammarError):
+        grammar_from_json_schema({"$ref": "#/nowhere"})
+
+
+def test_a_prompt_longer_than_the_context(engine: Engine) -> None:
+    with pytest.raises(PromptTooLongError):
+        run(engine, [5] * 2560)
+
+
+def test_the_cache_is_full_when_it_is_full(smol_file: Path) -> None:
+    small = LlamaBackend.load(smol_file, Settings(n_ctx=512))
+    for at in range(0, 512, 32):
+        small.decode([5] * 32, n_past=at, seq_id=0, n_logits=0)
+    with pytest.raises(KvCacheFullError):
+        small.decode([5], n_past=512, seq_id=0)
+    small.close()
+
+
+def test_a_batch_that_does_not_fit_is_refused(backend: LlamaBackend) -> None:
+    for tokens, n_logits in (([], 0), ([5] * 33, 1), ([5] * 20, 20), ([10**9], 1)):
+        with pytest.raises(EngineError):
+            backend.decode(tokens, n_past=0, seq_id=0, n_logits=n_logits)
+
+
+def test_a_saved_state_of_another_kind_is_refused(backend: LlamaBackend) -> None:
+    with pytest.raises(EngineError):
+        backend.seq_load(0, b"nonsense" * 10)
+
+
+@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
+def test_a_smaller_kv_cache_works(smol_file: Path, backend: LlamaBackend, kv_type: str) -> None:
+    small = LlamaBackend.load(smol_file, Settings(n_ctx=2560, kv_type=kv_type))
+    try:
+        assert small.memory().kv_cache_bytes < 0.6 * backend.memory().kv_cache_bytes
+        assert small.spec.fingerprint != backend.spec.fingerprint
+        assert run(Engine(small), small.tokenize("The capital of France is")).text
+    finally:
+        small.close()
+
+
+def test_an_adapter_changes_the_answer(smol_file: Path, backend: LlamaBackend, tmp_path: Path) -> None:
+    prompt = backend.tokenize("def fibonacci(n):")
+    plain = run(Engine(backend), prompt, key="lora")
+    texts = {}
+    for scale in (0.0, 1.0):
+        file = write_adapter(tmp_path / f"{scale}.gguf", layers=30, width=576, kv_width=192, scale=scale)
+        adapted = LlamaBackend.load(smol_file, Settings(n_ctx=512, adapter=str(file)))
+        texts[scale] = run(Engine(adapted), prompt).text
+        assert adapted.spec.fingerprint != backend.spec.fingerprint
+        adapted.close()
+    assert texts[0.0] == plain.text
+    assert texts[1.0] != plain.text
+
+
+def test_what_is_no_adapter_is_refused(smol_file: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.gguf"
+    text.write_text("no adapter")
+    wrong = write_adapter(tmp_path / "wrong.gguf", layers=3, width=64, kv_width=64)
+    for file in (text, wrong, tmp_path / "missing.gguf"):
+        with pytest.raises(GgufError, match="adapter"):
+            LlamaBackend.load(smol_file, Settings(n_ctx=512, adapter=str(file)))
+
+
+def test_a_sound_header_with_an_unsound_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GgufError, match="cannot load"):
+        LlamaBackend.load(write_model(tmp_path / "tiny.gguf"), Settings(n_ctx=512))
+
+
+def test_loading_can_be_called_off(smol_file: Path) -> None:
+    with pytest.raises(CancelledError):
+        LlamaBackend.load(smol_file, Settings(n_ctx=512), on_progress=lambda share: share < 0.3)
+
+
+def test_the_memory_account_is_about_the_file_and_the_context(smol_file: Path, backend: LlamaBackend) -> None:
+    account = backend.memory()
+    assert account.kv_cache_bytes == 30 * 3 * 64 * 2 * 2 * 2560
+    assert 0.6 * smol_file.stat().st_size < account.weights_bytes < 1.1 * smol_file.stat().st_size
+    assert account.compute_bytes > 0
