@@ -2,8 +2,9 @@
 
 - A completion runs before a chat, a chat before a warm-up: at the next batch the running request lets a more
   urgent one through, then goes on where it was.
-- A newer request of the same priority and document supersedes the older one.
-- Cancelling takes effect within one batch; what was evaluated stays in the KV cache.
+- A newer request of the same priority and document supersedes the older one, which still finishes its batch: the
+  newer one mostly begins with the same tokens.
+- Cancelling takes effect within a running batch; what the batches before it evaluated stays in the KV cache.
 - Every request is answered: with a completion, or with the error that ended it.
 """
 
@@ -95,11 +96,17 @@ class Worker:
             if self._running and request.priority < self._running[-1].request.priority:
                 self._engine.backend.abort()
         for ticket_before in older:
-            self.call_off(ticket_before, SupersededError("A newer request took this one's place."))
+            self.call_off(ticket_before, SupersededError("A newer request took this one's place."), at_once=False)
         return ticket
 
-    def call_off(self, ticket: Ticket, error: NanoError) -> bool:
-        """End a request early with an error; False where it has been answered already."""
+    def call_off(self, ticket: Ticket, error: NanoError, *, at_once: bool = True) -> bool:
+        """End a request early with an error; False where it has been answered already.
+
+        Args:
+            ticket: of the request.
+            error: its answer.
+            at_once: do not wait for the end of the batch that is running.
+        """
         with self._changed:
             if ticket.done():
                 return False
@@ -108,7 +115,7 @@ class Worker:
             for entry in waiting:
                 self._queue.remove(entry)
                 heapq.heapify(self._queue)
-            if self._running and self._running[-1] is ticket:
+            if at_once and self._running and self._running[-1] is ticket:
                 self._engine.backend.abort()
         if waiting:
             ticket.set_exception(ticket.error)

@@ -72,7 +72,7 @@ def test_an_empty_file_and_a_file_without_a_line_break(tmp_path: Path) -> None:
 def test_a_file_longer_than_the_context(tmp_path: Path) -> None:
     code = "".join(f"value_{i} = {i}\n" for i in range(3000)) + "value_3000 = |\n"
     location = at_cursor(tmp_path / "long.py", code)
-    assert run("complete", location, "--n-ctx", "512", "--prompt-tokens", "300").strip() == "3000"
+    assert run("complete", location, "--n-ctx", "512", "--prompt-tokens", "300").startswith("3000\n")
 
 
 def test_an_answer_and_a_question_too_long() -> None:

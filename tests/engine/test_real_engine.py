@@ -20,7 +20,7 @@ from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.llama_backend import LlamaBackend
 from nano_lsp.engine.llama_grammar import grammar_from_json_schema
 from nano_lsp.engine.snapshots import Snapshots
-from nano_lsp.engine.worker import Request, Worker
+from nano_lsp.engine.worker import Request, Ticket, Worker
 from nano_lsp.errors import (
     CancelledError,
     EngineError,
@@ -105,7 +105,7 @@ def test_cold_warm_and_forked_caches_give_the_same_ids(
     assert warm.counters.cached_tokens + warm.counters.evaluated_tokens == len(prompt)
 
 
-@given(start=starts, length=st.integers(80, 300), kept=st.integers(70, 300))
+@given(start=starts, length=st.integers(80, 300), kept=st.integers(70, 128))
 @one_backend
 def test_a_restored_sequence_gives_the_same_ids(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, start: int, length: int, kept: int
@@ -117,8 +117,7 @@ def test_a_restored_sequence_gives_the_same_ids(
     writing = KvCache(engine.backend, snapshots)
     engine.kv_cache.clear()
     sequence = writing.acquire("a", prompt[:kept])
-    for at in range(len(sequence.tokens), len(prompt[:kept]), 32):
-        writing.decode(sequence, prompt[at : min(at + 32, kept)], 1)
+    writing.decode(sequence, prompt[len(sequence.tokens) : kept][:128], 1)
     writing.save(sequence)
     writing.release(sequence)
     writing.clear()
@@ -156,33 +155,31 @@ def test_drafts_give_the_same_ids_in_fewer_batches(backend: LlamaBackend) -> Non
     assert drafted.counters.accepted_tokens > 0
 
 
-def test_a_prompt_is_cancelled_within_one_batch_and_its_work_is_reused(backend: LlamaBackend) -> None:
+def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(smol_file: Path) -> None:
+    """Cancelled just before a batch of 128, nothing of it is evaluated: llama.cpp ends at the next graph node."""
+    backend = LlamaBackend.load(smol_file, Settings(n_ctx=2560))
     engine = Engine(backend)
     worker = Worker(engine)
     prompt = tuple(backend.tokenize(SOURCE)[:2000])
-    reached = threading.Event()
+    tickets: list[Ticket] = []
+    submitted = threading.Event()
     seen: list[int] = []
 
     def on_progress(done: int, total: int) -> None:
         seen.append(done)
-        if done >= 320:
-            reached.set()
+        if done >= 512:
+            assert submitted.wait(LIMIT_S)
+            tickets[0].cancel()
 
-    ticket = worker.submit(Request(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress))
-    assert reached.wait(LIMIT_S)
-    evaluated = seen[-1]
-    assert ticket.cancel()
-    assert isinstance(ticket.exception(LIMIT_S), CancelledError)
-    held = len(engine.kv_cache.held("a"))
-    assert held <= evaluated + 64  # the batch that was running when `seen` was read, and the one that was cut short
+    request = Request(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress)
+    tickets.append(worker.submit(request))
+    submitted.set()
+    assert isinstance(tickets[0].exception(LIMIT_S), CancelledError)
+    assert seen == [0, 128, 256, 384, 512]
+    assert len(engine.kv_cache.held("a")) == 512
     again = worker.submit(Request(prompt, GenerateParams(max_tokens=1), document="a")).result(LIMIT_S)
-    assert again.counters.cached_tokens == held
-    assert again.counters.evaluated_tokens == 2000 - held
-    engine.kv_cache.clear()
-    worker._closed = True  # the backend is the module's: stop the thread, keep the model
-    with worker._changed:
-        worker._changed.notify()
-    worker._thread.join(LIMIT_S)
+    assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (512, 1488)
+    worker.close()
 
 
 def test_an_abort_leaves_the_cache_as_it_was(backend: LlamaBackend) -> None:
@@ -252,15 +249,15 @@ def test_a_prompt_longer_than_the_context(engine: Engine) -> None:
 
 def test_the_cache_is_full_when_it_is_full(smol_file: Path) -> None:
     small = LlamaBackend.load(smol_file, Settings(n_ctx=512))
-    for at in range(0, 512, 32):
-        small.decode([5] * 32, n_past=at, seq_id=0, n_logits=0)
+    for at in range(0, 512, 128):
+        small.decode([5] * 128, n_past=at, seq_id=0, n_logits=0)
     with pytest.raises(KvCacheFullError):
         small.decode([5], n_past=512, seq_id=0)
     small.close()
 
 
 def test_a_batch_that_does_not_fit_is_refused(backend: LlamaBackend) -> None:
-    for tokens, n_logits in (([], 0), ([5] * 33, 1), ([5] * 20, 20), ([10**9], 1)):
+    for tokens, n_logits in (([], 0), ([5] * 129, 1), ([5] * 20, 20), ([10**9], 1)):
         with pytest.raises(EngineError):
             backend.decode(tokens, n_past=0, seq_id=0, n_logits=n_logits)
 

@@ -71,21 +71,26 @@ class Stream:
     """Prints an answer while it grows, and a line on the prompt's progress before that.
 
     What was printed stays, even where the finished text turns out shorter.
+
+    Args:
+        show_text: print the text; otherwise only progress and warnings.
+        before: what the text goes on from, printed before it.
     """
 
-    def __init__(self, show_text: bool = True) -> None:
+    def __init__(self, *, show_text: bool = True, before: str = "") -> None:
         self._show_text = show_text
+        self._before = before
         self._printed = ""
-        self._status = stderr.is_terminal
+        self._begun = False
 
     def on_progress(self, done: int, total: int) -> None:
         """So many tokens of the prompt are evaluated."""
-        if self._status:
+        if stderr.is_terminal and not self._begun:
             stderr.print(f"reading {done:,} of {total:,} tokens …", end="\r")
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
-        self._clear()
+        self._begin()
         if self._show_text and text.startswith(self._printed):
             sys.stdout.write(text[len(self._printed) :])
             sys.stdout.flush()
@@ -93,16 +98,20 @@ class Stream:
 
     def finish(self, completion: Completion) -> None:
         """Print what is still missing of the text, and the warnings."""
-        self._clear()
+        self._begin()
         if self._show_text:
             print(completion.text[len(self._printed) :])
         for warning in completion.warnings:
             stderr.print(f"[yellow]Warning:[/] {warning}")
 
-    def _clear(self) -> None:
-        if self._status:
+    def _begin(self) -> None:
+        """Clear the line of progress, once."""
+        if self._begun:
+            return
+        self._begun = True
+        if stderr.is_terminal:
             stderr.print(" " * 40, end="\r")
-            self._status = False
+        sys.stdout.write(self._before)
 
 
 @contextmanager
