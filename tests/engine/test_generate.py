@@ -12,6 +12,7 @@ from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
 from nano_lsp.engine.generate import Engine, Generation
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.scripted_backend import ScriptedBackend, hashed_script, reply_script
+from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.errors import CancelledError, EngineError, GrammarError, PromptTooLongError
 from nano_lsp.schema import (
     Completion,
@@ -210,6 +211,25 @@ def test_a_forked_sequence_gives_the_same_ids(prompt: str, n_fork: int) -> None:
     assert [t.id for t in again.tokens] == [t.id for t in first.tokens]
     assert again.counters.evaluated_tokens == 1
     assert engine.backend.evaluated > evaluated  # type: ignore[attr-defined]
+
+
+@given(prompt=st.text("ab\n ", min_size=80, max_size=120), kept=st.integers(70, 80))
+@settings(max_examples=30, deadline=None)
+def test_a_sequence_restored_from_disk_gives_the_same_ids(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str, kept: int
+) -> None:
+    snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "scripted")
+    tokens = ScriptedBackend().tokenize(prompt)
+    writing = KvCache(ScriptedBackend(n_batch=200), snapshots)
+    sequence = writing.acquire("a", tokens[:kept])
+    writing.decode(sequence, tokens[:kept], 1)
+    writing.save(sequence)
+    backend = ScriptedBackend()
+    restored = run(Engine(backend, KvCache(backend, snapshots)), prompt, max_tokens=8)
+    cold = run(Engine(ScriptedBackend()), prompt, max_tokens=8)
+    assert [t.id for t in restored.tokens] == [t.id for t in cold.tokens]
+    shared = min(kept, len(tokens) - 1)
+    assert restored.counters.cached_tokens == (shared if shared >= 64 else 0)
 
 
 @given(prompt=prompts, added=st.text("xyz", min_size=1, max_size=20))
