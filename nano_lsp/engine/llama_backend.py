@@ -31,7 +31,7 @@ from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
-_SETTLE_TOKENS = 1024  # their embeddings map some 25 MB; tidying up takes 15 ms
+_SETTLE_TOKENS = 256  # their embeddings map 10 to 30 MB, by the folios of the page cache; tidying up takes 15 ms
 
 MAX_LOGITS = 8
 """Rows of logits one `decode` can keep."""
