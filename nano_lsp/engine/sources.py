@@ -50,7 +50,8 @@ def of(entry: ModelEntry, from_file: Path | None) -> Iterator[tuple[str, Fetch]]
 def fetch_copy(origin: Path, partial: Path, report: Report) -> None:
     """Copy a file that the user names, from the start."""
     try:
-        source = origin.open("rb")
+        # A buffered read of a slow file goes on after a signal; an unbuffered one lets Ctrl-C in.
+        source = origin.open("rb", buffering=0)
     except OSError as error:
         raise SourceError(f"{error.strerror}") from error
     with source, partial.open("wb") as target:

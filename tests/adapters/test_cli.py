@@ -1,7 +1,8 @@
-"""The command line as a user meets it: real processes, their output and exit codes. No weights needed."""
+"""The command line as a user meets it: its output and exit codes. No weights needed."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -11,15 +12,28 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
+from nano_lsp.adapters.cli.app import run
 from tests.gguf_files import write_model
 
 LIMIT_S = 120
 
 
 def nano_lsp(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "nano_lsp", *arguments]
-    environment = {**os.environ, "COLUMNS": "200", **env}
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=LIMIT_S, check=False, env=environment)
+    """Run a command as a process would, in this one: starting Python costs more than most commands."""
+    streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (stdin, b"", b"")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stream in zip(("sys.stdin", "sys.stdout", "sys.stderr"), streams, strict=True):
+            patch.setattr(name, stream)
+        for name, value in env.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as left:
+            run(arguments)
+    said = []
+    for stream in streams[1:]:
+        stream.seek(0)
+        said.append(stream.buffer.read())
+    assert isinstance(left.value.code, int)
+    return subprocess.CompletedProcess(arguments, left.value.code, *said)
 
 
 def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> None:
