@@ -14,6 +14,7 @@ import pytest
 from nano_lsp import __version__
 from nano_lsp.adapters.cli.app import run
 from tests.gguf_files import write_model
+from tests.processes import interruptible
 
 LIMIT_S = 120
 
@@ -154,7 +155,7 @@ def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "nano_lsp", "model", "pull", "smol", "--from", str(pipe)]
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        interruptible(command) as process,
         pipe.open("wb") as source,
     ):
         source.write(b"GGUF" + bytes(11_000_000))  # a tenth and more, so that it is reported

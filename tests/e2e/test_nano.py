@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import interruptible
+
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("models")]
 LIMIT_S = 300
 NANO_LSP = [sys.executable, "-m", "nano_lsp"]
@@ -113,9 +115,9 @@ def test_everything_but_pull_works_without_a_network(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_during_loading_and_during_an_answer() -> None:
-    command = [*NANO_LSP, "ask", "Count from one to two hundred in words."]
+    command = [*NANO_LSP, "ask", "Write all numbers from 1 to 300, one a line."]
     for wait_for_output in (False, True):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with interruptible(command) as process:
             if wait_for_output:
                 assert process.stdout is not None
                 assert os.read(process.stdout.fileno(), 1)

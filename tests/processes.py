@@ -1,0 +1,16 @@
+"""Processes that tests start."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Sequence
+
+
+def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A process that Ctrl-C reaches even where the tests themselves run in a shell's background, which ignores it."""
+
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen)  # noqa: PLW1509 - no other thread runs
