@@ -39,6 +39,9 @@ def test_text_ends_before_the_first_stop_string(text: str, stop: list[str], cuts
             assert answer.text.startswith(seen), "text that was shown is taken back"
             seen = answer.text
     answer.close()
+    text = next(
+        (text[:end] for end in places if any(s in text[:end] for s in stop)), text
+    )  # what came until it stopped
     ends = [text.find(s) for s in stop if s in text]
     assert answer.text == (text[: min(ends)] if ends else text)
     assert answer.stopped == bool(ends)
