@@ -4,6 +4,7 @@
     ├── ConfigError                a setting is unknown or out of range            exit 2
     ├── DocumentError              a source file cannot be read as text            exit 2
     │   └── PositionError          a position outside the document                 exit 2
+    ├── EvaluationError            an evaluation without usable data               exit 2
     ├── StoreError                 the model store                                 exit 3
     │   ├── UnknownModelError      no entry of that name
     │   ├── ModelMissingError      known, but not on this machine
@@ -63,6 +64,12 @@ class DocumentError(NanoError):
 
 class PositionError(DocumentError):
     """A position lies outside its document."""
+
+
+class EvaluationError(NanoError):
+    """There is nothing to evaluate on, or results that do not belong together."""
+
+    exit_code = 2
 
 
 class StoreError(NanoError):

@@ -53,6 +53,7 @@ class GenerateParams:
 
     Attributes:
         max_tokens: at most so many tokens; 0 only evaluates the prompt (a warm-up).
+        min_tokens: no end token before so many.
         stop: strings that end the text; they are not part of it.
         stop_ids: token ids that end the text, besides the model's own end tokens.
         deadline_ms: wall-clock limit from the start of the work; what is there by then is returned.
@@ -65,6 +66,7 @@ class GenerateParams:
     """
 
     max_tokens: int = 128
+    min_tokens: int = 0
     stop: tuple[str, ...] = ()
     stop_ids: frozenset[int] = frozenset()
     deadline_ms: float | None = None
@@ -96,15 +98,16 @@ class Verdict:
 
     Attributes:
         roll_back: remove so many of the newest tokens first.
-        stop: end here; otherwise, after a roll back, go on with another token than the one that stood there.
+        stop: end here; otherwise, after a roll back, go on with another token than the one that stood there, even if
+            the text had ended.
     """
 
     roll_back: int = 0
     stop: bool = False
 
 
-Hook = Callable[[str, Sequence[Token]], Verdict | None]
-"""From the text and the tokens so far to a verdict; None goes on."""
+Hook = Callable[[str, Sequence[Token], bool], Verdict | None]
+"""From the text so far, its tokens, and whether it has ended, to a verdict; None goes on, or lets it end."""
 
 
 @dataclass(frozen=True)

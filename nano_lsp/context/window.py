@@ -1,18 +1,42 @@
 """The part of a document around the cursor that a prompt has room for.
 
-The window's start stays put while the user types, so that a keystroke appends to the end of the prompt and the
-KV cache keeps the rest: when the text before the cursor outgrows its room, the window starts at the next of
-widely spaced anchors, which depend on the text before it alone.
+What is far away goes first, and whole: functions shrink to their signature, the furthest first; only where that is
+not enough are lines left out. What is left out before the cursor stays left out while the user types, so that a
+keystroke appends to the end of the prompt and the KV cache keeps the rest: the window is cut anew, with room to
+spare, only when it has outgrown its budget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from nano_lsp.context.syntax import SyntaxTree
 
 CountTokens = Callable[[str], int]
 
 _MAX_CHARS_PER_TOKEN = 8  # longer tokens are rare in code; what is cut away here could hardly have fitted
+_HEADROOM = 0.25  # of the budget, left free for typing when a window is cut
+_ELISION = "..."
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What a window leaves out before the cursor; offsets in code points.
+
+    Attributes:
+        start: where it starts.
+        elided_until: bodies of functions that end before here are left out.
+        head: the text up to there, as it was; another one asks for another anchor.
+    """
+
+    start: int = 0
+    elided_until: int = 0
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,14 +46,23 @@ class Window:
     Attributes:
         prefix: before it.
         suffix: after it.
+        anchor: for the next window of this document.
     """
 
     prefix: str
     suffix: str
+    anchor: Anchor = Anchor()
 
 
 def cut_window(
-    text: str, offset: int, budget_tokens: int, count_tokens: CountTokens, suffix_share: float = 0.25
+    text: str,
+    offset: int,
+    budget_tokens: int,
+    count_tokens: CountTokens,
+    *,
+    tree: SyntaxTree | None = None,
+    anchor: Anchor = Anchor(),
+    suffix_share: float = 0.25,
 ) -> Window:
     """Cut the window of at most so many tokens around an offset.
 
@@ -38,37 +71,129 @@ def cut_window(
         offset: of the cursor, in code points.
         budget_tokens: for both sides together.
         count_tokens: counts the tokens of a text.
+        tree: of the text; without one, lines are left out and functions are not.
+        anchor: of the last window of this document.
         suffix_share: of the budget that the text after the cursor may take.
     """
+    bodies = _bodies(tree, offset, budget_tokens) if tree else []
+    before = [body for body in bodies if body[1] <= offset]
+    after = [body for body in bodies if body[0] > offset]
+    count = _by_lines(count_tokens)
     suffix_tokens = int(budget_tokens * suffix_share)
-    suffix = _cut_end(text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN], suffix_tokens, count_tokens)
+    suffix = text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN]
+    if offset + len(suffix) < len(text) or count_tokens(suffix) > suffix_tokens:
+        suffix = _cut_suffix(text, offset, after, suffix_tokens, count)
+        while count_tokens(suffix) > suffix_tokens:  # the lines were counted one by one
+            suffix = suffix[: len(suffix) * 7 // 8]
     room = budget_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
-    return Window(_cut_start(text[:offset], room, count_tokens), suffix)
+    reach = max(anchor.start, anchor.elided_until)
+    if reach <= offset and text.startswith(anchor.head):
+        prefix = _elide(text, anchor.start, offset, [body for body in before if body[1] <= anchor.elided_until])
+        if len(prefix) <= room * _MAX_CHARS_PER_TOKEN and count_tokens(prefix) <= room:
+            return Window(prefix, suffix, anchor)
+    start, until = _find_anchor(text, offset, before, int(room * (1 - _HEADROOM)), count)
+    anchor = Anchor(start, until, text[: max(start, until)])
+    prefix = _elide(text, start, offset, [body for body in before if body[1] <= until])
+    while count_tokens(prefix) > room:
+        prefix = prefix[len(prefix) // 8 + 1 :]
+    return Window(prefix, suffix, anchor)
 
 
-def _cut_end(text: str, budget: int, count_tokens: CountTokens) -> str:
-    """As many whole lines from the start as fit; part of a line where not even one does."""
-    while (n := count_tokens(text)) > budget:
-        shorter = text[: len(text) * budget // n]
-        text = shorter[: shorter.rfind("\n") + 1] or shorter[:-1]
-    return text
+def _find_anchor(
+    text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens
+) -> tuple[int, int]:
+    """Start and end of elision of the largest window that fits."""
+
+    def fits(start: int, n_elided: int) -> bool:
+        prefix = _elide(text, start, offset, bodies[:n_elided])
+        return len(prefix) <= room * _MAX_CHARS_PER_TOKEN and count(prefix) <= room
+
+    n_elided = bisect_left(range(len(bodies) + 1), True, key=lambda n: fits(0, n))
+    if n_elided <= len(bodies):
+        return 0, bodies[n_elided - 1][1] if n_elided else 0
+    until = bodies[-1][1] if bodies else 0
+    nearest = max(0, offset - _MAX_CHARS_PER_TOKEN * room * 16)
+    starts = [i + 1 for i in range(nearest, offset) if text[i] == "\n"]
+    chosen = bisect_left(starts, True, key=lambda start: fits(start, len(bodies)))
+    if chosen < len(starts):
+        return starts[chosen], until
+    line = starts[-1] if starts else 0
+    within = range(line, offset + 1)  # a line too long: part of it
+    return within[min(bisect_left(within, True, key=lambda start: fits(start, len(bodies))), len(within) - 1)], until
 
 
-def _cut_start(text: str, budget: int, count_tokens: CountTokens) -> str:
-    """The end of a text from the first anchor that fits on."""
-    spacing = max(1, budget)  # in characters: a quarter to a third of the room, and as much typing until the next
-    start = max(0, len(text) - budget * _MAX_CHARS_PER_TOKEN)
-    if start:
-        start = _next_anchor(text, start, spacing)
-    while count_tokens(text[start:]) > budget:
-        start = _next_anchor(text, start, spacing)
-    return text[start:]
+def _cut_suffix(text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens) -> str:
+    """The text after the cursor: whole, else with the furthest functions shrunk, else as many lines as fit."""
+    end = min(len(text), offset + room * _MAX_CHARS_PER_TOKEN * 4)
+    whole = end == len(text)
+
+    def fits(suffix: str) -> bool:
+        return len(suffix) <= room * _MAX_CHARS_PER_TOKEN and count(suffix) <= room
+
+    inside = [body for body in bodies if body[1] <= end]
+    for n_kept in (len(inside), *range(min(2, len(inside)), -1, -1)):
+        suffix = _elide(text, offset, end, inside[n_kept:])
+        if whole and fits(suffix):
+            return suffix
+    lines = suffix.splitlines(keepends=True)
+    n_lines = bisect_left(range(1, len(lines) + 1), True, key=lambda n: not fits("".join(lines[:n])))
+    if n_lines or not lines:
+        return "".join(lines[:n_lines])
+    line = lines[0][: room * _MAX_CHARS_PER_TOKEN]
+    return line[: bisect_left(range(1, len(line) + 1), True, key=lambda n: not fits(line[:n]))]
 
 
-def _next_anchor(text: str, start: int, spacing: int) -> int:
-    """The start of the first line past the next multiple of the spacing; that multiple in an endless line."""
-    least = (start // spacing + 1) * spacing
-    if least >= len(text):
-        return min(len(text), start + max(1, (len(text) - start) // 2))
-    line = text.find("\n", least, least + spacing) + 1
-    return line or least
+def _elide(text: str, start: int, end: int, bodies: Sequence[tuple[int, int]]) -> str:
+    """Part of a text, with `...` in place of the bodies within it."""
+    parts = []
+    at = start
+    for body_start, body_end in bodies:
+        if body_start >= at and body_end <= end:
+            parts += [text[at:body_start], _ELISION]
+            at = body_end
+    return "".join([*parts, text[at:end]])
+
+
+def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int, int]]:
+    """Start and end of the bodies of functions that the cursor is not in, as offsets, in order.
+
+    Only those within reach of the budget: a signature takes some tokens, too.
+    """
+    cursor = tree.byte_offset(offset)
+    return [
+        (tree.offset(body.start_byte), tree.offset(body.end_byte))
+        for body in _function_bodies(tree.root, tree)
+        if not body.start_byte <= cursor <= body.end_byte and abs(body.start_byte - cursor) < budget_tokens * 400
+    ]
+
+
+def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
+    """Bodies of functions at the top level and in classes; functions within functions go with them."""
+    types = tree.language.node_types
+    for child in node.named_children:
+        inner = child.child_by_field_name("definition") if child.type in types.decorated else child
+        if inner is None:
+            continue
+        body = inner.child_by_field_name("body")
+        if body is None:
+            if inner.has_error and inner.named_child_count:
+                yield from _function_bodies(inner, tree)
+        elif inner.type in types.functions:
+            yield body
+        elif inner.type in types.classes:
+            yield from _function_bodies(body, tree)
+
+
+def _by_lines(count_tokens: CountTokens) -> CountTokens:
+    """Counts line by line and remembers each: nearly the same, and a text that has changed little costs little."""
+    count_line = _line_counter(count_tokens)
+
+    def count(text: str) -> int:
+        return sum(map(count_line, text.splitlines(keepends=True)))
+
+    return count
+
+
+@functools.lru_cache(maxsize=4)
+def _line_counter(count_tokens: CountTokens) -> CountTokens:
+    return functools.lru_cache(maxsize=8192)(count_tokens)

@@ -164,33 +164,34 @@ class Generation:
         self._prompt_done = self._now()
         if self._n_evaluated >= _SNAPSHOT_TOKENS:
             self._engine.kv_cache.save(self._sequence)
-        while len(self._answer.tokens) < self._params.max_tokens:
-            token = self._choose()
-            # A control token other than the end tokens has no text: whatever follows it is not this answer.
-            if token is None or not token.piece or token.id in self._backend.spec.eog_ids | self._params.stop_ids:
-                self._finish(FinishReason.STOP)
-                return
-            if not self._first_token:
-                self._first_token = self._now()
-            self._append(token)
-            yield token
-            if self._answer.stopped or not self._obey_hook():
-                self._finish(FinishReason.STOP)
+        while True:
+            full = len(self._answer.tokens) >= self._params.max_tokens
+            token = None if full else self._choose()
+            if token is not None:
+                if not self._first_token:
+                    self._first_token = self._now()
+                self._append(token)
+                yield token
+            if not self._obey_hook(ended=token is None or self._answer.stopped):
+                self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
                 return
             if len(self._answer.tokens) < self._params.max_tokens and not self._step():
                 return
-        self._finish(FinishReason.LENGTH)
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
         self._answer.close()
 
     def _choose(self) -> Token | None:
+        """The next token; None where the text ends."""
         raw = self._backend.logits(self._row)
         logits: NDArray[np.float32] = raw
         if self._answer.missing:
             logits = mask_unfitting(logits, self._answer.missing, self._backend.piece)
-        banned = self._banned.get(len(self._tokens))
+        banned = self._banned.get(len(self._tokens), set())
+        ends = self._backend.spec.eog_ids | self._params.stop_ids
+        if len(self._answer.tokens) < self._params.min_tokens:
+            banned = banned | ends
         if banned:
             logits = logits.copy() if logits is raw else logits
             logits[list(banned)] = -np.inf
@@ -199,7 +200,8 @@ class Generation:
         if token is not None and self._grammar and not self._grammar.allows(token):
             # Sampling first and masking only on refusal spares most steps a pass over the vocabulary.
             token = self._sampler.choose(self._grammar.mask(logits), recent)
-        if token is None:
+        # A control token other than the end tokens has no text: whatever follows it is not this answer.
+        if token is None or token in ends or not self._backend.piece(token):
             return None
         return Token(token, self._backend.piece(token), logprob(raw, token))
 
@@ -278,13 +280,13 @@ class Generation:
         elif n_tokens == self._backend.spec.n_batch:
             self._engine.drafts.measured_prompt(n_tokens, elapsed_ms)
 
-    def _obey_hook(self) -> bool:
+    def _obey_hook(self, *, ended: bool) -> bool:
         """Ask the hook; False where the generation is to end."""
-        verdict = self._hook(self._answer.text, self._answer.tokens) if self._hook else None
+        verdict = self._hook(self._answer.text, self._answer.tokens, ended) if self._hook else None
         if verdict is None:
-            return True
-        if verdict.roll_back:
-            n = max(0, len(self._answer.tokens) - verdict.roll_back)
+            return not ended
+        n = max(0, len(self._answer.tokens) - verdict.roll_back)
+        if n < len(self._answer.tokens):
             removed = self._answer.tokens[n].id
             self._answer.truncate(n)
             del self._tokens[self._n_prompt + n :]
@@ -296,6 +298,8 @@ class Generation:
                 self._grammar.reset()
                 for token in self._answer.tokens:
                     self._grammar.accept(token.id)
+        elif ended:
+            return False
         return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
 
     def _out_of_time(self) -> bool:

@@ -16,12 +16,14 @@ from nano_lsp.engine.model_store import ModelStore, Progress
 from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
-from nano_lsp.features import chat, completion
-from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features import chat
+from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask
+from nano_lsp.features.judgement import Judgement
 from nano_lsp.schema import Completion, Counters, SamplingParams
 
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
 _GREEDY = SamplingParams()
+_LENIENT = Judgement()
 
 
 class Watcher(Protocol):
@@ -40,7 +42,7 @@ class Assistant:
     def __init__(self, backend: Backend, settings: Settings, fim_order: str, snapshots: Path | None = None) -> None:
         self.backend = backend
         self._settings = settings
-        self._fim_order = fim_order
+        self._completer = Completer(backend, fim_order)
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         self._worker = Worker(Engine(backend, KvCache(backend, kept)))
 
@@ -82,6 +84,7 @@ class Assistant:
         *,
         sampling: SamplingParams = _GREEDY,
         draft: bool = True,
+        judgement: Judgement = _LENIENT,
         watcher: Watcher | None = None,
     ) -> Completion:
         """Complete code at a cursor.
@@ -90,23 +93,26 @@ class Assistant:
             task: the code and the cursor.
             sampling: how tokens are chosen.
             draft: let n-gram drafts run where they pay.
+            judgement: how strict to be with what the model offers.
             watcher: is told of progress.
 
         Raises:
             EngineError: inference failed.
         """
-        request = completion.build_request(
-            task,
-            self.backend,
-            fim_order=self._fim_order,
+        options = CompletionOptions(
             prompt_tokens=self._settings.prompt_tokens,
             max_tokens=self._settings.max_tokens,
+            judgement=judgement,
             sampling=sampling,
             draft=draft,
+        )
+        job = self._completer.plan(
+            task,
+            options,
             on_text=watcher.on_text if watcher else None,
             on_progress=watcher.on_progress if watcher else None,
         )
-        return completion.finish(task, self._wait(request))
+        return job.finish(self.answer(job.request))
 
     def ask(
         self,
@@ -145,13 +151,14 @@ class Assistant:
             on_text=watcher.on_text if watcher else None,
             on_progress=watcher.on_progress if watcher else None,
         )
-        return self._wait(request)
+        return self.answer(request)
 
     def close(self) -> None:
         """Free the model."""
         self._worker.close()
 
-    def _wait(self, request: Request) -> Completion:
+    def answer(self, request: Request) -> Completion:
+        """Wait for the answer to a request; leaving early, as with Ctrl-C, calls it off."""
         ticket = self._worker.submit(request)
         try:
             while True:

@@ -1,16 +1,18 @@
-"""Completes code at a cursor."""
+"""Completes code at a cursor: what to ask of the worker, and what to show of its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from nano_lsp.context.cursor import Site
+from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
-from nano_lsp.features.postprocess import clean, find_end
+from nano_lsp.features.judgement import Judge, Judgement
 from nano_lsp.features.prompts import build_fim_prompt
-from nano_lsp.schema import Completion, GenerateParams, Hook, Priority, SamplingParams, Token, Verdict
+from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
 
@@ -20,71 +22,112 @@ class CompletionTask:
     """Code to complete.
 
     Attributes:
-        name: of the document, for the KV cache.
+        name: of the document: its suffix tells the language, and the KV cache knows it by it.
         text: of the document.
         offset: of the cursor, in code points.
+        automatic: nobody has asked: nothing is better than noise.
     """
 
     name: str
     text: str
     offset: int
+    automatic: bool = False
 
 
-def build_request(
-    task: CompletionTask,
-    backend: Backend,
-    *,
-    fim_order: str,
-    prompt_tokens: int,
-    max_tokens: int,
-    sampling: SamplingParams,
-    draft: bool = True,
-    on_text: Callable[[str], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Request:
-    """The request that completes a task.
+@dataclass(frozen=True)
+class CompletionOptions:
+    """How to complete.
 
-    Args:
-        task: what to complete.
-        backend: the model, for its tokens.
-        fim_order: how the prompt is laid out.
+    Attributes:
         prompt_tokens: at most so many tokens of the document.
         max_tokens: at most so many tokens of completion.
+        judgement: how strict to be with what the model offers.
         sampling: how tokens are chosen.
         draft: let n-gram drafts run where they pay.
-        on_text: is told the text so far, cut where it ought to end.
-        on_progress: is told prompt tokens done and in all.
     """
-    room = min(prompt_tokens, backend.spec.n_ctx - max_tokens - _SPARE_TOKENS)
-    window = cut_window(task.text, task.offset, max(16, room), lambda text: len(backend.tokenize(text)))
-    prompt = build_fim_prompt(backend.spec, backend, window.prefix, window.suffix, fim_order)
-    in_line = bool(window.suffix.split("\n", 1)[0].strip())
-    return Request(
-        prompt=tuple(prompt),
-        params=GenerateParams(
-            max_tokens=max_tokens,
-            stop=("\n",) if in_line else ("\n\n\n",),
-            sampling=sampling,
-            heal=backend.spec.fim is None or fim_order == "spm_tail",  # elsewhere the cursor's word is not last
-            draft=draft,
-        ),
-        priority=Priority.COMPLETION,
-        document=task.name,
-        hook=_end_hook(window.prefix, window.suffix),
-        on_text=on_text and (lambda text: on_text(clean(text, window.prefix, window.suffix))),
-        on_progress=on_progress,
-    )
+
+    prompt_tokens: int = 768
+    max_tokens: int = 128
+    judgement: Judgement = field(default_factory=Judgement)
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    draft: bool = True
 
 
-def finish(task: CompletionTask, completion: Completion) -> Completion:
-    """The completion as it is shown."""
-    return replace(completion, text=clean(completion.text, task.text[: task.offset], task.text[task.offset :]))
+@dataclass(frozen=True)
+class Job:
+    """A completion to be: the request for the worker, and what finishes its answer.
+
+    Attributes:
+        request: for the worker.
+        site: where the completion goes.
+        finish: turns the worker's answer into what is shown.
+    """
+
+    request: Request
+    site: Site
+    finish: Callable[[Completion], Completion]
 
 
-def _end_hook(prefix: str, suffix: str) -> Hook:
-    """Stops a generation as soon as its text ought to have ended."""
+class Completer:
+    """Builds the requests of completions; remembers the documents between them.
 
-    def hook(text: str, _tokens: Sequence[Token]) -> Verdict | None:
-        return Verdict(stop=True) if find_end(text, prefix, suffix) is not None else None
+    Args:
+        backend: the model, for its tokens.
+        fim_order: how its prompts are laid out.
+    """
 
-    return hook
+    def __init__(self, backend: Backend, fim_order: str) -> None:
+        self._backend = backend
+        self._fim_order = fim_order
+        self._documents = OpenDocuments()
+
+    def plan(
+        self,
+        task: CompletionTask,
+        options: CompletionOptions,
+        on_text: Callable[[str], None] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Job:
+        """What completes a task.
+
+        Args:
+            task: what to complete.
+            options: how.
+            on_text: is told the text so far.
+            on_progress: is told prompt tokens done and in all.
+        """
+        spec = self._backend.spec
+        document = self._documents.update(task.name, task.text)
+        site = document.site(task.offset)
+        room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
+        window = cut_window(
+            task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
+        )
+        document.anchor = window.anchor
+        # In a line of its own a completion ends with the line break that stands behind the cursor.
+        suffix = window.suffix.removeprefix("\r").removeprefix("\n") if site.is_own_line else window.suffix
+        prompt = build_fim_prompt(spec, self._backend, window.prefix, suffix, self._fim_order)
+        judge = Judge(site, options.judgement)
+        request = Request(
+            prompt=tuple(prompt),
+            params=GenerateParams(
+                max_tokens=options.max_tokens,
+                min_tokens=0 if options.judgement.modest else 1,  # who asks wants an answer
+                sampling=options.sampling,
+                heal=spec.fim is None or self._fim_order == "spm_tail",  # elsewhere the cursor's word is not last
+                draft=options.draft,
+            ),
+            priority=Priority.COMPLETION,
+            document=task.name,
+            hook=judge.hook,
+            on_text=on_text and (lambda text: on_text(judge.settled(text))),
+            on_progress=on_progress,
+        )
+
+        def finish(completion: Completion) -> Completion:
+            return replace(completion, text=judge.finish(completion.text, completion.tokens))
+
+        return Job(request, site, finish)
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self._backend.tokenize(text))

@@ -8,7 +8,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.context.window import cut_window
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.window import Anchor, cut_window
 
 
 def count(text: str) -> int:
@@ -16,8 +18,23 @@ def count(text: str) -> int:
     return len(re.findall(r"\w{1,6}|\s+|[^\w\s]", text))
 
 
-texts = st.text("ab (\n", max_size=400) | st.integers(0, 300).map(
-    lambda n: "".join(f"line_{i} = {i}\n" for i in range(n))
+def python(n: int) -> str:
+    """A module of functions, classes and methods, 12 lines a piece."""
+    return "import os\n\n" + "".join(
+        f'def function_{i}(a, b):\n    """Number {i}."""\n    c = a + b * {i}\n    return c\n\n\n'
+        f"class Class{i}(Base):\n    def method(self, x):\n        return self.y[x] + {i}\n\n    z = {i}\n\n"
+        for i in range(n)
+    )
+
+
+def tree_of(text: str) -> SyntaxTree | None:
+    return SyntaxTree.parse(text, PYTHON)
+
+
+texts = (
+    st.text("ab (\n", max_size=400)
+    | st.integers(0, 300).map(lambda n: "".join(f"line_{i} = {i}\n" for i in range(n)))
+    | st.integers(0, 30).map(python)
 )
 
 
@@ -33,15 +50,58 @@ def test_a_window_is_what_surrounds_the_cursor_and_fits(text: str, data: st.Data
         assert window.prefix + window.suffix == text
 
 
-def test_the_start_stays_put_while_text_is_typed() -> None:
-    text = "".join(f"value_{i} = compute({i})\n" for i in range(400))
-    starts = []
-    for _ in range(600):
-        text += "xy = 1\n"[len(text) % 7]
-        starts.append(len(text) - len(cut_window(text, len(text), 1000, count).prefix))
-    moves = sum(a != b for a, b in itertools.pairwise(starts))
-    assert moves <= 2
-    assert starts == sorted(starts)
+@given(texts, st.data(), st.integers(16, 400))
+@settings(max_examples=150, deadline=None)
+def test_with_a_tree_only_bodies_are_left_out_in_the_middle(text: str, data: st.DataObject, budget: int) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    window = cut_window(text, offset, budget, count, tree=tree_of(text))
+    assert count(window.prefix) + count(window.suffix) <= budget
+    assert in_order(window.prefix.split("..."), text[:offset], ends=True)
+    assert in_order(window.suffix.split("..."), text[offset:], ends=False)
+
+
+def in_order(parts: list[str], text: str, *, ends: bool) -> bool:
+    """Whether the parts stand in the text one after the other, the last at its end or the first at its start."""
+    pattern = ".*?".join(map(re.escape, parts))
+    return bool(re.search(pattern + r"\Z" if ends else r"\A" + pattern, text, re.DOTALL))
+
+
+def test_functions_shrink_to_their_signatures_before_lines_are_left_out() -> None:
+    text = python(30)
+    offset = text.index("    c = a + b * 15")
+    window = cut_window(text, offset, 1600, count, tree=tree_of(text))
+    assert window.prefix.startswith("import os\n\ndef function_0(a, b):\n    ...\n")
+    assert "class Class0(Base):\n    def method(self, x):\n        ...\n\n    z = 0\n" in window.prefix
+    assert window.prefix.endswith(
+        'return self.y[x] + 14\n\n    z = 14\n\ndef function_15(a, b):\n    """Number 15."""\n'
+    )
+    assert window.suffix.startswith("    c = a + b * 15\n    return c\n")
+    assert "def function_17(a, b):\n    ...\n" in window.suffix
+
+
+@given(st.integers(0, 25), st.integers(300, 900), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_typing_only_appends_until_the_budget_is_used_up(n: int, budget: int, parsed: bool) -> None:
+    before, after = python(n), python(3)
+    anchor, last, moves = Anchor(), "", 0
+    for typed in itertools.accumulate("    value = compute(first, second)\n" * 12, initial=""):
+        text = before + typed + after
+        offset = len(before + typed)
+        tree = tree_of(text) if parsed else None
+        window = cut_window(text, offset, budget, count, tree=tree, anchor=anchor)
+        assert count(window.prefix) + count(window.suffix) <= budget
+        moves += not window.prefix.startswith(last)
+        anchor, last = window.anchor, window.prefix
+    assert moves <= 1 + 12 * 9 // (budget * 3 // 4 // 5)  # a line has 9 tokens, a new window a quarter to spare
+
+
+def test_an_edit_above_the_window_moves_its_start() -> None:
+    text = python(30)
+    first = cut_window(text, len(text), 400, count, tree=tree_of(text))
+    assert first.anchor.head
+    changed = "import sys\n" + text
+    window = cut_window(changed, len(changed), 400, count, tree=tree_of(changed), anchor=first.anchor)
+    assert changed.startswith(window.anchor.head)
 
 
 def test_a_long_file_leaves_most_of_its_room_used() -> None:
@@ -50,3 +110,9 @@ def test_a_long_file_leaves_most_of_its_room_used() -> None:
     assert count(window.prefix) > 400
     assert count(window.suffix) > 200
     assert window.prefix.startswith("value_")
+
+
+def test_one_endless_line() -> None:
+    text = "x = [" + "1, " * 700_000
+    window = cut_window(text, len(text) // 2, 500, count, tree=tree_of(text))
+    assert 200 < count(window.prefix) + count(window.suffix) <= 500

@@ -96,7 +96,7 @@ def test_the_log_probability_is_the_models_own() -> None:
 
 
 def test_a_hook_stops_and_takes_back() -> None:
-    def hook(text: str, tokens: Sequence[Token]) -> Verdict | None:
+    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         return Verdict(roll_back=2, stop=True) if text.endswith("d") else None
 
     done = run(engine_for({"a": "bcdxy"}), "a", hook)
@@ -106,7 +106,7 @@ def test_a_hook_stops_and_takes_back() -> None:
 def test_after_a_roll_back_another_token_comes() -> None:
     refused: list[str] = []
 
-    def hook(text: str, tokens: Sequence[Token]) -> Verdict | None:
+    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         if len(tokens) == 3 and len(refused) < 2:
             refused.append(text)
             return Verdict(roll_back=1)
@@ -124,8 +124,28 @@ def test_after_a_roll_back_another_token_comes() -> None:
         history.append(token.id)
 
 
+def test_after_an_end_a_hook_may_ask_for_another_try() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
+        asked.append((text, ended))
+        return Verdict(roll_back=1) if ended and len(asked) < 5 else None
+
+    done = run(engine_for({"a": "xy"}), "a", hook, max_tokens=3, draft=False)
+    assert asked[:3] == [("x", False), ("xy", False), ("xy", True)]
+    assert done.text.startswith("x")
+    assert done.text[1] != "y"
+    assert asked[-1] == (done.text, True)
+
+
+def test_no_end_before_the_least_number_of_tokens() -> None:
+    engine = engine_for({"a": ""})
+    assert run(engine, "a").text == ""
+    assert len(run(engine, "a", min_tokens=2, max_tokens=4).tokens) >= 2
+
+
 def test_a_hook_that_is_never_content_comes_to_an_end() -> None:
-    done = run(Engine(ScriptedBackend()), "ab", lambda _text, _tokens: Verdict(roll_back=1), max_tokens=5)
+    done = run(Engine(ScriptedBackend()), "ab", lambda _text, _tokens, _ended: Verdict(roll_back=1), max_tokens=5)
     assert done.finish_reason is FinishReason.STOP
 
 

@@ -1,0 +1,121 @@
+"""The languages that code may be in, as a table: a row more is a language more.
+
+A language without a grammar is completed by text and indentation alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from tree_sitter import Language as Grammar
+
+
+@dataclass(frozen=True)
+class NodeTypes:
+    """What a grammar calls the things that completion cares for.
+
+    Attributes:
+        functions: definitions whose body can be left out of a prompt.
+        classes: definitions whose members are listed.
+        decorated: wraps a definition with its decorators.
+        bodies: blocks of statements.
+        strings: string literals.
+        comments: comments.
+        calls: argument lists.
+        parameters: parameter lists.
+        attributes: member access.
+        imports: import statements.
+        decorators: decorators.
+    """
+
+    functions: frozenset[str] = frozenset()
+    classes: frozenset[str] = frozenset()
+    decorated: frozenset[str] = frozenset()
+    bodies: frozenset[str] = frozenset()
+    strings: frozenset[str] = frozenset()
+    comments: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    imports: frozenset[str] = frozenset()
+    decorators: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language.
+
+    Attributes:
+        name: as LSP calls it (`languageId`).
+        suffixes: of its files.
+        comment: begins a comment to the end of the line.
+        grammar_module: package that holds its tree-sitter grammar; empty for none.
+        node_types: of that grammar.
+    """
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    comment: str = "#"
+    grammar_module: str = ""
+    node_types: NodeTypes = NodeTypes()
+
+    @property
+    def grammar(self) -> Grammar | None:
+        """The tree-sitter grammar, loaded at its first use; None where there is none."""
+        return _load_grammar(self.grammar_module) if self.grammar_module else None
+
+
+PLAIN = Language("plaintext", (".txt",))
+PYTHON = Language(
+    "python",
+    (".py", ".pyi", ".pyw"),
+    "#",
+    "tree_sitter_python",
+    NodeTypes(
+        functions=frozenset({"function_definition"}),
+        classes=frozenset({"class_definition"}),
+        decorated=frozenset({"decorated_definition"}),
+        bodies=frozenset({"block"}),
+        strings=frozenset({"string", "string_content", "string_start", "string_end"}),
+        comments=frozenset({"comment"}),
+        calls=frozenset({"argument_list"}),
+        parameters=frozenset({"parameters", "lambda_parameters"}),
+        attributes=frozenset({"attribute"}),
+        imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
+        decorators=frozenset({"decorator"}),
+    ),
+)
+LANGUAGES = (
+    PYTHON,
+    Language("javascript", (".js", ".mjs", ".cjs", ".jsx"), "//"),
+    Language("typescript", (".ts", ".mts", ".cts", ".tsx"), "//"),
+    Language("c", (".c", ".h"), "//"),
+    Language("cpp", (".cc", ".cpp", ".cxx", ".hpp", ".hh"), "//"),
+    Language("csharp", (".cs",), "//"),
+    Language("go", (".go",), "//"),
+    Language("java", (".java",), "//"),
+    Language("kotlin", (".kt", ".kts"), "//"),
+    Language("rust", (".rs",), "//"),
+    Language("swift", (".swift",), "//"),
+    Language("lua", (".lua",), "--"),
+    Language("sql", (".sql",), "--"),
+    Language("ruby", (".rb",)),
+    Language("shellscript", (".sh", ".bash", ".zsh")),
+    Language("yaml", (".yaml", ".yml")),
+    Language("toml", (".toml",)),
+    PLAIN,
+)
+
+
+def language_of(file_name: str) -> Language:
+    """The language of a file, by its name; plain text where it is not known."""
+    suffix = PurePath(file_name).suffix.lower()
+    return next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
+
+
+@functools.cache
+def _load_grammar(module: str) -> Grammar:
+    return Grammar(importlib.import_module(module).language())

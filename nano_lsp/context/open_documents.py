@@ -1,0 +1,61 @@
+"""Documents as they are edited: each keeps its syntax tree from one request to the next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from nano_lsp.context.cursor import Site, find_site
+from nano_lsp.context.languages import Language, language_of
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.window import Anchor
+
+_MAX_DOCUMENTS = 16
+
+
+@dataclass
+class OpenDocument:
+    """A document.
+
+    Attributes:
+        name: of its file.
+        language: it is written in.
+        text: as it was seen last.
+        tree: of that text; None where it cannot be parsed.
+        anchor: where its window starts.
+    """
+
+    name: str
+    language: Language
+    text: str = ""
+    tree: SyntaxTree | None = None
+    anchor: Anchor = field(default_factory=Anchor)
+
+    def update(self, text: str) -> None:
+        """Take over a new text; what has not changed is not parsed again."""
+        self.tree = self.tree.edited(text) if self.tree else SyntaxTree.parse(text, self.language)
+        self.text = text
+
+    def site(self, offset: int) -> Site:
+        """What the cursor is in, at an offset in code points."""
+        return find_site(self.text, offset, self.language, self.tree)
+
+
+class OpenDocuments:
+    """The documents seen last, so many that their trees stay small."""
+
+    def __init__(self) -> None:
+        self._documents: OrderedDict[str, OpenDocument] = OrderedDict()
+
+    def update(self, name: str, text: str) -> OpenDocument:
+        """The document of a name, with this text."""
+        document = self._documents.pop(name, None) or OpenDocument(name, language_of(name))
+        document.update(text)
+        self._documents[name] = document
+        if len(self._documents) > _MAX_DOCUMENTS:
+            self._documents.popitem(last=False)
+        return document
+
+    def close(self, name: str) -> None:
+        """Forget a document."""
+        self._documents.pop(name, None)

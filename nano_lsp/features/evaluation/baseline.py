@@ -1,0 +1,38 @@
+"""What llama.vim asks of llama-server's `/infill`, to compare with, on the same weights.
+
+Up to 256 lines above the cursor, 64 below, the cursor's line behind the middle token (`llama#fim` of
+ggml-org/llama.vim, `format_prompt_infill` of llama.cpp's server), greedy, and what comes is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nano_lsp.context.cursor import Site
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.worker import Request
+from nano_lsp.schema import GenerateParams, Token, Verdict
+
+LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
+
+
+def build_request(site: Site, name: str, backend: Backend) -> Request:
+    """The request at a cursor, for a model with fill-in-the-middle tokens.
+
+    One line is generated and no more: no measure looks further, and time is short.
+    """
+    fim = backend.spec.fim
+    assert fim is not None  # noqa: S101 - the caller has looked
+    above = site.prefix[: len(site.prefix) - len(site.typed)].splitlines(keepends=True)[-LINES_ABOVE:]
+    below = "".join(site.suffix.splitlines(keepends=True)[: LINES_BELOW + 1])
+    tail = backend.tokenize(site.typed)
+    suffix = [fim.suffix, *backend.tokenize(below), fim.middle]
+    room = backend.spec.n_ctx - MAX_TOKENS - len(tail) - len(suffix) - 1
+    prompt = [fim.prefix, *backend.tokenize("".join(above))[-max(1, room) :], *suffix, *tail]
+
+    def hook(text: str, _tokens: Sequence[Token], _ended: bool) -> Verdict | None:
+        return Verdict(stop=True) if "\n" in text else None
+
+    return Request(
+        prompt=tuple(prompt), params=GenerateParams(max_tokens=MAX_TOKENS, draft=False), document=name, hook=hook
+    )

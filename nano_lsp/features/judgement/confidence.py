@@ -1,0 +1,34 @@
+"""Whether the model is sure enough of what it says."""
+
+from __future__ import annotations
+
+import math
+
+from nano_lsp.features.judgement.draft import Cut, Draft
+
+
+def cut_unsure(draft: Draft, *, least_token: float, least_average: float) -> Cut | None:
+    """Cut before the first token that is too improbable, at a word's end; drop all of what is unsure.
+
+    Args:
+        draft: the suggestion.
+        least_token: probability that a token must have, 0 to 1.
+        least_average: geometric mean of the probabilities that the rest must have, 0 to 1.
+    """
+    end = len(draft.text)
+    for i, token in enumerate(draft.tokens):
+        if token.logprob < math.log(max(least_token, 1e-9)):
+            end = _snap(draft.text, draft.token_ends[i - 1] if i else 0)
+            break
+    kept = draft.tokens[: draft.n_tokens_within(end)]
+    average = sum(token.logprob for token in kept) / len(kept) if kept else 0.0
+    if not kept or average < math.log(max(least_average, 1e-9)):
+        return Cut(0)
+    return Cut(end) if end < len(draft.text) else None
+
+
+def _snap(text: str, end: int) -> int:
+    """The last end of a word or a line at or before an offset that leaves no bracket or quote open."""
+    while end and (end < len(text) and text[end - 1].isalnum() and text[end].isalnum()):
+        end -= 1
+    return end

@@ -1,0 +1,74 @@
+"""A suggestion in the making, and what a step of judgement may say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from nano_lsp.context.cursor import LineRest, Site
+from nano_lsp.schema import Token
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A suggestion in the making.
+
+    Attributes:
+        text: generated so far.
+        tokens: that it is made of; the first ones may begin with what token healing took back.
+        site: where it goes.
+        finished: the model has nothing to add.
+    """
+
+    text: str
+    tokens: Sequence[Token]
+    site: Site
+    finished: bool = False
+
+    @cached_property
+    def token_ends(self) -> list[int]:
+        """For each token, the offset in the text where it ends."""
+        data = b"".join(token.piece for token in self.tokens)
+        healed = len(data.decode("utf-8", "ignore")) - len(self.text)
+        ends, n_bytes = [], 0
+        for token in self.tokens:
+            n_bytes += len(token.piece)
+            ends.append(max(0, len(data[:n_bytes].decode("utf-8", "ignore")) - healed))
+        return ends
+
+    @property
+    def document(self) -> str:
+        """The document with the suggestion in it."""
+        return self.site.prefix + self.text + self.site.suffix
+
+    @property
+    def least_sure(self) -> int:
+        """Offset in the text of the token that the model was least sure of."""
+        place = min(range(len(self.tokens)), key=lambda i: self.tokens[i].logprob, default=0)
+        return self.token_ends[place - 1] if place else 0
+
+    def trim(self, end: int) -> int:
+        """An offset in the text, moved before the blanks that nothing follows."""
+        return len(self.text[:end].rstrip()) if self.site.line_rest is LineRest.EMPTY else end
+
+    def n_tokens_within(self, end: int) -> int:
+        """How many of the first tokens stay before an offset in the text."""
+        return sum(token_end <= end for token_end in self.token_ends)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A suggestion is to end.
+
+    Attributes:
+        end: offset in the text where.
+        retry: offset of what should rather be something else, if there is time to try; None for nothing.
+    """
+
+    end: int
+    retry: int | None = None
+
+
+Step = Callable[[Draft], "Cut | None"]
+"""One judgement; None where it has nothing against the draft going on."""

@@ -1,0 +1,42 @@
+"""Names that nothing defines."""
+
+from __future__ import annotations
+
+import pytest
+
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.names import undefined_names
+from nano_lsp.context.syntax import SyntaxTree
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("def f(a, *b, c=1, **d):\n    return a + b + c + d + e\n", {"e"}),
+        ("import os.path\nfrom x import y as z\nos.path.join(z, y)\n", set()),
+        ("for i, (j, k) in x:\n    i + j + k\n", {"x"}),
+        ("with open('f') as g:\n    g.read(mode=h)\n", {"h"}),
+        ("try:\n    pass\nexcept E as e:\n    raise e\n", {"E"}),
+        ("[a for a in b if (n := a)]\nlambda q: q + n\n", {"b"}),
+        ("class A(B):\n    x: int = 1\n    def f(self): return self.x + len(x)\n", {"B"}),
+        ("match v:\n    case [p, *q]: p + q\n", {"v"}),
+        ("def f():\n    global g\n    g = 1\n\ng\n", set()),
+        ("from x import *\ny\n", set()),
+        ("x += 1\n", {"x"}),
+        ("def f(x: T) -> R: ...\n", {"T", "R"}),
+    ],
+)
+def test_what_is_read_and_never_bound(code: str, names: set[str]) -> None:
+    tree = SyntaxTree.parse(code, PYTHON)
+    assert tree is not None
+    found: set[str] = set()
+    for offset in range(len(code)):
+        found |= undefined_names(tree, offset)
+    assert found == names
+
+
+def test_only_the_statement_at_the_cursor_is_looked_at() -> None:
+    code = "def f():\n    return a\n\ndef g():\n    return b\n"
+    tree = SyntaxTree.parse(code, PYTHON)
+    assert tree is not None
+    assert undefined_names(tree, code.index("b")) == {"b"}

@@ -1,0 +1,80 @@
+"""Completions on the scripted backend: from the cursor to what is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from nano_lsp.config import Settings
+from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features.judgement import Judgement
+
+
+def assistant(replies: dict[str, str], **settings: object) -> Assistant:
+    backend = ScriptedBackend(script=reply_script(replies))
+    return Assistant(backend, Settings(**settings), "spm_tail")  # type: ignore[arg-type]
+
+
+def task(code: str, name: str = "a.py") -> CompletionTask:
+    before, after = code.split("|")
+    return CompletionTask(name, before + after, len(before))
+
+
+def test_the_suffix_comes_first_and_the_prefix_last() -> None:
+    with assistant({"x = ": "1"}) as it:
+        assert it.complete(task("x = |\ny = 2\n")).text == "1"
+        prompt = it.backend.tokenize("<|fim_prefix|><|fim_suffix|>\ny = 2\n<|fim_middle|>x = ", parse_special=True)
+        assert it.totals.prompt_tokens == len(prompt) - 1  # the blank is taken back and regrown
+
+
+def test_in_a_line_of_its_own_the_line_break_behind_the_cursor_is_the_models() -> None:
+    with assistant({"x = 1\n": "y = 2\n"}) as it:
+        assert it.complete(task("x = 1\n|\nz = 3\n")).text == "y = 2"
+        prompt = it.backend.tokenize("<|fim_prefix|><|fim_suffix|>z = 3\n<|fim_middle|>x = 1\n", parse_special=True)
+        assert it.totals.prompt_tokens == len(prompt)
+
+
+def test_who_asks_gets_an_answer_even_where_the_model_would_say_nothing() -> None:
+    with assistant({"x=": ""}) as it:
+        assert it.complete(task("x=|\n"), judgement=Judgement(modest=True)).tokens == ()
+        assert it.complete(task("x=|\n")).tokens
+
+
+def test_a_broken_line_is_tried_once_more() -> None:
+    with assistant({"x = ": "1 2\n"}, max_tokens=16) as it:
+        done = it.complete(task("x = |\n"), draft=False)
+    assert done.text in ("1", "")
+    assert done.counters.generated_tokens > 0
+
+
+def test_typing_on_evaluates_only_what_was_typed() -> None:
+    code = "".join(f"value_{i} = {i}\n" for i in range(40))
+    with assistant({"never": ""}, max_tokens=1, prompt_tokens=2000) as it:
+        it.complete(task(code + "total|\nprint(total)\n"), draft=False)
+        for typed in ("total1", "total12", "total12("):
+            done = it.complete(task(code + typed + "|\nprint(total)\n"), draft=False)
+            assert done.counters.evaluated_tokens <= 2
+            assert done.counters.cached_tokens > 300
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.py", "a.js", "a"])
+def test_bad_texts_give_an_answer_or_none(line_end: str, name: str) -> None:
+    texts = [
+        "\0" * 50,
+        "x = 1" + line_end * 3 + "\tif y:" + line_end + "        z",
+        "é" * 30 + "🙂e\u0301\ud800" + line_end,
+        "(" * 3000,
+        "'''" + line_end + '"""',
+    ]
+    with assistant({"never": ""}, max_tokens=4, prompt_tokens=256) as it:
+        for text in texts:
+            for offset in (0, len(text) // 2, len(text)):
+                it.complete(CompletionTask(name, text, offset))
+
+
+def test_a_file_of_20_mb_and_a_line_of_2_mb() -> None:
+    for text in ("value = compute(1, 2)\n" * 950_000, "x = [" + "1, " * 700_000):
+        with assistant({"never": ""}, max_tokens=2, prompt_tokens=256) as it:
+            it.complete(CompletionTask("a.py", text, len(text) // 2))

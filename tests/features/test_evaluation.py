@@ -1,0 +1,158 @@
+"""Evaluation: the sandbox, the problems, the measures, and runs that can be gone on with."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.errors import EvaluationError
+from nano_lsp.features.evaluation import metrics, problems, runner
+from nano_lsp.features.evaluation.sandbox import Verdict, run_program
+from nano_lsp.schema import Completion, Counters, FinishReason
+
+PROBLEM = problems.Problem(
+    "p/1", "SingleLine", "p.py", "def double(x):\n", "\n", "    return 2 * x", "\nassert double(2) == 4\n"
+)
+
+
+def answer(text: str) -> Completion:
+    return Completion(text, (), FinishReason.STOP, Counters(evaluated_tokens=7))
+
+
+@pytest.mark.parametrize(
+    ("program", "verdict"),
+    [
+        ("assert 1 + 1 == 2", Verdict.PASSED),
+        ("assert False", Verdict.FAILED),
+        ("x = ", Verdict.FAILED),
+        ("exit(0)", Verdict.FAILED),
+        ("import os\nos._exit(0)", Verdict.FAILED),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))", Verdict.FAILED),
+        ("import subprocess\nsubprocess.run(['true'])", Verdict.FAILED),
+        ("import os\nos.system('true')", Verdict.FAILED),
+        ("open('file', 'w')", Verdict.FAILED),
+        ("import os\nos.remove('/tmp/x')", Verdict.FAILED),
+        ("import ctypes", Verdict.FAILED),
+        ("x = 'é🙂'\nassert len(x) == 2", Verdict.PASSED),
+        ("import math, collections, json, re, typing, random", Verdict.PASSED),
+        ("x = bytearray(1 << 40)", Verdict.FAILED),
+    ],
+)
+def test_a_program_passes_or_fails_and_touches_nothing(program: str, verdict: Verdict) -> None:
+    assert run_program(program) is verdict
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    assert run_program("while True: pass", limit_s=0.5) is Verdict.TIMED_OUT
+
+
+def test_infilling_problems_are_read_as_an_editor_has_them(tmp_path: Path) -> None:
+    row = {
+        "task_id": "SingleLineInfilling/HumanEval/0/L0",
+        "entry_point": "f",
+        "prompt": "def f():\n",
+        "suffix": "    return x\n",
+        "canonical_solution": "    x = 1\n",
+        "test": "def check(f):\n    assert f() == 1",
+    }
+    path = tmp_path / "single.jsonl.gz"
+    with gzip.open(path, "wt") as stream:
+        stream.write(json.dumps(row) + "\n")
+    (problem,) = problems.load_infilling(path)
+    assert (problem.prefix, problem.reference, problem.suffix) == ("def f():\n", "    x = 1", "\n    return x\n")
+    assert run_program(problem.prefix + problem.reference + problem.suffix + problem.test) is Verdict.PASSED
+    for content in (b"", b"{}\n", b"no json\n"):
+        (tmp_path / "bad.jsonl").write_bytes(content)
+        with pytest.raises(EvaluationError):
+            problems.load_infilling(tmp_path / "bad.jsonl")
+    with pytest.raises(EvaluationError, match="missing"):
+        problems.load_infilling(tmp_path / "missing.jsonl")
+
+
+def test_cursor_points_are_the_same_for_a_seed_and_take_turns() -> None:
+    folder = Path(problems.__file__).parents[2]
+    points = problems.sample_points(folder, 24, seed=1)
+    assert points == problems.sample_points(folder, 24, seed=1)
+    assert points != problems.sample_points(folder, 24, seed=2)
+    assert {point.kind for point in points} == {"line start", "after operator", "mid-word", "empty body"}
+    assert len({point.name for point in points}) == 24
+    for point in points:
+        assert point.reference.strip()
+        assert "\n" not in point.reference or point.kind == "empty body"
+    with pytest.raises(EvaluationError, match="only"):
+        problems.sample_points(folder, 100_000, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "reference", "saved"),
+    [
+        ("foo(bar)", "foo(bar)", 8),
+        ("foo(bar)", "foo(baz)", 4),
+        ("foo", "foobar", 3),
+        ("foobar", "foo", 0),
+        ("", "foo", 0),
+        ("x", "y", 0),
+        (" a + b", " a - b", 3),
+    ],
+)
+def test_whole_words_of_the_suggestion_are_saved(suggestion: str, reference: str, saved: int) -> None:
+    assert metrics.saved_chars(suggestion, reference) == saved
+
+
+@given(st.text("ab ("), st.text("ab ("))
+def test_no_more_is_saved_than_is_right(suggestion: str, reference: str) -> None:
+    n = metrics.saved_chars(suggestion, reference)
+    assert suggestion[:n] == reference[:n]
+
+
+def test_what_breaks_the_parse() -> None:
+    assert not metrics.breaks_parse(PROBLEM, "    return 2 * x")
+    assert not metrics.breaks_parse(PROBLEM, "")
+    assert metrics.breaks_parse(PROBLEM, "    return (2 * x")
+    whole = problems.Problem("p", "k", "p.py", "x = 1\n", "y = 2\n", "")
+    assert metrics.breaks_parse(whole, "if x:\n")  # only Python's own parser wants a body
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    results = tmp_path / "results" / "run.jsonl"
+    both = [PROBLEM, problems.Problem("p/2", "SingleLine", "p.py", "x = ", "\n", "1")]
+    asked = []
+
+    def complete(problem: problems.Problem) -> Completion:
+        asked.append(problem.name)
+        return answer(problem.reference)
+
+    first = next(runner.run(both, complete, results, {"model": "m"}))
+    assert (first.exact, first.passed, first.broken, first.saved_chars) == (True, True, False, 16)
+    with results.open("a") as stream:
+        stream.write('{"name": "p/2", "ki')  # interrupted while it was written
+    outcomes = list(runner.run(both, complete, results, {"model": "m"}))
+    assert asked == ["p/1", "p/2"]
+    assert outcomes == runner.load_outcomes(results)
+    assert outcomes[1].passed is None
+    with pytest.raises(EvaluationError, match="other conditions"):
+        list(runner.run(both, complete, results, {"model": "other"}))
+
+
+def outcome(name: str, *, passed: bool, saved: int) -> metrics.Outcome:
+    return metrics.Outcome(name, "k", "expression", "x", passed, passed, 10, saved, False, 1, 2, 3, 4.0)
+
+
+def test_figures_and_comparison() -> None:
+    first = [outcome(f"p{i}", passed=i < 5, saved=2) for i in range(20)]
+    second = [outcome(f"p{i}", passed=i < 15, saved=6) for i in range(20)]
+    figures = metrics.summarize(first)
+    assert (figures.n, figures.exact, figures.passed, figures.saved, figures.shown) == (20, 25.0, 25.0, 20.0, 100.0)
+    assert metrics.summarize([]).exact is None
+    by_measure = {c.measure: c for c in metrics.compare(first, second)}
+    passed = by_measure["pass@1"]
+    assert (passed.n, passed.first, passed.second) == (20, 25.0, 75.0)
+    assert math.isclose(passed.p_value, 2 / 2**10)
+    assert by_measure["characters saved"].p_value < 0.001
+    assert by_measure["breaks the parse"].p_value == 1.0

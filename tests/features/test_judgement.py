@@ -1,0 +1,200 @@
+"""What becomes of what the model offers."""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.context.cursor import Site, find_site
+from nano_lsp.context.languages import PLAIN, PYTHON, Language
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.features.judgement import STEPS, Judge, Judgement
+from nano_lsp.features.judgement.repetition import shortest_period
+from nano_lsp.features.judgement.syntax_guard import is_open
+from nano_lsp.schema import Token
+
+MODEST = Judgement(modest=True)
+EAGER = Judgement()
+
+
+def site(prefix: str, suffix: str, language: Language = PYTHON) -> Site:
+    text = prefix + suffix
+    return find_site(text, len(prefix), language, SyntaxTree.parse(text, language))
+
+
+def tokens(text: str, logprob: float = -0.1) -> list[Token]:
+    """Words with what stands before them, signs and blanks, as a real vocabulary has them."""
+    return [
+        Token(zlib.crc32(piece.encode()), piece.encode(), logprob) for piece in re.findall(r"[^\w\n]?\w+|.|\n", text)
+    ]
+
+
+def shown(prefix: str, generated: str, suffix: str, how: Judgement = MODEST, language: Language = PYTHON) -> str:
+    """What is shown of a text that comes token by token; a try once more is refused: the same comes again."""
+    judge = Judge(site(prefix, suffix, language), how)
+    so_far: list[Token] = []
+    for token in tokens(generated):
+        so_far.append(token)
+        verdict = judge.hook(text_of(so_far), so_far, False)
+        if verdict and verdict.stop:
+            break
+    return judge.finish(text_of(so_far), so_far)
+
+
+def text_of(some: Sequence[Token]) -> str:
+    return b"".join(token.piece for token in some).decode()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "generated", "suffix", "expected"),
+    [
+        # into the suffix
+        ("def f():\n    a = ", "1\n    b = 2\n    return a", "\n    b = 2\n    return a\n", "1"),
+        ("x = [", "1, 2]\ny = 3", "\ny = 3\n", "1, 2]"),
+        ("a = 1\n", "b = 2\nc = 3\nd = 4\ne = 5\n", "\nq = 0\nc = 3\nd = 4\n", "b = 2"),
+        # out of the block
+        ("def f():\n    ", "return 1\n\n\ndef g():\n    pass", "\n", "return 1"),
+        ("def f(x):", "\n    return x\n\nprint(f(1))", "", "\n    return x"),
+        ("if a:\n    b()\n", "else:\n    c()\nd()", "", "else:\n    c()\nd()"),
+        ("if a:", "\n    b()\nelse:\n    c()\nd()", "", "\n    b()\nelse:\n    c()"),
+        # what the rest of the line already has
+        ("print(", "a, b)", ")\n", "a, b"),
+        ("f(", "g(x)", ")\n", "g(x)"),
+        ("f(", "g(x))", ")\n", "g(x)"),
+        ("d = {'a': ", "1}", "}\n", "1"),
+        ("s = '", "text'", "'\n", "text"),
+        ("def f(", "a, b):", "):\n    pass\n", "a, b"),
+        ("if ", "a == 1:", ":\n    pass\n", "a == 1"),
+        # one statement where one is enough
+        ("x = ", "f(\n    1,\n)\ny = 2\n", "\n", "f(\n    1,\n)"),
+        ("x = ", "1\ny = 2\n", "\n", "1"),
+        # in circles
+        ("x = 1\n", "a()\n" * 9, "", "a()"),
+        # what is not code
+        ("x = ", "1<|endoftext|>2", "", "1"),
+        ("def f():\n    ", "return 1\n```\nThis code returns 1.", "\n", "return 1"),
+        ("", "Here is the code:\nx = 1\n", "", ""),
+        # said already
+        ("total = compute(1)\n", "total = compute(1)", "\n", ""),
+        ("a = 1\n", "total = compute(1)", "\ntotal = compute(1)\n", ""),
+        # leaving the work to the reader
+        ("def f():\n    ", "# Your code here\n    pass", "\n", ""),
+        # broken
+        ("def f():\n    ", "return 1 +* 2", "\n", "return 1"),
+        ("x = 1\n", "for i in range(3):\n", "\ny = 2\n", ""),
+        # nothing to do
+        ("x = ", "1", "", "1"),
+        ("", "", "", ""),
+    ],
+)
+def test_text_ends_where_a_programmer_would_end_it(prefix: str, generated: str, suffix: str, expected: str) -> None:
+    assert shown(prefix, generated, suffix) == expected
+
+
+def test_who_asks_gets_the_whole_function_who_types_the_block() -> None:
+    prefix = "def f(y):\n    for x in y:\n        "
+    generated = "g(x)\n    return y\n\n\nprint(f(1))\n"
+    assert shown(prefix, generated, "\n", MODEST) == "g(x)"
+    assert shown(prefix, generated, "\n", EAGER) == "g(x)\n    return y"
+
+
+def test_languages_without_a_grammar_are_judged_by_text() -> None:
+    assert shown("function f() {", "\n  return 1;\n}\nf();", "", language=PLAIN) == "\n  return 1;\n}"
+    assert shown("f(", "a, g(b))", ");\n", language=PLAIN) == "a, g(b)"
+
+
+code = st.lists(
+    st.sampled_from(["a()", "    b()", "", "}", "return", "        x = (1", "else:", ")", "'", "def f():", "if a:"]),
+    max_size=7,
+).map("\n".join)
+judgements = st.builds(
+    Judgement,
+    off=st.frozensets(st.sampled_from([name for name, _ in STEPS if name != "syntax"]), max_size=3),
+    modest=st.booleans(),
+)
+
+
+@given(code, code, code, judgements)
+@settings(deadline=None)
+def test_only_the_end_is_ever_cut(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
+    assert generated.startswith(shown(prefix, generated, suffix, how))
+
+
+@given(code, code, code, judgements)
+@settings(deadline=None, max_examples=200)
+def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
+    text = shown(prefix, generated, suffix, how)
+    before, after = (SyntaxTree.parse(t, PYTHON) for t in (prefix + suffix, prefix + text + suffix))
+    assert before is not None
+    assert after is not None
+    assert not text or after.n_errors() <= before.n_errors()
+
+
+@given(code, code, code)
+@settings(deadline=None)
+def test_the_next_line_of_the_suffix_is_never_repeated(prefix: str, generated: str, suffix: str) -> None:
+    expected = next((line.rstrip() for line in suffix.split("\n")[1:] if line.strip()), None)
+    assert expected not in [line.rstrip() for line in shown(prefix, generated, suffix).split("\n")[1:]]
+
+
+def test_what_is_shown_while_it_grows_waits_for_a_line_that_may_be_the_suffixs() -> None:
+    judge = Judge(site("a = 1\n", "\nbcd = 2\n"), EAGER)
+    assert judge.settled("x = 1\nbc") == "x = 1"
+    assert judge.settled("x = 1\nbx") == "x = 1\nbx"
+
+
+def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:
+    judge = Judge(site("def f(total):\n    return ", "\n"), EAGER)
+    first = tokens("x + totl")
+    verdict = judge.hook("x + totl", first, True)
+    assert verdict is not None
+    assert (verdict.roll_back, verdict.stop) == (4, False)  # x is the first of them
+    second = tokens("total")
+    verdict = judge.hook("total", second, True)
+    assert verdict is not None
+    assert verdict.stop
+    assert judge.finish("total", second) == "total"
+
+
+def test_of_two_flawed_tries_the_first_is_shown() -> None:
+    judge = Judge(site("def f(total):\n    return ", "\n"), EAGER)
+    judge.hook("totl", tokens("totl"), True)
+    assert judge.finish("ttl", tokens("ttl")) == "totl"
+
+
+def test_an_unsure_token_ends_the_suggestion_at_a_words_end() -> None:
+    how = Judgement(least_token=0.5, least_average=0.6)
+    judge = Judge(site("x = ", "\n"), how)
+    sure, unsure = math.log(0.9), math.log(0.1)
+    some = [*tokens("alpha + be", sure), *tokens("t", unsure), *tokens("a", sure)]
+    assert judge.finish("alpha + beta", some) == "alpha"  # `alpha +` does not parse
+    assert Judge(site("x = ", "\n"), how).finish("alpha", tokens("alpha", math.log(0.55))) == ""
+
+
+@given(
+    st.lists(st.integers(0, 2), max_size=24), st.lists(st.integers(0, 2), min_size=1, max_size=6), st.integers(3, 6)
+)
+def test_the_period_of_a_sequence(start: list[int], run: list[int], times: int) -> None:
+    found = shortest_period([*start, *run * times])
+    if len(run) * times >= 12:
+        assert found is not None
+    if found is not None:
+        period, rounds = found
+        ids = [*start, *run * times]
+        end = ids[-period:]
+        assert rounds >= 3
+        assert ids[-period * rounds :] == end * rounds
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("f(", True), ("f(a)", False), ("'('", False), ("x = '''a", True), ("# (", False), ("x = [1,\n  # )\n", True)],
+)
+def test_brackets_and_long_strings_may_be_open(code: str, expected: bool) -> None:
+    assert is_open(code) is expected
