@@ -94,11 +94,6 @@ class Site:
         return self.text[self.offset : _line_end(self.text, self.offset)]
 
     @property
-    def is_own_line(self) -> bool:
-        """Whether nothing but blanks stands in the cursor's line."""
-        return not self.typed.strip() and not self.rest.strip()
-
-    @property
     def multi_line(self) -> bool:
         """Whether more than one statement may be suggested."""
         return self.kind in _MULTI_LINE and self.line_rest is LineRest.EMPTY

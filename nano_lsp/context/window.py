@@ -26,17 +26,22 @@ _ELISION = "..."
 
 @dataclass(frozen=True)
 class Anchor:
-    """What a window leaves out before the cursor; offsets in code points.
+    """What a window made of the far parts of a document.
+
+    The next window makes the same of them while they stay the same, whatever half a statement near the cursor does to
+    the syntax tree.
 
     Attributes:
-        start: where it starts.
-        elided_until: bodies of functions that end before here are left out.
-        head: the text up to there, as it was; another one asks for another anchor.
+        head: the beginning of the document that is not shown as it is.
+        shown_head: what the window shows of it.
+        tail: the document after the cursor.
+        shown_tail: what the window shows of it.
     """
 
-    start: int = 0
-    elided_until: int = 0
     head: str = ""
+    shown_head: str = ""
+    tail: str = ""
+    shown_tail: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,28 +80,34 @@ def cut_window(
         anchor: of the last window of this document.
         suffix_share: of the budget that the text after the cursor may take.
     """
-    bodies = _bodies(tree, offset, budget_tokens) if tree else []
-    before = [body for body in bodies if body[1] <= offset]
-    after = [body for body in bodies if body[0] > offset]
-    count = _by_lines(count_tokens)
     suffix_tokens = int(budget_tokens * suffix_share)
-    suffix = text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN]
-    if offset + len(suffix) < len(text) or count_tokens(suffix) > suffix_tokens:
-        suffix = _cut_suffix(text, offset, after, suffix_tokens, count)
+    room = budget_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
+
+    def fits(shown: str, tokens: int) -> bool:
+        return len(shown) <= tokens * _MAX_CHARS_PER_TOKEN and count_tokens(shown) <= tokens
+
+    tail_stays = len(text) - offset == len(anchor.tail) and text.endswith(anchor.tail)
+    suffix = anchor.shown_tail if tail_stays else text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN + 1]
+    head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
+    head, shown_head = (anchor.head, anchor.shown_head) if head_stays else ("", "")
+    prefix = shown_head + text[len(head) : offset]
+    keeps = fits(suffix, suffix_tokens), fits(prefix, room)
+    if not all(keeps):
+        bodies = _bodies(tree, offset, budget_tokens) if tree else []
+        count = _by_lines(count_tokens)
+    if not keeps[0]:
+        suffix = _cut_suffix(text, offset, [body for body in bodies if body[0] > offset], suffix_tokens, count)
         while count_tokens(suffix) > suffix_tokens:  # the lines were counted one by one
             suffix = suffix[: len(suffix) * 7 // 8]
-    room = budget_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
-    reach = max(anchor.start, anchor.elided_until)
-    if reach <= offset and text.startswith(anchor.head):
-        prefix = _elide(text, anchor.start, offset, [body for body in before if body[1] <= anchor.elided_until])
-        if len(prefix) <= room * _MAX_CHARS_PER_TOKEN and count_tokens(prefix) <= room:
-            return Window(prefix, suffix, anchor)
-    start, until = _find_anchor(text, offset, before, int(room * (1 - _HEADROOM)), count)
-    anchor = Anchor(start, until, text[: max(start, until)])
-    prefix = _elide(text, start, offset, [body for body in before if body[1] <= until])
-    while count_tokens(prefix) > room:
-        prefix = prefix[len(prefix) // 8 + 1 :]
-    return Window(prefix, suffix, anchor)
+    if not keeps[1]:
+        before = [body for body in bodies if body[1] <= offset]
+        start, until = _find_anchor(text, offset, before, int(room * (1 - _HEADROOM)), count)
+        head = text[: max(start, until)]
+        shown_head = _elide(text, start, len(head), [body for body in before if body[1] <= until])
+        prefix = shown_head + text[len(head) : offset]
+        while count_tokens(prefix) > room:
+            prefix = prefix[len(prefix) // 8 + 1 :]
+    return Window(prefix, suffix, Anchor(head, shown_head, text[offset:], suffix))
 
 
 def _find_anchor(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from nano_lsp.context.cursor import Site
+from nano_lsp.context.cursor import LineRest, Site
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.engine.backend import Backend
@@ -104,8 +104,9 @@ class Completer:
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
         )
         document.anchor = window.anchor
-        # In a line of its own a completion ends with the line break that stands behind the cursor.
-        suffix = window.suffix.removeprefix("\r").removeprefix("\n") if site.is_own_line else window.suffix
+        # At the end of a line a completion ends with the line break that stands behind the cursor.
+        at_end = site.line_rest is LineRest.EMPTY
+        suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
         prompt = build_fim_prompt(spec, self._backend, window.prefix, suffix, self._fim_order)
         judge = Judge(site, options.judgement)
         request = Request(

@@ -95,13 +95,27 @@ def test_typing_only_appends_until_the_budget_is_used_up(n: int, budget: int, pa
     assert moves <= 1 + 12 * 9 // (budget * 3 // 4 // 5)  # a line has 9 tokens, a new window a quarter to spare
 
 
+def test_half_a_statement_moves_nothing() -> None:
+    """What breaks the tree near the cursor leaves the far parts of the window as they were."""
+    before, after = python(12), python(12)
+    anchor, seen = Anchor(), []
+    for typed in itertools.accumulate("def f(a, b\n    x = [(1,\n'''", initial=""):
+        text = before + typed + after
+        window = cut_window(text, len(before + typed), 500, count, tree=tree_of(text), anchor=anchor)
+        seen.append((window.prefix.removesuffix(typed), window.suffix))
+        anchor = window.anchor
+    assert len(set(seen)) == 1
+
+
 def test_an_edit_above_the_window_moves_its_start() -> None:
     text = python(30)
     first = cut_window(text, len(text), 400, count, tree=tree_of(text))
     assert first.anchor.head
+    assert text.startswith(first.anchor.head)
     changed = "import sys\n" + text
     window = cut_window(changed, len(changed), 400, count, tree=tree_of(changed), anchor=first.anchor)
     assert changed.startswith(window.anchor.head)
+    assert changed.endswith(window.anchor.tail)
 
 
 def test_a_long_file_leaves_most_of_its_room_used() -> None:

@@ -127,11 +127,9 @@ def test_a_restored_sequence_gives_the_same_ids(
     assert same(restored, reference)
 
 
-@given(start=starts)
-@one_backend
-def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine, start: int) -> None:
+def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine) -> None:
     """What the tests above rest on: with eight stale tokens in the cache, answers do not pass for equal."""
-    tokens = engine.backend.tokenize(SOURCE[start : start + 2000])
+    tokens = engine.backend.tokenize(SOURCE[:2000])
     stale = engine.backend.tokenize("the quick brown fox jumps over the lazy dog")[:8]
     right = [cold(engine, tokens[:n]) for n in (61, 90, 120, 150)]
     wrong = [cold(engine, tokens[: n - 4] + stale + tokens[n - 4 : n]) for n in (61, 90, 120, 150)]

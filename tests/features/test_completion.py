@@ -24,11 +24,11 @@ def task(code: str, name: str = "a.py") -> CompletionTask:
 def test_the_suffix_comes_first_and_the_prefix_last() -> None:
     with assistant({"x = ": "1"}) as it:
         assert it.complete(task("x = |\ny = 2\n")).text == "1"
-        prompt = it.backend.tokenize("<|fim_prefix|><|fim_suffix|>\ny = 2\n<|fim_middle|>x = ", parse_special=True)
+        prompt = it.backend.tokenize("<|fim_prefix|><|fim_suffix|>y = 2\n<|fim_middle|>x = ", parse_special=True)
         assert it.totals.prompt_tokens == len(prompt) - 1  # the blank is taken back and regrown
 
 
-def test_in_a_line_of_its_own_the_line_break_behind_the_cursor_is_the_models() -> None:
+def test_at_the_end_of_a_line_the_line_break_behind_the_cursor_is_the_models() -> None:
     with assistant({"x = 1\n": "y = 2\n"}) as it:
         assert it.complete(task("x = 1\n|\nz = 3\n")).text == "y = 2"
         prompt = it.backend.tokenize("<|fim_prefix|><|fim_suffix|>z = 3\n<|fim_middle|>x = 1\n", parse_special=True)

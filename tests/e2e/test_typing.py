@@ -1,0 +1,36 @@
+"""Typing in a real file with the real model: what a keystroke costs in tokens."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine import generate
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features.judgement import Judgement
+
+KEYS = 200
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
+def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> None:
+    """The file has been opened, which reads the prompt once; then each key asks for a suggestion."""
+    text = Path(inspect.getfile(generate)).read_text(encoding="utf-8")
+    assert 280 <= text.count("\n") <= 340
+    start = text.index("        self.finish_reason: FinishReason | None = None")
+    typed, above, below = text[start : start + KEYS], text[:start], text[start + KEYS :]
+    with Assistant.open(load_settings(max_tokens=1), find_folders(), lambda *_: None) as assistant:
+
+        def ask(n_keys: int) -> int:
+            task = CompletionTask("generate.py", above + typed[:n_keys] + below, start + n_keys)
+            return assistant.complete(task, judgement=Judgement(modest=True)).counters.evaluated_tokens
+
+        opened = ask(0)
+        evaluated = [ask(n) for n in range(1, KEYS + 1)]
+    assert opened > 500
+    assert sum(evaluated) / KEYS <= 2.5
