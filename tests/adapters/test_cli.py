@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -46,7 +47,9 @@ def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: st
         assert word in said
 
 
-@pytest.mark.parametrize("command", ["complete", "ask", "demo", "doctor", "model", "model pull", "model inspect"])
+@pytest.mark.parametrize(
+    "command", ["complete", "ask", "demo", "doctor", "eval", "model", "model pull", "model inspect"]
+)
 def test_help_has_examples(command: str) -> None:
     done = nano_lsp(*command.split(), "--help")
     assert done.returncode == 0
@@ -179,3 +182,31 @@ def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=False)
     assert_error(done, 70, "Internal error", "crash.log")
     assert "ZeroDivisionError" in (home / "cache" / "crash.log").read_text()
+
+
+def test_evaluation_without_data_and_a_comparison(tmp_path: Path) -> None:
+    assert_error(nano_lsp("eval"), 2, "nothing to evaluate", "--help")
+    assert_error(nano_lsp("eval", str(tmp_path)), 2, "only 0 cursor points")
+    assert_error(nano_lsp("eval", str(tmp_path / "none.jsonl")), 2, "none.jsonl")
+    assert_error(nano_lsp("eval", str(tmp_path), "--without", "luck"), 2, "luck", "syntax")
+    fields = {
+        "name": "p",
+        "kind": "k",
+        "cursor_kind": "expression",
+        "text": "x",
+        "exact": True,
+        "passed": None,
+        "reference_chars": 4,
+        "saved_chars": 2,
+        "broken": False,
+        "prompt_tokens": 1,
+        "evaluated_tokens": 1,
+        "generated_tokens": 1,
+        "latency_ms": 1.0,
+    }
+    for name, saved in (("a", 2), ("b", 4)):
+        lines = [{"conditions": {}}, {**fields, "saved_chars": saved}]
+        (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert b"+50.0" in done.stdout
+    assert_error(nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "c")), 2, "holds no results")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
@@ -139,7 +140,8 @@ def _show(outcomes: Sequence[metrics.Outcome]) -> None:
         costs = [f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}"]
         table.add_row(name, str(s.n), *shares, str(s.broken), *costs)
     # Whole, even where the output is no terminal and so has no width.
-    stdout.print(table, width=None if stdout.is_terminal else 120)
+    console = stdout if stdout.is_terminal else Console(width=110)
+    console.print(table)
 
 
 def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -> None:
