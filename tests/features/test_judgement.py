@@ -6,6 +6,7 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -143,10 +144,16 @@ def test_the_next_line_of_the_suffix_is_never_repeated(prefix: str, generated: s
     assert expected not in [line.rstrip() for line in shown(prefix, generated, suffix).split("\n")[1:]]
 
 
-def test_what_is_shown_while_it_grows_waits_for_a_line_that_may_be_the_suffixs() -> None:
+def test_what_is_shown_while_it_grows_is_not_taken_back() -> None:
     judge = Judge(site("a = 1\n", "\nbcd = 2\n"), EAGER)
-    assert judge.settled("x = 1\nbc") == "x = 1"
-    assert judge.settled("x = 1\nbx") == "x = 1\nbx"
+    seen = []
+    for n in range(1, len(generated := "x = 1\ny = 2\nbcd = 2\n") + 1):
+        seen.append(judge.settled(generated[:n]))
+        if judge.hook(generated[:n], tokens(generated[:n]), False):
+            break
+    assert seen[3] == "x = "
+    assert seen[-1] == judge.finish(generated, tokens(generated)) == "x = 1\ny = 2"
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
 def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:

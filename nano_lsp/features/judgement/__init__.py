@@ -21,7 +21,7 @@ from nano_lsp.features.judgement.names import miss_names
 from nano_lsp.features.judgement.placeholders import refuse_stubs
 from nano_lsp.features.judgement.repetition import stop_repetition
 from nano_lsp.features.judgement.scope import leave_scope
-from nano_lsp.features.judgement.suffix import may_meet_suffix, meet_suffix
+from nano_lsp.features.judgement.suffix import meet_suffix
 from nano_lsp.features.judgement.syntax_guard import SyntaxGuard
 from nano_lsp.schema import Token, Verdict
 
@@ -70,6 +70,7 @@ class Judge:
         self._site = site
         guard = SyntaxGuard(site)
         self._steps = [(name, make(how, guard)) for name, make in STEPS if name not in how.off]
+        self._passed = 0  # offset in the text up to which the steps have nothing against it
         self._first: Draft | None = None  # the suggestion that was tried once more
 
     def hook(self, text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
@@ -77,6 +78,7 @@ class Judge:
         draft = Draft(text, tokens, self._site)
         live = next((cut for _, step in self._steps if (cut := step(draft))), None)
         if live is None and not ended:
+            self._passed = len(text[: text.rfind("\n") + 1].rstrip())
             return None
         if self._first is None:
             retry = live.retry if live and live.retry is not None else self._apply(draft)[1]
@@ -87,8 +89,9 @@ class Judge:
         return Verdict(stop=True)
 
     def settled(self, text: str) -> str:
-        """What can be shown of a text while it grows, without having to be taken back soon."""
-        return text[: may_meet_suffix(Draft(text, (), self._site))]
+        """What can be shown of a text while it grows: its first line, and those that the steps have let pass."""
+        first_line = text.find("\n") if "\n" in text else len(text)
+        return text[: max(first_line, self._passed)]
 
     def finish(self, text: str, tokens: Sequence[Token]) -> str:
         """The suggestion as it is shown; empty where there is none worth it."""

@@ -32,12 +32,5 @@ def meet_suffix(draft: Draft) -> Cut | None:
     return None
 
 
-def may_meet_suffix(draft: Draft) -> int:
-    """Where the text ends that can be shown while it grows: before a line that may turn out to be the suffix's."""
-    start = draft.text.rfind("\n") + 1
-    expected = next(iter(_lines(draft.site.suffix.split("\n")[1:])), "")
-    return max(0, start - 1) if start and expected.startswith(draft.text[start:]) else len(draft.text)
-
-
 def _lines(lines: Sequence[str]) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
