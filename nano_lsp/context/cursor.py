@@ -206,10 +206,11 @@ def _opens_block(text: str, offset: int) -> bool:
     if not re.sub(r"\s+(#|//).*$", "", above).rstrip().endswith((":", "{", "=>", "->")):
         return False
     below = next((line for line in text[offset : offset + 4096].split("\n")[1:] if line.strip()), "")
-    return _indent(below) <= _indent(above)
+    return indent_of(below) <= indent_of(above)
 
 
-def _indent(line: str) -> int:
+def indent_of(line: str) -> int:
+    """How many blanks a line begins with."""
     return len(line) - len(line.lstrip(" \t"))
 
 

@@ -24,11 +24,6 @@ class NodeTypes:
         bodies: blocks of statements.
         strings: string literals.
         comments: comments.
-        calls: argument lists.
-        parameters: parameter lists.
-        attributes: member access.
-        imports: import statements.
-        decorators: decorators.
     """
 
     functions: frozenset[str] = frozenset()
@@ -37,11 +32,6 @@ class NodeTypes:
     bodies: frozenset[str] = frozenset()
     strings: frozenset[str] = frozenset()
     comments: frozenset[str] = frozenset()
-    calls: frozenset[str] = frozenset()
-    parameters: frozenset[str] = frozenset()
-    attributes: frozenset[str] = frozenset()
-    imports: frozenset[str] = frozenset()
-    decorators: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -81,11 +71,6 @@ PYTHON = Language(
         bodies=frozenset({"block"}),
         strings=frozenset({"string", "string_content", "string_start", "string_end"}),
         comments=frozenset({"comment"}),
-        calls=frozenset({"argument_list"}),
-        parameters=frozenset({"parameters", "lambda_parameters"}),
-        attributes=frozenset({"attribute"}),
-        imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
-        decorators=frozenset({"decorator"}),
     ),
 )
 LANGUAGES = (

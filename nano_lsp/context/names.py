@@ -15,7 +15,7 @@ from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree, ancestors
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__", "self", "cls"}
-# Parent node and field of an identifier that is bound there; None for any field.
+# Parent node and field of an identifier that is bound there.
 _BINDINGS = {
     ("function_definition", "name"),
     ("class_definition", "name"),

@@ -7,6 +7,8 @@ Development Environments", as tree-sitter implements it).
 
 from __future__ import annotations
 
+import ast
+import warnings
 from collections.abc import Iterator
 
 from tree_sitter import Node, Parser, Tree
@@ -97,6 +99,17 @@ class SyntaxTree:
 def encode(text: str) -> bytes:
     """UTF-8; a lone surrogate, which editors may send, becomes three bytes that no grammar knows."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def is_python(text: str) -> bool:
+    """Whether this Python's own parser takes a text; it is stricter than the grammar."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
 
 
 def ancestors(node: Node | None) -> Iterator[Node]:

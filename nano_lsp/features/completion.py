@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from nano_lsp.context.cursor import LineRest, Site
+from nano_lsp.context.cursor import LineRest
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.engine.backend import Backend
@@ -25,13 +25,11 @@ class CompletionTask:
         name: of the document: its suffix tells the language, and the KV cache knows it by it.
         text: of the document.
         offset: of the cursor, in code points.
-        automatic: nobody has asked: nothing is better than noise.
     """
 
     name: str
     text: str
     offset: int
-    automatic: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,10 @@ class Job:
 
     Attributes:
         request: for the worker.
-        site: where the completion goes.
         finish: turns the worker's answer into what is shown.
     """
 
     request: Request
-    site: Site
     finish: Callable[[Completion], Completion]
 
 
@@ -128,7 +124,7 @@ class Completer:
         def finish(completion: Completion) -> Completion:
             return replace(completion, text=judge.finish(completion.text, completion.tokens))
 
-        return Job(request, site, finish)
+        return Job(request, finish)
 
     def _count_tokens(self, text: str) -> int:
         return len(self._backend.tokenize(text))

@@ -100,10 +100,10 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
         def complete(problem: problems.Problem) -> Completion:
-            task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix), automatic)
+            task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
             if style is Style.LLAMA_VIM:
                 return _complete_like_llama_vim(assistant, task)
-            return assistant.complete(task, draft=False, judgement=Judgement(off=off))
+            return assistant.complete(task, draft=False, judgement=Judgement(off=off, modest=automatic))
 
         outcomes = []
         with _progress() as bar:

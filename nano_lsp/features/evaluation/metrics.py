@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.context.languages import language_of
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.features.evaluation.problems import Problem
 
 _PERMUTATIONS = 10_000
@@ -157,17 +155,7 @@ def breaks_parse(problem: Problem, text: str) -> bool:
     trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
     if trees[0] and trees[1] and trees[1].n_errors() > trees[0].n_errors():
         return True
-    return language.name == "python" and _is_python(before) and not _is_python(after)
-
-
-def _is_python(text: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
+    return language.name == "python" and is_python(before) and not is_python(after)
 
 
 def _share(part: float, whole: float) -> float | None:

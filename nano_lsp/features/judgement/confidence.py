@@ -28,7 +28,7 @@ def cut_unsure(draft: Draft, *, least_token: float, least_average: float) -> Cut
 
 
 def _snap(text: str, end: int) -> int:
-    """The last end of a word or a line at or before an offset that leaves no bracket or quote open."""
+    """The last offset at or before this one that is not within a word."""
     while end and (end < len(text) and text[end - 1].isalnum() and text[end].isalnum()):
         end -= 1
     return end

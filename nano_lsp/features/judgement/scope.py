@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nano_lsp.context.cursor import Site
+from nano_lsp.context.cursor import Site, indent_of
 from nano_lsp.features.judgement.draft import Cut, Draft
 
 _GOES_ON = re.compile(r"\s*([)\]}]|(else|elif|except|finally|catch|end|case|default)\b)")
@@ -24,12 +24,12 @@ def leave_scope(draft: Draft, *, modest: bool) -> Cut | None:
     """
     typed = draft.site.typed
     first, *others = draft.text.split("\n")
-    base = _indent(typed + first) if (typed + first).strip() else None
+    base = indent_of(typed + first) if (typed + first).strip() else None
     least = None if modest or typed.strip() else _body_indent(draft.site)
     at, opened = len(first) + 1, False
     for i, line in enumerate(others):
         if line.strip():
-            indent = _indent(line)
+            indent = indent_of(line)
             base = indent if base is None else base
             whole = i < len(others) - 1 or draft.finished
             closes = indent == base and opened and typed.strip() and whole and not _GOES_ON.match(line)
@@ -47,7 +47,7 @@ def _body_indent(site: Site) -> int:
     for line in reversed(site.prefix.split("\n")[-_LINES_ABOVE:-1]):
         if not line.strip():
             continue
-        indent = _indent(line)
+        indent = indent_of(line)
         if least is None or indent < least:
             if _CLASS.match(line):
                 return body or indent + 1
@@ -55,7 +55,3 @@ def _body_indent(site: Site) -> int:
                 body = indent + 1 if least is None else least
             least = indent
     return body
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))

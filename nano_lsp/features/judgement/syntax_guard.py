@@ -6,14 +6,13 @@ stay so, too: the grammar of tree-sitter lets pass empty blocks and lines indent
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator
 from functools import cached_property
 
 from nano_lsp.context.cursor import LineRest, Site
 from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import is_python
 from nano_lsp.features.judgement.draft import Cut, Draft
 
 _MAX_COMPILED_CHARS = 200_000  # 20 ms
@@ -57,7 +56,7 @@ class SyntaxGuard:
             return 3
         if n_errors > self._n_errors_elsewhere:
             return 2
-        if self._site.language is not PYTHON or _compiles(document):
+        if self._site.language is not PYTHON or self._compiles(document):
             return 0
         return 3 if self._compiles_elsewhere else 1
 
@@ -108,7 +107,11 @@ class SyntaxGuard:
 
     @cached_property
     def _compiles_elsewhere(self) -> bool:
-        return self._site.language is PYTHON and (_compiles(self._elsewhere) or _compiles(self._site.text))
+        return self._site.language is PYTHON and (self._compiles(self._elsewhere) or self._compiles(self._site.text))
+
+    @staticmethod
+    def _compiles(document: str) -> bool:
+        return len(document) <= _MAX_COMPILED_CHARS and is_python(document)
 
     def _n_errors(self, document: str) -> int:
         tree = self._site.tree.edited(document) if self._site.tree else None
@@ -162,15 +165,3 @@ def overlaps(text: str, rest: str) -> Iterator[int]:
     for n in range(min(len(text), len(rest)), 0, -1):
         if text.endswith(rest[:n]) and (n == len(rest) or not _CLOSING.sub("", rest[:n])):
             yield n
-
-
-def _compiles(document: str) -> bool:
-    if len(document) > _MAX_COMPILED_CHARS:
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(document)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
