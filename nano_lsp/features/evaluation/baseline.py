@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from nano_lsp.context.cursor import Site
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
+from nano_lsp.errors import EvaluationError
 from nano_lsp.schema import GenerateParams, Token, Verdict
 
 LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
@@ -20,9 +21,13 @@ def build_request(site: Site, name: str, backend: Backend) -> Request:
     """The request at a cursor, for a model with fill-in-the-middle tokens.
 
     One line is generated and no more: no measure looks further, and time is short.
+
+    Raises:
+        EvaluationError: the model has no such tokens.
     """
     fim = backend.spec.fim
-    assert fim is not None  # noqa: S101 - the caller has looked
+    if fim is None:
+        raise EvaluationError(f"{backend.spec.name} has no fill-in-the-middle tokens.", "Choose another --model.")
     above = site.prefix[: len(site.prefix) - len(site.typed)].splitlines(keepends=True)[-LINES_ABOVE:]
     below = "".join(site.suffix.splitlines(keepends=True)[: LINES_BELOW + 1])
     tail = backend.tokenize(site.typed)
