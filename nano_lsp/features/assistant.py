@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
@@ -47,13 +48,20 @@ class Assistant:
         self._worker = Worker(Engine(backend, KvCache(backend, kept)))
 
     @classmethod
-    def open(cls, settings: Settings, folders: Folders, on_progress: Progress) -> Assistant:
+    def open(
+        cls,
+        settings: Settings,
+        folders: Folders,
+        on_progress: Progress,
+        wrap: Callable[[Backend], Backend] | None = None,
+    ) -> Assistant:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
         Args:
             settings: which model, and how.
             folders: where the store and the snapshots are.
             on_progress: is told of verifying and loading, in bytes.
+            wrap: puts another backend around the model's.
 
         Raises:
             StoreError: the model is not there or not what it should be.
@@ -64,6 +72,8 @@ class Assistant:
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
         backend = _load(path, settings, on_progress)
+        if wrap:
+            backend = wrap(backend)
         order = entry.fim_order if entry else "spm_tail"
         return cls(backend, settings, order, folders.cache / "kv" if settings.snapshots else None)
 

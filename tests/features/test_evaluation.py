@@ -5,16 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.generate import Engine, Generation
+from nano_lsp.engine.scripted_backend import ScriptedBackend
 from nano_lsp.errors import EvaluationError
 from nano_lsp.features.evaluation import metrics, problems, runner
+from nano_lsp.features.evaluation.memo import Memo
 from nano_lsp.features.evaluation.sandbox import Verdict, run_program
-from nano_lsp.schema import Completion, Counters, FinishReason
+from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams
 
 PROBLEM = problems.Problem(
     "p/1", "SingleLine", "p.py", "def double(x):\n", "\n", "    return 2 * x", "\nassert double(2) == 4\n"
@@ -156,3 +161,22 @@ def test_figures_and_comparison() -> None:
     assert math.isclose(passed.p_value, 2 / 2**10)
     assert by_measure["characters saved"].p_value < 0.001
     assert by_measure["breaks the parse"].p_value == 1.0
+
+
+def test_a_memo_says_what_the_model_said_and_asks_it_only_once(tmp_path: Path) -> None:
+    prompt = tuple(range(60, 110))
+
+    def generate(backend: Backend, prompt: Sequence[int]) -> Completion:
+        return Generation(Engine(backend), "document", prompt, GenerateParams(max_tokens=8, draft=False)).run()
+
+    first, second = ScriptedBackend(), ScriptedBackend()
+    fresh = generate(ScriptedBackend(), prompt)
+    assert generate(Memo(first, tmp_path / "memo.db"), prompt).text == fresh.text
+    again = generate(Memo(second, tmp_path / "memo.db"), prompt)
+    assert (again.text, second.evaluated) == (fresh.text, 0)
+    assert again.counters.evaluated_tokens == fresh.counters.evaluated_tokens
+    assert math.isclose(again.tokens[0].logprob, fresh.tokens[0].logprob, rel_tol=1e-5)
+    longer = (*prompt, 7)
+    assert generate(Memo(second, tmp_path / "memo.db"), longer).text == generate(ScriptedBackend(), longer).text
+    with pytest.raises(EvaluationError, match="--memo"):
+        Memo(second, tmp_path)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from nano_lsp.errors import EvaluationError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.evaluation import baseline, metrics, problems, runner
+from nano_lsp.features.evaluation.memo import Memo
 from nano_lsp.features.judgement import STEPS, Judgement
 from nano_lsp.schema import Completion
 
@@ -59,6 +61,12 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     automatic: Annotated[
         bool, typer.Option("--automatic", help="As while typing: only what is likely right.")
     ] = False,
+    memo: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep what the model says in this file: another run asks it only what is new. Times mean little."
+        ),
+    ] = None,
     style: Annotated[Style, typer.Option(help="Make the requests of another client, to compare with.")] = Style.NANO,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the results of two runs.")
@@ -83,10 +91,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     chosen = (
         problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
     )
-    with open_assistant(model=model, adapter=str(adapter) if adapter else None, n_ctx=n_ctx, n_threads=threads) as (
-        assistant,
-        settings,
-    ):
+    wrap = partial(Memo, path=memo) if memo else None
+    lora = str(adapter) if adapter else None
+    with open_assistant(wrap, model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
             "seed": seed,

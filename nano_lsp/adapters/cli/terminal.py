@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.model_store import Progress as StoreProgress
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.schema import Completion
@@ -115,11 +116,18 @@ class Stream:
 
 
 @contextmanager
-def open_assistant(**overrides: object) -> Iterator[tuple[Assistant, Settings]]:
-    """The assistant with a user's settings and a command's options; shows progress while it loads."""
+def open_assistant(
+    wrap: Callable[[Backend], Backend] | None = None, **overrides: object
+) -> Iterator[tuple[Assistant, Settings]]:
+    """The assistant with a user's settings and a command's options; shows progress while it loads.
+
+    Args:
+        wrap: puts another backend around the model's.
+        overrides: settings that the command's options give; None for those not given.
+    """
     settings = load_settings(os.environ, **overrides)
     with file_progress() as show:
-        assistant = Assistant.open(settings, find_folders(), show)
+        assistant = Assistant.open(settings, find_folders(), show, wrap)
     with assistant:
         yield assistant, settings
 
