@@ -48,6 +48,21 @@ class SamplingParams:
 
 
 @dataclass(frozen=True)
+class Token:
+    """One generated token.
+
+    Attributes:
+        id: in the model's vocabulary.
+        piece: its bytes; a character may be split over several tokens.
+        logprob: natural logarithm of the probability the model gave it, before temperature and filters.
+    """
+
+    id: int
+    piece: bytes
+    logprob: float
+
+
+@dataclass(frozen=True)
 class GenerateParams:
     """What to generate and when to stop.
 
@@ -63,6 +78,8 @@ class GenerateParams:
         draft: let n-gram drafts run where they are measured to pay.
         draft_text: token ids to look for drafts in, besides the prompt and the text itself (a suggestion that
             has just diverged).
+        begin: tokens that the answer begins with, as an earlier answer to the same prompt did.
+        avoid: ids that do not come next after those.
     """
 
     max_tokens: int = 128
@@ -75,21 +92,8 @@ class GenerateParams:
     heal: bool = False
     draft: bool = True
     draft_text: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Token:
-    """One generated token.
-
-    Attributes:
-        id: in the model's vocabulary.
-        piece: its bytes; a character may be split over several tokens.
-        logprob: natural logarithm of the probability the model gave it, before temperature and filters.
-    """
-
-    id: int
-    piece: bytes
-    logprob: float
+    begin: tuple[Token, ...] = ()
+    avoid: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -98,15 +98,20 @@ class Generation:
         self._checkpoint = checkpoint
         self._on_progress = on_progress
         kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
-        self._tokens = kept
+        begun = [token.id for token in params.begin]
+        self._tokens = kept + begun
         self._n_prompt = len(kept)
         self._answer = Answer(healed, params.stop)
         self._sampler = Sampler(params.sampling)
         self._grammar = self._backend.compile_grammar(params.grammar) if params.grammar else None
-        self._index = NgramIndex(params.draft_text, kept) if params.draft else None
+        for token in params.begin:
+            self._answer.append(token)
+            if self._grammar:
+                self._grammar.accept(token.id)
+        self._index = NgramIndex(params.draft_text, self._tokens) if params.draft else None
         self._ahead: list[int] = []  # draft tokens in the KV cache, past the tokens
         self._row = 0
-        self._banned: dict[int, set[int]] = {}
+        self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
         self._n_cached = self._n_evaluated = self._n_drafted = self._n_accepted = 0
         self._paused = 0.0

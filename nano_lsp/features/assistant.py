@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 from nano_lsp.config import Folders, Settings
 from nano_lsp.engine.backend import Backend
@@ -18,23 +18,15 @@ from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features import chat
-from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask
+from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask, Watcher
 from nano_lsp.features.judgement import Judgement
+from nano_lsp.features.plan import Plan
 from nano_lsp.schema import Completion, Counters, SamplingParams
 
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
 _GREEDY = SamplingParams()
 _LENIENT = Judgement()
-
-
-class Watcher(Protocol):
-    """Who is told of the progress of a request; on the worker's thread."""
-
-    def on_progress(self, done: int, total: int) -> None:
-        """So many tokens of the prompt are evaluated."""
-
-    def on_text(self, text: str) -> None:
-        """The whole text so far."""
+T = TypeVar("T")
 
 
 class Assistant:
@@ -109,20 +101,32 @@ class Assistant:
         Raises:
             EngineError: inference failed.
         """
-        options = CompletionOptions(
-            prompt_tokens=self._settings.prompt_tokens,
-            max_tokens=self._settings.max_tokens,
-            judgement=judgement,
-            sampling=sampling,
-            draft=draft,
-        )
-        job = self._completer.plan(
-            task,
-            options,
-            on_text=watcher.on_text if watcher else None,
-            on_progress=watcher.on_progress if watcher else None,
-        )
-        return job.finish(self.answer(job.request))
+        options = self._options(sampling, judgement, watcher, draft=draft)
+        return self.carry_out(self._completer.complete(task, options))
+
+    def alternatives(
+        self,
+        task: CompletionTask,
+        n: int = 3,
+        *,
+        sampling: SamplingParams = _GREEDY,
+        judgement: Judgement = _LENIENT,
+        watcher: Watcher | None = None,
+    ) -> list[Completion]:
+        """Up to n completions at a cursor, no two alike, the model's own choice first.
+
+        Args:
+            task: the code and the cursor.
+            n: at most so many.
+            sampling: how tokens are chosen.
+            judgement: how strict to be with what the model offers.
+            watcher: is told of the progress of the first.
+
+        Raises:
+            EngineError: inference failed.
+        """
+        options = self._options(sampling, judgement, watcher, draft=True)
+        return self.carry_out(self._completer.alternatives(task, options, n))
 
     def ask(
         self,
@@ -167,6 +171,16 @@ class Assistant:
         """Free the model."""
         self._worker.close()
 
+    def carry_out(self, plan: Plan[T]) -> T:
+        """Have the model answer a plan's requests, and wait; leaving early, as with Ctrl-C, calls the plan off."""
+        try:
+            request = next(plan)
+            while True:
+                request = plan.send(self.answer(request))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
     def answer(self, request: Request) -> Completion:
         """Wait for the answer to a request; leaving early, as with Ctrl-C, calls it off."""
         ticket = self._worker.submit(request)
@@ -179,6 +193,18 @@ class Assistant:
         except BaseException:
             ticket.cancel()
             raise
+
+    def _options(
+        self, sampling: SamplingParams, judgement: Judgement, watcher: Watcher | None, *, draft: bool
+    ) -> CompletionOptions:
+        return CompletionOptions(
+            prompt_tokens=self._settings.prompt_tokens,
+            max_tokens=self._settings.max_tokens,
+            judgement=judgement,
+            sampling=sampling,
+            draft=draft,
+            watcher=watcher,
+        )
 
 
 def _load(path: Path, settings: Settings, on_progress: Progress) -> Backend:

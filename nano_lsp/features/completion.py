@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from nano_lsp.context.cursor import LineRest
+from nano_lsp.context.cursor import LineRest, Site
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.features.judgement import Judge, Judgement
+from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import build_fim_prompt
 from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
+_TRIES_PER_ALTERNATIVE = 2
+
+
+class Watcher(Protocol):
+    """Who is told of the progress of a request; on the worker's thread."""
+
+    def on_progress(self, done: int, total: int) -> None:
+        """So many tokens of the prompt are evaluated."""
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class CompletionOptions:
         judgement: how strict to be with what the model offers.
         sampling: how tokens are chosen.
         draft: let n-gram drafts run where they pay.
+        watcher: is told of progress.
     """
 
     prompt_tokens: int = 768
@@ -49,19 +62,7 @@ class CompletionOptions:
     judgement: Judgement = field(default_factory=Judgement)
     sampling: SamplingParams = field(default_factory=SamplingParams)
     draft: bool = True
-
-
-@dataclass(frozen=True)
-class Job:
-    """A completion to be: the request for the worker, and what finishes its answer.
-
-    Attributes:
-        request: for the worker.
-        finish: turns the worker's answer into what is shown.
-    """
-
-    request: Request
-    finish: Callable[[Completion], Completion]
+    watcher: Watcher | None = None
 
 
 class Completer:
@@ -77,35 +78,55 @@ class Completer:
         self._fim_order = fim_order
         self._documents = OpenDocuments()
 
-    def plan(
-        self,
-        task: CompletionTask,
-        options: CompletionOptions,
-        on_text: Callable[[str], None] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> Job:
-        """What completes a task.
+    def complete(self, task: CompletionTask, options: CompletionOptions) -> Plan[Completion]:
+        """What completes a task; the result is what is shown."""
+        return (yield from self._judged(self._request(task, options), self._site(task), options))
 
-        Args:
-            task: what to complete.
-            options: how.
-            on_text: is told the text so far.
-            on_progress: is told prompt tokens done and in all.
+    def alternatives(self, task: CompletionTask, options: CompletionOptions, n: int) -> Plan[list[Completion]]:
+        """Up to n completions of a task, no two alike, the model's own choice first.
+
+        The others leave it where the model was least sure. They go on from the first one's KV sequence, so they
+        evaluate no more of the prompt.
         """
+        site, request = self._site(task), self._request(task, options)
+        first = yield from self._judged(request, site, options)
+        found = [first]
+        places = sorted(range(len(first.tokens)), key=lambda i: first.tokens[i].logprob)
+        for i in places[: _TRIES_PER_ALTERNATIVE * (n - 1)]:
+            if len(found) == n:
+                break
+            params = replace(
+                request.params, begin=first.tokens[:i], avoid=frozenset({first.tokens[i].id}), min_tokens=i + 1
+            )
+            other = replace(request, params=params, sequence=f"{request.document}#{len(found)}", on_text=None)
+            completion = yield from self._judged(other, site, options)
+            if completion.text.strip() and completion.text not in {known.text for known in found}:
+                found.append(completion)
+        return found
+
+    def _judged(self, request: Request, site: Site, options: CompletionOptions) -> Plan[Completion]:
+        judge, on_text = Judge(site, options.judgement), request.on_text
+        watched = on_text and (lambda text: on_text(judge.settled(text)))
+        completion = yield replace(request, hook=judge.hook, on_text=watched)
+        draft = judge.finish(completion.text, completion.tokens)
+        return replace(completion, text=draft.text, tokens=tuple(draft.tokens))
+
+    def _site(self, task: CompletionTask) -> Site:
+        return self._documents.update(task.name, task.text).site(task.offset)
+
+    def _request(self, task: CompletionTask, options: CompletionOptions) -> Request:
         spec = self._backend.spec
         document = self._documents.update(task.name, task.text)
-        site = document.site(task.offset)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
         window = cut_window(
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
         )
         document.anchor = window.anchor
         # At the end of a line a completion ends with the line break that stands behind the cursor.
-        at_end = site.line_rest is LineRest.EMPTY
+        at_end = document.site(task.offset).line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
         prompt = build_fim_prompt(spec, self._backend, window.prefix, suffix, self._fim_order)
-        judge = Judge(site, options.judgement)
-        request = Request(
+        return Request(
             prompt=tuple(prompt),
             params=GenerateParams(
                 max_tokens=options.max_tokens,
@@ -116,15 +137,9 @@ class Completer:
             ),
             priority=Priority.COMPLETION,
             document=task.name,
-            hook=judge.hook,
-            on_text=on_text and (lambda text: on_text(judge.settled(text))),
-            on_progress=on_progress,
+            on_text=options.watcher.on_text if options.watcher else None,
+            on_progress=options.watcher.on_progress if options.watcher else None,
         )
-
-        def finish(completion: Completion) -> Completion:
-            return replace(completion, text=judge.finish(completion.text, completion.tokens))
-
-        return Job(request, finish)
 
     def _count_tokens(self, text: str) -> int:
         return len(self._backend.tokenize(text))

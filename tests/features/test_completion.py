@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nano_lsp.config import Settings
-from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
@@ -37,8 +41,31 @@ def test_at_the_end_of_a_line_the_line_break_behind_the_cursor_is_the_models() -
 
 def test_who_asks_gets_an_answer_even_where_the_model_would_say_nothing() -> None:
     with assistant({"x=": ""}) as it:
-        assert it.complete(task("x=|\n"), judgement=Judgement(modest=True)).tokens == ()
-        assert it.complete(task("x=|\n")).tokens
+        assert it.complete(task("x=|\n"), judgement=Judgement(modest=True)).counters.generated_tokens == 0
+        assert it.complete(task("x=|\n")).counters.generated_tokens
+
+
+def test_alternatives_differ_and_cost_one_prompt() -> None:
+    def script(history: Sequence[int]) -> NDArray[np.float32]:
+        row = np.zeros(N_VOCAB, np.float32)
+        for token, value in {ord("a"): 9.0, ord("b"): 8.5, END: 8.0}.items():
+            row[token] = value
+        if bytes(token for token in history[-3:] if token < 256).strip(b"ab"):
+            row[END] = 0.0
+        return row
+
+    backend = ScriptedBackend(script=script)
+    code = "".join(f"value_{i} = {i}\n" for i in range(40)) + "x=|\n"
+    with Assistant(backend, Settings(max_tokens=6), "spm_tail") as it:
+        found = it.alternatives(task(code), 3)
+        assert len({completion.text for completion in found}) == 3
+        assert found[0].text == it.complete(task(code)).text
+        for other in found[1:]:
+            assert other.counters.cached_tokens >= found[0].counters.prompt_tokens - 1
+            assert other.counters.evaluated_tokens <= len(found[0].tokens)
+            assert all(text.strip() for text in (found[0].text, other.text))
+    with assistant({"x=": "1"}) as it:
+        assert [completion.text for completion in it.alternatives(task("x=|\n"), 1)] == ["1"]
 
 
 def test_a_broken_line_is_tried_once_more() -> None:

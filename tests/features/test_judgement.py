@@ -45,7 +45,7 @@ def shown(prefix: str, generated: str, suffix: str, how: Judgement = MODEST, lan
         verdict = judge.hook(text_of(so_far), so_far, False)
         if verdict and verdict.stop:
             break
-    return judge.finish(text_of(so_far), so_far)
+    return judge.finish(text_of(so_far), so_far).text
 
 
 def text_of(some: Sequence[Token]) -> str:
@@ -152,7 +152,7 @@ def test_what_is_shown_while_it_grows_is_not_taken_back() -> None:
         if judge.hook(generated[:n], tokens(generated[:n]), False):
             break
     assert seen[3] == "x = "
-    assert seen[-1] == judge.finish(generated, tokens(generated)) == "x = 1\ny = 2"
+    assert seen[-1] == judge.finish(generated, tokens(generated)).text == "x = 1\ny = 2"
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
@@ -166,13 +166,13 @@ def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:
     verdict = judge.hook("total", second, True)
     assert verdict is not None
     assert verdict.stop
-    assert judge.finish("total", second) == "total"
+    assert judge.finish("total", second).text == "total"
 
 
 def test_of_two_flawed_tries_the_first_is_shown() -> None:
     judge = Judge(site("def f(total):\n    return ", "\n"), EAGER)
     judge.hook("totl", tokens("totl"), True)
-    assert judge.finish("ttl", tokens("ttl")) == "totl"
+    assert judge.finish("ttl", tokens("ttl")).text == "totl"
 
 
 def test_an_unsure_token_ends_the_suggestion_at_a_words_end() -> None:
@@ -180,8 +180,8 @@ def test_an_unsure_token_ends_the_suggestion_at_a_words_end() -> None:
     judge = Judge(site("x = ", "\n"), how)
     sure, unsure = math.log(0.9), math.log(0.1)
     some = [*tokens("alpha + be", sure), *tokens("t", unsure), *tokens("a", sure)]
-    assert judge.finish("alpha + beta", some) == "alpha"  # `alpha +` does not parse
-    assert Judge(site("x = ", "\n"), how).finish("alpha", tokens("alpha", math.log(0.55))) == ""
+    assert judge.finish("alpha + beta", some).text == "alpha"  # `alpha +` does not parse
+    assert Judge(site("x = ", "\n"), how).finish("alpha", tokens("alpha", math.log(0.55))).text == ""
 
 
 @given(

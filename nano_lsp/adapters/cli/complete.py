@@ -14,9 +14,12 @@ from nano_lsp.context.document import load_document, offset_at, parse_location, 
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.schema import SamplingParams
 
+_RULE = "-" * 8
 EXAMPLES = """Examples:
 
 `nano-lsp complete src/app.py:12:5`
+
+`nano-lsp complete src/app.py:12:5 --alternatives 3`
 
 `git show HEAD:app.py | nano-lsp complete -:12:5 --json`
 """
@@ -32,6 +35,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
     threads: Threads = None,
     temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Of the random numbers.")] = None,
+    alternatives: Annotated[int, typer.Option(min=1, max=3, help="Print up to so many, no two alike.")] = 1,
     as_json_: Json = False,
 ) -> None:
     """Print the completion at a place in a file."""
@@ -49,6 +53,10 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         # What was shown may have to be cut at its end, so text is not streamed here.
         stream = Stream(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        completion = assistant.complete(task, sampling=sampling, watcher=stream)
-        stream.finish(completion)
-    print(json.dumps(as_json(completion), indent=2) if as_json_ else completion.text)
+        found = assistant.alternatives(task, alternatives, sampling=sampling, watcher=stream)
+        stream.finish(found[0])
+    if as_json_:
+        answers = [as_json(completion) for completion in found]
+        print(json.dumps(answers if alternatives > 1 else answers[0], indent=2))
+    else:
+        print(f"\n{_RULE}\n".join(completion.text for completion in found))

@@ -93,14 +93,14 @@ class Judge:
         first_line = text.find("\n") if "\n" in text else len(text)
         return text[: max(first_line, self._passed)]
 
-    def finish(self, text: str, tokens: Sequence[Token]) -> str:
+    def finish(self, text: str, tokens: Sequence[Token]) -> Draft:
         """The suggestion as it is shown; empty where there is none worth it."""
         drafts = [Draft(text, tokens, self._site), *([self._first] if self._first else [])]
         results = [self._apply(draft) for draft in drafts]
         # The first without a flaw, the newer one before the older; of flawed ones the first try.
         sound = (draft for draft, retry in results if retry is None and draft.text.strip())
         best = next(sound, results[-1][0])
-        return best.text[: best.trim(len(best.text))] if best.text.strip() else ""
+        return best.cut(best.trim(len(best.text)) if best.text.strip() else 0)
 
     def _apply(self, draft: Draft) -> tuple[Draft, int | None]:
         """The finished draft after all steps, and from where on the first of them would rather have another."""
@@ -109,7 +109,6 @@ class Judge:
         for _, step in self._steps:
             cut = step(draft)
             if cut is not None:
-                kept = draft.n_tokens_within(cut.end)
-                draft = replace(draft, text=draft.text[: cut.end], tokens=draft.tokens[:kept])
+                draft = draft.cut(cut.end)
                 retry = cut.retry if retry is None else retry
         return draft, retry
