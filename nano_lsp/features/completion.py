@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Protocol
 
 from nano_lsp.context.cursor import LineRest, Site
@@ -13,10 +16,11 @@ from nano_lsp.engine.worker import Request
 from nano_lsp.features.judgement import Judge, Judgement
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import build_fim_prompt
-from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
+from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams, Token
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
 _TRIES_PER_ALTERNATIVE = 2
+_SURE = math.log(0.9)
 
 
 class Watcher(Protocol):
@@ -85,14 +89,13 @@ class Completer:
     def alternatives(self, task: CompletionTask, options: CompletionOptions, n: int) -> Plan[list[Completion]]:
         """Up to n completions of a task, no two alike, the model's own choice first.
 
-        The others leave it where the model was least sure. They go on from the first one's KV sequence, so they
-        evaluate no more of the prompt.
+        The others leave it where the model was unsure, in its first line rather than later. They go on from the first
+        one's KV sequence, so they evaluate no more of the prompt.
         """
         site, request = self._site(task), self._request(task, options)
         first = yield from self._judged(request, site, options)
         found = [first]
-        places = sorted(range(len(first.tokens)), key=lambda i: first.tokens[i].logprob)
-        for i in places[: _TRIES_PER_ALTERNATIVE * (n - 1)]:
+        for i in _forks(first.tokens)[: _TRIES_PER_ALTERNATIVE * (n - 1)]:
             if len(found) == n:
                 break
             params = replace(
@@ -143,3 +146,10 @@ class Completer:
 
     def _count_tokens(self, text: str) -> int:
         return len(self._backend.tokenize(text))
+
+
+def _forks(tokens: Sequence[Token]) -> list[int]:
+    """Places where another token may lead to something else as good, best first."""
+    line = list(accumulate((b"\n" in token.piece for token in tokens), initial=0))
+    unsure = {i: token.logprob < _SURE for i, token in enumerate(tokens)}
+    return sorted(unsure, key=lambda i: (not unsure[i], line[i], tokens[i].logprob))
