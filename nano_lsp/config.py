@@ -43,8 +43,9 @@ class Settings:
         n_seq_max: KV sequences kept side by side.
         kv_type: type of the KV cache: f16, q8_0 (half the memory) or q4_0.
         snapshots: KV snapshots of prompts on disk, for a warm start.
-        prompt_tokens: tokens of the document that a completion's prompt may hold; a cold prompt takes that
+        prompt_tokens: tokens of code that a completion's prompt may hold; a cold prompt takes that
             many divided by 60 to 85 seconds on two cores.
+        imported_tokens: of these, at most so many for signatures of what the document imports from its workspace.
         max_tokens: length limit of a completion.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     kv_type: str = "f16"
     snapshots: bool = False
     prompt_tokens: int = 768
+    imported_tokens: int = 256
     max_tokens: int = 128
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Settings:
         _check_range("n_batch", self.n_batch, 1, 512)
         _check_range("n_seq_max", self.n_seq_max, 4, 64)
         _check_range("prompt_tokens", self.prompt_tokens, 64, 16_384)
+        _check_range("imported_tokens", self.imported_tokens, 0, 4096)
         _check_range("max_tokens", self.max_tokens, 1, 4096)
         if self.kv_type not in KV_TYPES:
             raise ConfigError(f"kv_type is {self.kv_type!r}.", f"Choose one of: {', '.join(KV_TYPES)}.")

@@ -6,9 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from nano_lsp.context.cursor import Site, find_site
-from nano_lsp.context.languages import Language, language_of
+from nano_lsp.context.imported import build_imported
+from nano_lsp.context.languages import PYTHON, Language, language_of
+from nano_lsp.context.outline import Import, read_imports
 from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.context.window import Anchor
+from nano_lsp.context.window import Anchor, CountTokens
+from nano_lsp.context.workspace import Workspace
 
 _MAX_DOCUMENTS = 16
 
@@ -23,6 +26,7 @@ class OpenDocument:
         text: as it was seen last.
         tree: of that text; None where it cannot be parsed.
         anchor: where its window starts.
+        imported: signatures of what it imports from the workspace.
     """
 
     name: str
@@ -30,6 +34,9 @@ class OpenDocument:
     text: str = ""
     tree: SyntaxTree | None = None
     anchor: Anchor = field(default_factory=Anchor)
+    imported: str = ""
+    _imports: tuple[Import, ...] = ()
+    _n_indexed: int = -1
 
     def update(self, text: str) -> None:
         """Take over a new text; what has not changed is not parsed again."""
@@ -39,6 +46,15 @@ class OpenDocument:
     def site(self, offset: int) -> Site:
         """What the cursor is in, at an offset in code points."""
         return find_site(self.text, offset, self.language, self.tree)
+
+    def look_up_imports(self, workspace: Workspace, budget_tokens: int, count: CountTokens) -> None:
+        """Renew `imported` where the imports have changed, or the workspace was indexed since."""
+        if self.tree is None or self.language is not PYTHON:
+            return
+        imports, n_indexed = tuple(read_imports(self.tree)), workspace.n_indexed
+        if (imports, n_indexed) != (self._imports, self._n_indexed):
+            self._imports, self._n_indexed = imports, n_indexed
+            self.imported = build_imported(imports, self.name, workspace, budget_tokens, count)
 
 
 class OpenDocuments:

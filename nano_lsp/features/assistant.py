@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.context.workspace import IndexResult, Workspace
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.generate import Engine
 from nano_lsp.engine.kv_cache import KvCache
@@ -79,6 +80,21 @@ class Assistant:
     def totals(self) -> Counters:
         """What all requests have cost."""
         return self._worker.totals
+
+    def use_workspace(
+        self, root: Path, folders: Folders, *, stopped: Callable[[], bool] = lambda: False
+    ) -> IndexResult:
+        """Let completions know what documents import from a folder; its Python files are indexed first.
+
+        Args:
+            root: the folder.
+            folders: where the index is kept.
+            stopped: asked before each file; True calls the indexing off, and what is indexed counts.
+        """
+        workspace = Workspace(root, folders.cache / "index")
+        result = workspace.update(stopped=stopped)
+        self._completer.workspace = workspace
+        return result
 
     def complete(
         self,
@@ -199,6 +215,7 @@ class Assistant:
     ) -> CompletionOptions:
         return CompletionOptions(
             prompt_tokens=self._settings.prompt_tokens,
+            imported_tokens=self._settings.imported_tokens,
             max_tokens=self._settings.max_tokens,
             judgement=judgement,
             sampling=sampling,

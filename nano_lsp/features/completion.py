@@ -11,6 +11,7 @@ from typing import Protocol
 from nano_lsp.context.cursor import LineRest, Site
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.context.window import cut_window
+from nano_lsp.context.workspace import Workspace
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.features.judgement import Judge, Judgement
@@ -53,7 +54,8 @@ class CompletionOptions:
     """How to complete.
 
     Attributes:
-        prompt_tokens: at most so many tokens of the document.
+        prompt_tokens: at most so many tokens of code.
+        imported_tokens: of these, at most so many of signatures that the document imports from its workspace.
         max_tokens: at most so many tokens of completion.
         judgement: how strict to be with what the model offers.
         sampling: how tokens are chosen.
@@ -62,6 +64,7 @@ class CompletionOptions:
     """
 
     prompt_tokens: int = 768
+    imported_tokens: int = 256
     max_tokens: int = 128
     judgement: Judgement = field(default_factory=Judgement)
     sampling: SamplingParams = field(default_factory=SamplingParams)
@@ -75,12 +78,16 @@ class Completer:
     Args:
         backend: the model, for its tokens.
         fim_order: how its prompts are laid out.
+
+    Attributes:
+        workspace: where documents import from; None for nowhere.
     """
 
     def __init__(self, backend: Backend, fim_order: str) -> None:
         self._backend = backend
         self._fim_order = fim_order
         self._documents = OpenDocuments()
+        self.workspace: Workspace | None = None
 
     def complete(self, task: CompletionTask, options: CompletionOptions) -> Plan[Completion]:
         """What completes a task; the result is what is shown."""
@@ -120,7 +127,10 @@ class Completer:
     def _request(self, task: CompletionTask, options: CompletionOptions) -> Request:
         spec = self._backend.spec
         document = self._documents.update(task.name, task.text)
+        if self.workspace:
+            document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
+        room -= self._count_tokens(document.imported)
         window = cut_window(
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
         )
@@ -128,7 +138,9 @@ class Completer:
         # At the end of a line a completion ends with the line break that stands behind the cursor.
         at_end = document.site(task.offset).line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
-        prompt = build_fim_prompt(spec, self._backend, window.prefix, suffix, self._fim_order)
+        prompt = build_fim_prompt(
+            spec, self._backend, window.prefix, suffix, order=self._fim_order, context=document.imported
+        )
         return Request(
             prompt=tuple(prompt),
             params=GenerateParams(

@@ -53,19 +53,27 @@ class Message:
 
 
 def build_fim_prompt(
-    spec: ModelSpec, tokenizer: Tokenizer, prefix: str, suffix: str, order: str = "spm_tail"
+    spec: ModelSpec, tokenizer: Tokenizer, prefix: str, suffix: str, *, order: str = "spm_tail", context: str = ""
 ) -> list[int]:
     """A fill-in-the-middle prompt; only the prefix for a model that was not trained for it.
 
     `spm_tail` puts the prefix last, so that what is typed is appended to the prompt (it answered more problems
     right than `psm` as well: 92.5 against 88.8 % pass@1, 80 single-line problems of HumanEval-Infilling).
+
+    Args:
+        spec: the model.
+        tokenizer: of that model.
+        prefix: code before the cursor.
+        suffix: code after it.
+        order: `spm_tail` or `psm`.
+        context: code of other files; it comes first, as it changes least.
     """
-    before, after = tokenizer.tokenize(prefix), tokenizer.tokenize(suffix)
+    before, after, elsewhere = (tokenizer.tokenize(text) for text in (prefix, suffix, context))
     if spec.fim is None:
-        return [*([] if spec.bos_id is None else [spec.bos_id]), *before] or tokenizer.tokenize("\n")
+        return [*([] if spec.bos_id is None else [spec.bos_id]), *elsewhere, *before] or tokenizer.tokenize("\n")
     if order == "psm":
-        return [spec.fim.prefix, *before, spec.fim.suffix, *after, spec.fim.middle]
-    return [spec.fim.prefix, spec.fim.suffix, *after, spec.fim.middle, *before]
+        return [spec.fim.prefix, *elsewhere, *before, spec.fim.suffix, *after, spec.fim.middle]
+    return [spec.fim.prefix, *elsewhere, spec.fim.suffix, *after, spec.fim.middle, *before]
 
 
 def build_chat_prompt(

@@ -44,7 +44,7 @@ def with_template(template: str | None) -> ModelSpec:
 
 def test_fim_orders() -> None:
     assert text_of(build_fim_prompt(SPEC, BACKEND, "P", "S")) == "<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P"
-    psm = build_fim_prompt(SPEC, BACKEND, "P", "S", "psm")
+    psm = build_fim_prompt(SPEC, BACKEND, "P", "S", order="psm")
     assert text_of(psm) == "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"
 
 

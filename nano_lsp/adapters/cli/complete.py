@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Json, Model, Stream, Threads, as_json, open_assistant
+from nano_lsp.adapters.cli.terminal import (
+    Adapter,
+    Context,
+    Json,
+    Model,
+    Stream,
+    Threads,
+    WorkspaceRoot,
+    as_json,
+    open_assistant,
+)
+from nano_lsp.config import find_folders
 from nano_lsp.context.document import load_document, offset_at, parse_location, read_document
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.schema import SamplingParams
@@ -27,6 +38,7 @@ EXAMPLES = """Examples:
 
 def complete(  # noqa: PLR0917 - options, which typer passes by name
     location: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Lines and columns from 1; - is stdin.")],
+    workspace: WorkspaceRoot = None,
     model: Model = None,
     adapter: Adapter = None,
     max_tokens: Annotated[int | None, typer.Option(help="At most so many tokens.")] = None,
@@ -50,6 +62,8 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         n_ctx=n_ctx,
         n_threads=threads,
     ) as (assistant, _):
+        if workspace:
+            assistant.use_workspace(workspace, find_folders())
         # What was shown may have to be cut at its end, so text is not streamed here.
         stream = Stream(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)

@@ -16,7 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, open_assistant, stderr, stdout
+from nano_lsp.adapters.cli.terminal import (
+    Adapter,
+    Context,
+    Model,
+    Threads,
+    WorkspaceRoot,
+    open_assistant,
+    stderr,
+    stdout,
+)
 from nano_lsp.config import find_folders
 from nano_lsp.context.languages import language_of
 from nano_lsp.context.open_documents import OpenDocument
@@ -71,6 +80,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the results of two runs.")
     ] = None,
+    workspace: WorkspaceRoot = None,
     model: Model = None,
     adapter: Adapter = None,
     n_ctx: Context = None,
@@ -103,7 +113,18 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             "model": settings.model,
             "prompt_tokens": settings.prompt_tokens,
         }
-        slug = "-".join([data.name.split(".")[0], settings.model.split("/")[-1], style.value, *sorted(off)])
+        if workspace:
+            conditions["workspace"] = settings.imported_tokens
+            assistant.use_workspace(workspace, find_folders())
+        slug = "-".join(
+            [
+                data.name.split(".")[0],
+                settings.model.split("/")[-1],
+                style.value,
+                *sorted(off),
+                *["workspace"] * bool(workspace),
+            ]
+        )
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
         def complete(problem: problems.Problem) -> Completion:

@@ -34,6 +34,12 @@ Model = Annotated[str | None, typer.Option(help="A name from `nano-lsp model lis
 Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (GGUF) to lay over the model.")]
 Context = Annotated[int | None, typer.Option("--n-ctx", help="Context in tokens, up to 32768.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads; 0 takes the usable physical cores.")]
+WorkspaceRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", help="Folder whose Python files the code imports from.", file_okay=False, exists=True
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
 
 

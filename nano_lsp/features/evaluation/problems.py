@@ -102,7 +102,7 @@ def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
             if found:
                 start, end = source.choice(found)
                 name = f"{path.relative_to(folder).as_posix()}:{text.count(chr(10), 0, start) + 1}:{kind}"
-                points.append(Problem(name, kind, path.name, text[:start], text[end:], text[start:end]))
+                points.append(Problem(name, kind, str(path), text[:start], text[end:], text[start:end]))
     if len(points) < n:
         raise EvaluationError(
             f"{folder} has room for only {len(points)} cursor points.", "Ask for fewer, or give more files."
