@@ -47,6 +47,8 @@ class Settings:
             many divided by 60 to 85 seconds on two cores.
         imported_tokens: of these, at most so many for signatures of what the document imports from its workspace.
         max_tokens: length limit of a completion.
+        latency_ms: what a suggestion that nobody asked for may take: the measured speed then sets how much of the
+            document is read and how much is written, within the two limits above; 0 for always those.
     """
 
     model: str = "nano"
@@ -60,6 +62,7 @@ class Settings:
     prompt_tokens: int = 768
     imported_tokens: int = 256
     max_tokens: int = 128
+    latency_ms: int = 2000
 
     def __post_init__(self) -> None:
         _check_range("n_ctx", self.n_ctx, 512, 32_768)
@@ -69,6 +72,7 @@ class Settings:
         _check_range("prompt_tokens", self.prompt_tokens, 64, 16_384)
         _check_range("imported_tokens", self.imported_tokens, 0, 4096)
         _check_range("max_tokens", self.max_tokens, 1, 4096)
+        _check_range("latency_ms", self.latency_ms, 0, 600_000)
         if self.kv_type not in KV_TYPES:
             raise ConfigError(f"kv_type is {self.kv_type!r}.", f"Choose one of: {', '.join(KV_TYPES)}.")
 

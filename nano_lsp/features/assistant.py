@@ -19,6 +19,7 @@ from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features import chat
+from nano_lsp.features.budget import Budget, Limits
 from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask, Watcher
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.plan import Plan
@@ -37,6 +38,8 @@ class Assistant:
         self.backend = backend
         self._settings = settings
         self._completer = Completer(backend, fim_order)
+        most = Limits(settings.prompt_tokens, settings.max_tokens)
+        self._fixed, self._measured = Budget(most, target_ms=0), Budget(most, settings.latency_ms)
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         self._worker = Worker(Engine(backend, KvCache(backend, kept)))
 
@@ -192,7 +195,9 @@ class Assistant:
         try:
             request = next(plan)
             while True:
-                request = plan.send(self.answer(request))
+                completion = self.answer(request)
+                self._measured.observe(completion.counters)
+                request = plan.send(completion)
         except StopIteration as done:
             result: T = done.value
             return result
@@ -213,10 +218,11 @@ class Assistant:
     def _options(
         self, sampling: SamplingParams, judgement: Judgement, watcher: Watcher | None, *, draft: bool
     ) -> CompletionOptions:
+        limits = (self._measured if judgement.modest else self._fixed).limits()
         return CompletionOptions(
-            prompt_tokens=self._settings.prompt_tokens,
-            imported_tokens=self._settings.imported_tokens,
-            max_tokens=self._settings.max_tokens,
+            prompt_tokens=limits.prompt_tokens,
+            imported_tokens=min(self._settings.imported_tokens, limits.prompt_tokens // 3),
+            max_tokens=limits.max_tokens,
             judgement=judgement,
             sampling=sampling,
             draft=draft,

@@ -103,7 +103,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     )
     wrap = partial(Memo, path=memo) if memo else None
     lora = str(adapter) if adapter else None
-    with open_assistant(wrap, model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as (assistant, settings):
+    # Budgets by measured speed would make figures of a day.
+    overrides = {"model": model, "adapter": lora, "n_ctx": n_ctx, "n_threads": threads, "latency_ms": 0}
+    with open_assistant(wrap, **overrides) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
             "seed": seed,
