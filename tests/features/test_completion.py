@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nano_lsp.config import Settings
+from nano_lsp.config import Folders, Settings
 from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
 
 
-def assistant(replies: dict[str, str], **settings: object) -> Assistant:
+def assistant(replies: dict[str, str], **values: object) -> Assistant:
     backend = ScriptedBackend(script=reply_script(replies))
-    return Assistant(backend, Settings(**settings), "spm_tail")  # type: ignore[arg-type]
+    return Assistant(backend, Settings(**values), "spm_tail")  # type: ignore[arg-type]
 
 
 def task(code: str, name: str = "a.py") -> CompletionTask:
@@ -73,6 +77,35 @@ def test_a_broken_line_is_tried_once_more() -> None:
         done = it.complete(task("x = |\n"), draft=False)
     assert done.text in ("1", "")
     assert done.counters.generated_tokens > 0
+
+
+def test_what_is_imported_from_the_workspace_comes_first_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "shapes.py").write_text("def area(width: int, height: int) -> int: ...\n")
+    folders = Folders(config=tmp_path, models=tmp_path, cache=tmp_path / "cache")
+    name = str(tmp_path / "app.py")
+    with assistant({"x = ": "1"}) as it:
+        assert it.use_workspace(tmp_path, folders).n_files == 1
+        assert it.complete(task("from shapes import area\nx = |\n", name)).text == "1"
+        code = "# shapes.py\ndef area(width: int, height: int) -> int: ...\n"
+        expected = f"<|fim_prefix|>{code}<|fim_suffix|><|fim_middle|>from shapes import area\nx ="
+        assert it.totals.prompt_tokens == len(it.backend.tokenize(expected, parse_special=True))
+        after = it.complete(task("from shapes import area\nx = 1\nyy = |\n", name), draft=False)
+        assert after.counters.evaluated_tokens < 16
+
+
+@given(st.integers(64, 400), st.integers(0, 400))
+@settings(max_examples=20)
+def test_prompts_stay_within_their_budget(prompt_tokens: int, imported_tokens: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "many.py").write_text("".join(f"def function_{i}(a, b): ...\n" for i in range(40)))
+        names = ", ".join(f"function_{i}" for i in range(40))
+        text = f"from many import {names}\n" + "".join(f"value_{i} = {i}\n" for i in range(99))
+        limits = {"prompt_tokens": prompt_tokens, "imported_tokens": imported_tokens}
+        with assistant({"never": ""}, max_tokens=1, **limits) as it:
+            it.use_workspace(root, Folders(config=root, models=root, cache=root / "cache"))
+            done = it.complete(CompletionTask(str(root / "app.py"), text, len(text) // 2))
+            assert done.counters.prompt_tokens <= prompt_tokens + 3
 
 
 def test_typing_on_evaluates_only_what_was_typed() -> None:
