@@ -95,10 +95,11 @@ LANGUAGES = (
 )
 
 
-def language_of(file_name: str) -> Language:
-    """The language of a file, by its name; plain text where it is not known."""
+def language_of(file_name: str, language_id: str = "") -> Language:
+    """The language of a document: by its LSP identifier, else by its file's name, else plain text."""
+    named = next((language for language in LANGUAGES if language.name == language_id), None)
     suffix = PurePath(file_name).suffix.lower()
-    return next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
+    return named or next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
 
 
 @functools.cache

@@ -63,9 +63,9 @@ class OpenDocuments:
     def __init__(self) -> None:
         self._documents: OrderedDict[str, OpenDocument] = OrderedDict()
 
-    def update(self, name: str, text: str) -> OpenDocument:
-        """The document of a name, with this text."""
-        document = self._documents.pop(name, None) or OpenDocument(name, language_of(name))
+    def update(self, name: str, text: str, language: str = "") -> OpenDocument:
+        """The document of a name, with this text; its language as LSP calls it, or as its name tells."""
+        document = self._documents.pop(name, None) or OpenDocument(name, language_of(name, language))
         document.update(text)
         self._documents[name] = document
         if len(self._documents) > _MAX_DOCUMENTS:

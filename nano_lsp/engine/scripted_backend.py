@@ -6,17 +6,19 @@ different text. It counts what it evaluates, and lets a test step in between two
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.engine.backend import Aborted
-from nano_lsp.errors import EngineError, GrammarError, KvCacheFullError
+from nano_lsp.errors import EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 
 SPECIALS = (
@@ -55,6 +57,19 @@ def reply_script(replies: Mapping[str, str]) -> Script:
         return END
 
     return script
+
+
+def load_script(path: Path) -> ScriptedBackend:
+    """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
+
+    Raises:
+        GgufError: there is no such file.
+    """
+    try:
+        replies = json.loads(path.read_text(encoding="utf-8"))
+        return ScriptedBackend(script=reply_script({str(key): str(value) for key, value in replies.items()}))
+    except (OSError, ValueError, AttributeError) as error:
+        raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
 
 
 _PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.generate import Engine
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.model_store import ModelStore, Progress
+from nano_lsp.engine.scripted_backend import load_script
 from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
@@ -28,16 +30,22 @@ from nano_lsp.schema import Completion, Counters, SamplingParams
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
 _GREEDY = SamplingParams()
 _LENIENT = Judgement()
+_SCRIPTED = "scripted:"
 T = TypeVar("T")
 
 
 class Assistant:
-    """A model at work. A context manager: leaving it frees the model."""
+    """A model at work. A context manager: leaving it frees the model.
+
+    Attributes:
+        backend: the model.
+        completer: plans completions.
+    """
 
     def __init__(self, backend: Backend, settings: Settings, fim_order: str, snapshots: Path | None = None) -> None:
         self.backend = backend
         self._settings = settings
-        self._completer = Completer(backend, fim_order)
+        self.completer = Completer(backend, fim_order)
         most = Limits(settings.prompt_tokens, settings.max_tokens)
         self._fixed, self._measured = Budget(most, target_ms=0), Budget(most, settings.latency_ms)
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
@@ -54,7 +62,7 @@ class Assistant:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
         Args:
-            settings: which model, and how.
+            settings: which model, and how; `scripted:FILE` is a model without weights, for tests (`load_script`).
             folders: where the store and the snapshots are.
             on_progress: is told of verifying and loading, in bytes.
             wrap: puts another backend around the model's.
@@ -64,6 +72,8 @@ class Assistant:
             ModelFileError: it cannot be loaded.
             EngineError: there is no memory for its context.
         """
+        if settings.model.startswith(_SCRIPTED):
+            return cls(load_script(Path(settings.model.removeprefix(_SCRIPTED))), settings, "spm_tail")
         store = ModelStore.open(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
@@ -96,7 +106,7 @@ class Assistant:
         """
         workspace = Workspace(root, folders.cache / "index")
         result = workspace.update(stopped=stopped)
-        self._completer.workspace = workspace
+        self.completer.workspace = workspace
         return result
 
     def complete(
@@ -108,7 +118,7 @@ class Assistant:
         judgement: Judgement = _LENIENT,
         watcher: Watcher | None = None,
     ) -> Completion:
-        """Complete code at a cursor.
+        """Complete code at a cursor, and wait.
 
         Args:
             task: the code and the cursor.
@@ -120,8 +130,8 @@ class Assistant:
         Raises:
             EngineError: inference failed.
         """
-        options = self._options(sampling, judgement, watcher, draft=draft)
-        return self.carry_out(self._completer.complete(task, options))
+        options = self.options(judgement, sampling=sampling, draft=draft, watcher=watcher)
+        return self.carry_out(self.completer.complete(task, options))
 
     def alternatives(
         self,
@@ -132,7 +142,7 @@ class Assistant:
         judgement: Judgement = _LENIENT,
         watcher: Watcher | None = None,
     ) -> list[Completion]:
-        """Up to n completions at a cursor, no two alike, the model's own choice first.
+        """Up to n completions at a cursor, no two alike, the model's own choice first, and wait.
 
         Args:
             task: the code and the cursor.
@@ -144,8 +154,30 @@ class Assistant:
         Raises:
             EngineError: inference failed.
         """
-        options = self._options(sampling, judgement, watcher, draft=True)
-        return self.carry_out(self._completer.alternatives(task, options, n))
+        options = self.options(judgement, sampling=sampling, watcher=watcher)
+        return self.carry_out(self.completer.alternatives(task, options, n))
+
+    def options(
+        self,
+        judgement: Judgement,
+        *,
+        sampling: SamplingParams = _GREEDY,
+        draft: bool = True,
+        watcher: Watcher | None = None,
+        ahead: bool = False,
+    ) -> CompletionOptions:
+        """How to complete, with the limits of the settings; see `CompletionOptions`."""
+        limits = (self._measured if judgement.modest else self._fixed).limits()
+        return CompletionOptions(
+            prompt_tokens=limits.prompt_tokens,
+            imported_tokens=min(self._settings.imported_tokens, limits.prompt_tokens // 3),
+            max_tokens=limits.max_tokens,
+            judgement=judgement,
+            sampling=sampling,
+            draft=draft,
+            watcher=watcher,
+            ahead=ahead,
+        )
 
     def ask(
         self,
@@ -202,6 +234,18 @@ class Assistant:
             result: T = done.value
             return result
 
+    async def carry_out_async(self, plan: Plan[T]) -> T:
+        """As `carry_out`, for an event loop; cancelling the task calls the plan off."""
+        try:
+            request = next(plan)
+            while True:
+                completion = await asyncio.wrap_future(self._worker.submit(request))
+                self._measured.observe(completion.counters)
+                request = plan.send(completion)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
     def answer(self, request: Request) -> Completion:
         """Wait for the answer to a request; leaving early, as with Ctrl-C, calls it off."""
         ticket = self._worker.submit(request)
@@ -214,20 +258,6 @@ class Assistant:
         except BaseException:
             ticket.cancel()
             raise
-
-    def _options(
-        self, sampling: SamplingParams, judgement: Judgement, watcher: Watcher | None, *, draft: bool
-    ) -> CompletionOptions:
-        limits = (self._measured if judgement.modest else self._fixed).limits()
-        return CompletionOptions(
-            prompt_tokens=limits.prompt_tokens,
-            imported_tokens=min(self._settings.imported_tokens, limits.prompt_tokens // 3),
-            max_tokens=limits.max_tokens,
-            judgement=judgement,
-            sampling=sampling,
-            draft=draft,
-            watcher=watcher,
-        )
 
 
 def _load(path: Path, settings: Settings, on_progress: Progress) -> Backend:

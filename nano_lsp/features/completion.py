@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from nano_lsp.context.cursor import LineRest, Site
-from nano_lsp.context.open_documents import OpenDocuments
+from nano_lsp.context.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.context.workspace import Workspace
 from nano_lsp.engine.backend import Backend
@@ -39,14 +39,26 @@ class CompletionTask:
     """Code to complete.
 
     Attributes:
-        name: of the document: its suffix tells the language, and the KV cache knows it by it.
+        name: of the document; the KV cache knows it by it.
         text: of the document.
         offset: of the cursor, in code points.
+        language: of the document, as LSP calls it; empty for what its name tells.
     """
 
     name: str
     text: str
     offset: int
+    language: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """The text before the cursor."""
+        return self.text[: self.offset]
+
+    @property
+    def suffix(self) -> str:
+        """The text after the cursor."""
+        return self.text[self.offset :]
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ class CompletionOptions:
         sampling: how tokens are chosen.
         draft: let n-gram drafts run where they pay.
         watcher: is told of progress.
+        ahead: this is work for a future that may come; whatever is asked for now goes first.
     """
 
     prompt_tokens: int = 768
@@ -70,6 +83,7 @@ class CompletionOptions:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     draft: bool = True
     watcher: Watcher | None = None
+    ahead: bool = False
 
 
 class Completer:
@@ -88,6 +102,14 @@ class Completer:
         self._fim_order = fim_order
         self._documents = OpenDocuments()
         self.workspace: Workspace | None = None
+
+    def wants_completion(self, task: CompletionTask) -> bool:
+        """Whether an editor is to suggest something at a cursor without being asked."""
+        return self._site(task).wants_completion
+
+    def close(self, name: str) -> None:
+        """Forget a document."""
+        self._documents.close(name)
 
     def complete(self, task: CompletionTask, options: CompletionOptions) -> Plan[Completion]:
         """What completes a task; the result is what is shown."""
@@ -122,11 +144,14 @@ class Completer:
         return replace(completion, text=draft.text, tokens=tuple(draft.tokens))
 
     def _site(self, task: CompletionTask) -> Site:
-        return self._documents.update(task.name, task.text).site(task.offset)
+        return self._document(task).site(task.offset)
+
+    def _document(self, task: CompletionTask) -> OpenDocument:
+        return self._documents.update(task.name, task.text, task.language)
 
     def _request(self, task: CompletionTask, options: CompletionOptions) -> Request:
         spec = self._backend.spec
-        document = self._documents.update(task.name, task.text)
+        document = self._document(task)
         if self.workspace:
             document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
@@ -134,7 +159,8 @@ class Completer:
         window = cut_window(
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
         )
-        document.anchor = window.anchor
+        if not options.ahead:
+            document.anchor = window.anchor
         # At the end of a line a completion ends with the line break that stands behind the cursor.
         at_end = document.site(task.offset).line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
@@ -150,8 +176,9 @@ class Completer:
                 heal=spec.fim is None or self._fim_order == "spm_tail",  # elsewhere the cursor's word is not last
                 draft=options.draft,
             ),
-            priority=Priority.COMPLETION,
+            priority=Priority.WARM_UP if options.ahead else Priority.COMPLETION,
             document=task.name,
+            sequence=f"{task.name}#ahead" if options.ahead else task.name,
             on_text=options.watcher.on_text if options.watcher else None,
             on_progress=options.watcher.on_progress if options.watcher else None,
         )

@@ -1,0 +1,41 @@
+"""`nano-lsp server`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+
+from nano_lsp.config import find_folders
+from nano_lsp.errors import ConfigError
+
+EXAMPLES = """Editors start it themselves; by hand, for debugging:
+
+`nano-lsp server --tcp 127.0.0.1:7777 --log debug`
+"""
+
+
+def server(
+    tcp: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Listen on a loopback address instead of stdio.")
+    ] = None,
+    log: Annotated[str, typer.Option(help="What to write to stderr: debug, info, warning, error.")] = "error",
+) -> None:
+    """Serve an editor: the Language Server Protocol on stdin and stdout."""
+    from nano_lsp.adapters.lsp.server import create_server  # noqa: PLC0415 - other commands need no pygls
+
+    if log.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ConfigError(f"There is no log level {log!r}.", "Choose debug, info, warning or error.")
+    logging.basicConfig(level=log.upper())
+    running = create_server(find_folders())
+    if tcp is None:
+        running.start_io()
+    else:
+        host, _, port = tcp.rpartition(":")
+        if host not in {"127.0.0.1", "localhost", "::1"} or not port.isdecimal():
+            raise ConfigError(f"{tcp} is no loopback address.", "For example: 127.0.0.1:7777")
+        running.start_tcp(host, int(port))
+    running.session.stop()
+    os._exit(0)  # a thread that still reads a model must not keep the process

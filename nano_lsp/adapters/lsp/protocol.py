@@ -1,0 +1,74 @@
+"""pygls with the documents of this package, and an answer for each request, whatever was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.protocol import LanguageServerProtocol, lsp_method
+
+_NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
+_INVALID_REQUEST = -32600  # JSON-RPC 2.0
+_INVALID_PARAMS = -32602
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A request whose parameters are not what its method takes."""
+
+    id: int | str
+    reason: str
+
+
+class NanoProtocol(LanguageServerProtocol):
+    """The protocol, but that the server's own handlers keep the documents."""
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> Generator[Any, Any, None]:
+        """See `Documents.open`."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> Generator[Any, Any, None]:
+        """See `Documents.change`."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> Generator[Any, Any, None]:
+        """See `Documents.close`."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+    def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
+        """A message in its own type; a request that has none can still be answered."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            if "method" in data and isinstance(data.get("id"), (int, str)):
+                return _Unreadable(data["id"], f"The parameters of {data['method']} cannot be read.")
+            raise
+
+    def handle_message(self, message: Any) -> None:  # noqa: ANN401 - as pygls has it
+        """Hand a message to its handler; refuse requests that come at the wrong time."""
+        if isinstance(message, _Unreadable):
+            self._refuse(message.id, _INVALID_PARAMS, message.reason)
+            return
+        method, request_id = getattr(message, "method", None), getattr(message, "id", None)
+        if method and request_id is not None:
+            if self._shutdown:
+                self._refuse(request_id, _INVALID_REQUEST, "The server is shutting down.")
+                return
+            if self._workspace is None and method != types.INITIALIZE:
+                self._refuse(request_id, _NOT_INITIALIZED, "The server has not been initialized.")
+                return
+            if self._workspace is not None and method == types.INITIALIZE:
+                self._refuse(request_id, _INVALID_REQUEST, "The server has been initialized already.")
+                return
+        elif method and self._workspace is None and method != types.EXIT:
+            return  # LSP: notifications before `initialize` are dropped
+        super().handle_message(message)
+
+    def _refuse(self, request_id: int | str, code: int, reason: str) -> None:
+        self._send_response(request_id, error=types.ResponseError(code, reason))

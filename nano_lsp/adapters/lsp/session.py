@@ -1,0 +1,182 @@
+"""The assistant behind a server: loading, its status, settings that change, and what no prompt may see."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.settings import EditorSettings
+from nano_lsp.config import Folders
+from nano_lsp.context.document import MAX_BYTES, is_secret
+from nano_lsp.errors import NanoError
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.ghost_text import GhostText
+from nano_lsp.features.judgement import Judgement
+
+
+class State(str, Enum):
+    """What a server is at."""
+
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+    PAUSED = "paused"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a server is at, for people.
+
+    Attributes:
+        state: in a word.
+        message: in a sentence.
+        remedy: what the user can do about an error; empty for nothing.
+        share: of the loading that is done, 0 to 1.
+    """
+
+    state: State
+    message: str
+    remedy: str = ""
+    share: float = 0.0
+
+
+class Session:
+    """Loads the assistant in the background, and again when settings ask for another one.
+
+    Args:
+        folders: of this user.
+        on_status: is told of each change, on the event loop.
+    """
+
+    def __init__(self, folders: Folders, on_status: Callable[[Status], None]) -> None:
+        self.settings = EditorSettings()
+        self.roots: list[Path] = []
+        self.paused = False
+        self._folders = folders
+        self._on_status = on_status
+        self._ghost_text: asyncio.Future[GhostText] | None = None
+        self._stopped = threading.Event()
+
+    @property
+    def ghost_text(self) -> GhostText | None:
+        """The suggestions, once the model is loaded; None before."""
+        future = self._ghost_text
+        loaded = future is not None and future.done() and not future.cancelled() and not future.exception()
+        return future.result() if future and loaded else None
+
+    async def wait(self) -> GhostText:
+        """The suggestions; waits for the model.
+
+        Raises:
+            NanoError: it cannot be loaded.
+        """
+        assert self._ghost_text is not None  # noqa: S101 - `start` comes first
+        return await asyncio.shield(self._ghost_text)
+
+    def start(self) -> None:
+        """Load the model; an assistant that is there already is closed first."""
+        self.stop()
+        self._stopped = threading.Event()
+        loop = asyncio.get_running_loop()
+        self._ghost_text = loop.create_future()
+        self._ghost_text.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._on_status(Status(State.LOADING, f"Loading {self.settings.model}."))
+        # A daemon: leaving must not wait for a model that is still being read.
+        arguments = (loop, self._ghost_text, self.settings, self._stopped)
+        threading.Thread(target=self._load, args=arguments, name="nano-lsp-load", daemon=True).start()
+
+    def apply(self, settings: EditorSettings) -> None:
+        """Take over settings; the model is loaded anew only where they concern it."""
+        reload = settings.engine != self.settings.engine or settings.workspace != self.settings.workspace
+        self.settings = settings
+        if self._ghost_text is not None and reload:
+            self.start()
+        elif self.ghost_text:
+            self._configure(self.ghost_text)
+
+    def stop(self) -> None:
+        """Close the assistant, or call its loading off."""
+        self._stopped.set()
+        if self.ghost_text:
+            self.ghost_text.assistant.close()
+        elif self._ghost_text is not None:
+            self._ghost_text.cancel()
+        self._ghost_text = None
+
+    def refuses(self, document: TextDocument) -> bool:
+        """Whether a document gets no suggestions: by its name, its language, its size or the settings."""
+        settings = self.settings
+        path = Path(document.name)
+        name = path.as_posix()
+        for root in self.roots:
+            with contextlib.suppress(ValueError):
+                name = path.relative_to(root).as_posix()
+        return (
+            not settings.enabled
+            or self.paused
+            or is_secret(path.name)
+            or not settings.languages.get(document.language, True)
+            or len(document.text) > MAX_BYTES
+            or GitIgnoreSpec.from_lines(settings.exclude).match_file(name)
+        )
+
+    def _configure(self, ghost_text: GhostText) -> None:
+        settings = self.settings
+        ghost_text.n_alternatives = settings.alternatives
+        ghost_text.think_on = settings.prefetch
+        ghost_text.judgement = Judgement(modest=True, least_average=settings.confidence)
+
+    def _load(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[GhostText],
+        settings: EditorSettings,
+        stopped: threading.Event,
+    ) -> None:
+        """On a thread of its own: load the model, then read the workspace."""
+
+        def tell(action: Callable[..., None], *values: object) -> None:
+            if not stopped.is_set():
+                with contextlib.suppress(RuntimeError):  # the loop has been closed
+                    loop.call_soon_threadsafe(action, *values)
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            message = f"{what.capitalize()} {settings.model}."
+            tell(self._on_status, Status(State.LOADING, message, share=done / max(1, total)))
+
+        try:
+            assistant = Assistant.open(settings.engine, self._folders, on_progress)
+        except NanoError as error:
+            tell(self._on_status, Status(State.ERROR, error.message, error.remedy))
+            tell(_fail, future, error)
+            return
+        if stopped.is_set():
+            assistant.close()
+            return
+        ghost_text = GhostText(assistant)
+        self._configure(ghost_text)
+        tell(_succeed, future, ghost_text)
+        tell(self._on_status, Status(State.READY, f"{settings.model} is ready."))
+        if settings.workspace and self.roots:
+            assistant.use_workspace(self.roots[0], self._folders, stopped=stopped.is_set)
+
+
+def _succeed(future: asyncio.Future[GhostText], ghost_text: GhostText) -> None:
+    if future.done():
+        ghost_text.assistant.close()
+    else:
+        future.set_result(ghost_text)
+
+
+def _fail(future: asyncio.Future[GhostText], error: NanoError) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,120 @@
+"""What an editor may set: `nano.*`, from `initializationOptions` or `workspace/configuration`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from nano_lsp.config import KV_TYPES, Settings
+
+
+def _setting(default: Any, doc: str, *, least: float = 0, most: float = 0, choices: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - a field of any type
+    metadata = {"doc": doc, "least": least, "most": most, "choices": choices}
+    if isinstance(default, (dict, list)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class EditorSettings:
+    """The settings of an editor. Each is `nano.` and its name in camel case; its documentation stands beside it."""
+
+    enabled: bool = _setting(True, "Suggest anything at all.")
+    model: str = _setting("nano", "A name from `nano-lsp model list`, or the path of a GGUF file.")
+    adapter: str = _setting("", "Path of a LoRA adapter (GGUF) to lay over the model.")
+    threads: int = _setting(0, "Threads; 0 takes the usable physical cores.", most=256)
+    context: int = _setting(4096, "Context in tokens; 28 KB of memory each.", least=512, most=32_768)
+    kv_type: str = _setting("f16", "Type of the KV cache; `q8_0` takes half the memory.", choices=KV_TYPES)
+    prompt_tokens: int = _setting(768, "Tokens of code in a prompt, at most.", least=64, most=16_384)
+    imported_tokens: int = _setting(
+        256, "Of these, at most so many for signatures that a document imports from its workspace.", most=4096
+    )
+    max_tokens: int = _setting(128, "Tokens of a suggestion, at most.", least=1, most=4096)
+    latency_ms: int = _setting(
+        2000, "What a suggestion that nobody asked for may take; 0 sets no limit.", most=600_000
+    )
+    alternatives: int = _setting(3, "How many suggestions to offer who asks.", least=1, most=3)
+    debounce_ms: int = _setting(60, "How long to wait for the next key before the model is asked.", most=5000)
+    confidence: float = _setting(
+        0.0, "Mean probability of its tokens that a suggestion needs to be shown unasked.", most=1
+    )
+    prefetch: bool = _setting(True, "Think on what follows a suggestion while it is shown.")
+    completion_item: bool = _setting(
+        False, "Offer a suggestion in the completion menu, even where the editor has ghost text."
+    )
+    workspace: bool = _setting(True, "Read signatures from Python files of the workspace that are not open.")
+    languages: dict[str, bool] = _setting({}, 'Languages to leave out, as `{"markdown": false}`.')
+    exclude: list[str] = _setting([], "Patterns, as in .gitignore, of files that get no suggestions.")
+
+    @property
+    def engine(self) -> Settings:
+        """What of it the engine needs."""
+        return Settings(
+            model=self.model,
+            adapter=self.adapter,
+            n_ctx=self.context,
+            n_threads=self.threads,
+            kv_type=self.kv_type,
+            prompt_tokens=self.prompt_tokens,
+            imported_tokens=self.imported_tokens,
+            max_tokens=self.max_tokens,
+            latency_ms=self.latency_ms,
+        )
+
+
+def read_settings(given: object) -> tuple[EditorSettings, list[str]]:
+    """Settings as an editor has sent them, and a sentence for each that cannot be used; its default is.
+
+    Args:
+        given: an object of settings, with or without `nano` around it; anything else is no settings.
+    """
+    values: dict[str, Any] = {}
+    warnings: list[str] = []
+    if isinstance(given, Mapping) and isinstance(given.get("nano"), Mapping):
+        given = given["nano"]
+    known = {key_of(setting.name): setting for setting in fields(EditorSettings)}
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        setting = known.get(str(key).removeprefix("nano."))
+        if setting is None:
+            warnings.append(f"There is no setting nano.{key}.")
+            continue
+        if value is None:
+            continue
+        default = getattr(EditorSettings(), setting.name)
+        if reason := _objection(value, default, setting.metadata):
+            warnings.append(f"nano.{key} is {value!r}; {reason}. The default {default!r} is used.")
+        else:
+            values[setting.name] = type(default)(value)
+    return EditorSettings(**values), warnings
+
+
+def key_of(name: str) -> str:
+    """A setting's name in an editor."""
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+
+
+def _objection(value: object, default: object, metadata: Mapping[str, Any]) -> str:
+    """What is wrong with a value; empty for nothing."""
+    wanted = type(default)
+    fitting = isinstance(value, (int, float) if wanted is float else wanted)
+    if not fitting or isinstance(value, bool) != (wanted is bool):
+        names = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "a text",
+            list: "a list of texts",
+        }
+        return f"it takes {names.get(wanted, 'an object of true and false')}"
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        return "it takes a list of texts"
+    if isinstance(value, Mapping) and not all(isinstance(item, bool) for item in value.values()):
+        return "it takes an object of true and false"
+    if metadata["choices"] and value not in metadata["choices"]:
+        return f"it takes one of {', '.join(metadata['choices'])}"
+    counts = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if counts and not metadata["least"] <= value <= metadata["most"]:
+        return f"it takes a number from {metadata['least']} to {metadata['most']}"
+    return ""

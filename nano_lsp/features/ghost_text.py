@@ -1,0 +1,233 @@
+"""Suggestions while somebody types: what is known already is not asked for again.
+
+A suggestion stays good while its own text is typed, or part of it accepted, and when the cursor comes back. A request
+whose answer is on its way is joined by one that has typed the beginning of that answer. What is shown is thought on:
+the model completes the document as if the suggestion had been accepted, while nothing else is asked of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nano_lsp.errors import CancelledError
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features.judgement import Judgement
+
+_MAX_KNOWN = 64
+_MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
+
+
+@dataclass
+class GhostTextStats:
+    """How suggestions came about.
+
+    Attributes:
+        requests: asked for.
+        known: answered without the model.
+        joined: waited for an answer that was on its way.
+        model: asked of the model.
+        ahead: thought on before anybody asked.
+    """
+
+    requests: int = 0
+    known: int = 0
+    joined: int = 0
+    model: int = 0
+    ahead: int = 0
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A suggestion on its way. It watches its request: see `nano_lsp.features.completion.Watcher`."""
+
+    task: CompletionTask
+    text: str = ""
+    n_waiting: int = 0
+    work: asyncio.Task[str] | None = None
+
+    def on_progress(self, done: int, total: int) -> None:
+        """Nobody looks at the prompt's progress."""
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        self.text = text
+
+    def fits(self, task: CompletionTask) -> bool:
+        """Whether the answer may hold for another task, by what it says so far."""
+        typed = typed_since(self.task, task)
+        return typed is not None and (self.text.startswith(typed) or typed.startswith(self.text))
+
+
+@dataclass
+class GhostText:
+    """The suggestions of one assistant. Use it on one event loop.
+
+    Attributes:
+        assistant: has the model.
+        judgement: how strict to be with what nobody asked for.
+        n_alternatives: how many to offer who asks.
+        think_on: complete what follows a suggestion as if it had been accepted.
+        stats: how suggestions came about.
+    """
+
+    assistant: Assistant
+    judgement: Judgement = field(default_factory=lambda: Judgement(modest=True))
+    n_alternatives: int = 3
+    think_on: bool = True
+    stats: GhostTextStats = field(default_factory=GhostTextStats)
+    _known: OrderedDict[CompletionTask, str] = field(default_factory=OrderedDict)
+    _flights: dict[str, _Flight] = field(default_factory=dict)
+    _latest: dict[str, CompletionTask] = field(default_factory=dict)
+    _ahead: asyncio.Task[None] | None = None
+
+    async def suggest(self, task: CompletionTask) -> str:
+        """What to show at a cursor while typing; empty for nothing.
+
+        Raises:
+            EngineError: inference failed.
+        """
+        self.stats.requests += 1
+        text = self.find(task)
+        if text is not None:
+            self.stats.known += 1
+        elif not self.assistant.completer.wants_completion(task):
+            return ""
+        else:
+            text = await self._wait_for(task)
+        if text and self.think_on:
+            self._think_on(task, text)
+        return text
+
+    async def offer(self, task: CompletionTask) -> Sequence[str]:
+        """What to offer somebody who asks: up to `n_alternatives` suggestions, the best first.
+
+        Raises:
+            EngineError: inference failed.
+        """
+        self.stats.requests += 1
+        self.stats.model += 1
+        plan = self.assistant.completer.alternatives(task, self.assistant.options(Judgement()), self.n_alternatives)
+        completions = await self.assistant.carry_out_async(plan)
+        texts = [completion.text for completion in completions if completion.text]
+        if texts:
+            self._remember(task, texts[0])
+        return texts
+
+    def find(self, task: CompletionTask) -> str | None:
+        """What is known to be good at a cursor; None where nothing is known."""
+        for known, text in reversed(self._known.items()):
+            typed = typed_since(known, task)
+            if typed is not None and (text == typed == "" or (text.startswith(typed) and len(text) > len(typed))):
+                return text[len(typed) :]
+        return None
+
+    def changed(self, task: CompletionTask) -> None:
+        """A document has changed: call off what is on its way and no longer fits.
+
+        Args:
+            task: the document as it is now, and where the change ended.
+        """
+        self._latest[task.name] = task
+        flight = self._flights.get(task.name)
+        if flight and not flight.fits(task):
+            self._call_off(flight)
+
+    def close(self, name: str) -> None:
+        """Forget a document."""
+        flight = self._flights.get(name)
+        if flight:
+            self._call_off(flight)
+        self._latest.pop(name, None)
+        for task in [task for task in self._known if task.name == name]:
+            del self._known[task]
+        self.assistant.completer.close(name)
+
+    async def _wait_for(self, task: CompletionTask) -> str:
+        """The model's answer: the one on its way if it fits, else a new one."""
+        flight = self._flights.get(task.name)
+        if flight and flight.fits(task):
+            self.stats.joined += 1
+            await self._share(flight)
+            text = self.find(task)
+            if text is not None:
+                return text
+        elif flight:
+            self._call_off(flight)
+        self.stats.model += 1
+        flight = _Flight(task)
+        flight.work = asyncio.ensure_future(self._fly(flight))
+        self._flights[task.name] = flight
+        return await self._share(flight)
+
+    async def _share(self, flight: _Flight) -> str:
+        """Wait for a flight; it is called off when nobody waits any more, unless what was typed since still fits."""
+        assert flight.work is not None  # noqa: S101 - set where it is made
+        flight.n_waiting += 1
+        try:
+            await asyncio.wait({flight.work})
+        finally:
+            flight.n_waiting -= 1
+            latest = self._latest.get(flight.task.name)
+            typed_on = latest is not None and latest.offset > flight.task.offset and flight.fits(latest)
+            if not flight.n_waiting and not flight.work.done() and not typed_on:
+                self._call_off(flight)
+        if flight.work.cancelled() or isinstance(flight.work.exception(), CancelledError):
+            return ""  # a newer one took its place, or the engine went away
+        return flight.work.result()
+
+    async def _fly(self, flight: _Flight) -> str:
+        options = self.assistant.options(self.judgement, watcher=flight)
+        try:
+            plan = self.assistant.completer.complete(flight.task, options)
+            text = (await self.assistant.carry_out_async(plan)).text
+            self._remember(flight.task, text)
+            return text
+        finally:
+            if self._flights.get(flight.task.name) is flight:
+                del self._flights[flight.task.name]
+
+    def _call_off(self, flight: _Flight) -> None:
+        if self._flights.get(flight.task.name) is flight:
+            del self._flights[flight.task.name]
+        if flight.work:
+            flight.work.cancel()
+
+    def _think_on(self, task: CompletionTask, text: str) -> None:
+        accepted = CompletionTask(task.name, task.prefix + text + task.suffix, task.offset + len(text), task.language)
+        if self.find(accepted) is None and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.ensure_future(self._complete_ahead(accepted))
+
+    async def _complete_ahead(self, task: CompletionTask) -> None:
+        if not self.assistant.completer.wants_completion(task):
+            return
+        self.stats.ahead += 1
+        options = self.assistant.options(self.judgement, ahead=True)
+        try:
+            completion = await self.assistant.carry_out_async(self.assistant.completer.complete(task, options))
+        except CancelledError:
+            return
+        self._remember(task, completion.text)
+
+    def _remember(self, task: CompletionTask, text: str) -> None:
+        self._known.pop(task, None)
+        self._known[task] = text
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+
+def typed_since(before: CompletionTask, now: CompletionTask) -> str | None:
+    """What has been typed between two tasks; None where something else has changed."""
+    n = now.offset - before.offset
+    if (
+        before.name != now.name
+        or not 0 <= n <= _MAX_TYPED
+        or len(now.text) - n != len(before.text)
+        or not now.text.startswith(before.prefix)
+        or not now.text.endswith(before.suffix)
+    ):
+        return None
+    return now.text[before.offset : now.offset]

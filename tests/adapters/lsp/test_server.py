@@ -1,0 +1,204 @@
+"""The real server process over stdio, on the scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_lsp
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcRequestCancelled
+from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
+
+REPLIES = {
+    "def add(a, b):\n    return ": "a + b\n",
+    "return a + b\n\n\n": "def sub(a, b):\n    return a - b\n",
+    'x = "🙂" + ': '"12"\n',
+    "total = ": "sum(range(9))\n",
+}
+URI = "file:///work/code.py"
+
+
+class Client:
+    """An editor with one document."""
+
+    def __init__(self, lsp: LanguageClient) -> None:
+        self.lsp = lsp
+        self.version = 0
+        self.encoding = ""
+        self.settings: dict[str, object] = {}
+        self.statuses: list[str] = []
+
+    def open(self, text: str, uri: str = URI, language: str = "python") -> None:
+        item = types.TextDocumentItem(uri, language, self.version, text)
+        self.lsp.text_document_did_open(types.DidOpenTextDocumentParams(item))
+
+    def type(self, line: int, column: int, text: str) -> None:
+        self.version += 1
+        at = types.Position(line, column)
+        self.lsp.text_document_did_change(
+            types.DidChangeTextDocumentParams(
+                types.VersionedTextDocumentIdentifier(version=self.version, uri=URI),
+                [types.TextDocumentContentChangePartial(types.Range(at, at), text)],
+            )
+        )
+
+    def ask(
+        self, line: int, column: int, *, invoked: bool = False, uri: str = URI, request_id: str | None = None
+    ) -> Any:  # noqa: ANN401 - a future
+        kinds = types.InlineCompletionTriggerKind
+        context = types.InlineCompletionContext(kinds.Invoked if invoked else kinds.Automatic)
+        params = types.InlineCompletionParams(
+            context, types.TextDocumentIdentifier(uri), types.Position(line, column)
+        )
+        method = types.TEXT_DOCUMENT_INLINE_COMPLETION
+        return self.lsp.protocol.send_request_async(method, params, msg_id=request_id)  # type: ignore[no-untyped-call]
+
+    async def configure(self, **settings: object) -> None:
+        """Change settings, and see to it that the server has them."""
+        self.lsp.set_configuration({"nano": {**self.settings, **settings}})
+        params = types.DidChangeConfigurationParams(settings={})
+        self.lsp.workspace_did_change_configuration(params)
+        await self.stats()
+
+    async def suggest(self, line: int, column: int, *, invoked: bool = False, uri: str = URI) -> list[str]:
+        found = await self.ask(line, column, invoked=invoked, uri=uri)
+        return [str(item.insert_text) for item in found.items]
+
+    async def stats(self) -> dict[str, Any]:
+        found = await self.lsp.workspace_execute_command_async(types.ExecuteCommandParams("nano.showStats"))
+        return dict(found) if isinstance(found, dict) else dict(found._asdict())  # type: ignore[union-attr]
+
+    async def ready(self) -> None:
+        while "ready" not in self.statuses:
+            await self.lsp.wait_for_notification("nano/status")
+
+
+@pytest_lsp.fixture(  # type: ignore[untyped-decorator]
+    config=ClientServerConfig(server_command=[sys.executable, "-m", "nano_lsp", "server"]),
+    params=["visual-studio-code", "neovim", "emacs"],
+)
+async def lsp(request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_path: Path) -> AsyncIterator[None]:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(REPLIES))
+    client = Client(lsp_client)
+    lsp_client.nano = client  # type: ignore[attr-defined]
+
+    @lsp_client.feature("nano/status")  # type: ignore[untyped-decorator]
+    def on_status(params: Any) -> None:  # noqa: ANN401 - a notification of our own
+        client.statuses.append(params.state)
+
+    capabilities = client_capabilities(request.param)
+    client.settings = {"model": f"scripted:{script}", "debounceMs": 0}
+    found = await lsp_client.initialize_session(
+        types.InitializeParams(
+            capabilities=capabilities,
+            root_uri=tmp_path.as_uri(),
+            initialization_options={**client.settings, "unknown": 1, "threads": "two"},
+        )
+    )
+    client.encoding = str(
+        getattr(found.capabilities.position_encoding, "value", found.capabilities.position_encoding)
+    )
+    await client.ready()
+    yield
+    await lsp_client.shutdown_session()
+
+
+@pytest.fixture
+def client(lsp: LanguageClient) -> Client:
+    return lsp.nano  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.asyncio
+async def test_ghost_text(client: Client) -> None:
+    client.open("def add(a, b):\n    return \n")
+    assert await client.suggest(1, 11) == ["a + b"]
+    assert "b" in (await client.suggest(1, 11, invoked=True))[0]
+
+
+@pytest.mark.asyncio
+async def test_what_is_typed_of_a_suggestion_needs_no_model(client: Client) -> None:
+    client.open("def add(a, b):\n    return \n")
+    assert await client.suggest(1, 11) == ["a + b"]
+    asked = (await client.stats())["model"]
+    for i, key in enumerate("a + "):
+        client.type(1, 11 + i, key)
+        assert await client.suggest(1, 12 + i) == ["a + b"[i + 1 :]]
+    after = await client.stats()
+    assert after["model"] == asked
+    assert after["known"] >= 4
+
+
+@pytest.mark.asyncio
+async def test_columns_are_the_editors(client: Client) -> None:
+    client.open('x = "🙂" + \n')
+    column = {"utf-8": 13, "utf-16": 11, "utf-32": 10}[client.encoding]
+    assert await client.suggest(0, column) == ['"12"']
+
+
+@pytest.mark.asyncio
+async def test_secrets_and_closed_documents_get_nothing(client: Client) -> None:
+    client.open("total = \n", uri="file:///work/.env", language="dotenv")
+    assert await client.suggest(0, 8, uri="file:///work/.env", invoked=True) == []
+    assert await client.suggest(0, 8, uri="file:///work/never_opened.py") == []
+
+
+@pytest.mark.asyncio
+async def test_untitled_documents_have_a_language(client: Client) -> None:
+    client.open("total = \n", uri="untitled:Untitled-1")
+    assert await client.suggest(0, 8, uri="untitled:Untitled-1") == ["sum(range(9))"]
+
+
+@pytest.mark.asyncio
+async def test_pause_and_resume(client: Client) -> None:
+    client.open("total = \n")
+    for command, expected in (("nano.pause", []), ("nano.resume", ["sum(range(9))"])):
+        await client.lsp.workspace_execute_command_async(types.ExecuteCommandParams(command))
+        assert await client.suggest(0, 8) == expected
+
+
+@pytest.mark.asyncio
+async def test_wrong_settings_are_told_and_the_rest_works(client: Client) -> None:
+    said = " ".join(message.message for message in client.lsp.messages)
+    assert "nano.unknown" in said
+    assert "nano.threads is 'two'; it takes a whole number" in said
+
+
+@pytest.mark.asyncio
+async def test_a_document_that_changes_makes_answers_stale(client: Client) -> None:
+    client.open("total = \n")
+    asked = client.ask(0, 8)
+    client.type(0, 0, "grand_")
+    assert list((await asked).items) == []
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_request_is_answered_as_such_and_the_next_one_works(client: Client) -> None:
+    await client.configure(debounceMs=5000)
+    client.open("total = \n")
+    asked = asyncio.ensure_future(client.ask(0, 8, request_id="the one"))
+    await asyncio.sleep(0)
+    client.lsp.cancel_request(types.CancelParams("the one"))
+    with pytest.raises(JsonRpcRequestCancelled):
+        await asked
+    await client.configure(debounceMs=0)
+    assert await client.suggest(0, 8) == ["sum(range(9))"]
+
+
+@pytest.mark.asyncio
+async def test_requests_that_make_no_sense_are_answered(client: Client) -> None:
+    for method, params in (
+        ("nano/unknown", {}),
+        (types.INITIALIZE, types.InitializeParams(types.ClientCapabilities())),
+    ):
+        with pytest.raises(JsonRpcException):
+            await client.lsp.protocol.send_request_async(method, params)  # type: ignore[no-untyped-call]
+    client.open("total = \n")
+    assert await client.suggest(0, 8) == ["sum(range(9))"]
+    assert await client.suggest(99, 99) is not None
