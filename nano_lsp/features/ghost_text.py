@@ -82,6 +82,7 @@ class GhostText:
     _known: OrderedDict[CompletionTask, str] = field(default_factory=OrderedDict)
     _flights: dict[str, _Flight] = field(default_factory=dict)
     _latest: dict[str, CompletionTask] = field(default_factory=dict)
+    _accepted: CompletionTask | None = None
     _ahead: asyncio.Task[None] | None = None
 
     async def suggest(self, task: CompletionTask) -> str:
@@ -135,6 +136,13 @@ class GhostText:
         flight = self._flights.get(task.name)
         if flight and not flight.fits(task):
             self._call_off(flight)
+
+    async def idle(self) -> None:
+        """Wait until nothing is on its way."""
+        while work := {flight.work for flight in self._flights.values() if flight.work}:
+            await asyncio.wait(work)
+        if self._ahead:
+            await asyncio.wait({self._ahead})
 
     def close(self, name: str) -> None:
         """Forget a document."""
@@ -198,7 +206,10 @@ class GhostText:
 
     def _think_on(self, task: CompletionTask, text: str) -> None:
         accepted = CompletionTask(task.name, task.prefix + text + task.suffix, task.offset + len(text), task.language)
-        if self.find(accepted) is None and (self._ahead is None or self._ahead.done()):
+        if self.find(accepted) is None and accepted != self._accepted:
+            if self._ahead:
+                self._ahead.cancel()
+            self._accepted = accepted
             self._ahead = asyncio.ensure_future(self._complete_ahead(accepted))
 
     async def _complete_ahead(self, task: CompletionTask) -> None:

@@ -109,7 +109,8 @@ class Session:
         if self.ghost_text:
             self.ghost_text.assistant.close()
         elif self._ghost_text is not None:
-            self._ghost_text.cancel()
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._ghost_text.cancel()
         self._ghost_text = None
 
     def refuses(self, document: TextDocument) -> bool:

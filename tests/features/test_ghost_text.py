@@ -1,0 +1,157 @@
+"""Suggestions while somebody types, on the scripted backend: what needs the model and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.config import Settings
+from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features.ghost_text import GhostText, typed_since
+
+
+def task(code: str, name: str = "a.py") -> CompletionTask:
+    before, after = code.split("|")
+    return CompletionTask(name, before + after, len(before))
+
+
+def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
+    return GhostText(Assistant(ScriptedBackend(script=reply_script(replies)), Settings(), "spm_tail"), **values)
+
+
+def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(asyncio.wait_for(work, 20))
+    finally:
+        ghost.assistant.close()
+
+
+def test_typing_a_suggestion_going_back_and_accepting_part_of_it_need_no_model() -> None:
+    ghost = ghost_text({"x = ": "len([1, 2])\n"}, think_on=False)
+
+    async def work() -> None:
+        assert await ghost.suggest(task("x = |\ny = 1\n")) == "len([1, 2])"
+        assert await ghost.suggest(task("x = len|\ny = 1\n")) == "([1, 2])"
+        assert await ghost.suggest(task("x = le|\ny = 1\n")) == "n([1, 2])"
+        assert await ghost.suggest(task("x = |\ny = 1\n")) == "len([1, 2])"
+        assert (ghost.stats.model, ghost.stats.known) == (1, 3)
+        await ghost.suggest(task("x = |\ny = 2\n"))  # another suffix is another question
+        assert ghost.stats.model == 2
+
+    run(ghost, work())
+
+
+def test_what_follows_an_accepted_suggestion_is_there_already() -> None:
+    ghost = ghost_text({"x = ": "1\n", "x = 1\n": "z = 3\n"})
+
+    async def work() -> None:
+        assert await ghost.suggest(task("x = |\n")) == "1"
+        await ghost.idle()
+        assert ghost.stats.ahead == 1
+        asked = ghost.assistant.totals
+        assert await ghost.suggest(task("x = 1|\n")) == ""
+        assert ghost.stats.known == 1
+        assert ghost.assistant.totals == asked
+
+    run(ghost, work())
+
+
+def test_a_request_joins_the_answer_on_its_way() -> None:
+    backend = ScriptedBackend(script=reply_script({"x = ": "len([1, 2])\n"}))
+    started, go_on = threading.Event(), threading.Event()
+
+    def on_decode() -> None:
+        started.set()
+        go_on.wait(20)
+
+    backend.on_decode = on_decode
+    ghost = GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False)
+
+    async def work() -> None:
+        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        await asyncio.to_thread(started.wait, 20)
+        ghost.changed(task("x = le|\n"))
+        first.cancel()
+        second = asyncio.ensure_future(ghost.suggest(task("x = le|\n")))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await second == "n([1, 2])"
+        assert (ghost.stats.model, ghost.stats.joined) == (1, 1)
+
+    run(ghost, work())
+
+
+def test_a_request_that_nobody_waits_for_is_called_off() -> None:
+    backend = ScriptedBackend(script=reply_script({"x = ": "1\n"}))
+    started, go_on = threading.Event(), threading.Event()
+
+    def on_decode() -> None:
+        started.set()
+        go_on.wait(20)
+
+    backend.on_decode = on_decode
+    ghost = GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False)
+
+    async def work() -> None:
+        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        await asyncio.to_thread(started.wait, 20)
+        first.cancel()
+        await asyncio.wait({first})
+        go_on.set()
+        await ghost.idle()
+        assert ghost.find(task("x = |\n")) is None
+
+    run(ghost, work())
+
+
+def test_something_else_typed_calls_the_answer_off_and_asks_anew() -> None:
+    ghost = ghost_text({"x = ": "1\n", "y = ": "22\n"}, think_on=False)
+
+    async def work() -> None:
+        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        await asyncio.sleep(0)
+        ghost.changed(task("y = |\n"))
+        assert await ghost.suggest(task("y = |\n")) == "22"
+        assert await first == ""
+
+    run(ghost, work())
+
+
+def test_a_closed_document_is_forgotten() -> None:
+    ghost = ghost_text({"x = ": "1\n"}, think_on=False)
+
+    async def work() -> None:
+        await ghost.suggest(task("x = |\n"))
+        ghost.close("a.py")
+        assert ghost.find(task("x = |\n")) is None
+
+    run(ghost, work())
+
+
+def test_who_asks_is_offered_more_than_one() -> None:
+    ghost = ghost_text({"x = ": "1\n"}, n_alternatives=2)
+
+    async def work() -> None:
+        offered = await ghost.offer(task("x = |\n"))
+        assert offered[0] == "1"
+        assert len(set(offered)) == len(offered)
+        assert ghost.find(task("x = |\n")) == "1"
+
+    run(ghost, work())
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
+def test_what_was_typed_is_found(prefix: str, typed: str, suffix: str) -> None:
+    before = CompletionTask("a.py", prefix + suffix, len(prefix))
+    now = CompletionTask("a.py", prefix + typed + suffix, len(prefix + typed))
+    assert typed_since(before, now) == typed
+    assert typed_since(now, before) == ("" if not typed else None)
+    if prefix:
+        assert typed_since(before, CompletionTask("a.py", "!" + now.text[1:], now.offset)) in (None, typed)
