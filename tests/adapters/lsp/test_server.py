@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcRequestCancelled
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 REPLIES = {
     "def add(a, b):\n    return ": "a + b\n",
     "return a + b\n\n\n": "def sub(a, b):\n    return a - b\n",
@@ -30,11 +30,13 @@ class Client:
     def __init__(self, lsp: LanguageClient) -> None:
         self.lsp = lsp
         self.version = 0
+        self.opened: set[str] = set()
         self.encoding = ""
         self.settings: dict[str, object] = {}
         self.statuses: list[str] = []
 
     def open(self, text: str, uri: str = URI, language: str = "python") -> None:
+        self.opened.add(uri)
         item = types.TextDocumentItem(uri, language, self.version, text)
         self.lsp.text_document_did_open(types.DidOpenTextDocumentParams(item))
 
@@ -82,9 +84,13 @@ class Client:
 @pytest_lsp.fixture(  # type: ignore[untyped-decorator]
     config=ClientServerConfig(server_command=[sys.executable, "-m", "nano_lsp", "server"]),
     params=["visual-studio-code", "neovim", "emacs"],
+    scope="module",
 )
-async def lsp(request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_path: Path) -> AsyncIterator[None]:
-    script = tmp_path / "script.json"
+async def lsp(
+    request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[None]:
+    folder = tmp_path_factory.mktemp("server")
+    script = folder / "script.json"
     script.write_text(json.dumps(REPLIES))
     client = Client(lsp_client)
     lsp_client.nano = client  # type: ignore[attr-defined]
@@ -98,7 +104,7 @@ async def lsp(request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_pa
     found = await lsp_client.initialize_session(
         types.InitializeParams(
             capabilities=capabilities,
-            root_uri=tmp_path.as_uri(),
+            root_uri=folder.as_uri(),
             initialization_options={**client.settings, "unknown": 1, "threads": "two"},
         )
     )
@@ -111,18 +117,21 @@ async def lsp(request: pytest.FixtureRequest, lsp_client: LanguageClient, tmp_pa
 
 
 @pytest.fixture
-def client(lsp: LanguageClient) -> Client:
-    return lsp.nano  # type: ignore[attr-defined, no-any-return]
+def client(lsp: LanguageClient) -> Iterator[Client]:
+    """The editor, with no document open."""
+    it: Client = lsp.nano  # type: ignore[attr-defined]
+    yield it
+    for uri in it.opened:
+        lsp.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
+    it.opened.clear()
 
 
-@pytest.mark.asyncio
 async def test_ghost_text(client: Client) -> None:
     client.open("def add(a, b):\n    return \n")
     assert await client.suggest(1, 11) == ["a + b"]
     assert "b" in (await client.suggest(1, 11, invoked=True))[0]
 
 
-@pytest.mark.asyncio
 async def test_what_is_typed_of_a_suggestion_needs_no_model(client: Client) -> None:
     client.open("def add(a, b):\n    return \n")
     assert await client.suggest(1, 11) == ["a + b"]
@@ -135,27 +144,23 @@ async def test_what_is_typed_of_a_suggestion_needs_no_model(client: Client) -> N
     assert after["known"] >= 4
 
 
-@pytest.mark.asyncio
 async def test_columns_are_the_editors(client: Client) -> None:
     client.open('x = "🙂" + \n')
     column = {"utf-8": 13, "utf-16": 11, "utf-32": 10}[client.encoding]
     assert await client.suggest(0, column) == ['"12"']
 
 
-@pytest.mark.asyncio
 async def test_secrets_and_closed_documents_get_nothing(client: Client) -> None:
     client.open("total = \n", uri="file:///work/.env", language="dotenv")
     assert await client.suggest(0, 8, uri="file:///work/.env", invoked=True) == []
     assert await client.suggest(0, 8, uri="file:///work/never_opened.py") == []
 
 
-@pytest.mark.asyncio
 async def test_untitled_documents_have_a_language(client: Client) -> None:
     client.open("total = \n", uri="untitled:Untitled-1")
     assert await client.suggest(0, 8, uri="untitled:Untitled-1") == ["sum(range(9))"]
 
 
-@pytest.mark.asyncio
 async def test_pause_and_resume(client: Client) -> None:
     client.open("total = \n")
     for command, expected in (("nano.pause", []), ("nano.resume", ["sum(range(9))"])):
@@ -163,14 +168,12 @@ async def test_pause_and_resume(client: Client) -> None:
         assert await client.suggest(0, 8) == expected
 
 
-@pytest.mark.asyncio
 async def test_wrong_settings_are_told_and_the_rest_works(client: Client) -> None:
     said = " ".join(message.message for message in client.lsp.messages)
     assert "nano.unknown" in said
     assert "nano.threads is 'two'; it takes a whole number" in said
 
 
-@pytest.mark.asyncio
 async def test_a_document_that_changes_makes_answers_stale(client: Client) -> None:
     client.open("total = \n")
     asked = client.ask(0, 8)
@@ -178,7 +181,6 @@ async def test_a_document_that_changes_makes_answers_stale(client: Client) -> No
     assert list((await asked).items) == []
 
 
-@pytest.mark.asyncio
 async def test_a_cancelled_request_is_answered_as_such_and_the_next_one_works(client: Client) -> None:
     await client.configure(debounceMs=5000)
     client.open("total = \n")
@@ -191,7 +193,6 @@ async def test_a_cancelled_request_is_answered_as_such_and_the_next_one_works(cl
     assert await client.suggest(0, 8) == ["sum(range(9))"]
 
 
-@pytest.mark.asyncio
 async def test_requests_that_make_no_sense_are_answered(client: Client) -> None:
     for method, params in (
         ("nano/unknown", {}),
