@@ -68,7 +68,7 @@ class GenerateParams:
 
     Attributes:
         max_tokens: at most so many tokens; 0 only evaluates the prompt (a warm-up).
-        min_tokens: no end token before so many.
+        min_tokens: no end token before so many, and before there is some text; 0 for no such limit.
         stop: strings that end the text; they are not part of it.
         stop_ids: token ids that end the text, besides the model's own end tokens.
         deadline_ms: wall-clock limit from the start of the work; what is there by then is returned.

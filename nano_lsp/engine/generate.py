@@ -195,7 +195,8 @@ class Generation:
             logits = mask_unfitting(logits, self._answer.missing, self._backend.piece)
         banned = self._banned.get(len(self._tokens), set())
         ends = self._backend.spec.eog_ids | self._params.stop_ids
-        if len(self._answer.tokens) < self._params.min_tokens:
+        least = self._params.min_tokens
+        if len(self._answer.tokens) < least or (least and not self._answer.text):  # what is regrown says nothing yet
             banned = banned | ends
         if banned:
             logits = logits.copy() if logits is raw else logits

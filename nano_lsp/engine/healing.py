@@ -1,9 +1,9 @@
-"""Token healing: where a prompt ends inside a word or in blanks, its last tokens are taken back and regrown.
+"""Token healing: the word, blanks or punctuation that a prompt ends with are taken back and regrown.
 
-A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not `return`), and so
-are the blanks before one: they end in a token that holds the next word, too (`   ` + ` return`). The model has hardly
-ever seen the cut form. So generation starts at the token boundary before, and its first tokens must begin with the
-bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
+A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not `return`). Blanks
+and signs share a token with the word behind them (`   ` + ` return`, `math` + `.pi`; after `math` + `.` comes ` pi`). The
+model has hardly ever seen the cut form. So generation starts at the token boundary before, and its first tokens must
+begin with the bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
 
 Nothing further back can change: the pre-tokenizers of Qwen and SmolLM split text into runs of letters with at most
 one character in front, and runs of blanks; no token reaches past those.
@@ -23,7 +23,7 @@ _LIKELY = 1024
 
 
 def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
-    """Split the unfinished word, or the blanks, off the end of a prompt.
+    """Split the unfinished word, the blanks or the punctuation off the end of a prompt.
 
     Args:
         prompt: token ids.
@@ -34,8 +34,7 @@ def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[lis
     """
     pieces = [piece(token) for token in prompt[-MAX_TOKENS - 1 :]]
     text = b"".join(pieces).decode("utf-8", "ignore")
-    word = "".join(itertools.takewhile(str.isalpha, reversed(text)))[::-1].encode()
-    word = word or text[len(text.rstrip(" \t")) :].encode()
+    word = _last_run(text, str.isalpha) or _last_run(text, " \t".__contains__) or _last_run(text, _is_punctuation)
     n_bytes = n_tokens = 0
     while n_bytes < len(word):
         n_tokens += 1
@@ -44,6 +43,15 @@ def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[lis
         n_bytes += len(pieces[-n_tokens])
     kept = len(prompt) - n_tokens
     return list(prompt[:kept]), b"".join(pieces[len(pieces) - n_tokens :])
+
+
+def _last_run(text: str, belongs: Callable[[str], bool]) -> bytes:
+    """The characters of a kind that a text ends with."""
+    return "".join(itertools.takewhile(belongs, reversed(text)))[::-1].encode()
+
+
+def _is_punctuation(char: str) -> bool:
+    return not char.isalnum() and not char.isspace()
 
 
 def mask_unfitting(logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]) -> NDArray[np.float32]:

@@ -57,7 +57,7 @@ def test_code_is_completed_as_a_programmer_would(tmp_path: Path) -> None:
     assert done["text"] == "math.pi * self.radius ** 2"
     counters = done["counters"]
     assert counters["prompt_tokens"] == counters["evaluated_tokens"] > 50
-    assert counters["generated_tokens"] == len(done["tokens"])
+    assert counters["generated_tokens"] >= len(done["tokens"]) > 0
     assert counters["decode_tokens_per_s"] > 0
 
 

@@ -45,8 +45,8 @@ def test_at_the_end_of_a_line_the_line_break_behind_the_cursor_is_the_models() -
 
 def test_who_asks_gets_an_answer_even_where_the_model_would_say_nothing() -> None:
     with assistant({"x=": ""}) as it:
-        assert it.complete(task("x=|\n"), judgement=Judgement(modest=True)).counters.generated_tokens == 0
-        assert it.complete(task("x=|\n")).counters.generated_tokens
+        assert it.complete(task("x=|\n"), judgement=Judgement(modest=True)).counters.generated_tokens <= 1
+        assert it.complete(task("x=|\n")).counters.generated_tokens > 1
 
 
 def test_alternatives_differ_and_cost_one_prompt() -> None:

@@ -143,7 +143,7 @@ def _register_lifecycle(server: NanoServer) -> None:
         server.session.stop()
 
     @server.feature(STATS)
-    def on_stats(_params: object) -> dict[str, object]:
+    def on_stats(_params: Any) -> dict[str, object]:  # noqa: ANN401 - of a method that pygls does not know
         return _stats(server)
 
     @server.command("nano.showStats")

@@ -2,77 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from tests.raw_client import RawClient, inline
+
 ENDS_WITHIN_S = 10  # on a loaded machine; on an idle one, a second
-
-
-class RawClient:
-    """Speaks to a server process byte by byte."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nano_lsp", "server", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "NANO_LSP_HOME": str(folder)},
-        )
-
-    def send(self, message: object) -> None:
-        self.send_bytes(json.dumps(message).encode())
-
-    def send_bytes(self, body: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        self.process.stdin.flush()
-
-    def request(self, request_id: int, method: str, params: object = None) -> dict[str, Any]:
-        """Send a request and read up to its answer."""
-        self.send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
-        return self.answer(request_id)
-
-    def answer(self, request_id: int) -> dict[str, Any]:
-        while True:
-            message = self.read()
-            if message.get("id") == request_id and "method" not in message:
-                return message
-
-    def read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        n_bytes = 0
-        while (line := self.process.stdout.readline()) not in (b"\r\n", b""):
-            if line.lower().startswith(b"content-length:"):
-                n_bytes = int(line.split(b":")[1])
-        assert n_bytes, "the server has gone"
-        return dict(json.loads(self.process.stdout.read(n_bytes)))
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            pipe.close()
-
-    def initialize(self, **options: object) -> dict[str, Any]:
-        params = {"processId": os.getpid(), "rootUri": None, "capabilities": {}, "initializationOptions": options}
-        found = self.request(1, "initialize", params)
-        self.send({"jsonrpc": "2.0", "method": "initialized", "params": {}})
-        return found
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[RawClient]:
-    it = RawClient(tmp_path)
+    it = RawClient(home=tmp_path)
     yield it
     it.close()
 
@@ -83,31 +30,19 @@ def scripted(folder: Path) -> str:
     return f"scripted:{path}"
 
 
-def inline(uri: str = "file:///a.py", line: int = 0, column: int = 4) -> dict[str, Any]:
-    position = {"line": line, "character": column}
-    return {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 1}}
-
-
-def open_document(client: RawClient, text: str) -> None:
-    document = {"uri": "file:///a.py", "languageId": "python", "version": 1, "text": text}
-    client.send({"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"textDocument": document}})
-
-
 def test_it_says_what_it_can_do_before_a_model_is_there(client: RawClient) -> None:
     found = client.initialize(model="/nowhere/model.gguf")
     capabilities = found["result"]["capabilities"]
     assert capabilities["inlineCompletionProvider"] is not None
     assert capabilities["textDocumentSync"]["change"] == 2
-    open_document(client, "x = \n")
+    client.open("x = \n")
     assert client.request(2, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
 
 def test_a_missing_model_is_told_once_with_its_remedy(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model="nano")
-    while (message := client.read()).get("method") != "nano/status" or message["params"]["state"] != "error":
-        pass
-    assert "nano-lsp model pull" in message["params"]["remedy"]
-    open_document(client, "x = \n")
+    assert "nano-lsp model pull" in client.wait_for_state("error")["remedy"]
+    client.open("x = \n")
     for i in range(2, 5):
         assert client.request(i, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
@@ -130,10 +65,10 @@ def test_what_comes_at_the_wrong_time_or_makes_no_sense_is_answered(client: RawC
     client.send_bytes(b"this is no JSON")
     client.send_bytes(b'{"jsonrpc": "2.0", "method": "textDocument/didChange", "params": {"textDocument": 1}}')
     client.send({"jsonrpc": "2.0", "method": "textDocument/didClose", "params": {"textDocument": {"uri": "x:y"}}})
-    open_document(client, "x = \n")
-    assert client.request(30, "textDocument/inlineCompletion", inline())["result"]["items"][0]["insertText"] == "1"
+    client.open("x = \n")
+    assert client.suggest(30, 0, 4)[0] == "1"
     for line, column in ((99, 0), (0, 9999), (2**31 - 1, 2**31 - 1)):
-        found = client.request(31, "textDocument/inlineCompletion", inline(line=line, column=column))
+        found = client.request(31, "textDocument/inlineCompletion", inline(line, column))
         assert "result" in found
     assert client.request(40, "shutdown")["result"] is None
     assert client.request(41, "textDocument/inlineCompletion", inline())["error"]["code"] == -32600
@@ -156,7 +91,7 @@ def test_it_ends_when_stdin_is_closed(client: RawClient, tmp_path: Path) -> None
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_it_ends_with_the_editor_however_that_went(tmp_path: Path) -> None:
     editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    it = RawClient(tmp_path)
+    it = RawClient(home=tmp_path)
     it.request(1, "initialize", {"processId": editor.pid, "rootUri": None, "capabilities": {}})
     editor.send_signal(signal.SIGKILL)
     editor.wait()
@@ -167,13 +102,13 @@ def test_it_ends_with_the_editor_however_that_went(tmp_path: Path) -> None:
 
 def test_it_opens_no_connection(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model=scripted(tmp_path))
-    open_document(client, "x = \n")
-    assert client.request(2, "textDocument/inlineCompletion", inline())["result"]["items"]
+    client.open("x = \n")
+    assert client.suggest(2, 0, 4)
     assert psutil.Process(client.process.pid).net_connections() == []
 
 
 def test_it_listens_only_on_the_loopback(tmp_path: Path) -> None:
     for address in ("0.0.0.0:7777", "example.org:80", "7777", "127.0.0.1:x"):
-        it = RawClient(tmp_path, "--tcp", address)
+        it = RawClient("--tcp", address, home=tmp_path)
         assert it.process.wait(60) == 2
         it.close()

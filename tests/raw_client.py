@@ -1,0 +1,95 @@
+"""A client that speaks to a server process byte by byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+URI = "file:///a.py"
+
+
+def inline(line: int = 0, column: int = 4, *, invoked: bool = True) -> dict[str, Any]:
+    """Parameters of an inline completion."""
+    position = {"line": line, "character": column}
+    return {
+        "textDocument": {"uri": URI},
+        "position": position,
+        "context": {"triggerKind": 1 if invoked else 2},
+    }
+
+
+class RawClient:
+    """A server process and the messages to and from it."""
+
+    def __init__(self, *arguments: str, home: Path | None = None, prefix: tuple[str, ...] = ()) -> None:
+        """Start a server.
+
+        Args:
+            arguments: of the command.
+            home: folder for its files; None for the user's.
+            prefix: command that runs it.
+        """
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "NANO_LSP_HOME": str(home)} if home else None,
+        )
+
+    def send(self, message: object) -> None:
+        self.send_bytes(json.dumps(message).encode())
+
+    def send_bytes(self, body: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self.process.stdin.flush()
+
+    def request(self, request_id: int, method: str, params: object = None) -> dict[str, Any]:
+        """Send a request and read up to its answer."""
+        self.send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+        return self.answer(request_id)
+
+    def answer(self, request_id: int) -> dict[str, Any]:
+        while True:
+            message = self.read()
+            if message.get("id") == request_id and "method" not in message:
+                return message
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        n_bytes = 0
+        while (line := self.process.stdout.readline()) not in (b"\r\n", b""):
+            if line.lower().startswith(b"content-length:"):
+                n_bytes = int(line.split(b":")[1])
+        assert n_bytes, "the server has gone"
+        return dict(json.loads(self.process.stdout.read(n_bytes)))
+
+    def open(self, text: str, uri: str = URI) -> None:
+        document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+        self.send({"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"textDocument": document}})
+
+    def suggest(self, request_id: int, line: int, column: int, *, invoked: bool = True) -> list[str]:
+        found = self.request(request_id, "textDocument/inlineCompletion", inline(line, column, invoked=invoked))
+        return [item["insertText"] for item in found["result"]["items"]]
+
+    def wait_for_state(self, state: str) -> dict[str, Any]:
+        while (message := self.read()).get("method") != "nano/status" or message["params"]["state"] != state:
+            pass
+        return dict(message["params"])
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def initialize(self, **options: object) -> dict[str, Any]:
+        params = {"processId": os.getpid(), "rootUri": None, "capabilities": {}, "initializationOptions": options}
+        found = self.request(1, "initialize", params)
+        self.send({"jsonrpc": "2.0", "method": "initialized", "params": {}})
+        return found
