@@ -1,9 +1,9 @@
 """Token healing: the word, blanks or punctuation that a prompt ends with are taken back and regrown.
 
 A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not `return`). Blanks
-and signs share a token with the word behind them (`   ` + ` return`, `math` + `.pi`; after `math` + `.` comes ` pi`). The
-model has hardly ever seen the cut form. So generation starts at the token boundary before, and its first tokens must
-begin with the bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
+and signs share a token with the word behind them (`   ` + ` return`, `math` + `.pi`; after `math` + `.` comes ` pi`).
+The model has hardly ever seen the cut form. So generation starts at the token boundary before, and its first tokens
+must begin with the bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
 
 Nothing further back can change: the pre-tokenizers of Qwen and SmolLM split text into runs of letters with at most
 one character in front, and runs of blanks; no token reaches past those.

@@ -85,6 +85,7 @@ class Judge:
             n_kept = len(tokens) if retry is None else draft.n_tokens_within(retry)
             if n_kept < len(tokens):
                 self._first = draft
+                self._passed = min(self._passed, draft.trim(retry or 0))
                 return Verdict(roll_back=len(tokens) - n_kept)
         return Verdict(stop=True)
 
