@@ -1,0 +1,66 @@
+"""An editor's settings: read with care, documented as they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.adapters.lsp.settings import EditorSettings, key_of, read_settings
+from nano_lsp.adapters.lsp.settings_docs import build_schema, build_table
+
+ROOT = Path(__file__).parents[3]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([key_of(setting.name) for setting in fields(EditorSettings)])
+
+
+@pytest.mark.parametrize("around", [lambda given: given, lambda given: {"nano": given}])
+def test_settings_are_read(around: object) -> None:
+    given = {"model": "pico", "maxTokens": 9, "confidence": 1, "languages": {"sql": False}, "exclude": ["a*"]}
+    settings, warnings = read_settings(around(given))  # type: ignore[operator]
+    assert warnings == []
+    assert (settings.model, settings.max_tokens, settings.confidence) == ("pico", 9, 1.0)
+    assert (settings.languages, settings.exclude) == ({"sql": False}, ["a*"])
+    assert settings.engine.max_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("maxTokens", "9", "a whole number"),
+        ("maxTokens", True, "a whole number"),
+        ("maxTokens", 0, "from 1 to 4096"),
+        ("enabled", 1, "true or false"),
+        ("kvType", "f32", "one of f16, q8_0, q4_0"),
+        ("exclude", "a*", "a list of texts"),
+        ("exclude", [1], "a list of texts"),
+        ("languages", {"sql": 0}, "an object of true and false"),
+        ("colour", "red", "There is no setting nano.colour"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_key_and_the_default_is_used(key: str, value: object, said: str) -> None:
+    settings, warnings = read_settings({key: value, "threads": 2})
+    assert settings == EditorSettings(threads=2)
+    (warning,) = warnings
+    assert f"nano.{key}" in warning
+    assert said in warning
+
+
+@given(JSON | st.dictionaries(KEYS, JSON, max_size=4))
+def test_whatever_an_editor_sends_there_are_settings(given: object) -> None:
+    settings, warnings = read_settings(given)
+    assert settings.engine
+    assert isinstance(given, dict) or not warnings
+
+
+def test_the_reference_and_the_schema_are_those_of_the_code() -> None:
+    assert build_table() in (ROOT / "docs/reference/server.md").read_text(encoding="utf-8")
+    assert json.loads((ROOT / "editors/settings.schema.json").read_text(encoding="utf-8")) == build_schema()
