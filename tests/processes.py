@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -14,3 +16,10 @@ def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen)  # noqa: PLW1509 - no other thread runs
+
+
+def without_network() -> tuple[str, ...]:
+    """What to put before a command for a network namespace of its own, with nothing but an unconnected loopback."""
+    unshare = shutil.which("unshare")
+    assert unshare, "install util-linux"
+    return (unshare, "--net") if os.geteuid() == 0 else (unshare, "--map-root-user", "--net")

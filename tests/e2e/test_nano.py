@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import interruptible
+from tests.processes import interruptible, without_network
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("models")]
 LIMIT_S = 300
@@ -98,9 +97,7 @@ def test_a_snapshot_warms_the_next_process(tmp_path: Path, home: Path, monkeypat
 @pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux")
 def test_everything_but_pull_works_without_a_network(tmp_path: Path) -> None:
     """In a network namespace of its own, with no interface but an unconnected loopback."""
-    unshare = shutil.which("unshare")
-    assert unshare, "install util-linux"
-    prefix = (unshare, "--net") if os.geteuid() == 0 else (unshare, "--map-root-user", "--net")
+    prefix = without_network()
     links = subprocess.run([*prefix, "cat", "/proc/net/dev"], capture_output=True, text=True, check=True).stdout
     assert {line.split(":")[0].strip() for line in links.splitlines()[2:]} <= {"lo"}
     location = at_cursor(tmp_path / "shapes.py", CODE)

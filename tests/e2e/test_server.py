@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.test_nano import CODE
+from tests.processes import without_network
 from tests.raw_client import URI, RawClient
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("models")]
-NO_NETWORK = ("unshare", "--map-root-user", "--net") if shutil.which("unshare") else ()
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[RawClient]:
-    it = RawClient(prefix=NO_NETWORK)
+    it = RawClient(prefix=without_network() if sys.platform == "linux" else ())
     it.initialize(model="nano", debounceMs=0, latencyMs=0)
     it.wait_for_state("ready")
     yield it
