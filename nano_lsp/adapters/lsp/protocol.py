@@ -25,8 +25,8 @@ class _Unreadable:
 class NanoProtocol(LanguageServerProtocol):
     """The protocol, but that the server's own handlers keep the documents.
 
-    They are called at once: of a notification whose handler is a generator or a coroutine, pygls 2.1 keeps a future for
-    ever, a kilobyte a keystroke.
+    They are called at once: of a notification whose handler is a generator or a coroutine, pygls 2.1 keeps a future
+    for ever, a kilobyte a keystroke.
     """
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
