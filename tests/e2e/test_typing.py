@@ -33,4 +33,6 @@ def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> 
         opened = ask(0)
         evaluated = [ask(n) for n in range(1, KEYS + 1)]
     assert opened > 500
-    assert sum(evaluated) / KEYS <= 2.5
+    per_key = sum(evaluated) / KEYS
+    print(f"{per_key:.3f} evaluated tokens a key, {opened} when the file was opened")
+    assert per_key <= 2.5

@@ -152,7 +152,8 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 def _complete_like_llama_vim(assistant: Assistant, task: CompletionTask) -> Completion:
     document = OpenDocument(task.name, language_of(task.name))
     document.update(task.text)
-    return assistant.answer(baseline.build_request(document.site(task.offset), task.name, assistant.backend))
+    site = document.site(task.offset)
+    return baseline.finish(site, assistant.answer(baseline.build_request(site, task.name, assistant.backend)))
 
 
 def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:

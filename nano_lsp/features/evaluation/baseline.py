@@ -1,18 +1,20 @@
 """What llama.vim asks of llama-server's `/infill`, to compare with, on the same weights.
 
 Up to 256 lines above the cursor, 64 below, the cursor's line behind the middle token (`llama#fim` of
-ggml-org/llama.vim, `format_prompt_infill` of llama.cpp's server), greedy, and what comes is taken as it is.
+ggml-org/llama.vim, `format_prompt_infill` of llama.cpp's server), greedy. Of a line that holds only blanks it sends
+nothing, and removes as many blanks from what comes; the rest is taken as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from nano_lsp.context.cursor import Site
+from nano_lsp.context.cursor import Site, indent_of
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.errors import EvaluationError
-from nano_lsp.schema import GenerateParams, Token, Verdict
+from nano_lsp.schema import Completion, GenerateParams, Token, Verdict
 
 LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
 
@@ -30,7 +32,7 @@ def build_request(site: Site, name: str, backend: Backend) -> Request:
         raise EvaluationError(f"{backend.spec.name} has no fill-in-the-middle tokens.", "Choose another --model.")
     above = site.prefix[: len(site.prefix) - len(site.typed)].splitlines(keepends=True)[-LINES_ABOVE:]
     below = "".join(site.suffix.splitlines(keepends=True)[: LINES_BELOW + 1])
-    tail = backend.tokenize(site.typed)
+    tail = backend.tokenize(site.typed) if site.typed.strip() else []
     suffix = [fim.suffix, *backend.tokenize(below), fim.middle]
     room = backend.spec.n_ctx - MAX_TOKENS - len(tail) - len(suffix) - 1
     prompt = [fim.prefix, *backend.tokenize("".join(above))[-max(1, room) :], *suffix, *tail]
@@ -41,3 +43,9 @@ def build_request(site: Site, name: str, backend: Backend) -> Request:
     return Request(
         prompt=tuple(prompt), params=GenerateParams(max_tokens=MAX_TOKENS, draft=False), document=name, hook=hook
     )
+
+
+def finish(site: Site, completion: Completion) -> Completion:
+    """What it shows of the answer to that request."""
+    blanks = 0 if site.typed.strip() else min(len(site.typed), indent_of(completion.text))
+    return replace(completion, text=completion.text[blanks:])
