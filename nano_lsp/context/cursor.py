@@ -51,8 +51,25 @@ _DEFINITION = re.compile(r"\s*(async\s+)?(def|function|func|fn)\s+\w+\s*\(")
 _MULTI_LINE = {CursorKind.STATEMENT_START, CursorKind.EMPTY_BLOCK}
 
 
+class AtCursor:
+    """What has a text and a cursor in it, at an offset in code points."""
+
+    text: str
+    offset: int
+
+    @property
+    def prefix(self) -> str:
+        """The text before the cursor."""
+        return self.text[: self.offset]
+
+    @property
+    def suffix(self) -> str:
+        """The text after the cursor."""
+        return self.text[self.offset :]
+
+
 @dataclass(frozen=True)
-class Site:
+class Site(AtCursor):
     """Where a completion goes.
 
     Attributes:
@@ -72,16 +89,6 @@ class Site:
     kind: CursorKind
     line_rest: LineRest
     in_word: bool
-
-    @property
-    def prefix(self) -> str:
-        """The text before the cursor."""
-        return self.text[: self.offset]
-
-    @property
-    def suffix(self) -> str:
-        """The text after the cursor."""
-        return self.text[self.offset :]
 
     @property
     def typed(self) -> str:

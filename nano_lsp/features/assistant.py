@@ -46,8 +46,8 @@ class Assistant:
         self.backend = backend
         self._settings = settings
         self.completer = Completer(backend, fim_order)
-        most = Limits(settings.prompt_tokens, settings.max_tokens)
-        self._fixed, self._measured = Budget(most, target_ms=0), Budget(most, settings.latency_ms)
+        self._most = Limits(settings.prompt_tokens, settings.max_tokens)
+        self._budget = Budget(self._most, settings.latency_ms)
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         self._worker = Worker(Engine(backend, KvCache(backend, kept)))
 
@@ -167,7 +167,7 @@ class Assistant:
         ahead: bool = False,
     ) -> CompletionOptions:
         """How to complete, with the limits of the settings; see `CompletionOptions`."""
-        limits = (self._measured if judgement.modest else self._fixed).limits()
+        limits = self._budget.limits() if judgement.modest else self._most
         return CompletionOptions(
             prompt_tokens=limits.prompt_tokens,
             imported_tokens=min(self._settings.imported_tokens, limits.prompt_tokens // 3),
@@ -228,7 +228,7 @@ class Assistant:
             request = next(plan)
             while True:
                 completion = self.answer(request)
-                self._measured.observe(completion.counters)
+                self._budget.observe(completion.counters)
                 request = plan.send(completion)
         except StopIteration as done:
             result: T = done.value
@@ -240,7 +240,7 @@ class Assistant:
             request = next(plan)
             while True:
                 completion = await asyncio.wrap_future(self._worker.submit(request))
-                self._measured.observe(completion.counters)
+                self._budget.observe(completion.counters)
                 request = plan.send(completion)
         except StopIteration as done:
             result: T = done.value

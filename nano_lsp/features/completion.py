@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Protocol
 
-from nano_lsp.context.cursor import LineRest, Site
+from nano_lsp.context.cursor import AtCursor, LineRest, Site
 from nano_lsp.context.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.context.workspace import Workspace
@@ -35,7 +35,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
-class CompletionTask:
+class CompletionTask(AtCursor):
     """Code to complete.
 
     Attributes:
@@ -49,16 +49,6 @@ class CompletionTask:
     text: str
     offset: int
     language: str = ""
-
-    @property
-    def prefix(self) -> str:
-        """The text before the cursor."""
-        return self.text[: self.offset]
-
-    @property
-    def suffix(self) -> str:
-        """The text after the cursor."""
-        return self.text[self.offset :]
 
 
 @dataclass(frozen=True)
@@ -105,7 +95,7 @@ class Completer:
 
     def wants_completion(self, task: CompletionTask) -> bool:
         """Whether an editor is to suggest something at a cursor without being asked."""
-        return self._site(task).wants_completion
+        return self._look_at(task)[1].wants_completion
 
     def close(self, name: str) -> None:
         """Forget a document."""
@@ -113,7 +103,8 @@ class Completer:
 
     def complete(self, task: CompletionTask, options: CompletionOptions) -> Plan[Completion]:
         """What completes a task; the result is what is shown."""
-        return (yield from self._judged(self._request(task, options), self._site(task), options))
+        document, site = self._look_at(task)
+        return (yield from self._judged(self._request(task, options, document, site), site, options))
 
     def alternatives(self, task: CompletionTask, options: CompletionOptions, n: int) -> Plan[list[Completion]]:
         """Up to n completions of a task, no two alike, the model's own choice first.
@@ -121,7 +112,8 @@ class Completer:
         The others leave it where the model was unsure, in its first line rather than later. They go on from the first
         one's KV sequence, so they evaluate no more of the prompt.
         """
-        site, request = self._site(task), self._request(task, options)
+        document, site = self._look_at(task)
+        request = self._request(task, options, document, site)
         first = yield from self._judged(request, site, options)
         found = [first]
         for i in _forks(first.tokens)[: _TRIES_PER_ALTERNATIVE * (n - 1)]:
@@ -143,15 +135,14 @@ class Completer:
         draft = judge.finish(completion.text, completion.tokens)
         return replace(completion, text=draft.text, tokens=tuple(draft.tokens))
 
-    def _site(self, task: CompletionTask) -> Site:
-        return self._document(task).site(task.offset)
+    def _look_at(self, task: CompletionTask) -> tuple[OpenDocument, Site]:
+        document = self._documents.update(task.name, task.text, task.language)
+        return document, document.site(task.offset)
 
-    def _document(self, task: CompletionTask) -> OpenDocument:
-        return self._documents.update(task.name, task.text, task.language)
-
-    def _request(self, task: CompletionTask, options: CompletionOptions) -> Request:
+    def _request(
+        self, task: CompletionTask, options: CompletionOptions, document: OpenDocument, site: Site
+    ) -> Request:
         spec = self._backend.spec
-        document = self._document(task)
         if self.workspace:
             document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
@@ -162,7 +153,7 @@ class Completer:
         if not options.ahead:
             document.anchor = window.anchor
         # At the end of a line a completion ends with the line break that stands behind the cursor.
-        at_end = document.site(task.offset).line_rest is LineRest.EMPTY
+        at_end = site.line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
         prompt = build_fim_prompt(
             spec, self._backend, window.prefix, suffix, order=self._fim_order, context=document.imported

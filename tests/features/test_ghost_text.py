@@ -26,6 +26,19 @@ def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: AN
     return GhostText(Assistant(ScriptedBackend(script=reply_script(replies)), Settings(), "spm_tail"), **values)
 
 
+def held_back(replies: dict[str, str]) -> tuple[GhostText, threading.Event, threading.Event]:
+    """Suggestions of a model that waits within each batch; the events: it has begun, it may go on."""
+    backend = ScriptedBackend(script=reply_script(replies))
+    started, go_on = threading.Event(), threading.Event()
+
+    def on_decode() -> None:
+        started.set()
+        go_on.wait(20)
+
+    backend.on_decode = on_decode
+    return GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False), started, go_on
+
+
 def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(asyncio.wait_for(work, 20))
@@ -64,15 +77,7 @@ def test_what_follows_an_accepted_suggestion_is_there_already() -> None:
 
 
 def test_a_request_joins_the_answer_on_its_way() -> None:
-    backend = ScriptedBackend(script=reply_script({"x = ": "len([1, 2])\n"}))
-    started, go_on = threading.Event(), threading.Event()
-
-    def on_decode() -> None:
-        started.set()
-        go_on.wait(20)
-
-    backend.on_decode = on_decode
-    ghost = GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False)
+    ghost, started, go_on = held_back({"x = ": "len([1, 2])\n"})
 
     async def work() -> None:
         first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
@@ -89,15 +94,7 @@ def test_a_request_joins_the_answer_on_its_way() -> None:
 
 
 def test_a_request_that_nobody_waits_for_is_called_off() -> None:
-    backend = ScriptedBackend(script=reply_script({"x = ": "1\n"}))
-    started, go_on = threading.Event(), threading.Event()
-
-    def on_decode() -> None:
-        started.set()
-        go_on.wait(20)
-
-    backend.on_decode = on_decode
-    ghost = GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False)
+    ghost, started, go_on = held_back({"x = ": "1\n"})
 
     async def work() -> None:
         first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))

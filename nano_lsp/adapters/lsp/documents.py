@@ -13,6 +13,7 @@ from lsprotocol import types
 from pygls import uris
 
 from nano_lsp.context.positions import Encoding, Positions
+from nano_lsp.features.completion import CompletionTask
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class TextDocument:
     def position(self, offset: int) -> types.Position:
         """The position of an offset in code points."""
         return types.Position(*self.positions.place(offset))
+
+    def task(self, offset: int) -> CompletionTask:
+        """What to complete at an offset."""
+        return CompletionTask(self.name, self.text, offset, self.language)
 
     def range(self, start: int, end: int) -> types.Range:
         """The range between two offsets."""

@@ -83,10 +83,6 @@ class NanoServer(LanguageServer):
             self._told.add(message)
             self.window_show_message(types.ShowMessageParams(kind, message))
 
-    def task(self, document: TextDocument, position: types.Position) -> CompletionTask:
-        """What to complete at a position."""
-        return CompletionTask(document.name, document.text, document.offset(position), document.language)
-
     def _show_progress(self, status: Status) -> None:
         progress = self.work_done_progress
         if status.state is not State.LOADING:
@@ -179,7 +175,7 @@ def _register_documents(server: NanoServer) -> None:
         changed = documents.change(params)
         if changed and server.session.ghost_text:
             document, end = changed
-            server.session.ghost_text.changed(CompletionTask(document.name, document.text, end, document.language))
+            server.session.ghost_text.changed(document.task(end))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def on_did_close(params: types.DidCloseTextDocumentParams) -> None:
@@ -231,7 +227,7 @@ async def _suggest(
 ) -> Sequence[str]:
     """Suggestions at a position; none where the document has changed in the meantime, or the model is not there."""
     ghost_text = server.session.ghost_text
-    task = server.task(document, position)
+    task = document.task(document.offset(position))
 
     def stale() -> bool:
         return server.documents.get(document.uri) is not document

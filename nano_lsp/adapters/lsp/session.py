@@ -27,7 +27,6 @@ class State(str, Enum):
 
     LOADING = "loading"
     READY = "ready"
-    BUSY = "busy"
     PAUSED = "paused"
     ERROR = "error"
 
