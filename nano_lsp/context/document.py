@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import fnmatch
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,34 @@ class Document:
 
     name: str
     text: str
+
+
+@dataclass(frozen=True)
+class TextEdit:
+    """A change of a text.
+
+    Attributes:
+        start: offset of what it replaces, in code points.
+        end: of what it replaces.
+        text: what to put there.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edits(text: str, edits: Iterable[TextEdit], at: int = 0) -> str:
+    """A text with edits in it that do not overlap.
+
+    Args:
+        text: of a document, or a part of it.
+        edits: by offsets in the document.
+        at: offset in the document that the text begins at.
+    """
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: edit.start - at] + edit.text + text[edit.end - at :]
+    return text
 
 
 def load_document(path: Path) -> Document:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.syntax import SyntaxTree, first_child
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}
@@ -152,7 +152,7 @@ def _class(node: Node, tree: SyntaxTree) -> Iterator[Symbol]:
 
 
 def _variable(node: Node, tree: SyntaxTree) -> Iterator[Symbol]:
-    assignment = _first_child(node)
+    assignment = first_child(node)
     if assignment is None or assignment.type != "assignment":
         return
     left, kind = assignment.child_by_field_name("left"), assignment.child_by_field_name("type")
@@ -177,18 +177,14 @@ def _header(node: Node, body: Node, tree: SyntaxTree) -> str:
     return _one_line(head)
 
 
-def _first_child(node: Node) -> Node | None:
-    return next(iter(node.named_children), None)
-
-
 def _one_line(code: str) -> str:
     code = re.sub(r"\s+", " ", code).strip()
     return re.sub(r",? (?=[)\]}])", "", re.sub(r"(?<=[(\[{]) ", "", code))
 
 
 def _doc(body: Node, tree: SyntaxTree) -> str:
-    first = _first_child(body)
-    string = _first_child(first) if first is not None and first.type == "expression_statement" else None
+    first = first_child(body)
+    string = first_child(first) if first is not None and first.type == "expression_statement" else None
     if string is None or string.type != "string":
         return ""
     text = "".join(tree.text_of(child) for child in string.named_children if child.type == "string_content")

@@ -119,6 +119,11 @@ def ancestors(node: Node | None) -> Iterator[Node]:
         node = node.parent
 
 
+def first_child(node: Node | None) -> Node | None:
+    """The first child that the grammar names; None where there is none."""
+    return next(iter(node.named_children), None) if node is not None else None
+
+
 def _n_common(a: bytes, b: bytes) -> int:
     """Length of the longest common beginning: by halving, as comparing slices costs next to nothing."""
     low, high = 0, min(len(a), len(b))

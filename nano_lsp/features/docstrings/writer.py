@@ -1,0 +1,287 @@
+"""Writes and updates docstrings: a request to the model for each thing that has no words yet.
+
+The prompt is the definition with its docstring so far, and each answer is appended to it: little is evaluated twice.
+What the words are about is taken from the code, so that a docstring lists what there is, whatever the model thinks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.worker import Request
+from nano_lsp.features.docstrings.check import find_fault
+from nano_lsp.features.docstrings.layout import Entry, Layout, Style, Topic, detect_style
+from nano_lsp.features.plan import Plan
+from nano_lsp.features.prompts import build_fim_prompt
+from nano_lsp.schema import Completion, FinishReason, GenerateParams, Priority
+
+_MAX_BODY_TOKENS = 768
+_MAX_TOKENS = {Topic.TEXT: 32}
+_MAX_ENTRY_TOKENS = 40
+_SKELETON = "TODO: describe."
+_TESTS_AND_DUNDERS = re.compile(r"(.*\.)?(_.*|test_.*)")
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """A docstring for a document.
+
+    Attributes:
+        edit: that puts it there.
+        skeleton: some of its words are placeholders, as the model had none.
+    """
+
+    edit: TextEdit
+    skeleton: bool = False
+
+
+class DocstringWriter:
+    """Plans docstrings.
+
+    Args:
+        backend: the model.
+        fim_order: how its prompts are laid out.
+    """
+
+    def __init__(self, backend: Backend, fim_order: str) -> None:
+        self._backend = backend
+        self._fim_order = fim_order
+
+    def write(
+        self,
+        tree: SyntaxTree,
+        definition: Definition,
+        style: Style | None = None,
+        on_part: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Plan[Docstring | None]:
+        """A docstring for a definition, or the one it has brought up to date; None where nothing needs to change.
+
+        Args:
+            tree: of the document.
+            definition: in it.
+            style: of a new one; None for the style that the file has, Google's where it has none. A docstring that
+                is there keeps its own.
+            on_part: is told how many parts have words, and of how many.
+        """
+        old = _old_text(tree, definition)
+        style = detect_style(old) or style or detect_style(tree.text) or Style.GOOGLE
+        layout = Layout.parse(old, style)
+        kept = _may_raise(tree, definition)
+        _revise(layout, definition, kept)
+        blanks = list(layout.blanks())
+        if not blanks and list(filter(None, layout.lines())) == list(filter(str.strip, old.split("\n"))):
+            return None
+        skeleton = False
+        for i, (part, entry) in enumerate(blanks):
+            on_part(i, len(blanks))
+            words = yield from self._find_words(tree, definition, layout, part.topic, entry)
+            layout.fill(entry, words or _SKELETON, definition.indent)
+            skeleton |= not words
+        edit = _place(tree, definition, layout)
+        fault = _fault_of(edit, tree, definition, style, kept)
+        if fault and blanks:  # words that the form does not bear
+            for _, entry in blanks:
+                layout.fill(entry, _SKELETON, definition.indent)
+            edit, skeleton = _place(tree, definition, layout), True
+            fault = _fault_of(edit, tree, definition, style, kept)
+        return None if fault else Docstring(edit, skeleton)
+
+    def _find_words(
+        self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
+    ) -> Plan[str]:
+        """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice."""
+        request = self._request(tree, definition, layout, topic, entry)
+        answer = yield request
+        words = _as_sentence(answer, entry)
+        if not words and answer.tokens:
+            elsewhere = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
+            words = _as_sentence((yield replace(request, params=elsewhere)), entry)
+        return words
+
+    def _request(
+        self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
+    ) -> Request:
+        *above, line = layout.lines_before(entry)
+        so_far = ("\n" + definition.indent).join([*above, line.rstrip() or line])
+        prefix = f'{_head(tree, definition)}"""{so_far}'
+        prompt = build_fim_prompt(
+            self._backend.spec, self._backend, prefix, self._body(tree, definition), order=self._fim_order
+        )
+        params = GenerateParams(
+            max_tokens=_MAX_TOKENS.get(topic, _MAX_ENTRY_TOKENS),
+            min_tokens=1,
+            stop=("\n", '"""'),
+            heal=True,
+            draft=False,
+        )
+        return Request(tuple(prompt), params, Priority.CHAT, sequence="docstring")
+
+    def _body(self, tree: SyntaxTree, definition: Definition) -> str:
+        """The code that the docstring is about, as much of it as there is room for."""
+        start = definition.docstring[1] if definition.docstring else definition.body_start
+        body = tree.text[start : definition.end]
+        if not definition.docstring:
+            body = "\n" + definition.indent + body
+        size = len(self._backend.tokenize(body))
+        while size > _MAX_BODY_TOKENS:
+            body = body[: len(body) * _MAX_BODY_TOKENS // size]
+            body = body[: body.rfind("\n") + 1] or body
+            size = len(self._backend.tokenize(body))
+        return body
+
+
+def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
+    """The public functions, classes and the module that have no docstring, in the order they stand in."""
+    functions: set[str] = set()
+    for definition in find_definitions(tree):
+        name, scope = definition.name, definition.name.rpartition(".")[0]
+        private = _TESTS_AND_DUNDERS.fullmatch(name) or scope in functions
+        if definition.kind is DefinitionKind.FUNCTION or scope in functions:
+            functions.add(name)
+        empty = definition.kind is DefinitionKind.MODULE and not tree.text.strip()
+        overload = "@" in (above := tree.text[definition.start : definition.header_end]) and "overload" in above
+        if definition.docstring is None and not (private or empty or overload):
+            yield definition
+
+
+def _old_text(tree: SyntaxTree, definition: Definition) -> str:
+    if definition.docstring is None:
+        return ""
+    literal = tree.text[slice(*definition.docstring)].lstrip("rRuU").replace("\r\n", "\n")
+    quote = 3 if literal[:3] in {'"""', "'''"} else 1
+    return inspect.cleandoc(literal[quote:-quote])
+
+
+def _revise(layout: Layout, definition: Definition, kept: set[str]) -> None:
+    """Let a layout have an entry for each thing there is, and none for what there is not."""
+    if definition.kind is DefinitionKind.FUNCTION:
+        wanted = {parameter.name: parameter for parameter in definition.parameters}
+        entries = [
+            layout.new_entry(Topic.PARAMETERS, name, parameter.stars, parameter.annotation)
+            for name, parameter in wanted.items()
+        ]
+        _replace_entries(layout, Topic.PARAMETERS, entries)
+        results = {Topic.RETURNS: definition.returns, Topic.YIELDS: definition.yields}
+        for topic, is_there in results.items():
+            has_it = topic is Topic.YIELDS or not definition.yields
+            annotation = definition.result if has_it else ""
+            _replace_entries(layout, topic, [layout.new_entry(topic, "", "", annotation)] if is_there else [])
+        stale = [
+            entry.name
+            for part in layout.parts
+            if part.topic is Topic.RAISES
+            for entry in part.entries
+            if entry.name in kept
+        ]
+        names = [*definition.raises, *(name for name in stale if name not in definition.raises)]
+        _replace_entries(layout, Topic.RAISES, [layout.new_entry(Topic.RAISES, name) for name in names])
+    elif definition.kind is DefinitionKind.CLASS and definition.parameters:
+        has_them = any(part.topic is Topic.PARAMETERS for part in layout.parts)  # some list fields as arguments
+        topic = Topic.PARAMETERS if has_them else Topic.ATTRIBUTES
+        entries = [layout.new_entry(topic, p.name, "", p.annotation) for p in definition.parameters]
+        known = {entry.name for part in layout.parts if part.topic is topic for entry in part.entries}
+        part = layout.part(topic)
+        part.entries += [entry for entry in entries if entry.name not in known]
+
+
+def _replace_entries(layout: Layout, topic: Topic, wanted: list[Entry]) -> None:
+    """Let a topic have these entries; those its author has written keep their words."""
+    written = {entry.name: entry for part in layout.parts if part.topic is topic for entry in part.entries}
+    if topic in {Topic.RETURNS, Topic.YIELDS} and written:
+        written = {"": next(iter(written.values()))}
+    layout.parts = [
+        part for part in layout.parts if part.topic is not topic or (wanted and part is layout.part(topic))
+    ]
+    if wanted:
+        layout.part(topic).entries = [written.get(entry.name, entry) for entry in wanted]
+
+
+def _may_raise(tree: SyntaxTree, definition: Definition) -> set[str]:
+    """Exceptions that an author may have named with reason: the code mentions them, or calls who raises them."""
+    body = tree.text[definition.docstring[1] if definition.docstring else definition.body_start : definition.end]
+    words = set(re.findall(r"[\w.]+", body))
+    names = {part for word in words for part in (word, word.rsplit(".", 1)[-1])}
+    callees = (found for found in find_definitions(tree) if found.name and found.name.rsplit(".", 1)[-1] in names)
+    return names | {raised for callee in callees for raised in callee.raises}
+
+
+def _head(tree: SyntaxTree, definition: Definition) -> str:
+    """What stands above the docstring: the classes around it, its decorators, its header."""
+    if definition.kind is DefinitionKind.MODULE:
+        return ""
+    around = [
+        f"{_leading(tree, found.start)}{found.header}\n"
+        for found in find_definitions(tree)
+        if found.header and definition.name.startswith(found.name + ".") and found.end >= definition.end
+    ]
+    own = _leading(tree, definition.start) + tree.text[definition.start : definition.header_end]
+    return "".join(around) + own + "\n" + definition.indent
+
+
+def _leading(tree: SyntaxTree, offset: int) -> str:
+    line = tree.text[tree.text.rfind("\n", 0, offset) + 1 : offset]
+    return line if not line.strip() else ""
+
+
+def _as_sentence(answer: Completion, entry: Entry) -> str:
+    """An answer as a sentence; empty where it is none."""
+    text = re.sub(r"\s+", " ", answer.text).strip()
+    if answer.finish_reason is FinishReason.LENGTH:
+        whole = re.match(r"(.*[.!?])(\s|$)", text)
+        clause = text.rpartition(", ")[0]
+        text = whole[1] if whole else clause
+    text = text.rstrip(" ,;:")
+    unusable = not re.search(r"[^\W\d_]{2}", text) or re.search(r'"""|```|<\||^[:,]|\\|\.py\b', text)
+    if unusable or text.rstrip(".").lower() == entry.name.lower():
+        return ""
+    if not entry.label:
+        text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?" else text + "."
+
+
+def _place(tree: SyntaxTree, definition: Definition, layout: Layout) -> TextEdit:
+    """The edit that puts a docstring where it belongs."""
+    newline = "\r\n" if "\r\n" in tree.text else "\n"
+    lines = layout.lines()
+    text = "\n".join(lines)
+    old = tree.text[slice(*definition.docstring)] if definition.docstring else ""
+    raw = old[: len(old) - len(old.lstrip("rRuU"))]
+    long = len(lines) > 1 or text.endswith('"')
+    body = newline.join(
+        (definition.indent + line).rstrip() if i else line for i, line in enumerate([*lines, ""] if long else lines)
+    )
+    below = newline + definition.indent if re.match(r"\w*(\"\"\"|''')\s*\n", old) else ""
+    literal = f'{raw}"""{below}{body}{definition.indent if long else ""}"""'
+    if definition.docstring:
+        start, end = definition.docstring
+        return TextEdit(start, end, literal)
+    if definition.kind is DefinitionKind.MODULE:
+        at = _module_start(tree.text)
+        return TextEdit(at, at, literal + newline * (2 if tree.text[at:].strip() else 1))
+    code = tree.text
+    line_end = code.find("\n", definition.header_end)
+    line_end = len(code) if line_end < 0 else line_end
+    if definition.body_start <= line_end:  # the body stands in the header's line
+        start, end = definition.header_end, definition.body_start
+        around = f"{newline}{definition.indent}"
+        return TextEdit(start, end, f"{around}{literal}{around}")
+    at = line_end - (code[line_end - 1] == "\r")
+    return TextEdit(at, at, f"{newline}{definition.indent}{literal}")
+
+
+def _module_start(code: str) -> int:
+    """Where a module's docstring goes: behind the comments that a file begins with."""
+    found = re.match(r"(?:#[^\n]*(?:\n|$))*\n?", code)
+    return found.end() if found and found[0].startswith("#") else 0
+
+
+def _fault_of(edit: TextEdit, tree: SyntaxTree, definition: Definition, style: Style, kept: set[str]) -> str:
+    after = tree.edited(apply_edits(tree.text, [edit]))
+    return find_fault(tree, after, definition, style, kept) if after else "the file is too large"

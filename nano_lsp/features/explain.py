@@ -1,0 +1,103 @@
+"""Explains code, and remembers what it has said of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from textwrap import dedent
+
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.worker import Request
+from nano_lsp.features.chat import build_request
+from nano_lsp.features.completion import Watcher
+from nano_lsp.features.plan import Plan
+from nano_lsp.schema import SamplingParams
+
+_MAX_CODE_TOKENS = 2048
+_MAX_TOKENS = 320
+_MAX_KNOWN = 64
+
+
+@dataclass
+class Explainer:
+    """Plans explanations.
+
+    Attributes:
+        backend: the model.
+    """
+
+    backend: Backend
+    _known: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    def explain(self, code: str, language: str, diagnostic: str = "", watcher: Watcher | None = None) -> Plan[str]:
+        """What code does, in Markdown; or what a diagnostic about it means.
+
+        Args:
+            code: to explain; of very long code, its beginning.
+            language: that it is in.
+            diagnostic: message of another tool about this code; empty for none.
+            watcher: is told of progress.
+        """
+        code = dedent(code).strip("\n")
+        shown = cut_code(code, self.backend, min(_MAX_CODE_TOKENS, self.backend.spec.n_ctx // 2))
+        about = f"{language.capitalize()} code" if language else "code"
+        task = f"Explain what this {about} does, briefly."
+        if diagnostic:
+            task = (
+                f"A tool reports about this {about}: {diagnostic}\nExplain briefly what is wrong and the remedy."
+            )
+        request = build_request(
+            f"{task}\n\n```{language}\n{shown}\n```",
+            self.backend,
+            code=False,
+            think=False,
+            max_tokens=_MAX_TOKENS,
+            sampling=SamplingParams(),
+            on_text=watcher.on_text if watcher else None,
+            on_progress=watcher.on_progress if watcher else None,
+        )
+        text = (yield request).text.strip()
+        if shown != code:
+            text += "\n\n*Only the beginning of the code was read.*"
+        if not diagnostic:
+            self._known[code] = text
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+        return text
+
+    def recall(self, code: str) -> str:
+        """The explanation already made of some code; empty for none."""
+        return self._known.get(dedent(code).strip("\n"), "")
+
+
+def build_code_request(task: str, code: str, language: str, backend: Backend, watcher: Watcher | None) -> Request:
+    """The request for code made of other code.
+
+    Args:
+        task: what to do, a sentence.
+        code: to work on.
+        language: that it is in.
+        backend: the model.
+        watcher: is told of progress.
+    """
+    size = len(backend.tokenize(code))
+    return build_request(
+        f"{task}\n\n```{language}\n{code}\n```",
+        backend,
+        code=True,
+        think=False,
+        max_tokens=min(2 * size + 128, backend.spec.n_ctx - size - 256),
+        sampling=SamplingParams(),
+        on_text=watcher.on_text if watcher else None,
+        on_progress=watcher.on_progress if watcher else None,
+    )
+
+
+def cut_code(code: str, backend: Backend, max_tokens: int) -> str:
+    """The beginning of code, whole lines, that has at most so many tokens."""
+    size = len(backend.tokenize(code))
+    while size > max_tokens and code:
+        code = code[: len(code) * max_tokens // size]
+        code = code[: code.rfind("\n") + 1] or code[:-1]
+        size = len(backend.tokenize(code))
+    return code

@@ -1,0 +1,282 @@
+"""Rewrites code on request: fixes what a diagnostic names, simplifies, adds type hints, writes a test.
+
+What the model answers is checked before anybody sees it: it parses where it is put, a definition keeps its name and
+its parameters, and type hints change nothing but hints.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from tree_sitter import Node
+
+from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree, is_python
+from nano_lsp.engine.backend import Backend
+from nano_lsp.engine.worker import Request
+from nano_lsp.features.completion import Watcher
+from nano_lsp.features.explain import build_code_request, cut_code
+from nano_lsp.features.plan import Plan
+from nano_lsp.features.prompts import build_fim_prompt
+from nano_lsp.schema import GenerateParams, Priority
+
+_MAX_CODE_TOKENS = 1024
+_MAX_HINT_TOKENS = 24
+_FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
+_IMPORT = re.compile(r"(from|import) ")
+_HINT = re.compile(r"[\w.\[\], |\"'*]+")
+
+
+class Rewriting(str, Enum):
+    """What to do with code."""
+
+    FIX = "fix"
+    SIMPLIFY = "simplify"
+
+
+_TASKS = {
+    Rewriting.FIX: "A tool reports this problem in the {language} code below: {about}\n"
+    "Correct it with as few changes as possible. Reply with the whole corrected code.",
+    Rewriting.SIMPLIFY: "Simplify this {language} code. Keep what it does and its names.",
+}
+
+
+class Rewriter:
+    """Plans rewritings.
+
+    Args:
+        backend: the model.
+        fim_order: how its prompts are laid out.
+    """
+
+    def __init__(self, backend: Backend, fim_order: str) -> None:
+        self._backend = backend
+        self._fim_order = fim_order
+
+    def rewrite(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        rewriting: Rewriting,
+        *,
+        language: str = "",
+        about: str = "",
+        watcher: Watcher | None = None,
+    ) -> Plan[TextEdit | None]:
+        """Better code for whole lines of a document; None where the model has none that holds.
+
+        Args:
+            text: of the document.
+            start: offset of the code, moved to the beginning of its line.
+            end: offset of its end, moved to the end of its line.
+            rewriting: what to do.
+            language: of the document.
+            about: what the diagnostic says.
+            watcher: is told of progress.
+        """
+        start = text.rfind("\n", 0, start) + 1
+        end = text.find("\n", max(start, end - 1)) if "\n" in text[max(start, end - 1) :] else len(text)
+        lines = text[start:end]
+        code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
+        if not code.strip() or len(self._backend.tokenize(code)) > _MAX_CODE_TOKENS:
+            return None
+        task = _TASKS[rewriting].format(language=language.capitalize(), about=about).replace("  ", " ")
+        request = build_code_request(task, code, language, self._backend, watcher)
+        answer = _extract((yield request).text)
+        if language == PYTHON.name:
+            answer = _same_definition(code, answer)
+        if not answer.strip() or answer == code:
+            return None
+        indent = next(line[: len(line) - len(line.lstrip())] for line in lines.split("\n") if line.strip())
+        newline = "\r\n" if "\r\n" in text else "\n"
+        end -= lines.endswith("\r")
+        edit = TextEdit(start, end, textwrap.indent(answer, indent).replace("\n", newline))
+        return edit if _parses(text, edit, language) else None
+
+    def write_test(
+        self, tree: SyntaxTree, definition: Definition, module: str, watcher: Watcher | None = None
+    ) -> Plan[str]:
+        """A pytest test of a function, with its import; empty where the model has none that parses.
+
+        Args:
+            tree: of the document.
+            definition: the function.
+            module: that it is imported from, dotted.
+            watcher: is told of progress.
+        """
+        code = textwrap.dedent(_whole_lines(tree.text, definition))
+        name = definition.name.split(".")[0]
+        task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
+        shown = cut_code(code, self._backend, _MAX_CODE_TOKENS)
+        answer = _extract((yield build_code_request(task, shown, PYTHON.name, self._backend, watcher)).text)
+        tests = SyntaxTree.parse(answer, PYTHON)
+        kept = list(_tests(tests, name, module)) if tests else []
+        body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
+        if "def test_" not in body:
+            return ""
+        imports = [part for part in kept if _IMPORT.match(part)]
+        if re.search(r"\bpytest\b", body):
+            imports.append("import pytest")
+        own = {d.name for d in find_definitions(tree) if d.name and "." not in d.name}
+        used = sorted({name, *(own & set(re.findall(r"\w+", body)))})
+        text = "\n".join([*imports, f"from {module} import {', '.join(used)}"]) + f"\n\n\n{body}\n"
+        return text if is_python(text) else ""
+
+    def add_type_hints(self, tree: SyntaxTree, definition: Definition) -> Plan[list[TextEdit]]:
+        """Annotations for the parameters and the result of a function that have none and whose type is clear.
+
+        Nothing but annotations is inserted, and only names that the file binds or Python has.
+        """
+        text, known = tree.text, _bound(tree)
+        edits: list[TextEdit] = []
+        for place in _places_for_hints(tree, definition):
+            lead = ": " if place.name else " -> "
+            so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
+            request = self._hint_request(tree, definition, so_far + lead.rstrip(), place.offset)
+            found = _HINT.match((yield request).text.strip())
+            hint = found[0].strip().rstrip(",") if found else ""
+            if place.name:
+                hint = _first_type(hint)
+            if _is_hint(hint, known) and not (hint == "None" and place.name):
+                is_optional = text.startswith("None", place.default) if place.default else False
+                hint += " | None" if is_optional and not _ALLOWS_NONE.search(hint) else ""
+                end = place.default or place.offset
+                edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
+        after = tree.edited(apply_edits(text, edits))
+        if after is None or after.n_errors() > tree.n_errors() or (is_python(text) and not is_python(after.text)):
+            return []
+        return edits
+
+    def _hint_request(self, tree: SyntaxTree, definition: Definition, so_far: str, offset: int) -> Request:
+        rest = tree.text[offset : definition.end]
+        prompt = build_fim_prompt(
+            self._backend.spec,
+            self._backend,
+            so_far,
+            cut_code(rest, self._backend, _MAX_CODE_TOKENS),
+            order=self._fim_order,
+        )
+        params = GenerateParams(max_tokens=_MAX_HINT_TOKENS, stop=("\n", "=", ":", ")"), heal=True, draft=False)
+        return Request(tuple(prompt), params, Priority.CHAT, sequence="hints")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an annotation may go: at an offset, up to the value where a default follows; named for a parameter."""
+
+    name: str
+    offset: int
+    default: int = 0
+
+
+def _extract(answer: str) -> str:
+    """The code of an answer, without the fence around it."""
+    found = _FENCE.search(answer)
+    return (found[1] if found else answer).rstrip().lstrip("\n")
+
+
+def _same_definition(code: str, answer: str) -> str:
+    """Of an answer, the definition that the code is; empty where it has been renamed or takes something else."""
+    old, new = SyntaxTree.parse(code, PYTHON), SyntaxTree.parse(answer, PYTHON)
+    if old is None or new is None:
+        return answer
+    whole = [d for d in find_definitions(old) if d.kind is not DefinitionKind.MODULE and d.start == 0]
+    if not whole or whole[0].end < len(code.rstrip()):
+        return answer
+    found = next((d for d in find_definitions(new) if (d.kind, d.name) == (whole[0].kind, whole[0].name)), None)
+    names = [p.name for p in whole[0].parameters]
+    if found is None or (found.kind is DefinitionKind.FUNCTION and [p.name for p in found.parameters] != names):
+        return ""
+    return answer[found.start : found.end]
+
+
+def _parses(text: str, edit: TextEdit, language: str) -> bool:
+    changed = text[: edit.start] + edit.text + text[edit.end :]
+    if language != PYTHON.name:
+        return True
+    before, after = SyntaxTree.parse(text, PYTHON), SyntaxTree.parse(changed, PYTHON)
+    if before is None or after is None:
+        return True
+    return after.n_errors() <= before.n_errors() and (is_python(changed) or not is_python(text))
+
+
+def _whole_lines(text: str, definition: Definition) -> str:
+    start = text.rfind("\n", 0, definition.start) + 1
+    return text[start : definition.end]
+
+
+def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
+    """The statements of a test file that are worth keeping: not the function itself, no imports that are there."""
+    for node in tree.root.children:
+        code = tree.text_of(node)
+        again = re.match(rf"(?:@.*\n)*(?:async )?(?:def|class) {re.escape(name)}\b", code)
+        if node.type in {"comment", "if_statement"} or node.has_error or again:
+            continue
+        if re.match(rf"import pytest\b|(from|import) {re.escape(module)}\b", code):
+            continue
+        yield code
+
+
+def _places_for_hints(tree: SyntaxTree, definition: Definition) -> Iterator[_Place]:
+    node = tree.node_at(definition.header_end - 1)
+    while node is not None and node.type != "function_definition":
+        node = node.parent  # type: ignore[assignment]
+    listed = node.child_by_field_name("parameters") if node is not None else None
+    if node is None or listed is None:
+        return
+    names = {parameter.name for parameter in definition.parameters}
+    for child in listed.named_children:
+        target = child.child_by_field_name("name") if child.type == "default_parameter" else child
+        if target is not None and target.type in {"identifier", "list_splat_pattern", "dictionary_splat_pattern"}:
+            value = child.child_by_field_name("value")
+            name = tree.text_of(target).lstrip("*")
+            if name in names:
+                yield _Place(name, tree.offset(target.end_byte), tree.offset(value.start_byte) if value else 0)
+    if node.child_by_field_name("return_type") is None:
+        yield _Place("", tree.offset(listed.end_byte))
+
+
+def _first_type(text: str) -> str:
+    """A type, without what follows it behind a comma."""
+    depth = 0
+    for i, char in enumerate(text):
+        depth += (char in "[(") - (char in "])")
+        if char == "," and depth == 0:
+            return text[:i].strip()
+    return text
+
+
+def _is_hint(hint: str, known: set[str]) -> bool:
+    names = re.findall(r"[^\W\d]\w*", re.sub(r"\.\w+", "", hint))
+    try:
+        compile(hint, "<hint>", "eval")
+    except (SyntaxError, ValueError):
+        return False
+    return bool(names) and all(name in known or hasattr(builtins, name) for name in names)
+
+
+def _bound(tree: SyntaxTree) -> set[str]:
+    """The names that a file binds at its top level, by definition or import."""
+    found: set[str] = set()
+    stack: list[Node] = list(tree.root.children)
+    while stack:
+        node = stack.pop()
+        if node.type in {"import_statement", "import_from_statement"}:
+            words = re.findall(r"\w+", tree.text_of(node).split("import", 1)[-1])
+            found |= {word for word in words if not keyword.iskeyword(word)}
+        elif node.type == "class_definition":
+            name = node.child_by_field_name("name")
+            found |= {tree.text_of(name)} if name is not None else set()
+        elif node.type in {"if_statement", "block", "try_statement", "decorated_definition"}:
+            stack.extend(node.children)
+    return found
