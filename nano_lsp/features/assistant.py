@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 from nano_lsp.config import Folders, Settings
@@ -23,13 +25,17 @@ from nano_lsp.errors import CancelledError
 from nano_lsp.features import chat
 from nano_lsp.features.budget import Budget, Limits
 from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask, Watcher
+from nano_lsp.features.docstrings import DocstringWriter
+from nano_lsp.features.explain import Explainer
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.plan import Plan
+from nano_lsp.features.rewrite import Rewriter
 from nano_lsp.schema import Completion, Counters, SamplingParams
 
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
 _GREEDY = SamplingParams()
 _LENIENT = Judgement()
+_MAX_MEASURED = 256  # requests that the median time is taken over
 _SCRIPTED = "scripted:"
 T = TypeVar("T")
 
@@ -40,14 +46,21 @@ class Assistant:
     Attributes:
         backend: the model.
         completer: plans completions.
+        docstrings: plans docstrings.
+        explainer: plans explanations.
+        rewriter: plans rewritings.
     """
 
     def __init__(self, backend: Backend, settings: Settings, fim_order: str, snapshots: Path | None = None) -> None:
         self.backend = backend
         self._settings = settings
         self.completer = Completer(backend, fim_order)
+        self.docstrings = DocstringWriter(backend, fim_order)
+        self.explainer = Explainer(backend)
+        self.rewriter = Rewriter(backend, fim_order)
         self._most = Limits(settings.prompt_tokens, settings.max_tokens)
         self._budget = Budget(self._most, settings.latency_ms)
+        self._ttft_ms: deque[float] = deque(maxlen=_MAX_MEASURED)
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         self._worker = Worker(Engine(backend, KvCache(backend, kept)))
 
@@ -228,7 +241,7 @@ class Assistant:
             request = next(plan)
             while True:
                 completion = self.answer(request)
-                self._budget.observe(completion.counters)
+                self._observe(completion)
                 request = plan.send(completion)
         except StopIteration as done:
             result: T = done.value
@@ -240,11 +253,20 @@ class Assistant:
             request = next(plan)
             while True:
                 completion = await asyncio.wrap_future(self._worker.submit(request))
-                self._budget.observe(completion.counters)
+                self._observe(completion)
                 request = plan.send(completion)
         except StopIteration as done:
             result: T = done.value
             return result
+
+    @property
+    def ttft_ms_p50(self) -> float:
+        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
+        return median(self._ttft_ms) if self._ttft_ms else 0.0
+
+    def _observe(self, completion: Completion) -> None:
+        self._budget.observe(completion.counters)
+        self._ttft_ms.append(completion.counters.ttft_ms)
 
     def answer(self, request: Request) -> Completion:
         """Wait for the answer to a request; leaving early, as with Ctrl-C, calls it off."""

@@ -43,9 +43,7 @@ class Explainer:
         about = f"{language.capitalize()} code" if language else "code"
         task = f"Explain what this {about} does, briefly."
         if diagnostic:
-            task = (
-                f"A tool reports about this {about}: {diagnostic}\nExplain briefly what is wrong and the remedy."
-            )
+            task = f"A tool reports about this {about}: {diagnostic}\nExplain briefly what is wrong and the remedy."
         request = build_request(
             f"{task}\n\n```{language}\n{shown}\n```",
             self.backend,
@@ -64,6 +62,11 @@ class Explainer:
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
         return text
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether anything has been explained yet."""
+        return bool(self._known)
 
     def recall(self, code: str) -> str:
         """The explanation already made of some code; empty for none."""

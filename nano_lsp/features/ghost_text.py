@@ -8,17 +8,40 @@ the model completes the document as if the suggestion had been accepted, while n
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
+import re
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from nano_lsp.context.cursor import indent_of
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
+from nano_lsp.schema import Completion
 
 _MAX_KNOWN = 64
 _MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to show at a cursor.
+
+    Attributes:
+        text: to show; empty for nothing.
+        id: the same while it is typed along, 0 for nothing.
+        confidence: geometric mean of the probabilities of its tokens, 0 to 1.
+    """
+
+    text: str = ""
+    id: int = 0
+    confidence: float = 0.0
+
+
+NOTHING = Suggestion()
 
 
 @dataclass
@@ -47,7 +70,7 @@ class _Flight:
     task: CompletionTask
     text: str = ""
     n_waiting: int = 0
-    work: asyncio.Task[str] | None = None
+    work: asyncio.Task[Suggestion] | None = None
 
     def on_progress(self, done: int, total: int) -> None:
         """Nobody looks at the prompt's progress."""
@@ -79,31 +102,32 @@ class GhostText:
     n_alternatives: int = 3
     think_on: bool = True
     stats: GhostTextStats = field(default_factory=GhostTextStats)
-    _known: OrderedDict[CompletionTask, str] = field(default_factory=OrderedDict)
+    _known: OrderedDict[CompletionTask, Suggestion] = field(default_factory=OrderedDict)
     _flights: dict[str, _Flight] = field(default_factory=dict)
     _latest: dict[str, CompletionTask] = field(default_factory=dict)
     _accepted: CompletionTask | None = None
     _ahead: asyncio.Task[None] | None = None
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    async def suggest(self, task: CompletionTask) -> str:
-        """What to show at a cursor while typing; empty for nothing.
+    async def suggest(self, task: CompletionTask) -> Suggestion:
+        """What to show at a cursor while typing.
 
         Raises:
             EngineError: inference failed.
         """
         self.stats.requests += 1
-        text = self.find(task)
-        if text is not None:
+        found = self.find(task)
+        if found is not None:
             self.stats.known += 1
         elif not self.assistant.completer.wants_completion(task):
-            return ""
+            return NOTHING
         else:
-            text = await self._wait_for(task)
-        if text and self.think_on:
-            self._think_on(task, text)
-        return text
+            found = await self._wait_for(task)
+        if found.text and self.think_on:
+            self._think_on(task, found.text)
+        return found
 
-    async def offer(self, task: CompletionTask) -> Sequence[str]:
+    async def offer(self, task: CompletionTask) -> Sequence[Suggestion]:
         """What to offer somebody who asks: up to `n_alternatives` suggestions, the best first.
 
         Raises:
@@ -113,17 +137,17 @@ class GhostText:
         self.stats.model += 1
         plan = self.assistant.completer.alternatives(task, self.assistant.options(Judgement()), self.n_alternatives)
         completions = await self.assistant.carry_out_async(plan)
-        texts = [completion.text for completion in completions if completion.text]
-        if texts:
-            self._remember(task, texts[0])
-        return texts
+        offered = [self._suggestion(completion) for completion in completions if completion.text]
+        if offered:
+            self._remember(task, offered[0])
+        return offered
 
-    def find(self, task: CompletionTask) -> str | None:
+    def find(self, task: CompletionTask) -> Suggestion | None:
         """What is known to be good at a cursor; None where nothing is known."""
-        for known, text in reversed(self._known.items()):
-            typed = typed_since(known, task)
+        for known, found in reversed(self._known.items()):
+            typed, text = typed_since(known, task), found.text
             if typed is not None and (text == typed == "" or (text.startswith(typed) and len(text) > len(typed))):
-                return text[len(typed) :]
+                return replace(found, text=text[len(typed) :])
         return None
 
     def changed(self, task: CompletionTask) -> None:
@@ -154,15 +178,15 @@ class GhostText:
             del self._known[task]
         self.assistant.completer.close(name)
 
-    async def _wait_for(self, task: CompletionTask) -> str:
+    async def _wait_for(self, task: CompletionTask) -> Suggestion:
         """The model's answer: the one on its way if it fits, else a new one."""
         flight = self._flights.get(task.name)
         if flight and flight.fits(task):
             self.stats.joined += 1
             await self._share(flight)
-            text = self.find(task)
-            if text is not None:
-                return text
+            found = self.find(task)
+            if found is not None:
+                return found
         elif flight:
             self._call_off(flight)
         self.stats.model += 1
@@ -171,7 +195,7 @@ class GhostText:
         self._flights[task.name] = flight
         return await self._share(flight)
 
-    async def _share(self, flight: _Flight) -> str:
+    async def _share(self, flight: _Flight) -> Suggestion:
         """Wait for a flight; it is called off when nobody waits any more, unless what was typed since still fits."""
         assert flight.work is not None  # noqa: S101 - set where it is made
         flight.n_waiting += 1
@@ -184,16 +208,16 @@ class GhostText:
             if not flight.n_waiting and not flight.work.done() and not typed_on:
                 self._call_off(flight)
         if flight.work.cancelled() or isinstance(flight.work.exception(), CancelledError):
-            return ""  # a newer one took its place, or the engine went away
+            return NOTHING  # a newer one took its place, or the engine went away
         return flight.work.result()
 
-    async def _fly(self, flight: _Flight) -> str:
+    async def _fly(self, flight: _Flight) -> Suggestion:
         options = self.assistant.options(self.judgement, watcher=flight)
         try:
             plan = self.assistant.completer.complete(flight.task, options)
-            text = (await self.assistant.carry_out_async(plan)).text
-            self._remember(flight.task, text)
-            return text
+            found = self._suggestion(await self.assistant.carry_out_async(plan))
+            self._remember(flight.task, found)
+            return found
         finally:
             if self._flights.get(flight.task.name) is flight:
                 del self._flights[flight.task.name]
@@ -213,21 +237,47 @@ class GhostText:
             self._ahead = asyncio.ensure_future(self._complete_ahead(accepted))
 
     async def _complete_ahead(self, task: CompletionTask) -> None:
+        """Complete an accepted suggestion; where it ends its line, the line that would follow."""
+        found = await self._find_ahead(task)
+        if found is not None and not found.text and (entered := _entered(task)):
+            await self._find_ahead(entered)
+
+    async def _find_ahead(self, task: CompletionTask) -> Suggestion | None:
+        if (known := self.find(task)) is not None:
+            return known
         if not self.assistant.completer.wants_completion(task):
-            return
+            return None
         self.stats.ahead += 1
         options = self.assistant.options(self.judgement, ahead=True)
         try:
             completion = await self.assistant.carry_out_async(self.assistant.completer.complete(task, options))
         except CancelledError:
-            return
-        self._remember(task, completion.text)
+            return None
+        found = self._suggestion(completion)
+        self._remember(task, found)
+        return found
 
-    def _remember(self, task: CompletionTask, text: str) -> None:
+    def _suggestion(self, completion: Completion) -> Suggestion:
+        if not completion.text:
+            return NOTHING
+        mean = sum(token.logprob for token in completion.tokens) / max(1, len(completion.tokens))
+        return Suggestion(completion.text, next(self._ids), math.exp(mean))
+
+    def _remember(self, task: CompletionTask, found: Suggestion) -> None:
         self._known.pop(task, None)
-        self._known[task] = text
+        self._known[task] = found
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
+
+
+def _entered(task: CompletionTask) -> CompletionTask | None:
+    """The task after Enter at a line's end, as editors indent; None elsewhere."""
+    line = task.prefix[task.prefix.rfind("\n") + 1 :].rstrip("\r")
+    if not line.strip() or not re.match(r"\r?(\n|\Z)", task.suffix):
+        return None
+    newline = "\r\n" if "\r\n" in task.text else "\n"
+    typed = newline + line[: indent_of(line)] + "    " * line.rstrip().endswith(":")
+    return CompletionTask(task.name, task.prefix + typed + task.suffix, task.offset + len(typed), task.language)
 
 
 def typed_since(before: CompletionTask, now: CompletionTask) -> str | None:

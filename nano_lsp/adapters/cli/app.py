@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli import ask, complete, demo, doctor, eval, model, server
+from nano_lsp.adapters.cli import ask, complete, demo, doctor, eval, model, server, stats
 from nano_lsp.adapters.cli.terminal import stderr
 from nano_lsp.config import find_folders
 from nano_lsp.errors import CancelledError, NanoError
@@ -44,6 +44,7 @@ app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
 app.command(epilog=server.EXAMPLES)(server.server)
+app.command(epilog=stats.EXAMPLES)(stats.stats)
 app.add_typer(model.app, name="model")
 
 

@@ -24,7 +24,7 @@ def server(
     log: Annotated[str, typer.Option(help="What to write to stderr: debug, info, warning, error.")] = "error",
 ) -> None:
     """Serve an editor: the Language Server Protocol on stdin and stdout."""
-    from nano_lsp.adapters.lsp.server import create_server  # noqa: PLC0415 - other commands need no pygls
+    from nano_lsp.adapters.lsp.handlers import create_server  # noqa: PLC0415 - other commands need no pygls
 
     if log.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError(f"There is no log level {log!r}.", "Choose debug, info, warning or error.")

@@ -5,13 +5,14 @@ pygls keeps documents as well, but splits lines as Python does, at form feeds an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lsprotocol import types
 from pygls import uris
 
+from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
 from nano_lsp.features.completion import CompletionTask
 
@@ -26,6 +27,7 @@ class TextDocument:
         version: of the document, as the editor counts.
         text: its content.
         encoding: what the editor's columns count.
+        notebook: URI of the notebook that it is a cell of; empty for none.
     """
 
     uri: str
@@ -33,6 +35,7 @@ class TextDocument:
     version: int
     text: str
     encoding: Encoding
+    notebook: str = ""
 
     @cached_property
     def positions(self) -> Positions:
@@ -41,8 +44,9 @@ class TextDocument:
 
     @cached_property
     def name(self) -> str:
-        """Its path; its URI where it is no file."""
-        return uris.to_fs_path(self.uri) or self.uri
+        """Its path, a cell's notebook's; its URI where it is no file."""
+        uri = self.notebook or self.uri
+        return uris.to_fs_path(uri) or uri
 
     def offset(self, position: types.Position) -> int:
         """The offset in code points of a position."""
@@ -51,10 +55,6 @@ class TextDocument:
     def position(self, offset: int) -> types.Position:
         """The position of an offset in code points."""
         return types.Position(*self.positions.place(offset))
-
-    def task(self, offset: int) -> CompletionTask:
-        """What to complete at an offset."""
-        return CompletionTask(self.name, self.text, offset, self.language)
 
     def range(self, start: int, end: int) -> types.Range:
         """The range between two offsets."""
@@ -71,34 +71,94 @@ class TextDocument:
                 start, stop = sorted((document.offset(change.range.start), document.offset(change.range.end)))
             end = start + len(change.text)
             text = text[:start] + change.text + text[stop:]
-            document = TextDocument(self.uri, self.language, version, text, self.encoding)
+            document = replace(document, version=version, text=text)
         return document, end
 
 
 class Documents:
-    """The open documents by their URIs."""
+    """The open documents by their URIs, and the notebooks that some are cells of."""
 
     def __init__(self) -> None:
         self.encoding = Encoding.UTF16
         self._open: dict[str, TextDocument] = {}
+        self._notebooks: dict[str, list[types.NotebookCell]] = {}
+
+    def __iter__(self) -> Iterator[TextDocument]:
+        return iter(self._open.values())
 
     def get(self, uri: str) -> TextDocument | None:
         """An open document; None for one that is not open."""
         return self._open.get(uri)
 
-    def open(self, item: types.TextDocumentItem) -> None:
-        """An editor has opened a document."""
-        self._open[item.uri] = TextDocument(item.uri, item.language_id, item.version, item.text, self.encoding)
+    def task(self, document: TextDocument, offset: int) -> CompletionTask:
+        """What to complete at an offset in a document; in a cell, with the notebook's other cells around it."""
+        text, language = document.text, document.language
+        listed = self._notebooks.get(document.notebook, [])
+        code = [cell.document for cell in listed if cell.kind is types.NotebookCellKind.Code]
+        if document.uri in code:
+            cells = [Cell(found.text, found.language) for uri in code if (found := self._open.get(uri))]
+            index = [uri for uri in code if uri in self._open].index(document.uri)
+            text, offset, language = build_notebook_text(cells, index, offset)
+        return CompletionTask(document.name, text, offset, language)
 
-    def change(self, params: types.DidChangeTextDocumentParams) -> tuple[TextDocument, int] | None:
+    def is_code(self, document: TextDocument) -> bool:
+        """Whether a document is code: not so a Markdown cell."""
+        cells = {cell.document: cell.kind for cell in self._notebooks.get(document.notebook, [])}
+        return cells.get(document.uri) is not types.NotebookCellKind.Markup
+
+    def open(self, item: types.TextDocumentItem, notebook: str = "") -> None:
+        """An editor has opened a document."""
+        self._open[item.uri] = TextDocument(
+            item.uri, item.language_id, item.version, item.text, self.encoding, notebook
+        )
+
+    def change(
+        self, uri: str, changes: Iterable[types.TextDocumentContentChangeEvent], version: int
+    ) -> tuple[TextDocument, int] | None:
         """An editor has changed a document: what it is now, and where the change ended; None where it is not open."""
-        document = self._open.get(params.text_document.uri)
+        document = self._open.get(uri)
         if document is None:
             return None
-        changed, end = document.changed(params.content_changes, params.text_document.version)
+        changed, end = document.changed(changes, version)
         self._open[changed.uri] = changed
         return changed, end
 
     def close(self, uri: str) -> TextDocument | None:
         """An editor has closed a document."""
         return self._open.pop(uri, None)
+
+    def open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        """An editor has opened a notebook."""
+        notebook = params.notebook_document
+        self._notebooks[notebook.uri] = list(notebook.cells)
+        for item in params.cell_text_documents:
+            self.open(item, notebook.uri)
+
+    def change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> tuple[TextDocument, int] | None:
+        """An editor has changed a notebook: the cell whose text has changed last, and where the change ended."""
+        uri, cells = params.notebook_document.uri, params.change.cells
+        listed = self._notebooks.get(uri)
+        if listed is None or cells is None:
+            return None
+        if structure := cells.structure:
+            array = structure.array
+            start = min(array.start, len(listed))
+            listed[start : start + array.delete_count] = array.cells or []
+            for item in structure.did_open or ():
+                self.open(item, uri)
+            for closed in structure.did_close or ():
+                self.close(closed.uri)
+        for cell in cells.data or ():
+            listed[:] = [cell if known.document == cell.document else known for known in listed]
+        changed = None
+        for content in cells.text_content or ():
+            changed = self.change(content.document.uri, content.changes, content.document.version)
+        return changed
+
+    def close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> str | None:
+        """An editor has closed a notebook: its name; None where it was not open."""
+        uri = params.notebook_document.uri
+        known = self._notebooks.pop(uri, None)
+        for item in params.cell_text_documents:
+            self.close(item.uri)
+        return (uris.to_fs_path(uri) or uri) if known is not None else None

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nano_lsp.errors import NanoError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.ghost_text import GhostText
 from nano_lsp.features.judgement import Judgement
+from nano_lsp.features.statistics import Statistics, find_threshold
 
 
 class State(str, Enum):
@@ -27,6 +28,7 @@ class State(str, Enum):
 
     LOADING = "loading"
     READY = "ready"
+    BUSY = "busy"
     PAUSED = "paused"
     ERROR = "error"
 
@@ -60,7 +62,9 @@ class Session:
         self.settings = EditorSettings()
         self.roots: list[Path] = []
         self.paused = False
-        self._folders = folders
+        self.folders = folders
+        self._chosen = ""
+        self._threshold = 0.0
         self._on_status = on_status
         self._ghost_text: asyncio.Future[GhostText] | None = None
         self._stopped = threading.Event()
@@ -93,14 +97,28 @@ class Session:
         arguments = (loop, self._ghost_text, self.settings, self._stopped)
         threading.Thread(target=self._load, args=arguments, name="nano-lsp-load", daemon=True).start()
 
-    def apply(self, settings: EditorSettings) -> None:
-        """Take over settings; the model is loaded anew only where they concern it."""
-        reload = settings.engine != self.settings.engine or settings.workspace != self.settings.workspace
+    def apply(self, settings: EditorSettings, statistics: Statistics) -> None:
+        """Take over settings; the model is loaded anew only where they concern it.
+
+        Args:
+            settings: of the editor and the project.
+            statistics: that may say which suggestions are not worth showing.
+        """
+        if self._chosen:
+            settings = replace(settings, model=self._chosen)
+        self._threshold = find_threshold(statistics.records()) if settings.calibrate else 0.0
+        reload = settings.engine != self.settings.engine or settings.reads_files != self.settings.reads_files
         self.settings = settings
         if self._ghost_text is not None and reload:
             self.start()
         elif self.ghost_text:
             self._configure(self.ghost_text)
+
+    def select_model(self, model: str) -> None:
+        """Load another model, whatever the settings say, until the server ends."""
+        self._chosen = model
+        self.settings = replace(self.settings, model=model)
+        self.start()
 
     def stop(self) -> None:
         """Close the assistant, or call its loading off."""
@@ -133,7 +151,7 @@ class Session:
         settings = self.settings
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.think_on = settings.prefetch
-        ghost_text.judgement = Judgement(modest=True, least_average=settings.confidence)
+        ghost_text.judgement = Judgement(modest=True, least_average=max(settings.confidence, self._threshold))
 
     def _load(
         self,
@@ -154,10 +172,11 @@ class Session:
             tell(self._on_status, Status(State.LOADING, message, share=done / max(1, total)))
 
         try:
-            assistant = Assistant.open(settings.engine, self._folders, on_progress)
-        except NanoError as error:
-            tell(self._on_status, Status(State.ERROR, error.message, error.remedy))
-            tell(_fail, future, error)
+            assistant = Assistant.open(settings.engine, self.folders, on_progress)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
+            failure = error if isinstance(error, NanoError) else _unforeseen(error)
+            tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
+            tell(_fail, future, failure)
             return
         if stopped.is_set():
             assistant.close()
@@ -166,8 +185,12 @@ class Session:
         self._configure(ghost_text)
         tell(_succeed, future, ghost_text)
         tell(self._on_status, Status(State.READY, f"{settings.model} is ready."))
-        if settings.workspace and self.roots:
-            assistant.use_workspace(self.roots[0], self._folders, stopped=stopped.is_set)
+        if settings.reads_files and self.roots:
+            assistant.use_workspace(self.roots[0], self.folders, stopped=stopped.is_set)
+
+
+def _unforeseen(error: Exception) -> NanoError:
+    return NanoError(f"The model could not be loaded: {type(error).__name__}: {error}.", "See `nano-lsp doctor`.")
 
 
 def _succeed(future: asyncio.Future[GhostText], ghost_text: GhostText) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from nano_lsp.config import KV_TYPES, Settings
+from nano_lsp.config import KV_TYPES, Settings, load_toml
+
+_OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "latency_ms", "alternatives", "confidence"} | {
+    *("docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
+}
+"""What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
 
 
 def _setting(default: Any, doc: str, *, least: float = 0, most: float = 0, choices: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - a field of any type
@@ -36,17 +42,37 @@ class EditorSettings:
         2000, "What a suggestion that nobody asked for may take; 0 sets no limit.", most=600_000
     )
     alternatives: int = _setting(3, "How many suggestions to offer who asks.", least=1, most=3)
-    debounce_ms: int = _setting(60, "How long to wait for the next key before the model is asked.", most=5000)
+    debounce_ms: int = _setting(
+        150,
+        "How long to wait for the next key before the model is asked, at most; less for who types fast.",
+        most=5000,
+    )
     confidence: float = _setting(
         0.0, "Mean probability of its tokens that a suggestion needs to be shown unasked.", most=1
+    )
+    calibrate: bool = _setting(
+        True, "Raise that to what your statistics say: less sure suggestions were hardly ever kept."
     )
     prefetch: bool = _setting(True, "Think on what follows a suggestion while it is shown.")
     completion_item: bool = _setting(
         False, "Offer a suggestion in the completion menu, even where the editor has ghost text."
     )
+    docstring_style: str = _setting(
+        "auto",
+        "Style of new docstrings; `auto` takes the one that the file has, else Google's.",
+        choices=("auto", "google", "numpy", "sphinx"),
+    )
+    code_lens: bool = _setting(False, "Show `explain | document` above functions and classes.")
+    statistics: bool = _setting(True, "Keep numbers of what was shown, accepted and kept, in a file on this machine.")
+    trusted: bool = _setting(True, "Whether the workspace is trusted; files of another one are read only while open.")
     workspace: bool = _setting(True, "Read signatures from Python files of the workspace that are not open.")
     languages: dict[str, bool] = _setting({}, 'Languages to leave out, as `{"markdown": false}`.')
     exclude: list[str] = _setting([], "Patterns, as in .gitignore, of files that get no suggestions.")
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether files that are not open may be read."""
+        return self.workspace and self.trusted
 
     @property
     def engine(self) -> Settings:
@@ -64,21 +90,43 @@ class EditorSettings:
         )
 
 
-def read_settings(given: object) -> tuple[EditorSettings, list[str]]:
+def read_settings(given: object, project: Mapping[str, Any] | None = None) -> tuple[EditorSettings, list[str]]:
     """Settings as an editor has sent them, and a sentence for each that cannot be used; its default is.
 
     Args:
         given: an object of settings, with or without `nano` around it; anything else is no settings.
+        project: of the project's `[tool.nano-lsp]`; what the editor sets goes before.
     """
-    values: dict[str, Any] = {}
-    warnings: list[str] = []
     if isinstance(given, Mapping) and isinstance(given.get("nano"), Mapping):
         given = given["nano"]
+    common, warnings = _read(project or {}, of_project=True)
+    own, others = _read(given if isinstance(given, Mapping) else {}, of_project=False)
+    return EditorSettings(**{**common, **own}), warnings + others
+
+
+def load_project(root: Path) -> dict[str, Any]:
+    """The table `[tool.nano-lsp]` of a folder's pyproject.toml; empty where there is none.
+
+    Raises:
+        ConfigError: the file cannot be parsed.
+    """
+    tool = load_toml(root / "pyproject.toml").get("tool")
+    table = tool.get("nano-lsp") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _read(given: Mapping[str, Any], *, of_project: bool) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    warnings: list[str] = []
     known = {key_of(setting.name): setting for setting in fields(EditorSettings)}
-    for key, value in given.items() if isinstance(given, Mapping) else ():
-        setting = known.get(str(key).removeprefix("nano."))
+    for key, value in given.items():
+        name = re.sub(r"-(\w)", lambda found: found[1].upper(), str(key).removeprefix("nano."))
+        setting = known.get(name)
         if setting is None:
             warnings.append(f"There is no setting nano.{key}.")
+            continue
+        if of_project and setting.name not in _OF_PROJECTS:
+            warnings.append(f"nano.{key} cannot be set by a project; set it in the editor.")
             continue
         if value is None:
             continue
@@ -87,7 +135,7 @@ def read_settings(given: object) -> tuple[EditorSettings, list[str]]:
             warnings.append(f"nano.{key} is {value!r}; {reason}. The default {default!r} is used.")
         else:
             values[setting.name] = type(default)(value)
-    return EditorSettings(**values), warnings
+    return values, warnings
 
 
 def key_of(name: str) -> str:

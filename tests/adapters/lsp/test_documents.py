@@ -54,8 +54,7 @@ def test_documents_are_what_the_editor_has(
             )
             places = byte_offset(data, encoding, *start), byte_offset(data, encoding, *end)
             data = data[: places[0]] + new.encode(codec) + data[places[1] :]
-        identifier = types.VersionedTextDocumentIdentifier(version=version, uri=URI)
-        changed = documents.change(types.DidChangeTextDocumentParams(identifier, [change]))
+        changed = documents.change(URI, [change], version)
         assert changed is not None
         document, offset = changed
         assert document.text.encode(codec) == data
@@ -65,8 +64,6 @@ def test_documents_are_what_the_editor_has(
 
 def test_what_is_not_open_does_not_change() -> None:
     documents = Documents()
-    identifier = types.VersionedTextDocumentIdentifier(version=1, uri=URI)
-    change = types.TextDocumentContentChangeWholeDocument("x")
-    assert documents.change(types.DidChangeTextDocumentParams(identifier, [change])) is None
+    assert documents.change(URI, [types.TextDocumentContentChangeWholeDocument("x")], 1) is None
     assert documents.close(URI) is None
     assert documents.get(URI) is None

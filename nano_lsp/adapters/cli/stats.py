@@ -1,0 +1,58 @@
+"""`nano-lsp stats`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from nano_lsp.adapters.cli.terminal import stderr, stdout
+from nano_lsp.config import find_folders
+from nano_lsp.errors import StoreWriteError
+from nano_lsp.features.statistics import Record, Statistics, find_threshold, summarize
+
+EXAMPLES = """Examples:
+
+`nano-lsp stats`
+
+`nano-lsp stats --json`
+
+`nano-lsp stats --clear`
+"""
+
+
+def stats(
+    clear: Annotated[bool, typer.Option("--clear", help="Forget them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Show what became of suggestions: shown, accepted, still there 30 seconds later. They stay on this machine."""
+    statistics = Statistics(find_folders().cache)
+    if clear:
+        try:
+            statistics.clear()
+        except OSError as error:
+            raise StoreWriteError(
+                f"{statistics.path} cannot be removed: {error.strerror}.", "Check its permissions."
+            ) from error
+        stderr.print("The statistics are cleared.")
+        return
+    records = list(statistics.records())
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record.language].append(record)
+    figures = {name: summarize(group) for name, group in [*sorted(groups.items()), ("all", records)]}
+    threshold = find_threshold(records)
+    if as_json:
+        shown = {name: asdict(summary) for name, summary in figures.items()}
+        print(json.dumps({"by_language": shown, "threshold": threshold}, indent=2))
+        return
+    table = Table("language", "shown", "accepted", "kept", "characters accepted")
+    for name, summary in figures.items():
+        share = f"{summary.accepted:,} ({100 * summary.accepted / max(1, summary.shown):.0f} %)"
+        table.add_row(name, f"{summary.shown:,}", share, f"{summary.kept:,}", f"{summary.chars:,}")
+    stdout.print(table)
+    stderr.print(f"From {statistics.path}; editors leave out what is less sure than {threshold:.2f}.")

@@ -1,0 +1,15 @@
+"""The handlers. They translate; what to do is decided in `features`."""
+
+from nano_lsp.adapters.lsp.handlers import actions, documents, explanations, lifecycle, suggestions
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.config import Folders
+
+__all__ = ["create_server"]
+
+
+def create_server(folders: Folders) -> NanoServer:
+    """A server with its handlers; it loads nothing before an editor has introduced itself."""
+    server = NanoServer(folders)
+    for module in (lifecycle, documents, suggestions, actions, explanations):
+        module.register(server)
+    return server

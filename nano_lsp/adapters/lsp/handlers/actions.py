@@ -1,0 +1,183 @@
+"""Code actions and code lenses. An edit is made when an action is chosen, not when it is listed.
+
+An editor that resolves edits asks for them with `codeAction/resolve`; for others, an action is a command, and the
+server sends the edit to apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from nano_lsp.adapters.lsp.arguments import read_argument, read_range
+from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.handlers.explanations import EXPLAIN
+from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, parse, read_order
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.features.docstrings import undocumented
+
+DOCSTRING = "nano.docstring"
+APPLY = "nano.apply"
+EXPLAIN_KIND = "nano.explain"
+SOURCE_DOCSTRINGS = "source.nano.docstrings"
+_REWRITE = types.CodeActionKind.RefactorRewrite
+_CONTENT_MODIFIED = -32801  # LSP, ErrorCodes.ContentModified
+_MAX_TITLE = 60
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    kinds = [_REWRITE, types.CodeActionKind.QuickFix, SOURCE_DOCSTRINGS, EXPLAIN_KIND]
+    options = types.CodeActionOptions(code_action_kinds=kinds, resolve_provider=True)
+    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(_on_code_action)
+    server.feature(types.CODE_ACTION_RESOLVE)(_on_resolve)
+    server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))(_on_code_lens)
+    server.command(DOCSTRING)(_on_docstring)
+    server.command(APPLY)(_on_apply)
+
+
+def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[types.CodeAction]:
+    document = server.documents.get(params.text_document.uri)
+    if document is None or server.session.refuses(document) or not server.documents.is_code(document):
+        return []
+    only = params.context.only
+    found = []
+    for action in _actions(document, params):
+        kind = str(getattr(action.kind, "value", action.kind))
+        if only and not any(_is_kind(kind, str(getattr(wanted, "value", wanted))) for wanted in only):
+            continue
+        if action.data is not None and not _resolves_edits(server):
+            action.command = types.Command(action.title, APPLY, arguments=[action.data])
+            action.data = None
+        found.append(action)
+    return found
+
+
+async def _on_resolve(server: NanoServer, action: types.CodeAction) -> types.CodeAction:
+    order = read_order(action.data)
+    document = server.documents.get(order.uri) if order else None
+    if order is None or document is None or document.version != order.version:
+        raise JsonRpcException("The document has changed since.", code=_CONTENT_MODIFIED)
+    action.edit = await carry_out(server, document, order)
+    return action
+
+
+def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[types.CodeLens]:
+    document = server.documents.get(params.text_document.uri)
+    if document is None or not server.session.settings.code_lens or server.session.refuses(document):
+        return []
+    tree = parse(document)
+    lenses = []
+    for definition in find_definitions(tree) if tree else ():
+        if definition.kind is not DefinitionKind.MODULE:
+            at = document.position(definition.start)
+            span = types.Range(at, at)
+            about = {"uri": document.uri, "range": {"start": _plain(at), "end": _plain(at)}}
+            lenses.append(types.CodeLens(span, types.Command("explain", EXPLAIN, arguments=[about])))
+            lenses.append(types.CodeLens(span, types.Command("document", DOCSTRING, arguments=[about])))
+    return lenses
+
+
+async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
+    """Write or update the docstring of what stands at `{uri, range}`."""
+    given = read_argument(arguments)
+    uri, span = given.get("uri"), read_range(given.get("range"))
+    document = server.documents.get(uri) if isinstance(uri, str) else None
+    if document is None or span is None or document.language != PYTHON.name or server.session.refuses(document):
+        server.warn(f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range.")
+        return False
+    offset = document.offset(span.start)
+    order = Order(document.uri, document.version, Work.DOCSTRING.value, offset, offset, "nano: write docstring")
+    return await _apply(server, document, order)
+
+
+async def _on_apply(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
+    order = read_order(read_argument(arguments))
+    document = server.documents.get(order.uri) if order else None
+    if order is None or document is None or document.version != order.version:
+        server.warn("The document has changed since; choose the action again.")
+        return False
+    return await _apply(server, document, order)
+
+
+async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bool:
+    edit = await carry_out(server, document, order)
+    if edit is None or server.documents.get(document.uri) is not document:
+        return False
+    applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
+    return applied.applied
+
+
+def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
+    start, end = sorted((document.offset(params.range.start), document.offset(params.range.end)))
+    tree = parse(document)
+    definition = definition_at(tree, start) if tree else None
+
+    def action(
+        title: str,
+        kind: types.CodeActionKind | str,
+        work: Work,
+        about: str = "",
+        span: tuple[int, int] = (start, end),
+    ) -> types.CodeAction:
+        order = Order(document.uri, document.version, work.value, *span, title, about)
+        return types.CodeAction(title, kind=kind, data=asdict(order))
+
+    for diagnostic in params.context.diagnostics:
+        message = diagnostic.message.split("\n")[0]
+        short = message if len(message) <= _MAX_TITLE else message[: _MAX_TITLE - 1] + "…"
+        span = document.offset(diagnostic.range.start), document.offset(diagnostic.range.end)
+        fix = action(f"nano: fix “{short}”", types.CodeActionKind.QuickFix, Work.FIX, message, span)
+        fix.diagnostics = [diagnostic]
+        yield fix
+        yield _explain(document, diagnostic.range, f"nano: explain “{short}”", message)
+    yield _explain(document, params.range, "nano: explain")
+    if definition is not None and _is_shown_for(definition, document, start):
+        title = "nano: update docstring" if definition.docstring else "nano: write docstring"
+        yield action(title, _REWRITE, Work.DOCSTRING)
+    if tree is not None and next(undocumented(tree), None):
+        yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, Work.DOCSTRINGS)
+    if start != end:
+        yield action("nano: simplify selection", _REWRITE, Work.SIMPLIFY)
+    if definition is not None and definition.kind is DefinitionKind.FUNCTION:
+        untyped = any(not parameter.annotation for parameter in definition.parameters)
+        if untyped or not definition.result:
+            yield action("nano: add type hints", _REWRITE, Work.TYPE_HINTS)
+        yield action("nano: write a test for this function", _REWRITE, Work.TEST)
+
+
+def _explain(document: TextDocument, span: types.Range, title: str, diagnostic: str = "") -> types.CodeAction:
+    about: dict[str, object] = {
+        "uri": document.uri,
+        "range": {"start": _plain(span.start), "end": _plain(span.end)},
+        "diagnostic": diagnostic,
+    }
+    return types.CodeAction(title, kind=EXPLAIN_KIND, command=types.Command(title, EXPLAIN, arguments=[about]))
+
+
+def _plain(position: types.Position) -> dict[str, int]:
+    return {"line": position.line, "character": position.character}
+
+
+def _is_shown_for(definition: Definition, document: TextDocument, offset: int) -> bool:
+    """A module's docstring is offered at its beginning only: elsewhere nobody thinks of it."""
+    if definition.kind is not DefinitionKind.MODULE:
+        return True
+    end = definition.docstring[1] if definition.docstring else definition.body_start
+    return document.text.count("\n", 0, offset) <= document.text.count("\n", 0, end)
+
+
+def _is_kind(kind: str, wanted: str) -> bool:
+    return not wanted or kind == wanted or kind.startswith(f"{wanted}.")
+
+
+def _resolves_edits(server: NanoServer) -> bool:
+    known = server.client_capabilities.text_document
+    support = known.code_action.resolve_support if known and known.code_action else None
+    return support is not None and "edit" in support.properties

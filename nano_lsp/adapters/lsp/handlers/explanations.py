@@ -1,0 +1,118 @@
+"""Explanations: streamed or shown as a document; the hover shows those already made."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from nano_lsp.adapters.lsp.arguments import read_argument, read_range
+from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.context.definitions import definition_at
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+
+EXPLAIN = "nano.explain"
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    server.feature(types.TEXT_DOCUMENT_HOVER)(_on_hover)
+    server.command(EXPLAIN)(_on_explain)
+
+
+def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | None:
+    """An explanation already made; this never makes one."""
+    document, ghost_text = server.documents.get(params.text_document.uri), server.session.ghost_text
+    if document is None or ghost_text is None:
+        return None
+    explainer = ghost_text.assistant.explainer
+    code = _code_at(document, types.Range(params.position, params.position)) if explainer.knows_any else ""
+    text = explainer.recall(code)
+    return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text)) if text else None
+
+
+async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noqa: ANN401 - sent by a client
+    """Explain what `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}` names, and return it as well."""
+    given = read_argument(arguments)
+    uri, token = given.get("uri"), given.get("partialResultToken")
+    document = server.documents.get(uri) if isinstance(uri, str) else None
+    span = read_range(given.get("range"))
+    if document is None or span is None or server.session.refuses(document):
+        server.warn(f"There is nothing to explain: {EXPLAIN} takes the uri of an open document and a range.")
+        return None
+    code, diagnostic = _code_at(document, span), str(given.get("diagnostic") or "")
+    watcher = _Stream(server, asyncio.get_running_loop(), token) if isinstance(token, (str, int)) else None
+    known = server.session.ghost_text.assistant.explainer.recall(code) if server.session.ghost_text else ""
+    if known and not diagnostic:
+        text: str | None = known
+    else:
+        language = document.language
+        text = await server.work(
+            "Explaining",
+            lambda assistant, _on_part: assistant.explainer.explain(code, language, diagnostic, watcher),
+            given.get("workDoneToken"),
+        )
+    if text and watcher is None:
+        await _show(server, document, code, text)
+    return text
+
+
+@dataclass
+class _Stream:
+    """Sends the text so far as partial results; see `nano_lsp.features.completion.Watcher`."""
+
+    server: NanoServer
+    loop: asyncio.AbstractEventLoop
+    token: str | int
+
+    def on_progress(self, done: int, total: int) -> None:
+        """The prompt's progress is not shown."""
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        send = partial(self.server.protocol.notify, types.PROGRESS)
+        self.loop.call_soon_threadsafe(send, types.ProgressParams(self.token, {"text": text}))
+
+
+async def _show(server: NanoServer, document: TextDocument, code: str, text: str) -> None:
+    """Show an explanation as a read-only Markdown file; as a message where the editor shows no documents."""
+    window = server.client_capabilities.window
+    if window is None or window.show_document is None or not window.show_document.support:
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, text))
+        return
+    folder = server.session.folders.cache / "explanations"
+    title = next((line.strip() for line in code.strip().split("\n")), "")
+    path = folder / f"{re.sub(r'[^a-zA-Z0-9]+', '-', title)[:40].strip('-') or 'explanation'}.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.chmod(stat.S_IWUSR | stat.S_IRUSR)
+        path.write_text(f"# {title}\n\n{text}\n\n```{document.language}\n{code}\n```\n", encoding="utf-8")
+        path.chmod(stat.S_IRUSR)
+        shown = await server.window_show_document_async(types.ShowDocumentParams(path.as_uri(), take_focus=True))
+        done = shown.success
+    except (OSError, JsonRpcException):
+        done = False
+    if not done:
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, text))
+
+
+def _code_at(document: TextDocument, span: types.Range) -> str:
+    """The code that is selected; of an empty selection, the function or class around it, else its line."""
+    start, end = sorted((document.offset(span.start), document.offset(span.end)))
+    if start != end:
+        return document.text[document.text.rfind("\n", 0, start) + 1 : end]
+    tree = SyntaxTree.parse(document.text, PYTHON) if document.language == PYTHON.name else None
+    found = definition_at(tree, start) if tree else None
+    if found is not None and found.name:
+        return document.text[document.text.rfind("\n", 0, found.start) + 1 : found.end]
+    line_end = document.text.find("\n", end)
+    return document.text[document.text.rfind("\n", 0, start) + 1 : len(document.text) if line_end < 0 else line_end]

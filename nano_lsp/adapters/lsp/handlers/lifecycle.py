@@ -1,0 +1,160 @@
+"""From `initialize` to `exit`: settings, the model, statistics, and the editor's end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+from lsprotocol import types
+from pygls import uris
+from pygls.exceptions import JsonRpcException
+
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.adapters.lsp.session import State, Status
+from nano_lsp.adapters.lsp.settings import load_project, read_settings
+from nano_lsp.context.positions import Encoding
+from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.errors import ConfigError
+
+STATS = "nano/stats"
+_PARENT_CHECK_S = 0.5
+_EDITOR_ANSWERS_S = 5.0
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    server.feature(types.INITIALIZE)(_on_initialize)
+    server.feature(types.INITIALIZED)(_on_initialized)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_on_did_change_configuration)
+    server.feature(types.SHUTDOWN)(_on_shutdown)
+    server.feature(STATS)(_on_stats)
+    server.command("nano.showStats")(_on_show_stats)
+    server.command("nano.pause")(_on_pause)
+    server.command("nano.resume")(_on_resume)
+    server.command("nano.reload")(_on_reload)
+    server.command("nano.selectModel")(_on_select_model)
+
+
+def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
+    server.documents.encoding = Encoding(server.workspace.position_encoding or "utf-16")
+    opened = [folder.uri for folder in params.workspace_folders or ()]
+    if not opened and params.root_uri:
+        opened = [params.root_uri]
+    server.session.roots = [Path(path) for uri in opened if (path := uris.to_fs_path(uri))]
+    _apply(server, params.initialization_options)
+    if params.process_id:
+        _leave_with(params.process_id)
+
+
+async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
+    await _fetch_settings(server)
+    server.session.start()
+
+
+async def _on_did_change_configuration(server: NanoServer, params: types.DidChangeConfigurationParams) -> None:
+    if not await _fetch_settings(server):
+        _apply(server, params.settings)
+
+
+def _on_shutdown(server: NanoServer, _params: None) -> None:
+    server.tally.flush()
+    server.session.stop()
+
+
+def _on_stats(server: NanoServer, _params: Any) -> dict[str, object]:  # noqa: ANN401 - of a method pygls does not know
+    return _stats(server)
+
+
+def _on_show_stats(server: NanoServer) -> dict[str, object]:
+    return _stats(server)
+
+
+def _on_pause(server: NanoServer) -> None:
+    server.session.paused = True
+    server.show_status(Status(State.PAUSED, "Paused; nano.resume goes on."))
+
+
+def _on_resume(server: NanoServer) -> None:
+    server.session.paused = False
+    loaded = server.session.ghost_text is not None
+    server.show_status(Status(State.READY, "Ready.") if loaded else Status(State.LOADING, "Loading."))
+
+
+async def _on_reload(server: NanoServer) -> None:
+    server.forget_warnings()
+    server.session.start()
+
+
+async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa: ANN401 - sent by a client
+    """Load the model of a name or path; without one, let the user choose among those that are here."""
+    model = arguments[0] if arguments else None
+    if model is None:
+        statuses = ModelStore.open(server.session.folders).statuses()
+        here = [status.entry.name for status in statuses if status.present]
+        actions = [types.MessageActionItem(name) for name in here]
+        asked = types.ShowMessageRequestParams(types.MessageType.Info, "Which model?", actions)
+        chosen = await server.window_show_message_request_async(asked)
+        model = chosen.title if chosen else None
+    if isinstance(model, str) and model:
+        server.session.select_model(model)
+    return server.session.settings.model
+
+
+async def _fetch_settings(server: NanoServer) -> bool:
+    """Ask the editor for its settings; False where it cannot be asked."""
+    workspace = server.client_capabilities.workspace
+    if workspace is None or not workspace.configuration:
+        return False
+    items = [types.ConfigurationItem(section="nano")]
+    # An editor that refuses, or does not answer, keeps the settings there are.
+    with contextlib.suppress(JsonRpcException, asyncio.TimeoutError):
+        asked = server.workspace_configuration_async(types.ConfigurationParams(items))
+        found = await asyncio.wait_for(asked, _EDITOR_ANSWERS_S)
+        if found and found[0]:
+            _apply(server, found[0])
+    return True
+
+
+def _apply(server: NanoServer, given: object) -> None:
+    project: dict[str, Any] = {}
+    try:
+        project = load_project(server.session.roots[0]) if server.session.roots else {}
+    except ConfigError as error:
+        server.warn(str(error))
+    settings, warnings = read_settings(given, project)
+    for warning in warnings:
+        server.warn(warning)
+    server.tally.enabled = settings.statistics
+    server.session.apply(settings, server.tally.statistics)
+
+
+def _stats(server: NanoServer) -> dict[str, object]:
+    ghost_text = server.session.ghost_text
+    stats: dict[str, Any] = {
+        "shown": server.tally.shown,
+        "accepted": server.tally.accepted,
+        "state": server.status.state.value,
+    }
+    if ghost_text:
+        totals = asdict(ghost_text.assistant.totals)
+        stats |= {**asdict(ghost_text.stats), **{name: n for name, n in totals.items() if name.endswith("_tokens")}}
+        stats["ttft_ms_p50"] = ghost_text.assistant.ttft_ms_p50
+    return stats
+
+
+def _leave_with(process_id: int) -> None:
+    """End this process when the editor's is gone, however it went."""
+
+    def watch() -> None:
+        gone = threading.Event()
+        while psutil.pid_exists(process_id):
+            gone.wait(_PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="nano-lsp-parent", daemon=True).start()

@@ -1,0 +1,132 @@
+"""Ghost text, and the completion menu for editors without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from lsprotocol import types
+
+from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.adapters.lsp.session import State, Status
+from nano_lsp.errors import NanoError
+from nano_lsp.features.completion import CompletionTask
+from nano_lsp.features.ghost_text import GhostText, Suggestion
+
+ACCEPTED = "nano.accepted"
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_on_inline_completion)
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(resolve_provider=True))(_on_completion)
+    server.feature(types.COMPLETION_ITEM_RESOLVE)(_on_resolve)
+    server.command(ACCEPTED)(_on_accepted)
+
+
+async def _on_inline_completion(
+    server: NanoServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList:
+    document = server.documents.get(params.text_document.uri)
+    if document is None or _refuses(server, document):
+        return types.InlineCompletionList([])
+    invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    found = await _suggest(server, document, params.position, invoked=invoked)
+    return types.InlineCompletionList([_inline_item(params.position, one) for one in found])
+
+
+async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
+    document = server.documents.get(params.text_document.uri)
+    capabilities = server.client_capabilities.text_document
+    has_ghost_text = capabilities is not None and capabilities.inline_completion is not None
+    wanted = not has_ghost_text or server.session.settings.completion_item
+    if document is None or not wanted or _refuses(server, document):
+        return types.CompletionList(is_incomplete=False, items=[])
+    found = await _suggest(server, document, params.position, invoked=False)
+    items = [_completion_item(document, document.offset(params.position), one) for one in found]
+    return types.CompletionList(is_incomplete=True, items=items)
+
+
+def _on_resolve(item: types.CompletionItem) -> types.CompletionItem:
+    data = item.data if isinstance(item.data, dict) else {}
+    code = f"```{data.get('language', '')}\n{data.get('code', '')}\n```"
+    item.documentation = types.MarkupContent(types.MarkupKind.Markdown, code)
+    return item
+
+
+def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 - sent by a client
+    suggestion_id = arguments[0] if arguments and isinstance(arguments[0], int) else 0
+    server.tally.accept(suggestion_id, asyncio.get_running_loop().call_later)
+
+
+def _refuses(server: NanoServer, document: TextDocument) -> bool:
+    return server.session.refuses(document) or not server.documents.is_code(document)
+
+
+async def _suggest(
+    server: NanoServer, document: TextDocument, position: types.Position, *, invoked: bool
+) -> Sequence[Suggestion]:
+    """Suggestions at a position; none where the document has changed in the meantime, or the model is not there."""
+    ghost_text = server.session.ghost_text
+    task = server.documents.task(document, document.offset(position))
+
+    def stale() -> bool:
+        return server.documents.get(document.uri) is not document
+
+    try:
+        if ghost_text is None:
+            if not invoked:
+                return []  # while the model loads, typing goes on undisturbed
+            ghost_text = await server.session.wait()
+        if not invoked and ghost_text.find(task) is None:
+            await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
+            if stale():
+                return []
+        found = await _answer(ghost_text, task, invoked=invoked)
+    except NanoError as error:
+        server.show_status(Status(State.ERROR, error.message, error.remedy))
+        return []
+    if stale():
+        return []
+    for one in found:
+        server.tally.show(document.uri, document.language, one)
+    return found
+
+
+async def _answer(ghost_text: GhostText, task: CompletionTask, *, invoked: bool) -> Sequence[Suggestion]:
+    if invoked:
+        return await ghost_text.offer(task)
+    found = await ghost_text.suggest(task)
+    return [found] if found.text else []
+
+
+def _report(suggestion: Suggestion) -> types.Command:
+    return types.Command("Accepted", ACCEPTED, arguments=[suggestion.id])
+
+
+def _inline_item(position: types.Position, suggestion: Suggestion) -> types.InlineCompletionItem:
+    at = types.Range(position, position)
+    return types.InlineCompletionItem(suggestion.text, range=at, command=_report(suggestion))
+
+
+def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion) -> types.CompletionItem:
+    """A suggestion for the menu; it replaces the word before the cursor, so that editors match it with that word."""
+    start = offset
+    while start and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
+        start -= 1
+    word, text = document.text[start:offset], suggestion.text
+    first, *others = (word + text).strip().split("\n")
+    return types.CompletionItem(
+        label=first + (" …" if others else ""),
+        kind=types.CompletionItemKind.Text,
+        detail="NEURO-NANO",
+        sort_text="\0",
+        filter_text=word + text,
+        preselect=True,
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(document.range(start, offset), word + text),
+        data={"language": document.language, "code": word + text},
+        command=_report(suggestion),
+    )

@@ -1,0 +1,189 @@
+"""What code actions do once they are chosen: an order becomes the edit that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from lsprotocol import types
+from pygls import uris
+
+from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.edits import to_lsp_edit, to_lsp_new_file
+from nano_lsp.adapters.lsp.server import NanoServer
+from nano_lsp.context.definitions import definition_at
+from nano_lsp.context.document import TextEdit
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.features.docstrings import Docstring, Style, undocumented
+from nano_lsp.features.rewrite import Rewriting
+
+_SKELETON = "The model had no words for some of it: these say TODO."
+
+
+class Work(str, Enum):
+    """What an action does."""
+
+    DOCSTRING = "docstring"
+    DOCSTRINGS = "docstrings"
+    FIX = "fix"
+    SIMPLIFY = "simplify"
+    TYPE_HINTS = "type hints"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Order:
+    """An action that may be carried out later.
+
+    Attributes:
+        uri: of the document.
+        version: of it that the action was listed for.
+        work: to do.
+        start: offset of what it is about, in code points.
+        end: of what it is about.
+        title: of the action.
+        about: what the diagnostic says.
+    """
+
+    uri: str
+    version: int
+    work: str
+    start: int
+    end: int
+    title: str
+    about: str = ""
+
+
+def read_order(data: object) -> Order | None:
+    """An order as the client sends it back; None for anything else."""
+    given = data if isinstance(data, Mapping) else getattr(data, "_asdict", dict)()
+    try:
+        order = Order(**given)
+    except TypeError:
+        return None
+    kinds = {"uri": str, "version": int, "work": str, "start": int, "end": int, "title": str, "about": str}
+    sound = all(isinstance(getattr(order, name), kind) for name, kind in kinds.items())
+    return order if sound and order.work in {work.value for work in Work} else None
+
+
+async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+    """The edit of an order; None where the model has nothing that holds, which the user is told."""
+    work = Work(order.work)
+    if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
+        edit = await _write_docstrings(server, document, order)
+    elif work is Work.TYPE_HINTS:
+        edit = await _add_type_hints(server, document, order)
+    elif work is Work.TEST:
+        edit = await _write_test(server, document, order)
+    else:
+        edit = await _rewrite(server, document, order)
+    if edit is None:
+        server.forget_warnings()
+        server.warn(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
+    return edit
+
+
+async def _write_docstrings(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+    tree = parse(document)
+    if tree is None:
+        return None
+    chosen = [definition_at(tree, order.start)]
+    if order.work == Work.DOCSTRINGS.value:
+        chosen = list(undocumented(tree))
+    name = server.session.settings.docstring_style
+    style = None if name == "auto" else Style(name)
+    found: list[Docstring] = []
+    for i, definition in enumerate(chosen):
+        title = order.title if len(chosen) == 1 else f"{order.title}: {i + 1} of {len(chosen)}"
+        one = await server.work(
+            title,
+            lambda a, on_part, d=definition: a.docstrings.write(tree, d, style, on_part),  # type: ignore[misc]
+        )
+        found += [one] if one else []
+    if not found or server.documents.get(document.uri) is not document:
+        return None
+    return to_lsp_edit(
+        document,
+        [one.edit for one in found],
+        server.client_capabilities,
+        label=order.title,
+        description=_SKELETON if any(one.skeleton for one in found) else "",
+    )
+
+
+async def _add_type_hints(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+    tree = parse(document)
+    if tree is None:
+        return None
+    definition = definition_at(tree, order.start)
+    edits = await server.work(order.title, lambda a, _on_part: a.rewriter.add_type_hints(tree, definition))
+    return _confirmed(server, document, edits or [], order)
+
+
+async def _rewrite(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+    start, end, text = order.start, order.end, document.text
+    work = Rewriting.FIX if order.work == Work.FIX.value else Rewriting.SIMPLIFY
+    about = order.about
+    tree = parse(document)
+    if work is Rewriting.FIX:
+        line_end = text.find("\n", start)
+        line = text[text.rfind("\n", 0, start) + 1 : len(text) if line_end < 0 else line_end].strip()
+        about = f"{about} (in the line `{line}`)"
+        found = definition_at(tree, start) if tree else None
+        if found is not None and found.name:
+            start, end = found.start, found.end
+    edit = await server.work(
+        order.title,
+        lambda a, _on_part: a.rewriter.rewrite(text, start, end, work, language=document.language, about=about),
+    )
+    return _confirmed(server, document, [edit] if edit else [], order)
+
+
+async def _write_test(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+    tree = parse(document)
+    path = Path(uris.to_fs_path(document.uri) or "code.py")
+    if tree is None:
+        return None
+    definition = definition_at(tree, order.start)
+    roots = [root for root in server.session.roots if root in path.parents]
+    module = _module_name(path, roots[0] if roots else path.parent)
+    text = await server.work(order.title, lambda a, _on_part: a.rewriter.write_test(tree, definition, module))
+    if not text:
+        return None
+    tests = roots[0] / "tests" if roots and (roots[0] / "tests").is_dir() else path.parent
+    name = definition.name.rsplit(".", 1)[-1].lower()
+    for target in (tests / f"test_{path.stem}.py", tests / f"test_{path.stem}_{name}.py"):
+        if not target.exists() and server.documents.get(target.as_uri()) is None:
+            made = to_lsp_new_file(target.as_uri(), text, server.client_capabilities, label=order.title)
+            if made:
+                return made
+    end = len(document.text)  # an editor that makes no files gets the test behind the code
+    lead = "\n\n" if document.text.endswith("\n") else "\n\n\n"
+    return _confirmed(server, document, [TextEdit(end, end, lead + text)], order)
+
+
+def _confirmed(
+    server: NanoServer, document: TextDocument, edits: list[TextEdit], order: Order
+) -> types.WorkspaceEdit | None:
+    if not edits or server.documents.get(document.uri) is not document:
+        return None
+    capabilities = server.client_capabilities
+    return to_lsp_edit(document, edits, capabilities, label=order.title, confirm=True)
+
+
+def _module_name(path: Path, root: Path) -> str:
+    """The dotted name that a file is imported by, with the folder on the path; `src` is no package."""
+    parts = list(path.relative_to(root).with_suffix("").parts)
+    if parts and parts[0] == "src":
+        parts = parts[1:]
+    if len(parts) > 1 and parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+def parse(document: TextDocument) -> SyntaxTree | None:
+    """The tree of a Python document; None for another one."""
+    return SyntaxTree.parse(document.text, PYTHON) if document.language == PYTHON.name else None

@@ -1,0 +1,95 @@
+"""A notebook's cells as one text: the code cells in order, with what only IPython understands as comments.
+
+IPython's syntax: "Built-in magic commands" and "System shell access" of its documentation. The cursor's own line
+stays as it is, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit", "mprun", "nano", "python", "python3", "pypy"}
+_LANGUAGE_OF_MAGIC = {
+    **dict.fromkeys(("bash", "sh", "system", "!", "sx"), "shellscript"),
+    **dict.fromkeys(("javascript", "js"), "javascript"),
+    **dict.fromkeys(("html", "HTML", "svg", "SVG", "markdown", "latex", "writefile", "file"), "plaintext"),
+    "ruby": "ruby",
+    "sql": "sql",
+    "perl": "perl",
+    "R": "r",
+}
+_CELL_MAGIC = re.compile(r"\s*%%(!|\w+)")
+_LINE_MAGIC = re.compile(r"\s*(%(?!=)|!|\?)|.*[\w\])]\?{1,2}\s*$")
+_ASSIGNED = re.compile(r"(\s*)([\w, ]+?)\s*=\s*[!%]\s*\w")
+_BETWEEN = "\n\n"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell.
+
+    Attributes:
+        code: of it.
+        language: as the editor calls it.
+    """
+
+    code: str
+    language: str = "python"
+
+
+def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple[str, int, str]:
+    """What a prompt for a cell may see: the text, the cursor's offset in it, and its language.
+
+    Args:
+        cells: the code cells in order.
+        index: of the cell with the cursor.
+        offset: of the cursor in that cell, in code points.
+    """
+    cell = cells[index]
+    language = _language(cell)
+    if language != cell.language or language != "python":
+        return cell.code, offset, language
+    texts: list[str] = []
+    at = offset
+    for i, other in enumerate(cells):
+        if _language(other) == language:
+            text, at_i = _plain(other.code, offset if i == index else None)
+            if i == index:
+                at = at_i + sum(len(before) + len(_BETWEEN) for before in texts)
+            texts.append(text)
+    return _BETWEEN.join(texts), at, language
+
+
+def is_magic(line: str) -> bool:
+    """Whether a line is for IPython or the shell rather than for Python."""
+    return bool(_CELL_MAGIC.match(line) or _LINE_MAGIC.match(line) or _ASSIGNED.match(line))
+
+
+def _language(cell: Cell) -> str:
+    found = _CELL_MAGIC.match(cell.code) if cell.language == "python" else None
+    if found is None or found[1] in _PYTHON_MAGICS:
+        return cell.language
+    return _LANGUAGE_OF_MAGIC.get(found[1], "plaintext")
+
+
+def _plain(code: str, cursor: int | None) -> tuple[str, int]:
+    """A cell as plain Python, and where the cursor is in it."""
+    lines: list[str] = []
+    start = at = 0
+    for line in code.split("\n"):
+        within = cursor is not None and start <= cursor <= start + len(line)
+        if within and cursor is not None:
+            at = sum(len(above) + 1 for above in lines) + cursor - start
+        lines.append(line if within else _as_python(line))
+        start += len(line) + 1
+    return "\n".join(lines), at
+
+
+def _as_python(line: str) -> str:
+    assigned = _ASSIGNED.match(line)
+    if assigned:
+        return f"{assigned[1]}{assigned[2]} = None  # {line.strip()}"
+    indent = line[: len(line) - len(line.lstrip())]
+    return f"{indent}# {line.strip()}" if _CELL_MAGIC.match(line) or _LINE_MAGIC.match(line) else line
