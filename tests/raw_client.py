@@ -33,6 +33,8 @@ class RawClient:
             home: folder for its files; None for the user's.
             prefix: command that runs it.
         """
+        self.seen: list[dict[str, Any]] = []  # requests and notifications of the server
+        self.replies: dict[str, object] = {}  # what its requests are answered
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
             stdin=subprocess.PIPE,
@@ -58,6 +60,22 @@ class RawClient:
             message = self.read()
             if message.get("id") == request_id and "method" not in message:
                 return message
+            self._take(message)
+
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """Read up to a request or notification of the server, and answer it; its parameters."""
+        while True:
+            message = self.read()
+            self._take(message)
+            if message.get("method") == method:
+                return dict(message["params"])
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "method" in message:
+            self.seen.append(message)
+            if "id" in message:
+                result = self.replies.get(message["method"])
+                self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     def read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -88,8 +106,27 @@ class RawClient:
             assert pipe is not None
             pipe.close()
 
-    def initialize(self, **options: object) -> dict[str, Any]:
-        params = {"processId": os.getpid(), "rootUri": None, "capabilities": {}, "initializationOptions": options}
+    def notify(self, method: str, params: object) -> None:
+        self.send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def command(self, request_id: int, command: str, *arguments: object) -> dict[str, Any]:
+        """Run a command of the server."""
+        return self.request(request_id, "workspace/executeCommand", {"command": command, "arguments": [*arguments]})
+
+    def initialize(self, capabilities: object = None, root: Path | None = None, **options: object) -> dict[str, Any]:
+        """Introduce a client; it keeps no statistics unless told to.
+
+        Args:
+            capabilities: of the client; none at all by default.
+            root: the workspace.
+            options: settings.
+        """
+        params = {
+            "processId": os.getpid(),
+            "rootUri": root.as_uri() if root else None,
+            "capabilities": capabilities or {},
+            "initializationOptions": {"statistics": False, **options},
+        }
         found = self.request(1, "initialize", params)
         self.send({"jsonrpc": "2.0", "method": "initialized", "params": {}})
         return found

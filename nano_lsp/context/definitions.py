@@ -96,7 +96,7 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     text = tree.text[offset : None if line_end < 0 else line_end]
     offset += len(text) - len(text.lstrip(" \t"))
     around = [found for found in find_definitions(tree) if found.start <= offset <= found.end]
-    return max(around, key=lambda found: found.start, default=_module(tree))
+    return max(around, key=lambda found: (found.start, bool(found.name), -found.end))
 
 
 def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:

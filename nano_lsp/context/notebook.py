@@ -21,7 +21,7 @@ _LANGUAGE_OF_MAGIC = {
     "R": "r",
 }
 _CELL_MAGIC = re.compile(r"\s*%%(!|\w+)")
-_LINE_MAGIC = re.compile(r"\s*(%(?!=)|!|\?)|.*[\w\])]\?{1,2}\s*$")
+_LINE_MAGIC = re.compile(r"\s*(%(?!=)|!|\?)|[^#'\"]*[\w\])]\?{1,2}\s*$")
 _ASSIGNED = re.compile(r"(\s*)([\w, ]+?)\s*=\s*[!%]\s*\w")
 _BETWEEN = "\n\n"
 
@@ -49,6 +49,8 @@ def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple
     """
     cell = cells[index]
     language = _language(cell)
+    if language == cell.language == "python" and is_magic(cell.code[cell.code.rfind("\n", 0, offset) + 1 : offset]):
+        return cell.code, offset, "shellscript"
     if language != cell.language or language != "python":
         return cell.code, offset, language
     texts: list[str] = []
@@ -92,4 +94,4 @@ def _as_python(line: str) -> str:
     if assigned:
         return f"{assigned[1]}{assigned[2]} = None  # {line.strip()}"
     indent = line[: len(line) - len(line.lstrip())]
-    return f"{indent}# {line.strip()}" if _CELL_MAGIC.match(line) or _LINE_MAGIC.match(line) else line
+    return f"{indent}# {line.strip()}" if is_magic(line) else line

@@ -100,7 +100,7 @@ async def lsp(
         client.statuses.append(params.state)
 
     capabilities = client_capabilities(request.param)
-    client.settings = {"model": f"scripted:{script}", "debounceMs": 0}
+    client.settings = {"model": f"scripted:{script}", "debounceMs": 0, "statistics": False}
     found = await lsp_client.initialize_session(
         types.InitializeParams(
             capabilities=capabilities,

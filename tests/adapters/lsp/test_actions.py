@@ -1,0 +1,234 @@
+"""Code actions, explanations, lenses and hovers of the real server process, on a scripted model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.raw_client import URI, RawClient
+
+CODE = "def add(a, b):\n    return a + b\n"
+LIST = "values = []\nfor v in found:\n    values.append(v)\n"
+CHAT = "```\nassistant\n"
+REPLIES = {
+    'def add(a, b):\n    """': "Add two numbers.\n",
+    "        a:": " The first.\n",
+    "        b:": " The second.\n",
+    "    Returns:\n    ": "    The sum.\n",
+    "return a + b\n" + CHAT: "It adds two numbers.",
+    "values.append(v)\n" + CHAT: "```python\nvalues = list(found)\n```",
+    "retrun a\n" + CHAT: "```python\ndef f(a):\n    return a\n```",
+    "return (\n" + CHAT: "```python\nreturn (\n```",
+    "pass\n" + CHAT: "word " * 300,
+    "def add(a:": " int, b)",
+    "def add(a: int, b:": " int)",
+    "def add(a: int, b: int) ->": " int:",
+}
+FULL = {
+    "window": {"workDoneProgress": True, "showDocument": {"support": True}},
+    "workspace": {
+        "workspaceEdit": {
+            "documentChanges": True,
+            "resourceOperations": ["create"],
+            "changeAnnotationSupport": {"groupsOnLabel": True},
+        },
+        "applyEdit": True,
+    },
+    "textDocument": {"codeAction": {"resolveSupport": {"properties": ["edit"]}, "dataSupport": True}},
+}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., RawClient]]:
+    """Starts a server for an editor of some capabilities."""
+    clients = []
+
+    def begin(capabilities: object = FULL, **options: Any) -> RawClient:  # noqa: ANN401 - settings of any type
+        script = tmp_path / "script.json"
+        script.write_text(json.dumps(REPLIES))
+        client = RawClient(home=tmp_path / "home")
+        clients.append(client)
+        client.initialize(capabilities, model=f"scripted:{script}", **options)
+        client.wait_for_state("ready")
+        return client
+
+    yield begin
+    for client in clients:
+        client.close()
+
+
+def span(line: int, column: int, end_line: int | None = None, end_column: int = 0) -> dict[str, Any]:
+    end = {"line": line, "character": column} if end_line is None else {"line": end_line, "character": end_column}
+    return {"start": {"line": line, "character": column}, "end": end}
+
+
+def actions(client: RawClient, at: dict[str, Any], **context: object) -> dict[str, dict[str, Any]]:
+    params = {"textDocument": {"uri": URI}, "range": at, "context": {"diagnostics": [], **context}}
+    found = client.request(900, "textDocument/codeAction", params)["result"]
+    return {action["title"]: action for action in found}
+
+
+def resolved(client: RawClient, action: dict[str, Any]) -> dict[str, Any]:
+    return dict(client.request(901, "codeAction/resolve", action)["result"])
+
+
+def new_text(edit: dict[str, Any]) -> str:
+    """What the only edit of a document puts in."""
+    (change,) = edit["documentChanges"]
+    (only,) = change["edits"]
+    return str(only["newText"])
+
+
+def test_a_docstring_is_made_when_it_is_chosen(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open(CODE)
+    action = actions(client, span(1, 6))["nano: write docstring"]
+    assert action["kind"] == "refactor.rewrite"
+    assert "edit" not in action
+    edit = resolved(client, action)["edit"]
+    assert new_text(edit) == (
+        '\n    """Add two numbers.\n\n    Args:\n        a: The first.\n        b: The second.\n\n'
+        '    Returns:\n        The sum.\n    """'
+    )
+    assert edit["documentChanges"][0]["textDocument"] == {"uri": URI, "version": 1}
+    assert edit["changeAnnotations"]["nano"]["needsConfirmation"] is False
+    kinds = {m["params"]["value"]["kind"] for m in client.seen if m["method"] == "$/progress"}
+    assert kinds == {"begin", "report", "end"}
+    states = [m["params"]["state"] for m in client.seen if m["method"] == "nano/status"]
+    assert states[-2:] == ["busy", "ready"]
+
+
+def test_without_words_there_is_a_skeleton_which_is_said(start: Callable[..., RawClient]) -> None:
+    client = start(docstringStyle="sphinx")
+    client.open("def other():\n    do(1)\n")
+    edit = resolved(client, actions(client, span(0, 0))["nano: write docstring"])["edit"]
+    assert new_text(edit) == '\n    """TODO: describe."""'
+    assert "TODO" in edit["changeAnnotations"]["nano"]["description"]
+
+
+def test_all_missing_docstrings_at_once(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open(f'"""Sums."""\n\n\n{CODE}\n\ndef other():\n    do(1)\n')
+    action = actions(client, span(0, 0), only=["source"])
+    assert list(action) == ["nano: write all missing docstrings"]
+    edit = resolved(client, action["nano: write all missing docstrings"])["edit"]
+    assert len(edit["documentChanges"][0]["edits"]) == 2
+
+
+def test_an_editor_that_resolves_nothing_is_sent_the_edit(start: Callable[..., RawClient]) -> None:
+    client = start({"workspace": {"applyEdit": True}})
+    client.replies["workspace/applyEdit"] = {"applied": True}
+    client.open(CODE)
+    command = actions(client, span(0, 4))["nano: write docstring"]["command"]
+    assert client.command(2, command["command"], *command["arguments"])["result"] is True
+    (sent,) = [m for m in client.seen if m["method"] == "workspace/applyEdit"]
+    assert "Add two numbers." in sent["params"]["edit"]["changes"][URI][0]["newText"]
+    assert client.command(3, "nano.docstring", {"uri": URI, "range": span(1, 4)})["result"] is True
+
+
+def test_a_document_that_has_changed_gets_no_old_edit(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open(CODE)
+    action = actions(client, span(0, 4))["nano: write docstring"]
+    changes = [{"text": f"# more\n{CODE}"}]
+    params = {"textDocument": {"uri": URI, "version": 2}, "contentChanges": changes}
+    client.notify("textDocument/didChange", params)
+    assert client.request(2, "codeAction/resolve", action)["error"]["code"] == -32801
+    for data in (None, 7, {}, {"uri": URI}, {**action["data"], "work": "delete"}, {**action["data"], "start": "x"}):
+        assert "error" in client.request(3, "codeAction/resolve", {**action, "data": data})
+
+
+def test_a_diagnostic_is_fixed_where_it_stands(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open("x = 1\n\n\ndef f(a):\n    retrun a\n")
+    at = span(4, 4, 4, 10)
+    found = actions(client, at, diagnostics=[{"range": at, "message": "Expected expression", "source": "other"}])
+    fix = found["nano: fix “Expected expression”"]
+    assert fix["kind"] == "quickfix"
+    assert fix["diagnostics"][0]["message"] == "Expected expression"
+    edit = resolved(client, fix)["edit"]
+    assert new_text(edit) == "def f(a):\n    return a"
+    assert edit["changeAnnotations"]["nano"]["needsConfirmation"] is True
+    assert found["nano: explain “Expected expression”"]["command"]["arguments"][0]["diagnostic"]
+
+
+def test_a_selection_is_simplified_unless_that_breaks_it(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open(f"def f(found):\n    {LIST.strip().replace(chr(10), chr(10) + '    ')}\n    return values\n")
+    edit = resolved(client, actions(client, span(1, 4, 3, 10))["nano: simplify selection"])["edit"]
+    assert new_text(edit) == "    values = list(found)"
+    client.notify(
+        "textDocument/didChange",
+        {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [{"text": "def g():\n    return (\n"}]},
+    )
+    assert resolved(client, actions(client, span(1, 0, 1, 12))["nano: simplify selection"]).get("edit") is None
+
+
+def test_type_hints_are_all_that_changes(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open(CODE)
+    (change,) = resolved(client, actions(client, span(1, 6))["nano: add type hints"])["edit"]["documentChanges"]
+    assert [edit["newText"] for edit in change["edits"]] == [": int", ": int", " -> int"]
+
+
+def test_an_explanation_is_streamed_or_shown_and_then_hovered(
+    start: Callable[..., RawClient], tmp_path: Path
+) -> None:
+    client = start()
+    client.replies["window/showDocument"] = {"success": True}
+    client.open(CODE)
+    hover = {"textDocument": {"uri": URI}, "position": {"line": 1, "character": 6}}
+    assert client.request(2, "textDocument/hover", hover)["result"] is None
+    about = {"uri": URI, "range": span(1, 6), "partialResultToken": "words"}
+    assert client.command(3, "nano.explain", about)["result"] == "It adds two numbers."
+    parts = [m["params"]["value"]["text"] for m in client.seen if m.get("params", {}).get("token") == "words"]
+    assert len(parts) > 3
+    assert "It adds two numbers.".startswith(parts[0])
+    assert client.request(4, "textDocument/hover", hover)["result"]["contents"]["value"] == "It adds two numbers."
+    del about["partialResultToken"]
+    client.command(5, "nano.explain", about)
+    (shown,) = [m["params"]["uri"] for m in client.seen if m["method"] == "window/showDocument"]
+    (file,) = (tmp_path / "home").rglob("*.md")
+    assert shown == file.as_uri()
+    assert "It adds two numbers." in file.read_text()
+    assert not file.stat().st_mode & 0o222
+    for odd in ((), (None,), ({"uri": 7},), ({"uri": URI, "range": {"start": 1}},), ({"uri": "file:///x"},)):
+        assert client.command(6, "nano.explain", *odd)["result"] is None
+
+
+def test_work_is_called_off_where_its_progress_is(start: Callable[..., RawClient]) -> None:
+    client = start()
+    client.open("def endless():\n    pass\n")
+    arguments = [{"uri": URI, "range": span(1, 6), "workDoneToken": "mine"}]
+    params = {"command": "nano.explain", "arguments": arguments}
+    client.send({"jsonrpc": "2.0", "id": 2, "method": "workspace/executeCommand", "params": params})
+    client.wait_for("$/progress")
+    client.notify("window/workDoneProgress/cancel", {"token": "mine"})
+    assert client.answer(2)["result"] is None
+    stats = client.command(3, "nano.showStats")["result"]
+    assert stats["state"] == "ready"
+    assert stats["generated_tokens"] < 300
+
+
+def test_lenses_are_there_when_they_are_wanted(start: Callable[..., RawClient]) -> None:
+    params = {"textDocument": {"uri": URI}}
+    client = start()
+    client.open(CODE)
+    assert client.request(2, "textDocument/codeLens", params)["result"] == []
+    other = start(codeLens=True)
+    other.open(CODE)
+    found = other.request(2, "textDocument/codeLens", params)["result"]
+    assert [lens["command"]["title"] for lens in found] == ["explain", "document"]
+
+
+def test_only_code_of_open_documents_that_are_no_secrets(start: Callable[..., RawClient]) -> None:
+    client = start(exclude=["/secret/**"])
+    client.open("KEY=1\n", "file:///.env")
+    params = {"textDocument": {"uri": "file:///.env"}, "range": span(0, 0), "context": {"diagnostics": []}}
+    assert client.request(2, "textDocument/codeAction", params)["result"] == []
+    assert client.command(3, "nano.explain", {"uri": "file:///.env", "range": span(0, 0)})["result"] is None
+    assert actions(client, span(0, 0)) == {}

@@ -1,0 +1,76 @@
+"""A notebook's cells as one text."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.context.notebook import Cell, build_notebook_text, is_magic
+
+LINES = st.sampled_from(["x = 1", "", "%matplotlib inline", "!ls", "def f():", "    return 1", "df.head?", "é🙂 = 2"])
+CODE = st.lists(LINES, max_size=5).map("\n".join)
+
+
+def test_the_other_cells_stand_around_the_cursor_in_order() -> None:
+    cells = [Cell("import os"), Cell("x = "), Cell("print(x)")]
+    text, offset, language = build_notebook_text(cells, 1, 4)
+    assert text[:offset] == "import os\n\nx = "
+    assert text[offset:] == "\n\nprint(x)"
+    assert language == "python"
+
+
+def test_what_only_ipython_understands_is_a_comment() -> None:
+    cells = [
+        Cell("%load_ext nano\nfiles = !ls *.py\nx = %time f()\ndf.head?\n!pip list\nn = 7 % 3\nn %= 2"),
+        Cell("y = "),
+    ]
+    text, _, _ = build_notebook_text(cells, 1, 4)
+    before = text.removesuffix("y = ")
+    ast.parse(before)
+    assert "files = None  # files = !ls *.py" in before
+    assert "n = 7 % 3\nn %= 2" in before
+
+
+@pytest.mark.parametrize(
+    ("code", "language"),
+    [
+        ("%%bash\nls ", "shellscript"),
+        ("%%html\n<b>", "plaintext"),
+        ("%%unheard_of\nx", "plaintext"),
+        ("%%time\nx = ", "python"),
+    ],
+)
+def test_a_cell_of_another_language_stands_alone(code: str, language: str) -> None:
+    text, offset, found = build_notebook_text([Cell("a = 1"), Cell(code)], 1, len(code))
+    assert found == language
+    assert ("a = 1" in text) == (language == "python")
+    assert text[:offset].endswith(code.rsplit("\n", maxsplit=1)[-1])
+
+
+def test_cells_of_other_languages_are_not_read_as_python() -> None:
+    text, _, _ = build_notebook_text([Cell("%%bash\necho hello"), Cell("SELECT 1", "sql"), Cell("x")], 2, 1)
+    assert text == "x"
+
+
+@given(st.lists(CODE, min_size=1, max_size=4), st.data())
+def test_the_cursor_stays_where_it_is(codes: list[str], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(codes) - 1))
+    offset = data.draw(st.integers(0, len(codes[index])))
+    text, at, _ = build_notebook_text([Cell(code) for code in codes], index, offset)
+    line = codes[index][codes[index].rfind("\n", 0, offset) + 1 : offset]
+    assert text[:at].endswith(line)
+    rest = codes[index][offset:].split("\n")[0]
+    assert text[at:].startswith(rest)
+
+
+def test_a_line_for_the_shell_is_no_python() -> None:
+    text, offset, language = build_notebook_text([Cell("a = 1"), Cell("!pip ")], 1, 5)
+    assert (text, offset, language) == ("!pip ", 5, "shellscript")
+
+
+def test_magic_lines() -> None:
+    assert all(map(is_magic, ("%time x", "!ls", "?x", "x.y??", "a = !ls", "%%bash", "  %cd ..")))
+    assert not any(map(is_magic, ("x = 5 % 2", "# why?", "x != 2", "print('?')", "")))

@@ -1,0 +1,233 @@
+"""Docstrings, with words from a dummy: what they list, what they keep, and that code stays as it is."""
+
+from __future__ import annotations
+
+import ast
+import random
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.context.document import apply_edits
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.features.docstrings import Docstring, DocstringWriter, Style, undocumented
+from nano_lsp.features.docstrings.layout import detect_style
+from nano_lsp.features.plan import Plan
+from nano_lsp.schema import Completion, Counters, FinishReason, Token
+
+STDLIB = Path(sysconfig.get_paths()["stdlib"])
+WRITER = DocstringWriter(ScriptedBackend(), "spm_tail")
+FUNCTION = """def fetch(url, timeout: float = 3.0, *rest, verify, **options) -> bytes:
+    if not url:
+        raise ValueError("no address")
+    return b""
+"""
+
+
+def parse(code: str) -> SyntaxTree:
+    tree = SyntaxTree.parse(code, PYTHON)
+    assert tree is not None
+    return tree
+
+
+def carry_out(plan: Plan[Docstring | None], words: Callable[[], str]) -> Docstring | None:
+    try:
+        next(plan)
+        while True:
+            plan.send(Completion(words(), (Token(1, b"x", 0.0),), FinishReason.STOP, Counters()))
+    except StopIteration as done:
+        result: Docstring | None = done.value
+        return result
+
+
+def document(
+    code: str, name: str = "fetch", style: Style | None = None, words: Sequence[str] = ()
+) -> tuple[str, Docstring | None]:
+    """The code with a docstring for a definition in it."""
+    tree = parse(code)
+    definition = next(found for found in find_definitions(tree) if found.name == name)
+    said = iter(words)
+    docstring = carry_out(WRITER.write(tree, definition, style), lambda: next(said, "some words"))
+    return apply_edits(code, [docstring.edit] if docstring else []), docstring
+
+
+def without_docstrings(code: str) -> str:
+    module = ast.parse(code)
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
+            first = node.body[0] if node.body else None
+            value = first.value if isinstance(first, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                del node.body[0]
+    return ast.dump(module)
+
+
+def test_each_style_lists_what_there_is() -> None:
+    words = ["fetch it", "The address", "how long", "more", "Check the certificate", "others", "the page", "If empty"]
+    google, _ = document(FUNCTION, words=words)
+    assert (
+        '''    """Fetch it.
+
+    Args:
+        url: The address.
+        timeout: how long.
+        *rest: more.
+        verify: Check the certificate.
+        **options: others.
+
+    Returns:
+        the page.
+
+    Raises:
+        ValueError: If empty.
+    """
+'''
+        in google
+    )
+    numpy, _ = document(FUNCTION, style=Style.NUMPY, words=words)
+    assert "    timeout : float\n        how long.\n    *rest\n        more.\n" in numpy
+    assert "    Returns\n    -------\n    bytes\n        the page.\n" in numpy
+    sphinx, _ = document(FUNCTION, style=Style.SPHINX, words=words)
+    assert "    :param options: others.\n    :returns: the page.\n    :raises ValueError: If empty.\n" in sphinx
+
+
+def test_an_update_keeps_what_still_holds() -> None:
+    code = FUNCTION.replace(
+        ":\n    if",
+        ''':
+    """Fetches a page, carefully.
+
+    More words,
+    in two lines.
+
+    Args:
+        url (str): The author's words,
+            in two lines.
+        proxy: There is no such parameter.
+        timeout: In seconds.
+
+    Note:
+        This stays.
+
+    Raises:
+        KeyError: Nobody does that.
+        OSError: The code names it below.
+    """
+    # OSError may come from below
+    if''',
+        1,
+    )
+    after, _ = document(code)
+    kept = (
+        "Fetches a page, carefully.\n\n    More words,\n    in two lines.\n",
+        "        url (str): The author's words,\n            in two lines.\n",
+        "    Note:\n        This stays.\n",
+        "        OSError: The code names it below.\n",
+        "        *rest: some words.\n",
+        "        ValueError: some words.\n",
+    )
+    assert all(text in after for text in kept)
+    assert "proxy" not in after
+    assert "KeyError" not in after
+    assert document(after) == (after, None)  # nothing is left to do
+
+
+def test_a_docstring_that_is_right_is_left_alone() -> None:
+    for text in (
+        '"""Say hello."""',
+        "'''Say hello.'''",
+        '"""\n    Say hello.\n    """',
+        'r"""\\d"""',
+        '"Say hello."',
+    ):
+        code = f"def fetch():\n    {text}\n"
+        assert document(code) == (code, None)
+
+
+def test_the_style_is_the_docstrings_own_then_the_setting_then_the_files() -> None:
+    sphinx = 'def fetch(a, b):\n    """Do.\n\n    :param a: one\n    """\n'
+    assert ":param b: some words." in document(sphinx, style=Style.NUMPY)[0]
+    assert detect_style(sphinx) is Style.SPHINX
+    assert ":param c:" in document(f"{sphinx}\n\ndef other(c):\n    pass\n", "other")[0]
+    assert "Args:" in document("def fetch(c):\n    pass\n")[0]
+    assert detect_style("x = 1\n") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "after"),
+    [
+        ("def fetch(): return\n", 'def fetch():\n    """Some words."""\n    return\n'),
+        ("def fetch():  # why\n    pass\n", 'def fetch():  # why\n    """Some words."""\n    pass\n'),
+        ("def fetch():\n    # first\n    pass\n", 'def fetch():\n    """Some words."""\n    # first\n    pass\n'),
+        ("class fetch:\n\tx = 1\n", 'class fetch:\n\t"""Some words."""\n\tx = 1\n'),
+        ("def fetch():\r\n    pass\r\n", 'def fetch():\r\n    """Some words."""\r\n    pass\r\n'),
+        ("def fetch(\n):\n    pass", 'def fetch(\n):\n    """Some words."""\n    pass'),
+        ("é = '🙂'\ndef fetch():\n    pass\n", 'é = \'🙂\'\ndef fetch():\n    """Some words."""\n    pass\n'),
+    ],
+)
+def test_it_goes_where_it_belongs(code: str, after: str) -> None:
+    assert document(code)[0] == after
+
+
+def test_a_module_is_described_behind_its_first_comments() -> None:
+    code = "#!/usr/bin/env python\n# Licence\n\nimport os\n"
+    assert document(code, "")[0] == '#!/usr/bin/env python\n# Licence\n\n"""Some words."""\n\nimport os\n'
+    assert document("import os\n", "")[0] == '"""Some words."""\n\nimport os\n'
+
+
+@pytest.mark.parametrize(
+    "words", ["", "```python", 'say """x"""', "Args:", "fetch", ", optional", "a\\d", "<|end|>", "…"]
+)
+def test_words_that_are_none_become_a_skeleton_that_is_said(words: str) -> None:
+    after, docstring = document("def fetch(fetch):\n    pass\n", words=[words] * 4)
+    assert docstring is not None
+    if words != "Args:":
+        assert docstring.skeleton
+        assert "fetch: TODO: describe." in after
+    ast.parse(after)
+
+
+def test_words_that_the_second_try_has_are_taken() -> None:
+    _, docstring = document("def fetch():\n    pass\n", words=["", "get it"])
+    assert docstring is not None
+    assert docstring.edit.text.endswith('"""Get it."""')
+    assert not docstring.skeleton
+
+
+def test_what_is_public_and_bare_is_undocumented() -> None:
+    code = (
+        "class A:\n    def f(self): pass\n    def _g(self): pass\n    def __init__(self): pass\n"
+        "    def h(self):\n        'Doc.'\n\n"
+        "def test_x(): pass\n\n\ndef outer():\n    def inner(): pass\n\n\n@overload\ndef o(a: int): ...\n"
+    )
+    assert [found.name for found in undocumented(parse(code))] == ["", "A", "A.f", "outer"]
+
+
+def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
+    """Functions of the standard library, documented or not."""
+    source = random.Random(seed)  # noqa: S311 - repeatable, no secret
+    found: list[tuple[Path, SyntaxTree, Definition]] = []
+    paths = [path for path in sorted(STDLIB.glob("*.py")) if path.stat().st_size < 60_000]
+    while len(found) < n:
+        path = source.choice(paths)
+        tree = parse(path.read_text(encoding="utf-8"))
+        functions = [d for d in find_definitions(tree) if d.kind is DefinitionKind.FUNCTION]
+        if functions:
+            found.append((path, tree, source.choice(functions)))
+    return found
+
+
+def test_hundred_functions_of_the_standard_library() -> None:
+    for path, tree, definition in sample(100, 7):
+        style = list(Style)[len(definition.name) % 3]
+        docstring = carry_out(WRITER.write(tree, definition, style), lambda: "some words")
+        if docstring is None:
+            assert definition.docstring is not None, (path, definition.name)  # it says all already, or is left alone
+            continue
+        after = apply_edits(tree.text, [docstring.edit])
+        assert without_docstrings(after) == without_docstrings(tree.text), (path, definition.name)
