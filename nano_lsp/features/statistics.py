@@ -76,7 +76,7 @@ class Statistics:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock(), self.path.open("a+", encoding="utf-8") as file:
+            with self._lock(), self.path.open("a+", encoding="utf-8", errors="replace") as file:
                 file.writelines(lines)
                 file.seek(0)
                 known = file.readlines()

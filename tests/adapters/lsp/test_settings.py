@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.adapters.lsp.settings import EditorSettings, key_of, read_settings
+from nano_lsp.adapters.lsp.settings import EditorSettings, key_of, load_project, read_settings
 from nano_lsp.adapters.lsp.settings_docs import build_schema, build_table
+from nano_lsp.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(
@@ -64,3 +65,28 @@ def test_whatever_an_editor_sends_there_are_settings(given: object) -> None:
 def test_the_reference_and_the_schema_are_those_of_the_code() -> None:
     assert build_table() in (ROOT / "docs/reference/server.md").read_text(encoding="utf-8")
     assert json.loads((ROOT / "editors/settings.schema.json").read_text(encoding="utf-8")) == build_schema()
+
+
+def test_a_project_sets_what_is_harmless_and_the_editor_goes_before(tmp_path: Path) -> None:
+    assert load_project(tmp_path) == {}
+    (tmp_path / "pyproject.toml").write_text("[tool.nano-lsp]\nmax-tokens = 9\ndocstringStyle = 'numpy'\n")
+    project = load_project(tmp_path)
+    settings, warnings = read_settings({"docstringStyle": "sphinx"}, project)
+    assert warnings == []
+    assert (settings.max_tokens, settings.docstring_style) == (9, "sphinx")
+
+
+@pytest.mark.parametrize("key", ["model", "adapter", "workspace", "trusted", "statistics", "threads", "context"])
+def test_a_project_sets_nothing_that_loads_files_or_widens_what_is_read(key: str) -> None:
+    settings, warnings = read_settings({}, {key: "x.gguf"})
+    assert settings == EditorSettings()
+    assert "cannot be set by a project" in warnings[0]
+
+
+def test_a_project_file_that_is_odd(tmp_path: Path) -> None:
+    for text in ("[tool]\nnano-lsp = 1\n", "tool = 3\n", "[tool.other]\n"):
+        (tmp_path / "pyproject.toml").write_text(text)
+        assert load_project(tmp_path) == {}
+    (tmp_path / "pyproject.toml").write_text("[tool.nano-lsp\n")
+    with pytest.raises(ConfigError):
+        load_project(tmp_path)

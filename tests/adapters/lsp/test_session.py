@@ -1,0 +1,166 @@
+"""A session at the editor: what needs the model, what is counted, and what is not read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nano_lsp.features.statistics import Statistics
+from tests.raw_client import URI, RawClient, inline
+
+Starts = Callable[..., RawClient]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Starts]:
+    """Starts a server whose model answers as it is told."""
+    clients = []
+
+    def begin(replies: dict[str, str], root: Path | None = None, **options: Any) -> RawClient:  # noqa: ANN401
+        script = tmp_path / "script.json"
+        script.write_text(json.dumps(replies))
+        client = RawClient(home=tmp_path / "home")
+        clients.append(client)
+        client.initialize(root=root, **{"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **options})
+        client.wait_for_state("ready")
+        return client
+
+    yield begin
+    for client in clients:
+        client.close()
+
+
+class Typist:
+    """Types at the end of a document, and looks at what is suggested after each key."""
+
+    def __init__(self, client: RawClient) -> None:
+        self.client = client
+        self.lines = [""]
+        self.version = 1
+        client.open("")
+
+    def type(self, text: str) -> None:
+        self.version += 1
+        at = {"line": len(self.lines) - 1, "character": len(self.lines[-1])}
+        changes = [{"range": {"start": at, "end": at}, "text": text}]
+        identifier = {"uri": URI, "version": self.version}
+        self.client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": changes})
+        self.lines = ("\n".join(self.lines) + text).split("\n")
+
+    def shown(self) -> str:
+        params = inline(len(self.lines) - 1, len(self.lines[-1]), invoked=False)
+        found = self.client.request(50, "textDocument/inlineCompletion", params)["result"]["items"]
+        return str(found[0]["insertText"]) if found else ""
+
+    def accept(self) -> None:
+        params = inline(len(self.lines) - 1, len(self.lines[-1]), invoked=False)
+        (item,) = self.client.request(51, "textDocument/inlineCompletion", params)["result"]["items"]
+        self.type(item["insertText"])
+        self.client.command(52, item["command"]["command"], *item["command"]["arguments"])
+
+    def stats(self) -> dict[str, Any]:
+        return dict(self.client.request(53, "nano/stats", {})["result"])
+
+    def idle(self) -> None:
+        """Wait until the model thinks on nothing any more."""
+        before = self.stats()
+        while (now := self.stats()) != before or now["state"] == "busy":
+            before = now
+
+
+def test_a_typing_session_asks_the_model_only_for_what_is_new(start: Starts) -> None:
+    n = 6
+    replies = {}
+    for i in range(n):
+        replies[f"value_{i} = "] = f"len(str({i}))\n"
+        replies[f"len(str({i}))\n"] = f"print(value_{i})\n"
+    typist = Typist(start(dict(reversed(replies.items()))))
+    there_already = 0
+    for i in range(n):
+        typist.type(f"value_{i} = ")
+        assert typist.shown() == f"len(str({i}))"
+        asked = typist.stats()["model"]
+        for key in "len(":
+            typist.type(key)
+            assert typist.shown()
+        typist.accept()
+        typist.idle()
+        assert typist.stats()["model"] == asked  # typing along and accepting need no model
+        typist.type("\n")
+        assert typist.shown() == f"print(value_{i})"
+        there_already += typist.stats()["model"] == asked
+        typist.accept()
+        typist.type("\n")
+    assert there_already == n
+    stats = typist.stats()
+    assert stats["accepted"] == 2 * n
+    assert stats["known"] > stats["model"]
+
+
+def test_what_became_of_suggestions_is_kept_as_numbers(start: Starts, tmp_path: Path) -> None:
+    client = start({"x = ": "secret_name\n", "y = ": "2\n"}, statistics=True)
+    typist = Typist(client)
+    typist.type("x = ")
+    typist.accept()
+    typist.type("\ny = ")
+    assert typist.shown() == "2"
+    client.request(60, "shutdown")
+    client.notify("exit", None)
+    assert client.process.wait(20) == 0
+    statistics = Statistics(tmp_path / "home" / "cache")
+    (record,) = statistics.records()  # of the accepted one it is not known yet whether it is kept
+    assert (record.chars, record.accepted) == (1, False)
+    assert "secret" not in statistics.path.read_text()
+
+
+def test_without_consent_nothing_is_kept(start: Starts, tmp_path: Path) -> None:
+    client = start({"x = ": "1\n"}, statistics=False)
+    typist = Typist(client)
+    typist.type("x = ")
+    assert typist.shown() == "1"
+    client.request(60, "shutdown")
+    assert not (tmp_path / "home" / "cache" / "statistics.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reads"), [({}, True), ({"trusted": False}, False), ({"workspace": False}, False)]
+)
+def test_files_that_are_not_open_are_read_in_a_trusted_workspace_only(
+    start: Starts, tmp_path: Path, settings: dict[str, Any], reads: bool
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "shelf.py").write_text("def reserve(count): ...\n")
+    start({"x = ": "1\n"}, root, **settings).request(60, "shutdown")
+    assert any((tmp_path / "home").rglob("index/*")) == reads
+
+
+def test_another_model_is_loaded_when_it_is_chosen(start: Starts, tmp_path: Path) -> None:
+    client = start({"x = ": "1\n"})
+    other = tmp_path / "other.json"
+    other.write_text('{"x = ": "2\\n"}')
+    assert client.command(60, "nano.selectModel", f"scripted:{other}")["result"] == f"scripted:{other}"
+    client.wait_for_state("ready")
+    client.open("x = ")
+    assert client.suggest(61, 0, 4)[0] == "2"
+    client.replies["window/showMessageRequest"] = None
+    assert client.command(62, "nano.selectModel")["result"] == f"scripted:{other}"
+    (asked,) = [m for m in client.seen if m["method"] == "window/showMessageRequest"]
+    assert asked["params"]["actions"] == []  # no model is here
+
+
+def test_a_project_has_a_say(start: Starts, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pyproject.toml").write_text('[tool.nano-lsp]\nexclude = ["generated/**"]\nmodel = "x"\n')
+    client = start({"x = ": "1\n"}, root)
+    uri = (root / "generated" / "a.py").as_uri()
+    client.open("x = ", uri)
+    params = {**inline(), "textDocument": {"uri": uri}}
+    assert client.request(60, "textDocument/inlineCompletion", params)["result"]["items"] == []
+    told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
+    assert any("model cannot be set by a project" in message for message in told)
