@@ -112,3 +112,79 @@ def test_it_listens_only_on_the_loopback(tmp_path: Path) -> None:
         it = RawClient("--tcp", address, home=tmp_path)
         assert it.process.wait(60) == 2
         it.close()
+
+
+def project(folder: Path, n_files: int) -> Path:
+    root = folder / "project"
+    root.mkdir()
+    for i in range(n_files):
+        (root / f"module_{i}.py").write_text(f"def function_{i}(a): ...\n")
+    return root
+
+
+def test_a_model_that_disappears_is_told_and_a_later_reload_recovers(client: RawClient, tmp_path: Path) -> None:
+    model = scripted(tmp_path)
+    path = Path(model.removeprefix("scripted:"))
+    client.initialize(model=model)
+    client.wait_for_state("ready")
+    path.rename(tmp_path / "away")
+    client.open("x = \n")
+    assert client.suggest(2, 0, 4)[0] == "1"
+    client.command(3, "nano.reload")
+    assert client.wait_for_state("error")["remedy"]
+    for i in range(4, 9):
+        assert client.suggest(i, 0, 4) == []
+    shown = [message for message in client.seen if message["method"] == "window/showMessage"]
+    assert len(shown) <= 1
+    (tmp_path / "away").rename(path)
+    client.command(10, "nano.reload")
+    client.wait_for_state("ready")
+    assert client.suggest(11, 0, 4)[0] == "1"
+
+
+def test_caches_that_cannot_be_written_are_done_without(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("this is no folder")
+    client = RawClient(home=tmp_path)
+    try:
+        client.initialize(model=scripted(tmp_path), root=project(tmp_path, 3), statistics=True)
+        client.wait_for_state("ready")
+        client.open("x = \n")
+        assert client.suggest(2, 0, 4)[0] == "1"
+        span = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+        assert "result" in client.command(3, "nano.explain", {"uri": "file:///a.py", "range": span})
+        assert client.request(4, "shutdown")["result"] is None
+    finally:
+        client.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX limits")
+def test_a_full_disk_costs_no_suggestion(tmp_path: Path) -> None:
+    client = RawClient(home=tmp_path, prefix=("bash", "-c", 'ulimit -f 0; exec "$@"', "bash"))
+    try:
+        client.initialize(model=scripted(tmp_path), root=project(tmp_path, 3), statistics=True)
+        client.wait_for_state("ready")
+        client.open("x = \n")
+        assert client.suggest(2, 0, 4)[0] == "1"
+        assert client.request(4, "shutdown")["result"] is None
+    finally:
+        client.close()
+
+
+def test_a_server_that_was_killed_leaves_nothing_broken(tmp_path: Path) -> None:
+    model, root = scripted(tmp_path), project(tmp_path, 200)
+    for n_messages in range(1, 8):
+        victim = RawClient(home=tmp_path)
+        victim.initialize(model=model, root=root, statistics=True)
+        for _ in range(min(n_messages, 2)):  # loading, ready; then it reads the workspace
+            victim.read()
+        for i in range(n_messages):
+            victim.request(10 + i, "nano/stats", {})
+        victim.close()
+    client = RawClient(home=tmp_path)
+    try:
+        client.initialize(model=model, root=root)
+        client.wait_for_state("ready")
+        client.open("x = \n")
+        assert client.suggest(2, 0, 4)[0] == "1"
+    finally:
+        client.close()
