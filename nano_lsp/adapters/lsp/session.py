@@ -56,10 +56,18 @@ class Session:
     Args:
         folders: of this user.
         on_status: is told of each change, on the event loop.
+
+    Attributes:
+        settings: in force.
+        initial: settings that the editor sent with `initialize`, as they came.
+        roots: folders of the workspace.
+        paused: nothing is suggested.
+        folders: of this user.
     """
 
     def __init__(self, folders: Folders, on_status: Callable[[Status], None]) -> None:
         self.settings = EditorSettings()
+        self.initial: object = None
         self.roots: list[Path] = []
         self.paused = False
         self.folders = folders

@@ -90,18 +90,21 @@ class EditorSettings:
         )
 
 
-def read_settings(given: object, project: Mapping[str, Any] | None = None) -> tuple[EditorSettings, list[str]]:
+def read_settings(*given: object, project: Mapping[str, Any] | None = None) -> tuple[EditorSettings, list[str]]:
     """Settings as an editor has sent them, and a sentence for each that cannot be used; its default is.
 
     Args:
-        given: an object of settings, with or without `nano` around it; anything else is no settings.
+        given: objects of settings, with or without `nano` around them, the later winning; all else is none.
         project: of the project's `[tool.nano-lsp]`; what the editor sets goes before.
     """
-    if isinstance(given, Mapping) and isinstance(given.get("nano"), Mapping):
-        given = given["nano"]
-    common, warnings = _read(project or {}, of_project=True)
-    own, others = _read(given if isinstance(given, Mapping) else {}, of_project=False)
-    return EditorSettings(**{**common, **own}), warnings + others
+    values, warnings = _read(project or {}, of_project=True)
+    for layer in given:
+        inner = layer.get("nano") if isinstance(layer, Mapping) else None
+        settings = inner if isinstance(inner, Mapping) else layer
+        own, others = _read(settings if isinstance(settings, Mapping) else {}, of_project=False)
+        values |= own
+        warnings += others
+    return EditorSettings(**values), warnings
 
 
 def load_project(root: Path) -> dict[str, Any]:

@@ -24,6 +24,38 @@ REPLIES = {
 URI = "file:///work/code.py"
 
 
+# As Helix 25.07 introduces itself (helix-lsp/src/client.rs), what this server looks at.
+HELIX = types.ClientCapabilities(
+    workspace=types.WorkspaceClientCapabilities(
+        configuration=True,
+        apply_edit=True,
+        workspace_edit=types.WorkspaceEditClientCapabilities(
+            document_changes=True,
+            resource_operations=[
+                types.ResourceOperationKind.Create,
+                types.ResourceOperationKind.Rename,
+                types.ResourceOperationKind.Delete,
+            ],
+        ),
+    ),
+    text_document=types.TextDocumentClientCapabilities(
+        completion=types.CompletionClientCapabilities(),
+        code_action=types.CodeActionClientCapabilities(
+            data_support=True,
+            resolve_support=types.ClientCodeActionResolveOptions(properties=["edit", "command"]),
+        ),
+    ),
+    window=types.WindowClientCapabilities(work_done_progress=True),
+    general=types.GeneralClientCapabilities(
+        position_encodings=[
+            types.PositionEncodingKind.Utf8,
+            types.PositionEncodingKind.Utf32,
+            types.PositionEncodingKind.Utf16,
+        ]
+    ),
+)
+
+
 class Client:
     """An editor with one document."""
 
@@ -34,6 +66,7 @@ class Client:
         self.encoding = ""
         self.settings: dict[str, object] = {}
         self.statuses: list[str] = []
+        self.edits: list[types.ApplyWorkspaceEditParams] = []
 
     def open(self, text: str, uri: str = URI, language: str = "python") -> None:
         self.opened.add(uri)
@@ -63,8 +96,10 @@ class Client:
 
     async def configure(self, **settings: object) -> None:
         """Change settings, and see to it that the server has them."""
-        self.lsp.set_configuration({"nano": {**self.settings, **settings}})
-        params = types.DidChangeConfigurationParams(settings={})
+        self.lsp.set_configuration({"nano": settings})
+        workspace = self.lsp.capabilities.workspace if self.lsp.capabilities else None
+        pulls = workspace is not None and workspace.configuration
+        params = types.DidChangeConfigurationParams(settings={} if pulls else {"nano": settings})
         self.lsp.workspace_did_change_configuration(params)
         await self.stats()
 
@@ -83,7 +118,7 @@ class Client:
 
 @pytest_lsp.fixture(  # type: ignore[untyped-decorator]
     config=ClientServerConfig(server_command=[sys.executable, "-m", "nano_lsp", "server"]),
-    params=["visual-studio-code", "neovim", "emacs"],
+    params=["visual-studio-code", "neovim", "emacs", "helix", "bare"],
     scope="module",
 )
 async def lsp(
@@ -99,7 +134,13 @@ async def lsp(
     def on_status(params: Any) -> None:  # noqa: ANN401 - a notification of our own
         client.statuses.append(params.state)
 
-    capabilities = client_capabilities(request.param)
+    @lsp_client.feature(types.WORKSPACE_APPLY_EDIT)  # type: ignore[untyped-decorator]
+    def on_edit(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+        client.edits.append(params)
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    own = {"helix": HELIX, "bare": types.ClientCapabilities()}
+    capabilities = own.get(request.param) or client_capabilities(request.param)
     client.settings = {"model": f"scripted:{script}", "debounceMs": 0, "statistics": False}
     found = await lsp_client.initialize_session(
         types.InitializeParams(
@@ -203,3 +244,25 @@ async def test_requests_that_make_no_sense_are_answered(client: Client) -> None:
     client.open("total = \n")
     assert await client.suggest(0, 8) == ["sum(range(9))"]
     assert await client.suggest(99, 99) is not None
+
+
+async def test_a_docstring_comes_as_the_editor_takes_edits(client: Client) -> None:
+    client.open("é = '🙂'; total = (\n)\ndef add(a, b):\n    return a + b\n")
+    at = types.Position(2, 4)
+    params = types.CodeActionParams(
+        types.TextDocumentIdentifier(URI), types.Range(at, at), types.CodeActionContext(diagnostics=[])
+    )
+    found = await client.lsp.text_document_code_action_async(params)
+    (action,) = [a for a in found or () if a.title == "nano: write docstring"]
+    if isinstance(action, types.CodeAction) and action.command is None:
+        edit = (await client.lsp.code_action_resolve_async(action)).edit
+    else:  # this editor resolves nothing
+        about = {"uri": URI, "range": {"start": {"line": 2, "character": 4}, "end": {"line": 2, "character": 4}}}
+        await client.lsp.workspace_execute_command_async(types.ExecuteCommandParams("nano.docstring", [about]))
+        edit = client.edits[-1].edit
+    assert edit is not None
+    changes: list[Any] = [*(edit.changes or {}).values()]
+    changes += [change.edits for change in edit.document_changes or () if isinstance(change, types.TextDocumentEdit)]
+    ((only,),) = changes
+    assert only.new_text.startswith('\n    """')
+    assert only.range.start == types.Position(2, 14)

@@ -67,18 +67,23 @@ def test_the_reference_and_the_schema_are_those_of_the_code() -> None:
     assert json.loads((ROOT / "editors/settings.schema.json").read_text(encoding="utf-8")) == build_schema()
 
 
+def test_what_is_set_later_goes_before_what_was_set_first() -> None:
+    settings, _ = read_settings({"model": "pico", "maxTokens": 9}, {"nano": {"maxTokens": 8}}, {}, None, 7)
+    assert (settings.model, settings.max_tokens) == ("pico", 8)
+
+
 def test_a_project_sets_what_is_harmless_and_the_editor_goes_before(tmp_path: Path) -> None:
     assert load_project(tmp_path) == {}
     (tmp_path / "pyproject.toml").write_text("[tool.nano-lsp]\nmax-tokens = 9\ndocstringStyle = 'numpy'\n")
     project = load_project(tmp_path)
-    settings, warnings = read_settings({"docstringStyle": "sphinx"}, project)
+    settings, warnings = read_settings({"docstringStyle": "sphinx"}, project=project)
     assert warnings == []
     assert (settings.max_tokens, settings.docstring_style) == (9, "sphinx")
 
 
 @pytest.mark.parametrize("key", ["model", "adapter", "workspace", "trusted", "statistics", "threads", "context"])
 def test_a_project_sets_nothing_that_loads_files_or_widens_what_is_read(key: str) -> None:
-    settings, warnings = read_settings({}, {key: "x.gguf"})
+    settings, warnings = read_settings({}, project={key: "x.gguf"})
     assert settings == EditorSettings()
     assert "cannot be set by a project" in warnings[0]
 

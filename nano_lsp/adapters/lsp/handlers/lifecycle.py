@@ -47,7 +47,8 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     if not opened and params.root_uri:
         opened = [params.root_uri]
     server.session.roots = [Path(path) for uri in opened if (path := uris.to_fs_path(uri))]
-    _apply(server, params.initialization_options)
+    server.session.initial = params.initialization_options
+    _apply(server, None)
     if params.process_id:
         _leave_with(params.process_id)
 
@@ -122,12 +123,13 @@ async def _fetch_settings(server: NanoServer) -> bool:
 
 
 def _apply(server: NanoServer, given: object) -> None:
+    """Take over what the editor has set since it started the server, over what it said then."""
     project: dict[str, Any] = {}
     try:
         project = load_project(server.session.roots[0]) if server.session.roots else {}
     except ConfigError as error:
         server.warn(str(error))
-    settings, warnings = read_settings(given, project)
+    settings, warnings = read_settings(server.session.initial, given, project=project)
     for warning in warnings:
         server.warn(warning)
     server.tally.enabled = settings.statistics
