@@ -69,6 +69,23 @@ class AtCursor:
 
 
 @dataclass(frozen=True)
+class CompletionTask(AtCursor):
+    """Code to complete.
+
+    Attributes:
+        name: of the document; the KV cache knows it by it.
+        text: of the document.
+        offset: of the cursor, in code points.
+        language: of the document, as LSP calls it; empty for what its name tells.
+    """
+
+    name: str
+    text: str
+    offset: int
+    language: str = ""
+
+
+@dataclass(frozen=True)
 class Site(AtCursor):
     """Where a completion goes.
 

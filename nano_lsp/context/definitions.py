@@ -18,6 +18,7 @@ _COMPOUND = {
 }
 _SCOPES = {"function_definition", "class_definition", "lambda"}
 _NOT_RETURNED = {"", "None", "NoReturn", "Never", "typing.NoReturn", "typing.Never"}
+_PRIVATE = re.compile(r"(.*\.)?(_.*|test_.*)")
 _CATCH_ALL = {"Exception", "BaseException"}
 
 
@@ -97,6 +98,20 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     offset += len(text) - len(text.lstrip(" \t"))
     around = [found for found in find_definitions(tree) if found.start <= offset <= found.end]
     return max(around, key=lambda found: (found.start, bool(found.name), -found.end))
+
+
+def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
+    """The public functions, classes and the module that have no docstring, in the order they stand in."""
+    functions: set[str] = set()
+    for definition in find_definitions(tree):
+        name, scope = definition.name, definition.name.rpartition(".")[0]
+        private = _PRIVATE.fullmatch(name) or scope in functions
+        if definition.kind is DefinitionKind.FUNCTION or scope in functions:
+            functions.add(name)
+        empty = definition.kind is DefinitionKind.MODULE and not tree.text.strip()
+        overload = "@" in (above := tree.text[definition.start : definition.header_end]) and "overload" in above
+        if definition.docstring is None and not (private or empty or overload):
+            yield definition
 
 
 def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:

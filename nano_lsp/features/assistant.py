@@ -13,6 +13,7 @@ from statistics import median
 from typing import TypeVar
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.workspace import IndexResult, Workspace
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.generate import Engine
@@ -24,7 +25,7 @@ from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features import chat
 from nano_lsp.features.budget import Budget, Limits
-from nano_lsp.features.completion import Completer, CompletionOptions, CompletionTask, Watcher
+from nano_lsp.features.completion import Completer, CompletionOptions, Watcher
 from nano_lsp.features.docstrings import DocstringWriter
 from nano_lsp.features.explain import Explainer
 from nano_lsp.features.judgement import Judgement

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Protocol
 
-from nano_lsp.context.cursor import AtCursor, LineRest, Site
+from nano_lsp.context.cursor import CompletionTask, LineRest, Site
 from nano_lsp.context.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.context.workspace import Workspace
@@ -32,23 +32,6 @@ class Watcher(Protocol):
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
-
-
-@dataclass(frozen=True)
-class CompletionTask(AtCursor):
-    """Code to complete.
-
-    Attributes:
-        name: of the document; the KV cache knows it by it.
-        text: of the document.
-        offset: of the cursor, in code points.
-        language: of the document, as LSP calls it; empty for what its name tells.
-    """
-
-    name: str
-    text: str
-    offset: int
-    language: str = ""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Explainer:
         return self._known.get(dedent(code).strip("\n"), "")
 
 
-def build_code_request(task: str, code: str, language: str, backend: Backend, watcher: Watcher | None) -> Request:
+def build_code_request(task: str, code: str, language: str, backend: Backend) -> Request:
     """The request for code made of other code.
 
     Args:
@@ -81,7 +81,6 @@ def build_code_request(task: str, code: str, language: str, backend: Backend, wa
         code: to work on.
         language: that it is in.
         backend: the model.
-        watcher: is told of progress.
     """
     size = len(backend.tokenize(code))
     return build_request(
@@ -91,8 +90,6 @@ def build_code_request(task: str, code: str, language: str, backend: Backend, wa
         think=False,
         max_tokens=min(2 * size + 128, backend.spec.n_ctx - size - 256),
         sampling=SamplingParams(),
-        on_text=watcher.on_text if watcher else None,
-        on_progress=watcher.on_progress if watcher else None,
     )
 
 

@@ -15,10 +15,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from nano_lsp.context.cursor import indent_of
+from nano_lsp.context.cursor import CompletionTask, indent_of
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.schema import Completion
 
@@ -108,6 +107,10 @@ class GhostText:
     _accepted: CompletionTask | None = None
     _ahead: asyncio.Task[None] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def be_sure(self, least_average: float) -> None:
+        """Show only what the model is so sure of: the mean probability of its tokens, 0 to 1."""
+        self.judgement = replace(self.judgement, least_average=least_average)
 
     async def suggest(self, task: CompletionTask) -> Suggestion:
         """What to show at a cursor while typing.

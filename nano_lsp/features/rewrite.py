@@ -12,17 +12,15 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from tree_sitter import Node
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.document import TextEdit, apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
-from nano_lsp.features.completion import Watcher
 from nano_lsp.features.explain import build_code_request, cut_code
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import build_fim_prompt
@@ -34,20 +32,6 @@ _FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
 _IMPORT = re.compile(r"(from|import) ")
 _HINT = re.compile(r"[\w.\[\], |\"'*]+")
-
-
-class Rewriting(str, Enum):
-    """What to do with code."""
-
-    FIX = "fix"
-    SIMPLIFY = "simplify"
-
-
-_TASKS = {
-    Rewriting.FIX: "A tool reports this problem in the {language} code below: {about}\n"
-    "Correct it with as few changes as possible. Reply with the whole corrected code.",
-    Rewriting.SIMPLIFY: "Simplify this {language} code. Keep what it does and its names.",
-}
 
 
 class Rewriter:
@@ -62,63 +46,70 @@ class Rewriter:
         self._backend = backend
         self._fim_order = fim_order
 
-    def rewrite(
-        self,
-        text: str,
-        start: int,
-        end: int,
-        rewriting: Rewriting,
-        *,
-        language: str = "",
-        about: str = "",
-        watcher: Watcher | None = None,
-    ) -> Plan[TextEdit | None]:
-        """Better code for whole lines of a document; None where the model has none that holds.
+    def simplify(self, text: str, start: int, end: int, language: str = "") -> Plan[list[TextEdit]]:
+        """Simpler code for whole lines of a document; no edit where the model has none that holds.
 
         Args:
             text: of the document.
             start: offset of the code, moved to the beginning of its line.
             end: offset of its end, moved to the end of its line.
-            rewriting: what to do.
             language: of the document.
-            about: what the diagnostic says.
-            watcher: is told of progress.
         """
-        start = text.rfind("\n", 0, start) + 1
-        end = text.find("\n", max(start, end - 1)) if "\n" in text[max(start, end - 1) :] else len(text)
+        task = f"Simplify this {language.capitalize()} code. Keep what it does and its names."
+        return (yield from self._rewrite(task, text, (start, end), language))
+
+    def fix(self, text: str, start: int, end: int, problem: str, language: str = "") -> Plan[list[TextEdit]]:
+        """Code without a problem that a tool reports; no edit where the model has none that holds.
+
+        Args:
+            text: of the document.
+            start: offset of what is reported; the function or class around it is worked on.
+            end: of what is reported.
+            problem: what the tool says.
+            language: of the document.
+        """
+        line = text[text.rfind("\n", 0, start) + 1 : _line_end(text, start)].strip()
+        tree = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
+        around = definition_at(tree, start) if tree else None
+        if around is not None and around.name:
+            start, end = around.start, around.end
+        task = (
+            f"A tool reports this problem in the {language.capitalize()} code below: {problem} "
+            f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
+        )
+        return (yield from self._rewrite(task, text, (start, end), language))
+
+    def _rewrite(self, task: str, text: str, span: tuple[int, int], language: str) -> Plan[list[TextEdit]]:
+        start, end = text.rfind("\n", 0, span[0]) + 1, _line_end(text, max(span[0], span[1] - 1))
         lines = text[start:end]
         code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
         if not code.strip() or len(self._backend.tokenize(code)) > _MAX_CODE_TOKENS:
-            return None
-        task = _TASKS[rewriting].format(language=language.capitalize(), about=about).replace("  ", " ")
-        request = build_code_request(task, code, language, self._backend, watcher)
+            return []
+        request = build_code_request(task.replace("  ", " "), code, language, self._backend)
         answer = _extract((yield request).text)
         if language == PYTHON.name:
             answer = _same_definition(code, answer)
         if not answer.strip() or answer == code:
-            return None
+            return []
         indent = next(line[: len(line) - len(line.lstrip())] for line in lines.split("\n") if line.strip())
         newline = "\r\n" if "\r\n" in text else "\n"
         end -= lines.endswith("\r")
         edit = TextEdit(start, end, textwrap.indent(answer, indent).replace("\n", newline))
-        return edit if _parses(text, edit, language) else None
+        return [edit] if _parses(text, edit, language) else []
 
-    def write_test(
-        self, tree: SyntaxTree, definition: Definition, module: str, watcher: Watcher | None = None
-    ) -> Plan[str]:
+    def write_test(self, tree: SyntaxTree, definition: Definition, module: str) -> Plan[str]:
         """A pytest test of a function, with its import; empty where the model has none that parses.
 
         Args:
             tree: of the document.
             definition: the function.
             module: that it is imported from, dotted.
-            watcher: is told of progress.
         """
         code = textwrap.dedent(_whole_lines(tree.text, definition))
         name = definition.name.split(".")[0]
         task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
         shown = cut_code(code, self._backend, _MAX_CODE_TOKENS)
-        answer = _extract((yield build_code_request(task, shown, PYTHON.name, self._backend, watcher)).text)
+        answer = _extract((yield build_code_request(task, shown, PYTHON.name, self._backend)).text)
         tests = SyntaxTree.parse(answer, PYTHON)
         kept = list(_tests(tests, name, module)) if tests else []
         body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
@@ -177,6 +168,11 @@ class _Place:
     name: str
     offset: int
     default: int = 0
+
+
+def _line_end(text: str, offset: int) -> int:
+    found = text.find("\n", offset)
+    return len(text) if found < 0 else found
 
 
 def _extract(answer: str) -> str:

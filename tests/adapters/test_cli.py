@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli.app import run
+from nano_lsp.adapters.cli.app import app
+from nano_lsp.adapters.cli.run import run
 from tests.gguf_files import write_model
 from tests.processes import interruptible
 
@@ -29,7 +30,7 @@ def nano_lsp(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.Comp
         for name, value in env.items():
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as left:
-            run(arguments)
+            run(app, arguments)
     said = []
     for stream in streams[1:]:
         stream.seek(0)
@@ -177,7 +178,7 @@ def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
     code = (
         "import sys; import nano_lsp.adapters.cli.model as m\n"
         "def broken(): raise ZeroDivisionError('oops')\nm._store = broken\n"
-        "from nano_lsp.adapters.cli.app import run; run(['model', 'list'])"
+        "import sys; sys.argv = ['nano-lsp', 'model', 'list']; from nano_lsp.adapters.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=False)
     assert_error(done, 70, "Internal error", "crash.log")

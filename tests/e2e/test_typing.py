@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import generate
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
 
 KEYS = 200

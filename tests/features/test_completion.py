@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.judgement import Judgement
 
 

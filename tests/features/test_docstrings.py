@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions, undocumented
 from nano_lsp.context.document import apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.features.docstrings import Docstring, DocstringWriter, Style, undocumented
+from nano_lsp.features.docstrings import Docstring, DocstringWriter, Style
 from nano_lsp.features.docstrings.layout import detect_style
 from nano_lsp.features.plan import Plan
 from nano_lsp.schema import Completion, Counters, FinishReason, Token

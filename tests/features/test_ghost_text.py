@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.ghost_text import GhostText, typed_since
 
 

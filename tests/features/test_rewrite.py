@@ -15,7 +15,7 @@ from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.scripted_backend import ScriptedBackend
 from nano_lsp.features.explain import Explainer
 from nano_lsp.features.plan import Plan
-from nano_lsp.features.rewrite import Rewriter, Rewriting
+from nano_lsp.features.rewrite import Rewriter
 from nano_lsp.schema import Completion, Counters, FinishReason
 
 BACKEND = ScriptedBackend()
@@ -41,11 +41,10 @@ def carry_out(plan: Plan[T], *answers: str) -> T:
         return result
 
 
-def rewritten(code: str, part: str, answer: str, rewriting: Rewriting = Rewriting.SIMPLIFY) -> str | None:
+def simplified(code: str, part: str, answer: str) -> str | None:
     start = code.index(part)
-    plan = REWRITER.rewrite(code, start, start + len(part), rewriting, language="python", about="a problem")
-    edit = carry_out(plan, answer)
-    return apply_edits(code, [edit]) if edit else None
+    edits = carry_out(REWRITER.simplify(code, start, start + len(part), "python"), answer)
+    return apply_edits(code, edits) if edits else None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def rewritten(code: str, part: str, answer: str, rewriting: Rewriting = Rewritin
 )
 def test_the_definition_is_taken_out_of_an_answer(answer: str) -> None:
     part = CODE[CODE.index("    def f") : -1]
-    assert rewritten(CODE, part, answer) == CODE.replace("        x = a\n        return x\n", "        return a\n")
+    assert simplified(CODE, part, answer) == CODE.replace("        x = a\n        return x\n", "        return a\n")
 
 
 @pytest.mark.parametrize(
@@ -73,18 +72,24 @@ def test_the_definition_is_taken_out_of_an_answer(answer: str) -> None:
     ],
 )
 def test_what_does_not_hold_is_not_taken(answer: str) -> None:
-    assert rewritten(CODE, CODE[CODE.index("    def f") : -1], answer) is None
+    assert simplified(CODE, CODE[CODE.index("    def f") : -1], answer) is None
 
 
 def test_lines_keep_their_indentation_and_line_ends() -> None:
     code = "if a:\r\n    x = 1\r\n    y = 2\r\nz = 3\r\n"
-    after = rewritten(code, "x = 1\r\n    y = 2", "x, y = 1, 2", Rewriting.FIX)
+    after = simplified(code, "x = 1\r\n    y = 2", "x, y = 1, 2")
     assert after == "if a:\r\n    x, y = 1, 2\r\nz = 3\r\n"
+
+
+def test_a_problem_is_corrected_in_the_function_around_it() -> None:
+    start = CODE.index("x = a")
+    (edit,) = carry_out(REWRITER.fix(CODE, start, start + 1, "odd", "python"), "def f(self, a):\n    return a")
+    assert apply_edits(CODE, [edit]) == CODE.replace("        x = a\n        return x\n", "        return a\n")
 
 
 def test_nothing_is_asked_about_nothing() -> None:
     for code in ("\n\n", "x = 1\n" * 2000):
-        assert carry_out(REWRITER.rewrite(code, 0, len(code), Rewriting.FIX, language="python")) is None
+        assert carry_out(REWRITER.fix(code, 0, len(code), "odd", "python")) == []
 
 
 def hinted(code: str, *answers: str) -> str:

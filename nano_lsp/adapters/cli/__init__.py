@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 __all__ = ["main"]
 
@@ -10,9 +11,18 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; leaves with its exit code."""
     try:
-        from nano_lsp.adapters.cli.app import run  # noqa: PLC0415 - Ctrl-C works while this is imported, too
+        # Ctrl-C works while these are imported, too.
+        from nano_lsp.adapters.cli.run import run  # noqa: PLC0415
 
-        run(sys.argv[1:])
+        arguments = sys.argv[1:]
+        if arguments[:1] == ["server"]:  # an editor waits: it does not pay for the other commands
+            from nano_lsp.adapters.cli.server import app  # noqa: PLC0415
+
+            run(partial(app, prog_name="nano-lsp server"), arguments[1:])
+        else:
+            from nano_lsp.adapters.cli.app import app  # noqa: PLC0415
+
+            run(app, arguments)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)

@@ -21,8 +21,8 @@ from nano_lsp.adapters.cli.terminal import (
     open_assistant,
 )
 from nano_lsp.config import find_folders
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.document import load_document, offset_at, parse_location, read_document
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.schema import SamplingParams
 
 _RULE = "-" * 8

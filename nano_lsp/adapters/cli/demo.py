@@ -12,11 +12,11 @@ import typer
 
 from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_assistant, stdout
 from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ModelMissingError, NanoError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.schema import Completion, Counters
 
 _LINES_SHOWN = 5

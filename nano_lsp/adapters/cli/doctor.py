@@ -18,11 +18,11 @@ from rich.markup import escape
 from nano_lsp import __version__
 from nano_lsp.adapters.cli.terminal import Model, file_progress, stdout
 from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import NanoError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 
 EXAMPLES = """Examples:
 

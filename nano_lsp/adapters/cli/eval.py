@@ -27,11 +27,11 @@ from nano_lsp.adapters.cli.terminal import (
     stdout,
 )
 from nano_lsp.config import find_folders
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.languages import language_of
 from nano_lsp.context.open_documents import OpenDocument
 from nano_lsp.errors import EvaluationError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.completion import CompletionTask
 from nano_lsp.features.evaluation import baseline, metrics, problems, runner
 from nano_lsp.features.evaluation.memo import Memo
 from nano_lsp.features.judgement import STEPS, Judgement

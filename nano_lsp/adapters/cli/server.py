@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from typing import Annotated
@@ -24,7 +25,11 @@ def server(
     log: Annotated[str, typer.Option(help="What to write to stderr: debug, info, warning, error.")] = "error",
 ) -> None:
     """Serve an editor: the Language Server Protocol on stdin and stdout."""
+    gc.disable()  # the protocol's types are thousands of objects that stay: collecting costs a fifth of the start
     from nano_lsp.adapters.lsp.handlers import create_server  # noqa: PLC0415 - other commands need no pygls
+
+    gc.freeze()
+    gc.enable()
 
     if log.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ConfigError(f"There is no log level {log!r}.", "Choose debug, info, warning or error.")
@@ -39,3 +44,7 @@ def server(
         running.start_tcp(host, int(port))
     running.session.stop()
     os._exit(0)  # a thread that still reads a model must not keep the process
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app.command(epilog=EXAMPLES)(server)

@@ -12,9 +12,9 @@ from functools import cached_property
 from lsprotocol import types
 from pygls import uris
 
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
-from nano_lsp.features.completion import CompletionTask
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,12 +13,10 @@ from pygls import uris
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.edits import to_lsp_edit, to_lsp_new_file
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.definitions import definition_at
+from nano_lsp.context.definitions import definition_at, undocumented
 from nano_lsp.context.document import TextEdit
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.features.docstrings import Docstring, Style, undocumented
-from nano_lsp.features.rewrite import Rewriting
 
 _SKELETON = "The model had no words for some of it: these say TODO."
 
@@ -70,40 +68,35 @@ def read_order(data: object) -> Order | None:
 
 
 async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    """The edit of an order; None where the model has nothing that holds, which the user is told."""
-    work = Work(order.work)
+    """The edit of an order; None where it was called off, failed, or the model has nothing that holds."""
+    work, tree = Work(order.work), parse(document)
+    if work is Work.TEST:
+        return await _write_test(server, document, order) if tree else None
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
-        edit = await _write_docstrings(server, document, order)
-    elif work is Work.TYPE_HINTS:
-        edit = await _add_type_hints(server, document, order)
-    elif work is Work.TEST:
-        edit = await _write_test(server, document, order)
+        return await _write_docstrings(server, document, tree, order) if tree else None
+    text, start, end, language = document.text, order.start, order.end, document.language
+    if work is Work.TYPE_HINTS:
+        if tree is None:
+            return None
+        definition = definition_at(tree, start)
+        edits = await server.work(order.title, lambda a, _on_part: a.rewriter.add_type_hints(tree, definition))
+    elif work is Work.SIMPLIFY:
+        edits = await server.work(order.title, lambda a, _on_part: a.rewriter.simplify(text, start, end, language))
     else:
-        edit = await _rewrite(server, document, order)
-    if edit is None:
-        server.forget_warnings()
-        server.warn(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
-    return edit
-
-
-async def _write_docstrings(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    tree = parse(document)
-    if tree is None:
-        return None
-    chosen = [definition_at(tree, order.start)]
-    if order.work == Work.DOCSTRINGS.value:
-        chosen = list(undocumented(tree))
-    name = server.session.settings.docstring_style
-    style = None if name == "auto" else Style(name)
-    found: list[Docstring] = []
-    for i, definition in enumerate(chosen):
-        title = order.title if len(chosen) == 1 else f"{order.title}: {i + 1} of {len(chosen)}"
-        one = await server.work(
-            title,
-            lambda a, on_part, d=definition: a.docstrings.write(tree, d, style, on_part),  # type: ignore[misc]
+        edits = await server.work(
+            order.title, lambda a, _on_part: a.rewriter.fix(text, start, end, order.about, language)
         )
-        found += [one] if one else []
-    if not found or server.documents.get(document.uri) is not document:
+    return _confirmed(server, document, edits, order)
+
+
+async def _write_docstrings(
+    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: Order
+) -> types.WorkspaceEdit | None:
+    every = order.work == Work.DOCSTRINGS.value
+    chosen = list(undocumented(tree)) if every else [definition_at(tree, order.start)]
+    style = server.session.settings.docstring_style
+    found = await server.work(order.title, lambda a, on_part: a.docstrings.write_all(tree, chosen, style, on_part))
+    if found is None or not _is_of_use(server, document, found, order):
         return None
     return to_lsp_edit(
         document,
@@ -112,34 +105,6 @@ async def _write_docstrings(server: NanoServer, document: TextDocument, order: O
         label=order.title,
         description=_SKELETON if any(one.skeleton for one in found) else "",
     )
-
-
-async def _add_type_hints(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    tree = parse(document)
-    if tree is None:
-        return None
-    definition = definition_at(tree, order.start)
-    edits = await server.work(order.title, lambda a, _on_part: a.rewriter.add_type_hints(tree, definition))
-    return _confirmed(server, document, edits or [], order)
-
-
-async def _rewrite(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    start, end, text = order.start, order.end, document.text
-    work = Rewriting.FIX if order.work == Work.FIX.value else Rewriting.SIMPLIFY
-    about = order.about
-    tree = parse(document)
-    if work is Rewriting.FIX:
-        line_end = text.find("\n", start)
-        line = text[text.rfind("\n", 0, start) + 1 : len(text) if line_end < 0 else line_end].strip()
-        about = f"{about} (in the line `{line}`)"
-        found = definition_at(tree, start) if tree else None
-        if found is not None and found.name:
-            start, end = found.start, found.end
-    edit = await server.work(
-        order.title,
-        lambda a, _on_part: a.rewriter.rewrite(text, start, end, work, language=document.language, about=about),
-    )
-    return _confirmed(server, document, [edit] if edit else [], order)
 
 
 async def _write_test(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
@@ -151,7 +116,7 @@ async def _write_test(server: NanoServer, document: TextDocument, order: Order) 
     roots = [root for root in server.session.roots if root in path.parents]
     module = _module_name(path, roots[0] if roots else path.parent)
     text = await server.work(order.title, lambda a, _on_part: a.rewriter.write_test(tree, definition, module))
-    if not text:
+    if text is None or not _is_of_use(server, document, text, order):
         return None
     tests = roots[0] / "tests" if roots and (roots[0] / "tests").is_dir() else path.parent
     name = definition.name.rsplit(".", 1)[-1].lower()
@@ -166,12 +131,19 @@ async def _write_test(server: NanoServer, document: TextDocument, order: Order) 
 
 
 def _confirmed(
-    server: NanoServer, document: TextDocument, edits: list[TextEdit], order: Order
+    server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, order: Order
 ) -> types.WorkspaceEdit | None:
-    if not edits or server.documents.get(document.uri) is not document:
+    if edits is None or not _is_of_use(server, document, edits, order):
         return None
-    capabilities = server.client_capabilities
-    return to_lsp_edit(document, edits, capabilities, label=order.title, confirm=True)
+    return to_lsp_edit(document, edits, server.client_capabilities, label=order.title, confirm=True)
+
+
+def _is_of_use(server: NanoServer, document: TextDocument, found: Sized, order: Order) -> bool:
+    """Whether there is something for the document as it is; the user is told where the model had nothing."""
+    if not found:
+        server.forget_warnings()
+        server.warn(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
+    return bool(found) and server.documents.get(document.uri) is document
 
 
 def _module_name(path: Path, root: Path) -> str:

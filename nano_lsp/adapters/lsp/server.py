@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -22,9 +22,11 @@ from nano_lsp.adapters.lsp.session import Session, State, Status
 from nano_lsp.adapters.lsp.tally import Tally
 from nano_lsp.config import Folders
 from nano_lsp.errors import CancelledError, NanoError
-from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.plan import Plan
 from nano_lsp.features.typing_pace import TypingPace
+
+if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+    from nano_lsp.features.assistant import Assistant
+    from nano_lsp.features.plan import Plan
 
 STATUS = "nano/status"
 _NOTEBOOKS = types.NotebookDocumentSyncOptions(

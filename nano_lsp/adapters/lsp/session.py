@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
@@ -17,10 +18,10 @@ from nano_lsp.adapters.lsp.settings import EditorSettings
 from nano_lsp.config import Folders
 from nano_lsp.context.document import MAX_BYTES, is_secret
 from nano_lsp.errors import NanoError
-from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.ghost_text import GhostText
-from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.statistics import Statistics, find_threshold
+
+if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+    from nano_lsp.features.ghost_text import GhostText
 
 
 class State(str, Enum):
@@ -159,7 +160,7 @@ class Session:
         settings = self.settings
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.think_on = settings.prefetch
-        ghost_text.judgement = Judgement(modest=True, least_average=max(settings.confidence, self._threshold))
+        ghost_text.be_sure(max(settings.confidence, self._threshold))
 
     def _load(
         self,
@@ -178,6 +179,9 @@ class Session:
         def on_progress(what: str, done: int, total: int) -> None:
             message = f"{what.capitalize()} {settings.model}."
             tell(self._on_status, Status(State.LOADING, message, share=done / max(1, total)))
+
+        from nano_lsp.features.assistant import Assistant  # noqa: PLC0415 - on this thread
+        from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415
 
         try:
             assistant = Assistant.open(settings.engine, self.folders, on_progress)

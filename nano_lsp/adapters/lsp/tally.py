@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from nano_lsp.adapters.lsp.documents import Documents
 from nano_lsp.config import Folders
-from nano_lsp.features.ghost_text import Suggestion
 from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
+
+if TYPE_CHECKING:  # not imported: it would bring the whole assistant along
+    from nano_lsp.features.ghost_text import Suggestion
 
 _MAX_OPEN = 64
 

@@ -4,6 +4,6 @@
 """
 
 from nano_lsp.features.docstrings.layout import Style
-from nano_lsp.features.docstrings.writer import Docstring, DocstringWriter, undocumented
+from nano_lsp.features.docstrings.writer import Docstring, DocstringWriter
 
-__all__ = ["Docstring", "DocstringWriter", "Style", "undocumented"]
+__all__ = ["Docstring", "DocstringWriter", "Style"]

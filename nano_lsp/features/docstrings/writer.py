@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
@@ -26,7 +26,6 @@ _MAX_BODY_TOKENS = 768
 _MAX_TOKENS = {Topic.TEXT: 32}
 _MAX_ENTRY_TOKENS = 40
 _SKELETON = "TODO: describe."
-_TESTS_AND_DUNDERS = re.compile(r"(.*\.)?(_.*|test_.*)")
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,28 @@ class DocstringWriter:
             fault = _fault_of(edit, tree, definition, style, kept)
         return None if fault else Docstring(edit, skeleton)
 
+    def write_all(
+        self, tree: SyntaxTree, definitions: Sequence[Definition], style: str, on_part: Callable[[int, int], None]
+    ) -> Plan[list[Docstring]]:
+        """Docstrings for several definitions of a document; see `write`.
+
+        Args:
+            tree: of the document.
+            definitions: in it.
+            style: a style's name, or `auto`.
+            on_part: is told how far this is: parts of the only definition, else definitions.
+        """
+        named = None if style == "auto" else Style(style)
+        found = []
+        for i, definition in enumerate(definitions):
+            if len(definitions) > 1:
+                on_part(i, len(definitions))
+                one = yield from self.write(tree, definition, named)
+            else:
+                one = yield from self.write(tree, definition, named, on_part)
+            found += [one] if one else []
+        return found
+
     def _find_words(
         self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
     ) -> Plan[str]:
@@ -135,20 +156,6 @@ class DocstringWriter:
             body = body[: body.rfind("\n") + 1] or body
             size = len(self._backend.tokenize(body))
         return body
-
-
-def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
-    """The public functions, classes and the module that have no docstring, in the order they stand in."""
-    functions: set[str] = set()
-    for definition in find_definitions(tree):
-        name, scope = definition.name, definition.name.rpartition(".")[0]
-        private = _TESTS_AND_DUNDERS.fullmatch(name) or scope in functions
-        if definition.kind is DefinitionKind.FUNCTION or scope in functions:
-            functions.add(name)
-        empty = definition.kind is DefinitionKind.MODULE and not tree.text.strip()
-        overload = "@" in (above := tree.text[definition.start : definition.header_end]) and "overload" in above
-        if definition.docstring is None and not (private or empty or overload):
-            yield definition
 
 
 def _old_text(tree: SyntaxTree, definition: Definition) -> str:

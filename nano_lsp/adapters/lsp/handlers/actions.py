@@ -18,9 +18,8 @@ from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.handlers.explanations import EXPLAIN
 from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, parse, read_order
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions, undocumented
 from nano_lsp.context.languages import PYTHON
-from nano_lsp.features.docstrings import undocumented
 
 DOCSTRING = "nano.docstring"
 APPLY = "nano.apply"

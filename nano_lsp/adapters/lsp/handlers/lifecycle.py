@@ -19,7 +19,6 @@ from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.adapters.lsp.session import State, Status
 from nano_lsp.adapters.lsp.settings import load_project, read_settings
 from nano_lsp.context.positions import Encoding
-from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ConfigError
 
 STATS = "nano/stats"
@@ -94,6 +93,8 @@ async def _on_reload(server: NanoServer) -> None:
 
 async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa: ANN401 - sent by a client
     """Load the model of a name or path; without one, let the user choose among those that are here."""
+    from nano_lsp.engine.model_store import ModelStore  # noqa: PLC0415 - seldom needed
+
     model = arguments[0] if arguments else None
     if model is None:
         statuses = ModelStore.open(server.session.folders).statuses()

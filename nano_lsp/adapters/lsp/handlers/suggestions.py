@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.adapters.lsp.session import State, Status
+from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.errors import NanoError
-from nano_lsp.features.completion import CompletionTask
-from nano_lsp.features.ghost_text import GhostText, Suggestion
+
+if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+    from nano_lsp.features.ghost_text import GhostText, Suggestion
 
 ACCEPTED = "nano.accepted"
 

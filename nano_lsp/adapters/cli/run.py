@@ -1,0 +1,61 @@
+"""Runs a command, and tells what its errors are."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from nano_lsp.config import find_folders
+from nano_lsp.errors import CancelledError, NanoError
+
+_EX_SOFTWARE = 70  # sysexits.h: a mistake in the program
+
+
+def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
+    """Run a command and leave with its exit code. No mistake of a user's shows a traceback."""
+    try:
+        app(list(arguments))
+    except CancelledError:
+        code = 130
+    except NanoError as error:
+        _tell("Error", error.message, error.remedy)
+        code = error.exit_code
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0
+    except Exception as error:  # noqa: BLE001 - the last stop: our mistakes are reported, not thrown at the user
+        code = _report(error)
+    if code == 130:
+        print("Interrupted.", file=sys.stderr)
+    sys.exit(code)
+
+
+def _report(error: Exception) -> int:
+    """Tell of a mistake in the program, and keep its traceback."""
+    if os.environ.get("NANO_LSP_DEBUG"):
+        traceback.print_exception(error)
+        return _EX_SOFTWARE
+    log = find_folders().cache / "crash.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            print(datetime.now().astimezone().isoformat(), sys.argv, file=stream)
+            traceback.print_exception(error, file=stream)
+        where = f"Details are in {log}."
+    except OSError:
+        where = "Run it again with NANO_LSP_DEBUG=1 for details."
+    _tell("Internal error", f"{type(error).__name__}: {error}", f"{where} Please report it.")
+    return _EX_SOFTWARE
+
+
+def _tell(kind: str, message: str, remedy: str) -> None:
+    from rich.markup import escape  # noqa: PLC0415 - an editor's server starts without it
+
+    from nano_lsp.adapters.cli.terminal import stderr  # noqa: PLC0415
+
+    stderr.print(f"[bold red]{kind}:[/] {escape(message)}")
+    if remedy:
+        stderr.print(escape(remedy))
