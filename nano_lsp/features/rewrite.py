@@ -29,6 +29,7 @@ from nano_lsp.schema import GenerateParams, Priority
 _MAX_CODE_TOKENS = 1024
 _MAX_HINT_TOKENS = 24
 _FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_TYPE_OF_LITERAL = {"true": "bool", "false": "bool", "integer": "int", "float": "float"}
 _ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
 _IMPORT = re.compile(r"(from|import) ")
 _HINT = re.compile(r"[\w.\[\], |\"'*]+")
@@ -133,9 +134,11 @@ class Rewriter:
         for place in _places_for_hints(tree, definition):
             lead = ": " if place.name else " -> "
             so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
-            request = self._hint_request(tree, definition, so_far + lead.rstrip(), place.offset)
-            found = _HINT.match((yield request).text.strip())
-            hint = found[0].strip().rstrip(",") if found else ""
+            hint = place.type_of_default
+            if not hint:
+                request = self._hint_request(tree, definition, so_far + lead.rstrip(), place.offset)
+                found = _HINT.match((yield request).text.strip())
+                hint = found[0].strip().rstrip(",") if found else ""
             if place.name:
                 hint = _first_type(hint)
             if _is_hint(hint, known) and not (hint == "None" and place.name):
@@ -163,11 +166,15 @@ class Rewriter:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an annotation may go: at an offset, up to the value where a default follows; named for a parameter."""
+    """Where an annotation may go: at an offset, up to the value where a default follows; named for a parameter.
+
+    The type of a default that is a literal needs no model.
+    """
 
     name: str
     offset: int
     default: int = 0
+    type_of_default: str = ""
 
 
 def _line_end(text: str, offset: int) -> int:
@@ -237,7 +244,9 @@ def _places_for_hints(tree: SyntaxTree, definition: Definition) -> Iterator[_Pla
             value = child.child_by_field_name("value")
             name = tree.text_of(target).lstrip("*")
             if name in names:
-                yield _Place(name, tree.offset(target.end_byte), tree.offset(value.start_byte) if value else 0)
+                default = tree.offset(value.start_byte) if value is not None else 0
+                type_of_default = _TYPE_OF_LITERAL.get(value.type, "") if value is not None else ""
+                yield _Place(name, tree.offset(target.end_byte), default, type_of_default)
     if node.child_by_field_name("return_type") is None:
         yield _Place("", tree.offset(listed.end_byte))
 

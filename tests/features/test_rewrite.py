@@ -101,7 +101,7 @@ def hinted(code: str, *answers: str) -> str:
 @pytest.mark.parametrize(
     ("code", "answers", "after"),
     [
-        ("def f(a, b=1): pass\n", ["int, b", "int", "None"], "def f(a: int, b: int = 1) -> None: pass\n"),
+        ("def f(a, b=1): pass\n", ["int, b", "None"], "def f(a: int, b: int = 1) -> None: pass\n"),
         ("def f(a=None): pass\n", ["str", "X"], "def f(a: str | None = None): pass\n"),
         ("def f(*a, **b): pass\n", ["dict[str, int], **b", "Path", "1 +"], "def f(*a: dict[str, int], **b): pass\n"),
         ("import pathlib\ndef f(a): pass\n", ["pathlib.Path", ""], "import pathlib\ndef f(a: pathlib.Path): pass\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,16 @@ class NanoProtocol(LanguageServerProtocol):
     def lsp_notebook_document__did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
         """See `Documents.close_notebook`."""
         self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE](params)
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it
+        """Stop, and call off what is open; pygls 2.1 stumbles when a request ends while it does that."""
+        yield self.fm.features[types.SHUTDOWN], arguments, None
+        current = self.msg_id
+        for request_id, future in [*self._request_futures.items()]:
+            if request_id != current and not future.done():
+                future.cancel()
+        self._shutdown = True
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
         """A message in its own type; a request that has none can still be answered."""

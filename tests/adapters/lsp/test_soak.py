@@ -17,7 +17,13 @@ from tests.raw_client import RawClient, inline
 
 N_MESSAGES = 10_000 if os.environ.get("CI") else 2_000  # 17 s and 3 s
 N_WARM = N_MESSAGES // 2  # until then caches fill
-METHODS = ("textDocument/inlineCompletion", "textDocument/completion", "nano/stats", "nano/unknown", "$/odd")
+METHODS = (
+    *("textDocument/inlineCompletion", "textDocument/completion", "nano/stats", "nano/unknown", "$/odd"),
+    *("textDocument/codeAction", "textDocument/hover", "textDocument/codeLens", "codeAction/resolve"),
+    *("workspace/executeCommand", "completionItem/resolve"),
+)
+COMMANDS = ("nano.explain", "nano.docstring", "nano.apply", "nano.accepted", "nano.showStats", "nano.unknown")
+NOTEBOOK = "file:///book.ipynb"
 WORDS = ("x = ", "def f(a):\n    ", "🙂", "\r\n", "\u2028", "(", '"', "\t", "")
 
 
@@ -25,7 +31,44 @@ def params(source: random.Random, uri: str) -> Any:  # noqa: ANN401 - any JSON
     at = {"line": source.randrange(-1, 9), "character": source.randrange(-1, 12)}
     if source.random() < 0.1:
         return source.choice([None, [], {}, {"position": at}, 7, "text", {"textDocument": {"uri": 3}}])
-    return {**inline(0, 0, invoked=source.random() < 0.1), "textDocument": {"uri": uri}, "position": at}
+    given = {**inline(0, 0, invoked=source.random() < 0.1), "textDocument": {"uri": uri}, "position": at}
+    span = {"start": at, "end": {"line": at["line"] + 1, "character": 3}}
+    about: list[Any] = [{"uri": uri, "range": span}, source.choice([None, 7, "text", {"uri": uri}])]
+    return {
+        **given,
+        "range": span,
+        "context": {"triggerKind": given["context"]["triggerKind"], "diagnostics": []},
+        "command": source.choice(COMMANDS),
+        "arguments": about[: source.randrange(3)],
+        "title": "nano: write docstring",
+        "label": "x",
+        "data": source.choice([None, {"uri": uri, "version": 1, "work": "docstring", "start": 0}]),
+    }
+
+
+def notebook(source: random.Random) -> dict[str, Any]:
+    uri = f"vscode-notebook-cell:/book.ipynb#{source.randrange(3)}"
+    cell = {"kind": source.randrange(1, 3), "document": uri}
+    document = {"uri": uri, "languageId": "python", "version": 1, "text": source.choice(WORDS)}
+    book = {"uri": NOTEBOOK, "version": 1, "notebookType": "jupyter-notebook", "cells": [cell]}
+    if source.random() < 0.3:
+        return {
+            "method": "notebookDocument/didOpen",
+            "params": {"notebookDocument": book, "cellTextDocuments": [document]},
+        }
+    if source.random() < 0.1:
+        return {
+            "method": "notebookDocument/didClose",
+            "params": {"notebookDocument": {"uri": NOTEBOOK}, "cellTextDocuments": [{"uri": uri}]},
+        }
+    array = {"start": source.randrange(4), "deleteCount": source.randrange(3), "cells": [cell]}
+    structure = {"array": array, "didOpen": [document], "didClose": []}
+    content = {"document": {"uri": uri, "version": 2}, "changes": [edit(source)]}
+    cells = source.choice([{"structure": structure}, {"textContent": [content]}, {"data": [cell]}])
+    return {
+        "method": "notebookDocument/didChange",
+        "params": {"notebookDocument": {"uri": NOTEBOOK, "version": 2}, "change": {"cells": cells}},
+    }
 
 
 def edit(source: random.Random) -> dict[str, Any]:
@@ -38,8 +81,11 @@ def edit(source: random.Random) -> dict[str, Any]:
 
 def message(source: random.Random, number: int, asked: list[int]) -> dict[str, Any]:
     """The next message; a request carries its number."""
-    uri = f"file:///{source.randrange(4)}.py"
+    uri = source.choice([*(f"file:///{i}.py" for i in range(4)), "vscode-notebook-cell:/book.ipynb#1"])
     kind = source.random()
+    if kind > 0.92:
+        odd = {"method": source.choice(["textDocument/didChange", "x/y", "initialized"]), "params": {"odd": [number]}}
+        return odd if kind > 0.97 else notebook(source)
     if kind < 0.45:
         asked.append(number)
         return {"id": number, "method": source.choice(METHODS), "params": params(source, uri)}
@@ -55,11 +101,6 @@ def message(source: random.Random, number: int, asked: list[int]) -> dict[str, A
         return {"method": "textDocument/didOpen", "params": {"textDocument": document}}
     if kind < 0.70:
         return {"method": "textDocument/didClose", "params": {"textDocument": {"uri": uri}}}
-    if kind < 0.73:
-        return {
-            "method": source.choice(["textDocument/didChange", "x/y", "initialized"]),
-            "params": {"odd": [number]},
-        }
     identifier = {"uri": uri, "version": source.randrange(number + 1)}
     return {
         "method": "textDocument/didChange",
@@ -90,10 +131,12 @@ def test_random_messages(tmp_path: Path, seed: int) -> None:
         reader.start()
         source = random.Random(seed)  # noqa: S311 - repeatable, no secret
         asked: list[int] = []
+        sent: dict[int, dict[str, Any]] = {}
         warm = 0
         process = psutil.Process(client.process.pid)
         for number in range(2, N_MESSAGES + 2):
-            client.send({"jsonrpc": "2.0", **message(source, number, asked)})
+            sent[number] = message(source, number, asked)
+            client.send({"jsonrpc": "2.0", **sent[number]})
             if number == N_WARM:
                 warm = process.memory_info().rss
         client.send(json.loads('{"jsonrpc": "2.0", "id": -1, "method": "nano/stats", "params": {}}'))
@@ -108,7 +151,7 @@ def test_random_messages(tmp_path: Path, seed: int) -> None:
                 break
             answers[said.get("id", 0)] += 1
             missing = [number for number in missing if answers[number] != 1]
-        assert missing == []
+        assert [sent[number] for number in missing] == []
         assert process.memory_info().rss < warm * 1.05
     finally:
         client.close()
