@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -172,6 +173,13 @@ class Completion:
     finish_reason: FinishReason
     counters: Counters
     warnings: tuple[str, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the probabilities that the model gave its tokens, 0 to 1; 0 without tokens."""
+        if not self.tokens:
+            return 0.0
+        return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
 
 
 @dataclass(frozen=True)

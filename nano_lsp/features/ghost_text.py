@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -263,8 +262,7 @@ class GhostText:
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:
             return NOTHING
-        mean = sum(token.logprob for token in completion.tokens) / max(1, len(completion.tokens))
-        return Suggestion(completion.text, next(self._ids), math.exp(mean))
+        return Suggestion(completion.text, next(self._ids), completion.confidence)
 
     def _remember(self, task: CompletionTask, found: Suggestion) -> None:
         self._known.pop(task, None)

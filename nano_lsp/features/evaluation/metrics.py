@@ -35,6 +35,7 @@ class Outcome:
         evaluated_tokens: of the prompt, those the KV cache did not hold.
         generated_tokens: by the model, those thrown away included.
         latency_ms: from the request to the answer.
+        confidence: mean probability of the tokens shown, 0 to 1.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Outcome:
     evaluated_tokens: int
     generated_tokens: int
     latency_ms: float
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True)

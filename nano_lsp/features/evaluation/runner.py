@@ -94,6 +94,7 @@ def measure(problem: Problem, complete: Complete) -> Outcome:
         evaluated_tokens=counters.evaluated_tokens,
         generated_tokens=counters.generated_tokens,
         latency_ms=latency_ms,
+        confidence=round(completion.confidence, 4),
     )
 
 
