@@ -62,7 +62,7 @@ def test_typing_a_suggestion_going_back_and_accepting_part_of_it_need_no_model()
 
 
 def test_what_follows_an_accepted_suggestion_is_there_already() -> None:
-    ghost = ghost_text({"x = ": "1\n", "x = 1\n": "z = 3\n"})
+    ghost = ghost_text({"x = 1\n": "z = 3\n", "x = ": "1\n"})
 
     async def work() -> None:
         assert (await ghost.suggest(task("x = |\n"))).text == "1"
