@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 URI = "file:///a.py"
+LIMIT_S = 600
 
 
 def inline(line: int = 0, column: int = 4, *, invoked: bool = True) -> dict[str, Any]:
@@ -35,12 +37,17 @@ class RawClient:
         """
         self.seen: list[dict[str, Any]] = []  # requests and notifications of the server
         self.replies: dict[str, object] = {}  # what its requests are answered
+        self._states: list[dict[str, Any]] = []  # told since somebody waited for one
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "NANO_LSP_HOME": str(home)} if home else None,
         )
+        # Who waits for a message that never comes fails, rather than for ever.
+        self._limit = threading.Timer(LIMIT_S, self.process.kill)
+        self._limit.daemon = True
+        self._limit.start()
 
     def send(self, message: object) -> None:
         self.send_bytes(json.dumps(message).encode())
@@ -73,6 +80,8 @@ class RawClient:
     def _take(self, message: dict[str, Any]) -> None:
         if "method" in message:
             self.seen.append(message)
+            if message["method"] == "nano/status":
+                self._states.append(message["params"])
             if "id" in message:
                 result = self.replies.get(message["method"])
                 self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
@@ -95,11 +104,16 @@ class RawClient:
         return [item["insertText"] for item in found["result"]["items"]]
 
     def wait_for_state(self, state: str) -> dict[str, Any]:
-        while (message := self.read()).get("method") != "nano/status" or message["params"]["state"] != state:
-            pass
-        return dict(message["params"])
+        """Read up to a state of the server that it has not been waited for yet."""
+        while True:
+            while self._states:
+                told = self._states.pop(0)
+                if told["state"] == state:
+                    return told
+            self._take(self.read())
 
     def close(self) -> None:
+        self._limit.cancel()
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
