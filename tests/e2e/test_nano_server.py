@@ -76,6 +76,7 @@ def resolving(request: pytest.FixtureRequest) -> Iterator[RawClient]:
     it = RawClient(prefix=without_network() if sys.platform == "linux" else ())
     it.initialize(RESOLVES, model=request.param, debounceMs=0)
     it.wait_for_state("ready")
+    assert sum(message["method"] == "nano/status" for message in it.seen) < 250  # loading and verifying, per cent
     it.open(ACCOUNT)
     yield it
     it.close()

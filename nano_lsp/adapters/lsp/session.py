@@ -176,9 +176,14 @@ class Session:
                 with contextlib.suppress(RuntimeError):  # the loop has been closed
                     loop.call_soon_threadsafe(action, *values)
 
+        told: set[tuple[str, int]] = set()
+
         def on_progress(what: str, done: int, total: int) -> None:
-            message = f"{what.capitalize()} {settings.model}."
-            tell(self._on_status, Status(State.LOADING, message, share=done / max(1, total)))
+            step = what, 100 * done // max(1, total)
+            if step not in told:  # a message a per cent, not one a buffer that was read
+                told.add(step)
+                message = f"{what.capitalize()} {settings.model}."
+                tell(self._on_status, Status(State.LOADING, message, share=step[1] / 100))
 
         from nano_lsp.features.assistant import Assistant  # noqa: PLC0415 - on this thread
         from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415

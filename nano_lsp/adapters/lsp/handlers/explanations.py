@@ -7,6 +7,7 @@ import re
 import stat
 from dataclasses import dataclass
 from functools import partial
+from textwrap import dedent
 from typing import Any
 
 from lsprotocol import types
@@ -95,7 +96,7 @@ async def _show(server: NanoServer, document: TextDocument, code: str, text: str
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             path.chmod(stat.S_IWUSR | stat.S_IRUSR)
-        path.write_text(f"# {title}\n\n{text}\n\n```{document.language}\n{code}\n```\n", encoding="utf-8")
+        path.write_text(f"# {title}\n\n{text}\n\n```{document.language}\n{dedent(code)}\n```\n", encoding="utf-8")
         path.chmod(stat.S_IRUSR)
         shown = await server.window_show_document_async(types.ShowDocumentParams(path.as_uri(), take_focus=True))
         done = shown.success
