@@ -55,7 +55,8 @@ class Token:
     Attributes:
         id: in the model's vocabulary.
         piece: its bytes; a character may be split over several tokens.
-        logprob: natural logarithm of the probability the model gave it, before temperature and filters.
+        logprob: natural logarithm of the probability the model gave it, before temperature and filters; while a
+            cut word is regrown, among the tokens that fit it.
     """
 
     id: int

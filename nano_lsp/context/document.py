@@ -16,19 +16,18 @@ from nano_lsp.errors import DocumentError, PositionError
 
 MAX_BYTES = 8 << 20
 _SECRETS = (
-    ".env",
-    ".env.*",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "id_rsa*",
-    "id_ed25519*",
-    ".netrc",
-    ".pypirc",
-    ".npmrc",
+    *(".env", ".env.*", ".env-*", ".env_*", ".envrc", "*.env"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *(".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", "credentials"),
+    *("*credentials.*", "*secret.*", "*secrets.*", "*password.*", "*passwords.*", "*token.*", "*tokens.*"),
 )
-_TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub")
+_TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub", "*.md", "*.rst")
+_CODE = (
+    *("*.py", "*.pyi", "*.pyw", "*.ipynb", "*.js", "*.mjs", "*.jsx", "*.ts", "*.tsx", "*.c", "*.h", "*.cc", "*.cpp"),
+    *("*.hpp", "*.cs", "*.go", "*.java", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
+)
+"""Code about secrets is no secret: `tokens.py`."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -125,7 +124,8 @@ def is_secret(file_name: str) -> bool:
     def matches(patterns: tuple[str, ...]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
-    return matches(_SECRETS) and not matches(_TEMPLATES)
+    is_key = name.startswith("id_") and "." not in name  # as ssh-keygen names them
+    return is_key or (matches(_SECRETS) and not matches(_TEMPLATES) and not matches(_CODE))
 
 
 def parse_location(location: str) -> tuple[str, int, int]:

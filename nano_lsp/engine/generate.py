@@ -190,9 +190,10 @@ class Generation:
     def _choose(self) -> Token | None:
         """The next token; None where the text ends."""
         raw = self._backend.logits(self._row)
-        logits: NDArray[np.float32] = raw
+        fitting: NDArray[np.float32] = raw
         if self._answer.missing:
-            logits = mask_unfitting(logits, self._answer.missing, self._backend.piece)
+            fitting = mask_unfitting(raw, self._answer.missing, self._backend.piece)
+        logits = fitting
         banned = self._banned.get(len(self._tokens), set())
         ends = self._backend.spec.eog_ids | self._params.stop_ids
         least = self._params.min_tokens
@@ -209,7 +210,7 @@ class Generation:
         # A control token other than the end tokens has no text: whatever follows it is not this answer.
         if token is None or token in ends or not self._backend.piece(token):
             return None
-        return Token(token, self._backend.piece(token), logprob(raw, token))
+        return Token(token, self._backend.piece(token), logprob(fitting, token))
 
     def _append(self, token: Token) -> None:
         if self._index:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,11 @@ def hashed_script(history: Sequence[int]) -> NDArray[np.float32]:
 
 
 def reply_script(replies: Mapping[str, str]) -> Script:
-    """Answers a prompt that ends with a key, piece by piece, with that key's text; then ends."""
+    """Answers a prompt that ends with a key, piece by piece, with that key's text; then ends.
+
+    Where blanks or punctuation at the key's end were taken back to be healed, it goes on with these.
+    """
+    stems = {key: key.rstrip(" \t") if key[-1:] in {" ", "\t"} else key.rstrip(string.punctuation) for key in replies}
 
     def script(history: Sequence[int]) -> int:
         said = b"".join(_PIECES[token] for token in history)
@@ -54,6 +59,9 @@ def reply_script(replies: Mapping[str, str]) -> Script:
             if start >= 0 and reply.encode().startswith(rest := said[start + len(trigger.encode()) :]):
                 left = reply.encode()[len(rest) :]
                 return _longest_token(left) if left else END
+        for trigger, stem in stems.items():
+            if stem and stem != trigger and said.endswith(stem.encode()):
+                return _longest_token(trigger.encode()[len(stem.encode()) :])
         return END
 
     return script

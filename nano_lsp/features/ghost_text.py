@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from nano_lsp.context.cursor import CompletionTask, indent_of
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.judgement import Judgement
+from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.schema import Completion
 
 _MAX_KNOWN = 64
@@ -96,7 +96,7 @@ class GhostText:
     """
 
     assistant: Assistant
-    judgement: Judgement = field(default_factory=lambda: Judgement(modest=True))
+    judgement: Judgement = field(default_factory=lambda: Judgement(modest=True, least_token=LEAST_TOKEN))
     n_alternatives: int = 3
     think_on: bool = True
     stats: GhostTextStats = field(default_factory=GhostTextStats)
@@ -107,9 +107,9 @@ class GhostText:
     _ahead: asyncio.Task[None] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def be_sure(self, least_average: float) -> None:
-        """Show only what the model is so sure of: the mean probability of its tokens, 0 to 1."""
-        self.judgement = replace(self.judgement, least_average=least_average)
+    def be_sure(self, least_token: float, least_average: float) -> None:
+        """Show only what the model is so sure of: see `Judgement`."""
+        self.judgement = replace(self.judgement, least_token=least_token, least_average=least_average)
 
     async def suggest(self, task: CompletionTask) -> Suggestion:
         """What to show at a cursor while typing.

@@ -87,14 +87,43 @@ def test_missing_unreadable_and_folders(tmp_path: Path, monkeypatch: pytest.Monk
         load_document(locked)
 
 
-@pytest.mark.parametrize("name", [".env", ".ENV", ".env.local", "server.key", "id_rsa", "cert.pem", ".netrc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env",
+        ".ENV",
+        ".env.local",
+        "server.key",
+        "id_rsa",
+        "id_mine",
+        "cert.pem",
+        ".netrc",
+        "aws_credentials.json",
+        ".envrc",
+        "secrets.toml",
+        "api_token.txt",
+    ],
+)
 def test_files_of_secrets_are_never_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("TOKEN=1")
     with pytest.raises(DocumentError, match="secrets"):
         load_document(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["env.py", ".env.example", "keys.py", "id_rsa.pub", "environment"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "env.py",
+        ".env.example",
+        "keys.py",
+        "id_rsa.pub",
+        "environment",
+        "tokens.py",
+        "id_utils.py",
+        "credentials.md",
+        "secret_santa.txt",
+    ],
+)
 def test_other_files_are_no_secret(name: str) -> None:
     assert not is_secret(name)
 

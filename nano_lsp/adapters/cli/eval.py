@@ -34,7 +34,7 @@ from nano_lsp.errors import EvaluationError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.evaluation import baseline, metrics, problems, runner
 from nano_lsp.features.evaluation.memo import Memo
-from nano_lsp.features.judgement import STEPS, Judgement
+from nano_lsp.features.judgement import LEAST_TOKEN, STEPS, Judgement
 from nano_lsp.schema import Completion
 
 EXAMPLES = """Examples:
@@ -129,11 +129,13 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         )
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
+        how = Judgement(off=off, modest=automatic, least_token=LEAST_TOKEN if automatic else 0.0)
+
         def complete(problem: problems.Problem) -> Completion:
             task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
             if style is Style.LLAMA_VIM:
                 return _complete_like_llama_vim(assistant, task)
-            return assistant.complete(task, draft=False, judgement=Judgement(off=off, modest=automatic))
+            return assistant.complete(task, draft=False, judgement=how)
 
         outcomes = []
         with _progress() as bar:

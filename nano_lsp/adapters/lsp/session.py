@@ -160,7 +160,7 @@ class Session:
         settings = self.settings
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.think_on = settings.prefetch
-        ghost_text.be_sure(max(settings.confidence, self._threshold))
+        ghost_text.be_sure(settings.token_confidence, max(settings.confidence, self._threshold))
 
     def _load(
         self,

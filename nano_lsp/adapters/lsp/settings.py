@@ -10,8 +10,8 @@ from typing import Any
 
 from nano_lsp.config import KV_TYPES, Settings, load_toml
 
-_OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "latency_ms", "alternatives", "confidence"} | {
-    *("docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
+_OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "latency_ms", "alternatives"} | {
+    *("confidence", "token_confidence", "docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
 }
 """What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
 
@@ -46,6 +46,9 @@ class EditorSettings:
         150,
         "How long to wait for the next key before the model is asked, at most; less for who types fast.",
         most=5000,
+    )
+    token_confidence: float = _setting(
+        0.3, "A suggestion that nobody asked for ends before the first token that the model gives less.", most=1
     )
     confidence: float = _setting(
         0.0, "Mean probability of its tokens that a suggestion needs to be shown unasked.", most=1
