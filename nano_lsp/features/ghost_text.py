@@ -107,10 +107,6 @@ class GhostText:
     _ahead: asyncio.Task[None] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def be_sure(self, least_token: float, least_average: float) -> None:
-        """Show only what the model is so sure of: see `Judgement`."""
-        self.judgement = replace(self.judgement, least_token=least_token, least_average=least_average)
-
     async def suggest(self, task: CompletionTask) -> Suggestion:
         """What to show at a cursor while typing.
 

@@ -205,3 +205,11 @@ def test_the_period_of_a_sequence(start: list[int], run: list[int], times: int) 
 )
 def test_brackets_and_long_strings_may_be_open(code: str, expected: bool) -> None:
     assert is_open(code) is expected
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(0, "a = 1\n    b = 2\n    return a + b"), (1, "a = 1"), (2, "a = 1\n    b = 2")]
+)
+def test_so_many_lines_and_no_more(most: int, expected: str) -> None:
+    how = Judgement(modest=True, max_lines=most)
+    assert shown("def f():\n    ", "a = 1\n    b = 2\n    return a + b\n", "", how) == expected

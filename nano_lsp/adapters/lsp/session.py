@@ -160,7 +160,12 @@ class Session:
         settings = self.settings
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.think_on = settings.prefetch
-        ghost_text.be_sure(settings.token_confidence, max(settings.confidence, self._threshold))
+        ghost_text.judgement = replace(
+            ghost_text.judgement,
+            least_token=settings.token_confidence,
+            least_average=max(settings.confidence, self._threshold),
+            max_lines=settings.max_lines,
+        )
 
     def _load(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 from nano_lsp.config import KV_TYPES, Settings, load_toml
 
-_OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "latency_ms", "alternatives"} | {
+_OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "max_lines", "latency_ms", "alternatives"} | {
     *("confidence", "token_confidence", "docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
 }
 """What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
@@ -38,6 +38,7 @@ class EditorSettings:
         256, "Of these, at most so many for signatures that a document imports from its workspace.", most=4096
     )
     max_tokens: int = _setting(128, "Tokens of a suggestion, at most.", least=1, most=4096)
+    max_lines: int = _setting(0, "Lines of a suggestion that nobody asked for, at most; 0 sets no limit.", most=1000)
     latency_ms: int = _setting(
         2000, "What a suggestion that nobody asked for may take; 0 sets no limit.", most=600_000
     )

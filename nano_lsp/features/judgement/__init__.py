@@ -15,7 +15,7 @@ from nano_lsp.features.judgement.closers import drop_closers
 from nano_lsp.features.judgement.confidence import cut_unsure
 from nano_lsp.features.judgement.draft import Draft, Step
 from nano_lsp.features.judgement.duplicates import drop_duplicates
-from nano_lsp.features.judgement.line import end_line
+from nano_lsp.features.judgement.line import end_line, keep_lines
 from nano_lsp.features.judgement.markup import cut_markup
 from nano_lsp.features.judgement.names import miss_names
 from nano_lsp.features.judgement.placeholders import refuse_stubs
@@ -39,12 +39,14 @@ class Judgement:
         modest: nobody has asked: one statement, or the block that the cursor is in.
         least_token: probability below which a token ends the suggestion; 0 for none.
         least_average: mean probability below which nothing is suggested; 0 for none.
+        max_lines: that a suggestion may have; 0 for any number.
     """
 
     off: frozenset[str] = frozenset()
     modest: bool = False
     least_token: float = 0.0
     least_average: float = 0.0
+    max_lines: int = 0
 
 
 def _go_on(_draft: Draft) -> None:
@@ -57,6 +59,7 @@ STEPS: tuple[tuple[str, Callable[[Judgement, SyntaxGuard], Step]], ...] = (
     ("scope", lambda how, _guard: partial(leave_scope, modest=how.modest)),
     ("repetition", lambda _how, _guard: stop_repetition),
     ("line", lambda how, _guard: end_line if how.modest else _go_on),
+    ("lines", lambda how, _guard: partial(keep_lines, most=how.max_lines)),
     ("confidence", lambda how, _: partial(cut_unsure, least_token=how.least_token, least_average=how.least_average)),
     ("syntax", lambda _how, guard: guard),
     ("closers", lambda _how, guard: partial(drop_closers, guard=guard)),

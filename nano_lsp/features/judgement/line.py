@@ -1,4 +1,4 @@
-"""Whether a suggestion of a single statement has ended."""
+"""Whether a suggestion of a single statement, or of so many lines, has ended."""
 
 from __future__ import annotations
 
@@ -16,3 +16,18 @@ def end_line(draft: Draft) -> Cut | None:
             return Cut(end)
         end = draft.text.find("\n", end + 1)
     return None
+
+
+def keep_lines(draft: Draft, *, most: int) -> Cut | None:
+    """Cut before the line that is one too many.
+
+    Args:
+        draft: the suggestion.
+        most: lines that it may have; 0 for any number.
+    """
+    end = -1
+    for _ in range(most):
+        end = draft.text.find("\n", end + 1)
+        if end < 0:
+            return None
+    return Cut(end) if most else None
