@@ -231,3 +231,15 @@ def test_hundred_functions_of_the_standard_library() -> None:
             continue
         after = apply_edits(tree.text, [docstring.edit])
         assert without_docstrings(after) == without_docstrings(tree.text), (path, definition.name)
+
+
+def test_a_sentence_that_the_model_breaks_in_two_is_one() -> None:
+    half = "Fetch what stands at an address that is given as a"
+    _, docstring = document("def fetch():\n    pass\n", words=[half, "text"])
+    assert docstring is not None
+    assert docstring.edit.text.endswith(f'"""{half} text."""')
+
+
+def test_numpys_result_without_a_type_has_a_line_of_its_own() -> None:
+    after, _ = document("def fetch():\n    return 1\n", style=Style.NUMPY)
+    assert "    Returns\n    -------\n    result\n        some words.\n" in after

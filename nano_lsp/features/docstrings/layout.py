@@ -142,7 +142,8 @@ class Layout:
             label = f"    {stars}{name}:" if name else "    "
         elif self.style is Style.NUMPY:
             kind = f" : {annotation}" if name and annotation else annotation
-            label = f"{stars}{name}{kind}\n    " if name or annotation else ""
+            label = f"{stars}{name}{kind}" if name or annotation else "result"  # numpydoc wants a line there
+            label += "\n    "
         else:
             label = f":{_FIELD_OF_TOPIC[topic]}{' ' if name else ''}{name}:"
         return Entry(name, None, label)

@@ -25,6 +25,7 @@ from nano_lsp.schema import Completion, FinishReason, GenerateParams, Priority
 _MAX_BODY_TOKENS = 768
 _MAX_TOKENS = {Topic.TEXT: 32}
 _MAX_ENTRY_TOKENS = 40
+_LONG = 40  # characters; a sentence that the model has broken in two is longer, as its line was full
 _SKELETON = "TODO: describe."
 
 
@@ -118,19 +119,22 @@ class DocstringWriter:
         self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
     ) -> Plan[str]:
         """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice."""
-        request = self._request(tree, definition, layout, topic, entry)
+        *above, line = layout.lines_before(entry)
+        so_far = ("\n" + definition.indent).join([*above, line.rstrip() or line])
+        request = self._request(tree, definition, so_far, topic)
         answer = yield request
+        if _is_wrapped(answer):  # the model goes on in the next line
+            said = answer.text.rstrip()
+            hanging = "\n" + definition.indent + _leading_of(line) + "    " * bool(line.strip())
+            rest = yield self._request(tree, definition, so_far + said + hanging, topic)
+            answer = replace(rest, text=f"{said} {rest.text.strip()}")
         words = _as_sentence(answer, entry)
         if not words and answer.tokens:
             elsewhere = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
             words = _as_sentence((yield replace(request, params=elsewhere)), entry)
         return words
 
-    def _request(
-        self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
-    ) -> Request:
-        *above, line = layout.lines_before(entry)
-        so_far = ("\n" + definition.indent).join([*above, line.rstrip() or line])
+    def _request(self, tree: SyntaxTree, definition: Definition, so_far: str, topic: Topic) -> Request:
         prefix = f'{_head(tree, definition)}"""{so_far}'
         prompt = build_fim_prompt(
             self._backend.spec, self._backend, prefix, self._body(tree, definition), order=self._fim_order
@@ -230,6 +234,16 @@ def _head(tree: SyntaxTree, definition: Definition) -> str:
     ]
     own = _leading(tree, definition.start) + tree.text[definition.start : definition.header_end]
     return "".join(around) + own + "\n" + definition.indent
+
+
+def _leading_of(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _is_wrapped(answer: Completion) -> bool:
+    """Whether an answer ended with a line that was full, rather than with a sentence."""
+    text = answer.text.rstrip()
+    return answer.finish_reason is FinishReason.STOP and len(text) > _LONG and text[-1] not in ".!?:"
 
 
 def _leading(tree: SyntaxTree, offset: int) -> str:
