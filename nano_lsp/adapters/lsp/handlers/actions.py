@@ -148,7 +148,8 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
         untyped = any(not parameter.annotation for parameter in definition.parameters)
         if untyped or not definition.result:
             yield action("nano: add type hints", _REWRITE, Work.TYPE_HINTS)
-        yield action("nano: write a test for this function", _REWRITE, Work.TEST)
+        if not document.notebook:  # nothing imports from a notebook
+            yield action("nano: write a test for this function", _REWRITE, Work.TEST)
 
 
 def _explain(document: TextDocument, span: types.Range, title: str, diagnostic: str = "") -> types.CodeAction:
