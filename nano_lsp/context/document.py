@@ -20,7 +20,9 @@ _SECRETS = (
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *(".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", "credentials"),
-    *("*credentials.*", "*secret.*", "*secrets.*", "*password.*", "*passwords.*", "*token.*", "*tokens.*"),
+)
+_SECRETS_BUT_CODE = tuple(
+    f"*{word}.*" for word in ("credentials", "secret", "secrets", "passwords", "token", "tokens")
 )
 _TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub", "*.md", "*.rst")
 _CODE = (
@@ -125,7 +127,8 @@ def is_secret(file_name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
     is_key = name.startswith("id_") and "." not in name  # as ssh-keygen names them
-    return is_key or (matches(_SECRETS) and not matches(_TEMPLATES) and not matches(_CODE))
+    named = matches(_SECRETS) or (matches(_SECRETS_BUT_CODE) and not matches(_CODE))
+    return is_key or (named and not matches(_TEMPLATES))
 
 
 def parse_location(location: str) -> tuple[str, int, int]:
