@@ -10,12 +10,14 @@ from enum import Enum
 
 from tree_sitter import Node
 
-from nano_lsp.context.syntax import SyntaxTree, first_child
+from nano_lsp.context.syntax import SyntaxTree, ancestors, first_child
 
 _COMPOUND = {
     *("if_statement", "for_statement", "while_statement", "try_statement", "with_statement", "match_statement"),
     *("elif_clause", "else_clause", "except_clause", "finally_clause", "case_clause", "block", "ERROR"),
 }
+_DECORATED = "decorated_definition"
+_DEFINITIONS = {"function_definition", "class_definition"}
 _SCOPES = {"function_definition", "class_definition", "lambda"}
 _NOT_RETURNED = {"", "None", "NoReturn", "Never", "typing.NoReturn", "typing.Never"}
 _PRIVATE = re.compile(r"(.*\.)?(_.*|test_.*)")
@@ -93,11 +95,29 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
 
     A cursor in the line of a definition's beginning, in front of it, is in it, too.
     """
+    offset = min(max(0, offset), len(tree.text))
     line_end = tree.text.find("\n", offset)
     text = tree.text[offset : None if line_end < 0 else line_end]
     offset += len(text) - len(text.lstrip(" \t"))
-    around = [found for found in find_definitions(tree) if found.start <= offset <= found.end]
-    return max(around, key=lambda found: (found.start, bool(found.name), -found.end))
+    for at in (offset, offset - 1):  # at its very end a cursor is in it, too
+        for node in ancestors(tree.node_at(max(0, at))):
+            whole = node.parent if node.parent is not None and node.parent.type == _DECORATED else node
+            inner = node.child_by_field_name("definition") if node.type == _DECORATED else node
+            if inner is not None and inner.type in _DEFINITIONS:
+                found = _definition(inner, whole if inner == node else node, tree, _scope_of(node, tree))
+                if found and found.start <= offset <= found.end:
+                    return found
+    return _module(tree)
+
+
+def _scope_of(node: Node, tree: SyntaxTree) -> str:
+    """The names of the definitions around a node, each with a dot behind it."""
+    names = []
+    for around in ancestors(node.parent):
+        name = around.child_by_field_name("name") if around.type in _DEFINITIONS else None
+        if name is not None:
+            names.append(tree.text_of(name) + ".")
+    return "".join(reversed(names))
 
 
 def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
@@ -116,8 +136,8 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
 
 def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:
     for child in node.named_children:
-        inner = child.child_by_field_name("definition") if child.type == "decorated_definition" else child
-        if inner is not None and inner.type in {"function_definition", "class_definition"}:
+        inner = child.child_by_field_name("definition") if child.type == _DECORATED else child
+        if inner is not None and inner.type in _DEFINITIONS:
             found = _definition(inner, child, tree, scope)
             if found:
                 yield found

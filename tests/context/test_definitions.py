@@ -7,6 +7,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.languages import PYTHON
@@ -103,6 +105,7 @@ def test_the_innermost_definition_is_found() -> None:
     assert definition_at(tree, code.index("    def")).name == "A.f"
     assert definition_at(tree, code.index("x = 1")).name == "A"
     assert definition_at(tree, 0).kind is DefinitionKind.MODULE
+    assert definition_at(tree, -5).name == definition_at(tree, 10**9).name == ""
     assert definition_at(parse("def f(): pass"), 3).name == "f"
 
 
@@ -144,3 +147,15 @@ def test_the_standard_library_is_read_as_python_reads_it(path: Path) -> None:
     assert set(found) == set(expected)
     for line, names in found.items():
         assert names in (expected[line][0], expected[line][0][1:])
+
+
+@given(st.sampled_from(sorted(STDLIB.glob("*.py"))[::9]), st.data())
+def test_the_definition_at_a_place_is_the_innermost_of_all(path: Path, data: st.DataObject) -> None:
+    code = path.read_text(encoding="utf-8", errors="surrogateescape")[:20_000]
+    tree = parse(code)
+    offset = data.draw(st.integers(0, len(code)))
+    while code[offset : offset + 1] in {" ", "\t"}:
+        offset += 1
+    around = [found for found in find_definitions(tree) if found.start <= offset <= found.end]
+    innermost = max(around, key=lambda found: (found.start, bool(found.name), -found.end))
+    assert definition_at(tree, offset) == innermost

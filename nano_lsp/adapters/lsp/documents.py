@@ -13,8 +13,11 @@ from lsprotocol import types
 from pygls import uris
 
 from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.context.definitions import undocumented
+from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
+from nano_lsp.context.syntax import SyntaxTree
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class TextDocument:
         """Its path, a cell's notebook's; its URI where it is no file."""
         uri = self.notebook or self.uri
         return uris.to_fs_path(uri) or uri
+
+    @cached_property
+    def tree(self) -> SyntaxTree | None:
+        """Its syntax tree; None for what is no Python."""
+        return SyntaxTree.parse(self.text, PYTHON) if self.language == PYTHON.name else None
+
+    @cached_property
+    def is_documented(self) -> bool:
+        """Whether nothing public in it is without a docstring."""
+        return self.tree is None or next(undocumented(self.tree), None) is None
 
     def offset(self, position: types.Position) -> int:
         """The offset in code points of a position."""

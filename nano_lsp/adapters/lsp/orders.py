@@ -15,7 +15,6 @@ from nano_lsp.adapters.lsp.edits import to_lsp_edit, to_lsp_new_file
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import definition_at, undocumented
 from nano_lsp.context.document import TextEdit
-from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
 
 _SKELETON = "The model had no words for some of it: these say TODO."
@@ -69,12 +68,13 @@ def read_order(data: object) -> Order | None:
 
 async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
     """The edit of an order; None where it was called off, failed, or the model has nothing that holds."""
-    work, tree = Work(order.work), parse(document)
+    work, tree = Work(order.work), document.tree
     if work is Work.TEST:
         return await _write_test(server, document, order) if tree else None
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
         return await _write_docstrings(server, document, tree, order) if tree else None
-    text, start, end, language = document.text, order.start, order.end, document.language
+    text, language = document.text, document.language
+    start, end = sorted(min(max(0, offset), len(text)) for offset in (order.start, order.end))
     if work is Work.TYPE_HINTS:
         if tree is None:
             return None
@@ -108,7 +108,7 @@ async def _write_docstrings(
 
 
 async def _write_test(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    tree = parse(document)
+    tree = document.tree
     path = Path(uris.to_fs_path(document.uri) or "code.py")
     if tree is None:
         return None
@@ -154,8 +154,3 @@ def _module_name(path: Path, root: Path) -> str:
     if len(parts) > 1 and parts[-1] == "__init__":
         parts.pop()
     return ".".join(parts)
-
-
-def parse(document: TextDocument) -> SyntaxTree | None:
-    """The tree of a Python document; None for another one."""
-    return SyntaxTree.parse(document.text, PYTHON) if document.language == PYTHON.name else None

@@ -72,8 +72,9 @@ class Tally:
             call_later(KEPT_AFTER_S, lambda: self._look_again(shown))
 
     def flush(self) -> None:
-        """Write down what is known."""
-        self._keep([shown.record for shown in self._open.values()])
+        """Write down what is known, at once: the process is about to end."""
+        if self.enabled:
+            self.statistics.add(shown.record for shown in self._open.values())
         self._open.clear()
 
     def _look_again(self, shown: _Shown) -> None:
@@ -82,9 +83,5 @@ class Tally:
         self._keep([replace(shown.record, accepted=True, kept=kept)])
 
     def _keep(self, records: list[Record]) -> None:
-        if not self.enabled:
-            return
-        try:
+        if self.enabled:
             asyncio.get_running_loop().run_in_executor(None, self.statistics.add, records)
-        except RuntimeError:  # the loop has ended
-            self.statistics.add(records)

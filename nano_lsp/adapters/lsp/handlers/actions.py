@@ -16,9 +16,9 @@ from pygls.exceptions import JsonRpcException
 from nano_lsp.adapters.lsp.arguments import read_argument, read_range
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.handlers.explanations import EXPLAIN
-from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, parse, read_order
+from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, read_order
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions, undocumented
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.languages import PYTHON
 
 DOCSTRING = "nano.docstring"
@@ -71,7 +71,7 @@ def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[type
     document = server.documents.get(params.text_document.uri)
     if document is None or not server.session.settings.code_lens or server.session.refuses(document):
         return []
-    tree = parse(document)
+    tree = document.tree
     lenses = []
     for definition in find_definitions(tree) if tree else ():
         if definition.kind is not DefinitionKind.MODULE:
@@ -115,7 +115,7 @@ async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bo
 
 def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
     start, end = sorted((document.offset(params.range.start), document.offset(params.range.end)))
-    tree = parse(document)
+    tree = document.tree
     definition = definition_at(tree, start) if tree else None
 
     def action(
@@ -140,7 +140,7 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
     if definition is not None and _is_shown_for(definition, document, start):
         title = "nano: update docstring" if definition.docstring else "nano: write docstring"
         yield action(title, _REWRITE, Work.DOCSTRING)
-    if tree is not None and next(undocumented(tree), None):
+    if not document.is_documented:
         yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, Work.DOCSTRINGS)
     if start != end:
         yield action("nano: simplify selection", _REWRITE, Work.SIMPLIFY)

@@ -17,8 +17,6 @@ from nano_lsp.adapters.lsp.arguments import read_argument, read_range
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import definition_at
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree
 
 EXPLAIN = "nano.explain"
 
@@ -111,8 +109,7 @@ def _code_at(document: TextDocument, span: types.Range) -> str:
     start, end = sorted((document.offset(span.start), document.offset(span.end)))
     if start != end:
         return document.text[document.text.rfind("\n", 0, start) + 1 : end]
-    tree = SyntaxTree.parse(document.text, PYTHON) if document.language == PYTHON.name else None
-    found = definition_at(tree, start) if tree else None
+    found = definition_at(document.tree, start) if document.tree else None
     if found is not None and found.name:
         return document.text[document.text.rfind("\n", 0, found.start) + 1 : found.end]
     line_end = document.text.find("\n", end)
