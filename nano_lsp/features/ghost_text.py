@@ -20,6 +20,7 @@ from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.schema import Completion
 
+_LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
 _MAX_KNOWN = 64
 _MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
 
@@ -273,7 +274,10 @@ def _entered(task: CompletionTask) -> CompletionTask | None:
     if not line.strip() or not re.match(r"\r?(\n|\Z)", task.suffix):
         return None
     newline = "\r\n" if "\r\n" in task.text else "\n"
-    typed = newline + line[: indent_of(line)] + "    " * line.rstrip().endswith(":")
+    indent = line[: indent_of(line)]
+    if _LEAVES_BLOCK.match(line):
+        indent = indent[:-1] if indent.endswith("\t") else indent[:-4]
+    typed = newline + indent + "    " * line.rstrip().endswith(":")
     return CompletionTask(task.name, task.prefix + typed + task.suffix, task.offset + len(typed), task.language)
 
 

@@ -76,6 +76,18 @@ def test_what_follows_an_accepted_suggestion_is_there_already() -> None:
     run(ghost, work())
 
 
+def test_the_line_after_a_return_is_expected_further_left() -> None:
+    ghost = ghost_text({"    return 1\n": "y = 2\n", "    return ": "1\n"})
+
+    async def work() -> None:
+        assert (await ghost.suggest(task("def f():\n    return |\n"))).text == "1"
+        await ghost.idle()
+        assert (await ghost.suggest(task("def f():\n    return 1\n|\n"))).text == "y = 2"
+        assert ghost.stats.model == 1
+
+    run(ghost, work())
+
+
 def test_a_request_joins_the_answer_on_its_way() -> None:
     ghost, started, go_on = held_back({"x = ": "len([1, 2])\n"})
 

@@ -213,3 +213,13 @@ def test_brackets_and_long_strings_may_be_open(code: str, expected: bool) -> Non
 def test_so_many_lines_and_no_more(most: int, expected: str) -> None:
     how = Judgement(modest=True, max_lines=most)
     assert shown("def f():\n    ", "a = 1\n    b = 2\n    return a + b\n", "", how) == expected
+
+
+@pytest.mark.parametrize(("generated", "expected"), [("# why?", ""), ('"why"', ""), ("), a", ")"), ("a + why", "a")])
+def test_a_beginning_with_nothing_in_it_is_no_suggestion(generated: str, expected: str) -> None:
+    """The second token is one that the model is not sure of; the beginning alone says something or does not."""
+    judge = Judge(site("x = (1\n", "\n"), Judgement(modest=True, least_token=0.5))
+    some = tokens(generated)
+    unsure = len(some) - 1 if expected == "a" else 1
+    some[unsure] = Token(some[unsure].id, some[unsure].piece, math.log(0.1))
+    assert judge.finish(text_of(some), some).text == expected

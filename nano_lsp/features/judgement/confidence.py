@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from nano_lsp.features.judgement.draft import Cut, Draft
 
@@ -20,6 +21,8 @@ def cut_unsure(draft: Draft, *, least_token: float, least_average: float) -> Cut
         if token.logprob < math.log(max(least_token, 1e-9)):
             end = _snap(draft.text, draft.token_ends[i - 1] if i else 0)
             break
+    if end < len(draft.text) and not re.search(r"[\w)\]}]", draft.text[:end]):
+        return Cut(0)  # what begins a comment, a string or a call, and nothing in it
     kept = draft.tokens[: draft.n_tokens_within(end)]
     average = sum(token.logprob for token in kept) / len(kept) if kept else 0.0
     if not kept or average < math.log(max(least_average, 1e-9)):
