@@ -10,6 +10,7 @@ import json
 import re
 import string
 import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,14 +71,20 @@ def reply_script(replies: Mapping[str, str]) -> Script:
 def load_script(path: Path) -> ScriptedBackend:
     """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
 
+    Under `$batch_ms` it may say how long each batch takes.
+
     Raises:
         GgufError: there is no such file.
     """
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
-        return ScriptedBackend(script=reply_script({str(key): str(value) for key, value in replies.items()}))
-    except (OSError, ValueError, AttributeError) as error:
+        batch_s = float(replies.pop("$batch_ms", 0)) / 1e3
+        backend = ScriptedBackend(script=reply_script({str(key): str(value) for key, value in replies.items()}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
+    if batch_s:
+        backend.on_decode = lambda: time.sleep(batch_s)
+    return backend
 
 
 _PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]

@@ -160,6 +160,11 @@ class GhostText:
         if flight and not flight.fits(task):
             self._call_off(flight)
 
+    @property
+    def pending(self) -> int:
+        """How many suggestions are on their way, those thought on ahead included."""
+        return len(self._flights) + (self._ahead is not None and not self._ahead.done())
+
     async def idle(self) -> None:
         """Wait until nothing is on its way."""
         while work := {flight.work for flight in self._flights.values() if flight.work}:

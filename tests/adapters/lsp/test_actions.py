@@ -23,7 +23,6 @@ REPLIES = {
     "values.append(v)\n" + CHAT: "```python\nvalues = list(found)\n```",
     "retrun a\n" + CHAT: "```python\ndef f(a):\n    return a\n```",
     "return (\n" + CHAT: "```python\nreturn (\n```",
-    "pass\n" + CHAT: "word " * 300,
     "def add(a:": " int, b)",
     "def add(a: int, b:": " int)",
     "def add(a: int, b: int) ->": " int:",
@@ -47,9 +46,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RawClient]]:
     """Starts a server for an editor of some capabilities."""
     clients = []
 
-    def begin(capabilities: object = FULL, **options: Any) -> RawClient:  # noqa: ANN401 - settings of any type
+    def begin(capabilities: object = FULL, replies: dict[str, Any] = REPLIES, **options: Any) -> RawClient:  # noqa: ANN401 - settings of any type
         script = tmp_path / "script.json"
-        script.write_text(json.dumps(REPLIES))
+        script.write_text(json.dumps(replies))
         client = RawClient(home=tmp_path / "home")
         clients.append(client)
         client.initialize(capabilities, model=f"scripted:{script}", **options)
@@ -201,7 +200,7 @@ def test_an_explanation_is_streamed_or_shown_and_then_hovered(
 
 
 def test_work_is_called_off_where_its_progress_is(start: Callable[..., RawClient]) -> None:
-    client = start()
+    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # a minute, if nobody calls it off
     client.open("def endless():\n    pass\n")
     arguments = [{"uri": URI, "range": span(1, 6), "workDoneToken": "mine"}]
     params = {"command": "nano.explain", "arguments": arguments}

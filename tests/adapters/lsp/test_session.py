@@ -67,9 +67,8 @@ class Typist:
 
     def idle(self) -> None:
         """Wait until the model thinks on nothing any more."""
-        before = self.stats()
-        while (now := self.stats()) != before or now["state"] == "busy":
-            before = now
+        while self.stats()["pending"]:
+            pass
 
 
 def test_a_typing_session_asks_the_model_only_for_what_is_new(start: Starts) -> None:

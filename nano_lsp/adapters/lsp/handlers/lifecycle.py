@@ -147,6 +147,7 @@ def _stats(server: NanoServer) -> dict[str, object]:
     if ghost_text:
         totals = asdict(ghost_text.assistant.totals)
         stats |= {**asdict(ghost_text.stats), **{name: n for name, n in totals.items() if name.endswith("_tokens")}}
+        stats["pending"] = ghost_text.pending
         stats["ttft_ms_p50"] = ghost_text.assistant.ttft_ms_p50
     return stats
 
