@@ -7,11 +7,12 @@ line alone cannot tell: strings over several lines, brackets opened further up.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from tree_sitter import Node
 
+from nano_lsp.context.document import indent_of, line_end, line_start
 from nano_lsp.context.languages import Language
 from nano_lsp.context.syntax import SyntaxTree, ancestors
 
@@ -84,6 +85,10 @@ class CompletionTask(AtCursor):
     offset: int
     language: str = ""
 
+    def after(self, typed: str) -> CompletionTask:
+        """The task once something has been typed at the cursor."""
+        return replace(self, text=self.prefix + typed + self.suffix, offset=self.offset + len(typed))
+
 
 @dataclass(frozen=True)
 class Site(AtCursor):
@@ -110,12 +115,12 @@ class Site(AtCursor):
     @property
     def typed(self) -> str:
         """The cursor's line before the cursor."""
-        return self.text[_line_start(self.text, self.offset) : self.offset]
+        return self.text[line_start(self.text, self.offset) : self.offset]
 
     @property
     def rest(self) -> str:
         """The cursor's line behind the cursor, without its end."""
-        return self.text[self.offset : _line_end(self.text, self.offset)]
+        return self.text[self.offset : line_end(self.text, self.offset)]
 
     @property
     def multi_line(self) -> bool:
@@ -138,8 +143,8 @@ def find_site(text: str, offset: int, language: Language, tree: SyntaxTree | Non
         language: of the document.
         tree: of that text; None for none.
     """
-    typed = text[_line_start(text, offset) : offset]
-    rest = text[offset : _line_end(text, offset)]
+    typed = text[line_start(text, offset) : offset]
+    rest = text[offset : line_end(text, offset)]
     if not rest.strip():
         line_rest = LineRest.EMPTY
     else:
@@ -196,7 +201,7 @@ def _bracket_kind(bracket: str, before: str) -> CursorKind:
 
 def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[str, str] | None:
     """The bracket the cursor stands in and its line before it: of the cursor's line, else as the tree has it."""
-    start = _line_start(text, offset)
+    start = line_start(text, offset)
     stack: list[int] = []
     for i in range(start, offset):
         if text[i] in "([{":
@@ -215,7 +220,7 @@ def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[
             if last is not None and last.type in {")", "]", "}"} and last.end_byte <= at and not last.is_missing:
                 continue
             opener = tree.offset(first.start_byte)
-            return text[opener], text[_line_start(text, opener) : opener]
+            return text[opener], text[line_start(text, opener) : opener]
         if node.type in tree.language.node_types.bodies:
             return None
     return None
@@ -223,7 +228,7 @@ def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[
 
 def _opens_block(text: str, offset: int) -> bool:
     """Whether the code before the cursor opens a block that has nothing in it yet."""
-    *others, typed = text[_line_start(text, max(0, offset - 4096)) : offset].split("\n")
+    *others, typed = text[line_start(text, max(0, offset - 4096)) : offset].split("\n")
     if typed.strip():
         others.append(typed)
     above = next((line for line in reversed(others) if line.strip()), "")
@@ -233,19 +238,5 @@ def _opens_block(text: str, offset: int) -> bool:
     return indent_of(below) <= indent_of(above)
 
 
-def indent_of(line: str) -> int:
-    """How many blanks a line begins with."""
-    return len(line) - len(line.lstrip(" \t"))
-
-
 def _starts_word(text: str) -> bool:
     return bool(re.match(r"\w", text))
-
-
-def _line_start(text: str, offset: int) -> int:
-    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
-
-
-def _line_end(text: str, offset: int) -> int:
-    found = re.compile(r"[\r\n]").search(text, offset)
-    return found.start() if found else len(text)

@@ -10,6 +10,7 @@ from enum import Enum
 
 from tree_sitter import Node
 
+from nano_lsp.context.document import indent_of, line_end, line_start
 from nano_lsp.context.syntax import SyntaxTree, ancestors, first_child
 
 _COMPOUND = {
@@ -96,15 +97,13 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     A cursor in the line of a definition's beginning, in front of it, is in it, too.
     """
     offset = min(max(0, offset), len(tree.text))
-    line_end = tree.text.find("\n", offset)
-    text = tree.text[offset : None if line_end < 0 else line_end]
-    offset += len(text) - len(text.lstrip(" \t"))
+    offset += indent_of(tree.text[offset : line_end(tree.text, offset)])
     for at in (offset, offset - 1):  # at its very end a cursor is in it, too
         for node in ancestors(tree.node_at(max(0, at))):
             whole = node.parent if node.parent is not None and node.parent.type == _DECORATED else node
-            inner = node.child_by_field_name("definition") if node.type == _DECORATED else node
+            inner = _undecorated(whole)
             if inner is not None and inner.type in _DEFINITIONS:
-                found = _definition(inner, whole if inner == node else node, tree, _scope_of(node, tree))
+                found = _definition(inner, whole, tree, _scope_of(whole, tree))
                 if found and found.start <= offset <= found.end:
                     return found
     return _module(tree)
@@ -136,7 +135,7 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
 
 def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:
     for child in node.named_children:
-        inner = child.child_by_field_name("definition") if child.type == _DECORATED else child
+        inner = _undecorated(child)
         if inner is not None and inner.type in _DEFINITIONS:
             found = _definition(inner, child, tree, scope)
             if found:
@@ -146,6 +145,10 @@ def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definitio
                     yield from _definitions(body, tree, f"{found.name}.")
         elif child.type in _COMPOUND:
             yield from _definitions(child, tree, scope)
+
+
+def _undecorated(node: Node) -> Node | None:
+    return node.child_by_field_name("definition") if node.type == _DECORATED else node
 
 
 def _module(tree: SyntaxTree) -> Definition:
@@ -170,10 +173,9 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str) -> Defini
         return None
     start, header_end = tree.offset(node.start_byte), tree.offset(colon.end_byte)
     body_start = tree.offset(statements[0].start_byte)
-    line_start = tree.text.rfind("\n", 0, body_start) + 1
-    before = tree.text[line_start:body_start]
-    first_line = tree.text.rfind("\n", 0, start) + 1
-    indent = before if not before.strip() else _leading(tree.text[first_line:start]) + "    "
+    before = tree.text[line_start(tree.text, body_start) : body_start]
+    first_line = tree.text[line_start(tree.text, start) : start]
+    indent = before if not before.strip() else first_line[: indent_of(first_line)] + "    "
     is_function = node.type == "function_definition"
     facts = _Facts(node, body, tree) if is_function else None
     kind = node.child_by_field_name("return_type")
@@ -198,10 +200,6 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str) -> Defini
 
 def _statements(block: Node) -> list[Node]:
     return [child for child in block.named_children if child.type != "comment"]
-
-
-def _leading(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _docstring(statements: list[Node], tree: SyntaxTree) -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ _CODE = (
     *("*.hpp", "*.cs", "*.go", "*.java", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
 )
 """Code about secrets is no secret: `tokens.py`."""
+_LINE_BREAK = re.compile(r"[\r\n]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -165,3 +166,24 @@ def offset_at(text: str, line: int, column: int) -> int:
             f"There is no column {column:,} in line {line:,}.", f"The columns there are 1 to {length + 1:,}."
         )
     return start + column - 1
+
+
+def line_start(text: str, offset: int) -> int:
+    """Where the line of an offset begins."""
+    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+
+
+def line_end(text: str, offset: int) -> int:
+    """Where the line of an offset ends, its break left out."""
+    found = _LINE_BREAK.search(text, offset)
+    return found.start() if found else len(text)
+
+
+def line_break_of(text: str) -> str:
+    """How the lines of a text end."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def indent_of(line: str) -> int:
+    """How many blanks a line begins with."""
+    return len(line) - len(line.lstrip(" \t"))

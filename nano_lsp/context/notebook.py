@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nano_lsp.context.document import indent_of, line_start
+
 _PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit", "mprun", "nano", "python", "python3", "pypy"}
 _LANGUAGE_OF_MAGIC = {
     **dict.fromkeys(("bash", "sh", "system", "!", "sx"), "shellscript"),
@@ -49,7 +51,7 @@ def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple
     """
     cell = cells[index]
     language = _language(cell)
-    if language == cell.language == "python" and is_magic(cell.code[cell.code.rfind("\n", 0, offset) + 1 : offset]):
+    if language == cell.language == "python" and is_magic(cell.code[line_start(cell.code, offset) : offset]):
         return cell.code, offset, "shellscript"
     if language != cell.language or language != "python":
         return cell.code, offset, language
@@ -93,5 +95,4 @@ def _as_python(line: str) -> str:
     assigned = _ASSIGNED.match(line)
     if assigned:
         return f"{assigned[1]}{assigned[2]} = None  # {line.strip()}"
-    indent = line[: len(line) - len(line.lstrip())]
-    return f"{indent}# {line.strip()}" if is_magic(line) else line
+    return f"{line[: indent_of(line)]}# {line.strip()}" if is_magic(line) else line

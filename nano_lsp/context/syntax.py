@@ -112,6 +112,13 @@ def is_python(text: str) -> bool:
     return True
 
 
+def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
+    """Whether a text is worse than it was: more ERROR or MISSING nodes, or Python refuses it anew."""
+    if after.n_errors() > before.n_errors():
+        return True
+    return before.language.name == "python" and is_python(before.text) and not is_python(after.text)
+
+
 def ancestors(node: Node | None) -> Iterator[Node]:
     """A node and all that it stands in, outwards."""
     while node is not None:

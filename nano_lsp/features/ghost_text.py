@@ -14,7 +14,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from nano_lsp.context.cursor import CompletionTask, indent_of
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.context.document import indent_of, line_break_of, line_start
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
@@ -233,7 +234,7 @@ class GhostText:
             flight.work.cancel()
 
     def _think_on(self, task: CompletionTask, text: str) -> None:
-        accepted = CompletionTask(task.name, task.prefix + text + task.suffix, task.offset + len(text), task.language)
+        accepted = task.after(text)
         if self.find(accepted) is None and accepted != self._accepted:
             if self._ahead:
                 self._ahead.cancel()
@@ -275,15 +276,13 @@ class GhostText:
 
 def _entered(task: CompletionTask) -> CompletionTask | None:
     """The task after Enter at a line's end, as editors indent; None elsewhere."""
-    line = task.prefix[task.prefix.rfind("\n") + 1 :].rstrip("\r")
+    line = task.text[line_start(task.text, task.offset) : task.offset]
     if not line.strip() or not re.match(r"\r?(\n|\Z)", task.suffix):
         return None
-    newline = "\r\n" if "\r\n" in task.text else "\n"
     indent = line[: indent_of(line)]
     if _LEAVES_BLOCK.match(line):
         indent = indent[:-1] if indent.endswith("\t") else indent[:-4]
-    typed = newline + indent + "    " * line.rstrip().endswith(":")
-    return CompletionTask(task.name, task.prefix + typed + task.suffix, task.offset + len(typed), task.language)
+    return task.after(line_break_of(task.text) + indent + "    " * line.rstrip().endswith(":"))
 
 
 def typed_since(before: CompletionTask, now: CompletionTask) -> str | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nano_lsp.context.cursor import Site, indent_of
+from nano_lsp.context.cursor import Site
+from nano_lsp.context.document import indent_of
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.errors import EvaluationError

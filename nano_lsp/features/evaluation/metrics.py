@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nano_lsp.context import syntax
 from nano_lsp.context.languages import language_of
 from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.features.evaluation.problems import Problem
@@ -155,8 +156,8 @@ def breaks_parse(problem: Problem, text: str) -> bool:
     before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
     language = language_of(problem.file_name)
     trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
-    if trees[0] and trees[1] and trees[1].n_errors() > trees[0].n_errors():
-        return True
+    if trees[0] and trees[1]:
+        return syntax.breaks_parse(trees[0], trees[1])
     return language.name == "python" and is_python(before) and not is_python(after)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from nano_lsp.context.cursor import Site, indent_of
+from nano_lsp.context.cursor import Site
+from nano_lsp.context.document import indent_of
 from nano_lsp.features.judgement.draft import Cut, Draft
 
 _GOES_ON = re.compile(r"\s*([)\]}]|(else|elif|except|finally|catch|end|case|default)\b)")
