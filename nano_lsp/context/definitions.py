@@ -11,13 +11,12 @@ from enum import Enum
 from tree_sitter import Node
 
 from nano_lsp.context.document import indent_of, line_end, line_start
-from nano_lsp.context.syntax import SyntaxTree, ancestors, first_child
+from nano_lsp.context.syntax import DECORATED, SyntaxTree, ancestors, first_child, undecorated
 
 _COMPOUND = {
     *("if_statement", "for_statement", "while_statement", "try_statement", "with_statement", "match_statement"),
     *("elif_clause", "else_clause", "except_clause", "finally_clause", "case_clause", "block", "ERROR"),
 }
-_DECORATED = "decorated_definition"
 _DEFINITIONS = {"function_definition", "class_definition"}
 _SCOPES = {"function_definition", "class_definition", "lambda"}
 _NOT_RETURNED = {"", "None", "NoReturn", "Never", "typing.NoReturn", "typing.Never"}
@@ -100,8 +99,8 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     offset += indent_of(tree.text[offset : line_end(tree.text, offset)])
     for at in (offset, offset - 1):  # at its very end a cursor is in it, too
         for node in ancestors(tree.node_at(max(0, at))):
-            whole = node.parent if node.parent is not None and node.parent.type == _DECORATED else node
-            inner = _undecorated(whole)
+            whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
+            inner = undecorated(whole)
             if inner is not None and inner.type in _DEFINITIONS:
                 found = _definition(inner, whole, tree, _scope_of(whole, tree))
                 if found and found.start <= offset <= found.end:
@@ -135,7 +134,7 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
 
 def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:
     for child in node.named_children:
-        inner = _undecorated(child)
+        inner = undecorated(child)
         if inner is not None and inner.type in _DEFINITIONS:
             found = _definition(inner, child, tree, scope)
             if found:
@@ -145,10 +144,6 @@ def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definitio
                     yield from _definitions(body, tree, f"{found.name}.")
         elif child.type in _COMPOUND:
             yield from _definitions(child, tree, scope)
-
-
-def _undecorated(node: Node) -> Node | None:
-    return node.child_by_field_name("definition") if node.type == _DECORATED else node
 
 
 def _module(tree: SyntaxTree) -> Definition:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from nano_lsp.context.syntax import SyntaxTree, first_child
+from nano_lsp.context.syntax import SyntaxTree, first_child, undecorated
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}
@@ -122,7 +122,7 @@ def _statements(block: Node) -> Iterator[Node]:
 
 def _definitions(block: Node, tree: SyntaxTree) -> Iterator[Symbol]:
     for node in _statements(block):
-        inner = node.child_by_field_name("definition") if node.type == "decorated_definition" else node
+        inner = undecorated(node)
         if inner is None:
             continue
         if inner.type == "function_definition":

@@ -15,6 +15,7 @@ from tree_sitter import Node, Parser, Tree
 
 from nano_lsp.context.languages import Language
 
+DECORATED = "decorated_definition"  # as the Python grammar calls a definition with its decorators
 MAX_BYTES = 1 << 20
 """Larger texts are not parsed: nobody wrote them by hand."""
 
@@ -124,6 +125,11 @@ def ancestors(node: Node | None) -> Iterator[Node]:
     while node is not None:
         yield node
         node = node.parent
+
+
+def undecorated(node: Node) -> Node | None:
+    """The definition within its decorators; a node without any itself."""
+    return node.child_by_field_name("definition") if node.type == DECORATED else node
 
 
 def first_child(node: Node | None) -> Node | None:

@@ -25,11 +25,11 @@ from nano_lsp.engine.worker import Request, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features import chat
 from nano_lsp.features.budget import Budget, Limits
-from nano_lsp.features.completion import Completer, CompletionOptions, Watcher
+from nano_lsp.features.completion import Completer, CompletionOptions
 from nano_lsp.features.docstrings import DocstringWriter
 from nano_lsp.features.explain import Explainer
 from nano_lsp.features.judgement import Judgement
-from nano_lsp.features.plan import Plan
+from nano_lsp.features.plan import Plan, Watcher
 from nano_lsp.features.rewrite import Rewriter
 from nano_lsp.schema import Completion, Counters, SamplingParams
 
@@ -227,8 +227,7 @@ class Assistant:
             max_tokens=max_tokens,
             sampling=sampling,
             grammar=grammar,
-            on_text=watcher.on_text if watcher else None,
-            on_progress=watcher.on_progress if watcher else None,
+            watcher=watcher,
         )
         return self.answer(request)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
+from nano_lsp.features.plan import Watcher
 from nano_lsp.features.prompts import Message, build_chat_prompt
 from nano_lsp.schema import GenerateParams, Priority, SamplingParams
 
@@ -19,8 +18,7 @@ def build_request(
     max_tokens: int,
     sampling: SamplingParams,
     grammar: str | None = None,
-    on_text: Callable[[str], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    watcher: Watcher | None = None,
 ) -> Request:
     """The request that answers a question.
 
@@ -32,8 +30,7 @@ def build_request(
         max_tokens: at most so many tokens.
         sampling: how tokens are chosen.
         grammar: GBNF that the answer must follow.
-        on_text: is told the text so far.
-        on_progress: is told prompt tokens done and in all.
+        watcher: is told of progress.
     """
     prompt = build_chat_prompt(backend.spec, backend, [Message("user", question)], code=code, think=think)
     return Request(
@@ -41,6 +38,6 @@ def build_request(
         params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar),
         priority=Priority.CHAT,
         sequence="chat",
-        on_text=on_text,
-        on_progress=on_progress,
+        on_text=watcher.on_text if watcher else None,
+        on_progress=watcher.on_progress if watcher else None,
     )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Protocol
 
 from nano_lsp.context.cursor import CompletionTask, LineRest, Site
 from nano_lsp.context.open_documents import OpenDocument, OpenDocuments
@@ -15,23 +14,13 @@ from nano_lsp.context.workspace import Workspace
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.features.judgement import Judge, Judgement
-from nano_lsp.features.plan import Plan
+from nano_lsp.features.plan import Plan, Watcher
 from nano_lsp.features.prompts import build_fim_prompt
 from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams, Token
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
 _TRIES_PER_ALTERNATIVE = 2
 _SURE = math.log(0.9)
-
-
-class Watcher(Protocol):
-    """Who is told of the progress of a request; on the worker's thread."""
-
-    def on_progress(self, done: int, total: int) -> None:
-        """So many tokens of the prompt are evaluated."""
-
-    def on_text(self, text: str) -> None:
-        """The whole text so far."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from textwrap import dedent
 
 from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
 from nano_lsp.features.chat import build_request
-from nano_lsp.features.completion import Watcher
-from nano_lsp.features.plan import Plan
+from nano_lsp.features.plan import Plan, Watcher
+from nano_lsp.features.prompts import cut_code
 from nano_lsp.schema import SamplingParams
 
 _MAX_CODE_TOKENS = 2048
@@ -51,8 +50,7 @@ class Explainer:
             think=False,
             max_tokens=_MAX_TOKENS,
             sampling=SamplingParams(),
-            on_text=watcher.on_text if watcher else None,
-            on_progress=watcher.on_progress if watcher else None,
+            watcher=watcher,
         )
         text = (yield request).text.strip()
         if shown != code:
@@ -71,33 +69,3 @@ class Explainer:
     def recall(self, code: str) -> str:
         """The explanation already made of some code; empty for none."""
         return self._known.get(dedent(code).strip("\n"), "")
-
-
-def build_code_request(task: str, code: str, language: str, backend: Backend) -> Request:
-    """The request for code made of other code.
-
-    Args:
-        task: what to do, a sentence.
-        code: to work on.
-        language: that it is in.
-        backend: the model.
-    """
-    size = len(backend.tokenize(code))
-    return build_request(
-        f"{task}\n\n```{language}\n{code}\n```",
-        backend,
-        code=True,
-        think=False,
-        max_tokens=min(2 * size + 128, backend.spec.n_ctx - size - 256),
-        sampling=SamplingParams(),
-    )
-
-
-def cut_code(code: str, backend: Backend, max_tokens: int) -> str:
-    """The beginning of code, whole lines, that has at most so many tokens."""
-    size = len(backend.tokenize(code))
-    while size > max_tokens and code:
-        code = code[: len(code) * max_tokens // size]
-        code = code[: code.rfind("\n") + 1] or code[:-1]
-        size = len(backend.tokenize(code))
-    return code

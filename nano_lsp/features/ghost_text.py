@@ -65,7 +65,7 @@ class GhostTextStats:
 
 @dataclass(eq=False)
 class _Flight:
-    """A suggestion on its way. It watches its request: see `nano_lsp.features.completion.Watcher`."""
+    """A suggestion on its way. It watches its request: see `nano_lsp.features.plan.Watcher`."""
 
     task: CompletionTask
     text: str = ""

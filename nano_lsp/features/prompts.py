@@ -76,6 +76,16 @@ def build_fim_prompt(
     return [spec.fim.prefix, *elsewhere, spec.fim.suffix, *after, spec.fim.middle, *before]
 
 
+def cut_code(code: str, tokenizer: Tokenizer, max_tokens: int) -> str:
+    """The beginning of code, whole lines, that has at most so many tokens."""
+    size = len(tokenizer.tokenize(code))
+    while size > max_tokens and code:
+        code = code[: len(code) * max_tokens // size]
+        code = code[: code.rfind("\n") + 1] or code[:-1]
+        size = len(tokenizer.tokenize(code))
+    return code
+
+
 def build_chat_prompt(
     spec: ModelSpec, tokenizer: Tokenizer, messages: Sequence[Message], *, code: bool = False, think: bool = False
 ) -> list[int]:

@@ -7,24 +7,23 @@ its parameters, and type hints change nothing but hints.
 from __future__ import annotations
 
 import builtins
-import keyword
 import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tree_sitter import Node
-
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
-from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
 from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree, is_python
+from nano_lsp.context.outline import read_imports
+from nano_lsp.context.syntax import SyntaxTree, breaks_parse, is_python
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
-from nano_lsp.features.explain import build_code_request, cut_code
+from nano_lsp.features.chat import build_request
+from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
-from nano_lsp.features.prompts import build_fim_prompt
-from nano_lsp.schema import GenerateParams, Priority
+from nano_lsp.features.prompts import cut_code
+from nano_lsp.schema import SamplingParams
 
 _MAX_CODE_TOKENS = 1024
 _MAX_HINT_TOKENS = 24
@@ -35,17 +34,17 @@ _IMPORT = re.compile(r"(from|import) ")
 _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
 
+@dataclass(frozen=True)
 class Rewriter:
     """Plans rewritings.
 
-    Args:
+    Attributes:
         backend: the model.
         fim_order: how its prompts are laid out.
     """
 
-    def __init__(self, backend: Backend, fim_order: str) -> None:
-        self._backend = backend
-        self._fim_order = fim_order
+    backend: Backend
+    fim_order: str
 
     def simplify(self, text: str, start: int, end: int, language: str = "") -> Plan[list[TextEdit]]:
         """Simpler code for whole lines of a document; no edit where the model has none that holds.
@@ -69,7 +68,7 @@ class Rewriter:
             problem: what the tool says.
             language: of the document.
         """
-        line = text[text.rfind("\n", 0, start) + 1 : _line_end(text, start)].strip()
+        line = text[line_start(text, start) : line_end(text, start)].strip()
         tree = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
         around = definition_at(tree, start) if tree else None
         if around is not None and around.name:
@@ -81,22 +80,22 @@ class Rewriter:
         return (yield from self._rewrite(task, text, (start, end), language))
 
     def _rewrite(self, task: str, text: str, span: tuple[int, int], language: str) -> Plan[list[TextEdit]]:
-        start, end = text.rfind("\n", 0, span[0]) + 1, _line_end(text, max(span[0], span[1] - 1))
+        start, end = line_start(text, span[0]), line_end(text, max(span[0], span[1] - 1))
         lines = text[start:end]
         code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
-        if not code.strip() or len(self._backend.tokenize(code)) > _MAX_CODE_TOKENS:
+        if not code.strip() or len(self.backend.tokenize(code)) > _MAX_CODE_TOKENS:
             return []
-        request = build_code_request(task.replace("  ", " "), code, language, self._backend)
+        request = self._code_request(task.replace("  ", " "), code, language)
         answer = _extract((yield request).text)
         if language == PYTHON.name:
             answer = _same_definition(code, answer)
         if not answer.strip() or answer == code:
             return []
-        indent = next(line[: len(line) - len(line.lstrip())] for line in lines.split("\n") if line.strip())
-        newline = "\r\n" if "\r\n" in text else "\n"
-        end -= lines.endswith("\r")
-        edit = TextEdit(start, end, textwrap.indent(answer, indent).replace("\n", newline))
-        return [edit] if _parses(text, edit, language) else []
+        indent = next(line[: indent_of(line)] for line in lines.split("\n") if line.strip())
+        edit = TextEdit(start, end, textwrap.indent(answer, indent).replace("\n", line_break_of(text)))
+        before = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
+        after = before.edited(apply_edits(text, [edit])) if before else None
+        return [] if before and after and breaks_parse(before, after) else [edit]
 
     def write_test(self, tree: SyntaxTree, definition: Definition, module: str) -> Plan[str]:
         """A pytest test of a function, with its import; empty where the model has none that parses.
@@ -106,11 +105,11 @@ class Rewriter:
             definition: the function.
             module: that it is imported from, dotted.
         """
-        code = textwrap.dedent(_whole_lines(tree.text, definition))
+        code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
         name = definition.name.split(".")[0]
         task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
-        shown = cut_code(code, self._backend, _MAX_CODE_TOKENS)
-        answer = _extract((yield build_code_request(task, shown, PYTHON.name, self._backend)).text)
+        shown = cut_code(code, self.backend, _MAX_CODE_TOKENS)
+        answer = _extract((yield self._code_request(task, shown, PYTHON.name)).text)
         tests = SyntaxTree.parse(answer, PYTHON)
         kept = list(_tests(tests, name, module)) if tests else []
         body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
@@ -147,21 +146,25 @@ class Rewriter:
                 end = place.default or place.offset
                 edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
         after = tree.edited(apply_edits(text, edits))
-        if after is None or after.n_errors() > tree.n_errors() or (is_python(text) and not is_python(after.text)):
-            return []
-        return edits
+        return edits if after and not breaks_parse(tree, after) else []
 
     def _hint_request(self, tree: SyntaxTree, definition: Definition, so_far: str, offset: int) -> Request:
-        rest = tree.text[offset : definition.end]
-        prompt = build_fim_prompt(
-            self._backend.spec,
-            self._backend,
-            so_far,
-            cut_code(rest, self._backend, _MAX_CODE_TOKENS),
-            order=self._fim_order,
+        rest = cut_code(tree.text[offset : definition.end], self.backend, _MAX_CODE_TOKENS)
+        stop = ("\n", "=", ":", ")")
+        return build_infill_request(
+            self.backend, self.fim_order, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints"
         )
-        params = GenerateParams(max_tokens=_MAX_HINT_TOKENS, stop=("\n", "=", ":", ")"), heal=True, draft=False)
-        return Request(tuple(prompt), params, Priority.CHAT, sequence="hints")
+
+    def _code_request(self, task: str, code: str, language: str) -> Request:
+        size = len(self.backend.tokenize(code))
+        return build_request(
+            f"{task}\n\n```{language}\n{code}\n```",
+            self.backend,
+            code=True,
+            think=False,
+            max_tokens=min(2 * size + 128, self.backend.spec.n_ctx - size - 256),
+            sampling=SamplingParams(),
+        )
 
 
 @dataclass(frozen=True)
@@ -175,11 +178,6 @@ class _Place:
     offset: int
     default: int = 0
     type_of_default: str = ""
-
-
-def _line_end(text: str, offset: int) -> int:
-    found = text.find("\n", offset)
-    return len(text) if found < 0 else found
 
 
 def _extract(answer: str) -> str:
@@ -201,21 +199,6 @@ def _same_definition(code: str, answer: str) -> str:
     if found is None or (found.kind is DefinitionKind.FUNCTION and [p.name for p in found.parameters] != names):
         return ""
     return answer[found.start : found.end]
-
-
-def _parses(text: str, edit: TextEdit, language: str) -> bool:
-    changed = text[: edit.start] + edit.text + text[edit.end :]
-    if language != PYTHON.name:
-        return True
-    before, after = SyntaxTree.parse(text, PYTHON), SyntaxTree.parse(changed, PYTHON)
-    if before is None or after is None:
-        return True
-    return after.n_errors() <= before.n_errors() and (is_python(changed) or not is_python(text))
-
-
-def _whole_lines(text: str, definition: Definition) -> str:
-    start = text.rfind("\n", 0, definition.start) + 1
-    return text[start : definition.end]
 
 
 def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
@@ -271,17 +254,6 @@ def _is_hint(hint: str, known: set[str]) -> bool:
 
 
 def _bound(tree: SyntaxTree) -> set[str]:
-    """The names that a file binds at its top level, by definition or import."""
-    found: set[str] = set()
-    stack: list[Node] = list(tree.root.children)
-    while stack:
-        node = stack.pop()
-        if node.type in {"import_statement", "import_from_statement"}:
-            words = re.findall(r"\w+", tree.text_of(node).split("import", 1)[-1])
-            found |= {word for word in words if not keyword.iskeyword(word)}
-        elif node.type == "class_definition":
-            name = node.child_by_field_name("name")
-            found |= {tree.text_of(name)} if name is not None else set()
-        elif node.type in {"if_statement", "block", "try_statement", "decorated_definition"}:
-            stack.extend(node.children)
-    return found
+    """The names of a file's imports and of the classes at its top level."""
+    classes = (found for found in find_definitions(tree) if found.kind is DefinitionKind.CLASS)
+    return {found.name for found in read_imports(tree)} | {found.name for found in classes if "." not in found.name}

@@ -66,7 +66,7 @@ async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noq
 
 @dataclass
 class _Stream:
-    """Sends the text so far as partial results; see `nano_lsp.features.completion.Watcher`."""
+    """Sends the text so far as partial results; see `nano_lsp.features.plan.Watcher`."""
 
     server: NanoServer
     loop: asyncio.AbstractEventLoop
