@@ -8,8 +8,8 @@ import docstring_parser
 from docstring_parser.common import DocstringParam, DocstringRaises, DocstringReturns
 from tree_sitter import Node
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
-from nano_lsp.context.syntax import SyntaxTree, is_python
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at
+from nano_lsp.context.syntax import SyntaxTree, breaks_parse
 from nano_lsp.features.docstrings.layout import Style
 
 _PARSERS = {
@@ -29,11 +29,10 @@ def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition, st
         style: of the docstring.
         kept: exceptions that it may name though the code does not raise them itself.
     """
-    if after.n_errors() > before.n_errors() or (is_python(before.text) and not is_python(after.text)):
+    if breaks_parse(before, after):
         return "it breaks the code"
-    place = definition.name, definition.start
-    written = next((found for found in find_definitions(after) if (found.name, found.start) == place), None)
-    if written is None or written.docstring is None:
+    written = definition_at(after, definition.start)  # what is written begins behind that
+    if (written.name, written.start) != (definition.name, definition.start) or written.docstring is None:
         return "it is no docstring"
     if list(_code(before, definition.docstring)) != list(_code(after, written.docstring)):
         return "it changes the code"

@@ -59,6 +59,7 @@ _FIELD_OF_TOPIC = {
 _UNNAMED = {Topic.RETURNS, Topic.YIELDS}
 _GOOGLE_TITLE = re.compile(r"([A-Z]\w+(?: \w+)?):\s*$")
 _GOOGLE_ENTRY = re.compile(r"\s*(\*{0,2}[\w.]+)\s*(?:\([^)]*\)|\[[^\]]*\])?\s*:")
+_NUMPY_ENTRY = re.compile(r"(\*{0,2}[\w.]+)")
 _FIELD = re.compile(r":(\w+)((?:\s+[^:\s][^:]*)?):(?:\s|$)")
 
 
@@ -128,6 +129,10 @@ class Layout:
             found = Part(topic, self._heading(topic))
             self.parts.insert(at, found)
         return found
+
+    def entries(self, topic: Topic) -> Iterator[Entry]:
+        """What is said of a topic, wherever it stands."""
+        return (entry for part in self.parts if part.topic is topic for entry in part.entries)
 
     def new_entry(self, topic: Topic, name: str, stars: str = "", annotation: str = "") -> Entry:
         """An entry that nobody has written yet.
@@ -289,7 +294,7 @@ def _read_numpy(lines: list[str], parts: list[Part]) -> None:
             _add_text(parts, line)
         else:
             starts = bool(line.strip()) and not line.startswith((" ", "\t"))
-            _read_entry(parts[-1], line, starts=starts, name=re.compile(r"(\*{0,2}[\w.]+)"))
+            _read_entry(parts[-1], line, starts=starts, name=_NUMPY_ENTRY)
         i += 1
     _strip_blank_end(parts)
 
@@ -319,10 +324,10 @@ def _read_sphinx(lines: list[str], parts: list[Part]) -> None:
                 part = Part(topic)
                 parts.append(part)
             within = next((entry for entry in part.entries if entry.name == name), None)
-            if within is None or within.lines is None:
-                within = Entry(name, [])
+            if within is None:
+                within = Entry(name)
                 part.entries.append(within)
-            (within.lines or []).append(line) if within.lines else setattr(within, "lines", [line])
+            within.lines = [*(within.lines or []), line]
         elif within is not None and within.lines is not None and line.startswith((" ", "\t")):
             within.lines.append(line)
         else:

@@ -12,18 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
-from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.worker import Request
 from nano_lsp.features.docstrings.check import find_fault
 from nano_lsp.features.docstrings.layout import Entry, Layout, Style, Topic, detect_style
+from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
-from nano_lsp.features.prompts import build_fim_prompt
-from nano_lsp.schema import Completion, FinishReason, GenerateParams, Priority
+from nano_lsp.features.prompts import cut_code
+from nano_lsp.schema import Completion, FinishReason
 
 _MAX_BODY_TOKENS = 768
-_MAX_TOKENS = {Topic.TEXT: 32}
+_MAX_SUMMARY_TOKENS = 32
 _MAX_ENTRY_TOKENS = 40
 _LONG = 40  # characters; a sentence that the model has broken in two is longer, as its line was full
 _SKELETON = "TODO: describe."
@@ -42,24 +43,28 @@ class Docstring:
     skeleton: bool = False
 
 
+def _tell_nobody(_done: int, _total: int) -> None:
+    """For those who do not ask how far a plan is."""
+
+
+@dataclass(frozen=True)
 class DocstringWriter:
     """Plans docstrings.
 
-    Args:
+    Attributes:
         backend: the model.
         fim_order: how its prompts are laid out.
     """
 
-    def __init__(self, backend: Backend, fim_order: str) -> None:
-        self._backend = backend
-        self._fim_order = fim_order
+    backend: Backend
+    fim_order: str
 
     def write(
         self,
         tree: SyntaxTree,
         definition: Definition,
         style: Style | None = None,
-        on_part: Callable[[int, int], None] = lambda _done, _total: None,
+        on_part: Callable[[int, int], None] = _tell_nobody,
     ) -> Plan[Docstring | None]:
         """A docstring for a definition, or the one it has brought up to date; None where nothing needs to change.
 
@@ -70,28 +75,7 @@ class DocstringWriter:
                 is there keeps its own.
             on_part: is told how many parts have words, and of how many.
         """
-        old = _old_text(tree, definition)
-        style = detect_style(old) or style or detect_style(tree.text) or Style.GOOGLE
-        layout = Layout.parse(old, style)
-        kept = _may_raise(tree, definition)
-        _revise(layout, definition, kept)
-        blanks = list(layout.blanks())
-        if not blanks and list(filter(None, layout.lines())) == list(filter(str.strip, old.split("\n"))):
-            return None
-        skeleton = False
-        for i, (part, entry) in enumerate(blanks):
-            on_part(i, len(blanks))
-            words = yield from self._find_words(tree, definition, layout, part.topic, entry)
-            layout.fill(entry, words or _SKELETON, definition.indent)
-            skeleton |= not words
-        edit = _place(tree, definition, layout)
-        fault = _fault_of(edit, tree, definition, style, kept)
-        if fault and blanks:  # words that the form does not bear
-            for _, entry in blanks:
-                layout.fill(entry, _SKELETON, definition.indent)
-            edit, skeleton = _place(tree, definition, layout), True
-            fault = _fault_of(edit, tree, definition, style, kept)
-        return None if fault else Docstring(edit, skeleton)
+        return (yield from self._write(tree, list(find_definitions(tree)), definition, style, on_part))
 
     def write_all(
         self, tree: SyntaxTree, definitions: Sequence[Definition], style: str, on_part: Callable[[int, int], None]
@@ -105,28 +89,68 @@ class DocstringWriter:
             on_part: is told how far this is: parts of the only definition, else definitions.
         """
         named = None if style == "auto" else Style(style)
-        found = []
+        every, found = list(find_definitions(tree)), []
         for i, definition in enumerate(definitions):
             if len(definitions) > 1:
                 on_part(i, len(definitions))
-                one = yield from self.write(tree, definition, named)
-            else:
-                one = yield from self.write(tree, definition, named, on_part)
+            on_entry = on_part if len(definitions) == 1 else _tell_nobody
+            one = yield from self._write(tree, every, definition, named, on_entry)
             found += [one] if one else []
         return found
 
+    def _write(
+        self,
+        tree: SyntaxTree,
+        every: Sequence[Definition],
+        definition: Definition,
+        style: Style | None,
+        on_part: Callable[[int, int], None],
+    ) -> Plan[Docstring | None]:
+        old = _old_text(tree, definition)
+        style = detect_style(old) or style or detect_style(tree.text) or Style.GOOGLE
+        layout = Layout.parse(old, style)
+        body = _body(tree, definition)
+        kept = _may_raise(body, every)
+        _revise(layout, definition, kept)
+        blanks = list(layout.blanks())
+        if not blanks and list(filter(None, layout.lines())) == list(filter(str.strip, old.split("\n"))):
+            return None
+        around = _head(tree, definition, every), cut_code(body, self.backend, _MAX_BODY_TOKENS)
+        skeleton = False
+        for i, (part, entry) in enumerate(blanks):
+            on_part(i, len(blanks))
+            words = yield from self._find_words(around, definition.indent, layout, part.topic, entry)
+            layout.fill(entry, words or _SKELETON, definition.indent)
+            skeleton |= not words
+        edit = _place(tree, definition, layout)
+        fault = _fault_of(edit, tree, definition, style, kept)
+        if fault and blanks:  # words that the form does not bear
+            for _, entry in blanks:
+                layout.fill(entry, _SKELETON, definition.indent)
+            edit, skeleton = _place(tree, definition, layout), True
+            fault = _fault_of(edit, tree, definition, style, kept)
+        return None if fault else Docstring(edit, skeleton)
+
     def _find_words(
-        self, tree: SyntaxTree, definition: Definition, layout: Layout, topic: Topic, entry: Entry
+        self, around: tuple[str, str], indent: str, layout: Layout, topic: Topic, entry: Entry
     ) -> Plan[str]:
-        """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice."""
+        """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice.
+
+        Args:
+            around: the code before and behind the docstring.
+            indent: of the docstring.
+            layout: of the docstring.
+            topic: of the entry's part.
+            entry: without words.
+        """
         *above, line = layout.lines_before(entry)
-        so_far = ("\n" + definition.indent).join([*above, line.rstrip() or line])
-        request = self._request(tree, definition, so_far, topic)
+        so_far = ("\n" + indent).join([*above, line.rstrip() or line])
+        request = self._request(around, so_far, topic)
         answer = yield request
         if _is_wrapped(answer):  # the model goes on in the next line
             said = answer.text.rstrip()
-            hanging = "\n" + definition.indent + _leading_of(line) + "    " * bool(line.strip())
-            rest = yield self._request(tree, definition, so_far + said + hanging, topic)
+            hanging = "\n" + indent + line[: indent_of(line)] + "    " * bool(line.strip())
+            rest = yield self._request(around, so_far + said + hanging, topic)
             answer = replace(rest, text=f"{said} {rest.text.strip()}")
         words = _as_sentence(answer, entry)
         if not words and answer.tokens:
@@ -134,32 +158,25 @@ class DocstringWriter:
             words = _as_sentence((yield replace(request, params=elsewhere)), entry)
         return words
 
-    def _request(self, tree: SyntaxTree, definition: Definition, so_far: str, topic: Topic) -> Request:
-        prefix = f'{_head(tree, definition)}"""{so_far}'
-        prompt = build_fim_prompt(
-            self._backend.spec, self._backend, prefix, self._body(tree, definition), order=self._fim_order
-        )
-        params = GenerateParams(
-            max_tokens=_MAX_TOKENS.get(topic, _MAX_ENTRY_TOKENS),
+    def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> Request:
+        head, body = around
+        return build_infill_request(
+            self.backend,
+            self.fim_order,
+            f'{head}"""{so_far}',
+            body,
+            max_tokens=_MAX_SUMMARY_TOKENS if topic is Topic.TEXT else _MAX_ENTRY_TOKENS,
             min_tokens=1,
             stop=("\n", '"""'),
-            heal=True,
-            draft=False,
+            sequence="docstring",
         )
-        return Request(tuple(prompt), params, Priority.CHAT, sequence="docstring")
 
-    def _body(self, tree: SyntaxTree, definition: Definition) -> str:
-        """The code that the docstring is about, as much of it as there is room for."""
-        start = definition.docstring[1] if definition.docstring else definition.body_start
-        body = tree.text[start : definition.end]
-        if not definition.docstring:
-            body = "\n" + definition.indent + body
-        size = len(self._backend.tokenize(body))
-        while size > _MAX_BODY_TOKENS:
-            body = body[: len(body) * _MAX_BODY_TOKENS // size]
-            body = body[: body.rfind("\n") + 1] or body
-            size = len(self._backend.tokenize(body))
-        return body
+
+def _body(tree: SyntaxTree, definition: Definition) -> str:
+    """The code that a docstring is about, from behind the docstring on."""
+    if definition.docstring:
+        return tree.text[definition.docstring[1] : definition.end]
+    return "\n" + definition.indent + tree.text[definition.body_start : definition.end]
 
 
 def _old_text(tree: SyntaxTree, definition: Definition) -> str:
@@ -173,38 +190,28 @@ def _old_text(tree: SyntaxTree, definition: Definition) -> str:
 def _revise(layout: Layout, definition: Definition, kept: set[str]) -> None:
     """Let a layout have an entry for each thing there is, and none for what there is not."""
     if definition.kind is DefinitionKind.FUNCTION:
-        wanted = {parameter.name: parameter for parameter in definition.parameters}
-        entries = [
-            layout.new_entry(Topic.PARAMETERS, name, parameter.stars, parameter.annotation)
-            for name, parameter in wanted.items()
-        ]
+        entries = [layout.new_entry(Topic.PARAMETERS, p.name, p.stars, p.annotation) for p in definition.parameters]
         _replace_entries(layout, Topic.PARAMETERS, entries)
         results = {Topic.RETURNS: definition.returns, Topic.YIELDS: definition.yields}
         for topic, is_there in results.items():
             has_it = topic is Topic.YIELDS or not definition.yields
             annotation = definition.result if has_it else ""
             _replace_entries(layout, topic, [layout.new_entry(topic, "", "", annotation)] if is_there else [])
-        stale = [
-            entry.name
-            for part in layout.parts
-            if part.topic is Topic.RAISES
-            for entry in part.entries
-            if entry.name in kept
-        ]
+        stale = [entry.name for entry in layout.entries(Topic.RAISES) if entry.name in kept]
         names = [*definition.raises, *(name for name in stale if name not in definition.raises)]
         _replace_entries(layout, Topic.RAISES, [layout.new_entry(Topic.RAISES, name) for name in names])
     elif definition.kind is DefinitionKind.CLASS and definition.parameters:
         has_them = any(part.topic is Topic.PARAMETERS for part in layout.parts)  # some list fields as arguments
         topic = Topic.PARAMETERS if has_them else Topic.ATTRIBUTES
         entries = [layout.new_entry(topic, p.name, "", p.annotation) for p in definition.parameters]
-        known = {entry.name for part in layout.parts if part.topic is topic for entry in part.entries}
+        known = {entry.name for entry in layout.entries(topic)}
         part = layout.part(topic)
         part.entries += [entry for entry in entries if entry.name not in known]
 
 
 def _replace_entries(layout: Layout, topic: Topic, wanted: list[Entry]) -> None:
     """Let a topic have these entries; those its author has written keep their words."""
-    written = {entry.name: entry for part in layout.parts if part.topic is topic for entry in part.entries}
+    written = {entry.name: entry for entry in layout.entries(topic)}
     if topic in {Topic.RETURNS, Topic.YIELDS} and written:
         written = {"": next(iter(written.values()))}
     layout.parts = [
@@ -214,41 +221,37 @@ def _replace_entries(layout: Layout, topic: Topic, wanted: list[Entry]) -> None:
         layout.part(topic).entries = [written.get(entry.name, entry) for entry in wanted]
 
 
-def _may_raise(tree: SyntaxTree, definition: Definition) -> set[str]:
+def _may_raise(body: str, every: Sequence[Definition]) -> set[str]:
     """Exceptions that an author may have named with reason: the code mentions them, or calls who raises them."""
-    body = tree.text[definition.docstring[1] if definition.docstring else definition.body_start : definition.end]
     words = set(re.findall(r"[\w.]+", body))
     names = {part for word in words for part in (word, word.rsplit(".", 1)[-1])}
-    callees = (found for found in find_definitions(tree) if found.name and found.name.rsplit(".", 1)[-1] in names)
+    callees = (found for found in every if found.name and found.name.rsplit(".", 1)[-1] in names)
     return names | {raised for callee in callees for raised in callee.raises}
 
 
-def _head(tree: SyntaxTree, definition: Definition) -> str:
+def _head(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> str:
     """What stands above the docstring: the classes around it, its decorators, its header."""
     if definition.kind is DefinitionKind.MODULE:
         return ""
     around = [
-        f"{_leading(tree, found.start)}{found.header}\n"
-        for found in find_definitions(tree)
+        f"{_blanks_before(tree.text, found.start)}{found.header}\n"
+        for found in every
         if found.header and definition.name.startswith(found.name + ".") and found.end >= definition.end
     ]
-    own = _leading(tree, definition.start) + tree.text[definition.start : definition.header_end]
+    own = _blanks_before(tree.text, definition.start) + tree.text[definition.start : definition.header_end]
     return "".join(around) + own + "\n" + definition.indent
 
 
-def _leading_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
+def _blanks_before(text: str, offset: int) -> str:
+    """What stands before an offset in its line, if that is blank."""
+    before = text[line_start(text, offset) : offset]
+    return before if not before.strip() else ""
 
 
 def _is_wrapped(answer: Completion) -> bool:
     """Whether an answer ended with a line that was full, rather than with a sentence."""
     text = answer.text.rstrip()
     return answer.finish_reason is FinishReason.STOP and len(text) > _LONG and text[-1] not in ".!?:"
-
-
-def _leading(tree: SyntaxTree, offset: int) -> str:
-    line = tree.text[tree.text.rfind("\n", 0, offset) + 1 : offset]
-    return line if not line.strip() else ""
 
 
 def _as_sentence(answer: Completion, entry: Entry) -> str:
@@ -269,7 +272,7 @@ def _as_sentence(answer: Completion, entry: Entry) -> str:
 
 def _place(tree: SyntaxTree, definition: Definition, layout: Layout) -> TextEdit:
     """The edit that puts a docstring where it belongs."""
-    newline = "\r\n" if "\r\n" in tree.text else "\n"
+    newline = line_break_of(tree.text)
     lines = layout.lines()
     text = "\n".join(lines)
     old = tree.text[slice(*definition.docstring)] if definition.docstring else ""
@@ -286,15 +289,12 @@ def _place(tree: SyntaxTree, definition: Definition, layout: Layout) -> TextEdit
     if definition.kind is DefinitionKind.MODULE:
         at = _module_start(tree.text)
         return TextEdit(at, at, literal + newline * (2 if tree.text[at:].strip() else 1))
-    code = tree.text
-    line_end = code.find("\n", definition.header_end)
-    line_end = len(code) if line_end < 0 else line_end
-    if definition.body_start <= line_end:  # the body stands in the header's line
+    line_break = line_end(tree.text, definition.header_end)
+    if definition.body_start <= line_break:  # the body stands in the header's line
         start, end = definition.header_end, definition.body_start
         around = f"{newline}{definition.indent}"
         return TextEdit(start, end, f"{around}{literal}{around}")
-    at = line_end - (code[line_end - 1] == "\r")
-    return TextEdit(at, at, f"{newline}{definition.indent}{literal}")
+    return TextEdit(line_break, line_break, f"{newline}{definition.indent}{literal}")
 
 
 def _module_start(code: str) -> int:
