@@ -13,6 +13,7 @@ KEPT_AFTER_S = 30.0
 """How long after it was accepted a suggestion must still stand to count as kept."""
 _FILE = "statistics.jsonl"
 _MAX_RECORDS = 20_000
+_SHORTEST = 90  # bytes of a record; a file below so many times the limit need not be counted
 _LOCK_S = 2.0
 _ENOUGH = 200  # suggestions, before a threshold is drawn from them
 _WORTH_SHOWING = 0.05  # of them, at least so many kept
@@ -78,6 +79,8 @@ class Statistics:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._lock(), self.path.open("a+", encoding="utf-8", errors="replace") as file:
                 file.writelines(lines)
+                if file.tell() < _MAX_RECORDS * _SHORTEST:
+                    return
                 file.seek(0)
                 known = file.readlines()
                 if len(known) > _MAX_RECORDS:

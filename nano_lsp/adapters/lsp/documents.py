@@ -109,9 +109,9 @@ class Documents:
         listed = self._notebooks.get(document.notebook, [])
         code = [cell.document for cell in listed if cell.kind is types.NotebookCellKind.Code]
         if document.uri in code:
-            cells = [Cell(found.text, found.language) for uri in code if (found := self._open.get(uri))]
-            index = [uri for uri in code if uri in self._open].index(document.uri)
-            text, offset, language = build_notebook_text(cells, index, offset)
+            opened = {uri: Cell(found.text, found.language) for uri in code if (found := self._open.get(uri))}
+            index = list(opened).index(document.uri)
+            text, offset, language = build_notebook_text(list(opened.values()), index, offset)
         return CompletionTask(document.name, text, offset, language)
 
     def is_code(self, document: TextDocument) -> bool:

@@ -31,18 +31,17 @@ def to_lsp_edit(
         description: what to know of them.
         confirm: the user is to confirm them.
     """
-    plain = [types.TextEdit(document.range(edit.start, edit.end), edit.text) for edit in edits]
     known = capabilities.workspace and capabilities.workspace.workspace_edit
+    places = [(document.range(edit.start, edit.end), edit.text) for edit in edits]
     if not known or not known.document_changes:
-        return types.WorkspaceEdit(changes={document.uri: plain})
-    versioned = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
+        return types.WorkspaceEdit(changes={document.uri: [types.TextEdit(*place) for place in places]})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
     if not known.change_annotation_support:
-        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, plain)])
-    annotated = [types.AnnotatedTextEdit(_ID, edit.range, edit.new_text) for edit in plain]
+        change = types.TextDocumentEdit(identifier, [types.TextEdit(*place) for place in places])
+        return types.WorkspaceEdit(document_changes=[change])
+    change = types.TextDocumentEdit(identifier, [types.AnnotatedTextEdit(_ID, *place) for place in places])
     annotation = types.ChangeAnnotation(label, needs_confirmation=confirm, description=description or None)
-    return types.WorkspaceEdit(
-        document_changes=[types.TextDocumentEdit(versioned, annotated)], change_annotations={_ID: annotation}
-    )
+    return types.WorkspaceEdit(document_changes=[change], change_annotations={_ID: annotation})
 
 
 def to_lsp_new_file(

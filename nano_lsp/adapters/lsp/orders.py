@@ -70,7 +70,7 @@ async def carry_out(server: NanoServer, document: TextDocument, order: Order) ->
     """The edit of an order; None where it was called off, failed, or the model has nothing that holds."""
     work, tree = Work(order.work), document.tree
     if work is Work.TEST:
-        return await _write_test(server, document, order) if tree else None
+        return await _write_test(server, document, tree, order) if tree else None
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
         return await _write_docstrings(server, document, tree, order) if tree else None
     text, language = document.text, document.language
@@ -107,11 +107,10 @@ async def _write_docstrings(
     )
 
 
-async def _write_test(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    tree = document.tree
+async def _write_test(
+    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: Order
+) -> types.WorkspaceEdit | None:
     path = Path(uris.to_fs_path(document.uri) or "code.py")
-    if tree is None:
-        return None
     definition = definition_at(tree, order.start)
     roots = [root for root in server.session.roots if root in path.parents]
     module = _module_name(path, roots[0] if roots else path.parent)

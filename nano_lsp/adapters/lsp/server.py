@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +15,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from nano_lsp import __version__
-from nano_lsp.adapters.lsp.documents import Documents
+from nano_lsp.adapters.lsp.documents import Documents, TextDocument
 from nano_lsp.adapters.lsp.protocol import NanoProtocol
 from nano_lsp.adapters.lsp.session import Session, State, Status
 from nano_lsp.adapters.lsp.tally import Tally
@@ -100,6 +99,11 @@ class NanoServer(LanguageServer):
         """Let messages that were shown be shown again."""
         self._told.clear()
 
+    def served(self, uri: object) -> TextDocument | None:
+        """The open document of a URI; None where there is none, or it is to get nothing (`Session.refuses`)."""
+        document = self.documents.get(uri) if isinstance(uri, str) else None
+        return None if document is None or self.session.refuses(document) else document
+
     @property
     def shows_progress(self) -> bool:
         """Whether the editor has a place for progress that the server begins."""
@@ -122,7 +126,6 @@ class NanoServer(LanguageServer):
         Returns:
             The plan's result; None where it failed, which the user has been told, or was called off.
         """
-        loop = asyncio.get_running_loop()
         progress = self.work_done_progress
         token = token if token is not None else await self._create_progress()
 
@@ -131,19 +134,19 @@ class NanoServer(LanguageServer):
                 report = types.WorkDoneProgressReport(
                     message=f"{done} of {total}", percentage=100 * done // max(1, total)
                 )
-                loop.call_soon_threadsafe(progress.report, token, report)
+                progress.report(token, report)
 
+        called_off = None  # a future that pygls cancels when the user cancels the progress
         if token is not None:
             progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
+            called_off = progress.tokens[token]
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
             plan = make_plan(ghost_text.assistant, on_part)
             task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(plan))
-            if token is not None and isinstance(called_off := progress.tokens.get(token), Future):
-                called_off.add_done_callback(
-                    lambda future: loop.call_soon_threadsafe(task.cancel) if future.cancelled() else None
-                )
+            if called_off is not None:
+                called_off.add_done_callback(lambda _future: task.cancel())
             try:
                 await asyncio.wait({task})
             finally:

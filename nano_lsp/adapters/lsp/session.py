@@ -106,16 +106,10 @@ class Session:
         arguments = (loop, self._ghost_text, self.settings, self._stopped)
         threading.Thread(target=self._load, args=arguments, name="nano-lsp-load", daemon=True).start()
 
-    def apply(self, settings: EditorSettings, statistics: Statistics) -> None:
-        """Take over settings; the model is loaded anew only where they concern it.
-
-        Args:
-            settings: of the editor and the project.
-            statistics: that may say which suggestions are not worth showing.
-        """
+    def apply(self, settings: EditorSettings) -> None:
+        """Take over settings; the model is loaded anew only where they concern it."""
         if self._chosen:
             settings = replace(settings, model=self._chosen)
-        self._threshold = find_threshold(statistics.records()) if settings.calibrate else 0.0
         reload = settings.engine != self.settings.engine or settings.reads_files != self.settings.reads_files
         self.settings = settings
         if self._ghost_text is not None and reload:
@@ -163,7 +157,7 @@ class Session:
         ghost_text.judgement = replace(
             ghost_text.judgement,
             least_token=settings.token_confidence,
-            least_average=max(settings.confidence, self._threshold),
+            least_average=max(settings.confidence, self._threshold if settings.calibrate else 0.0),
             max_lines=settings.max_lines,
         )
 
@@ -204,6 +198,7 @@ class Session:
             assistant.close()
             return
         ghost_text = GhostText(assistant)
+        self._threshold = find_threshold(Statistics(self.folders.cache).records())
         self._configure(ghost_text)
         tell(_succeed, future, ghost_text)
         tell(self._on_status, Status(State.READY, f"{settings.model} is ready."))

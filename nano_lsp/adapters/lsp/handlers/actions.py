@@ -42,8 +42,8 @@ def register(server: NanoServer) -> None:
 
 
 def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[types.CodeAction]:
-    document = server.documents.get(params.text_document.uri)
-    if document is None or server.session.refuses(document) or not server.documents.is_code(document):
+    document = server.served(params.text_document.uri)
+    if document is None or not server.documents.is_code(document):
         return []
     only = params.context.only
     found = []
@@ -59,17 +59,16 @@ def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[
 
 
 async def _on_resolve(server: NanoServer, action: types.CodeAction) -> types.CodeAction:
-    order = read_order(action.data)
-    document = server.documents.get(order.uri) if order else None
-    if order is None or document is None or document.version != order.version:
+    ordered = _find_ordered(server, action.data)
+    if ordered is None:
         raise JsonRpcException("The document has changed since.", code=_CONTENT_MODIFIED)
-    action.edit = await carry_out(server, document, order)
+    action.edit = await carry_out(server, *ordered)
     return action
 
 
 def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[types.CodeLens]:
-    document = server.documents.get(params.text_document.uri)
-    if document is None or not server.session.settings.code_lens or server.session.refuses(document):
+    document = server.served(params.text_document.uri)
+    if document is None or not server.session.settings.code_lens:
         return []
     tree = document.tree
     lenses = []
@@ -86,9 +85,8 @@ def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[type
 async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
     """Write or update the docstring of what stands at `{uri, range}`."""
     given = read_argument(arguments)
-    uri, span = given.get("uri"), read_range(given.get("range"))
-    document = server.documents.get(uri) if isinstance(uri, str) else None
-    if document is None or span is None or document.language != PYTHON.name or server.session.refuses(document):
+    document, span = server.served(given.get("uri")), read_range(given.get("range"))
+    if document is None or span is None or document.language != PYTHON.name:
         server.warn(f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range.")
         return False
     offset = document.offset(span.start)
@@ -97,12 +95,19 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
 
 
 async def _on_apply(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
-    order = read_order(read_argument(arguments))
-    document = server.documents.get(order.uri) if order else None
-    if order is None or document is None or document.version != order.version:
+    ordered = _find_ordered(server, read_argument(arguments))
+    if ordered is None:
         server.warn("The document has changed since; choose the action again.")
         return False
-    return await _apply(server, document, order)
+    return await _apply(server, *ordered)
+
+
+def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order] | None:
+    """An order and its document; None where that is not open any more, or has changed."""
+    order = read_order(data)
+    document = server.documents.get(order.uri) if order else None
+    current = order is not None and document is not None and document.version == order.version
+    return (document, order) if order and document and current else None
 
 
 async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bool:

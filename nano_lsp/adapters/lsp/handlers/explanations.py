@@ -17,6 +17,7 @@ from nano_lsp.adapters.lsp.arguments import read_argument, read_range
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import definition_at
+from nano_lsp.context.document import line_end, line_start
 
 EXPLAIN = "nano.explain"
 
@@ -41,10 +42,9 @@ def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | No
 async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noqa: ANN401 - sent by a client
     """Explain what `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}` names, and return it as well."""
     given = read_argument(arguments)
-    uri, token = given.get("uri"), given.get("partialResultToken")
-    document = server.documents.get(uri) if isinstance(uri, str) else None
-    span = read_range(given.get("range"))
-    if document is None or span is None or server.session.refuses(document):
+    token = given.get("partialResultToken")
+    document, span = server.served(given.get("uri")), read_range(given.get("range"))
+    if document is None or span is None:
         server.warn(f"There is nothing to explain: {EXPLAIN} takes the uri of an open document and a range.")
         return None
     code, diagnostic = _code_at(document, span), str(given.get("diagnostic") or "")
@@ -106,11 +106,9 @@ async def _show(server: NanoServer, document: TextDocument, code: str, text: str
 
 def _code_at(document: TextDocument, span: types.Range) -> str:
     """The code that is selected; of an empty selection, the function or class around it, else its line."""
+    text = document.text
     start, end = sorted((document.offset(span.start), document.offset(span.end)))
-    if start != end:
-        return document.text[document.text.rfind("\n", 0, start) + 1 : end]
-    found = definition_at(document.tree, start) if document.tree else None
-    if found is not None and found.name:
-        return document.text[document.text.rfind("\n", 0, found.start) + 1 : found.end]
-    line_end = document.text.find("\n", end)
-    return document.text[document.text.rfind("\n", 0, start) + 1 : len(document.text) if line_end < 0 else line_end]
+    if start == end:
+        found = definition_at(document.tree, start) if document.tree else None
+        start, end = (found.start, found.end) if found and found.name else (start, line_end(text, end))
+    return text[line_start(text, start) : end]

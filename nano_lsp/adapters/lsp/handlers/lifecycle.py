@@ -134,7 +134,7 @@ def _apply(server: NanoServer, given: object) -> None:
     for warning in warnings:
         server.warn(warning)
     server.tally.enabled = settings.statistics
-    server.session.apply(settings, server.tally.statistics)
+    server.session.apply(settings)
 
 
 def _stats(server: NanoServer) -> dict[str, object]:

@@ -31,8 +31,8 @@ def register(server: NanoServer) -> None:
 async def _on_inline_completion(
     server: NanoServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    document = server.documents.get(params.text_document.uri)
-    if document is None or _refuses(server, document):
+    document = server.served(params.text_document.uri)
+    if document is None or not server.documents.is_code(document):
         return types.InlineCompletionList([])
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     found = await _suggest(server, document, params.position, invoked=invoked)
@@ -40,11 +40,11 @@ async def _on_inline_completion(
 
 
 async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
-    document = server.documents.get(params.text_document.uri)
+    document = server.served(params.text_document.uri)
     capabilities = server.client_capabilities.text_document
     has_ghost_text = capabilities is not None and capabilities.inline_completion is not None
     wanted = not has_ghost_text or server.session.settings.completion_item
-    if document is None or not wanted or _refuses(server, document):
+    if document is None or not wanted or not server.documents.is_code(document):
         return types.CompletionList(is_incomplete=False, items=[])
     found = await _suggest(server, document, params.position, invoked=False)
     items = [_completion_item(document, document.offset(params.position), one) for one in found]
@@ -61,10 +61,6 @@ def _on_resolve(item: types.CompletionItem) -> types.CompletionItem:
 def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 - sent by a client
     suggestion_id = arguments[0] if arguments and isinstance(arguments[0], int) else 0
     server.tally.accept(suggestion_id, asyncio.get_running_loop().call_later)
-
-
-def _refuses(server: NanoServer, document: TextDocument) -> bool:
-    return server.session.refuses(document) or not server.documents.is_code(document)
 
 
 async def _suggest(
