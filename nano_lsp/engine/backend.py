@@ -7,12 +7,13 @@ backend; any thread may read `spec` and call `tokenize`, `piece`, `compile_gramm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from nano_lsp.schema import MemoryAccount, ModelSpec
+
+if TYPE_CHECKING:  # not imported: clients of an engine in another process need no arrays
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Aborted(Exception):  # noqa: N818 - a signal to the caller's loop, never shown to a user
@@ -39,8 +40,8 @@ class Grammar(Protocol):
         ...
 
 
-class Backend(Protocol):
-    """A loaded model with its KV cache."""
+class Vocabulary(Protocol):
+    """What prompts are built with."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -59,6 +60,10 @@ class Backend(Protocol):
     def piece(self, token: int) -> bytes:
         """The bytes a token stands for; empty for control tokens."""
         ...
+
+
+class Backend(Vocabulary, Protocol):
+    """A loaded model with its KV cache."""
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens at positions n_past, n_past + 1, … of a sequence.

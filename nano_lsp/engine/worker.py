@@ -13,38 +13,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 from nano_lsp.engine.generate import Engine, Generation
+from nano_lsp.engine.request import Request
 from nano_lsp.errors import CancelledError, EngineClosedError, NanoError, SupersededError
-from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Priority
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a caller wants generated.
-
-    Attributes:
-        prompt: token ids.
-        params: what to generate and when to stop.
-        priority: how urgent it is.
-        document: what it is about; a newer request of the same priority replaces it. Empty for neither.
-        sequence: key of the KV sequence to continue; the document's where empty.
-        hook: asked after each token, on the worker's thread.
-        on_text: is told the whole text so far after each token, on the worker's thread.
-        on_progress: is told prompt tokens done and in all, on the worker's thread.
-    """
-
-    prompt: tuple[int, ...]
-    params: GenerateParams = field(default_factory=GenerateParams)
-    priority: Priority = Priority.COMPLETION
-    document: str = ""
-    sequence: str = ""
-    hook: Hook | None = None
-    on_text: Callable[[str], None] | None = None
-    on_progress: Callable[[int, int], None] | None = None
+from nano_lsp.schema import Completion, Counters
 
 
 class Ticket(Future[Completion]):

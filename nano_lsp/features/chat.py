@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
-from nano_lsp.features.plan import Watcher
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
+from nano_lsp.features.plan import NOBODY, Watcher
 from nano_lsp.features.prompts import Message, build_chat_prompt
 from nano_lsp.schema import GenerateParams, Priority, SamplingParams
 
 
 def build_request(
     question: str,
-    backend: Backend,
+    vocabulary: Vocabulary,
     *,
     code: bool,
     think: bool,
     max_tokens: int,
     sampling: SamplingParams,
     grammar: str | None = None,
-    watcher: Watcher | None = None,
+    watcher: Watcher = NOBODY,
 ) -> Request:
     """The request that answers a question.
 
     Args:
         question: of the user.
-        backend: the model, for its tokens and its chat template.
+        vocabulary: the model, for its tokens and its chat template.
         code: answer with code only.
         think: think step by step.
         max_tokens: at most so many tokens.
@@ -32,12 +32,12 @@ def build_request(
         grammar: GBNF that the answer must follow.
         watcher: is told of progress.
     """
-    prompt = build_chat_prompt(backend.spec, backend, [Message("user", question)], code=code, think=think)
+    prompt = build_chat_prompt(vocabulary.spec, vocabulary, [Message("user", question)], code=code, think=think)
     return Request(
         prompt=tuple(prompt),
         params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar),
         priority=Priority.CHAT,
         sequence="chat",
-        on_text=watcher.on_text if watcher else None,
-        on_progress=watcher.on_progress if watcher else None,
+        on_text=watcher.on_text,
+        on_progress=watcher.on_progress,
     )

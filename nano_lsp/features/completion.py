@@ -11,10 +11,10 @@ from nano_lsp.context.cursor import CompletionTask, LineRest, Site
 from nano_lsp.context.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.context.window import cut_window
 from nano_lsp.context.workspace import Workspace
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
 from nano_lsp.features.judgement import Judge, Judgement
-from nano_lsp.features.plan import Plan, Watcher
+from nano_lsp.features.plan import NOBODY, Plan, Watcher
 from nano_lsp.features.prompts import build_fim_prompt
 from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams, Token
 
@@ -44,7 +44,7 @@ class CompletionOptions:
     judgement: Judgement = field(default_factory=Judgement)
     sampling: SamplingParams = field(default_factory=SamplingParams)
     draft: bool = True
-    watcher: Watcher | None = None
+    watcher: Watcher = NOBODY
     ahead: bool = False
 
 
@@ -52,22 +52,18 @@ class Completer:
     """Builds the requests of completions; remembers the documents between them.
 
     Args:
-        backend: the model, for its tokens.
+        vocabulary: the model, for its tokens.
         fim_order: how its prompts are laid out.
 
     Attributes:
         workspace: where documents import from; None for nowhere.
     """
 
-    def __init__(self, backend: Backend, fim_order: str) -> None:
-        self._backend = backend
+    def __init__(self, vocabulary: Vocabulary, fim_order: str) -> None:
+        self._vocabulary = vocabulary
         self._fim_order = fim_order
         self._documents = OpenDocuments()
         self.workspace: Workspace | None = None
-
-    def wants_completion(self, task: CompletionTask) -> bool:
-        """Whether an editor is to suggest something at a cursor without being asked."""
-        return self._look_at(task)[1].wants_completion
 
     def close(self, name: str) -> None:
         """Forget a document."""
@@ -114,7 +110,7 @@ class Completer:
     def _request(
         self, task: CompletionTask, options: CompletionOptions, document: OpenDocument, site: Site
     ) -> Request:
-        spec = self._backend.spec
+        spec = self._vocabulary.spec
         if self.workspace:
             document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
@@ -128,7 +124,7 @@ class Completer:
         at_end = site.line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
         prompt = build_fim_prompt(
-            spec, self._backend, window.prefix, suffix, order=self._fim_order, context=document.imported
+            spec, self._vocabulary, window.prefix, suffix, order=self._fim_order, context=document.imported
         )
         return Request(
             prompt=tuple(prompt),
@@ -142,12 +138,12 @@ class Completer:
             priority=Priority.WARM_UP if options.ahead else Priority.COMPLETION,
             document=task.name,
             sequence=f"{task.name}#ahead" if options.ahead else task.name,
-            on_text=options.watcher.on_text if options.watcher else None,
-            on_progress=options.watcher.on_progress if options.watcher else None,
+            on_text=options.watcher.on_text,
+            on_progress=options.watcher.on_progress,
         )
 
     def _count_tokens(self, text: str) -> int:
-        return len(self._backend.tokenize(text))
+        return len(self._vocabulary.tokenize(text))
 
 
 def _forks(tokens: Sequence[Token]) -> list[int]:

@@ -16,9 +16,12 @@ from dataclasses import dataclass, field, replace
 
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.document import indent_of, line_break_of, line_start
+from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.jobs import Alternatives, Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
+from nano_lsp.features.plan import Watcher
 from nano_lsp.schema import Completion
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
@@ -64,16 +67,13 @@ class GhostTextStats:
 
 
 @dataclass(eq=False)
-class _Flight:
-    """A suggestion on its way. It watches its request: see `nano_lsp.features.plan.Watcher`."""
+class _Flight(Watcher):
+    """A suggestion on its way, and what it says so far."""
 
     task: CompletionTask
     text: str = ""
     n_waiting: int = 0
     work: asyncio.Task[Suggestion] | None = None
-
-    def on_progress(self, done: int, total: int) -> None:
-        """Nobody looks at the prompt's progress."""
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
@@ -108,6 +108,7 @@ class GhostText:
     _accepted: CompletionTask | None = None
     _ahead: asyncio.Task[None] | None = None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
     async def suggest(self, task: CompletionTask) -> Suggestion:
         """What to show at a cursor while typing.
@@ -119,7 +120,7 @@ class GhostText:
         found = self.find(task)
         if found is not None:
             self.stats.known += 1
-        elif not self.assistant.completer.wants_completion(task):
+        elif not self._wants(task):
             return NOTHING
         else:
             found = await self._wait_for(task)
@@ -135,8 +136,7 @@ class GhostText:
         """
         self.stats.requests += 1
         self.stats.model += 1
-        plan = self.assistant.completer.alternatives(task, self.assistant.options(Judgement()), self.n_alternatives)
-        completions = await self.assistant.carry_out_async(plan)
+        completions = await self.assistant.carry_out_async(Alternatives(task, self.n_alternatives))
         offered = [self._suggestion(completion) for completion in completions if completion.text]
         if offered:
             self._remember(task, offered[0])
@@ -181,7 +181,8 @@ class GhostText:
         self._latest.pop(name, None)
         for task in [task for task in self._known if task.name == name]:
             del self._known[task]
-        self.assistant.completer.close(name)
+        self._documents.close(name)
+        self.assistant.forget(name)
 
     async def _wait_for(self, task: CompletionTask) -> Suggestion:
         """The model's answer: the one on its way if it fits, else a new one."""
@@ -217,10 +218,9 @@ class GhostText:
         return flight.work.result()
 
     async def _fly(self, flight: _Flight) -> Suggestion:
-        options = self.assistant.options(self.judgement, watcher=flight)
         try:
-            plan = self.assistant.completer.complete(flight.task, options)
-            found = self._suggestion(await self.assistant.carry_out_async(plan))
+            completion = await self.assistant.carry_out_async(Complete(flight.task, self.judgement), flight)
+            found = self._suggestion(completion)
             self._remember(flight.task, found)
             return found
         finally:
@@ -250,17 +250,20 @@ class GhostText:
     async def _find_ahead(self, task: CompletionTask) -> Suggestion | None:
         if (known := self.find(task)) is not None:
             return known
-        if not self.assistant.completer.wants_completion(task):
+        if not self._wants(task):
             return None
         self.stats.ahead += 1
-        options = self.assistant.options(self.judgement, ahead=True)
         try:
-            completion = await self.assistant.carry_out_async(self.assistant.completer.complete(task, options))
+            completion = await self.assistant.carry_out_async(Complete(task, self.judgement, ahead=True))
         except CancelledError:
             return None
         found = self._suggestion(completion)
         self._remember(task, found)
         return found
+
+    def _wants(self, task: CompletionTask) -> bool:
+        """Whether to suggest something at a cursor without being asked."""
+        return self._documents.update(task.name, task.text, task.language).site(task.offset).wants_completion
 
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:

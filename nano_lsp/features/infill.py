@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
 from nano_lsp.features.prompts import build_fim_prompt
 from nano_lsp.schema import GenerateParams, Priority
 
 
 def build_infill_request(
-    backend: Backend,
+    vocabulary: Vocabulary,
     order: str,
     prefix: str,
     suffix: str,
@@ -22,7 +22,7 @@ def build_infill_request(
     """The request for what stands between a prefix and a suffix.
 
     Args:
-        backend: the model.
+        vocabulary: the model.
         order: how its prompts are laid out.
         prefix: code before.
         suffix: code behind.
@@ -31,6 +31,6 @@ def build_infill_request(
         sequence: key of the KV sequence to continue.
         min_tokens: no end before so many.
     """
-    prompt = build_fim_prompt(backend.spec, backend, prefix, suffix, order=order)
+    prompt = build_fim_prompt(vocabulary.spec, vocabulary, prefix, suffix, order=order)
     params = GenerateParams(max_tokens=max_tokens, min_tokens=min_tokens, stop=stop, heal=True, draft=False)
     return Request(tuple(prompt), params, Priority.CHAT, sequence=sequence)

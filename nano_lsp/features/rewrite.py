@@ -17,8 +17,8 @@ from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_bre
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.outline import read_imports
 from nano_lsp.context.syntax import SyntaxTree, breaks_parse, is_python
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
 from nano_lsp.features.chat import build_request
 from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
@@ -39,11 +39,11 @@ class Rewriter:
     """Plans rewritings.
 
     Attributes:
-        backend: the model.
+        vocabulary: the model.
         fim_order: how its prompts are laid out.
     """
 
-    backend: Backend
+    vocabulary: Vocabulary
     fim_order: str
 
     def simplify(self, text: str, start: int, end: int, language: str = "") -> Plan[list[TextEdit]]:
@@ -83,7 +83,7 @@ class Rewriter:
         start, end = line_start(text, span[0]), line_end(text, max(span[0], span[1] - 1))
         lines = text[start:end]
         code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
-        if not code.strip() or len(self.backend.tokenize(code)) > _MAX_CODE_TOKENS:
+        if not code.strip() or len(self.vocabulary.tokenize(code)) > _MAX_CODE_TOKENS:
             return []
         request = self._code_request(task.replace("  ", " "), code, language)
         answer = _extract((yield request).text)
@@ -108,7 +108,7 @@ class Rewriter:
         code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
         name = definition.name.split(".")[0]
         task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
-        shown = cut_code(code, self.backend, _MAX_CODE_TOKENS)
+        shown = cut_code(code, self.vocabulary, _MAX_CODE_TOKENS)
         answer = _extract((yield self._code_request(task, shown, PYTHON.name)).text)
         tests = SyntaxTree.parse(answer, PYTHON)
         kept = list(_tests(tests, name, module)) if tests else []
@@ -149,20 +149,20 @@ class Rewriter:
         return edits if after and not breaks_parse(tree, after) else []
 
     def _hint_request(self, tree: SyntaxTree, definition: Definition, so_far: str, offset: int) -> Request:
-        rest = cut_code(tree.text[offset : definition.end], self.backend, _MAX_CODE_TOKENS)
+        rest = cut_code(tree.text[offset : definition.end], self.vocabulary, _MAX_CODE_TOKENS)
         stop = ("\n", "=", ":", ")")
         return build_infill_request(
-            self.backend, self.fim_order, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints"
+            self.vocabulary, self.fim_order, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints"
         )
 
     def _code_request(self, task: str, code: str, language: str) -> Request:
-        size = len(self.backend.tokenize(code))
+        size = len(self.vocabulary.tokenize(code))
         return build_request(
             f"{task}\n\n```{language}\n{code}\n```",
-            self.backend,
+            self.vocabulary,
             code=True,
             think=False,
-            max_tokens=min(2 * size + 128, self.backend.spec.n_ctx - size - 256),
+            max_tokens=min(2 * size + 128, self.vocabulary.spec.n_ctx - size - 256),
             sampling=SamplingParams(),
         )
 

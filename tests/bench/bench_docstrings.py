@@ -20,8 +20,10 @@ from nano_lsp.context.document import TextEdit, apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.engine import hardware
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.docstrings import Style
+from nano_lsp.features.jobs import WriteDocstrings
+from nano_lsp.features.model import Model
 
 _MAX_BYTES = 100_000
 
@@ -61,11 +63,14 @@ def main() -> None:
     settings = load_settings(model=options.model, n_threads=options.threads)
     offered = worded = 0
     functions = bare_functions(options.seed)
-    with Assistant.open(settings, find_folders(), lambda *_: None) as assistant:
+    folders = find_folders()
+    with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
         begun = time.perf_counter()
         for i in range(options.functions):
             path, tree, definition = next(functions)
-            found = assistant.carry_out(assistant.docstrings.write(tree, definition, list(Style)[i % 3]))
+            job = WriteDocstrings(tree.text, definition.start, list(Style)[i % 3].value)
+            written = assistant.carry_out(job)
+            found = written[0] if written else None
             offered += found is not None
             worded += found is not None and not found.skeleton
             if options.show and found:

@@ -10,8 +10,10 @@ import pytest
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import generate
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.jobs import Complete
 from nano_lsp.features.judgement import Judgement
+from nano_lsp.features.model import Model
 
 KEYS = 200
 
@@ -24,11 +26,12 @@ def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> 
     assert 280 <= text.count("\n") <= 340
     start = text.index("        self.finish_reason: FinishReason | None = None")
     typed, above, below = text[start : start + KEYS], text[:start], text[start + KEYS :]
-    with Assistant.open(load_settings(max_tokens=1), find_folders(), lambda *_: None) as assistant:
+    settings, folders = load_settings(max_tokens=1), find_folders()
+    with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
 
         def ask(n_keys: int) -> int:
             task = CompletionTask("generate.py", above + typed[:n_keys] + below, start + n_keys)
-            return assistant.complete(task, judgement=Judgement(modest=True)).counters.evaluated_tokens
+            return assistant.carry_out(Complete(task, Judgement(modest=True))).counters.evaluated_tokens
 
         opened = ask(0)
         evaluated = [ask(n) for n in range(1, KEYS + 1)]

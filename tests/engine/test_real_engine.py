@@ -19,8 +19,9 @@ from nano_lsp.engine.generate import Engine, Generation
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.llama_backend import LlamaBackend
 from nano_lsp.engine.llama_grammar import grammar_from_json_schema
+from nano_lsp.engine.request import Request
 from nano_lsp.engine.snapshots import Snapshots
-from nano_lsp.engine.worker import Request, Ticket, Worker
+from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import (
     CancelledError,
     EngineError,

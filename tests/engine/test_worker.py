@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.engine.generate import Engine
+from nano_lsp.engine.request import Request
 from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.engine.worker import Request, Ticket, Worker
+from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import CancelledError, EngineClosedError, EngineError, SupersededError
 from nano_lsp.schema import GenerateParams, Priority
 

@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.config import Settings
+from nano_lsp.config import Settings, find_folders
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.ghost_text import GhostText, typed_since
+from nano_lsp.features.model import Model
 
 
 def task(code: str, name: str = "a.py") -> CompletionTask:
@@ -23,7 +24,11 @@ def task(code: str, name: str = "a.py") -> CompletionTask:
 
 
 def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
-    return GhostText(Assistant(ScriptedBackend(script=reply_script(replies)), Settings(), "spm_tail"), **values)
+    return of(ScriptedBackend(script=reply_script(replies)), **values)
+
+
+def of(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
+    return GhostText(LocalAssistant(Model.of(backend), Settings(), find_folders()), **values)
 
 
 def held_back(replies: dict[str, str]) -> tuple[GhostText, threading.Event, threading.Event]:
@@ -36,7 +41,7 @@ def held_back(replies: dict[str, str]) -> tuple[GhostText, threading.Event, thre
         go_on.wait(20)
 
     backend.on_decode = on_decode
-    return GhostText(Assistant(backend, Settings(), "spm_tail"), think_on=False), started, go_on
+    return of(backend, think_on=False), started, go_on
 
 
 def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:

@@ -8,12 +8,13 @@ from typing import TypeVar
 
 import pytest
 
+from nano_lsp.adapters.lsp.explanations import Explanations
 from nano_lsp.context.definitions import DefinitionKind, find_definitions
 from nano_lsp.context.document import apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.features.explain import Explainer
+from nano_lsp.features.explain import explain
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.rewrite import Rewriter
 from nano_lsp.schema import Completion, Counters, FinishReason
@@ -134,10 +135,10 @@ def test_a_test_imports_what_it_uses_and_brings_no_second_copy() -> None:
 
 
 def test_an_explanation_is_remembered_for_the_same_code_wherever_it_stands() -> None:
-    explainer = Explainer(BACKEND)
-    assert carry_out(explainer.explain("    x = 1\n", "python"), " It sets x. ") == "It sets x."
-    assert explainer.recall("x = 1") == "It sets x."
-    assert explainer.recall("x = 2") == ""
-    assert carry_out(explainer.explain("x = 2", "python", "odd"), "Because.") == "Because."
-    assert explainer.recall("x = 2") == ""
-    assert "beginning" in carry_out(explainer.explain("x = 1\n" * 2000, "python"), "Long.")
+    assert carry_out(explain(BACKEND, "    x = 1\n", "python"), " It sets x. ") == "It sets x."
+    assert carry_out(explain(BACKEND, "x = 2", "python", "odd"), "Because.") == "Because."
+    assert "beginning" in carry_out(explain(BACKEND, "x = 1\n" * 2000, "python"), "Long.")
+    known = Explanations()
+    assert not known
+    known.remember("    x = 1\n", "It sets x.")
+    assert (known.recall("x = 1"), known.recall("x = 2")) == ("It sets x.", "")

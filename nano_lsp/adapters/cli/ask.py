@@ -11,6 +11,7 @@ import typer
 from nano_lsp.adapters.cli.terminal import Adapter, Context, Json, Model, Stream, Threads, as_json, open_assistant
 from nano_lsp.context.document import read_document
 from nano_lsp.errors import DocumentError
+from nano_lsp.features.jobs import Ask
 from nano_lsp.schema import SamplingParams
 
 EXAMPLES = """Examples:
@@ -50,9 +51,8 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
     ):
         stream = Stream(show_text=not as_json_)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        answer = assistant.ask(
-            question, code=code, think=think, max_tokens=max_tokens, sampling=sampling, watcher=stream
-        )
+        job = Ask(question, code, think, max_tokens, sampling=sampling)
+        answer = assistant.carry_out(job, stream)
         stream.finish(answer)
     if as_json_:
         print(json.dumps(as_json(answer), indent=2))

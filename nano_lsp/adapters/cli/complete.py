@@ -20,9 +20,9 @@ from nano_lsp.adapters.cli.terminal import (
     as_json,
     open_assistant,
 )
-from nano_lsp.config import find_folders
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.document import load_document, offset_at, parse_location, read_document
+from nano_lsp.features.jobs import Alternatives
 from nano_lsp.schema import SamplingParams
 
 _RULE = "-" * 8
@@ -63,11 +63,11 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         n_threads=threads,
     ) as (assistant, _):
         if workspace:
-            assistant.use_workspace(workspace, find_folders())
+            assistant.use_workspace(workspace)
         # What was shown may have to be cut at its end, so text is not streamed here.
         stream = Stream(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        found = assistant.alternatives(task, alternatives, sampling=sampling, watcher=stream)
+        found = assistant.carry_out(Alternatives(task, alternatives, sampling=sampling), stream)
         stream.finish(found[0])
     if as_json_:
         answers = [as_json(completion) for completion in found]

@@ -16,7 +16,8 @@ from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ModelMissingError, NanoError
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.jobs import Complete
 from nano_lsp.schema import Completion, Counters
 
 _LINES_SHOWN = 5
@@ -54,8 +55,8 @@ def demo(
         drafted = Counters()
         if not no_drafts:
             for snippet in snippets():
-                drafted += assistant.complete(_task(snippet), draft=True).counters
-        account = assistant.backend.memory()
+                drafted += assistant.carry_out(Complete(_task(snippet))).counters
+        account = assistant.model.memory
     stdout.print(
         f"[bold]Speed[/]: prompt {plain.prompt_tokens_per_s:.1f} tokens/s, "
         f"decoding {plain.decode_tokens_per_s:.1f} tokens/s"
@@ -119,13 +120,13 @@ def _task(snippet: Snippet) -> CompletionTask:
     return CompletionTask(snippet.title, snippet.text, snippet.offset)
 
 
-def _show(assistant: Assistant, snippet: Snippet) -> Completion:
+def _show(assistant: LocalAssistant, snippet: Snippet) -> Completion:
     """Complete a snippet before the user's eyes."""
     *above, line = snippet.text[: snippet.offset].split("\n")
     stdout.print(f"[cyan]# {snippet.title}[/]")
     stdout.print("\n".join(above[-_LINES_SHOWN:]), style="dim", markup=False)
     stream = Stream(before=line)
-    completion = assistant.complete(_task(snippet), draft=False, watcher=stream)
+    completion = assistant.carry_out(Complete(_task(snippet), draft=False), stream)
     stream.finish(completion)
     print()
     return completion

@@ -22,7 +22,9 @@ from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import NanoError
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.jobs import Complete
+from nano_lsp.features.model import Model as LoadedModel
 
 EXAMPLES = """Examples:
 
@@ -178,10 +180,10 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     """Load the model, let it work, and give the account of its memory."""
     try:
         with file_progress() as show:
-            assistant = Assistant.open(settings, find_folders(), show)
-        with assistant:
-            done = assistant.complete(CompletionTask("doctor", "def add(a, b):\n    return a", 27))
-            account, context = assistant.backend.memory(), assistant.backend.spec.n_ctx
+            loaded = LoadedModel.load(settings, find_folders(), show)
+        with LocalAssistant(loaded, settings, find_folders()) as assistant:
+            done = assistant.carry_out(Complete(CompletionTask("doctor", "def add(a, b):\n    return a", 27)))
+            account, context = loaded.memory, loaded.vocabulary.spec.n_ctx
     except NanoError as error:
         yield Finding(Level.PROBLEM, "inference", error.message, error.remedy)
         return

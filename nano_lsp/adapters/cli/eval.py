@@ -31,9 +31,10 @@ from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.languages import language_of
 from nano_lsp.context.open_documents import OpenDocument
 from nano_lsp.errors import EvaluationError
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.evaluation import baseline, metrics, problems, runner
 from nano_lsp.features.evaluation.memo import Memo
+from nano_lsp.features.jobs import Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, STEPS, Judgement
 from nano_lsp.schema import Completion
 
@@ -117,7 +118,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         }
         if workspace:
             conditions["workspace"] = settings.imported_tokens
-            assistant.use_workspace(workspace, find_folders())
+            assistant.use_workspace(workspace)
         slug = "-".join(
             [
                 data.name.split(".")[0],
@@ -135,7 +136,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
             if style is Style.LLAMA_VIM:
                 return _complete_like_llama_vim(assistant, task)
-            return assistant.complete(task, draft=False, judgement=how)
+            return assistant.carry_out(Complete(task, how, draft=False))
 
         outcomes = []
         with _progress() as bar:
@@ -151,11 +152,13 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         stderr.print(f"Outcomes: {results}")
 
 
-def _complete_like_llama_vim(assistant: Assistant, task: CompletionTask) -> Completion:
+def _complete_like_llama_vim(assistant: LocalAssistant, task: CompletionTask) -> Completion:
     document = OpenDocument(task.name, language_of(task.name))
     document.update(task.text)
     site = document.site(task.offset)
-    return baseline.finish(site, assistant.answer(baseline.build_request(site, task.name, assistant.backend)))
+    return baseline.finish(
+        site, assistant.answer(baseline.build_request(site, task.name, assistant.model.vocabulary))
+    )
 
 
 def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:

@@ -24,7 +24,9 @@ from rich.progress import (
 from nano_lsp.config import Settings, find_folders, load_settings
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.model_store import Progress as StoreProgress
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.model import Model as LoadedModel
+from nano_lsp.features.plan import Watcher
 from nano_lsp.schema import Completion
 
 stdout = Console(highlight=False, soft_wrap=True)
@@ -74,7 +76,7 @@ def file_progress() -> Iterator[StoreProgress]:
         yield show
 
 
-class Stream:
+class Stream(Watcher):
     """Prints an answer while it grows, and a line on the prompt's progress before that.
 
     What was printed stays, even where the finished text turns out shorter.
@@ -124,17 +126,17 @@ class Stream:
 @contextmanager
 def open_assistant(
     wrap: Callable[[Backend], Backend] | None = None, **overrides: object
-) -> Iterator[tuple[Assistant, Settings]]:
+) -> Iterator[tuple[LocalAssistant, Settings]]:
     """The assistant with a user's settings and a command's options; shows progress while it loads.
 
     Args:
         wrap: puts another backend around the model's.
         overrides: settings that the command's options give; None for those not given.
     """
-    settings = load_settings(os.environ, **overrides)
+    settings, folders = load_settings(os.environ, **overrides), find_folders()
     with file_progress() as show:
-        assistant = Assistant.open(settings, find_folders(), show, wrap)
-    with assistant:
+        model = LoadedModel.load(settings, folders, show, wrap)
+    with LocalAssistant(model, settings, folders) as assistant:
         yield assistant, settings
 
 

@@ -13,7 +13,7 @@ from pygls import uris
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.edits import to_lsp_edit, to_lsp_new_file
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.definitions import definition_at, undocumented
+from nano_lsp.context.definitions import definition_at
 from nano_lsp.context.document import TextEdit
 from nano_lsp.context.syntax import SyntaxTree
 
@@ -68,53 +68,46 @@ def read_order(data: object) -> Order | None:
 
 async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
     """The edit of an order; None where it was called off, failed, or the model has nothing that holds."""
-    work, tree = Work(order.work), document.tree
+    from nano_lsp.features import jobs  # noqa: PLC0415 - an editor is answered before the assistant is imported
+
+    work = Work(order.work)
     if work is Work.TEST:
-        return await _write_test(server, document, tree, order) if tree else None
-    if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
-        return await _write_docstrings(server, document, tree, order) if tree else None
+        return await _write_test(server, document, document.tree, order) if document.tree else None
     text, language = document.text, document.language
+    if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
+        offset = order.start if work is Work.DOCSTRING else None
+        style = server.session.settings.docstring_style
+        found = await server.work(order.title, jobs.WriteDocstrings(text, offset, style))
+        if found is None or not _is_of_use(server, document, found, order):
+            return None
+        return to_lsp_edit(
+            document,
+            [one.edit for one in found],
+            server.client_capabilities,
+            label=order.title,
+            description=_SKELETON if any(one.skeleton for one in found) else "",
+        )
     start, end = sorted(min(max(0, offset), len(text)) for offset in (order.start, order.end))
     if work is Work.TYPE_HINTS:
-        if tree is None:
-            return None
-        definition = definition_at(tree, start)
-        edits = await server.work(order.title, lambda a, _on_part: a.rewriter.add_type_hints(tree, definition))
+        job: jobs.Job[list[TextEdit]] = jobs.AddTypeHints(text, start)
     elif work is Work.SIMPLIFY:
-        edits = await server.work(order.title, lambda a, _on_part: a.rewriter.simplify(text, start, end, language))
+        job = jobs.Simplify(text, start, end, language)
     else:
-        edits = await server.work(
-            order.title, lambda a, _on_part: a.rewriter.fix(text, start, end, order.about, language)
-        )
+        job = jobs.Fix(text, start, end, order.about, language)
+    edits = await server.work(order.title, job)
     return _confirmed(server, document, edits, order)
-
-
-async def _write_docstrings(
-    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: Order
-) -> types.WorkspaceEdit | None:
-    every = order.work == Work.DOCSTRINGS.value
-    chosen = list(undocumented(tree)) if every else [definition_at(tree, order.start)]
-    style = server.session.settings.docstring_style
-    found = await server.work(order.title, lambda a, on_part: a.docstrings.write_all(tree, chosen, style, on_part))
-    if found is None or not _is_of_use(server, document, found, order):
-        return None
-    return to_lsp_edit(
-        document,
-        [one.edit for one in found],
-        server.client_capabilities,
-        label=order.title,
-        description=_SKELETON if any(one.skeleton for one in found) else "",
-    )
 
 
 async def _write_test(
     server: NanoServer, document: TextDocument, tree: SyntaxTree, order: Order
 ) -> types.WorkspaceEdit | None:
+    from nano_lsp.features.jobs import WriteTest  # noqa: PLC0415 - as above
+
     path = Path(uris.to_fs_path(document.uri) or "code.py")
     definition = definition_at(tree, order.start)
     roots = [root for root in server.session.roots if root in path.parents]
     module = _module_name(path, roots[0] if roots else path.parent)
-    text = await server.work(order.title, lambda a, _on_part: a.rewriter.write_test(tree, definition, module))
+    text = await server.work(order.title, WriteTest(document.text, order.start, module))
     if text is None or not _is_of_use(server, document, text, order):
         return None
     tests = roots[0] / "tests" if roots and (roots[0] / "tests").is_dir() else path.parent

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
@@ -16,16 +16,17 @@ from pygls.lsp.server import LanguageServer
 
 from nano_lsp import __version__
 from nano_lsp.adapters.lsp.documents import Documents, TextDocument
+from nano_lsp.adapters.lsp.explanations import Explanations
 from nano_lsp.adapters.lsp.protocol import NanoProtocol
 from nano_lsp.adapters.lsp.session import Session, State, Status
 from nano_lsp.adapters.lsp.tally import Tally
 from nano_lsp.config import Folders
 from nano_lsp.errors import CancelledError, NanoError
+from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
-    from nano_lsp.features.assistant import Assistant
-    from nano_lsp.features.plan import Plan
+    from nano_lsp.features.jobs import Job
 
 STATUS = "nano/status"
 _NOTEBOOKS = types.NotebookDocumentSyncOptions(
@@ -38,7 +39,6 @@ _NOTEBOOKS = types.NotebookDocumentSyncOptions(
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-OnPart = Callable[[int, int], None]
 
 
 class NanoServer(LanguageServer):
@@ -51,6 +51,7 @@ class NanoServer(LanguageServer):
         documents: that the editor has open.
         session: has the model.
         status: told to the editor last.
+        explanations: made already.
         tally: what becomes of suggestions.
         pace: of the user's typing.
     """
@@ -69,6 +70,7 @@ class NanoServer(LanguageServer):
         self.documents = Documents()
         self.session = Session(folders, self.show_status)
         self.status = Status(State.LOADING, "Starting.")
+        self.explanations = Explanations()
         self.tally = Tally(folders, self.documents)
         self.pace = TypingPace()
         self._loading = _LoadingProgress(self)
@@ -113,18 +115,20 @@ class NanoServer(LanguageServer):
     async def work(
         self,
         title: str,
-        make_plan: Callable[[Assistant, OnPart], Plan[T]],
+        job: Job[T],
+        on_text: Callable[[str], None] | None = None,
         token: types.ProgressToken | None = None,
     ) -> T | None:
         """Do what a user has asked for: with progress that can be called off, and a status meanwhile.
 
         Args:
             title: of the progress.
-            make_plan: what to ask of the model, given a function that tells how far it is.
+            job: to do.
+            on_text: is told the whole text so far, on the event loop.
             token: of the progress, where the editor has given one.
 
         Returns:
-            The plan's result; None where it failed, which the user has been told, or was called off.
+            The job's result; None where it failed, which the user has been told, or was called off.
         """
         progress = self.work_done_progress
         token = token if token is not None else await self._create_progress()
@@ -143,8 +147,8 @@ class NanoServer(LanguageServer):
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
-            plan = make_plan(ghost_text.assistant, on_part)
-            task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(plan))
+            watcher = _Watcher(asyncio.get_running_loop(), on_part, on_text)
+            task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(job, watcher))
             if called_off is not None:
                 called_off.add_done_callback(lambda _future: task.cancel())
             try:
@@ -179,6 +183,24 @@ class NanoServer(LanguageServer):
             self.show_status(Status(State.BUSY, title))
         elif not self._n_busy and self.status.state is State.BUSY:
             self.show_status(Status(State.READY, f"{self.session.settings.model} is ready."))
+
+
+@dataclass(frozen=True)
+class _Watcher(Watcher):
+    """Passes on what it is told to the event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    tell_part: Callable[[int, int], None]
+    tell_text: Callable[[str], None] | None
+
+    def on_part(self, done: int, total: int) -> None:
+        """So many of the parts of a result are done."""
+        self.loop.call_soon_threadsafe(self.tell_part, done, total)
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        if self.tell_text:
+            self.loop.call_soon_threadsafe(self.tell_text, text)
 
 
 class _LoadingProgress:

@@ -184,11 +184,13 @@ class Session:
                 message = f"{what.capitalize()} {settings.model}."
                 tell(self._on_status, Status(State.LOADING, message, share=step[1] / 100))
 
-        from nano_lsp.features.assistant import Assistant  # noqa: PLC0415 - on this thread
+        from nano_lsp.features.assistant import LocalAssistant  # noqa: PLC0415 - on this thread
         from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415
+        from nano_lsp.features.model import Model  # noqa: PLC0415
 
         try:
-            assistant = Assistant.open(settings.engine, self.folders, on_progress)
+            model = Model.load(settings.engine, self.folders, on_progress)
+            assistant = LocalAssistant(model, settings.engine, self.folders)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = error if isinstance(error, NanoError) else _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
@@ -203,7 +205,7 @@ class Session:
         tell(_succeed, future, ghost_text)
         tell(self._on_status, Status(State.READY, f"{settings.model} is ready."))
         if settings.reads_files and self.roots:
-            assistant.use_workspace(self.roots[0], self.folders, stopped=stopped.is_set)
+            assistant.use_workspace(self.roots[0], stopped=stopped.is_set)
 
 
 def _unforeseen(error: Exception) -> NanoError:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
 from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
 from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
 from nano_lsp.features.docstrings.check import find_fault
 from nano_lsp.features.docstrings.layout import Entry, Layout, Style, Topic, detect_style
 from nano_lsp.features.infill import build_infill_request
@@ -52,11 +52,11 @@ class DocstringWriter:
     """Plans docstrings.
 
     Attributes:
-        backend: the model.
+        vocabulary: the model.
         fim_order: how its prompts are laid out.
     """
 
-    backend: Backend
+    vocabulary: Vocabulary
     fim_order: str
 
     def write(
@@ -78,7 +78,11 @@ class DocstringWriter:
         return (yield from self._write(tree, list(find_definitions(tree)), definition, style, on_part))
 
     def write_all(
-        self, tree: SyntaxTree, definitions: Sequence[Definition], style: str, on_part: Callable[[int, int], None]
+        self,
+        tree: SyntaxTree,
+        definitions: Sequence[Definition],
+        style: str,
+        on_part: Callable[[int, int], None] = _tell_nobody,
     ) -> Plan[list[Docstring]]:
         """Docstrings for several definitions of a document; see `write`.
 
@@ -115,7 +119,7 @@ class DocstringWriter:
         blanks = list(layout.blanks())
         if not blanks and list(filter(None, layout.lines())) == list(filter(str.strip, old.split("\n"))):
             return None
-        around = _head(tree, definition, every), cut_code(body, self.backend, _MAX_BODY_TOKENS)
+        around = _head(tree, definition, every), cut_code(body, self.vocabulary, _MAX_BODY_TOKENS)
         skeleton = False
         for i, (part, entry) in enumerate(blanks):
             on_part(i, len(blanks))
@@ -161,7 +165,7 @@ class DocstringWriter:
     def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> Request:
         head, body = around
         return build_infill_request(
-            self.backend,
+            self.vocabulary,
             self.fim_order,
             f'{head}"""{so_far}',
             body,

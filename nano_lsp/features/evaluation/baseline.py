@@ -12,15 +12,15 @@ from dataclasses import replace
 
 from nano_lsp.context.cursor import Site
 from nano_lsp.context.document import indent_of
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.worker import Request
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.engine.request import Request
 from nano_lsp.errors import EvaluationError
 from nano_lsp.schema import Completion, GenerateParams, Token, Verdict
 
 LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
 
 
-def build_request(site: Site, name: str, backend: Backend) -> Request:
+def build_request(site: Site, name: str, vocabulary: Vocabulary) -> Request:
     """The request at a cursor, for a model with fill-in-the-middle tokens.
 
     One line is generated and no more: no measure looks further, and time is short.
@@ -28,15 +28,15 @@ def build_request(site: Site, name: str, backend: Backend) -> Request:
     Raises:
         EvaluationError: the model has no such tokens.
     """
-    fim = backend.spec.fim
+    fim = vocabulary.spec.fim
     if fim is None:
-        raise EvaluationError(f"{backend.spec.name} has no fill-in-the-middle tokens.", "Choose another --model.")
+        raise EvaluationError(f"{vocabulary.spec.name} has no fill-in-the-middle tokens.", "Choose another --model.")
     above = site.prefix[: len(site.prefix) - len(site.typed)].splitlines(keepends=True)[-LINES_ABOVE:]
     below = "".join(site.suffix.splitlines(keepends=True)[: LINES_BELOW + 1])
-    tail = backend.tokenize(site.typed) if site.typed.strip() else []
-    suffix = [fim.suffix, *backend.tokenize(below), fim.middle]
-    room = backend.spec.n_ctx - MAX_TOKENS - len(tail) - len(suffix) - 1
-    prompt = [fim.prefix, *backend.tokenize("".join(above))[-max(1, room) :], *suffix, *tail]
+    tail = vocabulary.tokenize(site.typed) if site.typed.strip() else []
+    suffix = [fim.suffix, *vocabulary.tokenize(below), fim.middle]
+    room = vocabulary.spec.n_ctx - MAX_TOKENS - len(tail) - len(suffix) - 1
+    prompt = [fim.prefix, *vocabulary.tokenize("".join(above))[-max(1, room) :], *suffix, *tail]
 
     def hook(text: str, _tokens: Sequence[Token], _ended: bool) -> Verdict | None:
         return Verdict(stop=True) if "\n" in text else None

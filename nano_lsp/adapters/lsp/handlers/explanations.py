@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import stat
-from dataclasses import dataclass
-from functools import partial
 from textwrap import dedent
 from typing import Any
 
@@ -30,17 +27,17 @@ def register(server: NanoServer) -> None:
 
 def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | None:
     """An explanation already made; this never makes one."""
-    document, ghost_text = server.documents.get(params.text_document.uri), server.session.ghost_text
-    if document is None or ghost_text is None:
+    document = server.documents.get(params.text_document.uri)
+    if document is None or not server.explanations:
         return None
-    explainer = ghost_text.assistant.explainer
-    code = _code_at(document, types.Range(params.position, params.position)) if explainer.knows_any else ""
-    text = explainer.recall(code)
+    text = server.explanations.recall(_code_at(document, types.Range(params.position, params.position)))
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text)) if text else None
 
 
 async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noqa: ANN401 - sent by a client
     """Explain what `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}` names, and return it as well."""
+    from nano_lsp.features import jobs  # noqa: PLC0415 - an editor is answered before the assistant is imported
+
     given = read_argument(arguments)
     token = given.get("partialResultToken")
     document, span = server.served(given.get("uri")), read_range(given.get("range"))
@@ -48,37 +45,21 @@ async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noq
         server.warn(f"There is nothing to explain: {EXPLAIN} takes the uri of an open document and a range.")
         return None
     code, diagnostic = _code_at(document, span), str(given.get("diagnostic") or "")
-    watcher = _Stream(server, asyncio.get_running_loop(), token) if isinstance(token, (str, int)) else None
-    known = server.session.ghost_text.assistant.explainer.recall(code) if server.session.ghost_text else ""
-    if known and not diagnostic:
-        text: str | None = known
-    else:
-        language = document.language
-        text = await server.work(
-            "Explaining",
-            lambda assistant, _on_part: assistant.explainer.explain(code, language, diagnostic, watcher),
-            given.get("workDoneToken"),
-        )
-    if text and watcher is None:
+    streams = isinstance(token, (str, int))
+
+    def send(text: str) -> None:
+        if isinstance(token, (str, int)):
+            server.protocol.notify(types.PROGRESS, types.ProgressParams(token, {"text": text}))
+
+    text = "" if diagnostic else server.explanations.recall(code)
+    if not text:
+        job = jobs.Explain(code, document.language, diagnostic)
+        text = await server.work("Explaining", job, send, given.get("workDoneToken")) or ""
+        if text and not diagnostic:
+            server.explanations.remember(code, text)
+    if text and not streams:
         await _show(server, document, code, text)
-    return text
-
-
-@dataclass
-class _Stream:
-    """Sends the text so far as partial results; see `nano_lsp.features.plan.Watcher`."""
-
-    server: NanoServer
-    loop: asyncio.AbstractEventLoop
-    token: str | int
-
-    def on_progress(self, done: int, total: int) -> None:
-        """The prompt's progress is not shown."""
-
-    def on_text(self, text: str) -> None:
-        """The whole text so far."""
-        send = partial(self.server.protocol.notify, types.PROGRESS)
-        self.loop.call_soon_threadsafe(send, types.ProgressParams(self.token, {"text": text}))
+    return text or None
 
 
 async def _show(server: NanoServer, document: TextDocument, code: str, text: str) -> None:

@@ -1,0 +1,229 @@
+"""What may be asked of an assistant: each job is a value that says all there is to know, and plans itself.
+
+So a job can be carried out in this process or in another one, which is sent the job and sends the result back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.context.definitions import Definition, definition_at, undocumented
+from nano_lsp.context.document import TextEdit
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.features import chat
+from nano_lsp.features.desk import Desk
+from nano_lsp.features.docstrings import Docstring
+from nano_lsp.features.explain import explain
+from nano_lsp.features.judgement import Judgement
+from nano_lsp.features.plan import Plan, Watcher
+from nano_lsp.schema import Completion, SamplingParams
+
+T = TypeVar("T")
+_GREEDY = SamplingParams()
+_LENIENT = Judgement()
+
+
+class Job(Generic[T]):
+    """Something to do.
+
+    Attributes:
+        result: type of what comes out of it.
+    """
+
+    result: ClassVar[Any]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[T]:
+        """What to ask of the model, and what comes out of its answers."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Complete(Job[Completion]):
+    """Complete code at a cursor.
+
+    Attributes:
+        task: the code and the cursor.
+        judgement: how strict to be with what the model offers.
+        sampling: how tokens are chosen.
+        draft: let n-gram drafts run where they pay.
+        ahead: this is work for a future that may come; whatever is asked for now goes first.
+    """
+
+    task: CompletionTask
+    judgement: Judgement = _LENIENT
+    sampling: SamplingParams = _GREEDY
+    draft: bool = True
+    ahead: bool = False
+    result: ClassVar = Completion
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
+        """The completion as it is shown."""
+        options = desk.options(
+            self.judgement, sampling=self.sampling, draft=self.draft, watcher=watcher, ahead=self.ahead
+        )
+        return desk.completer.complete(self.task, options)
+
+
+@dataclass(frozen=True)
+class Alternatives(Job[list[Completion]]):
+    """Up to n completions at a cursor, no two alike, the model's own choice first; text is told of that one.
+
+    Attributes:
+        task: the code and the cursor.
+        n: at most so many.
+        judgement: how strict to be with what the model offers.
+        sampling: how tokens are chosen.
+    """
+
+    task: CompletionTask
+    n: int = 3
+    judgement: Judgement = _LENIENT
+    sampling: SamplingParams = _GREEDY
+    result: ClassVar = list[Completion]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Completion]]:
+        """The completions as they are shown."""
+        options = desk.options(self.judgement, sampling=self.sampling, watcher=watcher)
+        return desk.completer.alternatives(self.task, options, self.n)
+
+
+@dataclass(frozen=True)
+class Ask(Job[Completion]):
+    """Answer a question.
+
+    Attributes:
+        question: of the user.
+        code: answer with code only.
+        think: think step by step.
+        max_tokens: at most so many tokens.
+        grammar: GBNF that the answer must follow.
+        sampling: how tokens are chosen.
+    """
+
+    question: str
+    code: bool = False
+    think: bool = False
+    max_tokens: int = 512
+    grammar: str | None = None
+    sampling: SamplingParams = _GREEDY
+    result: ClassVar = Completion
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
+        """The answer."""
+        request = chat.build_request(
+            self.question,
+            desk.vocabulary,
+            code=self.code,
+            think=self.think,
+            max_tokens=self.max_tokens,
+            sampling=self.sampling,
+            grammar=self.grammar,
+            watcher=watcher,
+        )
+        return (yield request)
+
+
+@dataclass(frozen=True)
+class Explain(Job[str]):
+    """Explain code, or a diagnostic about it; see `nano_lsp.features.explain.explain`."""
+
+    code: str
+    language: str
+    diagnostic: str = ""
+    result: ClassVar = str
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[str]:
+        """The explanation, in Markdown."""
+        return explain(desk.vocabulary, self.code, self.language, self.diagnostic, watcher)
+
+
+@dataclass(frozen=True)
+class WriteDocstrings(Job[list[Docstring]]):
+    """Write the docstrings of Python code, or bring them up to date.
+
+    Attributes:
+        text: of the document.
+        offset: of the definition; None for all that have none.
+        style: `google`, `numpy`, `sphinx`, or `auto` for the one that the document has.
+    """
+
+    text: str
+    offset: int | None = None
+    style: str = "auto"
+    result: ClassVar = list[Docstring]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Docstring]]:
+        """The docstrings that hold; none for a text that cannot be parsed."""
+        tree = SyntaxTree.parse(self.text, PYTHON)
+        if tree is None:
+            return []
+        chosen = list(undocumented(tree)) if self.offset is None else [definition_at(tree, self.offset)]
+        return (yield from desk.docstrings.write_all(tree, chosen, self.style, watcher.on_part))
+
+
+@dataclass(frozen=True)
+class Simplify(Job[list[TextEdit]]):
+    """Simplify whole lines; see `Rewriter.simplify`."""
+
+    text: str
+    start: int
+    end: int
+    language: str = ""
+    result: ClassVar = list[TextEdit]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
+        """The edits that hold."""
+        return desk.rewriter.simplify(self.text, self.start, self.end, self.language)
+
+
+@dataclass(frozen=True)
+class Fix(Job[list[TextEdit]]):
+    """Correct what a tool reports; see `Rewriter.fix`."""
+
+    text: str
+    start: int
+    end: int
+    problem: str
+    language: str = ""
+    result: ClassVar = list[TextEdit]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
+        """The edits that hold."""
+        return desk.rewriter.fix(self.text, self.start, self.end, self.problem, self.language)
+
+
+@dataclass(frozen=True)
+class AddTypeHints(Job[list[TextEdit]]):
+    """Annotate the function at an offset of Python code; see `Rewriter.add_type_hints`."""
+
+    text: str
+    offset: int
+    result: ClassVar = list[TextEdit]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
+        """The edits that hold."""
+        found = _find_definition(self.text, self.offset)
+        return (yield from desk.rewriter.add_type_hints(*found)) if found else []
+
+
+@dataclass(frozen=True)
+class WriteTest(Job[str]):
+    """Write a test of the function at an offset of Python code; see `Rewriter.write_test`."""
+
+    text: str
+    offset: int
+    module: str
+    result: ClassVar = str
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[str]:  # noqa: ARG002 - nothing to watch
+        """The test's module; empty where the model has none that parses."""
+        found = _find_definition(self.text, self.offset)
+        return (yield from desk.rewriter.write_test(*found, self.module)) if found else ""
+
+
+def _find_definition(text: str, offset: int) -> tuple[SyntaxTree, Definition] | None:
+    tree = SyntaxTree.parse(text, PYTHON)
+    return (tree, definition_at(tree, offset)) if tree else None
