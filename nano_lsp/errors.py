@@ -20,7 +20,8 @@
     │   ├── PromptTooLongError     the prompt does not fit the context
     │   ├── KvCacheFullError       no free cell in the KV cache
     │   ├── GrammarError           a grammar or schema that cannot be compiled
-    │   └── EngineClosedError      the engine was shut down
+    │   ├── EngineBusyError        too many requests wait already
+    │   └── EngineClosedError      the engine was shut down, or its process has gone
     └── CancelledError             the request was called off                      exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -138,8 +139,12 @@ class GrammarError(EngineError):
     """A grammar or JSON schema that cannot be compiled."""
 
 
+class EngineBusyError(EngineError):
+    """Too many requests wait already."""
+
+
 class EngineClosedError(EngineError):
-    """The engine was shut down before it could answer."""
+    """The engine was shut down, or its process has gone, before it could answer."""
 
 
 class CancelledError(NanoError):

@@ -2,13 +2,13 @@
 
 The tokens so far (prompt and answer) are the truth; whatever of them the KV sequence does not hold is
 evaluated, in chunks. So a prompt, the next token, a roll back and a sequence that somebody else has evicted
-are one case. Knows nothing of requests, threads or queues: `checkpoint` is where the worker steps in.
+are one case. Knows nothing of requests, threads or queues: whoever iterates lets others in between two steps.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
 _MAX_ROLL_BACKS = 32
-_SNAPSHOT_TOKENS = 256  # a prompt that took fewer to evaluate is not worth a file of 28 KB a token
 
 
 class Engine:
@@ -36,12 +35,8 @@ class Engine:
         self.drafts = drafts or DraftPolicy()
 
 
-def _go_on() -> None:
-    """The checkpoint of a generation that nobody interrupts."""
-
-
 class Generation:
-    """A running generation: iterate for its tokens, read `text` for what is settled of its text.
+    """A running generation: iterate for its tokens, or step by step; read `text` for what is settled of its text.
 
     Attributes:
         finish_reason: why it ended; None while it runs.
@@ -59,7 +54,6 @@ class Generation:
         params: GenerateParams,
         *,
         hook: Hook | None = None,
-        checkpoint: Callable[[], None] = _go_on,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Prepare; nothing is evaluated before the iteration starts.
@@ -70,7 +64,6 @@ class Generation:
             prompt: token ids, at least one.
             params: what to generate and when to stop.
             hook: asked after each token.
-            checkpoint: is called before each batch; may raise to end the generation.
             on_progress: is told the prompt tokens in the KV cache and the prompt's length.
 
         Raises:
@@ -95,7 +88,6 @@ class Generation:
         self._key = key
         self._params = params
         self._hook = hook
-        self._checkpoint = checkpoint
         self._on_progress = on_progress
         kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
         begun = [token.id for token in params.begin]
@@ -121,6 +113,11 @@ class Generation:
     def text(self) -> str:
         """The text so far, without a beginning of a stop string or half a character at its end."""
         return self._answer.text
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether another generation may run before the next step: what the last batch gave has been used."""
+        return not (self._ahead and self._ahead[0] == self._tokens[-1])
 
     @property
     def counters(self) -> Counters:
@@ -152,7 +149,15 @@ class Generation:
         )
 
     def __iter__(self) -> Iterator[Token]:
-        """Yield token by token; what was evaluated stays in the KV cache however the iteration ends."""
+        """Yield token by token."""
+        return (token for token in self.steps() if token is not None)
+
+    def steps(self) -> Generator[Token | None]:
+        """Yield after each batch at the latest: a token, or None where none has been chosen yet.
+
+        The next step evaluates one batch at most. What was evaluated stays in the KV cache however the iteration
+        ends; time between two steps is not this generation's.
+        """
         self._started = self._now()
         cache = self._engine.kv_cache
         self._sequence = cache.acquire(self._key, self._tokens)
@@ -163,12 +168,10 @@ class Generation:
             self._ended = self._now()
             cache.release(self._sequence)
 
-    def _generate(self) -> Iterator[Token]:
-        if not self._evaluate([]):
+    def _generate(self) -> Generator[Token | None]:
+        if not (yield from self._evaluate([])):
             return
         self._prompt_done = self._now()
-        if self._n_evaluated >= _SNAPSHOT_TOKENS:
-            self._engine.kv_cache.save(self._sequence)
         while True:
             full = len(self._answer.tokens) >= self._params.max_tokens
             token = None if full else self._choose()
@@ -176,11 +179,11 @@ class Generation:
                 if not self._first_token:
                     self._first_token = self._now()
                 self._append(token)
-                yield token
+                yield from self._pause(token)
             if not self._obey_hook(ended=token is None or self._answer.stopped):
                 self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
                 return
-            if len(self._answer.tokens) < self._params.max_tokens and not self._step():
+            if len(self._answer.tokens) < self._params.max_tokens and not (yield from self._step()):
                 return
 
     def _finish(self, reason: FinishReason) -> None:
@@ -223,7 +226,7 @@ class Generation:
         self._tokens.append(token.id)
         self._answer.append(token)
 
-    def _step(self) -> bool:
+    def _step(self) -> Generator[Token | None, None, bool]:
         """Have logits for the place after the newest token; False where the generation ended instead."""
         if self._ahead and self._ahead[0] == self._tokens[-1]:
             del self._ahead[0]
@@ -231,7 +234,7 @@ class Generation:
             self._n_accepted += 1
             return True
         self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
-        return self._evaluate(self._draft())
+        return (yield from self._evaluate(self._draft()))
 
     def _draft(self) -> list[int]:
         if not self._index or self._answer.missing:
@@ -245,13 +248,12 @@ class Generation:
         )
         return proposed[: max(0, room)]
 
-    def _evaluate(self, draft: list[int]) -> bool:
+    def _evaluate(self, draft: list[int]) -> Generator[Token | None, None, bool]:
         """Bring the KV cache up to the tokens and the draft; False where deadline or context ended it."""
         sequence = self._sequence
         n_batch = self._backend.spec.n_batch
         prefill = not self._prompt_done
         while True:
-            self._pause()
             if prefill and self._on_progress:
                 self._on_progress(len(sequence.tokens), self._n_prompt)
             if self._out_of_time():
@@ -265,7 +267,8 @@ class Generation:
             try:
                 self._engine.kv_cache.decode(sequence, batch, n_logits)
             except Aborted:
-                continue  # the next checkpoint knows why
+                yield from self._pause()  # whoever iterates knows why
+                continue
             except KvCacheFullError:
                 if prefill:
                     raise
@@ -277,6 +280,7 @@ class Generation:
                 self._n_drafted += len(draft)
                 self._row = 0
                 return True
+            yield from self._pause()
 
     def _measure(self, n_tokens: int, n_logits: int, started: float, prefill: bool) -> None:
         elapsed_ms = (self._now() - started) * 1e3
@@ -313,10 +317,10 @@ class Generation:
         limit = self._params.deadline_ms
         return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
 
-    def _pause(self) -> None:
-        """Let others in; their time is not this generation's."""
+    def _pause(self, token: Token | None = None) -> Generator[Token | None]:
+        """End a step; the time until the next one is not this generation's."""
         started = time.perf_counter()
-        self._checkpoint()
+        yield token
         self._paused += time.perf_counter() - started
 
     def _now(self) -> float:

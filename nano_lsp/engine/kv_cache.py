@@ -2,7 +2,8 @@
 
 A sequence belongs to a key (a document's completion, a chat). A prompt continues its key's sequence, or
 shares the beginning of another one (a fork, which copies nothing), whichever holds more of it. Cells are
-shared by all sequences; when they run out, the sequence used longest ago goes first.
+shared by all sequences; when they run out, the sequence used longest ago goes first: to disk, where snapshots are
+kept, and it comes back when it is wanted.
 
 Knows no text, no sampling and no threads.
 """
@@ -40,11 +41,18 @@ class KvSequence:
 
 
 class KvCache:
-    """The KV sequences of a backend."""
+    """The KV sequences of a backend.
 
-    def __init__(self, backend: Backend, snapshots: Snapshots | None = None) -> None:
+    Args:
+        backend: holds them.
+        snapshots: where they go that have no room; None for nowhere.
+        least_saved: tokens that a snapshot must hold, and no other one, to be written: 28 KB each.
+    """
+
+    def __init__(self, backend: Backend, snapshots: Snapshots | None = None, least_saved: int = 256) -> None:
         self._backend = backend
         self._snapshots = snapshots
+        self._least_saved = least_saved
         self._sequences = [KvSequence(i) for i in range(backend.spec.n_seq_max)]
         self._clock = itertools.count(1)
         for sequence in self._sequences:  # whatever the backend was used for before
@@ -56,11 +64,13 @@ class KvCache:
         The prompt's last token never counts as held: its logits are needed, so it is evaluated again.
         The caller releases the sequence when it is done.
         """
-        sequence = self._slot(key)
+        sequence, taken_over = self._slot(key)
         sequence.pins += 1
         sequence.used = next(self._clock)
         limit = len(prompt) - 1
         held = min(common_prefix(sequence.tokens, prompt), limit)
+        if taken_over:
+            self._save(sequence, beyond=held)
         donor = max(self._sequences, key=lambda other: common_prefix(other.tokens, prompt))
         shared = min(common_prefix(donor.tokens, prompt), limit)
         if shared > held:
@@ -110,7 +120,9 @@ class KvCache:
         """
         donor = next((s for s in self._sequences if s.key == source), None)
         shared = len(donor.tokens[:n_tokens]) if donor else 0
-        sequence = self._slot(target)
+        sequence, taken_over = self._slot(target)
+        if taken_over:
+            self._save(sequence)
         if donor is not None and donor is not sequence:
             self._share(donor, sequence, shared)
         self.trim(sequence, shared)
@@ -120,10 +132,10 @@ class KvCache:
         """The tokens that a key's sequence holds."""
         return tuple(next((s.tokens for s in self._sequences if s.key == key), ()))
 
-    def save(self, sequence: KvSequence) -> None:
-        """Write a sequence to disk, where snapshots are on."""
-        if self._snapshots and not self._snapshots.has(sequence.tokens):
-            self._snapshots.save(sequence.tokens, self._backend.seq_save(sequence.seq_id))
+    def save_all(self) -> None:
+        """Write to disk what is worth it, where snapshots are kept."""
+        for sequence in self._sequences:
+            self._save(sequence)
 
     def clear(self) -> None:
         """Forget everything that no generation is working on."""
@@ -132,19 +144,37 @@ class KvCache:
                 self.trim(sequence, 0)
                 sequence.key = None
 
-    def _slot(self, key: str) -> KvSequence:
-        """The key's sequence: its own, a free one, or the one used longest ago, with what it still holds."""
+    def _slot(self, key: str) -> tuple[KvSequence, bool]:
+        """The key's sequence: its own, a free one, or the one used longest ago, with what it still holds.
+
+        Returns:
+            The sequence, and whether it has been taken over from another key.
+        """
         idle = [s for s in self._sequences if not s.pins]
         if not idle:
             raise EngineError("All KV sequences are in use.", "Raise the setting n_seq_max.")
         chosen = min(idle, key=lambda s: (s.key != key, s.key is not None, s.used))
+        taken_over = chosen.key not in {key, None}
         chosen.key = key
-        return chosen
+        return chosen, taken_over
 
     def _share(self, donor: KvSequence, sequence: KvSequence, n_tokens: int) -> None:
         self.trim(sequence, 0)
         self._backend.seq_copy(donor.seq_id, sequence.seq_id, n_tokens)
         sequence.tokens[:] = donor.tokens[:n_tokens]
+
+    def _save(self, sequence: KvSequence, beyond: int = 0) -> None:
+        """Write a sequence to disk, unless nearly all of it is there already, or stays in the cache.
+
+        Args:
+            sequence: to write.
+            beyond: so many of its first tokens stay.
+        """
+        tokens = sequence.tokens
+        if self._snapshots is None or len(tokens) - beyond < self._least_saved:
+            return
+        if len(tokens) - self._snapshots.n_known(tokens) >= self._least_saved:
+            self._snapshots.save(tokens, self._backend.seq_save(sequence.seq_id))
 
     def _restore(self, sequence: KvSequence, tokens: Sequence[int], state: bytes) -> None:
         self.trim(sequence, 0)
@@ -160,6 +190,7 @@ class KvCache:
         if not others:
             return False
         victim = min(others, key=lambda s: (s.pins > 0, s.used))
+        self._save(victim)
         self.trim(victim, 0)
         if not victim.pins:
             victim.key = None

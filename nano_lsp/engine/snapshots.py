@@ -35,9 +35,10 @@ class Snapshots:
         self._model = fingerprint[:16]
         self._max_bytes = max_bytes
 
-    def has(self, tokens: Sequence[int]) -> bool:
-        """Whether there is a snapshot of exactly these tokens."""
-        return self._path(tokens).exists()
+    def n_known(self, tokens: Sequence[int]) -> int:
+        """How many of the first tokens the best snapshot has."""
+        found = self._find(tokens, 1)
+        return common_prefix(found[1], tokens) if found else 0
 
     def save(self, tokens: Sequence[int], state: bytes) -> None:
         """Keep a state; a disk that cannot be written costs the snapshot and nothing else."""
@@ -62,16 +63,10 @@ class Snapshots:
             prompt: token ids.
             at_least: a snapshot that shares fewer tokens is not worth reading.
         """
-        best, shared = None, at_least - 1
-        for path, n_tokens in self._files():
-            with contextlib.suppress(OSError), path.open("rb") as stream:
-                stream.seek(_DIGEST_BYTES)
-                tokens = np.frombuffer(stream.read(4 * n_tokens), "<i4").tolist()
-                if (n := common_prefix(tokens, prompt)) > shared:
-                    best, shared = (path, tokens), n
-        if best is None:
+        found = self._find(prompt, at_least)
+        if found is None:
             return None
-        path, tokens = best
+        path, tokens = found
         with contextlib.suppress(OSError):
             content = path.read_bytes()
             payload = content[_DIGEST_BYTES:]
@@ -80,6 +75,16 @@ class Snapshots:
                 return tokens, payload[4 * len(tokens) :]
             path.unlink()
         return None
+
+    def _find(self, prompt: Sequence[int], at_least: int) -> tuple[Path, list[int]] | None:
+        best, shared = None, at_least - 1
+        for path, n_tokens in self._files():
+            with contextlib.suppress(OSError, ValueError), path.open("rb") as stream:
+                stream.seek(_DIGEST_BYTES)
+                tokens = np.frombuffer(stream.read(4 * n_tokens), "<i4").tolist()
+                if (n := common_prefix(tokens, prompt)) > shared:
+                    best, shared = (path, tokens), n
+        return best
 
     def _path(self, tokens: Sequence[int]) -> Path:
         digest = hashlib.sha256(_to_bytes(tokens)).hexdigest()

@@ -13,7 +13,7 @@ from nano_lsp.engine.generate import Engine, Generation
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.scripted_backend import ScriptedBackend, hashed_script, reply_script
 from nano_lsp.engine.snapshots import Snapshots
-from nano_lsp.errors import CancelledError, EngineError, GrammarError, PromptTooLongError
+from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
 from nano_lsp.schema import (
     Completion,
     FinishReason,
@@ -240,10 +240,10 @@ def test_a_sequence_restored_from_disk_gives_the_same_ids(
 ) -> None:
     snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "scripted")
     tokens = ScriptedBackend().tokenize(prompt)
-    writing = KvCache(ScriptedBackend(n_batch=200), snapshots)
+    writing = KvCache(ScriptedBackend(n_batch=200), snapshots, least_saved=1)
     sequence = writing.acquire("a", tokens[:kept])
     writing.decode(sequence, tokens[:kept], 1)
-    writing.save(sequence)
+    writing.save_all()
     backend = ScriptedBackend()
     restored = run(Engine(backend, KvCache(backend, snapshots)), prompt, max_tokens=8)
     cold = run(Engine(ScriptedBackend()), prompt, max_tokens=8)
@@ -265,17 +265,11 @@ def test_a_warm_request_evaluates_what_was_typed(prompt: str, added: str) -> Non
 
 def test_a_generation_that_is_called_off_keeps_its_work() -> None:
     engine = Engine(ScriptedBackend())
-    calls = 0
-
-    def checkpoint() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise CancelledError("enough")
-
     prompt = engine.backend.tokenize("x" * 200)
-    with pytest.raises(CancelledError):
-        Generation(engine, "a", prompt, GenerateParams(), checkpoint=checkpoint).run()
+    steps = Generation(engine, "a", prompt, GenerateParams()).steps()
+    for _ in range(3):
+        next(steps)
+    steps.close()
     assert engine.backend.batches == [32, 32, 32]  # type: ignore[attr-defined]
     again = Generation(engine, "a", prompt, GenerateParams(max_tokens=1)).run()
     assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (96, 104)
@@ -285,15 +279,10 @@ def test_a_sequence_that_was_dropped_meanwhile_is_evaluated_again() -> None:
     backend = ScriptedBackend(n_ctx=96)
     engine = Engine(backend, KvCache(backend))
     cold = run(Engine(ScriptedBackend(n_ctx=96)), "a" * 40, max_tokens=12, draft=False)
-    calls = 0
-
-    def checkpoint() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 8:
-            run(engine, "b" * 90, key="other", max_tokens=2, draft=False)
-
     prompt = backend.tokenize("a" * 40)
-    params = GenerateParams(max_tokens=12, draft=False)
-    done = Generation(engine, "a", prompt, params, checkpoint=checkpoint).run()
+    generation = Generation(engine, "a", prompt, GenerateParams(max_tokens=12, draft=False))
+    for i, _ in enumerate(generation.steps()):
+        if i == 7:
+            run(engine, "b" * 90, key="other", max_tokens=2, draft=False)
+    done = generation.completion()
     assert [t.id for t in done.tokens] == [t.id for t in cold.tokens]

@@ -104,10 +104,10 @@ def test_a_snapshot_spares_what_it_holds(
     tmp_path_factory: pytest.TempPathFactory, prompt: list[int], keep: int
 ) -> None:
     snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "model")
-    first = KvCache(ScriptedBackend(n_batch=200), snapshots)
+    first = KvCache(ScriptedBackend(n_batch=200), snapshots, least_saved=1)
     sequence = first.acquire("a", prompt)
     first.decode(sequence, prompt, 1)
-    first.save(sequence)
+    first.save_all()
     fresh = KvCache(ScriptedBackend(n_batch=200), snapshots)
     other = [*prompt[:keep], 7]
     evaluated = fill(fresh, "b", other)
@@ -129,13 +129,13 @@ def test_a_damaged_snapshot_is_deleted_and_never_loaded(tmp_path: Path) -> None:
 def test_a_snapshot_fits_its_model_only_and_old_ones_make_room(tmp_path: Path) -> None:
     one = Snapshots(tmp_path, "a" * 20, max_bytes=1000)
     one.save([1, 2, 3], b"x" * 400)
-    assert one.has([1, 2, 3])
+    assert one.n_known([1, 2, 3]) == 3
     assert Snapshots(tmp_path, "b" * 20).load([1, 2, 3], 1) is None
     one.save([4, 5, 6], b"y" * 400)
     one.save([7, 8, 9], b"z" * 400)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
     one.save([1] * 10, b"z" * 4000)
-    assert not one.has([1] * 10)
+    assert one.n_known([1] * 10) == 0
 
 
 def test_a_disk_that_cannot_be_written_costs_only_the_snapshot(tmp_path: Path) -> None:
@@ -143,3 +143,17 @@ def test_a_disk_that_cannot_be_written_costs_only_the_snapshot(tmp_path: Path) -
     blocked.write_text("in the way")
     Snapshots(blocked / "kv", "model").save([1], b"state")
     assert Snapshots(blocked / "kv", "model").load([1], 1) is None
+
+
+def test_a_sequence_that_has_no_room_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
+    backend = ScriptedBackend(n_ctx=400, n_batch=400, n_seq_max=2)
+    cache = KvCache(backend, Snapshots(tmp_path, "model"), least_saved=100)
+    prompts = {key: [ord(key)] * 150 + [ord("!")] for key in "abcdef"}
+    for key, prompt in prompts.items():
+        assert fill(cache, key, prompt) == len(prompt)
+    for key, prompt in prompts.items():  # the last two have never left
+        assert fill(cache, key, prompt) <= 1, key
+    n_files = len(list(tmp_path.iterdir()))
+    for key, prompt in prompts.items():
+        fill(cache, key, prompt)
+    assert len(list(tmp_path.iterdir())) == n_files  # what is there already is not written again

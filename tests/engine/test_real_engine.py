@@ -115,11 +115,11 @@ def test_a_restored_sequence_gives_the_same_ids(
     prompt = engine.backend.tokenize(SOURCE[start : start + 2500])[:length]
     reference = cold(engine, prompt)
     snapshots = Snapshots(folder, engine.backend.spec.fingerprint)
-    writing = KvCache(engine.backend, snapshots)
+    writing = KvCache(engine.backend, snapshots, least_saved=1)
     engine.kv_cache.clear()
     sequence = writing.acquire("a", prompt[:kept])
     writing.decode(sequence, prompt[len(sequence.tokens) : kept][:128], 1)
-    writing.save(sequence)
+    writing.save_all()
     writing.release(sequence)
     writing.clear()
     restored = run(Engine(engine.backend, reading := KvCache(engine.backend, snapshots)), prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from nano_lsp.engine.generate import Engine
 from nano_lsp.engine.request import Request
 from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.engine.worker import Ticket, Worker
-from nano_lsp.errors import CancelledError, EngineClosedError, EngineError, SupersededError
+from nano_lsp.engine.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
+from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, SupersededError
 from nano_lsp.schema import GenerateParams, Priority
 
 LIMIT_S = 60  # far beyond what anything here takes; only a hang reaches it
@@ -209,3 +210,60 @@ def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
         else:
             assert isinstance(error, CancelledError)
     worker.close()
+
+
+def test_equally_urgent_requests_go_round_the_clients(worker: Worker, gate: Gate) -> None:
+    first = worker.submit(request("a" * 90, client="a", document="1"))
+    gate.wait_for_batch()
+    many = [worker.submit(request("a" * 90, client="a", document=str(i))) for i in range(2, 6)]
+    other = worker.submit(request("b" * 90, client="b", document="1"))
+    order, wait = finish_order(first, *many, other)
+    gate.open()
+    wait()
+    assert order.index(5) == 1  # right behind what was running
+
+
+def test_chats_of_two_clients_take_turns_and_say_what_they_would_alone(gate: Gate) -> None:
+    backend = ScriptedBackend(script=lambda history: 97 + sum(history) % 26, on_decode=lambda: time.sleep(0.002))
+    worker = Worker(Engine(backend))
+    params = GenerateParams(max_tokens=600, draft=False)
+
+    def chat(client: str, **fields: object) -> Request:
+        prompt = tuple(backend.tokenize(client * 50))
+        return Request(prompt, params, Priority.CHAT, client=client, sequence="chat", **fields)  # type: ignore[arg-type]
+
+    said: list[str] = []
+    talking = threading.Event()
+
+    def long_on_text(_text: str) -> None:
+        said.append("a")
+        talking.set()
+
+    long = worker.submit(chat("a", on_text=long_on_text))
+    assert talking.wait(LIMIT_S)
+    short = worker.submit(chat("b", on_text=lambda _text: said.append("b")))
+    together = [ticket.result(LIMIT_S).text for ticket in (long, short)]
+    assert "".join(said).count("ba") >= 1  # the one came to speak again before the other had ended
+    assert together == [worker.submit(chat(client)).result(LIMIT_S).text for client in "ab"]
+    worker.close()
+
+
+def test_the_documents_of_two_clients_are_not_the_same(worker: Worker, gate: Gate) -> None:
+    ours = worker.submit(request(client="a", document="x"))
+    gate.wait_for_batch()
+    theirs = worker.submit(request(client="b", document="x"))
+    gate.open()
+    assert (ours.exception(LIMIT_S), theirs.exception(LIMIT_S)) == (None, None)
+
+
+def test_no_more_wait_than_have_room(worker: Worker, gate: Gate) -> None:
+    worker.submit(request(document="first"))
+    gate.wait_for_batch()
+    waiting = [worker.submit(request(document=str(i))) for i in range(MAX_WAITING_OF_CLIENT)]
+    with pytest.raises(EngineBusyError):
+        worker.submit(request(document="one more"))
+    newest = worker.submit(request(document="7"))  # takes another one's place
+    others = [worker.submit(request(client="other", document=str(i))) for i in range(3)]
+    gate.open()
+    ends = [ticket.exception(LIMIT_S) for ticket in [*waiting, newest, *others]]
+    assert [type(error) for error in ends if error] == [SupersededError]
