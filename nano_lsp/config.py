@@ -8,6 +8,7 @@ environment variable `NANO_LSP_<NAME>`, the caller. Folders follow each system's
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -27,6 +28,8 @@ APP = "nano-lsp"
 DRIFT_TOKENS = 16_384
 """Past so many prompt tokens the model's reasoning degrades (specification, "Limits")."""
 KV_TYPES = ("f16", "q8_0", "q4_0")
+SHARED, IN_PROCESS = "shared", "in-process"
+ENGINE_PATTERN = f"{SHARED}|{IN_PROCESS}|https?://.+"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Settings:
     """What a user may set.
 
     Attributes:
+        engine: where the model runs: `shared`, in one process for all programs of this user, which is started when it
+            is not there; `in-process`, in the program itself; or the address of a server that completes raw prompts,
+            `https://…`.
         model: a name from `nano-lsp model list`, or the path of a GGUF file.
         adapter: path of a LoRA adapter (GGUF) laid over the model; empty for none.
         n_ctx: context in tokens, 512 to 32,768; it costs 28 KB a token with the f16 KV cache.
@@ -42,15 +48,18 @@ class Settings:
             ones are slower, by a tenth at 32 tokens.
         n_seq_max: KV sequences kept side by side.
         kv_type: type of the KV cache: f16, q8_0 (half the memory) or q4_0.
-        snapshots: KV snapshots of prompts on disk, for a warm start.
+        snapshots: the shared engine keeps KV sequences that have no room in memory on disk, and all when it ends.
         prompt_tokens: tokens of code that a completion's prompt may hold; a cold prompt takes that
             many divided by 60 to 85 seconds on two cores.
         imported_tokens: of these, at most so many for signatures of what the document imports from its workspace.
         max_tokens: length limit of a completion.
         latency_ms: what a suggestion that nobody asked for may take: the measured speed then sets how much of the
             document is read and how much is written, within the two limits above; 0 for always those.
+        unload_minutes: after so long without a request the shared engine frees the model.
+        exit_minutes: after so long without a request it ends.
     """
 
+    engine: str = SHARED
     model: str = "nano"
     adapter: str = ""
     n_ctx: int = 4096
@@ -58,11 +67,13 @@ class Settings:
     n_batch: int = 128
     n_seq_max: int = 8
     kv_type: str = "f16"
-    snapshots: bool = False
+    snapshots: bool = True
     prompt_tokens: int = 768
     imported_tokens: int = 256
     max_tokens: int = 128
     latency_ms: int = 2000
+    unload_minutes: float = 15.0
+    exit_minutes: float = 120.0
 
     def __post_init__(self) -> None:
         _check_range("n_ctx", self.n_ctx, 512, 32_768)
@@ -73,6 +84,12 @@ class Settings:
         _check_range("imported_tokens", self.imported_tokens, 0, 4096)
         _check_range("max_tokens", self.max_tokens, 1, 4096)
         _check_range("latency_ms", self.latency_ms, 0, 600_000)
+        _check_range("unload_minutes", self.unload_minutes, 0, 1440)
+        _check_range("exit_minutes", self.exit_minutes, 0, 1440)
+        if not re.fullmatch(ENGINE_PATTERN, self.engine):
+            raise ConfigError(
+                f"engine is {self.engine!r}.", f"Choose {SHARED}, {IN_PROCESS} or the address of a server, https://…"
+            )
         if self.kv_type not in KV_TYPES:
             raise ConfigError(f"kv_type is {self.kv_type!r}.", f"Choose one of: {', '.join(KV_TYPES)}.")
 
@@ -84,12 +101,14 @@ class Folders:
     Attributes:
         config: `config.toml` and `models.toml`.
         models: model files.
-        cache: KV snapshots and half-finished downloads of libraries.
+        cache: KV snapshots, logs and half-finished downloads of libraries.
+        runtime: the shared engine's socket and lock.
     """
 
     config: Path
     models: Path
     cache: Path
+    runtime: Path
 
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
@@ -97,11 +116,12 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     home = env.get("NANO_LSP_HOME")
     if home:
         root = Path(home).expanduser()
-        return Folders(config=root / "config", models=root / "models", cache=root / "cache")
+        return Folders(config=root / "config", models=root / "models", cache=root / "cache", runtime=root / "run")
     return Folders(
         config=platformdirs.user_config_path(APP, appauthor=False),
         models=platformdirs.user_data_path(APP, appauthor=False) / "models",
         cache=platformdirs.user_cache_path(APP, appauthor=False),
+        runtime=platformdirs.user_runtime_path(APP, appauthor=False),
     )
 
 
@@ -144,7 +164,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
+def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ConfigError(f"{name} is {value}.", f"Choose a number from {low} to {high}.")
 
@@ -163,6 +183,8 @@ def _convert(name: str, value: object, where: str) -> object:
             return {"1": True, "true": True, "0": False, "false": False}[value.lower()]
         if isinstance(value, str) and kind is int:
             return int(value)
+        if kind is float and isinstance(value, (str, int)) and not isinstance(value, bool):
+            return float(value)
     except (KeyError, ValueError):
         pass
     raise ConfigError(f"The setting {name} is {value!r} ({where}).", f"It takes a value like {default!r}.")

@@ -16,11 +16,12 @@ _REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders t
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, so that none touches the user's files."""
+    """A home of its own for each test, so that none touches the user's files, and a model in the tested process."""
     for name in [name for name in os.environ if name.startswith(("NANO_LSP_", "HF_"))]:
         monkeypatch.delenv(name)
     path = tmp_path / "home"
     monkeypatch.setenv("NANO_LSP_HOME", str(path))
+    monkeypatch.setenv("NANO_LSP_ENGINE", "in-process")
     return path
 
 

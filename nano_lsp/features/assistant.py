@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,6 +19,7 @@ from nano_lsp.features.plan import NOBODY, Plan, Watcher, wait_for
 from nano_lsp.schema import Completion, Counters
 
 if TYPE_CHECKING:  # not imported: who talks to an engine in another process loads none
+    from nano_lsp.engine.worker import Ticket
     from nano_lsp.features.model import Model
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
@@ -87,10 +89,18 @@ class Ledger:
 
 
 class LocalAssistant:
-    """An assistant whose model is in this process; see `Assistant`. A context manager: leaving it frees the model."""
+    """An assistant whose model is in this process; see `Assistant`. A context manager: leaving it frees the model.
 
-    def __init__(self, model: Model, settings: Settings, folders: Folders) -> None:
+    Args:
+        model: at work.
+        settings: limits of what is asked of it.
+        folders: where indexes of workspaces are kept.
+        client: whose assistant it is, where several share the model; their documents are not the same.
+    """
+
+    def __init__(self, model: Model, settings: Settings, folders: Folders, client: str = "") -> None:
         self.model = model
+        self._client = client
         self.desk = Desk(model.vocabulary, model.fim_order, settings)
         self._folders = folders
         self._ledger = Ledger()
@@ -124,20 +134,25 @@ class LocalAssistant:
 
     async def carry_out_async(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
         """As `carry_out`, for an event loop."""
+        return (await self.carry_out_counting(job, watcher))[0]
+
+    async def carry_out_counting(self, job: Job[T], watcher: Watcher) -> tuple[T, Counters]:
+        """As `carry_out_async`, and what it has cost."""
         plan: Plan[T] = job.plan(self.desk, watcher)
+        counters = Counters()
         try:
             request = next(plan)
             while True:
-                completion = await asyncio.wrap_future(self.model.worker.submit(request))
+                completion = await asyncio.wrap_future(self._submit(request))
                 self._observe(completion)
+                counters += completion.counters
                 request = plan.send(completion)
         except StopIteration as done:
-            result: T = done.value
-            return result
+            return done.value, counters
 
     def answer(self, request: Request) -> Completion:
         """Wait for the answer to a request; leaving early, as with Ctrl-C, calls it off."""
-        completion = wait_for(self.model.worker.submit(request))
+        completion = wait_for(self._submit(request))
         self._observe(completion)
         return completion
 
@@ -154,6 +169,9 @@ class LocalAssistant:
     def close(self) -> None:
         """Free the model."""
         self.model.close()
+
+    def _submit(self, request: Request) -> Ticket:
+        return self.model.worker.submit(replace(request, client=self._client))
 
     def _observe(self, completion: Completion) -> None:
         self.desk.budget.observe(completion.counters)

@@ -41,6 +41,18 @@ class Job(Generic[T]):
 
 
 @dataclass(frozen=True)
+class Warm(Job[int]):
+    """Have the model loaded; the result is its context in tokens."""
+
+    result: ClassVar = int
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[int]:  # noqa: ARG002 - nothing to watch
+        """Nothing is asked of the model."""
+        yield from ()
+        return desk.vocabulary.spec.n_ctx
+
+
+@dataclass(frozen=True)
 class Complete(Job[Completion]):
     """Complete code at a cursor.
 

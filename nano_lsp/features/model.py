@@ -51,15 +51,18 @@ class Model:
         settings: Settings,
         folders: Folders,
         on_progress: Progress,
+        *,
         wrap: Callable[[Backend], Backend] | None = None,
+        snapshots: Path | None = None,
     ) -> Model:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
         Args:
             settings: which model, and how; `scripted:FILE` is a model without weights, for tests (`load_script`).
-            folders: where the store and the snapshots are.
+            folders: where the store is.
             on_progress: is told of verifying and loading, in bytes.
             wrap: puts another backend around the model's.
+            snapshots: folder for KV sequences that have no room; None for none.
 
         Raises:
             StoreError: the model is not there or not what it should be.
@@ -67,7 +70,7 @@ class Model:
             EngineError: there is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
-            return cls.of(load_script(Path(settings.model.removeprefix(SCRIPTED))))
+            return cls.of(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
         store = ModelStore.open(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
@@ -75,7 +78,7 @@ class Model:
         if wrap:
             backend = wrap(backend)
         order = entry.fim_order if entry else "spm_tail"
-        return cls.of(backend, order, folders.cache / "kv" if settings.snapshots else None)
+        return cls.of(backend, order, snapshots)
 
     def close(self) -> None:
         """Answer what is open with `EngineClosedError`, and free the model."""

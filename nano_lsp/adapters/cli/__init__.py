@@ -19,6 +19,10 @@ def main() -> None:
             from nano_lsp.adapters.cli.server import app  # noqa: PLC0415
 
             run(partial(app, prog_name="nano-lsp server"), arguments[1:])
+        elif arguments == ["engine", "run"]:  # runs for hours: it does not keep the other commands in memory
+            from nano_lsp.adapters.cli.engine_run import run as run_engine  # noqa: PLC0415
+
+            run(lambda _arguments: run_engine(), [])
         else:
             from nano_lsp.adapters.cli.app import app  # noqa: PLC0415
 

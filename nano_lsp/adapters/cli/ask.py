@@ -45,10 +45,8 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
         question = f"{question}\n\n{read_document(sys.stdin.buffer.read(), 'stdin').text}"
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano-lsp ask "What is a monad?"')
-    with open_assistant(model=model, adapter=str(adapter) if adapter else None, n_ctx=n_ctx, n_threads=threads) as (
-        assistant,
-        _,
-    ):
+    lora = str(adapter) if adapter else None
+    with open_assistant(model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as assistant:
         stream = Stream(show_text=not as_json_)
         sampling = SamplingParams(temperature=temperature, seed=seed)
         job = Ask(question, code, think, max_tokens, sampling=sampling)

@@ -61,7 +61,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         prompt_tokens=prompt_tokens,
         n_ctx=n_ctx,
         n_threads=threads,
-    ) as (assistant, _):
+    ) as assistant:
         if workspace:
             assistant.use_workspace(workspace)
         # What was shown may have to be cut at its end, so text is not streamed here.

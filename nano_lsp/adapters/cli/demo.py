@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_assistant, stdout
+from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_local_assistant, stdout
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
@@ -47,7 +47,7 @@ def demo(
     connections = watch_network()
     pulled = _pull_if_missing(model)
     before = len(connections)
-    with open_assistant(model=model) as (assistant, settings):
+    with open_local_assistant(model=model) as (assistant, settings):
         stdout.print(f"[bold]{settings.model}[/] on {hardware.cpu_name()}, {hardware.usable_cores()} cores\n")
         plain = Counters()
         for snippet in snippets():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +24,11 @@ from rich.progress import (
 from nano_lsp.config import Settings, find_folders, load_settings
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.model_store import Progress as StoreProgress
-from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.assistant import Assistant, LocalAssistant
 from nano_lsp.features.model import Model as LoadedModel
 from nano_lsp.features.plan import Watcher
 from nano_lsp.schema import Completion
+from nano_lsp.shared.opening import open_assistant as open_engine
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -124,10 +125,24 @@ class Stream(Watcher):
 
 
 @contextmanager
-def open_assistant(
+def open_assistant(**overrides: object) -> Iterator[Assistant]:
+    """The assistant with a user's settings and a command's options; shows progress while its model is loaded.
+
+    Args:
+        overrides: settings that the command's options give; None for those not given.
+    """
+    settings, folders = load_settings(os.environ, **overrides), find_folders()
+    with file_progress() as show:
+        assistant = open_engine(settings, folders, "command", show)
+    with closing(assistant):
+        yield assistant
+
+
+@contextmanager
+def open_local_assistant(
     wrap: Callable[[Backend], Backend] | None = None, **overrides: object
 ) -> Iterator[tuple[LocalAssistant, Settings]]:
-    """The assistant with a user's settings and a command's options; shows progress while it loads.
+    """The same with a model in this process, whatever the settings say: for commands that measure it.
 
     Args:
         wrap: puts another backend around the model's.
@@ -135,7 +150,7 @@ def open_assistant(
     """
     settings, folders = load_settings(os.environ, **overrides), find_folders()
     with file_progress() as show:
-        model = LoadedModel.load(settings, folders, show, wrap)
+        model = LoadedModel.load(settings, folders, show, wrap=wrap)
     with LocalAssistant(model, settings, folders) as assistant:
         yield assistant, settings
 

@@ -110,7 +110,7 @@ class Session:
         """Take over settings; the model is loaded anew only where they concern it."""
         if self._chosen:
             settings = replace(settings, model=self._chosen)
-        reload = settings.engine != self.settings.engine or settings.reads_files != self.settings.reads_files
+        reload = settings.for_loading != self.settings.for_loading
         self.settings = settings
         if self._ghost_text is not None and reload:
             self.start()
@@ -184,13 +184,16 @@ class Session:
                 message = f"{what.capitalize()} {settings.model}."
                 tell(self._on_status, Status(State.LOADING, message, share=step[1] / 100))
 
-        from nano_lsp.features.assistant import LocalAssistant  # noqa: PLC0415 - on this thread
-        from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415
-        from nano_lsp.features.model import Model  # noqa: PLC0415
+        def on_connection(error: NanoError | None) -> None:
+            told.clear()
+            state = Status(State.ERROR, error.message, error.remedy) if error else self._ready(settings)
+            tell(self._on_status, state)
+
+        from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415 - on this thread
+        from nano_lsp.shared.opening import open_assistant  # noqa: PLC0415
 
         try:
-            model = Model.load(settings.engine, self.folders, on_progress)
-            assistant = LocalAssistant(model, settings.engine, self.folders)
+            assistant = open_assistant(settings.of_model, self.folders, "editor", on_progress, on_connection)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = error if isinstance(error, NanoError) else _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
@@ -203,9 +206,14 @@ class Session:
         self._threshold = find_threshold(Statistics(self.folders.cache).records())
         self._configure(ghost_text)
         tell(_succeed, future, ghost_text)
-        tell(self._on_status, Status(State.READY, f"{settings.model} is ready."))
+        tell(self._on_status, self._ready(settings))
         if settings.reads_files and self.roots:
             assistant.use_workspace(self.roots[0], stopped=stopped.is_set)
+
+    def _ready(self, settings: EditorSettings) -> Status:
+        if self.paused:
+            return Status(State.PAUSED, "Paused; nano.resume goes on.")
+        return Status(State.READY, f"{settings.model} is ready.")
 
 
 def _unforeseen(error: Exception) -> NanoError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.config import KV_TYPES, Settings, load_toml
+from nano_lsp.config import ENGINE_PATTERN, KV_TYPES, Settings, load_settings, load_toml
 
 _OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "max_lines", "latency_ms", "alternatives"} | {
     *("confidence", "token_confidence", "docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
@@ -16,8 +16,16 @@ _OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "max_lines", "
 """What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
 
 
-def _setting(default: Any, doc: str, *, least: float = 0, most: float = 0, choices: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - a field of any type
-    metadata = {"doc": doc, "least": least, "most": most, "choices": choices}
+def _setting(
+    default: Any,  # noqa: ANN401 - a field of any type
+    doc: str,
+    *,
+    least: float = 0,
+    most: float = 0,
+    choices: tuple[str, ...] = (),
+    pattern: str = "",
+) -> Any:  # noqa: ANN401
+    metadata = {"doc": doc, "least": least, "most": most, "choices": choices, "pattern": pattern}
     if isinstance(default, (dict, list)):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -28,6 +36,13 @@ class EditorSettings:
     """The settings of an editor. Each is `nano.` and its name in camel case; its documentation stands beside it."""
 
     enabled: bool = _setting(True, "Suggest anything at all.")
+    engine: str = _setting(
+        "",
+        "Where the model runs: `shared`, one process for all editors and notebooks; `in-process`, the server "
+        "itself; or the address of a server that completes raw prompts, `https://…`; empty: as `config.toml` says, "
+        "else `shared`.",
+        pattern=f"|{ENGINE_PATTERN}",
+    )
     model: str = _setting("nano", "A name from `nano-lsp model list`, or the path of a GGUF file.")
     adapter: str = _setting("", "Path of a LoRA adapter (GGUF) to lay over the model.")
     threads: int = _setting(0, "Threads; 0 takes the usable physical cores.", most=256)
@@ -79,9 +94,20 @@ class EditorSettings:
         return self.workspace and self.trusted
 
     @property
-    def engine(self) -> Settings:
-        """What of it the engine needs."""
+    def for_loading(self) -> tuple[object, ...]:
+        """What of it takes another assistant when it changes."""
+        names = {setting.name for setting in fields(Settings)} | {"context", "threads"}
+        return self.reads_files, *(getattr(self, s.name) for s in fields(self) if s.name in names)
+
+    @property
+    def of_model(self) -> Settings:
+        """What of it the assistant needs; where the model runs may be in the user's configuration.
+
+        Raises:
+            ConfigError: that cannot be read.
+        """
         return Settings(
+            engine=self.engine or load_settings().engine,
             model=self.model,
             adapter=self.adapter,
             n_ctx=self.context,
@@ -150,7 +176,7 @@ def key_of(name: str) -> str:
     return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
 
 
-def _objection(value: object, default: object, metadata: Mapping[str, Any]) -> str:
+def _objection(value: object, default: object, metadata: Mapping[str, Any]) -> str:  # noqa: PLR0911 - a list of checks
     """What is wrong with a value; empty for nothing."""
     wanted = type(default)
     fitting = isinstance(value, (int, float) if wanted is float else wanted)
@@ -169,6 +195,8 @@ def _objection(value: object, default: object, metadata: Mapping[str, Any]) -> s
         return "it takes an object of true and false"
     if metadata["choices"] and value not in metadata["choices"]:
         return f"it takes one of {', '.join(metadata['choices'])}"
+    if metadata["pattern"] and not re.fullmatch(metadata["pattern"], str(value)):
+        return "it is none of what it takes"
     counts = isinstance(value, (int, float)) and not isinstance(value, bool)
     if counts and not metadata["least"] <= value <= metadata["most"]:
         return f"it takes a number from {metadata['least']} to {metadata['most']}"

@@ -35,6 +35,8 @@ def build_schema() -> dict[str, object]:
             about |= {"minimum": metadata["least"], "maximum": metadata["most"]}
         if metadata["choices"]:
             about["enum"] = list(metadata["choices"])
+        if metadata["pattern"]:
+            about["pattern"] = f"^({metadata['pattern']})$"
         if isinstance(default, list):
             about["items"] = {"type": "string"}
         if isinstance(default, dict):

@@ -30,7 +30,7 @@ def test_settings_are_read(around: object) -> None:
     assert warnings == []
     assert (settings.model, settings.max_tokens, settings.confidence) == ("pico", 9, 1.0)
     assert (settings.languages, settings.exclude) == ({"sql": False}, ["a*"])
-    assert settings.engine.max_tokens == 9
+    assert settings.of_model.max_tokens == 9
 
 
 @pytest.mark.parametrize(

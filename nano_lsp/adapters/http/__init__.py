@@ -1,0 +1,1 @@
+"""The shared engine's process and its doors: HTTP to the host of models."""

@@ -1,0 +1,133 @@
+"""What the shared engine answers to the clients of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psutil
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from nano_lsp import __version__
+from nano_lsp.adapters.http.events import EventStream, Mailbox
+from nano_lsp.errors import NanoError
+from nano_lsp.features.host import Client, Host
+from nano_lsp.features.jobs import Job
+from nano_lsp.shared import wire
+from nano_lsp.shared.place import prove
+
+_BODY_S = 10.0  # a body takes no longer to come
+_CLOSE = {"connection": "close"}
+logger = logging.getLogger(__name__)
+
+
+def create_app(host: Host, token: str, stop: Callable[[], None]) -> ASGIApp:
+    """The engine's application.
+
+    Args:
+        host: of the models.
+        token: that clients must show; empty where the socket keeps others out.
+        stop: ends the process once what runs is done.
+    """
+
+    def guarded(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        async def check(request: Request) -> Response:
+            if token and request.headers.get("authorization") != f"Bearer {token}":
+                logger.warning("A client without the token was refused.")
+                raise HTTPException(401, "The token is wrong.")
+            response: Response = await endpoint(request)
+            return response
+
+        return check
+
+    async def hello(request: Request) -> Response:
+        """Who this is. Needs no token: who does not know it learns nothing of it."""
+        proof = prove(token, request.query_params.get("nonce", "")) if token else ""
+        return _json(wire.Card(__version__, os.getpid(), proof, host.draining))
+
+    async def status(_request: Request) -> Response:
+        """What the engine is at."""
+        models = [dataclasses.asdict(model) for model in host.statuses()]
+        return _json({"version": __version__, "pid": os.getpid(), "rss_bytes": _rss_bytes(), "models": models})
+
+    async def carry_out(request: Request) -> Response:
+        """Do a job, and stream what comes of it."""
+        try:
+            order = msgspec.json.decode(await read_body(request), type=wire.Order)
+            job = wire.decode_job(request.path_params["name"], order.job)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise HTTPException(400, f"That is no job: {error}") from error
+        client, mailbox = Client(order.client, order.settings, order.workspace), Mailbox()
+        return EventStream(_do(host, client, job, mailbox), mailbox)  # type: ignore[return-value]
+
+    async def shut_down(_request: Request) -> Response:
+        """End the process once what runs is done."""
+        stop()
+        return _json(wire.Card(__version__, os.getpid(), draining=True))
+
+    routes = [
+        Route(f"{wire.PREFIX}/hello", hello),
+        Route(f"{wire.PREFIX}/status", guarded(status)),
+        Route(f"{wire.PREFIX}/jobs/{{name}}", guarded(carry_out), methods=["POST"]),
+        Route(f"{wire.PREFIX}/shutdown", guarded(shut_down), methods=["POST"]),
+    ]
+    return Starlette(routes=routes, exception_handlers={NanoError: _on_error})
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request, which is neither long nor slow.
+
+    Raises:
+        HTTPException: it is.
+    """
+    body = bytearray()
+
+    async def collect() -> None:
+        async for chunk in request.stream():
+            body.extend(chunk)
+            if len(body) > wire.MAX_BODY_BYTES:
+                logger.warning("A body of more than %d bytes was refused.", wire.MAX_BODY_BYTES)
+                raise HTTPException(413, f"At most {wire.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
+
+    try:
+        await asyncio.wait_for(collect(), _BODY_S)
+    except asyncio.TimeoutError:
+        logger.warning("A body did not come within %g s.", _BODY_S)
+        raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
+    return bytes(body)
+
+
+async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tuple[str, object]:
+    """The last event of a job."""
+    try:
+        async with host.serving(client, mailbox.on_load) as assistant:
+            value, counters = await assistant.carry_out_counting(job, mailbox)
+    except NanoError as error:
+        return "error", wire.Failure.of(error)
+    except Exception as error:
+        logger.exception("%s failed.", type(job).__name__)
+        return "error", wire.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
+    return "result", wire.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
+
+
+def _rss_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, NanoError)  # noqa: S101 - it is what this is called for
+    return Response(msgspec.json.encode(wire.Failure.of(error)), 503, media_type="application/json")

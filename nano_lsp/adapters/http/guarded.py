@@ -1,0 +1,65 @@
+"""uvicorn's HTTP protocol, for clients that are slow or send too much."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HEADERS_S = 10.0
+_MAX_HEADER_BYTES = 64 << 10
+logger = logging.getLogger(__name__)
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Closes connections whose headers do not come in time, or do not end; uvicorn waits for ever and takes all."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        super().__init__(*arguments, **named)
+        self._n_header_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody has connected."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a request."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._n_header_bytes += len(data)
+            self._expect_headers()
+        super().data_received(data)
+        if self._deadline is not None and self._n_header_bytes > _MAX_HEADER_BYTES:
+            logger.warning("Headers of more than %d bytes were refused.", _MAX_HEADER_BYTES)
+            self._close()
+
+    def on_headers_complete(self) -> None:
+        """A request begins."""
+        self._forget_deadline()
+        self._n_header_bytes = 0
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(_HEADERS_S, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        logger.warning("A request's headers did not come within %g s.", _HEADERS_S)
+        self._close()
+
+    def _close(self) -> None:
+        self._forget_deadline()
+        self.transport.abort()
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,0 +1,242 @@
+"""An assistant whose model is in the shared engine's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+import msgspec
+
+from nano_lsp.config import Settings
+from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, NanoError
+from nano_lsp.features.assistant import Ledger
+from nano_lsp.features.jobs import Job, Warm
+from nano_lsp.features.plan import NOBODY, Watcher, wait_for
+from nano_lsp.schema import Counters
+from nano_lsp.shared import wire
+from nano_lsp.shared.launch import Launcher
+from nano_lsp.shared.place import Place
+
+if TYPE_CHECKING:  # not imported: it knows the model hub
+    from nano_lsp.engine.model_store import Progress
+
+_SILENT_S = 15.0  # an engine that works says so every two seconds
+_TRIES = 3
+_BUSY = 503
+T = TypeVar("T")
+OnConnection = Callable[["NanoError | None"], None]
+
+
+def tell_nobody(*_: object, **__: object) -> None:
+    """For those who do not ask."""
+
+
+class SharedAssistant:
+    """See `Assistant`. A context manager: leaving it lets go of the engine, which goes on for others.
+
+    Args:
+        place: of the engine.
+        settings: of this program.
+        name: of this program, for people.
+        on_load: is told of the model's loading, in bytes, on another thread.
+        on_connection: is told on another thread when the engine has gone, and with None when it is there again, with
+            the model loaded.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        settings: Settings,
+        name: str,
+        *,
+        on_load: Progress = tell_nobody,
+        on_connection: OnConnection = tell_nobody,
+    ) -> None:
+        self._settings = settings
+        self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._workspace = ""
+        self._on_load = on_load
+        self._on_connection = on_connection
+        self._ledger = Ledger()
+        self._away = False  # the engine, or the model
+        self._reviving: asyncio.Task[None] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._launcher = Launcher(place)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="nano-lsp-client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> SharedAssistant:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def totals(self) -> Counters:
+        """What the jobs of this program have cost that came to an end."""
+        return self._ledger.totals
+
+    @property
+    def ttft_ms_p50(self) -> float:
+        """Median time to the first token of the newest jobs, in milliseconds; 0 where there was none."""
+        return self._ledger.ttft_ms_p50
+
+    def connect(self) -> None:
+        """Find or start the engine, and have the model loaded; waits.
+
+        Raises:
+            NanoError: there is no engine, or it cannot load the model.
+        """
+        self.carry_out(Warm())
+
+    def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
+        """The result of a job; see `Assistant.carry_out`."""
+        return wait_for(self._submit(job, watcher))
+
+    async def carry_out_async(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
+        """As `carry_out`, for an event loop."""
+        return await asyncio.wrap_future(self._submit(job, watcher))
+
+    def forget(self, document: str) -> None:
+        """The engine forgets documents by itself."""
+
+    def use_workspace(self, root: Path, *, stopped: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002
+        """Let completions know what documents import from a folder; the engine indexes it in the background."""
+        self._workspace = str(root.resolve())
+
+    def close(self) -> None:
+        """Call off what is open, and let go of the engine."""
+        if self._loop.is_running():
+            with contextlib.suppress(Exception):
+                self._run(self._leave()).result(5)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5)
+
+    def _submit(self, job: Job[T], watcher: Watcher) -> Future[T]:
+        if not self._loop.is_running() and not self._thread.is_alive():
+            raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
+        return self._run(self._carry_out(job, watcher))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _leave(self) -> None:
+        current = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not current]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._launcher.close()
+
+    async def _carry_out(self, job: Job[T], watcher: Watcher) -> T:
+        body = wire.encode_order(self._name, self._settings, job, self._workspace)
+        for _ in range(_TRIES):
+            client = await self._find()
+            try:
+                return await self._ask(client, job, body, watcher)
+            except httpx.ConnectError:
+                await self._launcher.lose(client)  # nothing has been sent: the next engine gets it
+        raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
+
+    async def _find(self) -> httpx.AsyncClient:
+        try:
+            return await self._launcher.find()
+        except EngineClosedError as error:
+            self._tell_lost(error)
+            raise
+
+    async def _ask(self, client: httpx.AsyncClient, job: Job[T], body: bytes, watcher: Watcher) -> T:
+        """Send a job, and follow what comes of it."""
+        ending: wire.Event | None = None
+        text, reader = "", wire.EventReader()
+        timeout = httpx.Timeout(_SILENT_S, pool=None)
+        address = f"{wire.PREFIX}/jobs/{type(job).__name__}"
+        try:
+            async with client.stream("POST", address, content=body, timeout=timeout) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise await _refusal(response)
+                async for chunk in response.aiter_raw():  # to the end, so that the connection can be used again
+                    for event in reader.feed(chunk):
+                        if event.name == "text":
+                            change = msgspec.json.decode(event.data, type=wire.Text)
+                            text = text[: change.keep] + change.add
+                            watcher.on_text(text)
+                        elif event.name in {"result", "error"}:
+                            ending = event
+                        else:
+                            self._tell_progress(event, watcher)
+            if ending is None:
+                raise await self._lose(client, "The shared engine has gone.")
+            if ending.name == "error":
+                raise msgspec.json.decode(ending.data, type=wire.Failure).error()
+            result = msgspec.json.decode(ending.data, type=wire.Result)
+        except httpx.ConnectError:
+            raise
+        except httpx.TimeoutException as error:
+            raise await self._lose(client, "The shared engine does not answer.") from error
+        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+            raise await self._lose(client, "The shared engine has gone.") from error
+        self._ledger.enter(result.counters)
+        self._tell_back()
+        return wire.decode_result(job, result)
+
+    def _tell_progress(self, event: wire.Event, watcher: Watcher) -> None:
+        if event.name == "loading":
+            loading = msgspec.json.decode(event.data, type=wire.Loading)
+            self._away = True
+            self._on_load(loading.what, loading.done, loading.total)
+        elif event.name in {"progress", "part"}:
+            progress = msgspec.json.decode(event.data, type=wire.Progress)
+            tell = watcher.on_progress if event.name == "progress" else watcher.on_part
+            tell(progress.done, progress.total)
+
+    async def _lose(self, client: httpx.AsyncClient, message: str) -> EngineClosedError:
+        """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
+        error = EngineClosedError(message, "It is started again; see `nano-lsp engine logs`.")
+        await self._launcher.lose(client)
+        self._tell_lost(error)
+        if self._reviving is None or self._reviving.done():
+            self._reviving = asyncio.create_task(self._revive())
+        return error
+
+    async def _revive(self) -> None:
+        """Have the engine and the model back before anybody asks."""
+        while True:
+            try:
+                await self._carry_out(Warm(), NOBODY)
+            except CancelledError:
+                return
+            except EngineClosedError:
+                await asyncio.sleep(1.0)  # the launcher knows how long to wait
+            except NanoError as error:
+                self._tell_lost(error)
+                return
+            else:
+                return
+
+    def _tell_lost(self, error: NanoError) -> None:
+        self._away = True
+        self._on_connection(error)
+
+    def _tell_back(self) -> None:
+        if self._away:
+            self._away = False
+            self._on_connection(None)
+
+
+async def _refusal(response: httpx.Response) -> NanoError:
+    """Why the engine did not take a job."""
+    body = await response.aread()
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(body, type=wire.Failure).error()
+    if response.status_code == _BUSY:
+        return EngineBusyError("The shared engine has too many clients.", "Ask again later.")
+    return EngineError(f"The shared engine refuses: {body.decode('utf-8', 'replace')[:200]}", "Report it.")

@@ -1,0 +1,216 @@
+"""Finds the shared engine, starts it where there is none, and has an older one make room."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from nano_lsp import __version__
+from nano_lsp.errors import EngineClosedError
+from nano_lsp.shared.place import ALREADY_RUNNING, Place, prove
+from nano_lsp.shared.wire import PREFIX, Card
+
+_POLL_S = 0.02
+_START_S = 30.0  # a loaded machine takes long to start a process
+_MOVE_S = 45.0  # until an older engine has done what it is at
+_ANSWER_S = 2.0
+_LONGEST_PAUSE_S = 30.0
+_SHORT_LIFE_S = 10.0
+
+
+class Launcher:
+    """One program's way to the engine. Use it on one event loop.
+
+    Args:
+        place: of the engine.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._finding = asyncio.Lock()
+        self._found: httpx.AsyncClient | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._n_crashes = 0
+
+    async def find(self, *, start: bool = True) -> httpx.AsyncClient:
+        """A connection to the running engine, which is this version's.
+
+        Args:
+            start: start one where there is none.
+
+        Raises:
+            EngineClosedError: there is none and it could not be started, or a newer one runs.
+        """
+        async with self._finding:
+            if self._found is None:
+                self._found = await self._find(start=start)
+            return self._found
+
+    async def lose(self, client: httpx.AsyncClient) -> None:
+        """The engine does not answer any more: look for it again the next time."""
+        if self._found is client:
+            self._found = None
+            await client.aclose()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._found:
+            await self._found.aclose()
+            self._found = None
+
+    async def _find(self, *, start: bool) -> httpx.AsyncClient:
+        deadline = time.monotonic() + _START_S
+        moving = False
+        while True:
+            client = self._connect()
+            card = await self._greet(client) if client else None
+            if client and card:
+                if card.version == __version__ and not card.draining:
+                    return client
+                if not card.draining:
+                    await self._replace(client, card)
+                if not moving:
+                    moving, deadline = True, time.monotonic() + _MOVE_S
+            elif not start:
+                await _close(client)
+                raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
+            else:
+                await self._start()
+            await _close(client)
+            if time.monotonic() > deadline:
+                raise EngineClosedError("The shared engine does not answer.", "See `nano-lsp engine logs`.")
+            await asyncio.sleep(_POLL_S)
+
+    def _connect(self) -> httpx.AsyncClient | None:
+        """A connection to whoever listens; None where nobody does."""
+        timeout = httpx.Timeout(_ANSWER_S, pool=None)
+        if not self._place.tcp:
+            if not self._place.address.exists():
+                return None
+            transport = httpx.AsyncHTTPTransport(uds=str(self._place.address))
+            return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
+        port = self._place.read_port()
+        if port is None:
+            return None
+        headers = {"authorization": f"Bearer {port.token}"}
+        base = f"http://127.0.0.1:{port.port}"
+        return httpx.AsyncClient(base_url=base, headers=headers, timeout=timeout, trust_env=False)
+
+    async def _greet(self, client: httpx.AsyncClient) -> Card | None:
+        """Who listens; None for nobody, or somebody else who has taken the port."""
+        nonce = secrets.token_hex(16)
+        request = client.build_request("GET", f"{PREFIX}/hello", params={"nonce": nonce})
+        request.headers.pop("authorization", None)  # whoever listens has not proved anything yet
+        try:
+            card = msgspec.json.decode((await client.send(request)).content, type=Card)
+        except (httpx.HTTPError, msgspec.MsgspecError):
+            return None
+        port = self._place.read_port() if self._place.tcp else None
+        return None if port and card.proof != prove(port.token, nonce) else card
+
+    async def _replace(self, client: httpx.AsyncClient, card: Card) -> None:
+        """Have an older engine end.
+
+        Raises:
+            EngineClosedError: it is newer.
+        """
+        if _is_newer(card.version):
+            raise EngineClosedError(
+                f"The shared engine is nano-lsp {card.version}, this is {__version__}.",
+                "Restart this program, or run `nano-lsp engine stop`.",
+            )
+        with contextlib.suppress(httpx.HTTPError):
+            await client.post(f"{PREFIX}/shutdown")
+
+    async def _start(self) -> None:
+        """Start a process, unless one that was started is on its way; pause where they keep dying.
+
+        Raises:
+            EngineClosedError: it cannot be started, or has died too often lately.
+        """
+        process = self._process
+        if process is not None:
+            code = process.poll()
+            if code is None:
+                return
+            self._process = None
+            if code not in {0, ALREADY_RUNNING} and time.monotonic() - self._started < _SHORT_LIFE_S:
+                self._n_crashes += 1
+            elif code == 0:
+                self._n_crashes = 0
+        pause_s = min(_LONGEST_PAUSE_S, 0.25 * 2**self._n_crashes) if self._n_crashes else 0.0
+        if time.monotonic() - self._started < pause_s:
+            raise EngineClosedError(
+                f"The shared engine has died {self._n_crashes} times in a row.",
+                "See `nano-lsp engine logs` and `nano-lsp doctor`; it is started again in a while.",
+            )
+        self._started = time.monotonic()
+        try:
+            self._process = start_process(self._place)
+        except OSError as error:
+            raise EngineClosedError(
+                f"The shared engine cannot be started: {error}.", "Set the setting engine to in-process."
+            ) from error
+
+
+def start_process(place: Place) -> subprocess.Popen[bytes]:
+    """Start an engine that outlives this program; it ends at once where one runs already.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    place.log.parent.mkdir(parents=True, exist_ok=True)
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    with place.log.open("ab") as log:  # what llama.cpp says when it dies
+        return subprocess.Popen(
+            [sys.executable, "-m", "nano_lsp", "engine", "run"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=place.folder,
+            creationflags=flags,
+            start_new_session=True,
+        )
+
+
+async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
+    """Ask the running engine something of itself; none is started.
+
+    Raises:
+        EngineClosedError: none runs, or it does not answer.
+    """
+    launcher = Launcher(place)
+    try:
+        client = await launcher.find(start=False)
+        response = await client.request(method, f"{PREFIX}/{what}")
+        response.raise_for_status()
+        found: dict[str, Any] = response.json()
+    except httpx.HTTPError as error:
+        raise EngineClosedError(f"The engine does not answer: {error}.", "See `nano-lsp engine logs`.") from error
+    finally:
+        await launcher.close()
+    return found
+
+
+async def _close(client: httpx.AsyncClient | None) -> None:
+    if client:
+        await client.aclose()
+
+
+def _is_newer(version: str) -> bool:
+    try:
+        return Version(version) > Version(__version__)
+    except InvalidVersion:
+        return False

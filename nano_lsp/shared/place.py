@@ -1,0 +1,162 @@
+"""Where a user's shared engine is, and who may reach it.
+
+A Unix domain socket in a folder that only this user can open; where Python has none (Windows), a port of the loopback
+interface and a token in a file that only this user can read. A lock that the running engine holds, so that there is
+one; the system releases it however the process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from nano_lsp.config import APP, Folders
+from nano_lsp.errors import EngineError
+
+HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and os.name == "posix"
+ALREADY_RUNNING = 75
+"""Exit code of an engine that finds another one running (sysexits.h: try again later)."""
+_MAX_PATH_BYTES = 100  # sockaddr_un has room for 104 on macOS, 108 on Linux
+
+
+class Port(msgspec.Struct):
+    """Where an engine listens that has no Unix domain socket."""
+
+    port: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of a user's engine.
+
+    Attributes:
+        folder: of the others; only this user can open it.
+        log: what the engine has to tell.
+        tcp: use a port and a token, though there may be Unix domain sockets.
+    """
+
+    folder: Path
+    log: Path
+    tcp: bool = not HAS_UNIX_SOCKETS
+
+    @property
+    def address(self) -> Path:
+        """The Unix domain socket."""
+        return self.folder / "engine.sock"
+
+    @property
+    def lock(self) -> Path:
+        """The running engine holds it."""
+        return self.folder / "engine.lock"
+
+    @property
+    def port(self) -> Path:
+        """A `Port`, as JSON."""
+        return self.folder / "engine.json"
+
+    def listen(self) -> socket.socket:
+        """A socket that clients of this user can connect to, and no other; only for who holds the lock.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self.tcp:
+            listening = socket.create_server(("127.0.0.1", 0))
+            self._write_port(Port(listening.getsockname()[1], secrets.token_urlsafe(32)))
+            return listening
+        self.address.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # Bound under another name and renamed: nobody sees it before its mode is right.
+            aside = self.folder / f"engine.{os.getpid()}.sock"
+            aside.unlink(missing_ok=True)
+            listening.bind(str(aside))
+            aside.chmod(stat.S_IRUSR | stat.S_IWUSR)
+            listening.listen(128)
+            aside.replace(self.address)
+        except OSError:
+            listening.close()
+            raise
+        return listening
+
+    def identity(self) -> tuple[int, int] | None:
+        """What tells this socket from another one of its name; None where there is none."""
+        with contextlib.suppress(OSError):
+            status = (self.port if self.tcp else self.address).stat()
+            return status.st_ino, status.st_ctime_ns
+        return None
+
+    def read_port(self) -> Port | None:
+        """Where the engine listens, with TCP; None where none has said so."""
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(self.port.read_bytes(), type=Port)
+        return None
+
+    def clear(self) -> None:
+        """Remove what clients connect to."""
+        for path in (self.address, self.port):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _write_port(self, port: Port) -> None:
+        handle, name = tempfile.mkstemp(dir=self.folder)  # its mode is 0600
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(msgspec.json.encode(port))
+        Path(name).replace(self.port)
+
+
+def find_place(folders: Folders) -> Place:
+    """The place of this user's engine; its folder is made where it is missing.
+
+    Raises:
+        EngineError: others can open the folder, or it cannot be made.
+    """
+    log = folders.cache / "engine.log"
+    failure = ""
+    for folder in (folders.runtime, _short_folder(folders.runtime)):
+        if HAS_UNIX_SOCKETS and len(os.fsencode(folder)) + len("/engine.12345678.sock") > _MAX_PATH_BYTES:
+            continue
+        try:
+            _make_private(folder)
+        except OSError as error:
+            failure = error.strerror or str(error)
+            continue
+        return Place(folder, log)
+    raise EngineError(
+        f"There is no folder for the shared engine's socket: {failure or folders.runtime}.",
+        "Set NANO_LSP_HOME to a folder of your own, or the setting engine to in-process.",
+    )
+
+
+def prove(token: str, nonce: str) -> str:
+    """What shows to who knows the token that somebody else does: HMAC-SHA256 (RFC 2104) of a nonce."""
+    return hmac.new(token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
+
+
+def _short_folder(folder: Path) -> Path:
+    """A folder of this user's where paths are short."""
+    user = os.getuid() if HAS_UNIX_SOCKETS else os.environ.get("USERNAME", "user")
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"{APP}-{user}-{digest}"
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not HAS_UNIX_SOCKETS:
+        return
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(0, f"{folder} belongs to somebody else")
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
