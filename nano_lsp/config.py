@@ -121,8 +121,19 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
         config=platformdirs.user_config_path(APP, appauthor=False),
         models=platformdirs.user_data_path(APP, appauthor=False) / "models",
         cache=platformdirs.user_cache_path(APP, appauthor=False),
-        runtime=platformdirs.user_runtime_path(APP, appauthor=False),
+        runtime=_runtime_folder(env) or platformdirs.user_cache_path(APP, appauthor=False) / "run",
     )
+
+
+def _runtime_folder(env: Mapping[str, str]) -> Path | None:
+    """Where this machine keeps what lives as long as the user's session; None where it has no such place.
+
+    Not by platformdirs, which warns, and falls back to a folder that anybody may have made.
+    """
+    if not hasattr(os, "getuid"):
+        return None
+    session = Path(env.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    return session / APP if session.is_dir() and os.access(session, os.W_OK) else None
 
 
 def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:

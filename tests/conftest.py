@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nano_lsp.config import find_folders
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ModelMissingError
+from tests.processes import engines_of
 
 _REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of its own for each test, so that none touches the user's files, and a model in the tested process."""
     for name in [name for name in os.environ if name.startswith(("NANO_LSP_", "HF_"))]:
         monkeypatch.delenv(name)
     path = tmp_path / "home"
     monkeypatch.setenv("NANO_LSP_HOME", str(path))
     monkeypatch.setenv("NANO_LSP_ENGINE", "in-process")
-    return path
+    yield path
+    if (path / "run").exists():
+        for process in engines_of(path):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _real_model(name: str) -> Path:

@@ -7,6 +7,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
 
 
 def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -23,3 +26,13 @@ def without_network() -> tuple[str, ...]:
     unshare = shutil.which("unshare")
     assert unshare, "install util-linux"
     return (unshare, "--net") if os.geteuid() == 0 else (unshare, "--map-root-user", "--net")
+
+
+def engines_of(home: Path) -> list[psutil.Process]:
+    """The shared engines that run for a home."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        arguments, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        if arguments[-2:] == ["engine", "run"] and environment.get("NANO_LSP_HOME") == str(home):
+            found.append(process)
+    return found

@@ -15,7 +15,7 @@ from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
 from nano_lsp.features.judgement import Judge, Judgement
 from nano_lsp.features.plan import NOBODY, Plan, Watcher
-from nano_lsp.features.prompts import build_fim_prompt
+from nano_lsp.features.prompts import build_fim_prompt, cut_code
 from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams, Token
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
@@ -36,6 +36,8 @@ class CompletionOptions:
         draft: let n-gram drafts run where they pay.
         watcher: is told of progress.
         ahead: this is work for a future that may come; whatever is asked for now goes first.
+        context: code from elsewhere that the client has chosen; it comes first.
+        deadline_ms: of the answer; None for none.
     """
 
     prompt_tokens: int = 768
@@ -46,6 +48,8 @@ class CompletionOptions:
     draft: bool = True
     watcher: Watcher = NOBODY
     ahead: bool = False
+    context: str = ""
+    deadline_ms: float | None = None
 
 
 class Completer:
@@ -114,7 +118,8 @@ class Completer:
         if self.workspace:
             document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
-        room -= self._count_tokens(document.imported)
+        context = cut_code(options.context, self._vocabulary, options.prompt_tokens // 2) + document.imported
+        room -= self._count_tokens(context)
         window = cut_window(
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor
         )
@@ -124,7 +129,7 @@ class Completer:
         at_end = site.line_rest is LineRest.EMPTY
         suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
         prompt = build_fim_prompt(
-            spec, self._vocabulary, window.prefix, suffix, order=self._fim_order, context=document.imported
+            spec, self._vocabulary, window.prefix, suffix, order=self._fim_order, context=context
         )
         return Request(
             prompt=tuple(prompt),
@@ -134,6 +139,7 @@ class Completer:
                 sampling=options.sampling,
                 heal=spec.fim is None or self._fim_order == "spm_tail",  # elsewhere the cursor's word is not last
                 draft=options.draft,
+                deadline_ms=options.deadline_ms,
             ),
             priority=Priority.WARM_UP if options.ahead else Priority.COMPLETION,
             document=task.name,

@@ -5,7 +5,7 @@ So a job can be carried out in this process or in another one, which is sent the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nano_lsp.context.cursor import CompletionTask
@@ -13,17 +13,21 @@ from nano_lsp.context.definitions import Definition, definition_at, undocumented
 from nano_lsp.context.document import TextEdit
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.engine.request import Request
+from nano_lsp.errors import EngineError
 from nano_lsp.features import chat
 from nano_lsp.features.desk import Desk
 from nano_lsp.features.docstrings import Docstring
 from nano_lsp.features.explain import explain
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.plan import Plan, Watcher
-from nano_lsp.schema import Completion, SamplingParams
+from nano_lsp.features.prompts import Message, build_chat_prompt
+from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
 
 T = TypeVar("T")
 _GREEDY = SamplingParams()
 _LENIENT = Judgement()
+_PLAIN = GenerateParams()
 
 
 class Job(Generic[T]):
@@ -239,3 +243,81 @@ class WriteTest(Job[str]):
 def _find_definition(text: str, offset: int) -> tuple[SyntaxTree, Definition] | None:
     tree = SyntaxTree.parse(text, PYTHON)
     return (tree, definition_at(tree, offset)) if tree else None
+
+
+@dataclass(frozen=True)
+class CompletePrompt(Job[Completion]):
+    """Go on with a prompt as it is, for clients that lay out prompts themselves.
+
+    Attributes:
+        prompt: text, in which `<|name|>` is a control token, or token ids.
+        params: what to generate and when to stop.
+    """
+
+    prompt: str | tuple[int, ...]
+    params: GenerateParams = _PLAIN
+    result: ClassVar = Completion
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
+        """What comes next."""
+        vocabulary = desk.vocabulary
+        ids = self.prompt if isinstance(self.prompt, tuple) else vocabulary.tokenize(self.prompt, parse_special=True)
+        if not all(0 <= token < vocabulary.spec.n_vocab for token in ids):
+            raise EngineError("A token id is outside the vocabulary.", f"Ids go up to {vocabulary.spec.n_vocab - 1}.")
+        begin = [] if vocabulary.spec.bos_id is None else [vocabulary.spec.bos_id]
+        request = Request(tuple(ids) or tuple(begin), self.params, Priority.CHAT, sequence="prompt")
+        return (yield replace(request, on_text=watcher.on_text, on_progress=watcher.on_progress))
+
+
+@dataclass(frozen=True)
+class Infill(Job[Completion]):
+    """Complete code between what stands before and behind, for clients that cut their documents themselves.
+
+    Attributes:
+        prefix: code before the cursor.
+        suffix: code behind it.
+        context: code from elsewhere.
+        max_tokens: at most so many tokens; 0 only reads the prompt.
+        deadline_ms: of the answer; None for none.
+        sampling: how tokens are chosen.
+    """
+
+    prefix: str
+    suffix: str
+    context: str = ""
+    max_tokens: int = 128
+    deadline_ms: float | None = None
+    sampling: SamplingParams = _GREEDY
+    result: ClassVar = Completion
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
+        """The completion, judged as one that was asked for."""
+        task = CompletionTask("", self.prefix + self.suffix, len(self.prefix))
+        options = replace(
+            desk.options(_LENIENT, sampling=self.sampling, watcher=watcher),
+            context=self.context,
+            max_tokens=self.max_tokens,
+            deadline_ms=self.deadline_ms,
+        )
+        return desk.completer.complete(task, options)
+
+
+@dataclass(frozen=True)
+class Chat(Job[Completion]):
+    """Go on with a conversation, under the NEURO-NANO persona.
+
+    Attributes:
+        messages: the turns; what the system is told is added to the persona.
+        params: what to generate and when to stop.
+    """
+
+    messages: tuple[Message, ...]
+    params: GenerateParams = _PLAIN
+    result: ClassVar = Completion
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
+        """What the assistant says."""
+        vocabulary = desk.vocabulary
+        prompt = build_chat_prompt(vocabulary.spec, vocabulary, self.messages)
+        request = Request(tuple(prompt), self.params, Priority.CHAT, sequence="chat")
+        return (yield replace(request, on_text=watcher.on_text, on_progress=watcher.on_progress))

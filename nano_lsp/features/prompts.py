@@ -94,15 +94,16 @@ def build_chat_prompt(
     Args:
         spec: the model, with its chat template.
         tokenizer: of that model.
-        messages: the turns, without the persona.
+        messages: the turns, without the persona; what they tell the system is added to it.
         code: add the directive to answer with code only.
         think: add the directive to think step by step.
 
     Raises:
         ModelFileError: the model's chat template cannot be rendered.
     """
-    system = " ".join([PERSONA] + [CODE_DIRECTIVE] * code + [THINK_DIRECTIVE] * think)
-    turns = [Message("system", system), *messages]
+    told = [message.content for message in messages if message.role == "system"]
+    system = " ".join([PERSONA] + [CODE_DIRECTIVE] * code + [THINK_DIRECTIVE] * think + told)
+    turns = [Message("system", system), *(message for message in messages if message.role != "system")]
     ids: list[int] = []
     rest = _render(spec, turns)
     for i, turn in enumerate(turns):

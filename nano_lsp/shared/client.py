@@ -119,9 +119,11 @@ class SharedAssistant:
                 self._run(self._leave()).result(5)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5)
+            if not self._thread.is_alive():
+                self._loop.close()
 
     def _submit(self, job: Job[T], watcher: Watcher) -> Future[T]:
-        if not self._loop.is_running() and not self._thread.is_alive():
+        if not self._thread.is_alive():
             raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
         return self._run(self._carry_out(job, watcher))
 
@@ -142,8 +144,8 @@ class SharedAssistant:
             client = await self._find()
             try:
                 return await self._ask(client, job, body, watcher)
-            except httpx.ConnectError:
-                await self._launcher.lose(client)  # nothing has been sent: the next engine gets it
+            except httpx.TransportError:
+                await self._launcher.lose(client)  # it has not begun: the next engine gets it
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
     async def _find(self) -> httpx.AsyncClient:
@@ -156,11 +158,13 @@ class SharedAssistant:
     async def _ask(self, client: httpx.AsyncClient, job: Job[T], body: bytes, watcher: Watcher) -> T:
         """Send a job, and follow what comes of it."""
         ending: wire.Event | None = None
+        begun = False
         text, reader = "", wire.EventReader()
         timeout = httpx.Timeout(_SILENT_S, pool=None)
         address = f"{wire.PREFIX}/jobs/{type(job).__name__}"
         try:
             async with client.stream("POST", address, content=body, timeout=timeout) as response:
+                begun = True
                 if response.status_code != httpx.codes.OK:
                     raise await _refusal(response)
                 async for chunk in response.aiter_raw():  # to the end, so that the connection can be used again
@@ -178,11 +182,11 @@ class SharedAssistant:
             if ending.name == "error":
                 raise msgspec.json.decode(ending.data, type=wire.Failure).error()
             result = msgspec.json.decode(ending.data, type=wire.Result)
-        except httpx.ConnectError:
-            raise
         except httpx.TimeoutException as error:
             raise await self._lose(client, "The shared engine does not answer.") from error
-        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        except (httpx.TransportError, msgspec.MsgspecError) as error:
+            if not begun:
+                raise
             raise await self._lose(client, "The shared engine has gone.") from error
         self._ledger.enter(result.counters)
         self._tell_back()

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -72,21 +73,25 @@ class Launcher:
         deadline = time.monotonic() + _START_S
         moving = False
         while True:
-            client = self._connect()
-            card = await self._greet(client) if client else None
-            if client and card:
-                if card.version == __version__ and not card.draining:
+            async with contextlib.AsyncExitStack() as closing:
+                client = self._connect()
+                if client:
+                    closing.push_async_callback(client.aclose)
+                card = await self._greet(client) if client else None
+                if client and card and card.version == __version__ and not card.draining:
+                    closing.pop_all()
                     return client
-                if not card.draining:
-                    await self._replace(client, card)
-                if not moving:
-                    moving, deadline = True, time.monotonic() + _MOVE_S
-            elif not start:
-                await _close(client)
-                raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
-            else:
-                await self._start()
-            await _close(client)
+                if client and card:
+                    if not card.draining:
+                        await self._replace(client, card)
+                    if not moving:
+                        moving, deadline = True, time.monotonic() + _MOVE_S
+                elif start:
+                    await self._start()
+                else:
+                    raise EngineClosedError(
+                        "The shared engine does not run.", "Start it with `nano-lsp engine start`."
+                    )
             if time.monotonic() > deadline:
                 raise EngineClosedError("The shared engine does not answer.", "See `nano-lsp engine logs`.")
             await asyncio.sleep(_POLL_S)
@@ -174,7 +179,7 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
     with place.log.open("ab") as log:  # what llama.cpp says when it dies
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "nano_lsp", "engine", "run"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -183,6 +188,9 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
             creationflags=flags,
             start_new_session=True,
         )
+    # However long it lives: no zombie is left, and nobody minds that it outlives the object.
+    threading.Thread(target=process.wait, name="nano-lsp-reaper", daemon=True).start()
+    return process
 
 
 async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
@@ -202,11 +210,6 @@ async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
     finally:
         await launcher.close()
     return found
-
-
-async def _close(client: httpx.AsyncClient | None) -> None:
-    if client:
-        await client.aclose()
 
 
 def _is_newer(version: str) -> bool:

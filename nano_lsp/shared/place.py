@@ -1,8 +1,8 @@
 """Where a user's shared engine is, and who may reach it.
 
-A Unix domain socket in a folder that only this user can open; where Python has none (Windows), a port of the loopback
-interface and a token in a file that only this user can read. A lock that the running engine holds, so that there is
-one; the system releases it however the process ends.
+A Unix domain socket in a folder that only this user can open; where Python has none (Windows), or with
+`NANO_LSP_TRANSPORT=tcp`, a port of the loopback interface and a token in a file that only this user can read. A lock
+that the running engine holds, so that there is one; the system releases it however the process ends.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Place:
             OSError: the folder cannot be written.
         """
         if self.tcp:
-            listening = socket.create_server(("127.0.0.1", 0))
+            listening = listen_on("127.0.0.1", 0)
             self._write_port(Port(listening.getsockname()[1], secrets.token_urlsafe(32)))
             return listening
         self.address.unlink(missing_ok=True)
@@ -132,11 +132,21 @@ def find_place(folders: Folders) -> Place:
         except OSError as error:
             failure = error.strerror or str(error)
             continue
-        return Place(folder, log)
+        return Place(folder, log, tcp=not HAS_UNIX_SOCKETS or os.environ.get("NANO_LSP_TRANSPORT") == "tcp")
     raise EngineError(
         f"There is no folder for the shared engine's socket: {failure or folders.runtime}.",
         "Set NANO_LSP_HOME to a folder of your own, or the setting engine to in-process.",
     )
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
 
 
 def prove(token: str, nonce: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import sys
 import time
 from collections import deque
@@ -80,6 +82,24 @@ def logs(
             sys.stdout.write(stream.read())
             sys.stdout.flush()
             time.sleep(0.2)
+
+
+@app.command(
+    epilog="Example: `nano-lsp engine serve --port 8012`, then in llama.vim "
+    "`let g:llama_config = {'endpoint': 'http://127.0.0.1:8012/infill'}`"
+)
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")] = 8012,
+) -> None:
+    """Open the doors that other clients know on a TCP port, until Ctrl-C: OpenAI's /v1, llama-server's /infill.
+
+    Clients must show the key in NANO_LSP_SERVE_KEY, where it is set; beyond this machine it must be.
+    """
+    from nano_lsp.adapters.http.gate import serve as serve_doors  # noqa: PLC0415 - the others need no server
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    serve_doors(find_place(find_folders()), host, port, os.environ.get("NANO_LSP_SERVE_KEY", ""))
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import os
@@ -19,23 +18,25 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp import __version__
+from nano_lsp.adapters.http.bodies import read_body
+from nano_lsp.adapters.http.doors import Doors
 from nano_lsp.adapters.http.events import EventStream, Mailbox
+from nano_lsp.config import Settings
 from nano_lsp.errors import NanoError
 from nano_lsp.features.host import Client, Host
 from nano_lsp.features.jobs import Job
 from nano_lsp.shared import wire
 from nano_lsp.shared.place import prove
 
-_BODY_S = 10.0  # a body takes no longer to come
-_CLOSE = {"connection": "close"}
 logger = logging.getLogger(__name__)
 
 
-def create_app(host: Host, token: str, stop: Callable[[], None]) -> ASGIApp:
+def create_app(host: Host, settings: Settings, token: str, stop: Callable[[], None]) -> ASGIApp:
     """The engine's application.
 
     Args:
         host: of the models.
+        settings: of the engine.
         token: that clients must show; empty where the socket keeps others out.
         stop: ends the process once what runs is done.
     """
@@ -80,31 +81,9 @@ def create_app(host: Host, token: str, stop: Callable[[], None]) -> ASGIApp:
         Route(f"{wire.PREFIX}/status", guarded(status)),
         Route(f"{wire.PREFIX}/jobs/{{name}}", guarded(carry_out), methods=["POST"]),
         Route(f"{wire.PREFIX}/shutdown", guarded(shut_down), methods=["POST"]),
+        *Doors(host, settings).routes(guarded),
     ]
     return Starlette(routes=routes, exception_handlers={NanoError: _on_error})
-
-
-async def read_body(request: Request) -> bytes:
-    """The body of a request, which is neither long nor slow.
-
-    Raises:
-        HTTPException: it is.
-    """
-    body = bytearray()
-
-    async def collect() -> None:
-        async for chunk in request.stream():
-            body.extend(chunk)
-            if len(body) > wire.MAX_BODY_BYTES:
-                logger.warning("A body of more than %d bytes was refused.", wire.MAX_BODY_BYTES)
-                raise HTTPException(413, f"At most {wire.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
-
-    try:
-        await asyncio.wait_for(collect(), _BODY_S)
-    except asyncio.TimeoutError:
-        logger.warning("A body did not come within %g s.", _BODY_S)
-        raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
-    return bytes(body)
 
 
 async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tuple[str, object]:

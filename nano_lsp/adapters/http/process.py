@@ -62,6 +62,7 @@ class _Process:
     def __init__(self, place: Place, host: Host, settings: Settings) -> None:
         self._place = place
         self._host = host
+        self._settings = settings
         self._exit_s = 60 * settings.exit_minutes
         self._stopping: asyncio.Task[None] | None = None
         self._server: uvicorn.Server
@@ -70,7 +71,7 @@ class _Process:
         """Serve until the end."""
         listening = self._place.listen()
         port = self._place.read_port() if self._place.tcp else None
-        self._server = create_server(create_app(self._host, port.token if port else "", self.stop))
+        self._server = create_server(create_app(self._host, self._settings, port.token if port else "", self.stop))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows

@@ -1,0 +1,322 @@
+"""The shared engine as its clients see it: a real process, on the scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from nano_lsp import __version__
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.jobs import Ask, Complete, Explain, Job, Warm, WriteDocstrings
+from nano_lsp.features.model import Model
+from nano_lsp.features.plan import Watcher
+from nano_lsp.schema import Completion
+from nano_lsp.shared.client import SharedAssistant
+from nano_lsp.shared.launch import Launcher, ask_engine, start_process
+from nano_lsp.shared.place import ALREADY_RUNNING, Place, find_place
+from tests.processes import engines_of
+
+LIMIT_S = 60
+REPLIES = {"x = ": "1 + 1\n", "assistant\n": "It adds one to one, and that is all there is to say."}
+TASK = CompletionTask("a.py", "x = ", 4)
+Connects = Callable[..., SharedAssistant]
+
+
+def write_script(folder: Path, replies: dict[str, str], batch_ms: float = 0) -> str:
+    path = folder / "script.json"
+    path.write_text(json.dumps({**replies, "$batch_ms": batch_ms}))
+    return f"scripted:{path}"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return find_place(find_folders())
+
+
+@pytest.fixture
+def connect(tmp_path: Path, place: Place) -> Iterator[Connects]:
+    """Makes clients of one engine."""
+    clients: list[SharedAssistant] = []
+
+    def make(name: str = "test", batch_ms: float = 0, **named: object) -> SharedAssistant:
+        settings = load_settings(model=write_script(tmp_path, REPLIES, batch_ms), latency_ms=0)
+        clients.append(SharedAssistant(place, settings, name, **named))  # type: ignore[arg-type]
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+class Seen(Watcher):
+    """What a watcher was told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.parts: list[tuple[int, int]] = []
+        self.begun = threading.Event()
+
+    def on_text(self, text: str) -> None:
+        self.texts.append(text)
+        self.begun.set()
+
+    def on_part(self, done: int, total: int) -> None:
+        self.parts.append((done, total))
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def status(place: Place) -> dict[str, Any]:
+    return asyncio.run(ask_engine(place, "GET", "status"))
+
+
+def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None:
+    jobs: list[Job[object]] = [
+        Complete(TASK),  # type: ignore[list-item]
+        Ask("?"),  # type: ignore[list-item]
+        Explain("x = 1", "python"),  # type: ignore[list-item]
+        WriteDocstrings("def f(a):\n    return a\n"),  # type: ignore[list-item]
+    ]
+    backend, settings = ScriptedBackend(script=reply_script(REPLIES)), load_settings(latency_ms=0)
+    with LocalAssistant(Model.of(backend), settings, find_folders()) as local:
+        shared = connect()
+        for job in jobs:
+            expected, found = local.carry_out(job), shared.carry_out(job)
+            if isinstance(expected, Completion) and isinstance(found, Completion):
+                assert replace(found, counters=expected.counters) == expected
+                assert found.counters.evaluated_tokens == expected.counters.evaluated_tokens
+            else:
+                assert found == expected
+        assert shared.totals.generated_tokens == local.totals.generated_tokens
+
+
+def test_text_parts_and_loading_are_told(connect: Connects) -> None:
+    seen, loaded = Seen(), []
+    client = connect(on_load=lambda what, done, total: loaded.append(what))
+    done = client.carry_out(Ask("?"), seen)
+    assert seen.texts[-1] == done.text
+    assert all(done.text.startswith(text) for text in seen.texts)
+    client.carry_out(WriteDocstrings("def f(a):\n    return a\n\n\ndef g(b):\n    return b\n"), seen)
+    assert seen.parts
+
+
+def test_clients_share_one_process_and_one_model(connect: Connects, place: Place, home: Path) -> None:
+    clients = [connect(f"client{i}") for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:  # all at once: one start wins
+        list(pool.map(lambda client: client.carry_out(Complete(TASK)), clients))
+    assert len(engines_of(home)) == 1
+    assert len(status(place)["models"][0]["clients"]) == 4
+
+
+def test_a_second_process_ends_at_once(connect: Connects, place: Place) -> None:
+    connect().connect()
+    assert start_process(place).wait(LIMIT_S) == ALREADY_RUNNING
+    assert connect().carry_out(Complete(TASK)).text == "1 + 1"
+
+
+def test_errors_of_the_engine_are_those_of_the_model(connect: Connects, place: Place) -> None:
+    client = connect()
+    with pytest.raises(PromptTooLongError):
+        client.carry_out(Ask("x" * 9000))
+    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+    missing = SharedAssistant(place, load_settings(model="scripted:/nowhere"), "test")
+    with pytest.raises(GgufError, match="nowhere"):
+        missing.connect()
+    missing.close()
+
+
+def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: Place) -> None:
+    client, seen = connect(batch_ms=20), Seen()
+
+    async def ask_and_leave() -> None:
+        task = asyncio.ensure_future(client.carry_out_async(Ask("?"), seen))
+        await asyncio.to_thread(seen.begun.wait, LIMIT_S)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+    asyncio.run(ask_and_leave())
+    wait_until(lambda: status(place)["models"][0]["n_jobs"] == 0)
+    assert status(place)["models"][0]["totals"]["generated_tokens"] < 20
+
+
+def test_a_client_that_is_killed_ends_its_work(connect: Connects, place: Place, tmp_path: Path) -> None:
+    connect(batch_ms=50).connect()
+    command = [sys.executable, "-m", "nano_lsp", "ask", "?", "--model", f"scripted:{tmp_path / 'script.json'}"]
+    client = subprocess.Popen(command, env={**os.environ, "NANO_LSP_ENGINE": "shared"}, stdout=subprocess.PIPE)
+    assert client.stdout is not None
+    assert client.stdout.read(2) == b"It"
+    client.kill()
+    client.communicate()
+    wait_until(lambda: status(place)["models"][0]["n_jobs"] == 0)
+
+
+def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects, home: Path) -> None:
+    told: list[NanoError | None] = []
+    client, seen = connect(batch_ms=20, on_connection=told.append), Seen()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.carry_out, Ask("?"), seen)
+        assert seen.begun.wait(LIMIT_S)
+        (engine,) = engines_of(home)
+        engine.kill()
+        with pytest.raises(EngineClosedError):  # answered, and not twice
+            asked.result(LIMIT_S)
+    wait_until(lambda: told and told[-1] is None)  # it came back by itself
+    assert isinstance(told[0], EngineClosedError)
+    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+    (successor,) = engines_of(home)
+    assert successor.pid != engine.pid
+
+
+def test_a_socket_that_is_deleted_is_there_again(connect: Connects, place: Place, home: Path) -> None:
+    connect().connect()
+    before = engines_of(home)
+    place.address.unlink()
+    wait_until(place.address.exists)
+    assert connect().carry_out(Complete(TASK)).text == "1 + 1"
+    assert engines_of(home) == before
+
+
+def test_one_that_is_stopped_goes_on_later(connect: Connects, home: Path) -> None:
+    client = connect()
+    client.connect()
+    (engine,) = engines_of(home)
+    engine.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.carry_out, Complete(TASK))
+        engine.resume()
+        assert asked.result(LIMIT_S).text == "1 + 1"
+
+
+def test_an_older_engine_is_replaced_and_a_newer_one_is_not(
+    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect().connect()
+    (older,) = engines_of(home)
+    monkeypatch.setattr("nano_lsp.shared.launch.__version__", "0.0.1")
+    with pytest.raises(EngineClosedError, match=f"is nano-lsp {__version__}, this is 0.0.1"):
+        connect().connect()
+    monkeypatch.setattr("nano_lsp.shared.launch.__version__", "99.0")
+    launcher = Launcher(place)
+
+    async def replace_it() -> None:
+        task = asyncio.ensure_future(launcher.find())
+        await asyncio.to_thread(older.wait, LIMIT_S)
+        task.cancel()  # the next one is as old as the first, in this test
+        await asyncio.wait({task})
+
+    asyncio.run(replace_it())
+    assert not older.is_running()
+
+
+def test_the_model_and_then_the_process_go_when_nobody_wants_them(
+    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANO_LSP_UNLOAD_MINUTES", "0.001")
+    monkeypatch.setenv("NANO_LSP_EXIT_MINUTES", "0.05")
+    client = connect()
+    client.connect()
+    (engine,) = engines_of(home)
+    wait_until(lambda: not status(place)["models"])
+    assert client.carry_out(Complete(TASK)).text == "1 + 1"  # it is loaded again
+    assert engine.wait(LIMIT_S) == 0
+    assert not place.address.exists()
+    assert client.carry_out(Complete(TASK)).text == "1 + 1"  # it is started again
+
+
+def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: Place) -> None:
+    client, seen = connect(batch_ms=20), Seen()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.carry_out, Ask("?"), seen)
+        assert seen.begun.wait(LIMIT_S)
+        (engine,) = engines_of(home)
+        engine.send_signal(signal.SIGTERM)
+        assert asked.result(LIMIT_S).text == REPLIES["assistant\n"]
+    psutil.wait_procs([engine], LIMIT_S)
+    assert not engine.is_running()
+
+
+def test_one_that_keeps_dying_is_not_started_without_end(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NANO_LSP_N_CTX", "7")  # a setting that no engine starts with
+    client = SharedAssistant(place, replace(load_settings(n_ctx=512), model="scripted:x"), "test")
+    with pytest.raises(EngineClosedError, match=r"died|answer"):
+        client.carry_out(Warm())
+    client.close()
+    assert place.log.read_text().count("n_ctx is 7") < 10
+
+
+def test_over_a_port_where_there_are_no_unix_sockets(
+    tmp_path: Path, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANO_LSP_TRANSPORT", "tcp")
+    with_port, settings = find_place(find_folders()), load_settings(model=write_script(tmp_path, REPLIES))
+    assert with_port.tcp
+    with SharedAssistant(with_port, settings, "test") as client:
+        assert client.carry_out(Complete(TASK)).text == "1 + 1"
+        assert not place.address.exists()
+        port = with_port.read_port()
+        assert port is not None
+        address = f"http://127.0.0.1:{port.port}/nano/v1"
+        assert httpx.get(f"{address}/status").status_code == 401
+        wrong = httpx.post(f"{address}/jobs/Warm", headers={"authorization": "Bearer guess"}, content=b"{}")
+        assert wrong.status_code == 401
+        for engine in engines_of(home):
+            engine.kill()
+        assert client.carry_out(Complete(TASK)).text == "1 + 1"
+
+
+def test_nobody_gets_code_who_has_taken_the_port(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program listens where a dead engine did: it cannot prove that it knows the token."""
+    monkeypatch.setenv("NANO_LSP_TRANSPORT", "tcp")
+    with_port, received = find_place(find_folders()), list[str]()
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append(f"{self.path} {self.headers}")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"version": "%b", "pid": 1, "proof": "x"}' % __version__.encode())
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is printed."""
+
+    with HTTPServer(("127.0.0.1", 0), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with_port.port.write_text(json.dumps({"port": server.server_port, "token": "secret"}))
+        settings = load_settings(model=write_script(tmp_path, REPLIES))
+        with SharedAssistant(with_port, settings, "test") as client:
+            assert client.carry_out(Complete(TASK)).text == "1 + 1"  # by an engine of this user's own
+        server.shutdown()
+    assert received
+    assert all("hello" in request and "secret" not in request for request in received)
