@@ -1,11 +1,14 @@
-"""What a caller asks of a worker."""
+"""What a caller asks of a model, and what a model is to a caller."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from nano_lsp.schema import GenerateParams, Hook, Priority
+from nano_lsp.engine.backend import Vocabulary
+from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Priority
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,35 @@ class Request:
         """Key of its KV sequence."""
         name = self.sequence or self.document
         return f"{self.client}\0{name}" if self.client else name
+
+    def same_work(self, other: Request) -> bool:
+        """Whether the newer of the two takes the older one's place."""
+        mine, others = (self.client, self.priority, self.document), (other.client, other.priority, other.document)
+        return bool(self.document) and mine == others
+
+
+class ServedModel(Protocol):
+    """A model that answers requests: one of this process, or another one's (`remote`)."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What prompts are built with."""
+        ...
+
+    @property
+    def fim_order(self) -> str:
+        """How its prompts are laid out."""
+        ...
+
+    @property
+    def totals(self) -> Counters:
+        """What all requests have cost."""
+        ...
+
+    def submit(self, request: Request) -> Future[Completion]:
+        """Begin to answer a request; cancelling the future calls it off, at any time before it is answered."""
+        ...
+
+    def close(self) -> None:
+        """Answer everything still open with `EngineClosedError`, and free what there is to free."""
+        ...

@@ -115,7 +115,7 @@ class Worker:
         with self._changed:
             if self._closed:
                 raise EngineClosedError("The engine has been shut down.", "Start it again.")
-            older = [t for t in self._open() if request.document and _same_work(t.request, request)]
+            older = [ticket_before for ticket_before in self._open() if request.same_work(ticket_before.request)]
             self._check_room(request.client, {*older})
             self._welcome(request.client)
             self._waiting.append(ticket)
@@ -271,7 +271,3 @@ class Worker:
         if token is not None and on_text:
             on_text(generation.text)
         return None
-
-
-def _same_work(a: Request, b: Request) -> bool:
-    return (a.client, a.priority, a.document) == (b.client, b.priority, b.document)

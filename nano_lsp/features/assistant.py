@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from nano_lsp.config import Folders, Settings
 from nano_lsp.context.workspace import Workspace
-from nano_lsp.engine.request import Request
+from nano_lsp.engine.request import Request, ServedModel
 from nano_lsp.features.desk import Desk
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.plan import NOBODY, Plan, Watcher, wait_for
 from nano_lsp.schema import Completion, Counters
-
-if TYPE_CHECKING:  # not imported: who talks to an engine in another process loads none
-    from nano_lsp.engine.worker import Ticket
-    from nano_lsp.features.model import Model
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
 T = TypeVar("T")
@@ -89,16 +86,16 @@ class Ledger:
 
 
 class LocalAssistant:
-    """An assistant whose model is in this process; see `Assistant`. A context manager: leaving it frees the model.
+    """An assistant that plans in this process; see `Assistant`. A context manager: leaving it frees the model.
 
     Args:
-        model: at work.
+        model: at work here, or somewhere else that takes raw prompts.
         settings: limits of what is asked of it.
         folders: where indexes of workspaces are kept.
         client: whose assistant it is, where several share the model; their documents are not the same.
     """
 
-    def __init__(self, model: Model, settings: Settings, folders: Folders, client: str = "") -> None:
+    def __init__(self, model: ServedModel, settings: Settings, folders: Folders, client: str = "") -> None:
         self.model = model
         self._client = client
         self.desk = Desk(model.vocabulary, model.fim_order, settings)
@@ -114,7 +111,7 @@ class LocalAssistant:
     @property
     def totals(self) -> Counters:
         """What all requests have cost, those cancelled included."""
-        return self.model.worker.totals
+        return self.model.totals
 
     @property
     def ttft_ms_p50(self) -> float:
@@ -170,8 +167,8 @@ class LocalAssistant:
         """Free the model."""
         self.model.close()
 
-    def _submit(self, request: Request) -> Ticket:
-        return self.model.worker.submit(replace(request, client=self._client))
+    def _submit(self, request: Request) -> Future[Completion]:
+        return self.model.submit(replace(request, client=self._client))
 
     def _observe(self, completion: Completion) -> None:
         self.desk.budget.observe(completion.counters)

@@ -140,7 +140,7 @@ class Host:
                 loaded.n_jobs,
                 tuple(dict.fromkeys(name for name, _ in loaded.assistants)),
                 loaded.idle_s,
-                model.worker.totals,
+                model.totals,
             )
             for loaded in self._loaded.values()
             if (model := _model_of(loaded))

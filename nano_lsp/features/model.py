@@ -13,12 +13,13 @@ from nano_lsp.engine.backend import Backend, Vocabulary
 from nano_lsp.engine.generate import Engine
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.model_store import ModelStore, Progress
+from nano_lsp.engine.request import Request
 from nano_lsp.engine.scripted_backend import load_script
 from nano_lsp.engine.snapshots import Snapshots
-from nano_lsp.engine.worker import Worker
+from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.plan import wait_for
-from nano_lsp.schema import MemoryAccount
+from nano_lsp.schema import Counters, MemoryAccount
 
 SCRIPTED = "scripted:"
 
@@ -79,6 +80,15 @@ class Model:
             backend = wrap(backend)
         order = entry.fim_order if entry else "spm_tail"
         return cls.of(backend, order, snapshots)
+
+    @property
+    def totals(self) -> Counters:
+        """What all requests have cost, those cancelled included."""
+        return self.worker.totals
+
+    def submit(self, request: Request) -> Ticket:
+        """Queue a request; see `Worker.submit`."""
+        return self.worker.submit(request)
 
     def close(self) -> None:
         """Answer what is open with `EngineClosedError`, and free the model."""

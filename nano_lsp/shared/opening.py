@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings
-from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.assistant import Assistant, LocalAssistant
 from nano_lsp.shared.client import OnConnection, SharedAssistant, tell_nobody
 from nano_lsp.shared.place import find_place
 
@@ -40,9 +42,26 @@ def open_assistant(
             shared.close()
             raise
         return shared
-    from nano_lsp.features.assistant import LocalAssistant  # noqa: PLC0415
-    from nano_lsp.features.model import Model  # noqa: PLC0415 - others need no arrays
-
     if settings.engine == IN_PROCESS:
+        from nano_lsp.features.model import Model  # noqa: PLC0415 - others need no arrays
+
         return LocalAssistant(Model.load(settings, folders, on_load), settings, folders)
-    raise NotImplementedError
+    from nano_lsp.engine.remote import Remote  # noqa: PLC0415 - seldom needed
+
+    remote = Remote.connect(settings.engine, settings.model, find_key(settings.engine), on_connection)
+    return LocalAssistant(remote, settings, folders)
+
+
+def find_key(address: str) -> str:
+    """The key of a remote engine: NANO_LSP_API_KEY, or what the system's keyring has for the service `nano-lsp`.
+
+    Args:
+        address: of the engine, the keyring's user name.
+    """
+    key = os.environ.get("NANO_LSP_API_KEY", "")
+    if not key:
+        with contextlib.suppress(Exception):  # no keyring, or none that can be opened here
+            import keyring  # noqa: PLC0415 - seldom needed, and not always there
+
+            key = keyring.get_password("nano-lsp", address) or ""
+    return key

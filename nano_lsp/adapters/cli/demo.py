@@ -47,7 +47,7 @@ def demo(
     connections = watch_network()
     pulled = _pull_if_missing(model)
     before = len(connections)
-    with open_local_assistant(model=model) as (assistant, settings):
+    with open_local_assistant(model=model) as (assistant, loaded, settings):
         stdout.print(f"[bold]{settings.model}[/] on {hardware.cpu_name()}, {hardware.usable_cores()} cores\n")
         plain = Counters()
         for snippet in snippets():
@@ -56,7 +56,7 @@ def demo(
         if not no_drafts:
             for snippet in snippets():
                 drafted += assistant.carry_out(Complete(_task(snippet))).counters
-        account = assistant.model.memory
+        account = loaded.memory
     stdout.print(
         f"[bold]Speed[/]: prompt {plain.prompt_tokens_per_s:.1f} tokens/s, "
         f"decoding {plain.decode_tokens_per_s:.1f} tokens/s"

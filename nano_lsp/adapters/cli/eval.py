@@ -106,7 +106,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     lora = str(adapter) if adapter else None
     # Budgets by measured speed would make figures of a day.
     overrides = {"model": model, "adapter": lora, "n_ctx": n_ctx, "n_threads": threads, "latency_ms": 0}
-    with open_local_assistant(wrap, **overrides) as (assistant, settings):
+    with open_local_assistant(wrap, **overrides) as (assistant, _, settings):
         conditions: dict[str, object] = {
             "data": data.name,
             "seed": seed,

@@ -141,7 +141,7 @@ def open_assistant(**overrides: object) -> Iterator[Assistant]:
 @contextmanager
 def open_local_assistant(
     wrap: Callable[[Backend], Backend] | None = None, **overrides: object
-) -> Iterator[tuple[LocalAssistant, Settings]]:
+) -> Iterator[tuple[LocalAssistant, LoadedModel, Settings]]:
     """The same with a model in this process, whatever the settings say: for commands that measure it.
 
     Args:
@@ -152,7 +152,7 @@ def open_local_assistant(
     with file_progress() as show:
         model = LoadedModel.load(settings, folders, show, wrap=wrap)
     with LocalAssistant(model, settings, folders) as assistant:
-        yield assistant, settings
+        yield assistant, model, settings
 
 
 def as_json(completion: Completion) -> dict[str, object]:

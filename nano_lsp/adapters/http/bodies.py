@@ -13,7 +13,7 @@ from starlette.requests import Request
 from nano_lsp.errors import CancelledError
 from nano_lsp.shared import wire
 
-_BODY_S = 10.0
+_BODY_S = 5.0
 _CLOSE = {"connection": "close"}
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

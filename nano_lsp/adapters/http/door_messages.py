@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from nano_lsp.errors import EngineError
 from nano_lsp.features.prompts import Message
 from nano_lsp.schema import Completion, FinishReason, GenerateParams, SamplingParams
 
@@ -52,10 +53,25 @@ class TextRequest(msgspec.Struct):
 class CompletionRequest(TextRequest):
     """`/v1/completions`: a prompt as it is, or with a suffix what goes between."""
 
-    prompt: str | list[str] | list[int] = ""
+    prompt: str | list[str | int] = ""
     suffix: str | None = None
     logprobs: int | None = None
     n: int = 1
+
+    def text_or_ids(self) -> str | tuple[int, ...]:
+        """The one prompt.
+
+        Raises:
+            EngineError: there are several.
+        """
+        if isinstance(self.prompt, str):
+            return self.prompt
+        ids = tuple(part for part in self.prompt if isinstance(part, int))
+        if len(ids) == len(self.prompt):
+            return ids
+        if len(self.prompt) > 1:
+            raise EngineError("One prompt is completed at a time.", "Ask again for each.")
+        return str(self.prompt[0])
 
 
 class ChatMessage(msgspec.Struct):

@@ -85,18 +85,12 @@ class Doors:
 
     async def _completions(self, request: Request) -> Response:
         asked = await _read(request, CompletionRequest)
-        prompt = asked.prompt
-        if asked.n != 1 or (isinstance(prompt, list) and prompt and isinstance(prompt[0], str) and len(prompt) > 1):
-            raise EngineError("One completion of one prompt is made at a time.", "Ask again for each.")
-        params = asked.params(128)
-        job: Job[Completion]
-        if asked.suffix:
-            text = "".join(map(str, prompt))
-            job = jobs.Infill(text, asked.suffix, max_tokens=params.max_tokens, sampling=params.sampling)
-        elif isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
-            job = jobs.CompletePrompt(tuple(map(int, prompt)), params)
-        else:
-            job = jobs.CompletePrompt(prompt if isinstance(prompt, str) else "".join(map(str, prompt)), params)
+        if asked.n != 1:
+            raise EngineError("One completion is made at a time.", "Ask again for each.")
+        prompt, params = asked.text_or_ids(), asked.params(128)
+        job: Job[Completion] = jobs.CompletePrompt(prompt, params)
+        if asked.suffix and isinstance(prompt, str):
+            job = jobs.Infill(prompt, asked.suffix, max_tokens=params.max_tokens, sampling=params.sampling)
         header = about("cmpl", "text_completion", asked.model or self._settings.model)
 
         def choice(text: str, done: Completion | None) -> dict[str, object]:

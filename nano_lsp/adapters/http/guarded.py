@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_HEADERS_S = 10.0
+_HEADERS_S = 5.0
 _MAX_HEADER_BYTES = 64 << 10
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,251 @@
+"""The engine's doors on TCP, with the requests that other clients make: a real process, on the scripted model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.processes import engines_of
+from tests.shared.test_engine import LIMIT_S, wait_until
+
+REPLIES = {
+    "def add(a, b):\n    return ": "a + b\n",
+    "assistant\n": "Forty-two.",
+    "Once upon": " a time, and never again.",
+}
+# What llama.vim sends (`llama#fim`, ggml-org/llama.vim).
+LLAMA_VIM = {
+    "id_slot": 0,
+    "input_prefix": "import os\n\n",
+    "input_suffix": "\n\nprint(add(1, 2))\n",
+    "input_extra": [{"text": "x = 1\n", "time": 1, "filename": "other.py"}],
+    "prompt": "def add(a, b):\n    return ",
+    "n_predict": 128,
+    "stop": [],
+    "n_indent": 4,
+    "top_k": 40,
+    "top_p": 0.9,
+    "samplers": ["top_k", "top_p", "infill"],
+    "stream": False,
+    "cache_prompt": True,
+    "t_max_prompt_ms": 500,
+    "t_max_predict_ms": 1000,
+    "response_fields": ["content", "timings/prompt_n", "tokens_cached", "truncated"],
+}
+# What minuet-ai.nvim sends to a server of llama.cpp as `openai_fim_compatible`, with its template for Qwen2.5-Coder.
+MINUET = {
+    "model": "PLACEHOLDER",
+    "prompt": "<|fim_prefix|>def add(a, b):\n    return <|fim_suffix|>\n\nprint(add(1, 2))\n<|fim_middle|>",
+    "max_tokens": 56,
+    "top_p": 0.9,
+    "stream": True,
+}
+
+
+class Doors:
+    """`nano-lsp engine serve`."""
+
+    def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nano_lsp", "engine", "serve", "--port", "0", *arguments],
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NANO_LSP_MODEL": f"scripted:{home / 'script.json'}", **environment},
+        )
+        assert self.process.stderr is not None
+        found = re.search(rb"http://([\d.]+):(\d+)", self.process.stderr.readline())
+        assert found is not None
+        self.host, self.port = found[1].decode(), int(found[2])
+        self.client = httpx.Client(base_url=f"http://{self.host}:{self.port}", timeout=LIMIT_S)
+
+    def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        return self.client.post(path, json=body, headers=headers)
+
+    def stream(self, path: str, body: object) -> list[Any]:
+        with self.client.stream("POST", path, json=body) as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            data = [line[6:] for line in response.iter_lines() if line.startswith("data: ")]
+        return [item if item == "[DONE]" else json.loads(item) for item in data]
+
+    def __enter__(self) -> Doors:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stderr is not None
+        self.process.communicate(timeout=LIMIT_S)
+
+
+@pytest.fixture
+def script(home: Path) -> Path:
+    home.mkdir(parents=True)
+    (home / "script.json").write_text(json.dumps(REPLIES))
+    return home
+
+
+@pytest.fixture
+def doors(script: Path) -> Iterator[Doors]:
+    with Doors(script) as doors:
+        yield doors
+
+
+def test_llama_vim_gets_what_it_reads(doors: Doors) -> None:
+    found = doors.post("/infill", LLAMA_VIM).json()
+    assert found["content"] == "a + b"
+    assert {"prompt_n", "prompt_ms", "predicted_n", "predicted_ms", "predicted_per_second"} <= found["timings"].keys()
+    assert (found["truncated"], found["stop"]) == (False, True)
+    warm = doors.post("/infill", {**LLAMA_VIM, "n_predict": 0, "t_max_predict_ms": 1}).json()
+    assert warm["content"] == ""
+    again = doors.post("/infill", LLAMA_VIM).json()
+    assert again["tokens_cached"] >= found["tokens_evaluated"] - 8
+    parts = doors.stream("/infill", {**LLAMA_VIM, "stream": True})
+    assert "".join(part["content"] for part in parts) == "a + b"
+    assert [part["stop"] for part in parts][-1]
+
+
+def test_minuet_gets_what_it_reads(doors: Doors) -> None:
+    body = {**MINUET, "prompt": "def add(a, b):\n    return "}
+    *parts, end = doors.stream("/v1/completions", body)
+    assert end == "[DONE]"
+    assert "".join(part["choices"][0]["text"] for part in parts) == "a + b\n"
+    assert doors.stream("/v1/completions", MINUET)[-1] == "[DONE]"
+    as_fim = {"prompt": "def add(a, b):\n    return ", "suffix": "\n\nprint(add(1, 2))\n", "max_tokens": 20}
+    assert doors.post("/v1/completions", as_fim).json()["choices"][0]["text"] == "a + b"
+
+
+def test_openai_clients_get_what_they_read(doors: Doors) -> None:
+    asked = {"model": "x", "messages": [{"role": "system", "content": "Short."}, {"role": "user", "content": "6*7?"}]}
+    found = doors.post("/v1/chat/completions", asked).json()
+    assert found["choices"][0]["message"] == {"role": "assistant", "content": "Forty-two."}
+    assert found["choices"][0]["finish_reason"] == "stop"
+    assert found["usage"]["total_tokens"] == found["usage"]["prompt_tokens"] + found["usage"]["completion_tokens"]
+    *parts, end = doors.stream("/v1/chat/completions", {**asked, "stream": True})
+    assert "".join(part["choices"][0]["delta"]["content"] for part in parts) == "Forty-two."
+    assert end == "[DONE]"
+    told = {"prompt": "Once upon", "stop": [", and"], "max_tokens": 99, "logprobs": 1}
+    (choice,) = doors.post("/v1/completions", told).json()["choices"]
+    assert choice["text"] == " a time"
+    assert len(choice["logprobs"]["tokens"]) == len(choice["logprobs"]["token_logprobs"])
+    short = doors.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 2}).json()
+    assert short["choices"][0]["finish_reason"] == "length"
+    assert doors.client.get("/v1/models").json()["data"][0]["id"] == "script"
+
+
+def test_what_goes_with_llama_server(doors: Doors) -> None:
+    assert doors.client.get("/health").json() == {"status": "ok"}
+    assert doors.client.get("/props").json()["default_generation_settings"]["n_ctx"] == 4096
+    tokens = doors.post("/tokenize", {"content": "def x<|fim_middle|>"}).json()["tokens"]
+    assert doors.post("/detokenize", {"tokens": tokens}).json() == {"content": "def x"}
+    with_pieces = doors.post("/tokenize", {"content": "ab", "with_pieces": True}).json()["tokens"]
+    assert [token["piece"] for token in with_pieces] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/completions", {"prompt": 7}, 400),
+        ("/v1/completions", {"prompt": ["a", "b"]}, 400),
+        ("/v1/completions", {"prompt": [1, 99_999_999]}, 400),
+        ("/v1/completions", {"prompt": "x" * 9000}, 400),
+        ("/v1/completions", {"prompt": "x", "n": 3}, 400),
+        ("/v1/chat/completions", {"messages": "none"}, 400),
+        ("/infill", [], 400),
+        ("/nano/v1/status", {}, 404),
+        ("/nano/v1/shutdown", {}, 404),
+        ("/../nano/v1/shutdown", {}, 404),
+        ("/v1/../nano/v1/jobs/Warm", {}, 404),
+    ],
+)
+def test_bad_requests_are_refused_and_nothing_else_is_served(
+    doors: Doors, path: str, body: object, status: int
+) -> None:
+    assert doors.post(path, body).status_code == status
+    assert doors.client.get("/health").status_code == 200
+
+
+def test_a_page_in_a_browser_cannot_use_it(doors: Doors) -> None:
+    port = doors.port
+    refused = [
+        {"host": f"evil.example:{port}"},
+        {"host": "127.0.0.1:1"},
+        {"host": f"127.0.0.1:{port}", "origin": "https://evil.example"},
+        {"host": f"127.0.0.1:{port}", "origin": "null"},
+    ]
+    for headers in refused:
+        assert doors.client.get("/health", headers=headers).status_code == 403, headers
+    response = doors.client.get("/health", headers={"origin": f"http://127.0.0.1:{port}"})
+    assert response.status_code == 200
+    assert not [name for name in response.headers if name.startswith("access-control")]
+    assert doors.client.get("/health", headers={"host": f"localhost:{port}"}).status_code == 200
+
+
+def test_a_key_is_asked_for_and_needed_beyond_this_machine(script: Path) -> None:
+    with Doors(script, NANO_LSP_SERVE_KEY="hunter2") as doors:
+        assert doors.client.get("/health").status_code == 401
+        assert doors.client.get("/health", headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert doors.client.get("/health", headers={"authorization": "Bearer hunter2"}).status_code == 200
+        assert doors.client.get("/health", headers={"x-api-key": "hunter2"}).status_code == 200
+    command = [sys.executable, "-m", "nano_lsp", "engine", "serve", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - it is refused
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "NANO_LSP_SERVE_KEY" in done.stderr
+
+
+def test_slow_and_oversized_requests_are_ended(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talk(*parts: bytes) -> bytes:
+        with socket.create_connection((doors.host, doors.port), timeout=LIMIT_S) as connection:
+            for part in parts:
+                connection.sendall(part)
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+        return answer
+
+    host = f"Host: 127.0.0.1:{doors.port}\r\n".encode()
+    assert talk(b"POST /infill HTTP/1.1\r\n" + host) == b""  # headers that do not end
+    assert b" 408 " in talk(b"POST /infill HTTP/1.1\r\n" + host + b"Content-Length: 100\r\n\r\n{")
+    try:
+        too_long = talk(b"GET /health HTTP/1.1\r\n" + host + b"X: " + b"x" * 200_000)
+    except ConnectionError:
+        too_long = b""
+    assert too_long == b""
+    body = b"x" * (65 << 20)
+    try:
+        oversized = talk(b"POST /infill HTTP/1.1\r\n" + host + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    except ConnectionError:
+        oversized = b" 413 "
+    assert b" 413 " in oversized
+    assert doors.client.get("/health").status_code == 200
+
+
+def test_a_client_that_goes_away_ends_its_work(script: Path) -> None:
+    (script / "script.json").write_text(json.dumps({"Once upon": "a" * 3000, "$batch_ms": 20}))
+
+    def n_jobs() -> int:
+        command = [sys.executable, "-m", "nano_lsp", "engine", "status", "--json"]
+        found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return int(found["models"][0]["n_jobs"])
+
+    with Doors(script) as doors:
+        asked = {"prompt": "Once upon", "stream": True}
+        with doors.client.stream("POST", "/v1/completions", json=asked) as response:
+            next(response.iter_lines())
+        wait_until(lambda: n_jobs() == 0)
+
+
+def test_an_engine_that_dies_is_started_again(doors: Doors, home: Path) -> None:
+    assert doors.post("/infill", LLAMA_VIM).json()["content"] == "a + b"
+    for engine in engines_of(home):
+        engine.kill()
+    assert doors.post("/infill", LLAMA_VIM).json()["content"] == "a + b"
