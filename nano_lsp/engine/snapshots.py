@@ -34,6 +34,9 @@ class Snapshots:
         self._folder = folder
         self._model = fingerprint[:16]
         self._max_bytes = max_bytes
+        with contextlib.suppress(OSError):
+            for path in folder.glob("*.part"):  # of a process that has been killed
+                path.unlink()
 
     def n_known(self, tokens: Sequence[int]) -> int:
         """How many of the first tokens the best snapshot has."""
@@ -47,7 +50,7 @@ class Snapshots:
             return
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder)
+            handle, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
             try:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(hashlib.sha256(payload).digest() + payload)

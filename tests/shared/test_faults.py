@@ -1,0 +1,165 @@
+"""The shared engine under faults, at random: nothing hangs, nothing wrong is answered, nothing is left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.errors import EngineError, SupersededError
+from nano_lsp.features.jobs import Complete
+from nano_lsp.shared.client import SharedAssistant
+from nano_lsp.shared.launch import start_process
+from nano_lsp.shared.place import find_place
+from tests.processes import engines_of
+from tests.shared.test_engine import LIMIT_S, wait_until, write_script
+
+N_ROUNDS = 200 if os.environ.get("CI") == "true" else 20
+N_DOCUMENTS = 12  # more than there are KV sequences: some go to disk
+# Put before the engine's own modules: its clock is off by what a file says.
+JUMPING_CLOCK = """import os, time
+_time = time.time
+def _jumped():
+    try:
+        return _time() + float(open(os.environ["CLOCK_FILE"]).read() or 0)
+    except OSError:
+        return _time()
+time.time = _jumped
+"""
+
+
+class Stage:
+    """Clients, their engine, and what may befall it."""
+
+    def __init__(self, home: Path, folder: Path, seed: int) -> None:
+        self.home = home
+        self.folder = folder
+        self.place = find_place(find_folders())
+        self.random = random.Random(seed)  # noqa: S311 - chooses faults
+        replies = {f"x{i} = ": f"{i} + {i}\n" for i in range(N_DOCUMENTS)}
+        self.settings = load_settings(model=write_script(folder, replies))
+        self.clients = [SharedAssistant(self.place, self.settings, f"client{i}") for i in range(3)]
+        self.pool = ThreadPoolExecutor(len(self.clients))
+        self.slowest_s = 0.0
+        self.n_refused = 0
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.pool.shutdown()
+
+    def engine(self) -> psutil.Process | None:
+        return next(iter(engines_of(self.home)), None)
+
+    def kill_engine(self) -> None:
+        if engine := self.engine():
+            engine.kill()
+
+    def stop_engine(self) -> None:
+        if engine := self.engine():
+            engine.suspend()
+            threading.Event().wait(0.2)
+            engine.resume()
+
+    def kill_client(self) -> None:
+        command = [sys.executable, "-m", "nano_lsp", "complete", "-:1:6", "--model", self.settings.model]
+        environment = {**os.environ, "NANO_LSP_ENGINE": "shared"}
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
+        assert client.stdin is not None
+        client.stdin.write(b"x1 = ")
+        client.stdin.close()
+        threading.Event().wait(self.random.uniform(0, 0.6))
+        client.kill()
+        client.wait()
+
+    def delete_socket(self) -> None:
+        self.place.address.unlink(missing_ok=True)
+
+    def fill_disk(self) -> None:
+        if engine := self.engine():
+            limit = resource.RLIM_INFINITY
+            engine.rlimit(resource.RLIMIT_FSIZE, (0, limit))  # each write to a file fails
+            self.ask_all()
+            engine.rlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    def move_clock(self) -> None:
+        (self.folder / "clock").write_text(str(self.random.choice([-1, 1]) * 10 ** self.random.randint(3, 8)))
+
+    def start_two(self) -> None:
+        self.kill_engine()
+        for _ in range(2):
+            start_process(self.place)
+
+    def ask(self, client: SharedAssistant) -> bool:
+        """Whether there was an answer, which is right; an error is none, and nobody waits for ever."""
+        i = self.random.randrange(N_DOCUMENTS)
+        text = f"# document {i} {'of some length ' * 30}\nx{i} = "
+        try:
+            done = client.carry_out(Complete(CompletionTask(f"{i}.py", text, len(text)), draft=False))
+        except (EngineError, SupersededError):
+            self.n_refused += 1
+            return False
+        assert done.text == f"{i} + {i}"
+        return True
+
+    def ask_all(self) -> list[bool]:
+        return [future.result(LIMIT_S) for future in [self.pool.submit(self.ask, client) for client in self.clients]]
+
+    def recover(self) -> None:
+        """Until each client is answered again."""
+        started = time.monotonic()
+        while not all(self.ask_all()):
+            assert time.monotonic() - started < LIMIT_S
+        self.slowest_s = max(self.slowest_s, time.monotonic() - started)
+
+
+@pytest.fixture
+def stage(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    (tmp_path / "sitecustomize.py").write_text(JUMPING_CLOCK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CLOCK_FILE", str(tmp_path / "clock"))
+    stage = Stage(home, tmp_path, seed=int(os.environ.get("SEED", "1")))
+    yield stage
+    stage.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets limits of another process, which only Linux can")
+def test_whatever_befalls_it_the_engine_is_back_and_right(stage: Stage) -> None:
+    faults: list[Callable[[], None]] = [
+        *(stage.kill_engine, stage.stop_engine, stage.kill_client, stage.delete_socket),
+        *(stage.fill_disk, stage.move_clock, stage.start_two),
+    ]
+    stage.recover()
+    for _ in range(N_ROUNDS):
+        fault = stage.random.choice(faults)
+        asked = [stage.pool.submit(stage.ask, client) for client in stage.clients[:2]]  # in the middle of work
+        fault()
+        for future in asked:
+            future.result(LIMIT_S)
+        stage.recover()
+        wait_until(lambda: len(engines_of(stage.home)) == 1)
+    print(f"{N_ROUNDS} rounds, the slowest took {stage.slowest_s:.1f} s; {stage.n_refused} requests were refused")
+    kept = [path for path in (stage.home / "cache" / "kv").iterdir() if path.suffix == ".kv"]
+    assert kept
+    for path in kept:  # what is loaded carries its checksum
+        content = path.read_bytes()
+        assert hashlib.sha256(content[32:]).digest() == content[:32]
+    engine = stage.engine()
+    assert engine is not None
+    engine.terminate()
+    engine.wait(LIMIT_S)
+    assert not stage.place.address.exists()
+    assert not engines_of(stage.home)
