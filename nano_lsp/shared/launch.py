@@ -26,6 +26,7 @@ _MOVE_S = 45.0  # until an older engine has done what it is at
 _ANSWER_S = 2.0
 _LONGEST_PAUSE_S = 30.0
 _SHORT_LIFE_S = 10.0
+_PATIENCE = 3  # short lives in a row, before it is started less often
 
 
 class Launcher:
@@ -43,18 +44,15 @@ class Launcher:
         self._started = 0.0
         self._n_crashes = 0
 
-    async def find(self, *, start: bool = True) -> httpx.AsyncClient:
-        """A connection to the running engine, which is this version's.
-
-        Args:
-            start: start one where there is none.
+    async def find(self) -> httpx.AsyncClient:
+        """A connection to the running engine, which is this version's; it is started where there is none.
 
         Raises:
-            EngineClosedError: there is none and it could not be started, or a newer one runs.
+            EngineClosedError: it could not be started, or a newer one runs.
         """
         async with self._finding:
             if self._found is None:
-                self._found = await self._find(start=start)
+                self._found = await self._find()
             return self._found
 
     async def lose(self, client: httpx.AsyncClient) -> None:
@@ -69,15 +67,20 @@ class Launcher:
             await self._found.aclose()
             self._found = None
 
-    async def _find(self, *, start: bool) -> httpx.AsyncClient:
+    async def _find(self) -> httpx.AsyncClient:
         deadline = time.monotonic() + _START_S
         moving = False
         while True:
             async with contextlib.AsyncExitStack() as closing:
-                client = self._connect()
+                client = connect(self._place)
                 if client:
                     closing.push_async_callback(client.aclose)
-                card = await self._greet(client) if client else None
+                try:
+                    card = await _greet(self._place, client) if client else None
+                except httpx.TimeoutException:
+                    continue  # somebody listens, who is slow to answer
+                finally:
+                    self._check(deadline)
                 if client and card and card.version == __version__ and not card.draining:
                     closing.pop_all()
                     return client
@@ -86,42 +89,16 @@ class Launcher:
                         await self._replace(client, card)
                     if not moving:
                         moving, deadline = True, time.monotonic() + _MOVE_S
-                elif start:
-                    await self._start()
                 else:
-                    raise EngineClosedError(
-                        "The shared engine does not run.", "Start it with `nano-lsp engine start`."
-                    )
-            if time.monotonic() > deadline:
-                raise EngineClosedError("The shared engine does not answer.", "See `nano-lsp engine logs`.")
+                    self._start()
             await asyncio.sleep(_POLL_S)
 
-    def _connect(self) -> httpx.AsyncClient | None:
-        """A connection to whoever listens; None where nobody does."""
-        timeout = httpx.Timeout(_ANSWER_S, pool=None)
-        if not self._place.tcp:
-            if not self._place.address.exists():
-                return None
-            transport = httpx.AsyncHTTPTransport(uds=str(self._place.address))
-            return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
-        port = self._place.read_port()
-        if port is None:
-            return None
-        headers = {"authorization": f"Bearer {port.token}"}
-        base = f"http://127.0.0.1:{port.port}"
-        return httpx.AsyncClient(base_url=base, headers=headers, timeout=timeout, trust_env=False)
-
-    async def _greet(self, client: httpx.AsyncClient) -> Card | None:
-        """Who listens; None for nobody, or somebody else who has taken the port."""
-        nonce = secrets.token_hex(16)
-        request = client.build_request("GET", f"{PREFIX}/hello", params={"nonce": nonce})
-        request.headers.pop("authorization", None)  # whoever listens has not proved anything yet
-        try:
-            card = msgspec.json.decode((await client.send(request)).content, type=Card)
-        except (httpx.HTTPError, msgspec.MsgspecError):
-            return None
-        port = self._place.read_port() if self._place.tcp else None
-        return None if port and card.proof != prove(port.token, nonce) else card
+    def _check(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise EngineClosedError(
+                "The shared engine does not answer.",
+                "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
+            )
 
     async def _replace(self, client: httpx.AsyncClient, card: Card) -> None:
         """Have an older engine end.
@@ -137,7 +114,7 @@ class Launcher:
         with contextlib.suppress(httpx.HTTPError):
             await client.post(f"{PREFIX}/shutdown")
 
-    async def _start(self) -> None:
+    def _start(self) -> None:
         """Start a process, unless one that was started is on its way; pause where they keep dying.
 
         Raises:
@@ -149,12 +126,10 @@ class Launcher:
             if code is None:
                 return
             self._process = None
-            if code not in {0, ALREADY_RUNNING} and time.monotonic() - self._started < _SHORT_LIFE_S:
-                self._n_crashes += 1
-            elif code == 0:
-                self._n_crashes = 0
-        pause_s = min(_LONGEST_PAUSE_S, 0.25 * 2**self._n_crashes) if self._n_crashes else 0.0
-        if time.monotonic() - self._started < pause_s:
+            crashed = code not in {0, ALREADY_RUNNING} and time.monotonic() - self._started < _SHORT_LIFE_S
+            self._n_crashes = self._n_crashes + 1 if crashed else 0
+        too_many = self._n_crashes - _PATIENCE
+        if too_many >= 0 and time.monotonic() - self._started < min(_LONGEST_PAUSE_S, 2.0**too_many):
             raise EngineClosedError(
                 f"The shared engine has died {self._n_crashes} times in a row.",
                 "See `nano-lsp engine logs` and `nano-lsp doctor`; it is started again in a while.",
@@ -166,6 +141,41 @@ class Launcher:
             raise EngineClosedError(
                 f"The shared engine cannot be started: {error}.", "Set the setting engine to in-process."
             ) from error
+
+
+def connect(place: Place) -> httpx.AsyncClient | None:
+    """A connection to whoever listens; None where nobody does."""
+    timeout = httpx.Timeout(_ANSWER_S, pool=None)
+    if not place.tcp:
+        if not place.address.exists():
+            return None
+        transport = httpx.AsyncHTTPTransport(uds=str(place.address))
+        return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
+    port = place.read_port()
+    if port is None:
+        return None
+    headers = {"authorization": f"Bearer {port.token}"}
+    base = f"http://127.0.0.1:{port.port}"
+    return httpx.AsyncClient(base_url=base, headers=headers, timeout=timeout, trust_env=False)
+
+
+async def _greet(place: Place, client: httpx.AsyncClient) -> Card | None:
+    """Who listens; None for nobody, or somebody else who has taken the port.
+
+    Raises:
+        httpx.TimeoutException: somebody does, but does not answer.
+    """
+    nonce = secrets.token_hex(16)
+    request = client.build_request("GET", f"{PREFIX}/hello", params={"nonce": nonce})
+    request.headers.pop("authorization", None)  # whoever listens has not proved anything yet
+    try:
+        card = msgspec.json.decode((await client.send(request)).content, type=Card)
+    except httpx.TimeoutException:
+        raise
+    except (httpx.HTTPError, msgspec.MsgspecError):
+        return None
+    port = place.read_port() if place.tcp else None
+    return None if port and card.proof != prove(port.token, nonce) else card
 
 
 def start_process(place: Place) -> subprocess.Popen[bytes]:
@@ -194,21 +204,26 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
 
 
 async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
-    """Ask the running engine something of itself; none is started.
+    """Ask the running engine something of itself, whatever its version; none is started.
 
     Raises:
         EngineClosedError: none runs, or it does not answer.
     """
-    launcher = Launcher(place)
-    try:
-        client = await launcher.find(start=False)
-        response = await client.request(method, f"{PREFIX}/{what}")
-        response.raise_for_status()
-        found: dict[str, Any] = response.json()
-    except httpx.HTTPError as error:
-        raise EngineClosedError(f"The engine does not answer: {error}.", "See `nano-lsp engine logs`.") from error
-    finally:
-        await launcher.close()
+    client = connect(place)
+    if client is None:
+        raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
+    async with client:
+        try:
+            if await _greet(place, client) is None:
+                raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
+            response = await client.request(method, f"{PREFIX}/{what}")
+            response.raise_for_status()
+            found: dict[str, Any] = response.json()
+        except httpx.HTTPError as error:
+            raise EngineClosedError(
+                f"The shared engine does not answer: {error or type(error).__name__}.",
+                "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
+            ) from error
     return found
 
 

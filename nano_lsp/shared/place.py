@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from nano_lsp.config import APP, Folders
 from nano_lsp.errors import EngineError
@@ -59,6 +60,11 @@ class Place:
     def lock(self) -> Path:
         """The running engine holds it."""
         return self.folder / "engine.lock"
+
+    @property
+    def process(self) -> Path:
+        """The running engine's process number."""
+        return self.folder / "engine.pid"
 
     @property
     def port(self) -> Path:
@@ -103,9 +109,21 @@ class Place:
             return msgspec.json.decode(self.port.read_bytes(), type=Port)
         return None
 
+    def claim(self) -> None:
+        """Say that this process is the engine; only for who holds the lock."""
+        with contextlib.suppress(OSError):  # a disk that is full keeps nobody from working
+            self.process.write_text(str(os.getpid()), encoding="ascii")
+
+    def find_process(self) -> psutil.Process | None:
+        """The running engine, even where it does not answer."""
+        with contextlib.suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int(self.process.read_text(encoding="ascii")))
+            return process if process.cmdline()[-2:] == ["engine", "run"] else None
+        return None
+
     def clear(self) -> None:
-        """Remove what clients connect to."""
-        for path in (self.address, self.port):
+        """Remove what others find it by."""
+        for path in (self.address, self.port, self.process):
             with contextlib.suppress(OSError):
                 path.unlink()
 

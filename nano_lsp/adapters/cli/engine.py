@@ -16,7 +16,7 @@ import typer
 
 from nano_lsp.adapters.cli.terminal import Model, stderr, stdout
 from nano_lsp.config import find_folders
-from nano_lsp.errors import EngineClosedError, EngineError
+from nano_lsp.errors import EngineError
 from nano_lsp.shared.launch import ask_engine
 from nano_lsp.shared.place import find_place
 
@@ -43,12 +43,10 @@ def start(model: Model = None) -> None:
 @app.command(epilog="Example: `nano-lsp engine stop --now`")
 def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what it is at.")] = False) -> None:
     """End the engine once it has done what it is at. Who needs it later starts it again."""
-    try:
-        pid = int(_ask("GET", "status")["pid"])
-    except EngineClosedError:
+    process = find_place(find_folders()).find_process()
+    if process is None:
         stderr.print("The engine does not run.")
         return
-    process = psutil.Process(pid)
     if now:
         process.kill()
     else:
@@ -56,7 +54,7 @@ def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what i
     try:
         process.wait(_STOP_S)
     except psutil.TimeoutExpired:
-        raise EngineError(f"Process {pid} goes on.", "Run `nano-lsp engine stop --now`.") from None
+        raise EngineError(f"Process {process.pid} goes on.", "Run `nano-lsp engine stop --now`.") from None
     stderr.print("The engine has ended.")
 
 

@@ -46,6 +46,7 @@ def run_engine(place: Place, folders: Folders, settings: Settings) -> int:
     except Timeout:
         return ALREADY_RUNNING
     with lock:
+        place.claim()
         _keep_log(place)
         logger.info("Engine %s, process %d.", __version__, os.getpid())
         try:

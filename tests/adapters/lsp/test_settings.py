@@ -58,7 +58,7 @@ def test_a_wrong_value_is_told_with_its_key_and_the_default_is_used(key: str, va
 @given(JSON | st.dictionaries(KEYS, JSON, max_size=4))
 def test_whatever_an_editor_sends_there_are_settings(given: object) -> None:
     settings, warnings = read_settings(given)
-    assert settings.engine
+    assert settings.of_model
     assert isinstance(given, dict) or not warnings
 
 
