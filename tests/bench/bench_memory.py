@@ -1,0 +1,83 @@
+"""What an editor's server, two kernels and a command take together: `python -m tests.bench.bench_memory`.
+
+All of them ask the shared engine at once; the resident memory of each process is read when all have been answered.
+Needs `pip install -e '.[jupyter]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+from jupyter_client.manager import start_new_kernel
+
+from nano_lsp.config import find_folders
+from tests.processes import engines_of
+from tests.raw_client import RawClient
+
+N_KERNELS = 2
+IN_KERNEL = """
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.features.jobs import Complete
+from nano_lsp.shared.opening import open_assistant
+assistant = open_assistant(load_settings(model={model!r}), find_folders(), "kernel", lambda *_: None)
+print(assistant.carry_out(Complete(CompletionTask("cell", "total = sum(", 12))).text)
+"""
+
+
+def rss_mib(process: psutil.Process) -> float:
+    """Resident memory, shared pages included."""
+    return process.memory_info().rss / 2**20
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="nano")
+    model = parser.parse_args().model
+    models = find_folders().models
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"NANO_LSP_HOME": folder, "NANO_LSP_ENGINE": "shared"}
+        (Path(folder) / "models").symlink_to(models)
+        editor = RawClient(home=Path(folder))
+        editor.initialize(model=model)
+        editor.wait_for_state("ready")
+        editor.open("total = sum(\n")
+        editor.suggest(2, 0, 12)
+        kernels = [start_new_kernel() for _ in range(N_KERNELS)]
+        bare = [rss_mib(psutil.Process(manager.provisioner.pid)) for manager, _ in kernels]
+        for _, client in kernels:
+            client.execute_interactive(IN_KERNEL.format(model=model))
+        command = [sys.executable, "-m", "nano_lsp", "ask", "Count from 1 to 200.", "--model", model]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
+            assert asking.stdout is not None
+            asking.stdout.read(4)
+            (engine,) = engines_of(Path(folder))
+            sizes = {
+                "engine": rss_mib(engine),
+                "editor's server": rss_mib(psutil.Process(editor.process.pid)),
+                **{f"kernel {i}": rss_mib(psutil.Process(m.provisioner.pid)) for i, (m, _) in enumerate(kernels)},
+                "command": rss_mib(psutil.Process(asking.pid)),
+            }
+            asking.kill()
+        n_clients = len(sizes) - 1
+        for name, size in sizes.items():
+            print(f"{name:>16} {size:7,.0f} MiB")
+        print(f"{'together':>16} {sum(sizes.values()):7,.0f} MiB; allowed are {1250 + 120 * n_clients:,}")
+        print(f"A kernel that has not asked anything takes {min(bare):,.0f} MiB.")
+        for manager, client in kernels:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+        editor.close()
+        engine.terminate()
+        engine.wait()
+
+
+if __name__ == "__main__":
+    main()
