@@ -18,6 +18,7 @@ def build_request(
     max_tokens: int,
     sampling: SamplingParams,
     grammar: str | None = None,
+    draft: bool = True,
     watcher: Watcher = NOBODY,
 ) -> Request:
     """The request that answers a question.
@@ -30,12 +31,14 @@ def build_request(
         max_tokens: at most so many tokens.
         sampling: how tokens are chosen.
         grammar: GBNF that the answer must follow.
+        draft: let n-gram drafts run where they pay; which ones do is measured, and with real weights a draft may tip a
+            choice between two equally good tokens.
         watcher: is told of progress.
     """
     prompt = build_chat_prompt(vocabulary.spec, vocabulary, [Message("user", question)], code=code, think=think)
     return Request(
         prompt=tuple(prompt),
-        params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar),
+        params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar, draft=draft),
         priority=Priority.CHAT,
         sequence="chat",
         on_text=watcher.on_text,

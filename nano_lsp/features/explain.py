@@ -39,6 +39,7 @@ def explain(
         think=False,
         max_tokens=_MAX_TOKENS,
         sampling=SamplingParams(),
+        draft=False,  # the same code is explained in the same words, whatever else the machine is at
         watcher=watcher,
     )
     text = (yield request).text.strip()

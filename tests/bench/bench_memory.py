@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import psutil
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager, start_new_kernel
 
 from nano_lsp.config import find_folders
 from tests.processes import engines_of
@@ -31,9 +31,14 @@ print(assistant.carry_out(Complete(CompletionTask("cell", "total = sum(", 12))).
 """
 
 
-def rss_mib(process: psutil.Process) -> float:
-    """Resident memory, shared pages included."""
-    return process.memory_info().rss / 2**20
+def rss_mib(pid: int) -> float:
+    """Resident memory of a process, shared pages included."""
+    return float(psutil.Process(pid).memory_info().rss / 2**20)
+
+
+def pid_of(manager: KernelManager) -> int:
+    """The process of a kernel."""
+    return int(manager.provisioner.pid)  # type: ignore[union-attr]
 
 
 def main() -> None:
@@ -51,7 +56,7 @@ def main() -> None:
         editor.open("total = sum(\n")
         editor.suggest(2, 0, 12)
         kernels = [start_new_kernel() for _ in range(N_KERNELS)]
-        bare = [rss_mib(psutil.Process(manager.provisioner.pid)) for manager, _ in kernels]
+        bare = [rss_mib(pid_of(manager)) for manager, _ in kernels]
         for _, client in kernels:
             client.execute_interactive(IN_KERNEL.format(model=model))
         command = [sys.executable, "-m", "nano_lsp", "ask", "Count from 1 to 200.", "--model", model]
@@ -60,10 +65,10 @@ def main() -> None:
             asking.stdout.read(4)
             (engine,) = engines_of(Path(folder))
             sizes = {
-                "engine": rss_mib(engine),
-                "editor's server": rss_mib(psutil.Process(editor.process.pid)),
-                **{f"kernel {i}": rss_mib(psutil.Process(m.provisioner.pid)) for i, (m, _) in enumerate(kernels)},
-                "command": rss_mib(psutil.Process(asking.pid)),
+                "engine": rss_mib(engine.pid),
+                "editor's server": rss_mib(editor.process.pid),
+                **{f"kernel {i}": rss_mib(pid_of(m)) for i, (m, _) in enumerate(kernels)},
+                "command": rss_mib(asking.pid),
             }
             asking.kill()
         n_clients = len(sizes) - 1
