@@ -154,6 +154,7 @@ class Neovim:
     def draw(self, path: Path) -> None:
         """Write the screen to an SVG file, in their colours."""
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor")
+        self.lua("vim.api.nvim__inspect_cell(1, 0, 0) vim.cmd('redraw!')")  # the first look renumbers the others
         picture = Text(no_wrap=True)
         for row in range(LINES):
             for look, run in itertools.groupby(self.lua(_CELLS, row), lambda cell: cell[1] or {}):
