@@ -61,8 +61,11 @@ wrap_emacs() {
 }
 
 wrap_vim() {
-    printf '#!/bin/sh\nexport VIMRUNTIME="%s/usr/share/vim/vim92"\n' "$1"
-    through_loader "$1" usr/bin/vim.basic
+    local runtime
+    runtime=$(echo "$1".part/usr/share/vim/vim[0-9]*)
+    printf '#!/bin/sh\nexport VIMRUNTIME="%s"\n' "${runtime/$1.part/$1}"
+    # ALE is a package of the system's Vim.
+    through_loader "$1" usr/bin/vim.basic "--cmd 'set packpath^=$1/usr/share/vim/vimfiles'"
 }
 
 declare -A packages=([neovim]=neovim [helix]=hx [emacs]="emacs-nox elpa-lsp-mode" [vim]="vim vim-ale")

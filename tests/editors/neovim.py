@@ -24,7 +24,7 @@ from tests.editors.places import cached_editor, missing
 
 PLUGIN = Path(__file__).parents[2] / "editors" / "nvim"
 COLUMNS, LINES = 80, 24
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 T = TypeVar("T")
 
 _SCREEN = """
