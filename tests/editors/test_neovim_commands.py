@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.context.document import MAX_BYTES
 from tests.editors.conftest import REPLIES
 from tests.editors.neovim import PLUGIN, Neovim
 
@@ -160,6 +161,19 @@ def test_model_statistics_and_restart(version: str, start: Callable[..., Neovim]
     neovim.wait(lambda: not server.is_running(), "its end")
     neovim.wait_for_state("ready")
     assert "ended" not in neovim.messages()
+
+
+def test_what_cannot_be_served_leaves_the_editor_usable(version: str, start: Callable[..., Neovim]) -> None:
+    neovim = ready(start(version, STATUS_LINE + "vim.cmd('syntax off')"))
+    neovim.nvim.command("setlocal nomodifiable")
+    neovim.nvim.command("Nano docstring")
+    says(neovim, "nano: this buffer cannot be changed ('modifiable' is off).")
+    neovim.edit("huge.py", "x = 1\n" * (MAX_BYTES // 6) + "total =")
+    neovim.keys("GA 1<Esc>")
+    neovim.wait(lambda: neovim.nvim.current.line == "total = 1", "the key")
+    neovim.edit("small.py", "total =")
+    neovim.keys("A ")
+    neovim.wait_for("total = sum(range(9))", "[nano]")
 
 
 def test_one_server_for_all_projects(version: str, start: Callable[..., Neovim]) -> None:

@@ -101,3 +101,16 @@ def test_keys_can_be_left_alone(version: str, start: Callable[..., Neovim]) -> N
     assert neovim.lua("return require('nano').is_shown()")
     neovim.keys("<Cmd>lua require('nano').accept('word')<CR>")
     neovim.wait(lambda: neovim.text() == "total = sum", "a word")
+
+
+def test_a_map_with_an_expression_may_accept(version: str, start: Callable[..., Neovim]) -> None:
+    """As blink.cmp's are: the text is locked meanwhile."""
+    expression = "function() return require('nano').accept() and '' or '[none]' end"
+    before = f"vim.keymap.set('i', '<F2>', {expression}, {{ expr = true }})"
+    neovim = ready(start(version, before), "total =")
+    neovim.keys(" ")
+    neovim.wait_for("total = sum(range(9))")
+    neovim.keys("<F2>")
+    neovim.wait(lambda: neovim.text() == "total = sum(range(9))", "accepted")
+    neovim.keys("<Esc>cc<F2>")
+    neovim.wait(lambda: neovim.text() == "[none]", "nothing to accept")

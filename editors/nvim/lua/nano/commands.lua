@@ -47,6 +47,10 @@ local COMMANDS = {
     require("nano.explain").open(range_of(args))
   end,
   docstring = function(args)
+    if not vim.bo.modifiable then
+      status.tell("this buffer cannot be changed ('modifiable' is off).", vim.log.levels.WARN)
+      return
+    end
     execute("nano.docstring", { { uri = vim.uri_from_bufnr(0), range = range_of(args) } })
   end,
   pause = function()

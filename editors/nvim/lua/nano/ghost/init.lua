@@ -52,12 +52,22 @@ end
 ---@param part "all"|"word"|"line"
 ---@return boolean
 function M.accept(part)
-  local rest = painter and painter.rest()
-  if not painter or not rest then
+  if not painter or not M.is_shown() then
     return false
   end
-  local piece = vim.fn.matchstr(rest, PARTS[part])
-  painter.take(piece ~= "" and piece or rest)
+  local function take()
+    local rest = painter.rest()
+    local piece = rest and vim.fn.matchstr(rest, PARTS[part])
+    if rest then
+      painter.take(piece ~= "" and piece or rest)
+    end
+  end
+  local ok, message = pcall(take)
+  if not ok and message:find("E565:") then -- the text is locked, as in a map with <expr>
+    vim.schedule(take)
+  elseif not ok then
+    error(message, 0)
+  end
   return true
 end
 
