@@ -14,7 +14,7 @@ from tests.e2e.test_nano import CODE
 from tests.editors.neovim import PLUGIN, Neovim, find_neovim
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("models")]
-LIMIT_S = 120
+LIMIT_S = 300
 STATUS_LINE = "vim.o.statusline = \"%t [%{v:lua.require'nano'.statusline()}]\"\n"
 BEFORE, AFTER = CODE.split("|")
 
