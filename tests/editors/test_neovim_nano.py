@@ -61,4 +61,5 @@ def test_ghost_text_docstring_and_explanation(neovim: Neovim) -> None:
     neovim.wait_for_state("ready")
     neovim.nvim.command("Nano explain")
     neovim.wait(lambda: any(line.count("│") == 2 and "area" in line for line in neovim.screen()), "words about it")
+    neovim.keys("q")  # has heard enough
     neovim.wait_for_state("ready")
