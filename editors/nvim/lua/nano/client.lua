@@ -7,7 +7,7 @@ M.NAME = "nano"
 M.ROOT_MARKERS = { "pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", ".git" }
 
 local MAX_CRASHES = 3
-local WITHIN_MS = 60000
+local WITHIN_MS = 5 * 60 * 1000
 local SIGTERM = 15
 local PATIENCE_MS = 3000 -- with a server that is told to end
 local PAUSE_MS = 500 -- before the server is started again, times the number of crashes
@@ -108,9 +108,7 @@ end
 ---@type table<string, lsp.Handler>
 local handlers = {
   ["nano/status"] = function(_, params)
-    if params.state == "ready" then
-      crashes = {}
-    elseif params.state == "paused" then
+    if params.state == "paused" then
       require("nano.ghost").dismiss()
     end
     status.set(params)

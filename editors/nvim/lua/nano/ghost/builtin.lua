@@ -99,8 +99,11 @@ function M.cycle(count)
     return
   end
   local rest = M.rest()
-  local first = rest and it:count_items() > 1 and it:get_item(it.current._index)
-  local item = first and select(2, it:get_item(it.current._index))
+  local several = rest ~= nil and it:count_items() > 1
+  local _, item ---@type integer?, lsp.InlineCompletionItem?
+  if several then
+    _, item = it:get_item(it.current._index)
+  end
   if item and item.insertText == rest then -- nothing has been typed since
     vim.lsp.inline_completion.select({ count = count })
     return
