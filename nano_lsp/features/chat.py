@@ -31,7 +31,7 @@ def build_request(
         max_tokens: at most so many tokens.
         sampling: how tokens are chosen.
         grammar: GBNF that the answer must follow.
-        draft: let n-gram drafts run where they pay; which ones do is measured, and with real weights a draft may tip a
+        draft: let n-gram drafts run where they pay; that is measured, and with real weights a draft may tip a
             choice between two equally good tokens.
         watcher: is told of progress.
     """

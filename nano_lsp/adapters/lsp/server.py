@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from nano_lsp import __version__
@@ -131,7 +129,7 @@ class NanoServer(LanguageServer):
             The job's result; None where it failed, which the user has been told, or was called off.
         """
         progress = self.work_done_progress
-        token = token if token is not None else await self._create_progress()
+        token = token if token is not None else self._create_progress()
 
         def on_part(done: int, total: int) -> None:
             if token is not None:
@@ -168,14 +166,13 @@ class NanoServer(LanguageServer):
                 progress.end(token, types.WorkDoneProgressEnd())
                 progress.tokens.pop(token, None)
 
-    async def _create_progress(self) -> types.ProgressToken | None:
+    def _create_progress(self) -> types.ProgressToken | None:
+        """A token of progress; nobody waits for the editor's consent: Helix answers nothing while it waits itself."""
         if not self.shows_progress:
             return None
         token = next(self._tokens)
-        with contextlib.suppress(JsonRpcException):
-            await self.work_done_progress.create_async(token)
-            return token
-        return None
+        self.work_done_progress.create(token)
+        return token
 
     def _set_busy(self, change: int, title: str) -> None:
         self._n_busy += change

@@ -1,0 +1,185 @@
+--- The language server: its configuration, its messages, and what happens when it ends.
+local status = require("nano.status")
+
+local M = {}
+
+M.NAME = "nano"
+M.ROOT_MARKERS = { "pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", ".git" }
+
+local MAX_CRASHES = 3
+local WITHIN_MS = 5 * 60 * 1000
+local SIGTERM = 15
+local PATIENCE_MS = 3000 -- with a server that is told to end
+local PAUSE_MS = 500 -- before the server is started again, times the number of crashes
+
+---@type table<string|integer, fun(value: table)>  who reads partial results, by token
+M.streams = {}
+
+local crashes = {} ---@type integer[]  when the server ended by itself, in ms
+local initialized = false
+local restarting = false
+local missing_told = false
+
+---@return vim.lsp.Client?
+function M.get()
+  return vim.iter(vim.lsp.get_clients({ name = M.NAME })):find(function(client)
+    return not client:is_stopped()
+  end)
+end
+
+--- The client of a buffer; the user is told where there is none.
+---@param bufnr integer
+---@return vim.lsp.Client?
+function M.of_buffer(bufnr)
+  local client = vim.lsp.get_clients({ name = M.NAME, bufnr = bufnr })[1]
+  if not client then
+    status.tell("no server serves this buffer; see :checkhealth nano.", vim.log.levels.WARN)
+  end
+  return client
+end
+
+---@param cmd string[]
+---@return boolean
+local function is_installed(cmd)
+  if vim.fn.executable(cmd[1]) == 1 then
+    return true
+  end
+  local remedy = "Install nano-lsp, or set `cmd`; see :help nano-install."
+  status.set({ state = "error", message = cmd[1] .. " cannot be run.", remedy = remedy })
+  if not missing_told then
+    missing_told = true
+    status.tell(cmd[1] .. " cannot be run; see :help nano-install.", vim.log.levels.ERROR)
+  end
+  return false
+end
+
+--- The server's process has ended.
+---@param code integer
+---@param signal integer
+local function on_end(code, signal)
+  if vim.v.exiting ~= vim.NIL then
+    return
+  elseif restarting then
+    restarting = false
+    vim.lsp.enable(M.NAME)
+    return
+  elseif signal == SIGTERM or (initialized and code == 0 and signal == 0) then -- somebody has stopped it
+    status.set({ state = "off", message = "No server runs." })
+    return
+  end
+  local now = vim.uv.now()
+  crashes = vim.tbl_filter(function(at)
+    return now - at < WITHIN_MS
+  end, crashes)
+  crashes[#crashes + 1] = now
+  local how = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
+  if #crashes > MAX_CRASHES then
+    local remedy = "See :Nano log, then :Nano restart."
+    status.set({ state = "error", message = ("The server keeps ending (%s)."):format(how), remedy = remedy })
+    status.tell("the server keeps ending. " .. remedy, vim.log.levels.ERROR)
+    return
+  end
+  status.set({ state = "starting", message = ("The server ended (%s) and is started again."):format(how) })
+  status.tell(("the server ended (%s); it is started again."):format(how), vim.log.levels.WARN)
+  vim.defer_fn(function()
+    if not M.get() then
+      vim.lsp.enable(M.NAME)
+    end
+  end, PAUSE_MS * #crashes)
+end
+
+---@param config nano.Config
+---@return fun(dispatchers: vim.lsp.rpc.Dispatchers): vim.lsp.rpc.PublicClient
+local function starter(config)
+  return function(dispatchers)
+    local on_exit = dispatchers.on_exit
+    dispatchers.on_exit = function(code, signal)
+      vim.schedule(function()
+        on_end(code, signal)
+      end)
+      on_exit(0, 0) -- as if all were well: Neovim's own message waits for Enter while the user types
+    end
+    initialized = false
+    status.set({ state = "starting", message = "The server is being started." })
+    return vim.lsp.rpc.start(config.cmd, dispatchers)
+  end
+end
+
+---@type table<string, lsp.Handler>
+local handlers = {
+  ["nano/status"] = function(_, params)
+    if params.state == "paused" then
+      require("nano.ghost").dismiss()
+    end
+    status.set(params)
+  end,
+  ["$/progress"] = function(err, params, context)
+    local stream = M.streams[params.token]
+    if stream then
+      stream(params.value)
+    else
+      vim.lsp.handlers["$/progress"](err, params, context)
+    end
+  end,
+  ["window/showMessage"] = function(_, params)
+    local levels = vim.log.levels
+    status.tell(params.message, ({ levels.ERROR, levels.WARN })[params.type] or levels.INFO)
+  end,
+}
+
+---@param config nano.Config
+---@return vim.lsp.Config
+function M.lsp_config(config)
+  local settings = config.settings
+  if require("nano.ghost").waits_itself() then
+    settings = vim.tbl_extend("keep", settings, { debounceMs = 0 })
+  end
+  return {
+    cmd = starter(config),
+    filetypes = config.filetypes,
+    root_dir = function(bufnr, on_dir)
+      if is_installed(config.cmd) then
+        on_dir(vim.fs.root(bufnr, M.ROOT_MARKERS))
+      end
+    end,
+    -- One server for all projects: each has a model of a gigabyte in memory.
+    reuse_client = function(client, wanted)
+      return client.name == wanted.name and not client:is_stopped()
+    end,
+    capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+    settings = { nano = settings },
+    handlers = handlers,
+    on_init = function()
+      initialized = true
+    end,
+    on_attach = function(client, bufnr)
+      require("nano.ghost").attach(client, bufnr)
+    end,
+  }
+end
+
+---@param config nano.Config
+function M.setup(config)
+  missing_told = false
+  vim.lsp.config(M.NAME, M.lsp_config(config))
+  vim.lsp.enable(M.NAME)
+end
+
+--- End the server, if it runs, and start it.
+function M.restart()
+  crashes, missing_told = {}, false
+  local client = M.get()
+  if not client then
+    vim.lsp.enable(M.NAME)
+    return
+  end
+  restarting = true
+  client:stop()
+  vim.defer_fn(function()
+    if not client:is_stopped() then
+      client:stop(true)
+    end
+  end, PATIENCE_MS)
+end
+
+return M

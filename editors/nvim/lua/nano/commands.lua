@@ -1,0 +1,114 @@
+--- `:Nano` and what may follow it.
+local client = require("nano.client")
+local status = require("nano.status")
+
+local M = {}
+
+--- Have the server carry out a command.
+---@param command string
+---@param arguments? any[]
+---@param on_result? fun(result: any)
+local function execute(command, arguments, on_result)
+  local bufnr = vim.api.nvim_get_current_buf() -- Neovim sends pending changes of a buffer first, but not of buffer 0
+  local server = client.of_buffer(bufnr)
+  if server then
+    local params = { command = command, arguments = arguments or {} }
+    server:request("workspace/executeCommand", params, function(err, result)
+      if err then
+        status.tell(err.message, vim.log.levels.ERROR)
+      elseif on_result then
+        on_result(result)
+      end
+    end, bufnr)
+  end
+end
+
+--- The lines that a command was given, or the cursor.
+---@param args table  of `nvim_create_user_command`
+---@return lsp.Range
+local function range_of(args)
+  if args.range == 0 then
+    local server = client.get()
+    local at = vim.lsp.util.make_position_params(0, server and server.offset_encoding or "utf-16").position
+    return { start = at, ["end"] = at }
+  end
+  return { start = { line = args.line1 - 1, character = 0 }, ["end"] = { line = args.line2, character = 0 } }
+end
+
+---@param title string
+---@param text string
+local function show(title, text)
+  require("nano.float").open(title .. " · q closes"):set(text)
+end
+
+---@type table<string, fun(args: table, rest: string[])>
+local COMMANDS = {
+  explain = function(args)
+    require("nano.explain").open(range_of(args))
+  end,
+  docstring = function(args)
+    if not vim.bo.modifiable then
+      status.tell("this buffer cannot be changed ('modifiable' is off).", vim.log.levels.WARN)
+      return
+    end
+    execute("nano.docstring", { { uri = vim.uri_from_bufnr(0), range = range_of(args) } })
+  end,
+  pause = function()
+    execute("nano.pause")
+  end,
+  resume = function()
+    execute("nano.resume")
+  end,
+  model = function(_, rest)
+    execute("nano.selectModel", rest)
+  end,
+  stats = function()
+    execute("nano.showStats", {}, function(stats)
+      local names = vim.tbl_keys(stats)
+      table.sort(names)
+      local lines = vim.tbl_map(function(name)
+        local value = stats[name]
+        local digits = type(value) == "number" and value % 1 ~= 0 and ("%.1f"):format(value)
+        return ("%-18s %s"):format(name, digits or tostring(value))
+      end, names)
+      show("statistics", table.concat(lines, "\n"))
+    end)
+  end,
+  status = function()
+    local now = status.current
+    show("status", vim.trim(("%s: %s\n%s"):format(now.state, now.message, now.remedy)))
+  end,
+  log = function()
+    vim.cmd.split(vim.fn.fnameescape(vim.lsp.log.get_filename()))
+    vim.cmd.normal({ "G", bang = true })
+  end,
+  restart = function()
+    client.restart()
+  end,
+}
+
+---@param args table  of `nvim_create_user_command`
+function M.run(args)
+  local command = COMMANDS[args.fargs[1]]
+  if command then
+    command(args, { unpack(args.fargs, 2) })
+  else
+    status.tell("there is no :Nano " .. args.fargs[1] .. "; see :help :Nano.", vim.log.levels.ERROR)
+  end
+end
+
+---@param lead string
+---@param line string
+---@return string[]
+function M.complete(lead, line)
+  if line:find("Nano%s+%S+%s") then
+    return {}
+  end
+  local names = vim.tbl_filter(function(name)
+    return vim.startswith(name, lead)
+  end, vim.tbl_keys(COMMANDS))
+  table.sort(names)
+  return names
+end
+
+return M

@@ -1,0 +1,191 @@
+--- Ghost text for a Neovim without `vim.lsp.inline_completion`: requests, and one extmark at the cursor.
+local ghost = require("nano.ghost")
+
+local M = {} ---@type nano.Ghost
+
+local METHOD = "textDocument/inlineCompletion"
+local INVOKED, AUTOMATIC = 1, 2 -- LSP, InlineCompletionTriggerKind
+local namespace = vim.api.nvim_create_namespace("nano.inline_completion")
+
+---@class nano.Shown
+---@field bufnr integer
+---@field client vim.lsp.Client
+---@field items lsp.InlineCompletionItem[]
+---@field index integer
+---@field row integer  where the items begin, from 0
+---@field col integer  in bytes
+---@field counted boolean  whether to show which of how many this is
+
+---@class nano.Request
+---@field client vim.lsp.Client
+---@field id? integer
+
+local shown ---@type nano.Shown?
+local request ---@type nano.Request?  on its way
+
+local function define_highlights()
+  vim.api.nvim_set_hl(0, "NanoGhostText", { default = true, link = "NonText" })
+  vim.api.nvim_set_hl(0, "NanoGhostHint", { default = true, link = "MoreMsg" })
+end
+
+local function in_insert_mode()
+  return vim.startswith(vim.api.nvim_get_mode().mode, "i")
+end
+
+local function cancel()
+  local it = request
+  request = nil
+  if it and it.id then
+    it.client:cancel_request(it.id)
+  end
+end
+
+local function clear()
+  if shown and vim.api.nvim_buf_is_valid(shown.bufnr) then
+    vim.api.nvim_buf_clear_namespace(shown.bufnr, namespace, 0, -1)
+  end
+end
+
+---@param item lsp.InlineCompletionItem
+---@return string
+local function text_of(item)
+  local text = item.insertText
+  return (type(text) == "table" and text.value or text):gsub("\r\n?", "\n")
+end
+
+function M.rest()
+  if not shown or shown.bufnr ~= vim.api.nvim_get_current_buf() or not in_insert_mode() then
+    return nil
+  end
+  local rest = ghost.rest_of(text_of(shown.items[shown.index]), shown.row, shown.col)
+  return rest ~= "" and rest or nil
+end
+
+--- Draw what is left of the suggestion; forget one that does not fit any more.
+---@return boolean
+local function draw()
+  clear()
+  local rest = M.rest()
+  if not shown or not rest then
+    shown = nil
+    return false
+  end
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local tab = (" "):rep(vim.bo.tabstop) -- virtual text has no tab stops
+  local lines = {}
+  for line in vim.gsplit(rest, "\n", { plain = true }) do
+    lines[#lines + 1] = { { (line:gsub("\t", tab)), "NanoGhostText" } }
+  end
+  if shown.counted then
+    table.insert(lines[#lines], { (" (%d/%d)"):format(shown.index, #shown.items), "NanoGhostHint" })
+  end
+  vim.api.nvim_buf_set_extmark(0, namespace, cursor[1] - 1, cursor[2], {
+    virt_text = lines[1],
+    virt_text_pos = "inline",
+    virt_lines = { unpack(lines, 2) },
+    hl_mode = "combine",
+  })
+  return true
+end
+
+---@param client vim.lsp.Client
+---@param trigger 1|2
+---@param count integer  how many suggestions to move on
+local function ask(client, trigger, count)
+  cancel()
+  local bufnr, cursor = vim.api.nvim_get_current_buf(), vim.api.nvim_win_get_cursor(0)
+  local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
+  ---@cast params lsp.InlineCompletionParams
+  params.context = { triggerKind = trigger }
+  local this = { client = client } ---@type nano.Request
+  request = this
+  local sent, id = client:request(METHOD, params, function(_, result)
+    if request ~= this then
+      return -- called off
+    end
+    request = nil
+    local items = result and (result.items or result) or {}
+    if #items > 0 then
+      local index = count % #items + 1
+      clear()
+      -- The server's suggestions begin where they were asked for.
+      shown = { bufnr = bufnr, client = client, items = items, index = index, row = cursor[1] - 1, col = cursor[2] }
+      shown.counted = trigger == INVOKED and #items > 1
+      draw()
+    end
+  end, bufnr)
+  this.id = sent and id or nil
+end
+
+function M.take(piece)
+  local it, rest = shown, M.rest()
+  if not it or not rest then
+    return
+  end
+  cancel()
+  ghost.insert(piece)
+  if #piece < #rest then
+    draw()
+    return
+  end
+  clear()
+  shown = nil
+  local command = it.items[it.index].command
+  if command then
+    it.client:exec_cmd(command, { bufnr = it.bufnr })
+  end
+end
+
+function M.cycle(count)
+  if not shown or not M.rest() or #shown.items < 2 then
+    local client = vim.lsp.get_clients({ name = "nano", bufnr = 0 })[1]
+    if client and in_insert_mode() then
+      ask(client, INVOKED, M.rest() and count or 0)
+    end
+    return
+  end
+  for _ = 1, #shown.items do -- what has been typed may fit only some
+    shown.index = (shown.index - 1 + count) % #shown.items + 1
+    if M.rest() then
+      break
+    end
+  end
+  shown.counted = true
+  draw()
+end
+
+function M.dismiss()
+  cancel()
+  clear()
+  shown = nil
+end
+
+function M.attach(client, bufnr)
+  define_highlights()
+  local group = vim.api.nvim_create_augroup("nano.ghost_text." .. bufnr, {})
+  vim.api.nvim_create_autocmd({ "InsertEnter", "CursorMovedI", "TextChangedI", "TextChangedP" }, {
+    group = group,
+    buffer = bufnr,
+    callback = vim.schedule_wrap(function() -- at InsertEnter it is not Insert mode yet
+      if vim.api.nvim_get_current_buf() ~= bufnr or not in_insert_mode() then
+        return
+      elseif not draw() and not client:is_stopped() then
+        ask(client, AUTOMATIC, 0)
+      end
+    end),
+  })
+  vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, buffer = bufnr, callback = M.dismiss })
+  vim.api.nvim_create_autocmd("ColorScheme", { group = group, callback = define_highlights })
+  vim.api.nvim_create_autocmd("LspDetach", {
+    group = group,
+    buffer = bufnr,
+    callback = function(args)
+      if args.data.client_id == client.id then
+        M.dismiss()
+        vim.api.nvim_del_augroup_by_id(group)
+      end
+    end,
+  })
+end
+
+return M

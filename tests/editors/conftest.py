@@ -1,0 +1,64 @@
+"""Editors that tests start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.editors.neovim import Neovim, find_neovim
+
+if sys.platform == "win32":  # no terminals of this kind
+    collect_ignore_glob = ["test_*.py"]
+
+CHAT = "```\nassistant\n"
+REPLIES = {
+    "def add(a, b):\n    return ": "a + b\n",
+    "total = ": "sum(range(9))\n",
+    "class Stack:\n": "    def __init__(self):\n        self.items = []\n",
+    'def add(a, b):\n    """': "Add two numbers.\n",
+    "        a:": " The first.\n",
+    "        b:": " The second.\n",
+    "    Returns:\n    ": "    The sum.\n",
+    "return a + b\n" + CHAT: "It adds two numbers and gives their sum.",
+}
+
+
+Start = Callable[..., Neovim]
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[Start]:
+    """Starts Neovims on the scripted model, with options of the plugin and lines before its `setup`."""
+    script = folder / "script.json"
+    script.write_text(json.dumps(REPLIES))
+    started: list[Neovim] = []
+
+    def begin(version: str, before: str = "", **options: Any) -> Neovim:  # noqa: ANN401 - options of any type
+        settings = {"model": f"scripted:{script}", "debounceMs": 0, "statistics": False}
+        settings |= options.pop("settings", {})
+        given = json.dumps({"settings": settings, **options})
+        init = f"{before}\nrequire('nano').setup(vim.json.decode([=[{given}]=]))\n"
+        own = folder / f"neovim{len(started)}"
+        home = {"NANO_LSP_HOME": str(folder / "home")}
+        neovim = Neovim(find_neovim(version), own, init, env=home)
+        started.append(neovim)
+        return neovim
+
+    try:
+        yield begin
+    finally:
+        for neovim in started:
+            neovim.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """See `starting`."""
+    with starting(tmp_path) as begin:
+        yield begin

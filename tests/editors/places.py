@@ -1,0 +1,31 @@
+"""Where the editors are that tests drive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nano-lsp-ci" / "editors"
+
+
+def missing(editor: str, remedy: str) -> NoReturn:
+    """Skip the test for a missing editor; where CI=true, fail."""
+    reason = f"needs {editor}: {remedy}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def cached_editor(name: str, title: str) -> str:
+    """The program of an editor that `tests/editors/fetch.sh` has put into the cache."""
+    program = _CACHE / name / "run"
+    return str(program) if program.exists() else missing(title, f"tests/editors/fetch.sh {name}")
+
+
+def installed_editor(program: str, title: str, remedy: str) -> str:
+    """The program of an editor of the system."""
+    return shutil.which(program) or missing(title, remedy)
