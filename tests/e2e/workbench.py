@@ -17,7 +17,7 @@ import psutil
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Frame, Page, sync_playwright
 
-LIMIT_S = 30  # on a machine that does other things as well; on an idle one, a few seconds
+LIMIT_S = 180  # on a machine that does other things as well; on an idle one, a few seconds
 POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
@@ -37,6 +37,7 @@ _USER_SETTINGS = {
     "editor.wordBasedSuggestions": "off",
     "editor.parameterHints.enabled": False,
     "editor.hover.enabled": "off",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
 }
 
 
@@ -70,7 +71,13 @@ class CodeServer:
 
     @contextmanager
     def open(
-        self, folder: Path, data: Path, settings: Mapping[str, object], env: Mapping[str, str], *, trusted: bool = True
+        self,
+        folder: Path,
+        data: Path,
+        settings: Mapping[str, object],
+        env: Mapping[str, str],
+        *,
+        trusted: bool = True,
     ) -> Iterator[Workbench]:
         """A workbench on a folder, until the end of the block; whatever it has started ends with it.
 
@@ -106,6 +113,7 @@ class CodeServer:
                 try:
                     yield Workbench(page, folder, process.pid, _address(page, process, log))
                 finally:
+                    page.screenshot(path=data / "last.png")  # tells why a test failed
                     browser.close()
         finally:
             _end(process)
@@ -198,6 +206,38 @@ class Workbench:
         """Choose an entry of the list that is open."""
         self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=title).first.click()
 
+    def choose_action(self, title: str) -> None:
+        """Choose a code action from the menu that is open."""
+        self.page.locator(".action-widget .monaco-list-row").filter(has_text=title).first.click()
+
+    def back_to(self, name: str) -> None:
+        """Put the cursor to the end of a file that is open."""
+        self.page.locator(f'.tab[data-resource-name="{name}"]').first.click()
+        self.page.locator(".editor-instance .monaco-editor .view-lines").first.click()
+        self.press("Control+End")
+
+    def close_tab(self, title: str) -> None:
+        """Close an editor."""
+        self.page.locator(f'.tab[aria-label^="{title}"] .action-label[aria-label^="Close"]').first.click()
+
+    def open_notebook(self, name: str) -> None:
+        """Open a notebook of the folder, with the cursor at the end of its first cell."""
+        self.page.locator(f'.explorer-folders-view .monaco-list-row[aria-label^="{name}"]').first.dblclick()
+        self.page.locator(".notebookOverlay .code-cell-row .view-lines").first.click()
+        self.press("Control+End")
+
+    def choose_file(self, path: Path) -> None:
+        """Choose a file in the dialog for files, which is a list that a path can be typed into."""
+        box = self.page.locator(".quick-input-widget input")
+        box.first.wait_for()
+        box.first.fill(str(path))
+        self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=path.name).first.wait_for()
+        self.press("Enter")
+
+    def refuse_trust(self) -> None:
+        """Answer that the authors of the folder are not trusted."""
+        self.page.locator(".monaco-dialog-box .monaco-button").filter(has_text="No").first.click()
+
     def click_status(self) -> None:
         """Open the menu behind the status bar item."""
         self.page.locator(_STATUS_ITEM).first.click()
@@ -221,6 +261,15 @@ class Workbench:
         until(self.page, find, f"status {parts}")
         return label
 
+    def wait_for_other_status(self, part: str) -> None:
+        """Returns once the status bar item does not say this."""
+
+        def find() -> bool:
+            item = self.page.locator(_STATUS_ITEM)
+            return part not in (item.first.get_attribute("aria-label") or part)
+
+        until(self.page, find, f"status other than {part}")
+
     def wait_for_message(self, text: str) -> str:
         """A message that holds a text."""
         found = self.page.locator(".notifications-toasts .notification-list-item").filter(has_text=text).first
@@ -230,7 +279,9 @@ class Workbench:
     @property
     def ghost_text(self) -> str:
         """The grey text; empty for none."""
-        script = "parts => parts.filter(p => !p.querySelector('[class*=ghost-text]')).map(p => p.textContent).join('\\n')"
+        script = (
+            "parts => parts.filter(p => !p.querySelector('[class*=ghost-text]')).map(p => p.textContent).join('')"
+        )
         return str(self.page.locator(_GHOST_TEXT).evaluate_all(script)).replace("\xa0", " ")
 
     def wait_for_ghost_text(self, text: str = "") -> str:
@@ -259,6 +310,12 @@ class Workbench:
             return next((one for one in shown if text in one), "")
 
         return until(self.page, find, f"view with {text!r}")
+
+    def screenshot(self, file: Path) -> None:
+        """Keep what is seen, where somebody wants it."""
+        if file.parent.is_dir():
+            self.page.mouse.move(0, 0)
+            self.page.screenshot(path=file)
 
     def server_processes(self) -> list[psutil.Process]:
         """The language servers that run in this workbench."""

@@ -2,7 +2,7 @@
 
 /** How the page shows text. */
 const STYLE = `
-  body { max-width: 50em; padding: 0 1.5em 2em; line-height: 1.5; color: var(--vscode-editor-foreground); }
+  body { max-width: 50em; padding: 1em 1.5em 2em; line-height: 1.5; color: var(--vscode-editor-foreground); }
   pre { padding: 0.8em; overflow-x: auto; background: var(--vscode-textCodeBlock-background); }
   code { font-family: var(--vscode-editor-font-family); font-size: var(--vscode-editor-font-size); }
   table { border-collapse: collapse; }

@@ -3,6 +3,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
+const ENDS_WITHIN_MS = 5_000;
+
 /** What a program has left. */
 export interface Outcome {
   /** Exit code; -1 where it was ended by a signal or could not be started. */
@@ -33,7 +35,11 @@ export async function run(command: string, args: readonly string[], options: Run
   };
   createInterface({ input: child.stdout }).on("line", take);
   createInterface({ input: child.stderr }).on("line", take);
-  const end = () => child.kill("SIGINT"); // as Ctrl-C: Python ends in order
+  let late: NodeJS.Timeout | undefined;
+  const end = () => {
+    child.kill("SIGINT"); // as Ctrl-C: Python ends in order, and with it what it has started
+    late = setTimeout(() => child.kill(), ENDS_WITHIN_MS); // whoever was started without Ctrl-C ignores it
+  };
   options.signal?.addEventListener("abort", end, { once: true });
   if (options.signal?.aborted) {
     end();
@@ -46,5 +52,6 @@ export async function run(command: string, args: readonly string[], options: Run
     child.once("close", (exit) => resolve(exit ?? -1));
   });
   options.signal?.removeEventListener("abort", end);
+  clearTimeout(late);
   return { code, output: lines.join("\n") };
 }
