@@ -326,11 +326,13 @@ def test_a_folder_that_is_not_trusted_chooses_no_program_and_no_model(open_workb
     evil = {"nano.server.path": str(tmp_path / "evil"), "nano.model": str(tmp_path / "evil.gguf")}
     files = {"app.py": "", ".vscode/settings.json": json.dumps(evil)}
     it = open_workbench(files, trusted=False)
-    it.refuse_trust()
+    it.wait_for_restricted_mode()
     it.open_file("app.py")
     it.wait_for_status("ready")
     it.type("x = ")
     assert it.wait_for_ghost_text() == "1"
+    it.trust_folder()
+    it.wait_for_status("error", str(tmp_path / "evil"))
 
 
 def test_settings_reach_the_server_without_a_restart(open_workbench: Open) -> None:

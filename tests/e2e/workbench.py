@@ -37,6 +37,7 @@ _USER_SETTINGS = {
     "editor.wordBasedSuggestions": "off",
     "editor.parameterHints.enabled": False,
     "editor.hover.enabled": "off",
+    "security.workspace.trust.startupPrompt": "never",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
 }
 
@@ -86,7 +87,7 @@ class CodeServer:
             data: empty folder for what code-server keeps.
             settings: of the user.
             env: environment of the extension, and of all that it starts.
-            trusted: False asks whether the folder is trusted, as VS Code does.
+            trusted: False opens it in restricted mode.
         """
         for part in ("User", "Machine"):
             (data / part).mkdir(parents=True)
@@ -234,9 +235,10 @@ class Workbench:
         self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=path.name).first.wait_for()
         self.press("Enter")
 
-    def refuse_trust(self) -> None:
-        """Answer that the authors of the folder are not trusted."""
-        self.page.locator(".monaco-dialog-box .monaco-button").filter(has_text="No").first.click()
+    def trust_folder(self) -> None:
+        """Say that the authors of the folder are trusted."""
+        self.page.get_by_text("Manage", exact=True).first.click()
+        self.page.locator(".workspace-trust-editor .monaco-button").filter(has_text="Trust").first.click()
 
     def click_status(self) -> None:
         """Open the menu behind the status bar item."""
@@ -310,6 +312,10 @@ class Workbench:
             return next((one for one in shown if text in one), "")
 
         return until(self.page, find, f"view with {text!r}")
+
+    def wait_for_restricted_mode(self) -> None:
+        """Returns once the window says that the folder is not trusted."""
+        self.page.locator(".statusbar-item").filter(has_text="Restricted Mode").first.wait_for()
 
     def screenshot(self, file: Path) -> None:
         """Keep what is seen, where somebody wants it."""
