@@ -21,7 +21,7 @@ LIMIT_S = 180  # on a machine that does other things as well; on an idle one, a 
 POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
-_GHOST_TEXT = ".editor-instance .monaco-editor [class*=ghost-text]"
+_GHOST_TEXT = ".monaco-editor [class*=ghost-text]"
 _USER_SETTINGS = {
     "workbench.startupEditor": "none",
     "workbench.welcomePage.walkthroughs.openOnInstall": False,
