@@ -11,8 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +42,14 @@ REPLIES = {
     "return a * b\n" + CHAT: "It multiplies **two** numbers.",
     "return a / b\n" + CHAT: f"It divides: {NUMBERS}",
 }
+PYTHON_EXTENSION = """
+const { Uri } = require("vscode");
+exports.activate = () => ({ environments: {
+  getActiveEnvironmentPath: () => ({ id: "venv", path: "PYTHON" }),
+  resolveEnvironment: async ({ path }) => ({ executable: { uri: Uri.file(path) } }),
+  onDidChangeActiveEnvironmentPath: () => ({ dispose() {} }),
+} });
+"""  # what is used of https://github.com/microsoft/vscode-python/tree/main/pythonExtensionApi
 MUL = "def mul(a, b):\n    return a * b\n"
 
 
@@ -87,11 +97,13 @@ class Open(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         trusted: bool = True,
+        code_server: CodeServer | None = None,
     ) -> Workbench: ...
 
 
 @pytest.fixture
 def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
+    installed = code_server
     script = tmp_path / "script.json"
     script.write_text(json.dumps(REPLIES))
     scripted = {"nano.model": f"scripted:{script}", "nano.debounceMs": 0, "nano.latencyMs": 0}
@@ -103,6 +115,7 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
             *,
             env: Mapping[str, str] | None = None,
             trusted: bool = True,
+            code_server: CodeServer | None = None,
         ) -> Workbench:
             folder = tmp_path / "project"
             for name, text in files.items():
@@ -116,7 +129,8 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
             }
             data = tmp_path / "data"
             chosen = {**scripted, **(settings or {})}
-            return stack.enter_context(code_server.open(folder, data, chosen, surroundings, trusted=trusted))
+            server = code_server or installed
+            return stack.enter_context(server.open(folder, data, chosen, surroundings, trusted=trusted))
 
         yield begin
 
@@ -254,6 +268,24 @@ def kill_server(it: Workbench) -> int:
     psutil.wait_procs([process])
     it.wait_for_other_status("ready")
     return process.pid
+
+
+def test_the_server_of_the_python_extensions_environment_is_taken(
+    code_server: CodeServer, tmp_path: Path, open_workbench: Open
+) -> None:
+    stub = tmp_path / "python.vsix"
+    with zipfile.ZipFile(stub, "w") as packed:
+        manifest = {"name": "python", "publisher": "ms-python", "version": "9.9.9", "main": "main.js"}
+        packed.writestr("extension/package.json", json.dumps({**manifest, "engines": {"vscode": "^1.100.0"}}))
+        packed.writestr("extension/main.js", PYTHON_EXTENSION.replace("PYTHON", sys.executable))
+    own = replace(code_server, extensions=tmp_path / "extensions")
+    for vsix in (stub, EXTENSION / "neuro-nano.vsix"):
+        own.install(vsix, tmp_path / "installing")
+    it = open_workbench({"app.py": ""}, env={"PATH": SYSTEM_PATH}, code_server=own)
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    (process,) = it.server_processes()
+    assert str(SERVER) in process.cmdline()
 
 
 def test_without_a_server_the_editor_works_and_says_what_to_do(open_workbench: Open) -> None:

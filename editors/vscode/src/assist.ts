@@ -10,7 +10,7 @@ import type { MarkdownView } from "./markdownView.ts";
 export async function explain(lifecycle: Lifecycle, view: MarkdownView, request: ExplainRequest): Promise<void> {
   const { client } = lifecycle;
   if (!client?.isRunning()) {
-    lifecycle.requireServer();
+    tellNotRunning(lifecycle);
     return;
   }
   const calledOff = new vscode.CancellationTokenSource();
@@ -69,9 +69,15 @@ function selected(lifecycle: Lifecycle): ExplainRequest | undefined {
     void vscode.window.showInformationMessage("Open a file and put the cursor into a function or class.");
     return undefined;
   }
-  if (!converter) {
-    lifecycle.requireServer();
+  if (!converter || !lifecycle.client?.isRunning()) {
+    tellNotRunning(lifecycle);
     return undefined;
   }
   return { uri: converter.asUri(editor.document.uri), range: converter.asRange(editor.selection) };
+}
+
+function tellNotRunning(lifecycle: Lifecycle): void {
+  if (lifecycle.requireServer()) {
+    void vscode.window.showInformationMessage(`NEURO-NANO: ${lifecycle.status.message} Try again when it is ready.`);
+  }
 }

@@ -58,8 +58,8 @@ export async function install(what: Installation, options: RunOptions = {}): Pro
     const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...from];
     await step(own, [...args, `nano-lsp==${what.version}`], "nano-lsp could not be installed.", options);
   } catch (error) {
-    await rm(what.environment, { recursive: true, force: true });
-    throw error;
+    await rm(what.environment, { recursive: true, force: true }).catch(() => undefined);
+    throw error instanceof InstallError ? error : new InstallError(String(error), remedyFor(String(error)));
   }
 }
 

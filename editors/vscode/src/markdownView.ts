@@ -10,7 +10,7 @@ export class MarkdownView implements vscode.Disposable {
   private isReady = false;
   private html = "";
   private wanted = "";
-  private rendering: Promise<void> | undefined;
+  private isRendering = false;
   private onClosed: (() => void) | undefined;
 
   /**
@@ -30,9 +30,9 @@ export class MarkdownView implements vscode.Disposable {
   /** More of the text that is shown, from its beginning. */
   update(markdown: string): void {
     this.wanted = markdown;
-    this.rendering ??= this.render().finally(() => {
-      this.rendering = undefined;
-    });
+    if (!this.isRendering) {
+      void this.render();
+    }
   }
 
   dispose(): void {
@@ -41,11 +41,13 @@ export class MarkdownView implements vscode.Disposable {
 
   /** Renders what is wanted until nothing newer has come: a text that streams in faster is not queued up. */
   private async render(): Promise<void> {
+    this.isRendering = true;
     for (let rendered: string | undefined; rendered !== this.wanted; ) {
       rendered = this.wanted;
-      this.html = await vscode.commands.executeCommand<string>("markdown.api.render", rendered);
+      this.html = await toHtml(rendered);
       this.send();
     }
+    this.isRendering = false;
   }
 
   private send(): void {
@@ -70,5 +72,14 @@ export class MarkdownView implements vscode.Disposable {
     });
     panel.webview.html = buildPage(randomBytes(16).toString("base64"));
     return panel;
+  }
+}
+
+/** As VS Code's own Markdown preview has it; where that is switched off, as it is. */
+async function toHtml(markdown: string): Promise<string> {
+  try {
+    return await vscode.commands.executeCommand<string>("markdown.api.render", markdown);
+  } catch {
+    return `<pre>${markdown.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</pre>`;
   }
 }

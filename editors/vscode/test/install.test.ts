@@ -53,6 +53,12 @@ test("wheels that are not there: pip's own words lead to the remedy", async () =
   assert.match(error.message, /^nano-lsp could not be installed\. .*nano\.server\.wheels/);
 });
 
+test("a folder that cannot be written to is said", async () => {
+  const file = await says("file", "");
+  const error = await failure({ pythons: ["python3"], environment: join(file, "server", "env") });
+  assert.match(error.message, /ENOTDIR/);
+});
+
 test("an installation that is called off leaves nothing", async () => {
   assert.equal((await failure({ pythons: ["python3"] }, AbortSignal.abort())).remedy, "");
 });
