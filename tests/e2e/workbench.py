@@ -227,13 +227,10 @@ class Workbench:
         self.page.locator(".notebookOverlay .code-cell-row .view-lines").first.click()
         self.press("Control+End")
 
-    def choose_file(self, path: Path) -> None:
-        """Choose a file in the dialog for files, which is a list that a path can be typed into."""
-        box = self.page.locator(".quick-input-widget input")
-        box.first.wait_for()
-        box.first.fill(str(path))
-        self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=path.name).first.wait_for()
-        self.press("Enter")
+    def choose_file(self, name: str) -> None:
+        """Choose a file of the folder in the dialog for files."""
+        self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=name).first.click()
+        self.page.locator(".quick-input-widget").wait_for(state="hidden")
 
     def trust_folder(self) -> None:
         """Say that the authors of the folder are trusted."""
