@@ -12,8 +12,8 @@ type Json = Record<string, unknown>;
 const SCHEMA = new URL("../../settings.schema.json", import.meta.url);
 const PACKAGE = new URL("../package.json", import.meta.url);
 
-/** Files that are loaded and programs that are run: a folder that somebody else has made must not name them unseen. */
-export const RESTRICTED = ["nano.server.path", "nano.server.wheels", "nano.model", "nano.adapter"];
+/** Files to load, programs to run, addresses to send code to: a folder that somebody else has made must not name them. */
+export const RESTRICTED = ["nano.server.path", "nano.server.wheels", "nano.model", "nano.adapter", "nano.engine"];
 /** Sent by the extension itself: the editor knows whether a workspace is trusted. */
 const NOT_SET_BY_USERS = ["nano.trusted"];
 
