@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lsprotocol import types
@@ -21,6 +24,11 @@ class _Unreadable:
 
     id: int | str
     reason: str
+
+
+def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
+    if request.cancelled():
+        running.cancel()
 
 
 class NanoProtocol(LanguageServerProtocol):
@@ -69,6 +77,15 @@ class NanoProtocol(LanguageServerProtocol):
             if request_id != current and not future.done():
                 future.cancel()
         self._shutdown = True
+
+    def _run_generator(self, future: Any, *, gen: Any, result_future: Future[Any]) -> None:  # noqa: ANN401 - as pygls has it
+        """Run what a request waits for, and call it off with it; pygls 2.1 lets commands run on, and keeps them."""
+        before = set(self._request_futures)
+        super()._run_generator(future, gen=gen, result_future=result_future)
+        for request_id in self._request_futures.keys() - before:
+            if isinstance(running := self._request_futures[request_id], asyncio.Task):
+                del self._request_futures[request_id]
+                result_future.add_done_callback(partial(_cancel_with, running))
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
         """A message in its own type; a request that has none can still be answered."""

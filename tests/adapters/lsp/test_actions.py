@@ -213,6 +213,18 @@ def test_work_is_called_off_where_its_progress_is(start: Callable[..., RawClient
     assert stats["generated_tokens"] < 300
 
 
+def test_a_command_is_called_off_with_its_request(start: Callable[..., RawClient]) -> None:
+    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # a minute, if nobody calls it off
+    client.open("def endless():\n    pass\n")
+    params = {"command": "nano.explain", "arguments": [{"uri": URI, "range": span(1, 6)}]}
+    client.send({"jsonrpc": "2.0", "id": 2, "method": "workspace/executeCommand", "params": params})
+    client.wait_for_state("busy")
+    client.notify("$/cancelRequest", {"id": 2})
+    assert client.answer(2)["error"]["code"] == -32800
+    client.wait_for_state("ready")
+    assert client.command(3, "nano.showStats")["result"]["generated_tokens"] < 300
+
+
 def test_lenses_are_there_when_they_are_wanted(start: Callable[..., RawClient]) -> None:
     params = {"textDocument": {"uri": URI}}
     client = start()

@@ -1,0 +1,217 @@
+/** What the command line does for the editor: models, installation, doctor, statistics. */
+
+import * as vscode from "vscode";
+import { InstallError, install, pythonsOnPath } from "./install.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { MarkdownView } from "./markdownView.ts";
+import { type Model, readModels, readPercent, WIDE } from "./models.ts";
+import { statisticsTable } from "./page.ts";
+import { showProblem } from "./problems.ts";
+import { findInterpreter } from "./python.ts";
+import { type Outcome, run } from "./run.ts";
+
+const OUTPUT = { ...process.env, ...WIDE, NO_COLOR: "1" };
+const FROM_FILE = "From a file…";
+
+/** Shows progress that can be called off. */
+async function withProgress<T>(
+  title: string,
+  work: (report: (message: string, percent?: number) => void, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const place = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  return vscode.window.withProgress(place, async (progress, token) => {
+    const abort = new AbortController();
+    token.onCancellationRequested(() => abort.abort());
+    let shown = 0;
+    return work((message, percent) => {
+      progress.report({ message, ...(percent === undefined ? {} : { increment: percent - shown }) });
+      shown = percent ?? shown;
+    }, abort.signal);
+  });
+}
+
+async function listModels(command: string): Promise<Model[]> {
+  const { output } = await run(command, ["model", "list"], { env: OUTPUT });
+  return readModels(output);
+}
+
+async function chooseFile(title: string): Promise<string | undefined> {
+  const chosen = await vscode.window.showOpenDialog({ title, filters: { "Model files": ["gguf"] } });
+  return chosen?.[0]?.fsPath;
+}
+
+/** Fetch a model, or let the user choose which and from where; true once it is here. */
+export async function pullModel(
+  lifecycle: Lifecycle,
+  log: vscode.LogOutputChannel,
+  name?: string,
+  file?: string,
+): Promise<boolean> {
+  const server = lifecycle.requireServer();
+  const wanted = server && (name ? { name, file } : await chooseModelToPull(server.command));
+  if (!server || !wanted) {
+    return false;
+  }
+  const from = wanted.file ? ["--from", wanted.file] : [];
+  const outcome = await withProgress(
+    `Pulling ${wanted.name}`,
+    async (report, signal): Promise<Outcome | undefined> => {
+      const onLine = (line: string) => {
+        log.info(line);
+        report(line, readPercent(line));
+      };
+      const ended = await run(server.command, ["model", "pull", wanted.name, ...from], {
+        onLine,
+        signal,
+        env: OUTPUT,
+      });
+      return signal.aborted ? undefined : ended; // a pull that is called off goes on from there the next time
+    },
+  );
+  if (outcome && outcome.code !== 0) {
+    const retry = { title: "Try Again", command: "neuroNano.pullModel", arguments: [wanted.name, wanted.file] };
+    const other = { title: FROM_FILE, command: "neuroNano.pullModelFromFile", arguments: [wanted.name] };
+    void showProblem(outcome.output.trim().split("\n").slice(-2).join(" "), [retry, other]);
+  }
+  if (outcome?.code !== 0) {
+    return false;
+  }
+  if (lifecycle.client?.isRunning() && lifecycle.status.state === "error") {
+    await lifecycle.execute("nano.reload");
+  }
+  return true;
+}
+
+/** Take a model from a file, where there is no network. */
+export async function pullModelFromFile(
+  lifecycle: Lifecycle,
+  log: vscode.LogOutputChannel,
+  name = "nano",
+): Promise<boolean> {
+  const file = await chooseFile(`Which file is ${name}?`);
+  return file ? pullModel(lifecycle, log, name, file) : false;
+}
+
+async function chooseModelToPull(command: string): Promise<{ name: string; file?: string | undefined } | undefined> {
+  const missing = (await listModels(command)).filter((model) => !model.here);
+  const items = missing.map(({ name, size, description }) => ({
+    label: name,
+    description: size,
+    detail: description,
+  }));
+  const file = { label: FROM_FILE, description: "nano, for a machine without a network", detail: "" };
+  const chosen = await vscode.window.showQuickPick([...items, file], { title: "Pull a model" });
+  if (chosen !== file) {
+    return chosen && { name: chosen.label };
+  }
+  const path = await chooseFile("Which file is nano?");
+  return path ? { name: "nano", file: path } : undefined;
+}
+
+/** Let the user choose the model; one that is not here is pulled first. */
+export async function selectModel(lifecycle: Lifecycle, log: vscode.LogOutputChannel): Promise<void> {
+  const server = lifecycle.requireServer();
+  if (!server) {
+    return;
+  }
+  const models = await listModels(server.command);
+  const items = models.map(({ name, size, here, description }) => ({
+    label: name,
+    description: here ? size : `${size}, to be pulled first`,
+    detail: description,
+  }));
+  const other = { label: "A GGUF file…", description: "", detail: "" };
+  const chosen = await vscode.window.showQuickPick([...items, other], { title: "Select the model" });
+  const isHere = models.some(({ name, here }) => here && name === chosen?.label);
+  const model = chosen === other ? await chooseFile("Which model?") : chosen?.label;
+  if (model && (chosen === other || isHere || (await pullModel(lifecycle, log, model)))) {
+    await updateSetting("nano.model", model);
+  }
+}
+
+/** Suggest in a language again, or not any more. */
+export async function toggleLanguage(language: string): Promise<void> {
+  const languages = vscode.workspace.getConfiguration().get<Record<string, boolean>>("nano.languages", {});
+  await updateSetting("nano.languages", { ...languages, [language]: languages[language] === false });
+}
+
+/** Set something where it is set already: in the workspace, or else for the user. */
+async function updateSetting(key: string, value: unknown): Promise<void> {
+  const configuration = vscode.workspace.getConfiguration();
+  const { workspaceValue } = configuration.inspect(key) ?? {};
+  const { Global, Workspace } = vscode.ConfigurationTarget;
+  await configuration.update(key, value, workspaceValue === undefined ? Global : Workspace);
+}
+
+/** Install the server into the extension's own environment. */
+export async function installServer(
+  lifecycle: Lifecycle,
+  log: vscode.LogOutputChannel,
+  version: string,
+): Promise<void> {
+  const wheels = vscode.workspace.getConfiguration().get("nano.server.wheels", "") || (await chooseSource());
+  if (wheels === undefined) {
+    return;
+  }
+  try {
+    await lifecycle.stop(); // on Windows a running program cannot be replaced
+    await withProgress("Installing nano-lsp", async (report, signal) => {
+      const interpreter = await findInterpreter();
+      const what = {
+        pythons: [...(interpreter ? [interpreter] : []), ...pythonsOnPath(process.platform)],
+        environment: lifecycle.privateEnvironment,
+        version,
+        wheels,
+        platform: process.platform,
+      };
+      const onLine = (line: string) => {
+        log.info(line);
+        report(line.trim().slice(0, 80));
+      };
+      await install(what, { onLine, signal });
+    });
+  } catch (error) {
+    if (!(error instanceof InstallError)) {
+      throw error;
+    }
+    if (error.remedy) {
+      const retry = { title: "Try Again", command: "neuroNano.install" };
+      void showProblem(error.message, [retry, { title: "Show Log", command: "neuroNano.showLog" }]);
+    }
+  }
+  await lifecycle.restart();
+}
+
+/** A folder of wheels; empty for the package index, undefined where the user has thought better of it. */
+async function chooseSource(): Promise<string | undefined> {
+  const index = { label: "From the package index", description: "needs a network, or a mirror that pip knows" };
+  const folder = { label: "From a folder of wheels…", description: "for a machine without a network" };
+  const chosen = await vscode.window.showQuickPick([index, folder], { title: "Install nano-lsp" });
+  if (chosen === folder) {
+    const options = { title: "Folder of wheels", canSelectFiles: false, canSelectFolders: true };
+    return (await vscode.window.showOpenDialog(options))?.[0]?.fsPath;
+  }
+  return chosen && "";
+}
+
+/** Look at CPU, memory, settings and model. */
+export async function showDoctor(lifecycle: Lifecycle, view: MarkdownView): Promise<void> {
+  const server = lifecycle.requireServer();
+  if (server) {
+    const { output } = await withProgress("NEURO-NANO doctor", (_report, signal) =>
+      run(server.command, ["doctor"], { signal, env: OUTPUT }),
+    );
+    view.show("Doctor", `# Doctor\n\n${server.command} (${server.origin})\n\n\`\`\`text\n${output}\n\`\`\`\n`);
+  }
+}
+
+/** Show the counters since the server's start, and what is kept on this machine. */
+export async function showStatistics(lifecycle: Lifecycle, view: MarkdownView): Promise<void> {
+  const server = lifecycle.requireServer();
+  if (server && lifecycle.client?.isRunning()) {
+    const counters = await lifecycle.client.sendRequest<Record<string, unknown>>("nano/stats", {});
+    const { output } = await run(server.command, ["stats"], { env: OUTPUT });
+    const kept = `# On this machine\n\n\`\`\`text\n${output}\n\`\`\`\n`;
+    view.show("Statistics", `# Since the start\n\n${statisticsTable(counters)}\n\n${kept}`);
+  }
+}

@@ -1,0 +1,99 @@
+/** NEURO-NANO in VS Code: what is registered, and what it calls. */
+
+import * as vscode from "vscode";
+import { explain, explainSelection, writeDocstring } from "./assist.ts";
+import * as chores from "./chores.ts";
+import { SERVER_PATH } from "./findServer.ts";
+import { LANGUAGES } from "./languages.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { MarkdownView } from "./markdownView.ts";
+import { onInterpreterChange } from "./python.ts";
+import { describe, menu, type Surroundings } from "./status.ts";
+
+let running: Lifecycle | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel("NEURO-NANO", { log: true });
+  const view = new MarkdownView();
+  const item = vscode.window.createStatusBarItem("nano", vscode.StatusBarAlignment.Right, 100);
+  const lifecycle = new Lifecycle(context, log, (request) => explain(lifecycle, view, request));
+  running = lifecycle;
+  context.subscriptions.push(log, view, item, lifecycle);
+
+  const { id, packageJSON } = context.extension;
+  const commands: Record<string, (...args: never[]) => unknown> = {
+    explain: () => explainSelection(lifecycle, view),
+    docstring: () => writeDocstring(lifecycle),
+    pause: () => lifecycle.setPaused(true),
+    resume: () => lifecycle.setPaused(false),
+    toggleLanguage: (language?: string) => chores.toggleLanguage(language ?? surroundings(lifecycle).language),
+    selectModel: () => chores.selectModel(lifecycle, log),
+    pullModel: (name?: string, file?: string) => chores.pullModel(lifecycle, log, name, file),
+    pullModelFromFile: (name?: string) => chores.pullModelFromFile(lifecycle, log, name),
+    install: () => chores.installServer(lifecycle, log, packageJSON.version),
+    restart: () => lifecycle.restart(),
+    showLog: () => log.show(),
+    showStatistics: () => chores.showStatistics(lifecycle, view),
+    doctor: () => chores.showDoctor(lifecycle, view),
+    settings: (key?: string) => vscode.commands.executeCommand("workbench.action.openSettings", key ?? `@ext:${id}`),
+    walkthrough: () => vscode.commands.executeCommand("workbench.action.openWalkthrough", `${id}#start`),
+    menu: () => showMenu(lifecycle),
+  };
+  for (const [name, run] of Object.entries(commands)) {
+    context.subscriptions.push(vscode.commands.registerCommand(`neuroNano.${name}`, run));
+  }
+
+  item.name = "NEURO-NANO";
+  item.command = "neuroNano.menu";
+  const showStatus = () => {
+    const { text, tooltip, label, isError } = describe(lifecycle.status, surroundings(lifecycle));
+    item.text = text;
+    item.tooltip = tooltip;
+    item.accessibilityInformation = { label, role: "button" };
+    item.backgroundColor = isError ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+    item.show();
+  };
+  context.subscriptions.push(
+    lifecycle.onDidChange(showStatus),
+    vscode.window.onDidChangeActiveTextEditor(showStatus),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => lifecycle.restart()),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      showStatus();
+      if (event.affectsConfiguration(SERVER_PATH)) {
+        void lifecycle.restart();
+      }
+    }),
+  );
+  showStatus();
+  void lifecycle.restart().then(() => {
+    context.subscriptions.push(onInterpreterChange(() => lifecycle.refresh()));
+  });
+}
+
+export function deactivate(): Promise<void> | undefined {
+  return running?.stop();
+}
+
+function surroundings(lifecycle: Lifecycle): Surroundings {
+  const configuration = vscode.workspace.getConfiguration();
+  const language = vscode.window.activeTextEditor?.document.languageId ?? "";
+  const languages = configuration.get<Record<string, boolean>>("nano.languages", {});
+  return {
+    model: configuration.get("nano.model", "nano"),
+    paused: lifecycle.paused,
+    language: LANGUAGES.includes(language) ? language : "",
+    languageOff: languages[language] === false,
+  };
+}
+
+async function showMenu(lifecycle: Lifecycle): Promise<void> {
+  const entries = menu(lifecycle.status, surroundings(lifecycle)).map((entry) => ({
+    ...entry,
+    kind: entry.command ? vscode.QuickPickItemKind.Default : vscode.QuickPickItemKind.Separator,
+  }));
+  const { message, remedy } = lifecycle.status;
+  const chosen = await vscode.window.showQuickPick(entries, { title: `NEURO-NANO: ${message}`, placeHolder: remedy });
+  if (chosen?.command) {
+    await vscode.commands.executeCommand(chosen.command, ...(chosen.arguments ?? []));
+  }
+}

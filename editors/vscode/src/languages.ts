@@ -1,0 +1,28 @@
+/** The languages that the server completes, as its table has them (`nano_lsp/context/languages.py`). */
+
+export const LANGUAGES: readonly string[] = [
+  "python",
+  "javascript",
+  "typescript",
+  "c",
+  "cpp",
+  "csharp",
+  "go",
+  "java",
+  "kotlin",
+  "rust",
+  "swift",
+  "lua",
+  "sql",
+  "ruby",
+  "shellscript",
+  "yaml",
+  "toml",
+];
+
+/** Documents that are synchronised: files, new ones, and cells of notebooks. */
+export const SELECTOR = LANGUAGES.flatMap((language) => [
+  { scheme: "file", language },
+  { scheme: "untitled", language },
+  { notebook: "jupyter-notebook", language },
+]);

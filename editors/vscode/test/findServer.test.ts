@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { beforeEach, test } from "node:test";
+import { binFolder, findServer, WrongPathError } from "../src/findServer.ts";
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "nano-"));
+});
+
+/** An empty program. */
+async function program(...path: string[]): Promise<string> {
+  const file = join(root, ...path);
+  await mkdir(join(file, ".."), { recursive: true });
+  await writeFile(file, "");
+  await chmod(file, 0o755);
+  return file;
+}
+
+function places(some: Partial<Parameters<typeof findServer>[0]> = {}) {
+  return { setting: "", interpreter: "", path: "", privateEnvironment: "", ...some };
+}
+
+test("the setting goes first, then the Python environment, PATH, and the extension's own environment", async () => {
+  const setting = await program("set", "server");
+  const inEnvironment = await program("venv", "bin", "nano-lsp");
+  const onPath = await program("path", "nano-lsp");
+  const own = await program("own", "bin", "nano-lsp");
+  const all = {
+    setting,
+    interpreter: join(root, "venv", "bin", "python"),
+    path: [join(root, "nowhere"), join(root, "path")].join(delimiter),
+    privateEnvironment: join(root, "own"),
+  };
+  const found = (some: typeof all) => findServer(some, "linux");
+  assert.deepEqual(await found(all), { command: setting, origin: "setting" });
+  assert.deepEqual(await found({ ...all, setting: "" }), { command: inEnvironment, origin: "Python environment" });
+  assert.deepEqual(await found({ ...all, setting: "", interpreter: "" }), { command: onPath, origin: "PATH" });
+  assert.deepEqual(await found({ ...all, setting: "", interpreter: "", path: "" }), {
+    command: own,
+    origin: "private environment",
+  });
+});
+
+test("nothing is found where nothing is", async () => {
+  assert.equal(await findServer(places({ path: root, privateEnvironment: root }), "linux"), undefined);
+});
+
+test("an interpreter that is a link is not followed: its virtual environment has the server", async () => {
+  const server = await program("venv", "bin", "nano-lsp");
+  const system = await program("usr", "bin", "python3");
+  const python = join(root, "venv", "bin", "python");
+  await symlink(system, python);
+  assert.equal((await findServer(places({ interpreter: python }), "linux"))?.command, server);
+});
+
+test("a setting that names nothing is an error, and nothing else is taken in its place", async () => {
+  await program("path", "nano-lsp");
+  for (const setting of [join(root, "nothing"), "nano-lsp", "./nano-lsp"]) {
+    await assert.rejects(findServer(places({ setting, path: join(root, "path") }), "linux"), WrongPathError);
+  }
+});
+
+test("relative entries of PATH are passed over: they would be looked up in the workspace", async () => {
+  assert.equal(await findServer(places({ path: [".", "bin", ""].join(delimiter) }), "linux"), undefined);
+});
+
+test("a file that cannot be run is no server", async () => {
+  await chmod(await program("path", "nano-lsp"), 0o644);
+  assert.equal(await findServer(places({ path: join(root, "path") }), "linux"), undefined);
+});
+
+test("on Windows programs end in .exe, and Conda has them a folder below its interpreter", async () => {
+  const server = await program("conda", "Scripts", "nano-lsp.exe");
+  assert.equal(
+    (await findServer(places({ interpreter: join(root, "conda", "python.exe") }), "win32"))?.command,
+    server,
+  );
+  assert.equal(binFolder("x", "win32"), join("x", "Scripts"));
+});

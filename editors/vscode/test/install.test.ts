@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { access, chmod, mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, test } from "node:test";
+import { type Installation, InstallError, install } from "../src/install.ts";
+import { run } from "../src/run.ts";
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "nano-"));
+});
+
+/** A program that says something and ends. */
+async function says(name: string, output: string, code = 0): Promise<string> {
+  const file = join(root, name);
+  await writeFile(file, `#!/bin/sh\ncat <<'END'\n${output}\nEND\nexit ${code}\n`);
+  await chmod(file, 0o755);
+  return file;
+}
+
+async function failure(some: Partial<Installation>, signal?: AbortSignal): Promise<InstallError> {
+  const environment = join(root, "server");
+  const what = { pythons: [], environment, version: "0.1.0", wheels: "", platform: process.platform, ...some };
+  const error = await install(what, signal ? { signal } : {}).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof InstallError, String(error));
+  await assert.rejects(access(environment), "nothing half-made is left");
+  return error;
+}
+
+test("without a fitting Python the versions that fit are named", async () => {
+  assert.match((await failure({})).message, /^No Python was found\. Install Python 3\.10 to 3\.13/);
+  const pythons = [
+    join(root, "nothing"),
+    await says("old", "3.9"),
+    await says("new", "3.14"),
+    await says("odd", "?"),
+  ];
+  assert.match((await failure({ pythons })).message, /^Only Python 3\.9, 3\.14, \? was found\./);
+});
+
+test("a Python without venv says which package is missing", async () => {
+  const pythons = [await says("bare", "ModuleNotFoundError: No module named 'ensurepip'", 1)];
+  assert.match((await failure({ pythons })).message, /sudo apt install python3-venv/);
+});
+
+test("wheels that are not there: pip's own words lead to the remedy", async () => {
+  const error = await failure({ pythons: ["python3"], wheels: root });
+  assert.match(error.message, /^nano-lsp could not be installed\. .*nano\.server\.wheels/);
+});
+
+test("a folder that cannot be written to is said", async () => {
+  const file = await says("file", "");
+  const error = await failure({ pythons: ["python3"], environment: join(file, "server", "env") });
+  assert.match(error.message, /ENOTDIR/);
+});
+
+test("an installation that is called off leaves nothing", async () => {
+  assert.equal((await failure({ pythons: ["python3"] }, AbortSignal.abort())).remedy, "");
+});
+
+test("a program's lines are told while it runs, and it can be ended", async () => {
+  const lines: string[] = [];
+  const abort = new AbortController();
+  const onLine = (line: string) => {
+    lines.push(line);
+    abort.abort();
+  };
+  const program = ["-c", "import time; print('started', flush=True); time.sleep(600)"];
+  const { code } = await run("python3", program, { onLine, signal: abort.signal });
+  assert.equal(lines[0], "started");
+  assert.notEqual(code, 0);
+});
+
+test("a program that cannot be started is an outcome like any other", async () => {
+  const { code, output } = await run(join(root, "nothing"), []);
+  assert.equal(code, -1);
+  assert.match(output, /ENOENT/);
+});
