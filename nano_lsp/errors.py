@@ -21,6 +21,10 @@
     │   ├── KvCacheFullError       no free cell in the KV cache
     │   ├── GrammarError           a grammar or schema that cannot be compiled
     │   └── EngineClosedError      the engine was shut down
+    ├── TaskError                  a task or a summary that did not come off       exit 6
+    │   ├── SchemaError            a result type that cannot be used               exit 2
+    │   ├── AnswerCutError         the answer needs more tokens than it may have
+    │   └── TaskTimeoutError       the time allowed ran out
     └── CancelledError             the request was called off                      exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -140,6 +144,26 @@ class GrammarError(EngineError):
 
 class EngineClosedError(EngineError):
     """The engine was shut down before it could answer."""
+
+
+class TaskError(NanoError):
+    """A task did not come to a result."""
+
+    exit_code = 6
+
+
+class SchemaError(TaskError):
+    """A result type or a JSON schema that cannot be used."""
+
+    exit_code = 2
+
+
+class AnswerCutError(TaskError):
+    """The answer ended at the token limit before it was whole."""
+
+
+class TaskTimeoutError(TaskError):
+    """The time allowed ran out before there was a result."""
 
 
 class CancelledError(NanoError):
