@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli import ask, complete, demo, doctor, eval, model, server, stats, task
+from nano_lsp.adapters.cli import ask, complete, demo, docstring, doctor, eval, model, server, stats, task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,8 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
 app.command(epilog=ask.EXAMPLES)(ask.ask)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
+app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
+app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
 app.command(epilog=server.EXAMPLES)(server.server)
