@@ -18,6 +18,7 @@ import pytest
 from nano_lsp.context.definitions import find_definitions
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.errors import DocumentError
 from nano_lsp.features.docstrings import project
 from nano_lsp.features.docstrings.check import same_code
 from tests.adapters.test_cli import assert_error, nano_lsp
@@ -204,7 +205,7 @@ def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> Non
     file.write_text(CODE)
     source = project.load_source(file)
     file.write_text("x = 1\n")
-    with pytest.raises(project.DocumentError, match="changed meanwhile"):
+    with pytest.raises(DocumentError, match="changed meanwhile"):
         project.save(source, CODE)
     assert file.read_text() == "x = 1\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli import ask, complete, demo, docstring, doctor, eval, model, server, stats, task
+from nano_lsp.adapters.cli import ask, complete, demo, docstring, doctor, eval, model, server, stats, summarize, task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,5 +34,6 @@ app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
 app.command(epilog=server.EXAMPLES)(server.server)
 app.command(epilog=stats.EXAMPLES)(stats.stats)
+app.command(epilog=summarize.EXAMPLES)(summarize.summarize)
 app.command(epilog=task.EXAMPLES)(task.task)
 app.add_typer(model.app, name="model")

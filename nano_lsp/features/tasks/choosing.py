@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from nano_lsp.errors import SchemaError
 
-TEMPERATURE = 1.0
+TEMPERATURE = 2.1
 """Of choices without reasoning."""
-THINK_TEMPERATURE = 1.0
+THINK_TEMPERATURE = 4.8
 """Of choices after reasoning."""
 MAX_CHOICES = 64
 

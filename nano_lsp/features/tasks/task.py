@@ -35,6 +35,7 @@ class Answer:
         value: the text, the choice, or the JSON value.
         probabilities: of each choice, calibrated; empty where there are none.
         reasoning: what the model thought first; empty without `think`.
+        cut: it ended at the token limit; of a JSON value, what was not whole is left out or ends there.
         warnings: sentences for the user.
         counters: what it cost.
     """
@@ -42,6 +43,7 @@ class Answer:
     value: Any
     probabilities: Mapping[str, float] = field(default_factory=dict)
     reasoning: str = ""
+    cut: bool = False
     warnings: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)
 
@@ -106,6 +108,7 @@ class _Run:
         self._started = time.monotonic()
         self._counters = Counters()
         self._warnings: list[str] = []
+        self._cut = False
 
     def plan(self) -> Plan[Answer]:
         task = self._task
@@ -122,7 +125,9 @@ class _Run:
             answer = Answer(
                 self._read((yield from self._generate(prompt, task.max_tokens, grammar=self._grammar or None)))
             )
-        return replace(answer, reasoning=reasoning, warnings=tuple(self._warnings), counters=self._counters)
+        return replace(
+            answer, reasoning=reasoning, cut=self._cut, warnings=tuple(self._warnings), counters=self._counters
+        )
 
     def _prompt(self) -> list[int]:
         task = self._task
@@ -154,7 +159,7 @@ class _Run:
         text, cut = said.text.strip(), said.finish_reason is FinishReason.LENGTH
         if not self._task.schema:
             if cut:
-                self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
+                self._tell_cut(said)
             return text
         whole = [text] if not cut or text.endswith(('"', "]", "}")) else []
         schema = json.loads(self._task.schema)
@@ -165,12 +170,16 @@ class _Run:
                 continue
             if not find_fault(value, schema):
                 if closed != text:
-                    self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
+                    self._tell_cut(said)
                 return value
         raise AnswerCutError(
             f"The answer was not whole after {len(said.tokens)} tokens.",
             "Raise max_tokens (or n_ctx), or bound the schema with maxLength and maxItems.",
         )
+
+    def _tell_cut(self, said: Completion) -> None:
+        self._cut = True
+        self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
 
     def _generate(self, prompt: list[int], max_tokens: int, grammar: str | None = None) -> Plan[Completion]:
         limit = self._task.deadline_ms
