@@ -53,7 +53,7 @@ def test_what_real_weights_say_under_a_schema_validates_or_is_told_to_be_cut(
     try:
         answer = smol.carry_out(task.plan(smol.backend))
     except AnswerCutError as error:
-        assert error.remedy
+        assert error.remedy  # noqa: PT017 - either outcome will do
     else:
         assert find_fault(answer.value, schema) == ""
 

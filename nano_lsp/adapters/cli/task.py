@@ -42,6 +42,7 @@ class Kind(str, Enum):
     LIST = "list"
 
 
+_COUNTERS = ("prompt_tokens", "cached_tokens", "evaluated_tokens", "generated_tokens")
 _TYPES: dict[Kind, Any] = {
     Kind.TEXT: str,
     Kind.BOOL: bool,
@@ -143,7 +144,10 @@ def _read_data(data: str | None, file: Path | None, *, stdin: bool) -> str:
 
 def _print(said: Answer, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(said), indent=2, ensure_ascii=False))
+        counters = {name: getattr(said.counters, name) for name in _COUNTERS}
+        sure = {choice: round(probability, 4) for choice, probability in said.probabilities.items()}
+        shown = {**asdict(said), "probabilities": sure, "counters": counters}
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         print(said.value if isinstance(said.value, str) else json.dumps(said.value, ensure_ascii=False))
 
