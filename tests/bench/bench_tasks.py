@@ -25,6 +25,7 @@ from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, pro
 DATA = Path(__file__).parents[1] / "data"
 _MAX_TOKENS = 200
 _BINS = 10
+WAYS = ("free", "choice", "think")
 
 
 def first_named(text: str, choices: Sequence[str]) -> str:
@@ -63,44 +64,57 @@ def fit_temperature(scores: Sequence[tuple[Sequence[float], int]]) -> float:
     return min((0.05 * i for i in range(5, 161)), key=loss)
 
 
-def answers(assistant: Assistant, rows: Sequence[dict[str, Any]], results: Path) -> Iterator[dict[str, Any]]:
-    """What the model says to each question, known answers included."""
-    known = {}
+def load_answers(rows: Sequence[dict[str, Any]], results: Path) -> dict[str, dict[str, Any]]:
+    """The questions by their text, with what is known of the answers."""
+    known: dict[str, dict[str, Any]] = {row["question"]: dict(row) for row in rows}
     if results.exists():
-        known = {row["question"]: row for row in map(json.loads, results.read_text(encoding="utf-8").splitlines())}
+        for line in results.read_text(encoding="utf-8").splitlines():
+            said = json.loads(line)
+            known[said["question"]].update(said)
+    return known
+
+
+def answers(assistant: Assistant, rows: Sequence[dict[str, Any]], results: Path) -> list[dict[str, Any]]:
+    """What the model says to each question in each way, what takes longest last; known answers are not asked for."""
+    known = load_answers(rows, results)
     with results.open("a", encoding="utf-8") as stream:
-        for row in rows:
-            if row["question"] not in known:
-                said = {**row, **_answer(assistant, row)}
-                known[row["question"]] = said
-                print(json.dumps(said, ensure_ascii=False), file=stream, flush=True)
-            yield known[row["question"]]
+        for way in WAYS:
+            for row in rows:
+                if way not in known[row["question"]]:
+                    said = {"question": row["question"], **_answer(assistant, row, way)}
+                    known[row["question"]].update(said)
+                    print(json.dumps(said, ensure_ascii=False), file=stream, flush=True)
+    return list(known.values())
 
 
-def _answer(assistant: Assistant, row: dict[str, Any]) -> dict[str, Any]:
+def _answer(assistant: Assistant, row: dict[str, Any], way: str) -> dict[str, Any]:
     choices = tuple(row["choices"])
-    listed = f"{row['question']}\n\nAnswer with one of: {', '.join(map(quote, choices))}."
-    said: dict[str, Any] = {"free": assistant.ask(listed, max_tokens=_MAX_TOKENS).text}
-    for name, think in (("choice", False), ("think", True)):
-        task = Task(row["question"], choices=choices, think=think)
-        answer = assistant.carry_out(task.plan(assistant.backend))
-        said[name] = dict(answer.probabilities)
-        said[f"{name}_tokens"] = answer.counters.generated_tokens
-    return said
+    if way == "free":
+        listed = f"{row['question']}\n\nAnswer with one of: {', '.join(map(quote, choices))}."
+        return {way: assistant.ask(listed, max_tokens=_MAX_TOKENS).text}
+    task = Task(row["question"], choices=choices, think=way == "think")
+    answer = assistant.carry_out(task.plan(assistant.backend))
+    return {way: dict(answer.probabilities), f"{way}_tokens": answer.counters.generated_tokens}
 
 
 def report(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The figures of some answers, line by line."""
+    """The figures of some answers, a line for each kind of question and way of answering."""
     for kind in ("all", *sorted({row["kind"] for row in rows})):
-        part = [row for row in rows if kind in {"all", row["kind"]}]
-        free = sum(first_named(row["free"], row["choices"]) == row["answer"] for row in part) / len(part)
-        line = f"{kind}: {len(part)} questions; free answer {free:.1%}"
-        for name in ("choice", "think"):
-            sure = [(max(row[name].values()), max(row[name], key=row[name].get) == row["answer"]) for row in part]
-            right = sum(each for _, each in sure) / len(part)
-            tokens = sum(row[f"{name}_tokens"] for row in part) / len(part)
-            line += f"; {name} {right:.1%}, calibration error {calibration_error(sure):.3f}, {tokens:.0f} tokens"
-        yield line
+        for way in WAYS:
+            part = [row for row in rows if kind in {"all", row["kind"]} and way in row]
+            if not part:
+                continue
+            if way == "free":
+                right = sum(first_named(row[way], row["choices"]) == row["answer"] for row in part)
+                yield f"{kind}, {way}: {right} of {len(part)} right ({right / len(part):.1%})"
+                continue
+            sure = [(max(row[way].values()), max(row[way], key=row[way].get) == row["answer"]) for row in part]
+            right = sum(each for _, each in sure)
+            tokens = sum(row[f"{way}_tokens"] for row in part) / len(part)
+            yield (
+                f"{kind}, {way}: {right} of {len(part)} right ({right / len(part):.1%}), calibration error "
+                f"{calibration_error(sure):.3f}, {tokens:.0f} tokens"
+            )
 
 
 def main() -> None:
@@ -111,22 +125,23 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--fit", action="store_true", help="only look at the results, and fit the temperatures")
     options = parser.parse_args()
+    questions = [json.loads(line) for line in (DATA / f"{options.data}.jsonl").read_text("utf-8").splitlines()]
     if options.fit:
-        rows = [json.loads(line) for line in options.results.read_text(encoding="utf-8").splitlines()]
-        for name, temperature in (("choice", TEMPERATURE), ("think", THINK_TEMPERATURE)):
+        rows = list(load_answers(questions, options.results).values())
+        for way, temperature in (("choice", TEMPERATURE), ("think", THINK_TEMPERATURE)):
             scores = [
                 (
-                    [temperature * math.log(max(p, 1e-300)) for p in row[name].values()],
+                    [temperature * math.log(max(p, 1e-300)) for p in row[way].values()],
                     row["choices"].index(row["answer"]),
                 )
                 for row in rows
+                if way in row
             ]
-            print(f"{name}: temperature {fit_temperature(scores):.2f} on {len(rows)} questions")
+            print(f"{way}: temperature {fit_temperature(scores):.2f} on {len(scores)} questions")
     else:
-        questions = [json.loads(line) for line in (DATA / f"{options.data}.jsonl").read_text("utf-8").splitlines()]
         settings = load_settings(model=options.model, n_threads=options.threads)
         with Assistant.open(settings, find_folders(), lambda *_: None) as assistant:
-            rows = list(answers(assistant, questions, options.results))
+            rows = answers(assistant, questions, options.results)
     for line in report(rows):
         print(line)
 

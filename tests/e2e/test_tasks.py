@@ -17,7 +17,7 @@ from nano_lsp.config import Settings, find_folders
 from nano_lsp.errors import AnswerCutError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.summaries.evidence import bears_out
-from nano_lsp.features.tasks import Task
+from nano_lsp.features.tasks import Task, schema_grammar
 from nano_lsp.features.tasks.schema_grammar import find_fault
 from tests.documents import as_markdown, pages
 from tests.e2e.test_nano import NANO_LSP, run
@@ -56,6 +56,18 @@ def test_what_real_weights_say_under_a_schema_validates_or_is_told_to_be_cut(
         assert error.remedy  # noqa: PT017 - either outcome will do
     else:
         assert find_fault(answer.value, schema) == ""
+
+
+def test_the_longest_repetitions_are_grammars_that_llama_cpp_takes(smol: Assistant) -> None:
+    most = schema_grammar.MAX_REPEATED
+    for schema in (
+        {"type": "string", "minLength": most},
+        {"type": "string", "maxLength": most},
+        {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": most},
+        {"type": "array", "items": {"properties": {"a": {"type": "number", "maximum": 7}}}, "maxItems": most},
+        {"properties": {f"p{i}": {"type": "integer"} for i in range(60)}},
+    ):
+        assert smol.backend.compile_grammar(schema_grammar.compile_schema(schema))
 
 
 @pytest.mark.usefixtures("models")

@@ -20,7 +20,7 @@ from nano_lsp.features.tasks.numbers import integers
 
 Schema: TypeAlias = Mapping[str, Any]
 
-MAX_REPEATED = 2000
+MAX_REPEATED = 1000
 """More repetitions are more than llama.cpp takes: longer strings and arrays are only checked afterwards."""
 _MAX_DEPTH = 32
 _ANY_DEPTH = 2  # of a value that may be anything
@@ -183,7 +183,7 @@ class _Compiler:
                 raise SchemaError("A JSON schema asks for more items than it allows.", "Correct 'minItems'.")
             return " ".join(['"["', ' ", " '.join(parts), '"]"'])
         item = self.value(items)
-        following = f'(", " {item})'
+        following = self._define(f'", " {item}')  # a rule of its own: llama.cpp counts all symbols that are repeated
         if parts:
             listed = ' ", " '.join(parts) + " " + _repeat(following, low, high)
         elif low:
