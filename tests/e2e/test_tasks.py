@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -19,7 +22,7 @@ from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.summaries.evidence import bears_out
 from nano_lsp.features.tasks import Task, schema_grammar
 from nano_lsp.features.tasks.schema_grammar import find_fault
-from tests.documents import as_markdown, pages
+from tests.documents import as_markdown, pages, write_pdf
 from tests.e2e.test_nano import NANO_LSP, run
 from tests.features.tasks.test_schema_grammar import schemas
 from tests.processes import without_network
@@ -88,6 +91,35 @@ def test_values_from_nano() -> None:
         "17",
         "['f', 'g', 'h']",
     ]
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_sixty_pages_killed_in_the_middle_and_gone_on_with(tmp_path: Path, home: Path) -> None:
+    """A small context makes many chunks of a report that is quick to read."""
+    file, out = tmp_path / "report.pdf", tmp_path / "summary.json"
+    write_pdf(file, pages(60, paragraphs=1))
+    texts = [page.extract_text().replace("\n", " ") for page in pypdf.PdfReader(file).pages]
+    assert len(texts) == 60
+    command = [*NANO_LSP, "summarize", str(file), "--json", "--output", str(out), "--n-ctx", "2048"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(b"parts: 3 of"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    kept = next((home / "cache" / "summaries").iterdir())
+    done = kept.read_text().splitlines()
+    assert len(done) >= 3
+    subprocess.run(command, check=True, timeout=2 * LIMIT_S, capture_output=True)
+    found = json.loads(out.read_text())
+    assert 0 < len(found) <= 12
+    for each in found:
+        page = texts[int(each["place"].removeprefix("p. ")) - 1]
+        numbers = re.findall(r"\d+", each["statement"])
+        assert set(numbers) <= set(re.findall(r"\d+", page)), each
+        assert bears_out(page, each["statement"])
+    assert not kept.exists()
 
 
 @pytest.mark.usefixtures("models")

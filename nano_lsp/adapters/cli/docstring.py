@@ -122,7 +122,7 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
                 sound = False
                 stderr.print(str(error), markup=False)
     done = total - writer.n_without
-    stderr.print(f"{done} docstrings in {len(work)} files{'' if write else '; --write puts them there'}.")
+    stderr.print(f"{done} docstrings in {_files_of(work)}{'' if write else '; --write puts them there'}.")
     if writer.n_todo:
         stderr.print(f"The model had no words for some of {writer.n_todo} of them: these say TODO.")
     raise typer.Exit(int(not sound))
@@ -156,7 +156,7 @@ def _list(work: Sequence[tuple[project.Source, list[Definition]]]) -> int:
         for definition in lacking:
             total += 1
             print(f"{_place(source, definition)}: {'outdated' if definition.docstring else 'no'} docstring")
-    stderr.print(f"{total} docstrings are missing or outdated, in {len(work)} files.")
+    stderr.print(f"{total} docstrings are missing or outdated, in {_files_of(work)}.")
     return total
 
 
@@ -197,6 +197,10 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
             if (each.resolve(), wanted) not in seen and (each.suffix != project.STUBS or not path.is_dir()):
                 seen.add((each.resolve(), wanted))
                 yield each, wanted
+
+
+def _files_of(work: Sequence[object]) -> str:
+    return f"{len(work)} file{'' if len(work) == 1 else 's'}"
 
 
 def _unknown(path: Path, name: str, source: project.Source) -> DocumentError:

@@ -140,7 +140,8 @@ def _answer_row(task: Task, row: Row, result: RowResult, answer: Callable[[Task]
         raise
     except NanoError as error:
         return replace(result, error=str(error))
-    return replace(result, value=found.value, probabilities=dict(found.probabilities) or None)
+    sure = {choice: round(probability, 4) for choice, probability in found.probabilities.items()}
+    return replace(result, value=found.value, probabilities=sure or None)
 
 
 def _parse_row(number: int, line: str, column: str) -> Row:
@@ -178,7 +179,8 @@ def _load_results(path: Path, task: str) -> dict[str, RowResult]:
 
 def _line(result: RowResult) -> str:
     fields = {name: value for name, value in asdict(result).items() if value not in (None, "")}
-    return json.dumps({"row": result.row, "value": result.value, **fields}, ensure_ascii=False) + "\n"
+    keys = {name: fields.pop(name) for name in ("key", "task")}
+    return json.dumps({"row": result.row, "value": result.value, **fields, **keys}, ensure_ascii=False) + "\n"
 
 
 def _digest(text: str) -> str:

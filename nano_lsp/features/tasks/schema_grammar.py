@@ -12,9 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError as InvalidSchemaError
-
 from nano_lsp.errors import SchemaError
 from nano_lsp.features.tasks.numbers import integers
 
@@ -56,6 +53,9 @@ def compile_schema(schema: Schema) -> str:
     Raises:
         SchemaError: it is no JSON schema, contradicts itself, refers to itself, or uses what no grammar can keep.
     """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a twentieth of a second that only schemas need
+    from jsonschema.exceptions import SchemaError as InvalidSchemaError  # noqa: PLC0415
+
     try:
         Draft202012Validator.check_schema(schema)
     except InvalidSchemaError as error:
@@ -77,6 +77,8 @@ def find_fault(value: object, schema: Schema) -> str:
         value: as `json.loads` gives it.
         schema: that `compile_schema` has taken.
     """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
+
     error = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
     return "" if error is None else f"{'/'.join(map(str, error.path)) or 'the value'}: {error.message}"
 
