@@ -82,13 +82,13 @@ def test_values_from_nano() -> None:
         "class Bill:\n    shop: str\n    total: float\n    kind: Literal['food', 'tools']\n"
         "text = 'Bakery Miller, 2 rolls 1.60, 1 bread 4.20, total 5.80 EUR'\n"
         "print(nano_lsp.run_task('Read this bill.', text, Bill))\n"
-        "print(nano_lsp.run_task('Which number is larger?', '17 or 4', choices=['17', '4']))\n"
+        "print(nano_lsp.run_task('Which language is it?', 'SELECT name FROM users', choices=['Python', 'SQL']))\n"
         "print(nano_lsp.run_task('List the functions that are called.', 'x = f(g(1)); h()', list[str]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
     assert done.stdout.splitlines() == [
         "Bill(shop='Bakery Miller', total=5.8, kind='food')",
-        "17",
+        "SQL",
         "['f', 'g', 'h']",
     ]
 
