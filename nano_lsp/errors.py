@@ -22,6 +22,10 @@
     │   ├── GrammarError           a grammar or schema that cannot be compiled
     │   ├── EngineBusyError        too many requests wait already
     │   └── EngineClosedError      the engine was shut down, or its process has gone
+    ├── TaskError                  a task or a summary that did not come off       exit 6
+    │   ├── SchemaError            a result type that cannot be used               exit 2
+    │   ├── AnswerCutError         the answer needs more tokens than it may have
+    │   └── TaskTimeoutError       the time allowed ran out
     └── CancelledError             the request was called off                      exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -145,6 +149,26 @@ class EngineBusyError(EngineError):
 
 class EngineClosedError(EngineError):
     """The engine was shut down, or its process has gone, before it could answer."""
+
+
+class TaskError(NanoError):
+    """A task did not come to a result."""
+
+    exit_code = 6
+
+
+class SchemaError(TaskError):
+    """A result type or a JSON schema that cannot be used."""
+
+    exit_code = 2
+
+
+class AnswerCutError(TaskError):
+    """The answer ended at the token limit before it was whole."""
+
+
+class TaskTimeoutError(TaskError):
+    """The time allowed ran out before there was a result."""
 
 
 class CancelledError(NanoError):

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
+import os
 import re
+import stat
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +96,38 @@ def load_document(path: Path) -> Document:
         raise DocumentError(
             f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
         ) from error
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; its mode stays, a link's target is written.
+
+    Args:
+        path: of the file, which need not be there.
+        content: text is written in UTF-8, its line breaks as they are.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
+    path = path.resolve()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # A new file gets the mode that a plain open() would give it.
+        Path(name).chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def read_document(data: bytes, name: str) -> Document:

@@ -187,7 +187,23 @@ class Workspace:
 
 def find_python_files(root: Path) -> Iterator[Path]:
     """The Python files of a folder that git would not ignore, in a fixed order; links are not followed."""
-    yield from _walk(root, ())
+    root = root.resolve()
+    yield from _walk(root, tuple(_rules_above(root)))
+
+
+def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    """What the folders above say of one in a repository, outermost first."""
+    above = [folder for folder in (root, *root.parents) if (folder / ".git").exists()][:1]
+    folders = [folder for folder in root.parents if above and folder.is_relative_to(above[0])]
+    return [rule for folder in reversed(folders) for rule in _read_rules(folder)]
+
+
+def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    try:
+        lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        return [(folder, GitIgnoreSpec.from_lines(lines))]
+    except (OSError, ValueError):
+        return []
 
 
 def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterator[Path]:
@@ -199,9 +215,7 @@ def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterat
     if "pyvenv.cfg" in names:
         return
     if ".gitignore" in names:
-        with contextlib.suppress(OSError, ValueError):
-            lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
-            rules = (*rules, (folder, GitIgnoreSpec.from_lines(lines)))
+        rules = (*rules, *_read_rules(folder))
     for entry in entries:
         if entry.name.startswith(".") or entry.is_symlink():
             continue

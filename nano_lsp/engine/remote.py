@@ -1,8 +1,8 @@
 """The way to a model on a server that completes raw prompts, as OpenAI's `/v1/completions` does: vLLM, llama-server.
 
 The server chooses tokens and owns its cache; hooks judge here, on the text as it streams. Where a hook rolls back, or
-a token is to be avoided, the server is asked for the most probable next ones, and the best other one is taken. Token
-healing is not possible so; grammars are, where the server has them.
+a token is to be avoided, the server is asked for the most probable next ones, and the best other one is taken. Only
+blanks are healed, words are not regrown; grammars hold where the server has them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class _Answer:
     """An answer in the making."""
 
     request: Request
+    prompt: str
+    healed: str  # blanks that stood at the prompt's end: the model mostly makes them part of its first token
     started: float
     tokens: list[Token]
     first_token: float = 0.0
@@ -48,8 +50,14 @@ class _Answer:
     roll_backs: int = 0
 
     @property
-    def text(self) -> str:
+    def said(self) -> str:
+        """What follows the prompt."""
         return b"".join(token.piece for token in self.tokens).decode("utf-8", "ignore")
+
+    @property
+    def text(self) -> str:
+        """What follows the blanks."""
+        return self.said.removeprefix(self.healed)
 
 
 class Remote:
@@ -157,7 +165,12 @@ class Remote:
                 self._open.pop(future, None)
 
     async def _answer(self, request: Request) -> Completion:
-        answer = _Answer(request, time.perf_counter(), [*request.params.begin])
+        prompt = self.vocabulary.text(request.prompt)
+        kept = prompt.rstrip(" \t") if request.params.heal else prompt
+        if kept.endswith("\n"):  # an indentation is a token of its own
+            kept = prompt
+        tokens = [*request.params.begin]
+        answer = _Answer(request, kept, prompt[len(kept) :], time.perf_counter(), tokens)
         banned = {len(answer.tokens): set(request.params.avoid)}  # by place
         while True:
             here = banned.get(len(answer.tokens))
@@ -234,7 +247,7 @@ class Remote:
         params = answer.request.params
         body: dict[str, Any] = {
             "model": self.vocabulary.spec.name,
-            "prompt": self.vocabulary.text(answer.request.prompt) + answer.text,
+            "prompt": answer.prompt + answer.said,
             "max_tokens": max_tokens,
             "temperature": params.sampling.temperature,
             "top_p": params.sampling.top_p,

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.engine.backend import Aborted
-from nano_lsp.errors import EngineError, GgufError, GrammarError, KvCacheFullError
+from nano_lsp.engine.scripted_grammar import ScriptedGrammar
+from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 
 SPECIALS = (
@@ -216,8 +217,8 @@ class ScriptedBackend:
         self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
 
     def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
-        """Only `root ::= "one" | "other"`: alternatives of literal strings."""
-        return ScriptedGrammar(gbnf)
+        """A grammar of texts in ASCII."""
+        return ScriptedGrammar(gbnf, self.piece, N_VOCAB, self.spec.eog_ids)
 
     def abort(self) -> None:
         """Make a running `decode` raise `Aborted`."""
@@ -237,36 +238,6 @@ class ScriptedBackend:
 
     def _used(self) -> int:
         return len({id(cell) for cells in self._cells.values() for cell in cells})
-
-
-class ScriptedGrammar:
-    """Alternatives of literal strings."""
-
-    def __init__(self, gbnf: str) -> None:
-        if not re.fullmatch(r'\s*root\s*::=\s*"[^"]*"(\s*\|\s*"[^"]*")*\s*', gbnf):
-            raise GrammarError("The grammar cannot be parsed.", 'It must be of the form root ::= "a" | "b".')
-        self._choices = [text.encode() for text in re.findall(r'"([^"]*)"', gbnf)]
-        self._said = b""
-
-    def allows(self, token: int) -> bool:
-        """Whether the token may come next."""
-        if token == END:
-            return self._said in self._choices
-        piece = _PIECES[token]
-        return bool(piece) and any(choice.startswith(self._said + piece) for choice in self._choices)
-
-    def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy of the logits, shape (n_vocab,), with -inf for every token that may not come next."""
-        allowed = np.array([self.allows(token) for token in range(N_VOCAB)])
-        return np.where(allowed, logits, -np.inf).astype(np.float32)
-
-    def accept(self, token: int) -> None:
-        """Move past a token."""
-        self._said += _PIECES[token]
-
-    def reset(self) -> None:
-        """Back to the start."""
-        self._said = b""
 
 
 def _as_logits(said: int | NDArray[np.float32]) -> NDArray[np.float32]:

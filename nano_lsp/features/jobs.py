@@ -57,6 +57,19 @@ class Warm(Job[int]):
 
 
 @dataclass(frozen=True)
+class CountTokens(Job[list[int]]):
+    """How many tokens each of some texts has."""
+
+    texts: tuple[str, ...]
+    result: ClassVar = list[int]
+
+    def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[int]]:  # noqa: ARG002 - nothing to watch
+        """Nothing is asked of the model."""
+        yield from ()
+        return [len(desk.vocabulary.tokenize(text)) for text in self.texts]
+
+
+@dataclass(frozen=True)
 class Complete(Job[Completion]):
     """Complete code at a cursor.
 

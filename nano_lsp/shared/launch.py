@@ -15,10 +15,10 @@ import httpx
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from nano_lsp import __version__
 from nano_lsp.errors import EngineClosedError
 from nano_lsp.shared.place import ALREADY_RUNNING, Place, prove
 from nano_lsp.shared.wire import PREFIX, Card
+from nano_lsp.version import __version__
 
 _POLL_S = 0.02
 _START_S = 30.0  # a loaded machine takes long to start a process

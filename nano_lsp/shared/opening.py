@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings
 from nano_lsp.features.assistant import Assistant, LocalAssistant
-from nano_lsp.shared.client import OnConnection, SharedAssistant, tell_nobody
-from nano_lsp.shared.place import find_place
 
-if TYPE_CHECKING:  # not imported: it knows the model hub
+if TYPE_CHECKING:  # not imported: they know the model hub, and the network
     from nano_lsp.engine.model_store import Progress
+    from nano_lsp.shared.client import OnConnection
 
 
 def open_assistant(
@@ -20,7 +19,7 @@ def open_assistant(
     folders: Folders,
     name: str,
     on_load: Progress,
-    on_connection: OnConnection = tell_nobody,
+    on_connection: OnConnection = lambda _error: None,
 ) -> Assistant:
     """An assistant, ready for work; can be interrupted at any time.
 
@@ -35,6 +34,9 @@ def open_assistant(
         NanoError: the model cannot be loaded, or the engine cannot be reached.
     """
     if settings.engine == SHARED:
+        from nano_lsp.shared.client import SharedAssistant  # noqa: PLC0415 - others need no connection
+        from nano_lsp.shared.place import find_place  # noqa: PLC0415
+
         shared = SharedAssistant(find_place(folders), settings, name, on_load=on_load, on_connection=on_connection)
         try:
             shared.connect()

@@ -49,7 +49,11 @@ def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: st
 
 
 @pytest.mark.parametrize(
-    "command", ["complete", "ask", "demo", "doctor", "eval", "model", "model pull", "model inspect"]
+    "command",
+    [
+        *("complete", "ask", "demo", "doctor", "eval", "model", "model pull", "model inspect"),
+        *("task", "summarize", "docstring", "explain"),
+    ],
 )
 def test_help_has_examples(command: str) -> None:
     done = nano_lsp(*command.split(), "--help")

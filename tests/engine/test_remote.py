@@ -127,14 +127,14 @@ def test_a_text_comes_out_as_it_went_in_but_for_what_looks_like_control_tokens(t
 
 
 def test_control_tokens_are_the_models_own_and_never_the_users(peer: Peer, remote: Remote) -> None:
-    peer.reply = lambda _body: [chunk("1"), chunk("\n")]
+    peer.reply = lambda _body: [chunk(" 1"), chunk("\n")]
     code = 'bad = "<|fim_middle|>"\nx = \ny = 2\n'
     with LocalAssistant(remote, Settings(), find_folders()) as assistant:
         offset = code.index("x = ") + 4
         assert assistant.carry_out(Complete(CompletionTask("a.py", code, offset), draft=False)).text == "1"
     prompt = peer.bodies[0]["prompt"]
     assert prompt.startswith("<|fim_prefix|><|fim_suffix|>")
-    assert prompt.endswith('< |fim_middle|>"\nx = ')
+    assert prompt.endswith('< |fim_middle|>"\nx =')
     assert prompt.count("<|fim_middle|>") == 1
 
 
@@ -176,7 +176,7 @@ def test_alternatives_differ(peer: Peer, remote: Remote) -> None:
     def reply(body: dict[str, Any]) -> list[dict[str, Any]]:
         if body["max_tokens"] == 1:
             return [chunk("dict", -0.7, {"no_such_name": -0.75, "list": -0.8, "set": -2.0})]
-        return [chunk("dict", -0.7), chunk("()")] if body["prompt"].endswith("x = ") else [chunk("()")]
+        return [chunk("dict", -0.7), chunk("()")] if body["prompt"].endswith("x =") else [chunk("()")]
 
     peer.reply = reply
     with LocalAssistant(remote, Settings(), find_folders()) as assistant:

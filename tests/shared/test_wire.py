@@ -16,6 +16,7 @@ from nano_lsp.features import jobs
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.prompts import Message
+from nano_lsp.features.tasks import Answer, Task
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, SamplingParams, Token
 from nano_lsp.shared import wire
 
@@ -28,6 +29,8 @@ tokens = st.builds(Token, numbers, st.binary(max_size=8), st.floats(-99, 0))
 all_params = st.builds(GenerateParams, stop=st.tuples(texts), begin=st.tuples(tokens), avoid=st.frozensets(numbers))
 ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Warm": st.builds(jobs.Warm),
+    "CountTokens": st.builds(jobs.CountTokens, st.tuples(texts)),
+    "Task": st.builds(Task, texts, texts, st.tuples(texts), texts, st.booleans(), sampling=samplings),
     "Complete": st.builds(jobs.Complete, tasks, judgements, samplings, st.booleans(), st.booleans()),
     "Alternatives": st.builds(jobs.Alternatives, tasks, st.integers(1, 3), judgements, samplings),
     "Ask": st.builds(jobs.Ask, texts, grammar=st.none() | texts, sampling=samplings),
@@ -68,6 +71,14 @@ def test_a_result_comes_out_as_it_went_in(said: list[Token], text: str) -> None:
     )
     result = msgspec.json.decode(event.data, type=wire.Result)
     assert wire.decode_result(jobs.Ask("?"), result) == done
+
+
+def test_the_answer_of_a_task_comes_out_as_it_went_in() -> None:
+    answer = Answer([{"a": 1.5, "b": None}, "x"], {"yes": 0.75, "no": 0.25}, "Because.", cut=True, warnings=("mind",))
+    (event,) = wire.EventReader().feed(
+        wire.encode_event("result", wire.Result(msgspec.Raw(msgspec.json.encode(answer)), Counters()))
+    )
+    assert wire.decode_result(Task("?"), msgspec.json.decode(event.data, type=wire.Result)) == answer
 
 
 @given(st.lists(texts, min_size=1, max_size=5), st.integers(1, 50))

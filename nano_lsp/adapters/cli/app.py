@@ -5,7 +5,20 @@ from __future__ import annotations
 import typer
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli import ask, complete, demo, doctor, engine, eval, model, server, stats
+from nano_lsp.adapters.cli import (
+    ask,
+    complete,
+    demo,
+    docstring,
+    doctor,
+    engine,
+    eval,
+    model,
+    server,
+    stats,
+    summarize,
+    task,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,9 +41,13 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
 app.command(epilog=ask.EXAMPLES)(ask.ask)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
+app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
+app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
 app.command(epilog=server.EXAMPLES)(server.server)
 app.command(epilog=stats.EXAMPLES)(stats.stats)
+app.command(epilog=summarize.EXAMPLES)(summarize.summarize)
+app.command(epilog=task.EXAMPLES)(task.task)
 app.add_typer(engine.app, name="engine")
 app.add_typer(model.app, name="model")

@@ -17,7 +17,6 @@ import typer
 from nano_lsp.adapters.cli.terminal import Model, stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EngineError
-from nano_lsp.shared.launch import ask_engine
 from nano_lsp.shared.place import find_place
 
 _STOP_S = 40.0
@@ -121,4 +120,6 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
 
 def _ask(method: str, what: str) -> dict[str, Any]:
     """Ask the running engine; none is started."""
+    from nano_lsp.shared.launch import ask_engine  # noqa: PLC0415 - `--help` needs no connection
+
     return asyncio.run(ask_engine(find_place(find_folders()), method, what))

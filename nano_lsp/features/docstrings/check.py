@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import docstring_parser
 from docstring_parser.common import DocstringParam, DocstringRaises, DocstringReturns
 from tree_sitter import Node
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.syntax import SyntaxTree, breaks_parse
 from nano_lsp.features.docstrings.layout import Style
 
@@ -34,7 +35,8 @@ def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition, st
     written = definition_at(after, definition.start)  # what is written begins behind that
     if (written.name, written.start) != (definition.name, definition.start) or written.docstring is None:
         return "it is no docstring"
-    if list(_code(before, definition.docstring)) != list(_code(after, written.docstring)):
+    old = [definition.docstring] if definition.docstring else []
+    if list(_code(before, *old)) != list(_code(after, written.docstring)):
         return "it changes the code"
     start, end = written.docstring
     literal = after.text[start:end]
@@ -44,6 +46,15 @@ def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition, st
     if not literal.lstrip("rRuU").startswith('"""'):
         return "its quotes are wrong"
     return _find_untrue(literal, definition, style, kept)
+
+
+def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
+    """Whether two documents differ in nothing but their docstrings and blanks."""
+    tokens = [
+        _code(tree, *(found.docstring for found in find_definitions(tree) if found.docstring))
+        for tree in (before, after)
+    ]
+    return all(one == other for one, other in zip_longest(*tokens))
 
 
 def _find_untrue(literal: str, definition: Definition, style: Style, kept: set[str]) -> str:
@@ -68,13 +79,13 @@ def _find_untrue(literal: str, definition: Definition, style: Style, kept: set[s
     return next((reason for reason, holds in untrue.items() if holds), "")
 
 
-def _code(tree: SyntaxTree, docstring: tuple[int, int] | None) -> Iterator[str]:
-    """The tokens of a document but a docstring's."""
-    skipped = tuple(map(tree.byte_offset, docstring)) if docstring else (-1, -1)
+def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
+    """The tokens of a document but those of some docstrings."""
+    skipped = {(tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings}
     stack: list[Node] = [tree.root]
     while stack:
         node = stack.pop()
-        if (node.start_byte, node.end_byte) == skipped:
+        if (node.start_byte, node.end_byte) in skipped:
             continue
         if node.child_count:
             stack.extend(reversed(node.children))

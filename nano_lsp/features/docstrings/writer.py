@@ -28,6 +28,7 @@ _MAX_SUMMARY_TOKENS = 32
 _MAX_ENTRY_TOKENS = 40
 _LONG = 40  # characters; a sentence that the model has broken in two is longer, as its line was full
 _SKELETON = "TODO: describe."
+_LISTED = [topic for topic in Topic if topic is not Topic.TEXT]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class DocstringWriter:
         on_part: Callable[[int, int], None],
     ) -> Plan[Docstring | None]:
         old = _old_text(tree, definition)
-        style = detect_style(old) or style or detect_style(tree.text) or Style.GOOGLE
+        style = _style_of(old, tree, style)
         layout = Layout.parse(old, style)
         body = _body(tree, definition)
         kept = _may_raise(body, every)
@@ -174,6 +175,34 @@ class DocstringWriter:
             stop=("\n", '"""'),
             sequence="docstring",
         )
+
+
+def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:
+    """Whether a docstring lists other things than its code has; a section that is not there misses nothing.
+
+    Args:
+        tree: of the document.
+        definition: in it.
+        every: definition of the document.
+    """
+    old = _old_text(tree, definition)
+    layout = Layout.parse(old, _style_of(old, tree, None))
+    before = {topic: [entry.name for entry in layout.entries(topic)] for topic in _LISTED}
+    if definition.kind is DefinitionKind.CLASS and before[Topic.PARAMETERS]:
+        return False  # of its constructor, which has others than the class has fields
+    _revise(layout, definition, _may_raise(_body(tree, definition), every))
+    after = {topic: [entry.name for entry in layout.entries(topic)] for topic in _LISTED}
+    wrong = {
+        Topic.RETURNS: not after[Topic.RETURNS],  # a result may be described in several entries
+        Topic.YIELDS: not after[Topic.YIELDS],
+        Topic.RAISES: not set(definition.raises) <= set(before[Topic.RAISES]),  # callees may raise the others
+    }
+    return any(names and wrong.get(topic, names != after[topic]) for topic, names in before.items())
+
+
+def _style_of(old: str, tree: SyntaxTree, wanted: Style | None) -> Style:
+    """The style that a docstring has, else the one wanted, else its file's."""
+    return detect_style(old) or wanted or detect_style(tree.text) or Style.GOOGLE
 
 
 def _body(tree: SyntaxTree, definition: Definition) -> str:

@@ -1,0 +1,232 @@
+"""`nano-lsp docstring` and `nano-lsp explain`: code that lies in files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nano_lsp.adapters.cli.progress import row_progress
+from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Stream, Threads, open_assistant, stderr, stdout
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.context.definitions import Definition, find_definitions
+from nano_lsp.context.document import line_start
+from nano_lsp.context.workspace import find_python_files
+from nano_lsp.errors import ConfigError, DocumentError
+from nano_lsp.features.assistant import Assistant
+from nano_lsp.features.docstrings import Docstring, project
+from nano_lsp.features.jobs import Explain, WriteDocstrings
+
+EXAMPLES = """Examples:
+
+`nano-lsp docstring src` prints what would change
+
+`nano-lsp docstring src tests/helpers.py --write`
+
+`nano-lsp docstring src --check` fails where something is undocumented or outdated; it needs no model
+
+`nano-lsp docstring src/app.py::Server.start --write`
+"""
+EXPLAIN_EXAMPLES = """Examples:
+
+`nano-lsp explain src/app.py::Server.start`
+
+`nano-lsp explain src/app.py`
+"""
+_AUTO = "auto"
+
+
+class StyleName(str, Enum):
+    """Styles of docstrings; auto follows each file, and is Google's where a file shows none."""
+
+    AUTO = _AUTO
+    GOOGLE = "google"
+    NUMPY = "numpy"
+    SPHINX = "sphinx"
+
+
+@dataclass
+class _Writer:
+    """Writes docstrings; loads the model for the first that has no draft."""
+
+    style: StyleName
+    overrides: dict[str, Any]
+    stack: ExitStack
+    n_todo: int = 0
+    n_without: int = 0
+    _assistant: Assistant | None = field(default=None, init=False)
+
+    def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> str:
+        """The text of a file with all docstrings that hold."""
+        settings = load_settings(**self.overrides)
+        conditions = f"{settings.model} {settings.adapter} {self.style.value}"
+        drafts = project.Drafts(find_folders().cache / "docstrings", source, conditions)
+        found = []
+        for definition in lacking:
+            if definition not in drafts:
+                drafts.add(definition, self._ask(source, definition))
+            docstring = drafts.get(definition)
+            if docstring is None:
+                self.n_without += 1
+                stderr.print(f"{_place(source, definition)}: the model has no docstring that holds.", markup=False)
+            else:
+                found.append(docstring)
+                self.n_todo += docstring.skeleton
+            advance()
+        return project.write_into(source, found)
+
+    def _ask(self, source: project.Source, definition: Definition) -> Docstring | None:
+        if self._assistant is None:
+            self._assistant = self.stack.enter_context(open_assistant(**self.overrides))
+        job = WriteDocstrings(source.tree.text, definition.start, self.style.value)
+        found = self._assistant.carry_out(job)
+        return found[0] if found else None
+
+
+def docstring(  # noqa: PLR0917 - options, which typer passes by name
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Folders, files, or FILE::NAME.")],
+    write: Annotated[bool, typer.Option("--write", help="Change the files.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what lacks a docstring; exit with 1 if any.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the changes; the default.")] = False,
+    style: Annotated[StyleName, typer.Option(help="Of new docstrings; auto follows each file.")] = StyleName.AUTO,
+    model: Model = None,
+    adapter: Adapter = None,
+    n_ctx: Context = None,
+    threads: Threads = None,
+) -> None:
+    """Write docstrings for what is public and has none, and bring outdated ones up to date."""
+    if write + check + diff > 1:
+        raise ConfigError("--diff, --write and --check exclude each other.", "Give one of them.")
+    work, sound = _find_work(paths)
+    if check:
+        raise typer.Exit(int(_list(work) > 0 or not sound))
+    overrides = {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
+    total = sum(len(lacking) for _, lacking in work)
+    with ExitStack() as stack:
+        writer = _Writer(style, overrides, stack)
+        advance = stack.enter_context(row_progress("docstrings", total))
+        for source, lacking in work:
+            try:
+                text = writer.write(source, lacking, advance)
+                if write:
+                    project.save(source, text)
+                else:
+                    _print_diff(source, text)
+            except DocumentError as error:
+                sound = False
+                stderr.print(str(error), markup=False)
+    done = total - writer.n_without
+    stderr.print(f"{done} docstrings in {_files_of(work)}{'' if write else '; --write puts them there'}.")
+    if writer.n_todo:
+        stderr.print(f"The model had no words for some of {writer.n_todo} of them: these say TODO.")
+    raise typer.Exit(int(not sound))
+
+
+def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[Definition]]], bool]:
+    """The files that lack docstrings, and whether all could be read; one that is the only one must be."""
+    sound = True
+    work: list[tuple[project.Source, list[Definition]]] = []
+    for path, name in _files(paths):
+        try:
+            source = project.load_source(path)
+        except DocumentError as error:
+            if len(paths) == 1 and path == Path(paths[0].partition("::")[0]):
+                raise
+            sound = False
+            stderr.print(str(error), markup=False)
+            continue
+        if name and all(found.name != name for found in find_definitions(source.tree)):
+            raise _unknown(path, name, source)
+        lacking = project.find_lacking(source.tree, name)
+        if lacking:
+            work.append((source, lacking))
+    return work, sound
+
+
+def _list(work: Sequence[tuple[project.Source, list[Definition]]]) -> int:
+    """Say what lacks a docstring, and how many do."""
+    total = 0
+    for source, lacking in work:
+        for definition in lacking:
+            total += 1
+            print(f"{_place(source, definition)}: {'outdated' if definition.docstring else 'no'} docstring")
+    stderr.print(f"{total} docstrings are missing or outdated, in {_files_of(work)}.")
+    return total
+
+
+def explain(
+    place: Annotated[str, typer.Argument(metavar="FILE[::NAME]", help="For example src/app.py::Server.start")],
+    model: Model = None,
+    adapter: Adapter = None,
+    n_ctx: Context = None,
+    threads: Threads = None,
+) -> None:
+    """Explain a function, a class or a whole file."""
+    name, _, wanted = place.partition("::")
+    source = project.load_source(Path(name))
+    found = next((each for each in find_definitions(source.tree) if each.name == wanted), None)
+    if found is None:
+        raise _unknown(source.path, wanted, source)
+    code = source.tree.text[line_start(source.tree.text, found.start) : found.end]
+    if not code.strip():
+        raise DocumentError(f"{name} is empty.", "Choose another file.")
+    lora = str(adapter) if adapter else None
+    with open_assistant(model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as assistant:
+        text = assistant.carry_out(Explain(code, "python"), Stream(show_text=stdout.is_terminal))
+    print() if stdout.is_terminal else print(text)
+
+
+def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """The files that are named or lie in a folder, each once, with the name of a definition in it."""
+    seen: set[tuple[Path, str]] = set()
+    for given in paths:
+        name, _, wanted = given.partition("::")
+        path = Path(name)
+        if not path.exists():
+            raise DocumentError(f"{path} does not exist.", "Give folders, files, or FILE::NAME.")
+        for each in find_python_files(path) if path.is_dir() else [path]:
+            if (each.resolve(), wanted) not in seen and (each.suffix != project.STUBS or not path.is_dir()):
+                seen.add((each.resolve(), wanted))
+                yield each, wanted
+
+
+def _files_of(work: Sequence[object]) -> str:
+    return f"{len(work)} file{'' if len(work) == 1 else 's'}"
+
+
+def _unknown(path: Path, name: str, source: project.Source) -> DocumentError:
+    close = difflib.get_close_matches(
+        name, [each.name for each in find_definitions(source.tree) if each.name], 3, 0.4
+    )
+    return DocumentError(
+        f"{path} defines no {name!r}.",
+        f"Did you mean {', '.join(close)}?" if close else "Methods are called Class.method.",
+    )
+
+
+def _place(source: project.Source, definition: Definition) -> str:
+    line = source.tree.text.count("\n", 0, definition.start) + 1
+    return f"{_shown(source.path)}:{line}: {project.describe(definition)}"
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _print_diff(source: project.Source, text: str) -> None:
+    """A unified diff, as git and patch take it."""
+    name = _shown(source.path)
+    before, after = (each.splitlines(keepends=True) for each in (source.tree.text, text))
+    for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
+        print(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n", end="")

@@ -1,0 +1,51 @@
+"""A choice, and how probable each is: the model is made to say every one, and what it thinks of that decides.
+
+A choice stands in quotes, so that one that begins with another is told from it by the quote behind. Probabilities are
+the softmax of the sums of log-probabilities over a temperature (Guo et al. 2017, arXiv 1706.04599), which
+`tests/bench/bench_tasks.py --fit` has fitted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+from nano_lsp.errors import SchemaError
+
+TEMPERATURE = 2.1
+"""Of choices without reasoning."""
+THINK_TEMPERATURE = 4.8
+"""Of choices after reasoning."""
+MAX_CHOICES = 64
+
+
+def check_choices(choices: Sequence[str]) -> None:
+    """Refuse choices that cannot be told apart.
+
+    Raises:
+        SchemaError: fewer than two, too many, an empty one, or two alike.
+    """
+    if len(choices) < 2:
+        raise SchemaError("There are fewer than two choices.", "For example: yes,no")
+    if len(choices) > MAX_CHOICES:
+        raise SchemaError(f"There are {len(choices)} choices.", f"At most {MAX_CHOICES} can be told apart.")
+    if len({choice.strip() for choice in choices}) < len(choices) or not all(choice.strip() for choice in choices):
+        raise SchemaError("Two choices are alike, or one is empty.", "Give each a text of its own.")
+
+
+def quote(choice: str) -> str:
+    """A choice as the model says it."""
+    return json.dumps(choice, ensure_ascii=False)
+
+
+def probabilities(scores: Sequence[float], temperature: float) -> list[float]:
+    """Softmax of log-probabilities over a temperature.
+
+    Args:
+        scores: natural logarithms, one a choice.
+        temperature: above 1 makes them less sure.
+    """
+    best = max(scores)
+    weights = [math.exp((score - best) / temperature) for score in scores]
+    return [weight / sum(weights) for weight in weights]

@@ -1,0 +1,244 @@
+"""`nano-lsp docstring` and `explain` over files, on the model without weights."""
+
+from __future__ import annotations
+
+import ast
+import json
+import py_compile
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.context.definitions import find_definitions
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.errors import DocumentError
+from nano_lsp.features.docstrings import project
+from nano_lsp.features.docstrings.check import same_code
+from tests.adapters.test_cli import assert_error, nano_lsp
+
+STDLIB = Path(sysconfig.get_paths()["stdlib"])
+PACKAGES = ("json", "wsgiref", "email", "importlib", "concurrent", "html", "xml", "encodings")
+CODE = "def fetch(url):\n    return url\n\n\nclass A:\n    def f(self): pass\n"
+
+
+def script(path: Path, **extra: object) -> str:
+    """A model that has words for everything."""
+    file = path / "script.json"
+    words = {'"""': "Do what the name says.", ":": " What it is.", "    ": "What it is."}
+    file.write_text(json.dumps({**words, "assistant\n": "It does things.", **extra}))
+    return f"scripted:{file}"
+
+
+def copy_package(path: Path, n: int = 50) -> list[Path]:
+    """So many files of the standard library, short ones, as the model here is slow for its size."""
+    short = [file for name in PACKAGES for file in sorted((STDLIB / name).rglob("*.py"))]
+    short = [file for file in short if 100 < file.stat().st_size < 3000 and "test" not in file.parts][:n]
+    for file in short:
+        target = path / file.relative_to(STDLIB)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return sorted(path.rglob("*.py"))
+
+
+def without_docstrings(code: str) -> str:
+    module = ast.parse(code)
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                del node.body[0]
+    return ast.dump(module)
+
+
+def test_fifty_files_of_a_real_package(tmp_path: Path) -> None:
+    package, model = tmp_path / "package", script(tmp_path)
+    files = copy_package(package)
+    assert len(files) == 50
+    before = {file: file.read_bytes() for file in files}
+    missing = nano_lsp("docstring", str(package), "--check")
+    assert missing.returncode == 1
+    n = len(missing.stdout.splitlines())
+    assert n > 50
+    assert f"{n} docstrings are missing or outdated".encode() in missing.stderr
+    done = nano_lsp("docstring", str(package), "--write", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert sum(file.read_bytes() != before[file] for file in files) > 25
+    for file in files:
+        after = file.read_bytes().decode()
+        assert without_docstrings(after) == without_docstrings(before[file].decode()), file
+        py_compile.compile(str(file), doraise=True, cfile=str(tmp_path / "compiled"))
+    checked = nano_lsp("docstring", str(package), "--check")
+    assert (checked.returncode, checked.stdout) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_killed_at_random_it_leaves_whole_files_and_goes_on(tmp_path: Path, home: Path) -> None:
+    package, source = tmp_path / "package", random.Random(3)  # noqa: S311 - repeatable, no secret
+    files = copy_package(package, 15)
+    before = {file: file.read_bytes() for file in files}
+    model = script(tmp_path, **{"$batch_ms": 2})
+    command = [sys.executable, "-m", "nano_lsp", "docstring", str(package), "--write", "--model", model]
+    drafts = home / "cache" / "docstrings"
+    for _ in range(2):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            wanted = source.randrange(1, 12)
+            start = n_lines(drafts)
+            while process.poll() is None and abs(n_lines(drafts) - start) < wanted:
+                pass
+            process.send_signal(signal.SIGKILL)
+        for file in files:
+            after = file.read_bytes().decode()
+            assert without_docstrings(after) == without_docstrings(before[file].decode()), file
+        assert not [path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".tmp"}]
+    for left in package.rglob("*.tmp"):
+        left.unlink()
+    done = nano_lsp("docstring", str(package), "--write", "--model", script(tmp_path))
+    assert done.returncode == 0
+    assert nano_lsp("docstring", str(package), "--check").returncode == 0
+
+
+def n_lines(folder: Path) -> int:
+    """Drafts kept so far; files come and go meanwhile."""
+    n = 0
+    for path in list(folder.glob("*.jsonl")):
+        try:
+            n += path.read_bytes().count(b"\n")
+        except OSError:
+            n += 5
+    return n
+
+
+def test_the_diff_is_one_that_git_applies_and_write_asks_nothing_again(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    shown = nano_lsp("docstring", str(file), "--model", model)
+    assert shown.returncode == 0
+    assert file.read_text() == CODE
+    copy = tmp_path / "copy.py"
+    patch = shown.stdout.decode().replace(f"a/{file}", "a/copy.py").replace(f"b/{file}", "b/copy.py")
+    copy.write_text(CODE)
+    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=tmp_path, check=True, timeout=60)
+    (tmp_path / "script.json").write_text(json.dumps({"$batch_ms": 10_000}))  # a model that nobody waits for
+    done = nano_lsp("docstring", str(file), "--write", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert file.read_text() == copy.read_text()
+    assert '"""Do what the name says."""' in file.read_text()
+
+
+def test_bytes_that_are_no_docstring_stay(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_bytes(b"\xef\xbb\xbf" + CODE.replace("\n", "\r\n").encode() + "x = 'é'".encode())
+    file.chmod(0o755)
+    link = tmp_path / "link.py"
+    link.symlink_to(file)
+    assert nano_lsp("docstring", str(link), "--write", "--model", model).returncode == 0
+    data = file.read_bytes()
+    assert link.is_symlink()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert data.count(b"\n") == data.count(b"\r\n")
+    assert file.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_git_ignores_is_left_alone(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    for name in ("src/a.py", "src/generated/b.py", "src/c.py", ".venv/d.py", "src/e.pyi"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(CODE)
+    (root / ".git").mkdir()
+    (root / ".gitignore").write_text("generated/\n/src/c.py\n")
+    for given in (root, root / "src"):
+        listed = nano_lsp("docstring", str(given), "--check").stdout.decode()
+        assert {line.split(":")[0].rsplit("/", 1)[-1] for line in listed.splitlines()} == {"a.py"}
+    assert b"c.py" in nano_lsp("docstring", str(root / "src/c.py"), "--check").stdout  # asked for by name
+
+
+def test_one_definition_and_what_is_outdated(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE + '\n\ndef _g(x, y):\n    """Do.\n\n    Args:\n        x: One.\n        z: Gone.\n    """\n')
+    listed = nano_lsp("docstring", str(file), "--check").stdout.decode().splitlines()
+    assert [line.split(":", 1)[1] for line in listed] == [
+        "1: module: no docstring",
+        "1: function fetch: no docstring",
+        "5: class A: no docstring",
+        "6: function A.f: no docstring",
+        "9: function _g: outdated docstring",
+    ]
+    assert nano_lsp("docstring", f"{file}::A.f", "--write", "--model", model).returncode == 0
+    assert nano_lsp("docstring", f"{file}::_g", "--write", "--model", model).returncode == 0
+    after = file.read_text()
+    assert after.count('"""') == 4
+    assert "y: What it is." in after
+    assert "z: Gone" not in after
+    assert_error(nano_lsp("docstring", f"{file}::A.g", "--check"), 2, "defines no 'A.g'", "A.f")
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "broken.py").write_text("def f(:\n")
+    (folder / "latin.py").write_bytes(b"# caf\xe9\n")
+    (folder / "good.py").write_text('"""Good."""\n')
+    done = nano_lsp("docstring", str(folder), "--check")
+    assert done.returncode == 1
+    assert b"broken.py is no sound Python: see line 1" in done.stderr
+    assert b"latin.py is not UTF-8" in done.stderr
+    assert_error(nano_lsp("docstring", str(folder / "latin.py"), "--check"), 2, "UTF-8")
+    assert_error(nano_lsp("docstring", str(folder / "none.py")), 2, "does not exist")
+    assert_error(nano_lsp("docstring", str(folder), "--check", "--write"), 2, "exclude each other")
+    (folder / "good.py").write_text(CODE)
+    assert_error(nano_lsp("docstring", str(folder / "good.py")), 3, "nano-lsp model pull nano")
+
+
+def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(CODE)
+    source = project.load_source(file)
+    file.write_text("x = 1\n")
+    with pytest.raises(DocumentError, match="changed meanwhile"):
+        project.save(source, CODE)
+    assert file.read_text() == "x = 1\n"
+
+
+def test_other_code_is_noticed() -> None:
+    def tree(code: str) -> SyntaxTree:
+        parsed = SyntaxTree.parse(code, PYTHON)
+        assert parsed is not None
+        return parsed
+
+    assert same_code(tree(CODE), tree('"""Doc."""\n\n' + CODE.replace("return", '"""Doc."""\n    return')))
+    assert not same_code(tree(CODE), tree(CODE.replace("return url", "return")))
+    assert not same_code(tree(CODE), tree(CODE + "x = 1\n"))
+    assert list(find_definitions(tree(CODE)))
+
+
+def test_an_explanation(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    assert nano_lsp("explain", f"{file}::A.f", "--model", model).stdout == b"It does things.\n"
+    assert nano_lsp("explain", str(file), "--model", model).stdout == b"It does things.\n"
+    assert_error(nano_lsp("explain", f"{file}::A.x"), 2, "defines no 'A.x'")
+    assert_error(nano_lsp("explain", str(tmp_path / "b.py")), 2, "cannot be read")
+
+
+def test_what_the_disk_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    monkeypatch.setattr("nano_lsp.context.document.tempfile.mkstemp", refuse)
+    done = nano_lsp("docstring", str(file), "--write", "--model", model)
+    assert done.returncode == 1
+    assert b"cannot be written: No space left" in done.stderr
+    assert file.read_text() == CODE

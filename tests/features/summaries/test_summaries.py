@@ -1,0 +1,268 @@
+"""Summaries: documents in every format, passages, evidence, citations; a model without weights has the words."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import docx
+import pypdf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nano_lsp.adapters.cli.summarize import _summarize
+from nano_lsp.config import Settings, find_folders
+from nano_lsp.engine.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
+from nano_lsp.errors import DocumentError
+from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.model import Model
+from nano_lsp.features.summaries import summary
+from nano_lsp.features.summaries.evidence import bears_out, says_nothing_new
+from nano_lsp.features.summaries.passages import Passage, cut_chunks, cut_passages
+from nano_lsp.features.summaries.progress import Progress
+from nano_lsp.features.summaries.reading import Block, read_blocks
+from nano_lsp.features.summaries.summary import Form, Statement
+from tests.documents import as_html, as_markdown, pages, write_pdf
+
+_IM_START = 256 + SPECIALS.index("<|im_start|>")
+
+
+class Copier:
+    """A model that states the first sentence of some passage, cited wrongly, or now and then something untrue.
+
+    It chooses every other statement.
+    """
+
+    def __init__(self) -> None:
+        self.n_prompts = 0
+        self._known: dict[tuple[int, int], bytes] = {}
+        self._backend = ScriptedBackend()
+
+    def __call__(self, history: Sequence[int]) -> int:
+        start = len(history) - 1 - history[::-1].index(_IM_START) if _IM_START in history else 0
+        key = (start, hash(tuple(history[:start])))
+        if key not in self._known:
+            self.n_prompts += 1
+            said = b"".join(map(self._backend.piece, history[:start])).decode()
+            self._known[key] = self._reply(said).encode()
+        said_now = b"".join(map(self._backend.piece, history[start:])).partition(b"assistant\n")[2]
+        rest = self._known[key][len(said_now) :]
+        return self._backend.tokenize(rest.decode())[0] if rest else END
+
+    def _reply(self, prompt: str) -> str:
+        found = re.findall(r"^\[(\d+)\] (.*)", prompt, re.MULTILINE)
+        if "Choose the" in prompt:
+            n = int(re.findall(r"Choose the (\d+)", prompt)[0])
+            return json.dumps([int(number) for number, _ in found[::2]][:n] + [1] * (n - len(found[::2][:n])))
+        if self.n_prompts % 3 == 0:
+            return json.dumps([{"passage": 1, "fact": "Nine purple elephants live in Reykjavik."}])
+        place = self.n_prompts % len(found)
+        return json.dumps([{"passage": 1, "fact": found[place][1].split(". ")[0]}])  # found where it stands
+
+
+@pytest.fixture(scope="module")
+def content() -> list[list[str]]:
+    return pages(60, paragraphs=1)
+
+
+def terms(text: str) -> set[str]:
+    """Numbers and names, found in another way than the project does."""
+    inner = re.findall(r"(?<=[a-z,;] )[A-Z]\w+|\d+", text)
+    return set(inner)
+
+
+def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Path, content: list[list[str]]) -> None:
+    file = tmp_path / "report.pdf"
+    write_pdf(file, content)
+    texts = [pypdf.PdfReader(file).pages[i].extract_text().replace("\n", " ") for i in range(60)]
+    passages = cut_passages(read_blocks(file))
+    backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
+    with LocalAssistant(Model.of(backend), Settings(), find_folders()) as assistant:
+        progress = Progress(tmp_path / "progress.jsonl")
+        statements, dropped = _summarize(assistant, passages, 6, progress)
+        n_prompts = model.n_prompts
+        assert max(backend.batches) <= 512
+        assert len(statements) == 6
+        assert dropped == model.n_prompts // 3  # what is untrue
+        for statement in statements:
+            page = int(re.fullmatch(r"p\. (\d+)", statement.passage.place)[1])  # type: ignore[index]
+            assert terms(statement.text) <= set(re.findall(r"\w+", texts[page - 1])), statement
+            assert "elephants" not in statement.text
+        assert len({statement.passage.place for statement in statements}) > 4  # from all over
+        # Stopped in the middle of a step, it goes on there and comes to the same.
+        lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
+        (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
+        again, _ = _summarize(assistant, passages, 6, Progress(tmp_path / "progress.jsonl"))
+        assert again == statements
+        assert len(lines) == n_prompts
+
+
+def test_every_format_is_read_with_its_places(tmp_path: Path, content: list[list[str]]) -> None:
+    few = content[:3]
+    (tmp_path / "a.md").write_text(as_markdown(few))
+    (tmp_path / "a.txt").write_text("\n\n".join(paragraph for page in few for paragraph in page))
+    (tmp_path / "a.html").write_text(as_html(few))
+    write_pdf(tmp_path / "a.pdf", few)
+    made = docx.Document()
+    for i, page in enumerate(few, 1):
+        made.add_heading(f"Chapter {i}", 2)
+        for paragraph in page:
+            made.add_paragraph(paragraph)
+    table = made.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "Total", "417"
+    made.save(str(tmp_path / "a.docx"))
+    words = {w for page in few for p in page for w in p.split()}
+    for name in ("a.md", "a.txt", "a.html", "a.pdf", "a.docx"):
+        blocks = read_blocks(tmp_path / name)
+        found = {word for block in blocks for word in block.text.split()}
+        assert len(found & words) > 0.9 * len(words), name
+        assert "secret" not in found
+        if name not in {"a.txt", "a.pdf"}:
+            assert blocks[-1].heading == "Chapter 3"
+    markdown = read_blocks(tmp_path / "a.md")
+    lines = (tmp_path / "a.md").read_text().splitlines()
+    assert all(lines[int(block.place.removeprefix("line ")) - 1].startswith(block.text[:50]) for block in markdown)
+    assert [block.place for block in read_blocks(tmp_path / "a.pdf")] == ["p. 1", "p. 2", "p. 3"]
+    assert read_blocks(tmp_path / "a.docx")[-1] == Block("Total | 417", "paragraph 7", "Chapter 3")
+
+
+def test_markdown_and_html_as_people_write_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text("Intro\n=====\nFirst.\n\n```\n# no heading\n\ncode\n```\n\n### Last ###\n- one\n- two\n")
+    assert read_blocks(file) == [
+        Block("First.", "line 3", "Intro"),
+        Block("``` # no heading code ```", "line 5", "Intro"),
+        Block("- one - two", "line 12", "Last"),
+    ]
+    page = tmp_path / "a.html"
+    page.write_text("<body>loose <b>text</b>\n<p>One<br>Two&nbsp;&lt;3<ul><li>item</ul><h1>T</h1><td>cell")
+    assert [block.text for block in read_blocks(page)] == ["loose text", "One", "Two <3", "item", "cell"]
+
+
+def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
+    def refuse(name: str, data: bytes, *words: str) -> None:
+        file = tmp_path / name
+        file.write_bytes(data)
+        with pytest.raises(DocumentError) as refused:
+            read_blocks(file)
+        for word in words:
+            assert word in str(refused.value)
+        assert refused.value.remedy
+
+    write_pdf(tmp_path / "good.pdf", [["Hello world."]])
+    good = (tmp_path / "good.pdf").read_bytes()
+    writer = pypdf.PdfWriter(tmp_path / "good.pdf")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        writer.encrypt("secret", algorithm="RC4-128")
+        writer.write(tmp_path / "encrypted.pdf")
+    write_pdf(tmp_path / "scan.pdf", [[]])
+    refuse("a.txt", b"", "no text")
+    refuse("b.txt", b"\0\1\2", "binary")
+    refuse("c.txt", b"caf\xe9", "UTF-8")
+    refuse("d.txt", b"x" * (9 << 20), "larger than 8 MB")
+    refuse("e.pdf", b"", "empty")
+    refuse("f.pdf", b"hello", "no PDF file")
+    refuse("g.pdf", good[: len(good) // 2], "cannot be read as PDF")
+    refuse("h.pdf", (tmp_path / "encrypted.pdf").read_bytes(), "encrypted", "qpdf")
+    refuse("i.pdf", (tmp_path / "scan.pdf").read_bytes(), "no text", "OCR")
+    refuse("j.docx", b"PK nothing", "cannot be read as DOCX")
+    refuse("k.docx", b"\xd0\xcf\x11\xe0", "no DOCX file", "password")
+    refuse("l.html", b"<html><script>x</script></html>", "no text")
+    with (tmp_path / "m.pdf").open("wb") as stream:
+        stream.write(b"%PDF-1.4")
+        stream.truncate(100 << 20)
+    with pytest.raises(DocumentError, match="larger than 64 MB"):
+        read_blocks(tmp_path / "m.pdf")
+    with zipfile.ZipFile(tmp_path / "n.docx", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("word/document.xml", b" " * (65 << 20))
+    with pytest.raises(DocumentError, match="larger than 64 MB"):
+        read_blocks(tmp_path / "n.docx")
+    with pytest.raises(DocumentError, match="cannot be read"):
+        read_blocks(tmp_path / "none.docx")
+
+
+@settings(max_examples=50, deadline=None)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=3000), max_size=8), limit=st.integers(130, 900))
+def test_chunks_hold_every_passage_once_and_keep_to_the_limit(texts: list[str], limit: int) -> None:
+    blocks = [
+        Block(" ".join(text.split()), f"line {i}", f"h{i // 3}") for i, text in enumerate(texts) if text.strip()
+    ]
+    passages = cut_passages(blocks)
+    assert "".join("".join(p.text.split()) for p in passages) == "".join("".join(b.text.split()) for b in blocks)
+    chunks = cut_chunks(passages, lambda text: len(text) // 4 + 1, limit)
+    assert [passage for chunk in chunks for passage in chunk] == passages
+    for chunk in chunks:
+        assert sum(len(p.text) // 4 + 9 for p in chunk) <= max(limit, 240)
+
+
+PASSAGE = "Dr Hamid said that 12,500 meters were installed in Aldmoor's old quarter in 2019 for 3.5 million euros."
+
+
+@pytest.mark.parametrize(
+    ("statement", "holds"),
+    [
+        ("In 2019, 12500 meters were installed in Aldmoor.", True),
+        ("Installing meters in the old quarter took 3.5 million euros.", True),
+        ("In 2018, 12500 meters were installed in Aldmoor.", False),
+        ("In 2019, 12500 meters were installed in Brixen.", False),
+        ("Dr Yamada installed meters.", False),
+        ("The weather was cold and rainy throughout spring.", False),
+        ("It is so.", False),
+        ("", False),
+    ],
+)
+def test_what_a_passage_bears_out(statement: str, holds: bool) -> None:
+    assert bears_out(PASSAGE, statement) == holds
+
+
+def test_statements_that_say_the_same() -> None:
+    assert says_nothing_new("Meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor.")
+    assert not says_nothing_new(
+        "In 2020 meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor."
+    )
+    one, two = (Statement(text, Passage(text, "p. 1")) for text in ("Meters cost 5 euros.", "Filters cost 9 euros."))
+    assert summary.without_repetitions([one, two, one]) == [one, two]
+
+
+def test_a_choice_fills_up_and_keeps_the_order() -> None:
+    statements = [Statement(f"Fact {i}.", Passage("x", "p. 1")) for i in range(100)]
+    groups = summary.groups_of(statements, 12)
+    assert sum(share for _, share in groups) == 12
+    assert [s for group, _ in groups for s in group] == statements
+    chosen = summary.read_choice([7, 7, 3, 3], statements[:10], 4)
+    assert len(chosen) == 4
+    assert {statements[6], statements[2]} <= set(chosen)
+    assert chosen == sorted(chosen, key=statements.index)
+
+
+def test_forms() -> None:
+    statements = [
+        Statement("One.", Passage("x", "p. 1", "A")),
+        Statement("Two.", Passage("y", "p. 2", "A")),
+        Statement("Three.", Passage("z", "line 9")),
+    ]
+    assert summary.render(statements, Form.BULLETS) == "- One. [p. 1, A]\n- Two. [p. 2, A]\n- Three. [line 9]\n"
+    assert summary.render(statements, Form.PROSE) == "One. [p. 1, A] Two. [p. 2, A] Three. [line 9]\n"
+    assert summary.render(statements, Form.OUTLINE) == (
+        "## A\n\n- One. [p. 1]\n- Two. [p. 2]\n\n## Without a heading\n\n- Three. [line 9]\n"
+    )
+
+
+def test_progress_is_the_users_alone_and_goes_away(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "a" / "p.jsonl")
+    progress.add("facts 0", [1])
+    assert (tmp_path / "a" / "p.jsonl").stat().st_mode & 0o077 == 0
+    assert Progress(tmp_path / "a" / "p.jsonl").get("facts 0") == [1]
+    progress.forget()
+    assert not list((tmp_path / "a").iterdir())
+    nowhere = Progress(None)
+    nowhere.add("facts 0", [2])
+    assert nowhere.get("facts 0") == [2]
+    nowhere.forget()
+    assert WORDS
