@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.definitions import Definition, definition_at, undocumented
+from nano_lsp.context.definitions import Definition, definition_at, find_definitions, undocumented
 from nano_lsp.context.document import TextEdit
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
@@ -175,12 +175,14 @@ class WriteDocstrings(Job[list[Docstring]]):
 
     Attributes:
         text: of the document.
-        offset: of the definition; None for all that have none.
+        offset: in the definition, the innermost one there; None for all that have no docstring.
+        name: of the definition, where the offset is its beginning: several may begin at one place.
         style: `google`, `numpy`, `sphinx`, or `auto` for the one that the document has.
     """
 
     text: str
     offset: int | None = None
+    name: str | None = None
     style: str = "auto"
     result: ClassVar = list[Docstring]
 
@@ -189,7 +191,13 @@ class WriteDocstrings(Job[list[Docstring]]):
         tree = SyntaxTree.parse(self.text, PYTHON)
         if tree is None:
             return []
-        chosen = list(undocumented(tree)) if self.offset is None else [definition_at(tree, self.offset)]
+        if self.offset is None:
+            chosen = list(undocumented(tree))
+        elif self.name is None:
+            chosen = [definition_at(tree, self.offset)]
+        else:
+            place = self.offset, self.name
+            chosen = [found for found in find_definitions(tree) if (found.start, found.name) == place]
         return (yield from desk.docstrings.write_all(tree, chosen, self.style, watcher.on_part))
 
 

@@ -68,7 +68,7 @@ def main() -> None:
         begun = time.perf_counter()
         for i in range(options.functions):
             path, tree, definition = next(functions)
-            job = WriteDocstrings(tree.text, definition.start, list(Style)[i % 3].value)
+            job = WriteDocstrings(tree.text, definition.start, definition.name, list(Style)[i % 3].value)
             written = assistant.carry_out(job)
             found = written[0] if written else None
             offered += found is not None

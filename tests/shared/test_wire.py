@@ -35,7 +35,7 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Alternatives": st.builds(jobs.Alternatives, tasks, st.integers(1, 3), judgements, samplings),
     "Ask": st.builds(jobs.Ask, texts, grammar=st.none() | texts, sampling=samplings),
     "Explain": st.builds(jobs.Explain, texts, texts, texts),
-    "WriteDocstrings": st.builds(jobs.WriteDocstrings, texts, st.none() | numbers, texts),
+    "WriteDocstrings": st.builds(jobs.WriteDocstrings, texts, st.none() | numbers, st.none() | texts, texts),
     "Simplify": st.builds(jobs.Simplify, texts, numbers, numbers, texts),
     "Fix": st.builds(jobs.Fix, texts, numbers, numbers, texts, texts),
     "AddTypeHints": st.builds(jobs.AddTypeHints, texts, numbers),

@@ -84,7 +84,7 @@ class _Writer:
     def _ask(self, source: project.Source, definition: Definition) -> Docstring | None:
         if self._assistant is None:
             self._assistant = self.stack.enter_context(open_assistant(**self.overrides))
-        job = WriteDocstrings(source.tree.text, definition.start, self.style.value)
+        job = WriteDocstrings(source.tree.text, definition.start, definition.name, self.style.value)
         found = self._assistant.carry_out(job)
         return found[0] if found else None
 
