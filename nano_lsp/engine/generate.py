@@ -115,6 +115,11 @@ class Generation:
         return self._answer.text
 
     @property
+    def reads_prompt(self) -> bool:
+        """Whether the prompt is not evaluated yet."""
+        return not self._prompt_done
+
+    @property
     def may_pause(self) -> bool:
         """Whether another generation may run before the next step: what the last batch gave has been used."""
         return not (self._ahead and self._ahead[0] == self._tokens[-1])

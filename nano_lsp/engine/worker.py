@@ -1,7 +1,7 @@
 """One thread owns the model and answers requests by priority.
 
-- A completion runs before a chat, a chat before a warm-up: a more urgent request ends the running batch, and the
-  running generation goes on later where it was.
+- A completion runs before a chat, a chat before a warm-up: a more urgent request ends a batch of a prompt, waits for
+  that of a token, and the running generation goes on later where it was.
 - Clients share the engine fairly: of equally urgent requests, that of the client comes first who has had the least of
   the model's time. Chats of two clients take turns, where the KV cache has room for both.
 - A newer request of the same client, priority and document supersedes the older one, which still finishes its batch:
@@ -73,6 +73,11 @@ class _Run:
         return self.generation
 
     @property
+    def reads_prompt(self) -> bool:
+        """Whether its batch may take long; a token's is not worth losing."""
+        return self.generation is None or self.generation.reads_prompt
+
+    @property
     def may_pause(self) -> bool:
         """Whether another one may be worked on now."""
         return self.ticket.error is not None or self.generation is None or self.generation.may_pause
@@ -120,7 +125,8 @@ class Worker:
             self._welcome(request.client)
             self._waiting.append(ticket)
             self._changed.notify()
-            if self._current and request.priority < self._current.ticket.request.priority:
+            current = self._current
+            if current and current.reads_prompt and request.priority < current.ticket.request.priority:
                 self._engine.backend.abort()
         for ticket_before in older:
             self.call_off(ticket_before, SupersededError("A newer request took this one's place."), at_once=False)

@@ -13,6 +13,7 @@ from nano_lsp.features.plan import Watcher
 from nano_lsp.shared import wire
 
 _KEEP_ALIVE_S = 2.0
+_PAUSE_S = 0.01  # between two messages: nobody reads faster, and each costs both sides
 _KEEP_ALIVE = b": still here\n\n"
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
 
@@ -108,6 +109,7 @@ class EventStream:
                 events = b"".join(self._encode(*event) for event in self._mailbox.empty())
                 if not working.done():
                     await send({"type": "http.response.body", "body": events or _KEEP_ALIVE, "more_body": True})
+                    await asyncio.wait({working}, timeout=_PAUSE_S)
             last = b"" if working.cancelled() else events + self._encode(*working.result())
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from logging.handlers import RotatingFileHandler
 
@@ -24,6 +25,7 @@ from nano_lsp.shared.place import ALREADY_RUNNING, Place
 
 _WATCH_S = 0.25  # between looks at the socket and the clock
 _DRAIN_S = 30.0
+_SWITCH_S = 0.0005  # so long the event loop waits for the worker's thread; Python's 5 ms are felt in each request
 _MAX_LOG_BYTES = 1 << 20
 _MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ def run_engine(place: Place, folders: Folders, settings: Settings) -> int:
     with lock:
         place.claim()
         _keep_log(place)
+        sys.setswitchinterval(_SWITCH_S)
         logger.info("Engine %s, process %d.", __version__, os.getpid())
         try:
             asyncio.run(_Process(place, Host(folders, settings), settings).run())
