@@ -106,15 +106,20 @@ class EventStream:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             while not working.done():
                 await self._mailbox.wait()
-                events = b"".join(self._encode(*event) for event in self._mailbox.empty())
                 if not working.done():
-                    await send({"type": "http.response.body", "body": events or _KEEP_ALIVE, "more_body": True})
+                    await send(
+                        {"type": "http.response.body", "body": self._events() or _KEEP_ALIVE, "more_body": True}
+                    )
                     await asyncio.wait({working}, timeout=_PAUSE_S)
-            last = b"" if working.cancelled() else events + self._encode(*working.result())
+            last = b"" if working.cancelled() else self._events() + self._encode(*working.result())
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             working.cancel()
             watching.cancel()
+
+    def _events(self) -> bytes:
+        """What the mailbox has."""
+        return b"".join(self._encode(*event) for event in self._mailbox.empty())
 
 
 async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
