@@ -84,11 +84,13 @@ def test_an_answer_and_a_question_too_long() -> None:
     assert "n_ctx" in done.stderr
 
 
-def test_a_snapshot_warms_the_next_process(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NANO_LSP_SNAPSHOTS", "1")
+def test_a_snapshot_warms_the_next_engine(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANO_LSP_ENGINE", "shared")
     code = "".join(f"value_{i} = compute({i})\n" for i in range(60)) + "total = |\n"
     location = at_cursor(tmp_path / "long.py", code)
-    cold, warm = (json.loads(run("complete", location, "--json", "--max-tokens", "8")) for _ in range(2))
+    cold = json.loads(run("complete", location, "--json", "--max-tokens", "8"))
+    run("engine", "stop")
+    warm = json.loads(run("complete", location, "--json", "--max-tokens", "8"))
     assert cold["counters"]["cached_tokens"] == 0
     assert warm["counters"]["evaluated_tokens"] == 1
     assert len(list((home / "cache" / "kv").iterdir())) == 1
