@@ -18,6 +18,14 @@ from tests.processes import engines_of
 _REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
 
 
+@pytest.fixture(autouse=True, scope="session")
+def in_process() -> Iterator[None]:
+    """A model in the tested process, for fixtures that outlive a test as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NANO_LSP_ENGINE", "in-process")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of its own for each test, so that none touches the user's files, and a model in the tested process."""
