@@ -46,7 +46,6 @@ class _Answer:
     tokens: list[Token]
     first_token: float = 0.0
     n_prompt: int = 0
-    stopped: bool = False  # by a stop string
     roll_backs: int = 0
 
     @property

@@ -104,11 +104,6 @@ class Worker:
         """The sum over all requests of this process, those cancelled included."""
         return self._totals
 
-    @property
-    def n_open(self) -> int:
-        """How many requests wait or run."""
-        return len(self._waiting) + len(self._runs)
-
     def submit(self, request: Request) -> Ticket:
         """Queue a request; superseded ones are answered with `SupersededError`.
 
