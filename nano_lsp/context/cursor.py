@@ -78,12 +78,14 @@ class CompletionTask(AtCursor):
         text: of the document.
         offset: of the cursor, in code points.
         language: of the document, as LSP calls it; empty for what its name tells.
+        context: code from elsewhere that the client has chosen, such as a kernel's live names; it comes first.
     """
 
     name: str
     text: str
     offset: int
     language: str = ""
+    context: str = ""
 
     def after(self, typed: str) -> CompletionTask:
         """The task once something has been typed at the cursor."""

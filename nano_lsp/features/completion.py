@@ -36,7 +36,6 @@ class CompletionOptions:
         draft: let n-gram drafts run where they pay.
         watcher: is told of progress.
         ahead: this is work for a future that may come; whatever is asked for now goes first.
-        context: code from elsewhere that the client has chosen; it comes first.
         deadline_ms: of the answer; None for none.
     """
 
@@ -48,7 +47,6 @@ class CompletionOptions:
     draft: bool = True
     watcher: Watcher = NOBODY
     ahead: bool = False
-    context: str = ""
     deadline_ms: float | None = None
 
 
@@ -118,7 +116,7 @@ class Completer:
         if self.workspace:
             document.look_up_imports(self.workspace, options.imported_tokens, self._count_tokens)
         room = min(options.prompt_tokens, spec.n_ctx - options.max_tokens - _SPARE_TOKENS)
-        context = cut_code(options.context, self._vocabulary, options.prompt_tokens // 2) + document.imported
+        context = cut_code(task.context, self._vocabulary, options.prompt_tokens // 2) + document.imported
         room -= self._count_tokens(context)
         window = cut_window(
             task.text, task.offset, max(16, room), self._count_tokens, tree=document.tree, anchor=document.anchor

@@ -293,6 +293,7 @@ def typed_since(before: CompletionTask, now: CompletionTask) -> str | None:
     n = now.offset - before.offset
     if (
         before.name != now.name
+        or before.context != now.context
         or not 0 <= n <= _MAX_TYPED
         or len(now.text) - n != len(before.text)
         or not now.text.startswith(before.prefix)

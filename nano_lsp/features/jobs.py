@@ -313,10 +313,9 @@ class Infill(Job[Completion]):
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The completion, judged as one that was asked for."""
-        task = CompletionTask("", self.prefix + self.suffix, len(self.prefix))
+        task = CompletionTask("", self.prefix + self.suffix, len(self.prefix), context=self.context)
         options = replace(
             desk.options(_LENIENT, sampling=self.sampling, watcher=watcher),
-            context=self.context,
             max_tokens=self.max_tokens,
             deadline_ms=self.deadline_ms,
         )

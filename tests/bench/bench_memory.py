@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psutil
 from jupyter_client.manager import KernelManager, start_new_kernel
@@ -38,7 +39,8 @@ def rss_mib(pid: int) -> float:
 
 def pid_of(manager: KernelManager) -> int:
     """The process of a kernel."""
-    return int(manager.provisioner.pid)  # type: ignore[union-attr]
+    provisioner: Any = manager.provisioner
+    return int(provisioner.pid)
 
 
 def main() -> None:
