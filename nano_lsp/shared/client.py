@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
+import aiohttp
 import msgspec
 
 from nano_lsp.config import Settings
@@ -28,9 +28,10 @@ from nano_lsp.shared.place import Place
 if TYPE_CHECKING:  # not imported: it knows the model hub
     from nano_lsp.engine.model_store import Progress
 
-_SILENT_S = 15.0  # an engine that works says so every two seconds
+# An engine that works says so every two seconds.
+_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=15.0, sock_read=15.0)
 _TRIES = 3
-_BUSY = 503
+_OK, _BUSY = 200, 503
 T = TypeVar("T")
 OnConnection = Callable[["NanoError | None"], None]
 
@@ -144,30 +145,29 @@ class SharedAssistant:
             client = await self._find()
             try:
                 return await self._ask(client, job, body, watcher)
-            except httpx.TransportError:
+            except (aiohttp.ClientError, OSError):
                 await self._launcher.lose(client)  # it has not begun: the next engine gets it
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
-    async def _find(self) -> httpx.AsyncClient:
+    async def _find(self) -> aiohttp.ClientSession:
         try:
             return await self._launcher.find()
         except EngineClosedError as error:
             self._tell_lost(error)
             raise
 
-    async def _ask(self, client: httpx.AsyncClient, job: Job[T], body: bytes, watcher: Watcher) -> T:
+    async def _ask(self, client: aiohttp.ClientSession, job: Job[T], body: bytes, watcher: Watcher) -> T:
         """Send a job, and follow what comes of it."""
         ending: wire.Event | None = None
         begun = False
         text, reader = "", wire.EventReader()
-        timeout = httpx.Timeout(_SILENT_S, pool=None)
         address = f"{wire.PREFIX}/jobs/{type(job).__name__}"
         try:
-            async with client.stream("POST", address, content=body, timeout=timeout) as response:
+            async with client.post(address, data=body, timeout=_PATIENCE) as response:
                 begun = True
-                if response.status_code != httpx.codes.OK:
+                if response.status != _OK:
                     raise await _refusal(response)
-                async for chunk in response.aiter_raw():  # to the end, so that the connection can be used again
+                async for chunk in response.content.iter_any():
                     for event in reader.feed(chunk):
                         if event.name == "text":
                             change = msgspec.json.decode(event.data, type=wire.Text)
@@ -182,9 +182,9 @@ class SharedAssistant:
             if ending.name == "error":
                 raise msgspec.json.decode(ending.data, type=wire.Failure).error()
             result = msgspec.json.decode(ending.data, type=wire.Result)
-        except httpx.TimeoutException as error:
+        except asyncio.TimeoutError as error:
             raise await self._lose(client, "The shared engine does not answer.") from error
-        except (httpx.TransportError, msgspec.MsgspecError) as error:
+        except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             if not begun:
                 raise
             raise await self._lose(client, "The shared engine has gone.") from error
@@ -202,7 +202,7 @@ class SharedAssistant:
             tell = watcher.on_progress if event.name == "progress" else watcher.on_part
             tell(progress.done, progress.total)
 
-    async def _lose(self, client: httpx.AsyncClient, message: str) -> EngineClosedError:
+    async def _lose(self, client: aiohttp.ClientSession, message: str) -> EngineClosedError:
         """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
         error = EngineClosedError(message, "It is started again; see `nano-lsp engine logs`.")
         await self._launcher.lose(client)
@@ -236,11 +236,11 @@ class SharedAssistant:
             self._on_connection(None)
 
 
-async def _refusal(response: httpx.Response) -> NanoError:
+async def _refusal(response: aiohttp.ClientResponse) -> NanoError:
     """Why the engine did not take a job."""
-    body = await response.aread()
+    body = await response.read()
     with contextlib.suppress(msgspec.MsgspecError):
         return msgspec.json.decode(body, type=wire.Failure).error()
-    if response.status_code == _BUSY:
+    if response.status == _BUSY:
         return EngineBusyError("The shared engine has too many clients.", "Ask again later.")
     return EngineError(f"The shared engine refuses: {body.decode('utf-8', 'replace')[:200]}", "Report it.")

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-import httpx
+import aiohttp
 import msgspec
 from packaging.version import InvalidVersion, Version
 
@@ -39,12 +39,12 @@ class Launcher:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._finding = asyncio.Lock()
-        self._found: httpx.AsyncClient | None = None
+        self._found: aiohttp.ClientSession | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._n_crashes = 0
 
-    async def find(self) -> httpx.AsyncClient:
+    async def find(self) -> aiohttp.ClientSession:
         """A connection to the running engine, which is this version's; it is started where there is none.
 
         Raises:
@@ -55,29 +55,29 @@ class Launcher:
                 self._found = await self._find()
             return self._found
 
-    async def lose(self, client: httpx.AsyncClient) -> None:
+    async def lose(self, client: aiohttp.ClientSession) -> None:
         """The engine does not answer any more: look for it again the next time."""
         if self._found is client:
             self._found = None
-            await client.aclose()
+            await client.close()
 
     async def close(self) -> None:
         """Let go of the connection."""
         if self._found:
-            await self._found.aclose()
+            await self._found.close()
             self._found = None
 
-    async def _find(self) -> httpx.AsyncClient:
+    async def _find(self) -> aiohttp.ClientSession:
         deadline = time.monotonic() + _START_S
         moving = False
         while True:
             async with contextlib.AsyncExitStack() as closing:
                 client = connect(self._place)
                 if client:
-                    closing.push_async_callback(client.aclose)
+                    closing.push_async_callback(client.close)
                 try:
-                    card = await _greet(self._place, client) if client else None
-                except httpx.TimeoutException:
+                    card = await _greet(self._place)
+                except asyncio.TimeoutError:
                     continue  # somebody listens, who is slow to answer
                 finally:
                     self._check(deadline)
@@ -100,7 +100,7 @@ class Launcher:
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
             )
 
-    async def _replace(self, client: httpx.AsyncClient, card: Card) -> None:
+    async def _replace(self, client: aiohttp.ClientSession, card: Card) -> None:
         """Have an older engine end.
 
         Raises:
@@ -111,8 +111,9 @@ class Launcher:
                 f"The shared engine is nano-lsp {card.version}, this is {__version__}.",
                 "Restart this program, or run `nano-lsp engine stop`.",
             )
-        with contextlib.suppress(httpx.HTTPError):
-            await client.post(f"{PREFIX}/shutdown")
+        with contextlib.suppress(aiohttp.ClientError, asyncio.TimeoutError):
+            async with client.post(f"{PREFIX}/shutdown"):
+                pass
 
     def _start(self) -> None:
         """Start a process, unless one that was started is on its way; pause where they keep dying.
@@ -143,37 +144,53 @@ class Launcher:
             ) from error
 
 
-def connect(place: Place) -> httpx.AsyncClient | None:
-    """A connection to whoever listens; None where nobody does."""
-    timeout = httpx.Timeout(_ANSWER_S, pool=None)
-    if not place.tcp:
-        if not place.address.exists():
+def connect(place: Place, *, trusted: bool = True) -> aiohttp.ClientSession | None:
+    """A connection to whoever listens; None where nobody does.
+
+    Args:
+        place: of the engine.
+        trusted: show the token, where there is one.
+    """
+    connector: aiohttp.BaseConnector | None = None
+    address, headers = "http://engine", {}
+    if place.tcp:
+        port = place.read_port()
+        if port is None:
             return None
-        transport = httpx.AsyncHTTPTransport(uds=str(place.address))
-        return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout, trust_env=False)
-    port = place.read_port()
-    if port is None:
+        address = f"http://127.0.0.1:{port.port}"
+        headers = {"authorization": f"Bearer {port.token}"} if trusted else {}
+    elif place.address.exists():
+        connector = aiohttp.UnixConnector(str(place.address), limit=0)
+    else:
         return None
-    headers = {"authorization": f"Bearer {port.token}"}
-    base = f"http://127.0.0.1:{port.port}"
-    return httpx.AsyncClient(base_url=base, headers=headers, timeout=timeout, trust_env=False)
+    return aiohttp.ClientSession(
+        address,
+        connector=connector or aiohttp.TCPConnector(limit=0),
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(_ANSWER_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )
 
 
-async def _greet(place: Place, client: httpx.AsyncClient) -> Card | None:
+async def _greet(place: Place) -> Card | None:
     """Who listens; None for nobody, or somebody else who has taken the port.
 
     Raises:
-        httpx.TimeoutException: somebody does, but does not answer.
+        asyncio.TimeoutError: somebody does, but does not answer.
     """
-    nonce = secrets.token_hex(16)
-    request = client.build_request("GET", f"{PREFIX}/hello", params={"nonce": nonce})
-    request.headers.pop("authorization", None)  # whoever listens has not proved anything yet
-    try:
-        card = msgspec.json.decode((await client.send(request)).content, type=Card)
-    except httpx.TimeoutException:
-        raise
-    except (httpx.HTTPError, msgspec.MsgspecError):
+    stranger = connect(place, trusted=False)  # whoever listens has not proved anything yet
+    if stranger is None:
         return None
+    nonce = secrets.token_hex(16)
+    async with stranger:
+        try:
+            async with stranger.get(f"{PREFIX}/hello", params={"nonce": nonce}) as response:
+                card = msgspec.json.decode(await response.read(), type=Card)
+        except asyncio.TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
+            return None
     port = place.read_port() if place.tcp else None
     return None if port and card.proof != prove(port.token, nonce) else card
 
@@ -214,12 +231,11 @@ async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
         raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
     async with client:
         try:
-            if await _greet(place, client) is None:
+            if await _greet(place) is None:
                 raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
-            response = await client.request(method, f"{PREFIX}/{what}")
-            response.raise_for_status()
-            found: dict[str, Any] = response.json()
-        except httpx.HTTPError as error:
+            async with client.request(method, f"{PREFIX}/{what}", raise_for_status=True) as response:
+                found: dict[str, Any] = msgspec.json.decode(await response.read())
+        except (aiohttp.ClientError, asyncio.TimeoutError, msgspec.MsgspecError) as error:
             raise EngineClosedError(
                 f"The shared engine does not answer: {error or type(error).__name__}.",
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",

@@ -1,8 +1,9 @@
 """Many clients type at once on one shared engine: `python -m tests.bench.bench_load`.
 
-Each types code at its own pace into a document of its own, and asks for a suggestion at each key, as an editor does
-without waiting for the answer. Reported are how the requests ended, how long those took that were answered, and the
-engine's memory at the beginning and at the end.
+Each types code at its own pace into a document of its own, and asks for a suggestion at each key without waiting
+for the answer: as the language server does, which knows what it has shown and what is on its way, or with `--plain`
+of the engine itself. Reported are how the requests ended, how long those took that were answered, and the engine's
+memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +25,8 @@ import psutil
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware, kv_cache
-from nano_lsp.errors import EngineBusyError, SupersededError
+from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
+from nano_lsp.features.ghost_text import GhostText
 from nano_lsp.features.jobs import Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.shared.client import SharedAssistant
@@ -43,24 +46,50 @@ class Tally:
     open: int = 0
 
 
-async def ask(client: SharedAssistant, task: CompletionTask, tally: Tally) -> None:
-    """One request."""
+Ask = Callable[[CompletionTask], Awaitable[bool]]
+"""One request; whether it has been answered."""
+
+
+def asks_plainly(client: SharedAssistant) -> Ask:
+    """Each request is the engine's."""
+
+    async def ask(task: CompletionTask) -> bool:
+        await client.carry_out_async(Complete(task, HOW))
+        return True
+
+    return ask
+
+
+def asks_as_a_server(client: SharedAssistant) -> Ask:
+    """As `adapters/lsp`: what has been typed since goes to the suggestions first; nothing to show is no answer."""
+    ghost_text = GhostText(client, HOW)
+
+    async def ask(task: CompletionTask) -> bool:
+        ghost_text.changed(task)
+        return bool((await ghost_text.suggest(task)).text)
+
+    return ask
+
+
+async def count(ask: Ask, task: CompletionTask, tally: Tally) -> None:
+    """One request, counted."""
     started = time.perf_counter()
     tally.open += 1
     try:
-        await client.carry_out_async(Complete(task, HOW))
-    except SupersededError:
+        answered = await ask(task)
+    except (SupersededError, CancelledError):
         tally.ends["superseded"] += 1
     except EngineBusyError:
         tally.ends["refused"] += 1
     else:
-        tally.ends["answered"] += 1
-        tally.answered_ms.append((time.perf_counter() - started) * 1e3)
+        tally.ends["answered" if answered else "empty"] += 1
+        if answered:
+            tally.answered_ms.append((time.perf_counter() - started) * 1e3)
     finally:
         tally.open -= 1
 
 
-async def type_along(client: SharedAssistant, number: int, keys_per_s: float, until: float, tally: Tally) -> None:
+async def type_along(ask: Ask, number: int, keys_per_s: float, until: float, tally: Tally) -> None:
     """One client: a key after the other, each with a request that nobody waits for."""
     start = 1000 + 37 * number
     asked = set()
@@ -68,7 +97,7 @@ async def type_along(client: SharedAssistant, number: int, keys_per_s: float, un
     while time.monotonic() < until:
         n += 1
         task = CompletionTask(f"{number}.py", SOURCE[: start + n] + SOURCE[start + 400 :], start + n)
-        asked.add(work := asyncio.ensure_future(ask(client, task, tally)))
+        asked.add(work := asyncio.ensure_future(count(ask, task, tally)))
         work.add_done_callback(asked.discard)
         await asyncio.sleep(1 / keys_per_s)
     await asyncio.wait({*asked, asyncio.ensure_future(asyncio.sleep(0))})
@@ -83,7 +112,8 @@ async def run(options: argparse.Namespace) -> None:
     await asyncio.to_thread(clients[0].connect)
     engine = psutil.Process((await ask_engine(place, "GET", "status"))["pid"])
     tally, until = Tally(), time.monotonic() + options.seconds
-    typing = [type_along(client, i, options.keys, until, tally) for i, client in enumerate(clients)]
+    asks = [(asks_plainly if options.plain else asks_as_a_server)(client) for client in clients]
+    typing = [type_along(ask, i, options.keys, until, tally) for i, ask in enumerate(asks)]
     work = asyncio.gather(*typing)
     await asyncio.sleep(options.seconds / 4)
     early = engine.memory_info().rss
@@ -110,6 +140,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--keys", type=float, default=5.0, help="a second, of each client")
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--plain", action="store_true", help="each key asks the engine")
     options = parser.parse_args()
     models = find_folders().models
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-import httpx
+import aiohttp
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,7 +29,7 @@ from nano_lsp.shared.launch import Launcher
 from nano_lsp.shared.place import Place, listen_on
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_SILENT_S = 600.0  # an answer that is not streamed comes when it is done
+_PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not streamed comes when it is done
 logger = logging.getLogger(__name__)
 
 
@@ -102,16 +102,15 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
         body = await read_body(request)
         for _ in range(2):
             client = await launcher.find()
-            asked = client.build_request(
-                request.method, request.url.path, content=body, headers=headers, timeout=_SILENT_S
-            )
             try:
-                answer = await client.send(asked, stream=True)
-            except httpx.TransportError:
+                answer = await client.request(
+                    request.method, request.url.path, data=body, headers=headers, timeout=_PATIENCE
+                )
+            except (aiohttp.ClientError, OSError):
                 await launcher.lose(client)
             else:
                 return StreamingResponse(
-                    _chunks(answer), answer.status_code, media_type=answer.headers.get("content-type")
+                    _chunks(answer), answer.status, media_type=answer.headers.get("content-type")
                 )
         raise EngineClosedError("The engine has gone.", "Ask again.")
 
@@ -122,11 +121,11 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
     return Starlette(routes=routes, exception_handlers={EngineClosedError: refuse})
 
 
-async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
-        async for chunk in answer.aiter_raw():
+        async for chunk in answer.content.iter_any():
             yield chunk
-    except httpx.TransportError:
+    except (aiohttp.ClientError, OSError):
         logger.warning("The engine has gone in the middle of an answer.")
     finally:
-        await answer.aclose()
+        answer.close()
