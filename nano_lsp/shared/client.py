@@ -146,7 +146,7 @@ class SharedAssistant:
             try:
                 return await self._ask(client, job, body, watcher)
             except (aiohttp.ClientError, OSError):
-                await self._launcher.lose(client)  # it has not begun: the next engine gets it
+                self._launcher.lose(client)  # it has not begun: the next engine gets it
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
     async def _find(self) -> aiohttp.ClientSession:
@@ -178,16 +178,16 @@ class SharedAssistant:
                         else:
                             self._tell_progress(event, watcher)
             if ending is None:
-                raise await self._lose(client, "The shared engine has gone.")
+                raise self._lose(client, "The shared engine has gone.")
             if ending.name == "error":
                 raise msgspec.json.decode(ending.data, type=wire.Failure).error()
             result = msgspec.json.decode(ending.data, type=wire.Result)
         except asyncio.TimeoutError as error:
-            raise await self._lose(client, "The shared engine does not answer.") from error
+            raise self._lose(client, "The shared engine does not answer.") from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             if not begun:
                 raise
-            raise await self._lose(client, "The shared engine has gone.") from error
+            raise self._lose(client, "The shared engine has gone.") from error
         self._ledger.enter(result.counters)
         self._tell_back()
         return wire.decode_result(job, result)
@@ -202,10 +202,10 @@ class SharedAssistant:
             tell = watcher.on_progress if event.name == "progress" else watcher.on_part
             tell(progress.done, progress.total)
 
-    async def _lose(self, client: aiohttp.ClientSession, message: str) -> EngineClosedError:
+    def _lose(self, client: aiohttp.ClientSession, message: str) -> EngineClosedError:
         """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
         error = EngineClosedError(message, "It is started again; see `nano-lsp engine logs`.")
-        await self._launcher.lose(client)
+        self._launcher.lose(client)
         self._tell_lost(error)
         if self._reviving is None or self._reviving.done():
             self._reviving = asyncio.create_task(self._revive())

@@ -40,6 +40,7 @@ class Launcher:
         self._place = place
         self._finding = asyncio.Lock()
         self._found: aiohttp.ClientSession | None = None
+        self._lost: list[aiohttp.ClientSession] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._n_crashes = 0
@@ -55,17 +56,20 @@ class Launcher:
                 self._found = await self._find()
             return self._found
 
-    async def lose(self, client: aiohttp.ClientSession) -> None:
-        """The engine does not answer any more: look for it again the next time."""
+    def lose(self, client: aiohttp.ClientSession) -> None:
+        """The engine does not answer any more: look for it again the next time.
+
+        Its session stays open until the end: aiohttp does not tell who still reads from a session that it was closed.
+        """
         if self._found is client:
             self._found = None
-            await client.close()
+            self._lost.append(client)
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._found:
-            await self._found.close()
-            self._found = None
+        for session in [*self._lost, *filter(None, [self._found])]:
+            await session.close()
+        self._lost, self._found = [], None
 
     async def _find(self) -> aiohttp.ClientSession:
         deadline = time.monotonic() + _START_S

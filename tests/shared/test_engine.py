@@ -31,6 +31,7 @@ from nano_lsp.features.jobs import Ask, Complete, Explain, Job, Warm, WriteDocst
 from nano_lsp.features.model import Model
 from nano_lsp.features.plan import Watcher
 from nano_lsp.schema import Completion
+from nano_lsp.shared import wire
 from nano_lsp.shared.client import SharedAssistant
 from nano_lsp.shared.launch import Launcher, ask_engine, start_process
 from nano_lsp.shared.place import ALREADY_RUNNING, Place, find_place
@@ -191,6 +192,24 @@ def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects
     assert client.carry_out(Complete(TASK)).text == "1 + 1"
     (successor,) = engines_of(home)
     assert successor.pid != engine.pid
+
+
+def test_who_loses_the_engine_cuts_nobody_elses_answer(connect: Connects, place: Place, tmp_path: Path) -> None:
+    connect(batch_ms=5).connect()
+    settings = load_settings(model=write_script(tmp_path, REPLIES, 5), latency_ms=0)
+    order = wire.encode_order("other", settings, Ask("?"), "")
+
+    async def answer() -> bytes:
+        launcher = Launcher(place)
+        session = await launcher.find()
+        async with session.post(f"{wire.PREFIX}/jobs/Ask", data=order) as response:
+            begun = await response.content.readany()
+            launcher.lose(session)
+            rest = await asyncio.wait_for(response.content.read(), LIMIT_S)
+        await launcher.close()
+        return begun + rest
+
+    assert b"event: result" in asyncio.run(answer())
 
 
 def test_a_socket_that_is_deleted_is_there_again(connect: Connects, place: Place, home: Path) -> None:

@@ -107,7 +107,7 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
                     request.method, request.url.path, data=body, headers=headers, timeout=_PATIENCE
                 )
             except (aiohttp.ClientError, OSError):
-                await launcher.lose(client)
+                launcher.lose(client)
             else:
                 return StreamingResponse(
                     _chunks(answer), answer.status, media_type=answer.headers.get("content-type")
