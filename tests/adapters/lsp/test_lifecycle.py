@@ -52,10 +52,10 @@ def test_the_model_of_the_users_configuration_is_loaded_unless_the_editor_names_
     assert client.suggest(2, 0, 4)[0] == "1"
     client.close()
     monkeypatch.setenv("NANO_LSP_MODEL", "/from/environment.gguf")
-    for options, model in (({}, "/from/environment.gguf"), ({"model": "/the/editors.gguf"}, "/the/editors.gguf")):
+    for editors in (None, "/the/editors.gguf"):
         client = RawClient(home=tmp_path)
-        client.initialize(**options)
-        assert client.wait_for_state("error")["model"] == model
+        client.initialize(model=editors)
+        assert client.wait_for_state("error")["model"] == (editors or "/from/environment.gguf")
         client.close()
 
 
