@@ -26,6 +26,7 @@
     │   ├── SchemaError            a result type that cannot be used               exit 2
     │   ├── AnswerCutError         the answer needs more tokens than it may have
     │   └── TaskTimeoutError       the time allowed ran out
+    ├── BundleError                a part of a bundle that could not be made       exit 7
     └── CancelledError             the request was called off                      exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -169,6 +170,12 @@ class AnswerCutError(TaskError):
 
 class TaskTimeoutError(TaskError):
     """The time allowed ran out before there was a result."""
+
+
+class BundleError(NanoError):
+    """A part of a bundle for machines without a network could not be made."""
+
+    exit_code = 7
 
 
 class CancelledError(NanoError):

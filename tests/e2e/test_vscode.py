@@ -21,6 +21,7 @@ from typing import Protocol
 import psutil
 import pytest
 
+from nano_lsp.adapters.cli.bundle_parts import package_extension
 from tests.e2e.workbench import CodeServer, Workbench, until
 
 ROOT = Path(__file__).parents[2]
@@ -70,16 +71,12 @@ def code_server(tmp_path_factory: pytest.TempPathFactory) -> CodeServer:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or ""
     if not browser:
         missing("Chromium", "on Debian, apt install chromium")
-    if not (EXTENSION / "node_modules/esbuild").is_dir():
-        missing("the packages of the extension", "run `npm ci` in editors/vscode")
     data = tmp_path_factory.mktemp("code-server")
     node = folder / "nodejs/bin/node"
-    npm = [str(node), str(folder / "nodejs/lib/node_modules/npm/bin/npm-cli.js"), "run", "package"]
-    path = f"{node.parent}:{os.environ['PATH']}"
-    subprocess.run(npm, cwd=EXTENSION, check=True, env={**os.environ, "PATH": path}, stdout=subprocess.DEVNULL)
+    vsix = package_extension(EXTENSION, str(folder / "node/bin/npm"), lambda _step: None)
     entry = folder / "node_modules/code-server/out/node/entry.js"
     it = CodeServer(node, entry, data / "extensions", browser)
-    it.install(EXTENSION / "neuro-nano.vsix", data / "installing")
+    it.install(vsix, data / "installing")
     return it
 
 

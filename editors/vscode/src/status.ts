@@ -7,11 +7,15 @@ export interface Status {
   readonly remedy: string;
   /** Of the loading that is done, 0 to 1. */
   readonly share: number;
+  /** The model that it has or is asked for; empty before it has said so. */
+  readonly model?: string;
+  /** Tokens of an answer a second, as last measured; 0 where nothing is. */
+  readonly speed?: number;
 }
 
 /** What is known beside it. */
 export interface Surroundings {
-  /** A name, or the path of a file. */
+  /** As the settings say, a name, or the path of a file; the server may know better. */
   readonly model: string;
   /** Nothing is suggested, by the user's wish. */
   readonly paused: boolean;
@@ -51,17 +55,23 @@ const ICONS = {
 
 /** What the status bar item shows. */
 export function describe(status: Status, around: Surroundings): Shown {
-  const model = modelName(around.model);
+  const model = modelName(status.model || around.model);
   const working = status.state === "ready" || status.state === "busy" || status.state === "paused";
   const paused = working && (around.paused || status.state === "paused");
   const off = working && !paused && around.languageOff;
   const state = paused ? "paused" : off ? "off" : status.state;
   const sentence = paused ? "Paused." : off ? `Left out: ${around.language}.` : status.message;
   const percent = state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
+  const speed = working && status.speed ? `${status.speed} tokens/s` : "";
   const isError = state === "error" || state === "missing";
   return {
-    text: `${ICONS[state]} ${model}${percent}`,
-    tooltip: [`NEURO-NANO: ${sentence}`, status.remedy && isError ? status.remedy : "", `Model: ${model}`]
+    text: [`${ICONS[state]} ${model}${percent}`, speed].filter(Boolean).join(" · "),
+    tooltip: [
+      `NEURO-NANO: ${sentence}`,
+      status.remedy && isError ? status.remedy : "",
+      `Model: ${model}`,
+      speed && `Measured last: ${speed}`,
+    ]
       .filter(Boolean)
       .join("\n\n"),
     label: `NEURO-NANO, ${state}: ${sentence}`,

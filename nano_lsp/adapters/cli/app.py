@@ -7,6 +7,7 @@ import typer
 from nano_lsp import __version__
 from nano_lsp.adapters.cli import (
     ask,
+    bundle,
     complete,
     demo,
     docstring,
@@ -40,6 +41,7 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 # -:LINE:COL looks like an option.
 app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
 app.command(epilog=ask.EXAMPLES)(ask.ask)
+app.command(epilog=bundle.EXAMPLES)(bundle.bundle)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
 app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lsprotocol import types
@@ -81,13 +81,18 @@ class NanoServer(LanguageServer):
         logger.error("%s: %s", source, error)
 
     def show_status(self, status: Status) -> None:
-        """Tell the editor what the server is at."""
-        self.status = status
+        """Tell the editor what the server is at, and with it which model it has and how fast that is."""
+        self.status = status = replace(status, model=self.session.settings.model, speed=self.session.speed)
         self.protocol.notify(STATUS, {**asdict(status), "state": status.state.value})
         if status.state is State.ERROR:
             self.warn(f"{status.message} {status.remedy}".strip(), types.MessageType.Error)
         if self.shows_progress:
             self._loading.show(status)
+
+    def show_speed(self) -> None:
+        """Tell the editor how fast the model is, where that is not what it was told; for when a request has ended."""
+        if self.session.speed != self.status.speed:
+            self.show_status(self.status)
 
     def warn(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message, each only once."""

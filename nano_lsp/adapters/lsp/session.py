@@ -43,12 +43,16 @@ class Status:
         message: in a sentence.
         remedy: what the user can do about an error; empty for nothing.
         share: of the loading that is done, 0 to 1.
+        model: that is loaded or asked for.
+        speed: tokens of an answer a second, as last measured, to two digits; 0 where nothing is.
     """
 
     state: State
     message: str
     remedy: str = ""
     share: float = 0.0
+    model: str = ""
+    speed: float = 0.0
 
 
 class Session:
@@ -61,6 +65,8 @@ class Session:
     Attributes:
         settings: in force.
         initial: settings that the editor sent with `initialize`, as they came.
+        given: those that it has sent since.
+        problem: why the user's configuration cannot be read; no model is loaded then.
         roots: folders of the workspace.
         paused: nothing is suggested.
         folders: of this user.
@@ -69,6 +75,8 @@ class Session:
     def __init__(self, folders: Folders, on_status: Callable[[Status], None]) -> None:
         self.settings = EditorSettings()
         self.initial: object = None
+        self.given: object = None
+        self.problem: NanoError | None = None
         self.roots: list[Path] = []
         self.paused = False
         self.folders = folders
@@ -84,6 +92,11 @@ class Session:
         future = self._ghost_text
         loaded = future is not None and future.done() and not future.cancelled() and not future.exception()
         return future.result() if future and loaded else None
+
+    @property
+    def speed(self) -> float:
+        """Tokens of an answer a second, as last measured, to two digits; 0 where nothing is."""
+        return float(f"{self.ghost_text.assistant.decode_tokens_per_s:.2g}") if self.ghost_text else 0.0
 
     async def wait(self) -> GhostText:
         """The suggestions; waits for the model.
@@ -193,6 +206,8 @@ class Session:
         from nano_lsp.shared.opening import open_assistant  # noqa: PLC0415
 
         try:
+            if self.problem:
+                raise self.problem  # noqa: TRY301 - told like all that goes wrong here
             assistant = open_assistant(settings.of_model, self.folders, "editor", on_progress, on_connection)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = error if isinstance(error, NanoError) else _unforeseen(error)

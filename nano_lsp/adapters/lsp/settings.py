@@ -8,12 +8,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.config import ENGINE_PATTERN, KV_TYPES, Settings, load_settings, load_toml
+from nano_lsp.config import ENGINE_PATTERN, KV_TYPES, SHARED, Settings, load_toml
 
 _OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "max_lines", "latency_ms", "alternatives"} | {
     *("confidence", "token_confidence", "docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
 }
 """What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
+_OF_USERS = {
+    "engine": "engine",
+    "model": "model",
+    "adapter": "adapter",
+    "context": "n_ctx",
+    "threads": "n_threads",
+    "kv_type": "kv_type",
+    "prompt_tokens": "prompt_tokens",
+    "imported_tokens": "imported_tokens",
+    "max_tokens": "max_tokens",
+    "latency_ms": "latency_ms",
+}
+"""What `config.toml` and the environment may set as well, and how it is called there."""
 
 
 def _setting(
@@ -43,7 +56,10 @@ class EditorSettings:
         "else `shared`.",
         pattern=f"|{ENGINE_PATTERN}",
     )
-    model: str = _setting("nano", "A name from `nano-lsp model list`, or the path of a GGUF file.")
+    model: str = _setting(
+        "nano",
+        "A name from `nano-lsp model list`, or the path of a GGUF file; not set: as `config.toml` says, else `nano`.",
+    )
     adapter: str = _setting("", "Path of a LoRA adapter (GGUF) to lay over the model.")
     threads: int = _setting(0, "Threads; 0 takes the usable physical cores.", most=256)
     context: int = _setting(4096, "Context in tokens; 28 KB of memory each.", least=512, most=32_768)
@@ -96,38 +112,28 @@ class EditorSettings:
     @property
     def for_loading(self) -> tuple[object, ...]:
         """What of it takes another assistant when it changes."""
-        names = {setting.name for setting in fields(Settings)} | {"context", "threads"}
-        return self.reads_files, *(getattr(self, s.name) for s in fields(self) if s.name in names)
+        return self.reads_files, *(getattr(self, name) for name in _OF_USERS)
 
     @property
     def of_model(self) -> Settings:
-        """What of it the assistant needs; where the model runs may be in the user's configuration.
-
-        Raises:
-            ConfigError: that cannot be read.
-        """
-        return Settings(
-            engine=self.engine or load_settings().engine,
-            model=self.model,
-            adapter=self.adapter,
-            n_ctx=self.context,
-            n_threads=self.threads,
-            kv_type=self.kv_type,
-            prompt_tokens=self.prompt_tokens,
-            imported_tokens=self.imported_tokens,
-            max_tokens=self.max_tokens,
-            latency_ms=self.latency_ms,
-        )
+        """What of it the assistant needs."""
+        values = {of_user: getattr(self, name) for name, of_user in _OF_USERS.items()}
+        return Settings(**{**values, "engine": self.engine or SHARED})
 
 
-def read_settings(*given: object, project: Mapping[str, Any] | None = None) -> tuple[EditorSettings, list[str]]:
-    """Settings as an editor has sent them, and a sentence for each that cannot be used; its default is.
+def read_settings(
+    *given: object, project: Mapping[str, Any] | None = None, user: Settings | None = None
+) -> tuple[EditorSettings, list[str]]:
+    """Settings as an editor has sent them, and a sentence for each that cannot be used; it counts as not set.
 
     Args:
         given: objects of settings, with or without `nano` around them, the later winning; all else is none.
         project: of the project's `[tool.nano-lsp]`; what the editor sets goes before.
+        user: from the user's configuration and environment; what the project sets goes before.
     """
-    values, warnings = _read(project or {}, of_project=True)
+    values = {name: getattr(user, of_user) for name, of_user in _OF_USERS.items()} if user else {}
+    of_project, warnings = _read(project or {}, of_project=True)
+    values |= of_project
     for layer in given:
         inner = layer.get("nano") if isinstance(layer, Mapping) else None
         settings = inner if isinstance(inner, Mapping) else layer
@@ -161,11 +167,11 @@ def _read(given: Mapping[str, Any], *, of_project: bool) -> tuple[dict[str, Any]
         if of_project and setting.name not in _OF_PROJECTS:
             warnings.append(f"nano.{key} cannot be set by a project; set it in the editor.")
             continue
-        if value is None:
+        if value is None or (value == "" and setting.name in {"engine", "model"}):
             continue
         default = getattr(EditorSettings(), setting.name)
         if reason := _objection(value, default, setting.metadata):
-            warnings.append(f"nano.{key} is {value!r}; {reason}. The default {default!r} is used.")
+            warnings.append(f"nano.{key} is {value!r}; {reason}. It counts as not set.")
         else:
             values[setting.name] = type(default)(value)
     return values, warnings

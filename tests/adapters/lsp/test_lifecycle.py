@@ -39,6 +39,39 @@ def test_it_says_what_it_can_do_before_a_model_is_there(client: RawClient) -> No
     assert client.request(2, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
 
+def test_the_model_of_the_users_configuration_is_loaded_unless_the_editor_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.toml").write_text(f"model = '{scripted(tmp_path)}'\n")
+    monkeypatch.setenv("NANO_LSP_LATENCY_MS", "0")
+    client = RawClient(home=tmp_path)
+    client.initialize()
+    assert client.wait_for_state("ready")["model"] == scripted(tmp_path)
+    client.open("x = \n")
+    assert client.suggest(2, 0, 4)[0] == "1"
+    client.close()
+    monkeypatch.setenv("NANO_LSP_MODEL", "/from/environment.gguf")
+    for editors in (None, "/the/editors.gguf"):
+        client = RawClient(home=tmp_path)
+        client.initialize(model=editors)
+        assert client.wait_for_state("error")["model"] == (editors or "/from/environment.gguf")
+        client.close()
+
+
+def test_a_configuration_that_cannot_be_read_is_told_and_read_again(client: RawClient, tmp_path: Path) -> None:
+    config = tmp_path / "config/config.toml"
+    config.parent.mkdir()
+    config.write_text("model = \n")
+    client.initialize()
+    told = client.wait_for_state("error")
+    assert "config.toml cannot be read" in told["message"]
+    assert "Correct the file" in told["remedy"]
+    config.write_text(f"model = '{scripted(tmp_path)}'\n")
+    client.command(2, "nano.reload")
+    assert client.wait_for_state("ready")["model"] == scripted(tmp_path)
+
+
 def test_a_missing_model_is_told_once_with_its_remedy(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model="nano")
     assert "nano-lsp model pull" in client.wait_for_state("error")["remedy"]

@@ -100,6 +100,27 @@ def test_a_typing_session_asks_the_model_only_for_what_is_new(start: Starts) -> 
     assert stats["known"] > stats["model"]
 
 
+def test_the_measured_speed_comes_with_the_status_when_a_request_has_ended(start: Starts) -> None:
+    client = start({"x = ": "len(str(9))\n"})
+    typist = Typist(client)
+    assert {(status["speed"], status["model"].partition(":")[0]) for status in statuses(client)} == {(0, "scripted")}
+    typist.type("x = ")
+    assert typist.shown() == "len(str(9))"
+    told = statuses(client)[-1]
+    assert told["state"] == "ready"
+    assert told["speed"] > 0
+    typist.idle()
+    before = len(statuses(client))
+    assert typist.shown() == "len(str(9))"  # known: the model is not asked, and nothing new is told
+    assert {status["speed"] for status in statuses(client)[before:]} <= {statuses(client)[-1]["speed"]}
+    client.command(70, "nano.reload")
+    assert client.wait_for_state("loading")["speed"] == 0
+
+
+def statuses(client: RawClient) -> list[dict[str, Any]]:
+    return [message["params"] for message in client.seen if message["method"] == "nano/status"]
+
+
 def test_what_became_of_suggestions_is_kept_as_numbers(start: Starts, tmp_path: Path) -> None:
     client = start({"x = ": "secret_name\n", "y = ": "2\n"}, statistics=True)
     typist = Typist(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nano_lsp.adapters.lsp.settings import EditorSettings, key_of, load_project, read_settings
 from nano_lsp.adapters.lsp.settings_docs import build_schema, build_table
+from nano_lsp.config import Settings
 from nano_lsp.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -70,6 +71,16 @@ def test_the_reference_and_the_schema_are_those_of_the_code() -> None:
 def test_what_is_set_later_goes_before_what_was_set_first() -> None:
     settings, _ = read_settings({"model": "pico", "maxTokens": 9}, {"nano": {"maxTokens": 8}}, {}, None, 7)
     assert (settings.model, settings.max_tokens) == ("pico", 8)
+
+
+def test_the_editor_goes_before_the_project_before_the_users_configuration(tmp_path: Path) -> None:
+    user = Settings(model="pico", n_ctx=2048, n_threads=3, max_tokens=7, latency_ms=900, engine="in-process")
+    settings, warnings = read_settings({"latencyMs": 0, "model": ""}, project={"max-tokens": 9}, user=user)
+    assert warnings == []
+    assert settings.of_model == replace(user, latency_ms=0, max_tokens=9)
+    assert (settings.model, settings.context, settings.threads) == ("pico", 2048, 3)
+    settings, _ = read_settings({"model": "smol", "context": "much"}, user=user)
+    assert (settings.model, settings.context) == ("smol", 2048)  # what cannot be used counts as not set
 
 
 def test_a_project_sets_what_is_harmless_and_the_editor_goes_before(tmp_path: Path) -> None:

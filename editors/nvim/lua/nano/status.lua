@@ -6,9 +6,11 @@ local M = {}
 ---@field message string
 ---@field remedy string  what the user can do about an error; empty for nothing
 ---@field share number  of the loading that is done, 0 to 1
+---@field model string  that it has or is asked for; empty where no server runs
+---@field speed number  tokens of an answer a second, as last measured; 0 where nothing is
 
 ---@type nano.Status
-M.current = { state = "off", message = "No server runs.", remedy = "", share = 0 }
+M.current = { state = "off", message = "No server runs.", remedy = "", share = 0, model = "", speed = 0 }
 
 local BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
@@ -20,6 +22,8 @@ function M.set(status)
     message = status.message or "",
     remedy = status.remedy or "",
     share = status.share or 0,
+    model = status.model or "",
+    speed = status.speed or 0,
   }
   vim.api.nvim_exec_autocmds("User", { pattern = "NanoStatus", modeline = false, data = M.current })
   vim.cmd("redrawstatus!")
@@ -32,7 +36,7 @@ function M.text()
   if state == "off" then
     return ""
   elseif state == "ready" then
-    return "nano"
+    return M.current.speed > 0 and ("nano %g t/s"):format(M.current.speed) or "nano"
   elseif state == "loading" then
     return "nano " .. BARS[math.min(#BARS, 1 + math.floor(M.current.share * #BARS))]
   end

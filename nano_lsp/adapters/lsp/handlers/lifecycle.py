@@ -18,6 +18,7 @@ from pygls.exceptions import JsonRpcException
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.adapters.lsp.session import State, Status
 from nano_lsp.adapters.lsp.settings import load_project, read_settings
+from nano_lsp.config import load_settings
 from nano_lsp.context.positions import Encoding
 from nano_lsp.errors import ConfigError
 
@@ -47,7 +48,7 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
         opened = [params.root_uri]
     server.session.roots = [Path(path) for uri in opened if (path := uris.to_fs_path(uri))]
     server.session.initial = params.initialization_options
-    _apply(server, None)
+    _apply(server)
     if params.process_id:
         _leave_with(params.process_id)
 
@@ -59,7 +60,8 @@ async def _on_initialized(server: NanoServer, _params: types.InitializedParams) 
 
 async def _on_did_change_configuration(server: NanoServer, params: types.DidChangeConfigurationParams) -> None:
     if not await _fetch_settings(server):
-        _apply(server, params.settings)
+        server.session.given = params.settings
+        _apply(server)
 
 
 def _on_shutdown(server: NanoServer, _params: None) -> None:
@@ -88,6 +90,7 @@ def _on_resume(server: NanoServer) -> None:
 
 async def _on_reload(server: NanoServer) -> None:
     server.forget_warnings()
+    _apply(server)  # files of settings may have been corrected
     server.session.start()
 
 
@@ -119,18 +122,24 @@ async def _fetch_settings(server: NanoServer) -> bool:
         asked = server.workspace_configuration_async(types.ConfigurationParams(items))
         found = await asyncio.wait_for(asked, _EDITOR_ANSWERS_S)
         if found and found[0]:
-            _apply(server, found[0])
+            server.session.given = found[0]
+            _apply(server)
     return True
 
 
-def _apply(server: NanoServer, given: object) -> None:
+def _apply(server: NanoServer) -> None:
     """Take over what the editor has set since it started the server, over what it said then."""
     project: dict[str, Any] = {}
     try:
         project = load_project(server.session.roots[0]) if server.session.roots else {}
     except ConfigError as error:
         server.warn(str(error))
-    settings, warnings = read_settings(server.session.initial, given, project=project)
+    user, server.session.problem = None, None
+    try:
+        user = load_settings()
+    except ConfigError as error:
+        server.session.problem = error
+    settings, warnings = read_settings(server.session.initial, server.session.given, project=project, user=user)
     for warning in warnings:
         server.warn(warning)
     server.tally.enabled = settings.statistics

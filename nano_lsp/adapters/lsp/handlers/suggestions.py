@@ -86,6 +86,7 @@ async def _suggest(
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []
+    server.show_speed()
     if stale():
         return []
     for one in found:

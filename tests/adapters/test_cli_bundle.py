@@ -1,0 +1,193 @@
+"""What `nano-lsp bundle` refuses, what it leaves behind, and what its installer takes for a bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.adapters.cli import bundle_install
+from nano_lsp.adapters.cli.app import app
+from nano_lsp.adapters.cli.bundle import write_sums
+from nano_lsp.adapters.cli.bundle_parts import run
+from nano_lsp.config import find_folders
+from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.errors import BundleError, DiskSpaceError
+from tests.gguf_files import write_model
+
+ROOT = Path(__file__).parents[2]
+FACTS = {
+    "version": "0.1.0",
+    "extra": "",
+    "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+    "platform": bundle_install.this_platform(),
+    "cpu_features": [],
+    "model": "nano",
+    "model_file": "model/nano.gguf",
+    "jupyterlab_extension": "",
+}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle whose files are small, and no wheels."""
+    folder = tmp_path / "bundle"
+    for name, text in {"wheels/a.whl": "a", "model/nano.gguf": "m", "nvim/lua/x y.lua": "-- é"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(bundle_install.__file__, folder / "install.py")
+    (folder / "bundle.json").write_text(json.dumps(FACTS))
+    write_sums(folder)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A small model in the store."""
+    ModelStore.open(find_folders()).import_file(write_model(tmp_path / "small.gguf"), "small")
+    return "small"
+
+
+def install(bundle: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    into = ["--into", str(bundle.parent / "venv"), *options]
+    command = [sys.executable, str(bundle / "install.py"), *into]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_checksums_are_those_of_sha256sum(bundle: Path) -> None:
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=bundle, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nvim/lua/x y.lua: OK" in done.stdout
+    before = (bundle / "SHA256SUMS").read_bytes()
+    (bundle / "SHA256SUMS").unlink()
+    write_sums(bundle)
+    assert (bundle / "SHA256SUMS").read_bytes() == before
+    assert install(bundle, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["wheels/a.whl", "model/nano.gguf", "nvim/lua/x y.lua", "install.py", "bundle.json"])
+@pytest.mark.parametrize("harm", ["changed", "missing"])
+def test_a_harmed_file_is_refused_before_anything_is_installed(bundle: Path, name: str, harm: str) -> None:
+    if harm == "missing" and name == "install.py":
+        return  # nothing is there that could be run
+    path = bundle / name
+    path.write_bytes(path.read_bytes() + b"\n") if harm == "changed" else path.unlink()
+    done = install(bundle)
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert "Nothing is installed" in done.stderr
+    assert not (bundle.parent / "venv").exists()
+
+
+def test_a_file_that_was_not_in_the_bundle_is_refused(bundle: Path) -> None:
+    (bundle / "wheels/.DS_Store").write_text("what a system leaves")
+    assert install(bundle, "--check").returncode == 0
+    (bundle / "wheels/numpy-9.whl").write_text("not ours")
+    done = install(bundle)
+    assert done.returncode == 1
+    assert "wheels/numpy-9.whl does not belong" in done.stderr
+
+
+def test_a_bundle_without_checksums_is_refused(bundle: Path) -> None:
+    (bundle / "SHA256SUMS").unlink()
+    assert "SHA256SUMS is missing" in install(bundle).stderr
+
+
+@given(data=st.binary(max_size=400))
+def test_whatever_the_checksums_say_is_an_error_that_is_told(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "a").write_text("a")
+    (folder / "SHA256SUMS").write_bytes(data)
+    with pytest.raises(bundle_install.InstallError):
+        bundle_install.verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ({"python": "3.9"}, "for Python 3.9"),
+        ({"platform": "plan9-mips"}, "for plan9-mips"),
+        pytest.param(
+            {"cpu_features": ["avx1024"]},
+            "--portable",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a CPU can do"),
+        ),
+    ],
+)
+def test_a_machine_that_the_wheels_do_not_run_on_is_told(bundle: Path, fact: dict[str, object], message: str) -> None:
+    (bundle / "bundle.json").write_text(json.dumps({**FACTS, **fact}))
+    (bundle / "SHA256SUMS").unlink()
+    write_sums(bundle)
+    done = install(bundle)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (bundle.parent / "venv").exists()
+
+
+def test_a_folder_of_something_else_is_not_replaced(bundle: Path) -> None:
+    (bundle.parent / "venv").mkdir()
+    (bundle.parent / "venv/thesis.txt").write_text("three years")
+    done = install(bundle)
+    assert done.returncode == 1
+    assert "holds something else" in done.stderr
+    assert (bundle.parent / "venv/thesis.txt").read_text() == "three years"
+
+
+def test_an_install_that_fails_leaves_no_environment(bundle: Path) -> None:
+    done = install(bundle)  # its one wheel is no wheel
+    assert done.returncode == 1
+    assert "pip could not install" in done.stderr
+    assert not (bundle.parent / "venv").exists()
+
+
+def test_what_lies_there_is_not_replaced(tmp_path: Path, model: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("x")
+    with pytest.raises(BundleError, match="not empty"):
+        app(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_a_folder_that_is_no_checkout_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no checkout") as caught:
+        app(["bundle", str(tmp_path / "out"), "--source", str(tmp_path)])
+    assert "--source" in caught.value.remedy
+
+
+def test_without_npm_the_remedy_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(BundleError, match="npm") as caught:
+        app(["bundle", str(tmp_path / "out"), "--source", str(ROOT)])
+    assert "--without vscode" in caught.value.remedy
+
+
+def test_too_little_space_is_told_before_the_work(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(1, 1, 1_000))
+    with pytest.raises(DiskSpaceError, match="0 MB are free"):
+        app(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_program_that_fails_is_quoted_and_a_full_disk_is_told() -> None:
+    told: list[str] = []
+    script = "import sys; print('one'); sys.exit('no such package')"
+    with pytest.raises(BundleError, match="no such package"):
+        run("Wheels", [sys.executable, "-c", script], told.append, env=os.environ)
+    assert told == ["Wheels", "Wheels: one", "Wheels: no such package"]
+    script = "import sys; sys.exit('OSError: [Errno 28] No space left on device')"
+    with pytest.raises(DiskSpaceError):
+        run("Wheels", [sys.executable, "-c", script], told.append, env=os.environ)
