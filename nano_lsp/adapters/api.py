@@ -51,7 +51,8 @@ def explain(code: object, *, language: str = "python", model: str | None = None)
         DocumentError: there is no source.
         NanoError: the model cannot be loaded, or fails.
     """
-    return find_assistant(model).carry_out(Explain(_as_text(code), language))
+    job = Explain(_as_text(code), language)
+    return find_assistant(model).carry_out(job)
 
 
 def docstring(code: object, *, style: str = "auto", model: str | None = None) -> str:
@@ -68,7 +69,8 @@ def docstring(code: object, *, style: str = "auto", model: str | None = None) ->
         NanoError: the model cannot be loaded, or fails.
     """
     text = _as_text(code)
-    found = find_assistant(model).carry_out(docstring_job(text, style))
+    job = docstring_job(text, style)
+    found = find_assistant(model).carry_out(job)
     return read_docstring(apply_edits(text, [each.edit for each in found]))
 
 

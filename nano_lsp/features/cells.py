@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ _MAX_ERROR_CHARS = 1200
 _AGAIN = SamplingParams(temperature=0.5, seed=1)
 _WHY = re.compile(r"\bwhy\b\W*\s+(.+)", re.IGNORECASE)
 _WHY_LINE = re.compile(r"^\s*#?\s*\W*why:\W*", re.IGNORECASE | re.MULTILINE)  # within the code's block
+_DATA = re.compile(r"(\w+): \w+  # (?:of|shape|\d+ rows)\b")  # as `live_names` says it
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
 _SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)")
 
@@ -99,7 +101,7 @@ class WriteCell(Job[CellCode]):
         """The code as it goes into a cell."""
         task = f"Write the code of one Python notebook cell. {self.request.strip()}"
         if self.around.live:
-            task += "\nUse the names that exist already; import what else is needed."
+            task += "\nUse the names that exist already, do not assign them again; import what else is needed."
         request = build_request(
             self.around.tell(task),
             desk.vocabulary,
@@ -111,9 +113,11 @@ class WriteCell(Job[CellCode]):
         )
         first = extract_code((yield request).text)
         if _is_code(first):
-            return CellCode(first)
+            return CellCode(_without_made_up(first, self.around.live))
         second = extract_code((yield _again(request)).text)
-        return CellCode(second) if _is_code(second) else CellCode(first, parses=False)
+        if _is_code(second):
+            return CellCode(_without_made_up(second, self.around.live))
+        return CellCode(first, parses=False)
 
 
 @dataclass(frozen=True)
@@ -155,9 +159,44 @@ class FixCell(Job[CellCode]):
             answer = (yield attempt).text
             found = read_fix(answer)
             why = why or found.why
-            if "```" in answer and _is_code(found.code) and as_python(found.code).strip() != as_python(code).strip():
+            if "```" in answer and _is_code(found.code) and _corrects(found.code, code, last):
                 return replace(found, why=found.why or last)
         return CellCode("", why=why or last)
+
+
+def _without_made_up(code: str, live: Sequence[str]) -> str:
+    """Code without statements that put made-up data in place of live data before they use it."""
+    data = {found[1] for line in live if (found := _DATA.match(line))}
+    lines, body = code.split("\n"), ast.parse(as_python(code)).body
+    read: set[str] = set()
+    for i, statement in enumerate(body):
+        reads = _names(ast.unparse(statement), ast.Load)
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target = statement.targets[0]
+            later = {name for rest in body[i + 1 :] for name in _names(ast.unparse(rest), ast.Load)}
+            if isinstance(target, ast.Name) and target.id in (data & later) - read - reads:
+                for number in range(statement.lineno - 1, statement.end_lineno or statement.lineno):
+                    lines[number] = "\0"
+        read |= reads
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line for line in lines if line != "\0")).strip("\n")
+
+
+def _corrects(fixed: str, code: str, error: str) -> bool:
+    """Whether code differs from what it is to correct, and makes up nothing that was only read there."""
+    before, after = as_python(code).strip(), as_python(fixed).strip()
+    if before == after:
+        return False
+    if not is_python(before):
+        return True
+    read, bound = _names(before, ast.Load), _names(before, ast.Store)
+    made_up = (_names(after, ast.Store) - bound) & read
+    return not any(name not in error or "is not defined" not in error for name in made_up)
+
+
+def _names(code: str, context: type[ast.expr_context]) -> set[str]:
+    """The variables that code reads or binds."""
+    nodes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name))
+    return {node.id for node in nodes if isinstance(node.ctx, context)}
 
 
 def read_fix(answer: str) -> CellCode:
@@ -167,7 +206,7 @@ def read_fix(answer: str) -> CellCode:
     found = _WHY.search(behind) or _WHY.search(f"why: {inside}" if inside else "")
     line = found[1] if found else next((line for line in behind.split("\n") if line.strip()), "")
     sentence = _SENTENCE.match(line.strip())
-    return CellCode(code.rstrip(), why=(sentence[1] if sentence else line).strip(" *_"))
+    return CellCode(code.rstrip().rstrip("`").rstrip(), why=(sentence[1] if sentence else line).strip(" *_"))
 
 
 def _again(request: Request) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import linecache
 import re
@@ -85,9 +86,9 @@ class Kernel:
         """
         first, *rest = name.split(".")
         names = self.shell.user_ns
-        if first not in names:
+        if first not in names and first not in vars(builtins):
             raise DocumentError(f"There is no name {first!r}.", "Run the cell that defines it first.")
-        value = names[first]
+        value = names[first] if first in names else vars(builtins)[first]
         for part in rest:
             value = inspect.getattr_static(value, part, _MISSING)
             if value is _MISSING:

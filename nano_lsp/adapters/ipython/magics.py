@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -17,6 +18,9 @@ from nano_lsp.errors import NanoError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+
+_QUESTION = re.compile(r"^(\s*)%nano +(\S.*\?)[ \t]*$", re.MULTILINE)
 
 
 @magics_class
@@ -78,12 +82,23 @@ class NanoMagics(Magics):  # type: ignore[misc]
 
 
 def as_line_magic(lines: list[str]) -> list[str]:
-    """`%%nano TEXT` without more lines, which IPython would refuse as a cell without a body, as a line."""
+    """What IPython would not hand over, in a form that it does.
+
+    `%%nano TEXT` without more lines, which it refuses as a cell without a body; and lines that end in a question mark,
+    where it would look for help on the last word.
+    """
     code = "".join(lines).strip()
+    if not code.startswith("%%"):
+        return [_QUESTION.sub(_as_call, line) for line in lines]
     if not code.startswith("%%nano") or "\n" in code:
         return lines
     rest = code.removeprefix("%%nano")
     if rest[:1] not in {"", " "}:
         return lines
     known = rest.split()[:1]
-    return [f"%nano{'' if known and known[0] in SUBCOMMANDS else ' code'}{rest}\n"] if known else ["%nano help\n"]
+    line = f"%nano{'' if known and known[0] in SUBCOMMANDS else ' code'}{rest}\n" if known else "%nano help\n"
+    return [_QUESTION.sub(_as_call, line)]
+
+
+def _as_call(found: re.Match[str]) -> str:
+    return f"{found[1]}get_ipython().run_line_magic('nano', {found[2]!r})"

@@ -150,7 +150,7 @@ def _fix(asked: Run) -> None:
 
 
 def _show_fix(answer: str) -> str:
-    return _fixed(read_fix(answer)) if "```" in answer else ""
+    return read_fix(answer).code if "```" in answer else ""
 
 
 def _fixed(found: CellCode) -> str:
