@@ -84,8 +84,8 @@ class NanoMagics(Magics):  # type: ignore[misc]
 def as_line_magic(lines: list[str]) -> list[str]:
     """What IPython would not hand over, in a form that it does.
 
-    `%%nano TEXT` without more lines, which it refuses as a cell without a body; and lines that end in a question mark,
-    where it would look for help on the last word.
+    `%%nano TEXT` without more lines, which it refuses as a cell without a body; and lines that end in a
+    question mark, where it would look for help on the last word.
     """
     code = "".join(lines).strip()
     if not code.startswith("%%"):

@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nano_lsp.adapters.ipython.completing import find_completions
 from nano_lsp.adapters.process_assistant import close_assistants
+from nano_lsp.features.cells import Surroundings
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="pip install 'nano-lsp[jupyter]'")
 Say = Callable[[dict[str, str]], None]
@@ -68,6 +68,18 @@ def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert "not found" in made.run("%nano help")
 
 
+def listen(monkeypatch: pytest.MonkeyPatch) -> list[Surroundings]:
+    """What questions are told of the notebook."""
+    told: list[Surroundings] = []
+
+    def tell(around: Surroundings, question: str) -> str:
+        told.append(around)
+        return question
+
+    monkeypatch.setattr(Surroundings, "tell", tell)
+    return told
+
+
 @pytest.mark.parametrize("cell", ["%%nano a number x", "%%nano\na number x", "%nano code a number x"])
 def test_code_goes_into_the_next_cell_and_is_not_run(shell: Shell, say: Say, cell: str) -> None:
     say({"a number x\nassistant\n": "```python\nx = 1\n```"})
@@ -99,23 +111,16 @@ def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
 
 
 def test_what_a_request_mentions_is_told_and_no_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(
-        "nano_lsp.features.cells.Surroundings.tell",
-        lambda self, question: asked.append("\n".join(self.live)) or question,
-    )
+    asked = listen(monkeypatch)
     shell.run("rows = [1, 2, 3]\nother = 1\npassword = 'hunter2'")
     shell.run("%nano ask what are rows and the password?")
     shell.run("%nano ask --values what are rows and the password?")
-    assert asked[0] == "rows: list  # of 3 int\npassword: str  # masked"
-    assert asked[1] == "rows: list = [1, 2, 3]\npassword: str  # masked"
+    assert asked[0].live == ("rows: list  # of 3 int", "password: str  # masked")
+    assert asked[1].live == ("rows: list = [1, 2, 3]", "password: str  # masked")
 
 
 def test_cells_output_and_error_are_told_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(
-        "nano_lsp.features.cells.Surroundings.tell", lambda self, question: told.append(self) or question
-    )
+    told = listen(monkeypatch)
     shell.run("a = 1")
     shell.run("a + 1")
     shell.run("1 / 0")
@@ -237,13 +242,10 @@ def test_objects_whose_code_raises_or_hangs_are_not_touched(shell: Shell, code: 
 
 def test_a_huge_data_frame_is_told_in_a_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pandas", reason="pip install pandas")
-    told: list[str] = []
-    monkeypatch.setattr(
-        "nano_lsp.features.cells.Surroundings.tell", lambda self, question: told.extend(self.live) or question
-    )
+    told = listen(monkeypatch)
     shell.run("import pandas as pd\nimport numpy as np\ndf = pd.DataFrame(np.zeros((200_000, 300)))")
     shell.run("%nano ask what is df?")
-    (line,) = told
+    (line,) = told[0].live
     assert line.startswith("df: DataFrame  # 200000 rows; columns: 0 float64")
     assert len(line) < 400
 
