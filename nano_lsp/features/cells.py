@@ -199,6 +199,13 @@ def _names(code: str, context: type[ast.expr_context]) -> set[str]:
     return {node.id for node in nodes if isinstance(node.ctx, context)}
 
 
+def read_code(answer: str) -> str:
+    """The code of an answer that may not be whole yet."""
+    if "\n" not in answer and answer.lstrip().startswith("`"):
+        return ""
+    return extract_code(answer).rstrip("`").rstrip()
+
+
 def read_fix(answer: str) -> CellCode:
     """The code and the reason in an answer, which may not be whole yet."""
     code, _, inside = _WHY_LINE.sub("\0", extract_code(answer), count=1).partition("\0")

@@ -75,8 +75,9 @@ def test_every_magic(kernel: Kernel, tmp_path: Path) -> None:
     assert ast.get_docstring(ast.parse(documented).body[0])  # type: ignore[arg-type]
     assert documented.replace(" ", "").endswith("returntext.lower().replace('','-')")
 
-    tested = kernel.run("%nano test slug").next_input
-    assert "def test_" in tested
+    ran = kernel.run("%nano test slug")
+    tested = ran.next_input
+    assert "def test_" in tested, ran.shown
     assert "slug(" in tested
     ast.parse(tested)
 

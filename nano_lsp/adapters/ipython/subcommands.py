@@ -20,9 +20,8 @@ from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.document import apply_edits, load_document
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.errors import DocumentError, SchemaError
-from nano_lsp.features.cells import CellCode, FixCell, WriteCell, read_fix
+from nano_lsp.features.cells import CellCode, FixCell, WriteCell, read_code, read_fix
 from nano_lsp.features.jobs import Ask, Complete, Explain, Job, WriteTest
-from nano_lsp.features.rewrite import extract_code
 from nano_lsp.features.summaries import summary
 from nano_lsp.features.summaries.passages import cut_passages
 from nano_lsp.features.summaries.progress import Progress
@@ -97,7 +96,7 @@ def _code(asked: Run) -> None:
     request = asked.need_text("request")
     options = asked.options
     job = WriteCell(request, asked.surroundings(), options.think, options.max_tokens)
-    found: CellCode = asked.ask(job, extract_code)
+    found: CellCode = asked.ask(job, read_code)
     asked.showing.finish(found.code, parses=found.parses)
     if not found.parses:
         raise DocumentError("The model has no code for this that is Python.", "Say it in other words, or in parts.")
@@ -150,7 +149,7 @@ def _fix(asked: Run) -> None:
 
 
 def _show_fix(answer: str) -> str:
-    return read_fix(answer).code if "```" in answer else ""
+    return read_fix(answer).code if "```" in answer and read_code(answer) else ""
 
 
 def _fixed(found: CellCode) -> str:
@@ -170,8 +169,8 @@ def _ask(asked: Run) -> None:
     question = asked.surroundings().tell(asked.need_text("question"))
     options = asked.options
     form = options.format == CODE
-    found = asked.ask(Ask(question, form, options.think, options.max_tokens), extract_code if form else str)
-    text = extract_code(found.text) if form else found.text
+    found = asked.ask(Ask(question, form, options.think, options.max_tokens), read_code if form else str)
+    text = read_code(found.text) if form else found.text
     asked.showing.finish(text, warnings=list(found.warnings))
 
 
