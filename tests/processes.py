@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def without_network() -> tuple[str, ...]:
     unshare = shutil.which("unshare")
     assert unshare, "install util-linux"
     return (unshare, "--net") if os.geteuid() == 0 else (unshare, "--map-root-user", "--net")
+
+
+def with_loopback() -> tuple[str, ...]:
+    """What to put behind `without_network` for programs that talk to themselves: the loopback is up then."""
+    code = (
+        "import fcntl, os, socket, struct, sys\n"
+        "with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n"
+        "    fcntl.ioctl(s, 0x8914, struct.pack('16sH14x', b'lo', 1))\n"  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
+        "os.execvp(sys.argv[1], sys.argv[1:])\n"
+    )
+    return (sys.executable, "-c", code)
 
 
 def engines_of(home: Path) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ import builtins
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
@@ -27,6 +27,7 @@ from nano_lsp.schema import SamplingParams
 
 _MAX_CODE_TOKENS = 1024
 _MAX_HINT_TOKENS = 24
+_AGAIN = SamplingParams(temperature=0.5, seed=1)
 _FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _TYPE_OF_LITERAL = {"true": "bool", "false": "bool", "integer": "int", "float": "float"}
 _ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
@@ -86,7 +87,7 @@ class Rewriter:
         if not code.strip() or len(self.vocabulary.tokenize(code)) > _MAX_CODE_TOKENS:
             return []
         request = self._code_request(task.replace("  ", " "), code, language)
-        answer = _extract((yield request).text)
+        answer = extract_code((yield request).text)
         if language == PYTHON.name:
             answer = _same_definition(code, answer)
         if not answer.strip() or answer == code:
@@ -103,25 +104,20 @@ class Rewriter:
         Args:
             tree: of the document.
             definition: the function.
-            module: that it is imported from, dotted.
+            module: that it is imported from, dotted; empty where the test stands beside it, as in a notebook: then it
+                is called as well.
         """
         code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
         name = definition.name.split(".")[0]
-        task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
+        where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
+        task = f"Write one short pytest test of this Python code. {where}"
         shown = cut_code(code, self.vocabulary, _MAX_CODE_TOKENS)
-        answer = _extract((yield self._code_request(task, shown, PYTHON.name)).text)
-        tests = SyntaxTree.parse(answer, PYTHON)
-        kept = list(_tests(tests, name, module)) if tests else []
-        body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
-        if "def test_" not in body:
-            return ""
-        imports = [part for part in kept if _IMPORT.match(part)]
-        if re.search(r"\bpytest\b", body):
-            imports.append("import pytest")
-        own = {d.name for d in find_definitions(tree) if d.name and "." not in d.name}
-        used = sorted({name, *(own & set(re.findall(r"\w+", body)))})
-        text = "\n".join([*imports, f"from {module} import {', '.join(used)}"]) + f"\n\n\n{body}\n"
-        return text if is_python(text) else ""
+        request = self._code_request(task, shown, PYTHON.name)
+        for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
+            text = _read_test(extract_code((yield attempt).text), tree, name, module)
+            if text:
+                return text
+        return ""
 
     def add_type_hints(self, tree: SyntaxTree, definition: Definition) -> Plan[list[TextEdit]]:
         """Annotations for the parameters and the result of a function that have none and whose type is clear.
@@ -180,7 +176,7 @@ class _Place:
     type_of_default: str = ""
 
 
-def _extract(answer: str) -> str:
+def extract_code(answer: str) -> str:
     """The code of an answer, without the fence around it."""
     found = _FENCE.search(answer)
     return (found[1] if found else answer).rstrip().lstrip("\n")
@@ -201,6 +197,27 @@ def _same_definition(code: str, answer: str) -> str:
     return answer[found.start : found.end]
 
 
+def _read_test(answer: str, tree: SyntaxTree, name: str, module: str) -> str:
+    """The test in an answer, with its imports; empty for none that parses."""
+    tests = SyntaxTree.parse(answer, PYTHON)
+    kept = list(_tests(tests, name, module)) if tests else []
+    body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
+    if "def test_" not in body:
+        return ""
+    imports = [part for part in kept if _IMPORT.match(part)]
+    if re.search(r"\bpytest\b", body):
+        imports.append("import pytest")
+    own = {d.name for d in find_definitions(tree) if d.name and "." not in d.name}
+    used = sorted({name, *(own & set(re.findall(r"\w+", body)))})
+    if module:
+        imports.append(f"from {module} import {', '.join(used)}")
+    else:
+        calls = re.findall(r"(?:\A|\n\n)def (test_\w+)\(\):", body)
+        body += "\n\n\n" * bool(calls) + "\n".join(f"{test}()" for test in calls)
+    text = "\n".join(imports) + "\n\n\n" * bool(imports) + f"{body}\n"
+    return text if is_python(text) else ""
+
+
 def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
     """The statements of a test file that are worth keeping: not the function itself, no imports that are there."""
     for node in tree.root.children:
@@ -208,7 +225,8 @@ def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
         again = re.match(rf"(?:@.*\n)*(?:async )?(?:def|class) {re.escape(name)}\b", code)
         if node.type in {"comment", "if_statement"} or node.has_error or again:
             continue
-        if re.match(rf"import pytest\b|(from|import) {re.escape(module)}\b", code):
+        own = re.escape(module) if module else rf"\S+ import {re.escape(name)}"
+        if re.match(rf"import pytest\b|(from|import) {own}\b", code):
             continue
         yield code
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nano_lsp import errors
 from nano_lsp.config import Settings
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.features import jobs
+from nano_lsp.features import cells, jobs
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.judgement import Judgement
 from nano_lsp.features.prompts import Message
@@ -27,6 +27,7 @@ judgements = st.builds(Judgement, st.frozensets(texts, max_size=3), st.booleans(
 samplings = st.builds(SamplingParams, temperature=st.floats(0, 2), seed=st.none() | numbers)
 tokens = st.builds(Token, numbers, st.binary(max_size=8), st.floats(-99, 0))
 all_params = st.builds(GenerateParams, stop=st.tuples(texts), begin=st.tuples(tokens), avoid=st.frozensets(numbers))
+surroundings = st.builds(cells.Surroundings, st.tuples(texts), st.tuples(texts), texts, texts)
 ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Warm": st.builds(jobs.Warm),
     "CountTokens": st.builds(jobs.CountTokens, st.tuples(texts)),
@@ -40,6 +41,8 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Fix": st.builds(jobs.Fix, texts, numbers, numbers, texts, texts),
     "AddTypeHints": st.builds(jobs.AddTypeHints, texts, numbers),
     "WriteTest": st.builds(jobs.WriteTest, texts, numbers, texts),
+    "WriteCell": st.builds(cells.WriteCell, texts, surroundings, st.booleans(), numbers),
+    "FixCell": st.builds(cells.FixCell, texts, texts),
     "CompletePrompt": st.builds(jobs.CompletePrompt, texts | st.tuples(numbers), all_params),
     "Infill": st.builds(jobs.Infill, texts, texts, texts, numbers, st.none() | st.floats(0, 9), samplings),
     "Chat": st.builds(jobs.Chat, st.tuples(st.builds(Message, texts, texts)), all_params),

@@ -227,7 +227,8 @@ def test_importing_the_package_is_cheap() -> None:
     code = "import sys, nano_lsp; print([m for m in sys.modules if m.startswith('nano_lsp.') or m == 'numpy'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "['nano_lsp.version']"
-    assert set(nano_lsp.__all__) == {"TaskResult", "__version__", "run_task", "run_task_async"}
+    of_tasks = {"TaskResult", "run_task", "run_task_async"}
+    assert set(nano_lsp.__all__) == of_tasks | {"__version__", "ask", "complete", "docstring", "explain"}
     with pytest.raises(AttributeError):
         _ = nano_lsp.nonsense
 

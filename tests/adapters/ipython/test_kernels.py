@@ -1,0 +1,76 @@
+"""The magics in a kernel of their own, on a model without weights."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernels import LIMIT_S, Kernel, started_kernel
+
+ANSWER = "It is a long story. " * 200
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps({"quick\nassistant\n": "x = 1", "slow\nassistant\n": ANSWER, "$batch_ms": 5}))
+    with started_kernel(NANO_LSP_MODEL=f"scripted:{path}") as started:
+        yield started
+
+
+def state(kernel: Kernel) -> tuple[str, ...]:
+    parts = ("_", "In", "Out", "sorted(k for k in globals() if not k.startswith('_i'))", "__import__('os').getpid()")
+    return tuple(kernel.evaluate(f"repr({part})") for part in parts)
+
+
+def test_the_kernel_is_the_same_before_and_after(kernel: Kernel) -> None:
+    kernel.run("x = 41")
+    count = kernel.run("x + 1").reply["execution_count"]
+    before = state(kernel)
+    for cell in ("%nano ask quick", "%%nano\nquick", "%nano explain In[2]", "%nano status", "%nano nonsense"):
+        kernel.run(cell, keep=False)
+        assert state(kernel) == before, cell
+    assert kernel.run("_").shown == "42"
+    assert kernel.run("x").reply["execution_count"] == count + 2
+
+
+def test_an_answer_grows_in_one_display_and_is_put_into_the_next_cell(kernel: Kernel) -> None:
+    ran = kernel.run("%%nano quick")
+    assert ran.next_input == "x = 1"
+    assert list(ran.displays.values()) == ["```python\nx = 1\n```"]
+    replaced = kernel.run("%%nano -r quick")
+    assert [each["replace"] for each in replaced.reply["payload"]] == [True]
+
+
+def test_an_interrupted_answer_keeps_its_text_and_the_kernel_goes_on(kernel: Kernel) -> None:
+    shown: list[str] = []
+    begun = threading.Event()
+
+    def on_output(message: dict[str, Any]) -> None:
+        text = message["content"].get("data", {}).get("text/markdown")
+        if text is None:
+            return
+        shown.append(text)
+        if text.startswith("It is a long story.") and not begun.is_set():
+            begun.set()
+            kernel.manager.interrupt_kernel()
+
+    reply = kernel.client.execute_interactive("%nano ask slow", timeout=LIMIT_S, output_hook=on_output)
+    assert reply["content"]["status"] == "ok"
+    assert shown[-1].startswith("It is a long story.")
+    assert shown[-1].endswith("*Stopped.*")
+    assert len(shown[-1]) < len(ANSWER)
+    assert kernel.run("%%nano quick").next_input == "x = 1"
+
+
+def test_a_missing_model_is_said_in_the_cell(tmp_path: Path) -> None:
+    with started_kernel(NANO_LSP_MODEL="nano") as kernel:
+        ran = kernel.run("%nano ask hi")
+        assert "nano-lsp model pull nano" in ran.shown
+        assert "Traceback" not in ran.shown
+        assert kernel.run("1 + 1").shown == "2"

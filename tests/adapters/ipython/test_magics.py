@@ -1,0 +1,301 @@
+"""The magics in a shell of this process, on a model without weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.adapters.ipython.completing import find_completions
+from nano_lsp.adapters.process_assistant import close_assistants
+from nano_lsp.features.cells import Surroundings
+
+interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="pip install 'nano-lsp[jupyter]'")
+Say = Callable[[dict[str, str]], None]
+FIX = "```python\nx = 1 + 1\n```\n\nWhy: one was missing. More words."
+
+
+class Shell:
+    """A shell of IPython without a terminal, as a test sees it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.ip = interactiveshell.InteractiveShell()
+        self.ip.history_manager.enabled = False
+        self.ip.colors = "nocolor"
+        self._capsys = capsys
+        self.replaced = False
+        self.next = ""
+        self.ip.set_next_input = self._set_next_input
+
+    def _set_next_input(self, text: str, replace: bool = False) -> None:
+        self.next, self.replaced = text, replace
+
+    def run(self, code: str, *, keep: bool = True) -> str:
+        """What a cell says."""
+        self._capsys.readouterr()
+        self.next = ""
+        self.ip.run_cell(code, store_history=keep)
+        found = self._capsys.readouterr()
+        return re.sub(r"\x1b\[[\d;]*m", "", found.out + found.err)
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Say]:
+    """Has the model answer to what its prompt ends with."""
+
+    def write(replies: dict[str, str]) -> None:
+        close_assistants()
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(replies))
+        monkeypatch.setenv("NANO_LSP_MODEL", f"scripted:{path}")
+
+    yield write
+    close_assistants()
+
+
+@pytest.fixture
+def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    say({"assistant\n": "Hello there."})
+    monkeypatch.delattr(sys, "last_value", raising=False)
+    made = Shell(capsys)
+    assert made.run("%load_ext nano_lsp") == ""
+    yield made
+    made.run("%unload_ext nano_lsp")
+    assert "not found" in made.run("%nano help")
+
+
+def listen(monkeypatch: pytest.MonkeyPatch) -> list[Surroundings]:
+    """What questions are told of the notebook."""
+    told: list[Surroundings] = []
+
+    def tell(around: Surroundings, question: str) -> str:
+        told.append(around)
+        return question
+
+    monkeypatch.setattr(Surroundings, "tell", tell)
+    return told
+
+
+@pytest.mark.parametrize("cell", ["%%nano a number x", "%%nano\na number x", "%nano code a number x"])
+def test_code_goes_into_the_next_cell_and_is_not_run(shell: Shell, say: Say, cell: str) -> None:
+    say({"a number x\nassistant\n": "```python\nx = 1\n```"})
+    assert shell.run(cell).strip() == "x = 1"
+    assert (shell.next, shell.replaced) == ("x = 1", False)
+    assert "x" not in shell.ip.user_ns
+    shell.run(cell.replace("%%nano", "%%nano -r").replace("code", "code -r"))
+    assert shell.replaced == ("-r" in cell.replace("%%nano", "-r").replace("code", "-r"))
+
+
+def test_code_that_is_no_python_is_tried_again_and_not_offered(shell: Shell, say: Say) -> None:
+    say({"assistant\n": "x = = 1"})
+    assert "no code for this" in shell.run("%%nano a number")
+    assert shell.next == ""
+
+
+def test_formats(shell: Shell) -> None:
+    assert shell.run("%nano ask hi -f text") == "Hello there.\n"
+    assert shell.run("%nano ask -f markdown hi") == "Hello there.\n"
+    assert json.loads(shell.run("%nano ask hi -f json"))["text"] == "Hello there."
+    assert "invalid choice" in shell.run("%nano ask hi -f pdf")
+
+
+def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
+    say({"is 41 prime?\nassistant\n": "Yes.", "41 and 42?\nassistant\n": "Both."})
+    shell.run("n = 41")
+    assert shell.run("%nano ask is {n} prime?") == "Yes.\n"
+    assert shell.run("%%nano ask\n{n} and {n + 1}?") == "Both.\n"
+
+
+def test_what_a_request_mentions_is_told_and_no_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = listen(monkeypatch)
+    shell.run("rows = [1, 2, 3]\nother = 1\npassword = 'hunter2'")
+    shell.run("%nano ask what are rows and the password?")
+    shell.run("%nano ask --values what are rows and the password?")
+    assert asked[0].live == ("rows: list  # of 3 int", "password: str  # masked")
+    assert asked[1].live == ("rows: list = [1, 2, 3]", "password: str  # masked")
+
+
+def test_cells_output_and_error_are_told_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = listen(monkeypatch)
+    shell.run("a = 1")
+    shell.run("a + 1")
+    shell.run("1 / 0")
+    shell.run("%nano ask hi")
+    assert (told[0].cells, told[0].output, told[0].error) == ((), "", "")
+    shell.run("%nano ask hi --in --out --error")
+    assert told[1].cells == ("a = 1", "a + 1", "1 / 0")
+    assert told[1].output == "Out[3]: int = 2"
+    assert told[1].error.endswith("ZeroDivisionError: division by zero")
+
+
+def test_fix(shell: Shell, say: Say) -> None:
+    assert "no error" in shell.run("%nano fix")
+    shell.run("x = 1 +")
+    shell.run("%nano nonsense")  # an error of the magics is none to fix
+    say({"assistant\n": FIX})
+    assert shell.run("%nano fix").strip() == "x = 1 + 1\n\n# one was missing."
+    assert shell.next == "x = 1 + 1"
+    shell.run("x = 1 + 1\ny = z")
+    say({"assistant\n": "```python\nx = 1 + 1\ny = z\n```\nWhy: z is missing."})
+    assert "no correction that holds" in shell.run("%nano fix")
+    assert shell.next == ""
+
+
+def test_the_prompt_of_a_fix_is_the_code_that_raised_and_its_error(shell: Shell, say: Say) -> None:
+    shell.run("secret_plan = 'hunter2'")
+    shell.run("def half(x):\n    return x / 0")
+    shell.run("half(1)")
+    from nano_lsp.adapters.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
+
+    magics = shell.ip.magics_manager.registry[NanoMagics.__name__]
+    code, error = magics._kernel.last_error()
+    assert code.strip() == "def half(x):\n    return x / 0"
+    assert error == "line 1: half(1)\nline 2: return x / 0\nZeroDivisionError: division by zero"
+
+
+def test_explain(shell: Shell, say: Say) -> None:
+    shell.run("def f(x):\n    return x")
+    shell.run("class A:\n    limit = 3")
+    for what in ("f", "A", "cell In[2]", "In[2]", "", "A.limit"):
+        said = shell.run(f"%nano explain {what}")
+        assert ("Hello there." in said) == (what != "A.limit"), what
+    assert "Hello there." in shell.run("%%nano explain\nx = 1")
+
+
+def test_doc_and_test(shell: Shell, say: Say) -> None:
+    shell.run("def double(number):\n    return 2 * number")
+    say({'"""': "Doubles a number.", "number: ": "To double.", "Returns:\n    ": "The double."})
+    said = shell.run("%nano doc double --style google")
+    assert shell.next.startswith('def double(number):\n    """')
+    assert shell.next.endswith("return 2 * number")
+    assert said.strip()
+    say({"assistant\n": "def test_double():\n    assert double(2) == 4"})
+    assert "def test_double" in shell.run("%nano test double")
+    assert shell.next.endswith("test_double()")
+
+
+def test_complete(shell: Shell, say: Say) -> None:
+    say({"def one():": "\n    return 1\n"})
+    shell.run("%nano complete def one():")
+    assert shell.next == "def one():\n    return 1"
+
+
+def test_task_and_summary_of_expressions(shell: Shell) -> None:
+    assert "no value" in shell.run("%nano task is it? --data nothing --choice a,b")
+    assert "not text" in shell.run("%nano summarize 3")
+    assert "no JSON schema" in shell.run("%nano task x --schema [1]")
+    shell.run("x = 1")
+    assert shell.run("%nano task is it? --data x --choice a,b").strip() in {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nonsense", "no subcommand 'nonsense'"),
+        ("explain nothing_there", "no name 'nothing_there'"),
+        ("explain len", "no Python source"),
+        ("explain data", "no source"),
+        ("explain In[99]", "no cell In[99]"),
+        ("doc made", "is not there"),
+        ("doc data --style word", "no source"),
+        ("test", "no name"),
+        ("ask", "no question"),
+        ("ask hi --max-tokens many", "no number"),
+        ("ask --unheard hi", "unrecognized"),
+        ("model unheard", "unheard"),
+        ("help unheard", "no subcommand"),
+        ("summarize nowhere.md", "no value"),
+    ],
+)
+def test_bad_input_is_said_without_a_traceback(shell: Shell, line: str, words: str) -> None:
+    shell.run("data = [1]\nexec('def made(): pass')")
+    before = dict(shell.ip.user_ns)
+    said = shell.run(f"%nano {line}", keep=False)
+    assert words in said
+    assert "Traceback" not in said
+    assert "nano_lsp/" not in said
+    assert shell.ip.user_ns == before
+
+
+def test_a_model_that_is_missing_and_one_that_fails(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANO_LSP_MODEL", "nano")
+    said = shell.run("%nano ask hi")
+    assert "nano-lsp model pull nano" in said
+    assert "Traceback" not in said
+    monkeypatch.setenv("NANO_LSP_N_CTX", "many")
+    assert "n_ctx" in shell.run("%nano status")
+
+
+@pytest.mark.parametrize("code", ["raise ValueError", "while True: pass"])
+def test_objects_whose_code_raises_or_hangs_are_not_touched(shell: Shell, code: str) -> None:
+    body = "\n".join(f"    def {name}(self, *_):\n        {code}" for name in ("__repr__", "__len__", "__getattr__"))
+    shell.run(f"class Odd:\n{body}\nodd = Odd()")
+    for line in ("ask --values what is odd?", "explain odd", "explain Odd", "summarize odd", "code use odd"):
+        said = shell.run(f"%nano {line}")
+        assert "Traceback" not in said
+    assert "Hello there." in shell.run("%nano ask --values --in what is odd?")
+
+
+def test_a_huge_data_frame_is_told_in_a_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas", reason="pip install pandas")
+    told = listen(monkeypatch)
+    shell.run("import pandas as pd\nimport numpy as np\ndf = pd.DataFrame(np.zeros((200_000, 300)))")
+    shell.run("%nano ask what is df?")
+    (line,) = told[0].live
+    assert line.startswith("df: DataFrame  # 200000 rows; columns: 0 float64")
+    assert len(line) < 400
+
+
+def test_nothing_of_the_kernel_changes(shell: Shell) -> None:
+    shell.run("x = 1")
+    shell.run("x + 1")
+
+    def state() -> tuple[object, ...]:
+        manager = shell.ip.history_manager
+        return (
+            shell.ip.execution_count,
+            dict(shell.ip.user_ns),
+            list(manager.input_hist_raw),
+            list(manager.input_hist_parsed),
+            dict(manager.output_hist),
+        )
+
+    before = state()
+    for line in ("ask hi", "code x", "explain In[2]", "status", "model", "stats", "help", "nonsense", "fix"):
+        shell.run(f"%nano {line}", keep=False)
+        assert state() == before, line
+
+
+def test_help(shell: Shell) -> None:
+    said = shell.run("%nano help")
+    assert said == shell.run("%nano")
+    assert "%nano task" in said
+    assert "--style" in shell.run("%nano help doc")
+    assert "summarize" in shell.ip.magics_manager.magics["line"]["nano"].__doc__
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("%nano ex", ["explain"]),
+        ("%nano explain lo", ["load", "look"]),
+        ("%nano doc load --st", ["--style"]),
+        ("%nano ask -f m", ["markdown"]),
+        ("%%nano --th", ["--think"]),
+        ("%nano help su", ["summarize"]),
+        ("%nano ask wor", []),
+    ],
+)
+def test_completions(line: str, found: list[str]) -> None:
+    assert find_completions(line, ["load", "look", "_private"]) == (found if "--th" not in line else [])
+
+
+def test_the_shell_completes(shell: Shell) -> None:
+    completer = pytest.importorskip("IPython.core.completer")
+    with completer.provisionalcompleter():
+        found = [each.text for each in shell.ip.Completer.completions("%nano ex", 8)]
+    assert "explain" in found
