@@ -1,4 +1,4 @@
-"""A notebook's cells as one text: the code cells in order, with what only IPython understands as comments.
+"""A notebook's cells as one text: those that have run in that order, what only IPython understands as comments.
 
 IPython's syntax: "Built-in magic commands" and "System shell access" of its documentation. The cursor's own line
 stays as it is, whatever it holds.
@@ -35,20 +35,42 @@ class Cell:
     Attributes:
         code: of it.
         language: as the editor calls it.
+        execution_count: the kernel's number of its last execution; None where it has not run.
     """
 
     code: str
     language: str = "python"
+    execution_count: int | None = None
+
+
+def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], int]:
+    """The cells as the kernel knows them, and where the one with the cursor is then.
+
+    Those that have run come first, in the order they ran in, wherever they stand: what they bind is there. The others
+    stay around the cursor's cell.
+
+    Args:
+        cells: in the order of the notebook.
+        index: of the cell with the cursor; it counts as not run, since it is being changed.
+    """
+
+    def place(i: int) -> tuple[int, int]:
+        count = cells[i].execution_count
+        return (0, count) if count is not None and i != index else (1, i)
+
+    order = sorted(range(len(cells)), key=place)
+    return [cells[i] for i in order], order.index(index)
 
 
 def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple[str, int, str]:
     """What a prompt for a cell may see: the text, the cursor's offset in it, and its language.
 
     Args:
-        cells: the code cells in order.
+        cells: the code cells in the order of the notebook; those that have run come first, see `in_execution_order`.
         index: of the cell with the cursor.
         offset: of the cursor in that cell, in code points.
     """
+    cells, index = in_execution_order(cells, index)
     cell = cells[index]
     language = _language(cell)
     if language == cell.language == "python" and is_magic(cell.code[line_start(cell.code, offset) : offset]):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.notebook import Cell, build_notebook_text, is_magic
+from nano_lsp.context.notebook import Cell, build_notebook_text, in_execution_order, is_magic
 
 LINES = st.sampled_from(["x = 1", "", "%matplotlib inline", "!ls", "def f():", "    return 1", "df.head?", "é🙂 = 2"])
 CODE = st.lists(LINES, max_size=5).map("\n".join)
@@ -74,3 +74,30 @@ def test_a_line_for_the_shell_is_no_python() -> None:
 def test_magic_lines() -> None:
     assert all(map(is_magic, ("%time x", "!ls", "?x", "x.y??", "a = !ls", "%%bash", "  %cd ..")))
     assert not any(map(is_magic, ("x = 5 % 2", "# why?", "x != 2", "print('?')", "")))
+
+
+def test_cells_that_have_run_come_first_in_the_order_they_ran_in() -> None:
+    cells = [
+        Cell("a = 1", execution_count=7),
+        Cell("above = 2"),
+        Cell("cursor", execution_count=2),
+        Cell("below = 3"),
+        Cell("later = 4", execution_count=3),
+    ]
+    ordered, at = in_execution_order(cells, 2)
+    assert [cell.code for cell in ordered] == ["later = 4", "a = 1", "above = 2", "cursor", "below = 3"]
+    assert ordered[at].code == "cursor"
+    text, offset, _ = build_notebook_text(cells, 2, 3)
+    assert text[:offset] == "later = 4\n\na = 1\n\nabove = 2\n\ncur"
+    assert text[offset:] == "sor\n\nbelow = 3"
+
+
+@given(st.lists(st.none() | st.integers(1, 9), min_size=1, max_size=6), st.data())
+def test_no_cell_is_lost_and_what_has_not_run_keeps_its_order(counts: list[int | None], data: st.DataObject) -> None:
+    cells = [Cell(str(i), execution_count=count) for i, count in enumerate(counts)]
+    index = data.draw(st.integers(0, len(cells) - 1))
+    ordered, at = in_execution_order(cells, index)
+    assert sorted(cell.code for cell in ordered) == sorted(cell.code for cell in cells)
+    assert ordered[at] == cells[index]
+    rest = [int(cell.code) for cell in ordered if cell.execution_count is None or cell is ordered[at]]
+    assert rest == sorted(rest)

@@ -107,9 +107,13 @@ class Documents:
         """What to complete at an offset in a document; in a cell, with the notebook's other cells around it."""
         text, language = document.text, document.language
         listed = self._notebooks.get(document.notebook, [])
-        code = [cell.document for cell in listed if cell.kind is types.NotebookCellKind.Code]
+        code = {cell.document: cell for cell in listed if cell.kind is types.NotebookCellKind.Code}
         if document.uri in code:
-            opened = {uri: Cell(found.text, found.language) for uri in code if (found := self._open.get(uri))}
+            opened = {
+                uri: Cell(found.text, found.language, _execution_count(cell))
+                for uri, cell in code.items()
+                if (found := self._open.get(uri))
+            }
             index = list(opened).index(document.uri)
             text, offset, language = build_notebook_text(list(opened.values()), index, offset)
         return CompletionTask(document.name, text, offset, language)
@@ -175,3 +179,7 @@ class Documents:
         for item in params.cell_text_documents:
             self.close(item.uri)
         return (uris.to_fs_path(uri) or uri) if known is not None else None
+
+
+def _execution_count(cell: types.NotebookCell) -> int | None:
+    return cell.execution_summary.execution_order if cell.execution_summary else None
