@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_server.extension.application import ExtensionApp
-from jupyter_server.utils import url_path_join
-from nano_lsp.config import find_folders
 
+from nano_lsp.config import find_folders
 from nano_lsp_jupyter.handlers import HANDLERS
 from nano_lsp_jupyter.service import Service
 
@@ -27,11 +26,8 @@ class NanoApp(ExtensionApp):
         self.service = Service(find_folders(), root)
 
     def initialize_handlers(self) -> None:
-        """Add the handlers."""
-        base = self.settings.get("base_url", "/")
-        self.handlers.extend(
-            (url_path_join(base, PREFIX, name), handler, {"service": self.service}) for name, handler in HANDLERS
-        )
+        """Add the handlers; Jupyter puts the base URL before them."""
+        self.handlers.extend((f"/{PREFIX}/{name}", handler, {"service": self.service}) for name, handler in HANDLERS)
 
     async def stop_extension(self) -> None:
         """Let go of the model."""

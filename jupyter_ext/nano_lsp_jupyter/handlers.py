@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
-from nano_lsp.errors import CancelledError, NanoError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import build_expression
 from nano_lsp_jupyter.service import Service
@@ -110,6 +110,7 @@ class WorkHandler(Handler):
             while (line := await lines.get()) is not None:
                 self.write(json.dumps(line) + "\n")
                 await self.flush()
+            await self.work  # a mistake of ours is logged
             self.finish()
         except StreamClosedError:
             self.work.cancel()

@@ -19,12 +19,12 @@ from nano_lsp.features.editor_settings import load_project, read_settings
 from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
 from nano_lsp.shared.session import Session, State, Status
-
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import read_reply
 
 if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
     from nano_lsp.features.cells import CellCode
+
     from nano_lsp.features.ghost_text import Suggestion
     from nano_lsp.features.jobs import Job
 
@@ -129,7 +129,6 @@ class Service:
             NanoError: it failed; nothing has been changed.
         """
         from nano_lsp.features import jobs  # noqa: PLC0415 - the Jupyter server starts before the assistant is
-        from nano_lsp.features.cells import FixCell  # noqa: PLC0415
 
         code, error = asked.code, _plain_error(asked.error)
         if asked.kind == "docstring":
@@ -139,6 +138,8 @@ class Service:
                 raise NanoError("There is nothing to document.", "Put a function or class into the cell that parses.")
             tell({"code": apply_edits(code, [one.edit for one in written])})
         elif asked.kind == "fix":
+            from nano_lsp.features.cells import FixCell  # noqa: PLC0415 - as above
+
             fixed: CellCode | None = await self._do(FixCell(code, error), tell)
             if fixed is None:
                 raise NanoError("The model has no correction that holds.", "Explain says what it knows of the error.")
