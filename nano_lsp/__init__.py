@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nano_lsp.adapters.api import ask, complete, docstring, explain
     from nano_lsp.adapters.run_task import TaskResult, run_task, run_task_async
 
 from nano_lsp.version import __version__
 
-__all__ = ["TaskResult", "__version__", "run_task", "run_task_async"]
+__all__ = [
+    "TaskResult",
+    "__version__",
+    "ask",
+    "complete",
+    "docstring",
+    "explain",
+    "run_task",
+    "run_task_async",
+]
+_OF_TASKS = {"TaskResult", "run_task", "run_task_async"}
 
 
 def __getattr__(name: str) -> object:
     """What scripts use is imported when they do."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nano_lsp.adapters import run_task as tasks  # noqa: PLC0415
+    return getattr(import_module(f"{__name__}.adapters.{'run_task' if name in _OF_TASKS else 'api'}"), name)
 
-    return getattr(tasks, name)
+
+def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
+    """`%load_ext nano_lsp`: the magics `%nano` and `%%nano`."""
+    from nano_lsp.adapters.ipython import load  # noqa: PLC0415 - scripts need no IPython
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
+    """`%unload_ext nano_lsp`."""
+    from nano_lsp.adapters.ipython import unload  # noqa: PLC0415 - scripts need no IPython
+
+    unload(shell)

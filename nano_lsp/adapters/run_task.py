@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from nano_lsp.config import find_folders, load_settings
+from nano_lsp.adapters.process_assistant import find_assistant
 from nano_lsp.errors import TaskError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.tasks import MAX_TOKENS, Answer, Shape, Task, shape_of
-from nano_lsp.shared.opening import open_assistant
 
 T = TypeVar("T")
-_LOCK = threading.Lock()
-_ASSISTANTS: dict[str, Assistant] = {}  # by model
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ def run_task(
         NanoError: the model cannot be loaded, or fails.
     """
     shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
-    kernel = assistant or _shared(model)
+    kernel = assistant or find_assistant(model)
     found = _finish(shape, kernel.carry_out(task))
     return found if full else found.value
 
@@ -121,7 +116,7 @@ async def run_task_async(
 ) -> Any:  # noqa: ANN401
     """As `run_task`, for an event loop; cancelling the task calls the model off."""
     shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
-    kernel = await asyncio.to_thread(_shared, model) if assistant is None else assistant
+    kernel = await asyncio.to_thread(find_assistant, model) if assistant is None else assistant
     found = _finish(shape, await kernel.carry_out_async(task))
     return found if full else found.value
 
@@ -156,20 +151,3 @@ def _finish(shape: Shape, answer: Answer) -> TaskResult[Any]:
             f"The type refuses the answer: {error}", "Say in the prompt, or in the schema, what it demands."
         ) from error
     return TaskResult(value, answer.probabilities, answer.reasoning, answer.warnings)
-
-
-def _shared(model: str | None) -> Assistant:
-    """The assistant of this process, opened once for each model."""
-    settings = load_settings(model=model)
-    with _LOCK:
-        if settings.model not in _ASSISTANTS:
-            if not _ASSISTANTS:
-                atexit.register(_close)
-            _ASSISTANTS[settings.model] = open_assistant(settings, find_folders(), "script", lambda *_, **__: None)
-        return _ASSISTANTS[settings.model]
-
-
-def _close() -> None:
-    with _LOCK:
-        while _ASSISTANTS:
-            _ASSISTANTS.popitem()[1].close()

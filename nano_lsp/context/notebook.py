@@ -93,6 +93,11 @@ def is_magic(line: str) -> bool:
     return bool(_CELL_MAGIC.match(line) or _LINE_MAGIC.match(line) or _ASSIGNED.match(line))
 
 
+def as_python(code: str) -> str:
+    """A cell's code with what only IPython understands as comments."""
+    return _plain(code, None)[0]
+
+
 def _language(cell: Cell) -> str:
     found = _CELL_MAGIC.match(cell.code) if cell.language == "python" else None
     if found is None or found[1] in _PYTHON_MAGICS:

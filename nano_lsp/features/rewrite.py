@@ -86,7 +86,7 @@ class Rewriter:
         if not code.strip() or len(self.vocabulary.tokenize(code)) > _MAX_CODE_TOKENS:
             return []
         request = self._code_request(task.replace("  ", " "), code, language)
-        answer = _extract((yield request).text)
+        answer = extract_code((yield request).text)
         if language == PYTHON.name:
             answer = _same_definition(code, answer)
         if not answer.strip() or answer == code:
@@ -103,13 +103,15 @@ class Rewriter:
         Args:
             tree: of the document.
             definition: the function.
-            module: that it is imported from, dotted.
+            module: that it is imported from, dotted; empty where the test stands beside it, as in a notebook: then it
+                is called as well.
         """
         code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
         name = definition.name.split(".")[0]
-        task = f"Write one short pytest test of this Python code. It is imported: from {module} import {name}"
+        where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
+        task = f"Write one short pytest test of this Python code. {where}"
         shown = cut_code(code, self.vocabulary, _MAX_CODE_TOKENS)
-        answer = _extract((yield self._code_request(task, shown, PYTHON.name)).text)
+        answer = extract_code((yield self._code_request(task, shown, PYTHON.name)).text)
         tests = SyntaxTree.parse(answer, PYTHON)
         kept = list(_tests(tests, name, module)) if tests else []
         body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
@@ -120,7 +122,12 @@ class Rewriter:
             imports.append("import pytest")
         own = {d.name for d in find_definitions(tree) if d.name and "." not in d.name}
         used = sorted({name, *(own & set(re.findall(r"\w+", body)))})
-        text = "\n".join([*imports, f"from {module} import {', '.join(used)}"]) + f"\n\n\n{body}\n"
+        if module:
+            imports.append(f"from {module} import {', '.join(used)}")
+        else:
+            calls = re.findall(r"(?:\A|\n\n)def (test_\w+)\(\):", body)
+            body += "\n\n\n" * bool(calls) + "\n".join(f"{test}()" for test in calls)
+        text = "\n".join(imports) + "\n\n\n" * bool(imports) + f"{body}\n"
         return text if is_python(text) else ""
 
     def add_type_hints(self, tree: SyntaxTree, definition: Definition) -> Plan[list[TextEdit]]:
@@ -180,7 +187,7 @@ class _Place:
     type_of_default: str = ""
 
 
-def _extract(answer: str) -> str:
+def extract_code(answer: str) -> str:
     """The code of an answer, without the fence around it."""
     found = _FENCE.search(answer)
     return (found[1] if found else answer).rstrip().lstrip("\n")
@@ -208,7 +215,8 @@ def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
         again = re.match(rf"(?:@.*\n)*(?:async )?(?:def|class) {re.escape(name)}\b", code)
         if node.type in {"comment", "if_statement"} or node.has_error or again:
             continue
-        if re.match(rf"import pytest\b|(from|import) {re.escape(module)}\b", code):
+        own = re.escape(module) if module else rf"\S+ import {re.escape(name)}"
+        if re.match(rf"import pytest\b|(from|import) {own}\b", code):
             continue
         yield code
 

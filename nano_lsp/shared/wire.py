@@ -21,6 +21,7 @@ import msgspec
 from nano_lsp import errors
 from nano_lsp.config import Settings
 from nano_lsp.errors import EngineError, NanoError
+from nano_lsp.features.cells import FixCell, WriteCell
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.tasks import Task
 from nano_lsp.schema import Counters
@@ -29,7 +30,7 @@ PREFIX = "/nano/v1"
 MAX_BODY_BYTES = 64 << 20
 """A document may have 8 MB; JSON makes up to six bytes of one."""
 T = TypeVar("T")
-JOBS: dict[str, type[Job[Any]]] = {kind.__name__: kind for kind in {*Job.__subclasses__(), Task}}
+JOBS: dict[str, type[Job[Any]]] = {kind.__name__: kind for kind in {*Job.__subclasses__(), Task, FixCell, WriteCell}}
 """What an engine does for its clients, by name."""
 _ERRORS = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NanoError)

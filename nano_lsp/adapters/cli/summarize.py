@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,15 +16,13 @@ from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, open_assistant, stderr
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.document import replace_file
-from nano_lsp.errors import AnswerCutError, DocumentError
-from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.jobs import CountTokens, Warm
+from nano_lsp.errors import DocumentError
 from nano_lsp.features.summaries import summary
-from nano_lsp.features.summaries.passages import Passage, cut_chunks, cut_passages
+from nano_lsp.features.summaries.passages import Passage, cut_passages
 from nano_lsp.features.summaries.progress import Progress
 from nano_lsp.features.summaries.reading import read_blocks
 from nano_lsp.features.summaries.summary import Form, Length, Statement
-from nano_lsp.features.tasks import Task
+from nano_lsp.features.summaries.writing import write_summary
 
 EXAMPLES = """Examples:
 
@@ -63,7 +62,8 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
         settings = load_settings(**overrides)
         conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"
         progress = Progress(_progress_path(passages, conditions) if keep else None)
-        statements, dropped = _summarize(assistant, passages, summary.N_STATEMENTS[length], progress)
+        n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
+        statements, dropped = write_summary(assistant.carry_out, passages, n, progress, parts)
     text = _as_json(statements) if as_json else summary.render(statements, form)
     if output:
         try:
@@ -77,56 +77,6 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     progress.forget()
     if dropped:
         stderr.print(f"{dropped} statements were left out, as the text does not bear them out.")
-
-
-def _summarize(
-    assistant: Assistant, passages: Sequence[Passage], n: int, progress: Progress
-) -> tuple[list[Statement], int]:
-    """The statements of a summary, and how many did not hold."""
-
-    def answer(step: str, task: Task) -> Any:  # noqa: ANN401 - any JSON
-        known = progress.get(step)
-        if known is None:
-            try:
-                said = assistant.carry_out(task)
-                known = said.value[:-1] if said.cut else said.value  # half a statement may say something else
-            except AnswerCutError:
-                known = []
-            progress.add(step, known)
-        return known
-
-    texts = tuple(passage.text for passage in passages)
-    counts = assistant.carry_out(CountTokens(texts))
-    sizes = dict(zip(texts, counts, strict=True))
-    chunks = cut_chunks(passages, sizes.__getitem__, summary.chunk_tokens(assistant.carry_out(Warm())))
-    n_facts = max(2, -(-3 * n // (2 * len(chunks))))
-    found: list[Statement] = []
-    dropped = 0
-    with row_progress("parts", len(chunks)) as advance:
-        for i, chunk in enumerate(chunks):
-            held, left_out = summary.read_facts(answer(f"facts {i}", summary.facts_task(chunk, n_facts)), chunk)
-            found += held
-            dropped += left_out
-            advance()
-    if not found:
-        raise DocumentError(
-            "The model stated nothing that the text bears out.", "Try --length long, or a document with more text."
-        )
-    return _choose(summary.without_repetitions(found), n, answer), dropped
-
-
-def _choose(statements: list[Statement], n: int, answer: Callable[[str, Task], Any]) -> list[Statement]:
-    """The n most important ones."""
-    if len(statements) <= n:
-        return statements
-    chosen: list[Statement] = []
-    for i, (group, share) in enumerate(summary.groups_of(statements, n)):
-        if 0 < share < len(group):
-            numbers = answer(f"choice {i}", summary.choice_task(group, share))
-            chosen += summary.read_choice(numbers, group, share)
-        elif share:
-            chosen += group
-    return chosen
 
 
 def _progress_path(passages: Sequence[Passage], conditions: str) -> Path:

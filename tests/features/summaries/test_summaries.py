@@ -6,7 +6,8 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import docx
@@ -15,7 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.adapters.cli.summarize import _summarize
 from nano_lsp.config import Settings, find_folders
 from nano_lsp.engine.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
 from nano_lsp.errors import DocumentError
@@ -27,6 +27,7 @@ from nano_lsp.features.summaries.passages import Passage, cut_chunks, cut_passag
 from nano_lsp.features.summaries.progress import Progress
 from nano_lsp.features.summaries.reading import Block, read_blocks
 from nano_lsp.features.summaries.summary import Form, Statement
+from nano_lsp.features.summaries.writing import write_summary
 from tests.documents import as_html, as_markdown, pages, write_pdf
 
 _IM_START = 256 + SPECIALS.index("<|im_start|>")
@@ -70,6 +71,11 @@ def content() -> list[list[str]]:
     return pages(60, paragraphs=1)
 
 
+@contextmanager
+def no_parts(_total: int) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
 def terms(text: str) -> set[str]:
     """Numbers and names, found in another way than the project does."""
     inner = re.findall(r"(?<=[a-z,;] )[A-Z]\w+|\d+", text)
@@ -84,7 +90,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
     with LocalAssistant(Model.of(backend), Settings(), find_folders()) as assistant:
         progress = Progress(tmp_path / "progress.jsonl")
-        statements, dropped = _summarize(assistant, passages, 6, progress)
+        statements, dropped = write_summary(assistant.carry_out, passages, 6, progress, no_parts)
         n_prompts = model.n_prompts
         assert max(backend.batches) <= 512
         assert len(statements) == 6
@@ -97,7 +103,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
         # Stopped in the middle of a step, it goes on there and comes to the same.
         lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
         (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
-        again, _ = _summarize(assistant, passages, 6, Progress(tmp_path / "progress.jsonl"))
+        again, _ = write_summary(assistant.carry_out, passages, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
         assert again == statements
         assert len(lines) == n_prompts
 
