@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from nano_lsp.config import Folders
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.document import apply_edits
+from nano_lsp.context.definitions import definition_at, undocumented
+from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import Cell, build_notebook_text
+from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import ConfigError, NanoError
 from nano_lsp.features.editor_settings import load_project, read_settings
 from nano_lsp.features.plan import Watcher
@@ -24,7 +27,6 @@ from nano_lsp_jupyter.live import read_reply
 
 if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
     from nano_lsp.features.cells import CellCode
-
     from nano_lsp.features.ghost_text import Suggestion
     from nano_lsp.features.jobs import Job
 
@@ -132,18 +134,15 @@ class Service:
 
         code, error = asked.code, _plain_error(asked.error)
         if asked.kind == "docstring":
-            style = self.session.settings.docstring_style
-            written = await self._do(jobs.WriteDocstrings(code, asked.offset, style=style), tell)
-            if not written:
-                raise NanoError("There is nothing to document.", "Put a function or class into the cell that parses.")
-            tell({"code": apply_edits(code, [one.edit for one in written])})
+            tell({"code": apply_edits(code, await self._document(code, asked.offset, tell))})
         elif asked.kind == "fix":
             from nano_lsp.features.cells import FixCell  # noqa: PLC0415 - as above
 
-            fixed: CellCode | None = await self._do(FixCell(code, error), tell)
-            if fixed is None:
+            fixed: CellCode = await self._do(FixCell(code, error), tell)
+            tell({"text": fixed.why})
+            if not fixed.code:
                 raise NanoError("The model has no correction that holds.", "Explain says what it knows of the error.")
-            tell({"text": fixed.why, "code": fixed.code})
+            tell({"code": fixed.code})
         else:
             await self._do(jobs.Explain(code, asked.language, error[:_MAX_ERROR]), tell)
 
@@ -176,6 +175,24 @@ class Service:
         text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
         context = self._live_names.get(name, "") if language == "python" else ""
         return CompletionTask(name, text, offset, language, context)
+
+    async def _document(self, code: str, offset: int | None, tell: Tell) -> list[TextEdit]:
+        """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
+        from nano_lsp.features.jobs import WriteDocstrings  # noqa: PLC0415 - as above
+
+        tree = SyntaxTree.parse(code, PYTHON)
+        around = definition_at(tree, offset) if tree and offset is not None else None
+        if around is not None and around.name:
+            chosen = [around]
+        else:
+            chosen = [found for found in undocumented(tree) if found.name] if tree else []
+        edits: list[TextEdit] = []
+        for found in chosen:
+            job = WriteDocstrings(code, found.start, found.name, self.session.settings.docstring_style)
+            edits += [one.edit for one in await self._do(job, tell)]
+        if not edits:
+            raise NanoError("There is nothing to document.", "Put a function or class into the cell that parses.")
+        return edits
 
     async def _do(self, job: Job[Any], tell: Tell) -> Any:  # noqa: ANN401 - whatever comes out of the job
         if not self._begun:

@@ -70,7 +70,9 @@ class Book:
 
     def choose_of_cell(self, title: str) -> None:
         """Click a button of the active cell's toolbar."""
-        self.page.locator(f'.jp-cell-toolbar [title="{title}"] , .jp-cell-toolbar [aria-label="{title}"]').first.click()
+        self.page.locator(
+            f'.jp-cell-toolbar [title="{title}"] , .jp-cell-toolbar [aria-label="{title}"]'
+        ).first.click()
 
     def apply(self) -> None:
         """Take over what the panel proposes."""
@@ -95,8 +97,7 @@ class Book:
     def cell(self, index: int) -> str:
         """The code of a cell as it is on disk after saving."""
         self.press("Control+S")
-        (file,) = self.jupyter.root.glob("*.ipynb")
-        source = json.loads(file.read_text())["cells"][index]["source"]
+        source = json.loads((self.jupyter.root / "book.ipynb").read_text())["cells"][index]["source"]
         return source if isinstance(source, str) else "".join(source)
 
     def wait_for_cell(self, index: int, has: Callable[[str], bool]) -> str:
@@ -119,7 +120,9 @@ class Book:
 
     def wait_for_kernel(self) -> None:
         """Returns once the kernel is idle, and its names are known."""
-        self.page.locator('[data-status="idle"], .jp-Toolbar-kernelStatus[title*="Idle"]').first.wait_for(state="attached")
+        self.page.locator('[data-status="idle"], .jp-Toolbar-kernelStatus[title*="Idle"]').first.wait_for(
+            state="attached"
+        )
 
     def screenshot(self, file: Path) -> None:
         """Keep what is seen, where somebody wants it."""
