@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,11 +69,15 @@ class Book:
         """Press a key, or several at once."""
         self.page.keyboard.press(key)
 
-    def choose_of_cell(self, title: str) -> None:
-        """Click a button of the active cell's toolbar."""
-        self.page.locator(
-            f'.jp-cell-toolbar [title="{title}"] , .jp-cell-toolbar [aria-label="{title}"]'
-        ).first.click()
+    def choose_of_cell(self, index: int, title: str) -> None:
+        """Click a button of a cell's toolbar."""
+        self.click(index)
+        self.page.locator(f'.jp-cell-toolbar jp-button[title="{title}"]').first.click()
+
+    def choose_from_menu(self, index: int, title: str) -> None:
+        """Choose from a cell's context menu."""
+        self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".cm-content").click(button="right")
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{title}$")).click()
 
     def apply(self) -> None:
         """Take over what the panel proposes."""
@@ -147,7 +152,7 @@ def open_book(jupyter: Jupyter, address: str, failed: Path) -> Iterator[Book]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(
-            viewport={"width": 1100, "height": 620}, extra_http_headers={"Authorization": f"token {TOKEN}"}
+            viewport={"width": 1300, "height": 620}, extra_http_headers={"Authorization": f"token {TOKEN}"}
         )
         try:
             yield Book(page, jupyter, address)

@@ -48,6 +48,9 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
             folder.mkdir(parents=True)
             chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
             (folder / "plugin.jupyterlab-settings").write_text(json.dumps(chosen))
+            news = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+            news.parent.mkdir(parents=True)
+            news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
             jupyter = stack.enter_context(open_jupyter(root, home, app=app))
             return stack.enter_context(open_book(jupyter, page or PAGES[app], tmp_path / "last.png"))
 
@@ -68,11 +71,11 @@ def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open
     it.press("Tab")
     it.wait_for_cell(0, lambda code: code == "x = first + second")
     it.click(1)
-    it.type("x = ")
+    it.type("y = ")
     it.wait_for_ghost_text()
     it.type("7")
     it.wait_for_no_ghost_text()
-    assert it.cell(1) == "x = 7"
+    it.wait_for_cell(1, lambda code: code == "y = 7")
 
 
 def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Open) -> None:
@@ -80,13 +83,12 @@ def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Ope
     it.wait_for_status("ready")
     asked: list[str] = []
     it.page.on("request", lambda request: asked.append(request.url))
-    it.click(0)
-    it.choose_of_cell("Explain this cell")
+    it.choose_of_cell(0, "Explain this cell")
     shown = it.wait_for_panel(lambda text: "two numbers." in text and "Working" not in text)
     assert "multiplies two numbers" in shown  # rendered: no asterisks
     assert it.page.locator("#neuro-nano-panel img").count() == 0
     assert all(url.startswith((it.jupyter.address, "data:", "blob:")) for url in asked), asked
-    it.choose_of_cell("Write or update docstrings in this cell")
+    it.choose_from_menu(0, "Docstring")
     it.wait_for_panel(lambda text: "Nothing has been changed yet." in text)
     assert it.cell(0) == MUL
     it.apply()
@@ -99,14 +101,13 @@ def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Ope
 def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> None:
     it = open_page(MUL)
     it.wait_for_status("ready")
-    it.click(0)
-    it.choose_of_cell("Write or update docstrings in this cell")
+    it.choose_from_menu(0, "Docstring")
     it.wait_for_panel(lambda text: "Apply" in text)
     it.click(0)
     it.type("  # mine")
     it.apply()
     it.wait_for_panel(lambda text: "has changed since" in text)
-    assert it.cell(0) == f"{MUL}  # mine"
+    it.wait_for_cell(0, lambda code: code == f"{MUL}  # mine")
 
 
 def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
@@ -121,8 +122,7 @@ def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
 def test_a_missing_model_is_said_with_the_remedy(open_page: Open) -> None:
     it = open_page(MUL, model="nano")
     it.wait_for_status("error")
-    it.click(0)
-    it.choose_of_cell("Explain this cell")
+    it.choose_of_cell(0, "Explain this cell")
     it.wait_for_panel(lambda text: "nano-lsp model pull nano" in text)
 
 
@@ -216,7 +216,7 @@ def test_nano_completes_knows_what_ran_offers_others_and_fixes(open_page: Open, 
 
     # An error is corrected when the user says so, in one edit.
     it.run(1)
-    it.choose_of_cell("Correct the error of this cell")
+    it.choose_of_cell(1, "Correct the error of this cell")
     it.wait_for_panel(lambda text: "Apply" in text)
     it.screenshot(SCREENSHOTS / f"{app}-fix.png")
     assert it.cell(1) == broken

@@ -17,7 +17,7 @@ import psutil
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Frame, Page, sync_playwright
 
-LIMIT_S = 25
+LIMIT_S = 300  # on a machine that does other things as well; on an idle one, a few seconds
 POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
