@@ -81,7 +81,7 @@ def open_jupyter(
         below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.terminate()
         psutil.wait_procs(below, 5)
-        for each in [*below, process]:
+        for each in (*below, psutil.Process(process.pid)) if process.poll() is None else below:
             try:
                 each.kill()
             except psutil.NoSuchProcess:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_client import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 
 from tests.e2e.jupyter_browser import Book, notebook, open_book
 from tests.e2e.workbench import LIMIT_S, until
