@@ -102,7 +102,10 @@ class Book:
     def cell(self, index: int) -> str:
         """The code of a cell as it is on disk after saving."""
         self.press("Control+S")
-        source = json.loads((self.jupyter.root / "book.ipynb").read_text())["cells"][index]["source"]
+        try:
+            source = json.loads((self.jupyter.root / "book.ipynb").read_text())["cells"][index]["source"]
+        except json.JSONDecodeError:  # it is being written
+            return ""
         return source if isinstance(source, str) else "".join(source)
 
     def wait_for_cell(self, index: int, has: Callable[[str], bool]) -> str:
