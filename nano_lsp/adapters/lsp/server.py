@@ -16,12 +16,12 @@ from nano_lsp import __version__
 from nano_lsp.adapters.lsp.documents import Documents, TextDocument
 from nano_lsp.adapters.lsp.explanations import Explanations
 from nano_lsp.adapters.lsp.protocol import NanoProtocol
-from nano_lsp.adapters.lsp.session import Session, State, Status
 from nano_lsp.adapters.lsp.tally import Tally
 from nano_lsp.config import Folders
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
+from nano_lsp.shared.session import Session, State, Status
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
     from nano_lsp.features.jobs import Job
@@ -107,7 +107,9 @@ class NanoServer(LanguageServer):
     def served(self, uri: object) -> TextDocument | None:
         """The open document of a URI; None where there is none, or it is to get nothing (`Session.refuses`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
-        return None if document is None or self.session.refuses(document) else document
+        if document is None or self.session.refuses(document.name, document.language, len(document.text)):
+            return None
+        return document
 
     @property
     def shows_progress(self) -> bool:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 
-from nano_lsp.adapters.lsp.settings import EditorSettings, key_of
+from nano_lsp.features.editor_settings import EditorSettings, key_of
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 

@@ -16,11 +16,11 @@ from pygls import uris
 from pygls.exceptions import JsonRpcException
 
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.adapters.lsp.session import State, Status
-from nano_lsp.adapters.lsp.settings import load_project, read_settings
 from nano_lsp.config import load_settings
 from nano_lsp.context.positions import Encoding
 from nano_lsp.errors import ConfigError
+from nano_lsp.features.editor_settings import load_project, read_settings
+from nano_lsp.shared.session import State, Status
 
 STATS = "nano/stats"
 _PARENT_CHECK_S = 0.5

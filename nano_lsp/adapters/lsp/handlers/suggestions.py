@@ -10,9 +10,9 @@ from lsprotocol import types
 
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.adapters.lsp.session import State, Status
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.errors import NanoError
+from nano_lsp.shared.session import State, Status
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
     from nano_lsp.features.ghost_text import GhostText, Suggestion

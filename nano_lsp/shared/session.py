@@ -1,4 +1,4 @@
-"""The assistant behind a server: loading, its status, settings that change, and what no prompt may see."""
+"""The assistant behind an editor's or a notebook's server: loading, status, settings, and what no prompt may see."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
-from nano_lsp.adapters.lsp.documents import TextDocument
-from nano_lsp.adapters.lsp.settings import EditorSettings
 from nano_lsp.config import Folders
 from nano_lsp.context.document import MAX_BYTES, is_secret
 from nano_lsp.errors import NanoError
+from nano_lsp.features.editor_settings import EditorSettings
 from nano_lsp.features.statistics import Statistics, find_threshold
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
@@ -61,6 +60,7 @@ class Session:
     Args:
         folders: of this user.
         on_status: is told of each change, on the event loop.
+        name: of the program, for people.
 
     Attributes:
         settings: in force.
@@ -72,7 +72,7 @@ class Session:
         folders: of this user.
     """
 
-    def __init__(self, folders: Folders, on_status: Callable[[Status], None]) -> None:
+    def __init__(self, folders: Folders, on_status: Callable[[Status], None], name: str = "editor") -> None:
         self.settings = EditorSettings()
         self.initial: object = None
         self.given: object = None
@@ -80,6 +80,7 @@ class Session:
         self.roots: list[Path] = []
         self.paused = False
         self.folders = folders
+        self._name = name
         self._chosen = ""
         self._threshold = 0.0
         self._on_status = on_status
@@ -146,10 +147,16 @@ class Session:
                 self._ghost_text.cancel()
         self._ghost_text = None
 
-    def refuses(self, document: TextDocument) -> bool:
-        """Whether a document gets no suggestions: by its name, its language, its size or the settings."""
+    def refuses(self, document: str, language: str, size: int) -> bool:
+        """Whether a document gets no suggestions.
+
+        Args:
+            document: its path, or what else names it.
+            language: that it is in.
+            size: of its text.
+        """
         settings = self.settings
-        path = Path(document.name)
+        path = Path(document)
         name = path.as_posix()
         for root in self.roots:
             with contextlib.suppress(ValueError):
@@ -158,8 +165,8 @@ class Session:
             not settings.enabled
             or self.paused
             or is_secret(path.name)
-            or not settings.languages.get(document.language, True)
-            or len(document.text) > MAX_BYTES
+            or not settings.languages.get(language, True)
+            or size > MAX_BYTES
             or GitIgnoreSpec.from_lines(settings.exclude).match_file(name)
         )
 
@@ -208,7 +215,7 @@ class Session:
         try:
             if self.problem:
                 raise self.problem  # noqa: TRY301 - told like all that goes wrong here
-            assistant = open_assistant(settings.of_model, self.folders, "editor", on_progress, on_connection)
+            assistant = open_assistant(settings.of_model, self.folders, self._name, on_progress, on_connection)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = error if isinstance(error, NanoError) else _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))

@@ -1,0 +1,254 @@
+"""What the handlers share: the assistant behind its session, and what the documents' kernels know."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nano_lsp.config import Folders, load_settings
+from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.context.definitions import definition_at, undocumented
+from nano_lsp.context.document import TextEdit, apply_edits
+from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.notebook import Cell, build_notebook_text
+from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.errors import ConfigError, NanoError
+from nano_lsp.features.editor_settings import load_project, read_settings
+from nano_lsp.features.plan import Watcher
+from nano_lsp.features.typing_pace import TypingPace
+from nano_lsp.shared.session import Session, State, Status
+from nano_lsp_jupyter import messages
+from nano_lsp_jupyter.live import read_reply
+
+if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
+    from nano_lsp.features.cells import CellCode
+    from nano_lsp.features.ghost_text import Suggestion
+    from nano_lsp.features.jobs import Job
+
+Tell = Callable[[dict[str, object]], None]
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_MAX_ERROR = 1200
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+class Service:
+    """The assistant of one Jupyter server. Use it on the server's event loop.
+
+    Args:
+        folders: of this user.
+        root: that the server shows; its Python files are read where it is a project.
+
+    Attributes:
+        session: has the model.
+        status: told last.
+    """
+
+    def __init__(self, folders: Folders, root: Path) -> None:
+        self.session = Session(folders, self._show, "jupyter")
+        self.status = Status(State.LOADING, "Starting.")
+        self._is_project = any((root / name).exists() for name in _PROJECT_FILES)
+        self._root = root
+        self.session.roots = [root] if self._is_project else []
+        self._pace = TypingPace()
+        self._begun = False
+        self._n_busy = 0
+        self._newest: dict[str, object] = {}
+        self._live_names: dict[str, str] = {}
+
+    def control(self, control: messages.Control) -> list[str]:
+        """Take over what the user has set, the first time with the model's loading; returns what cannot be used."""
+        warnings: list[str] = []
+        if control.settings is not None:
+            try:
+                project = load_project(self._root) if self._is_project else {}
+            except ConfigError as error:
+                project, warnings = {}, [str(error)]
+            user, self.session.problem = None, None
+            try:
+                user = load_settings()
+            except ConfigError as error:
+                self.session.problem = error
+            settings, others = read_settings(control.settings, project=project, user=user)
+            warnings += others
+            self.session.apply(settings)
+        if control.paused is not None:
+            self.session.paused = control.paused
+            self._show(self._idle_status())
+        if control.reload or not self._begun:
+            self._begun = True
+            self.session.start()
+        return warnings
+
+    def describe(self) -> dict[str, Any]:
+        """The status, and how suggestions came about."""
+        ghost_text = self.session.ghost_text
+        counters: dict[str, Any] = {}
+        if ghost_text:
+            totals = asdict(ghost_text.assistant.totals)
+            counters = {**asdict(ghost_text.stats), **{n: v for n, v in totals.items() if n.endswith("_tokens")}}
+            counters["pending"] = ghost_text.pending
+        status = {**asdict(self.status), "state": self.status.state.value}
+        return {**status, "model": self.session.settings.model, "counters": counters}
+
+    async def suggest(self, asked: messages.Suggest) -> Sequence[Suggestion]:
+        """What to show at a cursor; nothing where a newer request has come, or the model is not there yet.
+
+        Raises:
+            ValueError: there is no such cell, or no such place in it.
+            NanoError: the model cannot be loaded, or has failed.
+        """
+        task = self._task(asked)
+        if self.session.refuses(task.name, task.language, len(task.text)):
+            return ()
+        ghost_text = self.session.ghost_text
+        if ghost_text is None:
+            if not asked.invoked or not self._begun:
+                return ()  # while the model loads, typing goes on undisturbed
+            ghost_text = await self.session.wait()
+        self._newest[task.name] = asked
+        ghost_text.changed(task)
+        if not asked.invoked:
+            self._pace.observe(time.monotonic())
+            if ghost_text.find(task) is None:
+                await asyncio.sleep(self._pace.wait_s(self.session.settings.debounce_ms / 1000))
+                if self._newest.get(task.name) is not asked:
+                    return ()
+        try:
+            found = await ghost_text.offer(task) if asked.invoked else [await ghost_text.suggest(task)]
+        except NanoError as error:
+            self._show(Status(State.ERROR, error.message, error.remedy))
+            raise
+        return [one for one in found if one.text] if self._newest.get(task.name) is asked else ()
+
+    async def work(self, asked: messages.Work, tell: Tell) -> None:
+        """Explain, document or fix.
+
+        Args:
+            asked: what to do.
+            tell: is told `text` so far, `part` of how many, and `code` as it would be.
+
+        Raises:
+            NanoError: it failed; nothing has been changed.
+        """
+        from nano_lsp.features import jobs  # noqa: PLC0415 - the Jupyter server starts before the assistant is
+
+        code, error = asked.code, _plain_error(asked.error)
+        if asked.kind == "docstring":
+            tell({"code": apply_edits(code, await self._document(code, asked.offset, tell))})
+        elif asked.kind == "fix":
+            from nano_lsp.features.cells import FixCell  # noqa: PLC0415 - as above
+
+            fixed: CellCode = await self._do(FixCell(code, error), tell)
+            tell({"text": fixed.why})
+            if not fixed.code:
+                raise NanoError("The model has no correction that holds.", "Explain says what it knows of the error.")
+            tell({"code": fixed.code})
+        else:
+            await self._do(jobs.Explain(code, asked.language, error[:_MAX_ERROR]), tell)
+
+    def remember_names(self, told: messages.LiveNames) -> None:
+        """A kernel has come to rest: these are its names, until it does again."""
+        self._live_names[self._name(told.path)] = read_reply(told.reply)
+
+    def close(self, path: str) -> None:
+        """Forget a document."""
+        name = self._name(path)
+        self._newest.pop(name, None)
+        self._live_names.pop(name, None)
+        if self.session.ghost_text:
+            self.session.ghost_text.close(name)
+
+    def stop(self) -> None:
+        """Let go of the model."""
+        self.session.stop()
+
+    def _name(self, path: str) -> str:
+        return str(self._root / path) if self._is_project else path
+
+    def _task(self, asked: messages.Suggest) -> CompletionTask:
+        if asked.index >= len(asked.cells) or asked.offset > len(asked.cells[asked.index].code):
+            raise ValueError("There is no such cell, or no such place in it.")
+        name = self._name(asked.path)
+        if not asked.language:
+            return CompletionTask(name, asked.cells[asked.index].code, asked.offset)
+        cells = [Cell(cell.code, asked.language, cell.execution_count) for cell in asked.cells]
+        text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
+        context = self._live_names.get(name, "") if language == "python" else ""
+        return CompletionTask(name, text, offset, language, context)
+
+    async def _document(self, code: str, offset: int | None, tell: Tell) -> list[TextEdit]:
+        """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
+        from nano_lsp.features.jobs import WriteDocstrings  # noqa: PLC0415 - as above
+
+        tree = SyntaxTree.parse(code, PYTHON)
+        around = definition_at(tree, offset) if tree and offset is not None else None
+        if around is not None and around.name:
+            chosen = [around]
+        else:
+            chosen = [found for found in undocumented(tree) if found.name] if tree else []
+        edits: list[TextEdit] = []
+        for found in chosen:
+            job = WriteDocstrings(code, found.start, found.name, self.session.settings.docstring_style)
+            edits += [one.edit for one in await self._do(job, tell)]
+        if not edits:
+            raise NanoError("There is nothing to document.", "Put a function or class into the cell that parses.")
+        return edits
+
+    async def _do(self, job: Job[Any], tell: Tell) -> Any:  # noqa: ANN401 - whatever comes out of the job
+        if not self._begun:
+            self.control(messages.Control())
+        ghost_text = await self.session.wait()
+        self._set_busy(1)
+        try:
+            watcher = _Watcher(asyncio.get_running_loop(), tell)
+            result = await ghost_text.assistant.carry_out_async(job, watcher)
+        finally:
+            self._set_busy(-1)
+        if isinstance(result, str):
+            tell({"text": result})
+        return result
+
+    def _set_busy(self, change: int) -> None:
+        self._n_busy += change
+        if self.status.state in {State.READY, State.BUSY}:
+            self._show(Status(State.BUSY, "Working.") if self._n_busy else self._idle_status())
+
+    def _idle_status(self) -> Status:
+        if self.session.paused:
+            return Status(State.PAUSED, "Suggestions pause.")
+        if self.session.ghost_text:
+            return Status(State.READY, f"{self.session.settings.model} is ready.")
+        return self.status if self.status.state is State.ERROR else Status(State.LOADING, "Loading.")
+
+    def _show(self, status: Status) -> None:
+        self.status = status
+
+
+@dataclass(frozen=True)
+class _Watcher(Watcher):
+    """Passes on what it is told to the event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    tell: Tell
+
+    def on_part(self, done: int, total: int) -> None:
+        """So many of the parts of a result are done."""
+        self.loop.call_soon_threadsafe(self.tell, {"part": [done, total]})
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        self.loop.call_soon_threadsafe(self.tell, {"text": text})
+
+
+def _plain_error(error: tuple[str, str, list[str]] | None) -> str:
+    """What a kernel says of an error, without colours; its traceback ends with the error itself."""
+    if error is None:
+        return ""
+    name, value, traceback = error
+    told = _ANSI.sub("", "\n".join(traceback)).strip()
+    return told if name in told else f"{told}\n{name}: {value}".strip()

@@ -1,0 +1,119 @@
+/** The way to the server's side: the Jupyter server's own address and authentication, and nothing else. */
+
+import { URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
+import { readLines } from "./lines.ts";
+
+export interface Suggestion {
+  text: string;
+  id: number;
+}
+
+export interface Cell {
+  code: string;
+  execution_count: number | null;
+}
+
+/** A place in a document; the offset counts code points. */
+export interface Place {
+  path: string;
+  language: string;
+  cells: Cell[];
+  index: number;
+  offset: number;
+}
+
+export interface Work {
+  kind: "explain" | "docstring" | "fix";
+  code: string;
+  language: string;
+  offset: number | null;
+  error: [string, string, string[]] | null;
+}
+
+/** What is told of work while it is done. */
+export interface Told {
+  text?: string;
+  part?: [number, number];
+  code?: string;
+  error?: { message: string; remedy: string };
+}
+
+export interface Status {
+  state: "loading" | "ready" | "busy" | "paused" | "error";
+  message: string;
+  remedy: string;
+  share: number;
+  model: string;
+  warnings?: string[];
+}
+
+/** An error with its remedy, as the server says it. */
+export class ApiError extends Error {}
+
+/** Asks the server's side. */
+export class Api {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  async suggest(place: Place, invoked: boolean): Promise<Suggestion[]> {
+    const found = await this.request<{ items: Suggestion[] }>("suggest", { ...place, invoked });
+    return found.items;
+  }
+
+  status(): Promise<Status> {
+    return this.request("status");
+  }
+
+  control(control: { settings?: object; paused?: boolean; reload?: boolean }): Promise<Status> {
+    return this.request("status", control);
+  }
+
+  async expression(): Promise<string> {
+    return (await this.request<{ expression: string }>("live-names")).expression;
+  }
+
+  tellNames(path: string, reply: string): Promise<unknown> {
+    return this.request("live-names", { path, reply });
+  }
+
+  close(path: string): Promise<unknown> {
+    return this.request("closed", { path });
+  }
+
+  /** Does work, and says what comes of it; aborting the signal calls it off. */
+  async *work(work: Work, signal: AbortSignal): AsyncGenerator<Told> {
+    const response = await this.fetch("work", { method: "POST", body: JSON.stringify(work), signal });
+    if (!response.body) {
+      return;
+    }
+    for await (const told of readLines(chunks(response.body))) {
+      yield told as Told;
+    }
+  }
+
+  private async request<T>(name: string, body?: object): Promise<T> {
+    const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
+    return (await this.fetch(name, init)).json();
+  }
+
+  private async fetch(name: string, init: RequestInit): Promise<Response> {
+    const url = URLExt.join(this.settings.baseUrl, "nano-lsp", name);
+    const response = await ServerConnection.makeRequest(url, init, this.settings);
+    if (!response.ok) {
+      const said = await response.json().catch(() => ({}));
+      throw new ApiError(`${said.message ?? response.statusText} ${said.remedy ?? ""}`.trim());
+    }
+    return response;
+  }
+}
+
+async function* chunks(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader();
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      yield read.value;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}

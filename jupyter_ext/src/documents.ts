@@ -1,0 +1,73 @@
+/** What notebooks, consoles and file editors have in them. */
+
+import type { ICellModel } from "@jupyterlab/cells";
+import type { CompletionHandler } from "@jupyterlab/completer";
+import { type CodeConsole, ConsolePanel } from "@jupyterlab/console";
+import { FileEditor } from "@jupyterlab/fileeditor";
+import { NotebookPanel } from "@jupyterlab/notebook";
+import type { Widget } from "@lumino/widgets";
+import type { Cell, Place } from "./api.ts";
+
+interface Executable {
+  executionCount: number | null;
+}
+
+/** The document of a widget, and the cursor in it; null where suggestions make no sense. */
+export function placeOf(widget: Widget, request: CompletionHandler.IRequest): Place | null {
+  if (widget instanceof NotebookPanel) {
+    return inNotebook(widget, request);
+  }
+  if (widget instanceof ConsolePanel) {
+    return inConsole(widget, request);
+  }
+  const content = "content" in widget ? widget.content : null;
+  if (content instanceof FileEditor) {
+    const cells = [{ code: request.text, execution_count: null }];
+    return { path: content.context.path, language: "", cells, index: 0, offset: request.offset };
+  }
+  return null;
+}
+
+function inNotebook(panel: NotebookPanel, request: CompletionHandler.IRequest): Place | null {
+  const active = panel.content.activeCell?.model;
+  if (active?.type !== "code") {
+    return null;
+  }
+  const models = [...(panel.content.model?.cells ?? [])].filter((model) => model.type === "code");
+  const cells = models.map(toCell);
+  const index = models.indexOf(active);
+  const changed = cells[index];
+  if (!changed) {
+    return null;
+  }
+  cells[index] = { ...changed, code: request.text };
+  return { path: panel.context.path, language: languageOfNotebook(panel), cells, index, offset: request.offset };
+}
+
+function inConsole(panel: ConsolePanel, request: CompletionHandler.IRequest): Place {
+  const run = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
+  const cells = [...run.map(toCell), { code: request.text, execution_count: null }];
+  const language = languageOfConsole(panel.console);
+  return { path: panel.console.sessionContext.path, language, cells, index: run.length, offset: request.offset };
+}
+
+function toCell(model: ICellModel): Cell {
+  const count = (model as ICellModel & Executable).executionCount;
+  return { code: model.sharedModel.getSource(), execution_count: count ?? null };
+}
+
+/** The language of a notebook's kernel; Python where nothing is said. */
+export function languageOfNotebook(panel: NotebookPanel): string {
+  const info = panel.content.model?.getMetadata("language_info") as { name?: string } | undefined;
+  return plainLanguage(info?.name ?? panel.content.model?.defaultKernelLanguage);
+}
+
+function languageOfConsole(console: CodeConsole): string {
+  const mime = console.promptCell?.model.mimeType ?? "";
+  return plainLanguage(mime.replace(/^text\/x-/, ""));
+}
+
+function plainLanguage(name: string | undefined): string {
+  const plain = (name || "python").toLowerCase();
+  return plain.startsWith("ipython") ? "python" : plain;
+}

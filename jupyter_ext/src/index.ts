@@ -1,0 +1,154 @@
+/** NEURO-NANO in JupyterLab and Notebook 7: registers what there is. It decides nothing about suggestions. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ICommandPalette, Notification } from "@jupyterlab/apputils";
+import { ICompletionProviderManager } from "@jupyterlab/completer";
+import { IConsoleTracker } from "@jupyterlab/console";
+import { IEditorTracker } from "@jupyterlab/fileeditor";
+import { INotebookTracker } from "@jupyterlab/notebook";
+import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
+import { IStatusBar } from "@jupyterlab/statusbar";
+import { Actions, type Kind } from "./actions.ts";
+import { Api } from "./api.ts";
+import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
+import { LiveNames } from "./liveNames.ts";
+import { Panel } from "./panel.ts";
+import { Provider } from "./provider.ts";
+import { StatusItem } from "./status.ts";
+
+const ID = "neuro-nano-jupyter:plugin";
+const CATEGORY = "NEURO-NANO";
+const OF_CELLS = [
+  { kind: "explain", label: "Explain", caption: "Explain this cell", icon: explainIcon },
+  { kind: "docstring", label: "Docstring", caption: "Write or update docstrings in this cell", icon: docstringIcon },
+  { kind: "fix", label: "Fix", caption: "Correct the error of this cell", icon: fixIcon },
+] as const;
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: "An offline coding assistant: ghost text, docstrings, explanations and fixes.",
+  autoStart: true,
+  requires: [ICompletionProviderManager, INotebookTracker, IRenderMimeRegistry],
+  optional: [ISettingRegistry, IEditorTracker, IConsoleTracker, IStatusBar, ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    completion: ICompletionProviderManager,
+    notebooks: INotebookTracker,
+    rendermime: IRenderMimeRegistry,
+    registry: ISettingRegistry | null,
+    editors: IEditorTracker | null,
+    consoles: IConsoleTracker | null,
+    statusBar: IStatusBar | null,
+    palette: ICommandPalette | null,
+  ): void => {
+    const api = new Api(app.serviceManager.serverSettings);
+    const provider = new Provider(api);
+    completion.registerInlineProvider(provider);
+
+    const panel = new Panel(rendermime);
+    const reveal = () => {
+      if (!panel.isAttached) {
+        app.shell.add(panel, "right", { rank: 900 });
+      }
+      app.shell.activateById(panel.id);
+    };
+    const actions = new Actions(api, panel, notebooks, editors, reveal);
+    const item = new StatusItem(api, () => app.commands.execute("neuro-nano:toggle"));
+    statusBar?.registerStatusItem(`${ID}:status`, { item, align: "right", rank: 900, isActive: () => true });
+    provider.onError = (error) => item.fail(error);
+
+    const control = async (change: Parameters<Api["control"]>[0]) => {
+      try {
+        const status = await api.control(change);
+        item.show_(status);
+        for (const warning of status.warnings ?? []) {
+          Notification.warning(warning);
+        }
+      } catch (error) {
+        item.fail(error);
+      }
+    };
+    addCommands(app, actions, item, provider, control);
+    for (const command of ["explain-file", "accept-word", "toggle", "reload", ...OF_CELLS.map(({ kind }) => kind)]) {
+      palette?.addItem({ command: `neuro-nano:${command}`, category: CATEGORY });
+    }
+    const keepVisibility = () => {
+      for (const { kind } of OF_CELLS) {
+        app.commands.notifyCommandChanged(`neuro-nano:${kind}`);
+      }
+    };
+    notebooks.activeCellChanged.connect(keepVisibility);
+
+    const live = new LiveNames(api);
+    notebooks.widgetAdded.connect((_, opened) => {
+      live.follow(opened.sessionContext, () => opened.context.path);
+      opened.sessionContext.statusChanged.connect(keepVisibility);
+      opened.disposed.connect(() => void api.close(opened.context.path).catch(() => {}));
+    });
+    consoles?.widgetAdded.connect((_, opened) => {
+      const { sessionContext } = opened.console;
+      live.follow(sessionContext, () => sessionContext.path);
+    });
+    editors?.widgetAdded.connect((_, opened) => {
+      const { path } = opened.context;
+      opened.disposed.connect(() => void api.close(path).catch(() => {}));
+    });
+    void applySettings(registry, control).then(() => item.poll.start());
+  },
+};
+
+function addCommands(
+  app: JupyterFrontEnd,
+  actions: Actions,
+  item: StatusItem,
+  provider: Provider,
+  control: (change: { paused?: boolean; reload?: boolean }) => Promise<void>,
+): void {
+  const { commands, shell } = app;
+  for (const { kind, label, caption, icon } of OF_CELLS) {
+    const isVisible = () => actions.isVisible(kind satisfies Kind);
+    const execute = () => actions.runOnCell(kind);
+    commands.addCommand(`neuro-nano:${kind}`, { label, caption, icon, isVisible, isEnabled: isVisible, execute });
+  }
+  commands.addCommand("neuro-nano:explain-file", {
+    label: "Explain Selection or File",
+    icon: explainIcon,
+    execute: () => actions.explainFile(),
+  });
+  commands.addCommand("neuro-nano:toggle", {
+    label: "Pause or Go On",
+    execute: () => {
+      const failed = item.node.dataset["state"] === "error";
+      return control(failed ? { reload: true } : { paused: !item.paused });
+    },
+  });
+  commands.addCommand("neuro-nano:reload", {
+    label: "Load the Model Again",
+    execute: () => control({ reload: true }),
+  });
+  commands.addCommand("neuro-nano:accept-word", {
+    label: "Accept the Next Word",
+    execute: () => {
+      const editor = document.activeElement?.closest(".jp-mod-inline-completer-active");
+      const ghost = editor?.querySelector<HTMLElement>(".jp-GhostText");
+      const word = ghost && shell.currentWidget ? provider.nextWord(ghost.textContent ?? "") : "";
+      if (word) {
+        document.execCommand("insertText", false, word);
+      }
+    },
+  });
+}
+
+/** Send what the user has set, now and whenever it changes; what nobody has set is the project's to say. */
+async function applySettings(
+  registry: ISettingRegistry | null,
+  control: (change: { settings: object }) => Promise<void>,
+): Promise<void> {
+  const settings = await registry?.load(ID).catch(() => null);
+  const send = () => control({ settings: { ...settings?.user } });
+  settings?.changed.connect(() => void send());
+  await send();
+}
+
+export default plugin;

@@ -1,0 +1,19 @@
+/** Lines of JSON that arrive in pieces. */
+
+/** The values of the lines, as soon as each is whole. */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of chunks) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line) {
+        yield JSON.parse(line);
+      }
+    }
+  }
+  if (rest) {
+    yield JSON.parse(rest);
+  }
+}

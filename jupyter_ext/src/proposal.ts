@@ -1,0 +1,42 @@
+/** Code that may take the place of a cell's, when the user says so. No editor is needed here. */
+
+export interface Source {
+  getSource(): string;
+  setSource(value: string): void;
+}
+
+export type Outcome = "applied" | "changed" | "gone";
+
+/** What a cell was when it was read, and what it would be. */
+export class Proposal {
+  private readonly source: Source;
+  private readonly before: string;
+  private readonly code: string;
+  private readonly isGone: () => boolean;
+
+  constructor(source: Source, before: string, code: string, isGone: () => boolean) {
+    this.source = source;
+    this.before = before;
+    this.code = code;
+    this.isGone = isGone;
+  }
+
+  /** Change the cell, in one edit, if it is still what was read. */
+  apply(): Outcome {
+    if (this.isGone()) {
+      return "gone";
+    }
+    if (this.source.getSource() !== this.before) {
+      return "changed";
+    }
+    this.source.setSource(this.code);
+    return "applied";
+  }
+}
+
+/** A fence that a text cannot close. */
+export function fenced(code: string, language: string): string {
+  const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map((found) => found[0].length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}${language}\n${code}\n${fence}`;
+}

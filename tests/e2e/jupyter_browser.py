@@ -1,0 +1,164 @@
+"""A browser that somebody sits at, with JupyterLab or Notebook 7."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.e2e.workbench import LIMIT_S, until
+from tests.jupyter_process import TOKEN, Jupyter
+
+_GHOST_TEXT = ".jp-GhostText"
+_PANEL = "#neuro-nano-panel"
+
+
+def notebook(*sources: str) -> str:
+    """A notebook with these code cells, none of which has run."""
+    empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [{**empty, "id": f"cell-{i}", "source": source} for i, source in enumerate(sources)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+class Book:
+    """A page with a notebook, and what somebody does in it.
+
+    Attributes:
+        page: of the browser.
+        jupyter: the server behind it.
+    """
+
+    def __init__(self, page: Page, jupyter: Jupyter, address: str) -> None:
+        self.page = page
+        self.jupyter = jupyter
+        page.set_default_timeout(LIMIT_S * 1000)
+        page.goto(f"{jupyter.address}{address}")
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+        self.wait_for_kernel()
+
+    # What is done
+
+    def click(self, index: int) -> None:
+        """Put the cursor to the end of a cell."""
+        self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".cm-content").click()
+        self.press("Control+End")
+
+    def run(self, index: int) -> None:
+        """Run a cell; returns once the kernel is idle."""
+        self.click(index)
+        self.press("Control+Enter")
+        cell = self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}")
+        until(self.page, lambda: any(c.isdigit() for c in cell.locator(".jp-InputPrompt").inner_text()), "it ran")
+        self.wait_for_kernel()
+
+    def type(self, text: str) -> None:
+        """Type at the cursor."""
+        self.page.keyboard.type(text, delay=30)
+
+    def press(self, key: str) -> None:
+        """Press a key, or several at once."""
+        self.page.keyboard.press(key)
+
+    def choose_of_cell(self, index: int, title: str) -> None:
+        """Click a button of a cell's toolbar."""
+        self.click(index)
+        self.page.locator(f'.jp-cell-toolbar jp-button[title="{title}"]').first.click()
+
+    def choose_from_menu(self, index: int, title: str) -> None:
+        """Choose from a cell's context menu."""
+        self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".cm-content").click(button="right")
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{title}$")).click()
+
+    def apply(self) -> None:
+        """Take over what the panel proposes."""
+        self.page.locator(f"{_PANEL} button", has_text="Apply").click()
+
+    # What is seen
+
+    @property
+    def ghost_text(self) -> str:
+        """The grey text; empty for none."""
+        found = self.page.locator(_GHOST_TEXT)
+        return (found.first.text_content() or "") if found.count() else ""
+
+    def wait_for_ghost_text(self, has: Callable[[str], bool] = bool) -> str:
+        """The grey text, once it is as wanted."""
+        return until(self.page, lambda: text if has(text := self.ghost_text) else "", "ghost text")
+
+    def wait_for_no_ghost_text(self) -> None:
+        """Returns once no grey text is there."""
+        until(self.page, lambda: not self.ghost_text, "no ghost text")
+
+    def cell(self, index: int) -> str:
+        """The code of a cell as it is on disk after saving."""
+        self.press("Control+S")
+        try:
+            source = json.loads((self.jupyter.root / "book.ipynb").read_text())["cells"][index]["source"]
+        except json.JSONDecodeError:  # it is being written
+            return ""
+        return source if isinstance(source, str) else "".join(source)
+
+    def wait_for_cell(self, index: int, has: Callable[[str], bool]) -> str:
+        """The code of a cell, once it is as wanted."""
+        return until(self.page, lambda: text if has(text := self.cell(index)) else "", f"cell {index} as wanted")
+
+    def wait_for_panel(self, has: Callable[[str], bool]) -> str:
+        """What the panel shows, once it is as wanted."""
+
+        def find() -> str:
+            panel = self.page.locator(_PANEL)
+            text = panel.inner_text() if panel.count() else ""
+            return text if has(text) else ""
+
+        return until(self.page, find, "panel as wanted")
+
+    def wait_for_status(self, part: str) -> None:
+        """Returns once the item in the status bar says this."""
+        self.page.locator(".jp-NeuroNano-status", has_text=part).first.wait_for()
+
+    def wait_for_kernel(self) -> None:
+        """Returns once the kernel is idle, and its names are known."""
+        self.page.locator('[data-status="idle"], .jp-Toolbar-kernelStatus[title*="Idle"]').first.wait_for(
+            state="attached"
+        )
+
+    def screenshot(self, file: Path) -> None:
+        """Keep what is seen, where somebody wants it."""
+        if file.parent.is_dir():
+            self.page.screenshot(path=file)
+
+
+@contextmanager
+def open_book(jupyter: Jupyter, address: str, failed: Path) -> Iterator[Book]:
+    """A page of a Jupyter server, until the end of the block.
+
+    Args:
+        jupyter: the server.
+        address: of the page, below the base URL.
+        failed: keeps a picture of the end, which tells why a test failed.
+    """
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+    if not program:
+        if os.environ.get("CI") == "true":
+            pytest.fail("needs Chromium: on Debian, apt install chromium")
+        pytest.skip("needs Chromium: on Debian, apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(
+            viewport={"width": 1300, "height": 620}, extra_http_headers={"Authorization": f"token {TOKEN}"}
+        )
+        try:
+            yield Book(page, jupyter, address)
+        finally:
+            page.screenshot(path=failed)
+            browser.close()

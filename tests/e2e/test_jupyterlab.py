@@ -1,0 +1,225 @@
+"""The extension in a real JupyterLab and a real Notebook 7, with a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from tests.e2e.jupyter_browser import Book, notebook, open_book
+from tests.e2e.workbench import LIMIT_S, until
+from tests.jupyter_process import open_jupyter
+
+SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # a folder, for those in the docs
+PAGES = {"lab": "lab/tree/book.ipynb", "notebook": "notebooks/book.ipynb"}
+CHAT = "```\nassistant\n"
+MUL = "def mul(a, b):\n    return a * b"
+REPLIES = {
+    "x = ": "first + second\n",
+    "y = ": "2\n",
+    "return a * b\n" + CHAT: "It multiplies **two** numbers. ![seen](http://127.0.0.1:9/seen.png) <img src=x>",
+    'def mul(a, b):\n    """': "Multiply two numbers.\n",
+    "        a:": " The first.\n",
+    "        b:": " The second.\n",
+    "    Returns:\n    ": "    The product.\n",
+}
+Open = Callable[..., Book]
+
+
+@pytest.fixture
+def open_page(tmp_path: Path) -> Iterator[Open]:
+    """Opens a page on a notebook with these cells; on the scripted model, unless other settings are given."""
+    with ExitStack() as stack:
+
+        def begin(*cells: str, app: str = "lab", page: str = "", **settings: Any) -> Book:  # noqa: ANN401
+            root, home = tmp_path / "root", tmp_path / "jupyter"
+            root.mkdir()
+            (root / "book.ipynb").write_text(notebook(*cells))
+            (root / "app.py").write_text("")
+            script = tmp_path / "script.json"
+            script.write_text(json.dumps(REPLIES))
+            folder = home / "settings/neuro-nano-jupyter"
+            folder.mkdir(parents=True)
+            chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
+            (folder / "plugin.jupyterlab-settings").write_text(json.dumps(chosen))
+            news = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+            news.parent.mkdir(parents=True)
+            news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+            jupyter = stack.enter_context(open_jupyter(root, home, app=app))
+            return stack.enter_context(open_book(jupyter, page or PAGES[app], tmp_path / "last.png"))
+
+        yield begin
+
+
+@pytest.mark.parametrize("app", PAGES)
+def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open_page: Open, app: str) -> None:
+    it = open_page("", "", app=app)
+    it.click(0)
+    it.type("x = ")
+    assert it.wait_for_ghost_text() == "first + second"
+    it.type("fi")
+    it.wait_for_ghost_text(lambda text: text == "rst + second")
+    it.press("Alt+ArrowRight")
+    it.wait_for_cell(0, lambda code: code == "x = first")
+    it.wait_for_ghost_text(lambda text: text == " + second")
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: code == "x = first + second")
+    it.click(1)
+    it.type("y = ")
+    it.wait_for_ghost_text()
+    it.type("7")
+    it.wait_for_no_ghost_text()
+    it.wait_for_cell(1, lambda code: code == "y = 7")
+
+
+def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Open) -> None:
+    it = open_page(MUL)
+    it.wait_for_status("ready")
+    asked: list[str] = []
+    it.page.on("request", lambda request: asked.append(request.url))
+    it.choose_of_cell(0, "Explain this cell")
+    shown = it.wait_for_panel(lambda text: "two numbers." in text and "Working" not in text)
+    assert "multiplies two numbers" in shown  # rendered: no asterisks
+    assert it.page.locator("#neuro-nano-panel img").count() == 0
+    assert all(url.startswith((it.jupyter.address, "data:", "blob:")) for url in asked), asked
+    it.choose_from_menu(0, "Docstring")
+    it.wait_for_panel(lambda text: "Nothing has been changed yet." in text)
+    it.wait_for_cell(0, lambda code: code == MUL)
+    it.apply()
+    assert "Multiply two numbers." in it.wait_for_cell(0, lambda code: '"""' in code)
+    it.click(0)
+    it.press("Control+Z")
+    it.wait_for_cell(0, lambda code: code == MUL)
+
+
+def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> None:
+    it = open_page(MUL)
+    it.wait_for_status("ready")
+    it.choose_from_menu(0, "Docstring")
+    it.wait_for_panel(lambda text: "Apply" in text)
+    it.click(0)
+    it.type("  # mine")
+    it.apply()
+    it.wait_for_panel(lambda text: "has changed since" in text)
+    it.wait_for_cell(0, lambda code: code == f"{MUL}  # mine")
+
+
+def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
+    it = open_page("")
+    it.wait_for_status("ready")
+    it.page.locator(".jp-NeuroNano-status").click()
+    it.wait_for_status("paused")
+    it.page.locator(".jp-NeuroNano-status").click()
+    it.wait_for_status("ready")
+
+
+def test_a_missing_model_is_said_with_the_remedy(open_page: Open) -> None:
+    it = open_page(MUL, model="nano")
+    it.wait_for_status("error")
+    it.choose_of_cell(0, "Explain this cell")
+    it.wait_for_panel(lambda text: "nano-lsp model pull nano" in text)
+
+
+def test_files_get_ghost_text(open_page: Open) -> None:
+    it = open_page("")
+    it.wait_for_status("ready")
+    it.page.locator(".jp-DirListing-item", has_text="app.py").dblclick()
+    it.page.locator(".jp-FileEditor .cm-content").click()
+    it.type("y = ")
+    assert it.wait_for_ghost_text() == "2"
+    it.press("Tab")
+    it.press("Control+S")
+    until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
+
+
+def kernel_state(it: Book, home: Path) -> str:
+    """What a kernel would have changed if somebody had run code in it."""
+    (file,) = (home / "jupyter/runtime").glob("kernel-*.json")
+    client = BlockingKernelClient(connection_file=str(file))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=LIMIT_S)
+        ip = "get_ipython()"
+        state = f"({ip}.execution_count, len(In), sorted(Out), sorted(k for k in globals()), repr(_))"
+        kept = f"list({ip}.history_manager.get_range(raw=False))"
+        message = client.execute("", silent=True, store_history=False, user_expressions={"s": state, "k": kept})
+        while (reply := client.get_shell_msg(timeout=LIMIT_S))["parent_header"].get("msg_id") != message:
+            pass
+        told = reply["content"]["user_expressions"]
+        assert {one["status"] for one in told.values()} == {"ok"}, told
+        return str({name: one["data"]["text/plain"] for name, one in told.items()})
+    finally:
+        client.stop_channels()
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("app", PAGES)
+def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app: str) -> None:
+    it = open_page("", "measured_heights = [1.62, 1.80, 1.75]\n41 + 1", app=app, model="nano", latencyMs=0)
+    until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
+    it.run(1)
+    before = kernel_state(it, tmp_path)
+
+    # What only a cell below knows, which has run.
+    it.click(0)
+    it.type("average_height = sum(")
+    text = it.wait_for_ghost_text(lambda text: "measured_heights" in text)
+    it.screenshot(SCREENSHOTS / f"{app}-ghost-text.png")
+    it.press("Alt+ArrowRight")
+    it.wait_for_cell(0, lambda code: code == "average_height = sum(measured_heights")
+    it.wait_for_ghost_text()
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: code == f"average_height = sum({text}")
+
+    # A key that does not fit ends it; warm, what was typed is all that is read.
+    it.press("Enter")
+    it.type("lowest = ")
+    shown = it.wait_for_ghost_text()
+    idle(it)
+    evaluated, asked = counter(it, "evaluated_tokens"), counter(it, "model")
+    it.type("9")
+    until(it.page, lambda: not it.ghost_text.startswith(shown), "another ghost text, or none")
+    idle(it)
+    assert counter(it, "model") - asked <= 1
+    assert counter(it, "evaluated_tokens") - evaluated <= len("9") + 2
+    assert kernel_state(it, tmp_path) == before
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
+def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open) -> None:
+    broken = "def mean(values):\n    return sum(values) / lenn(values)\n\n\nmean([1, 2])"
+    it = open_page(broken, model="nano", latencyMs=0)
+    until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
+    it.run(0)
+    it.choose_of_cell(0, "Correct the error of this cell")
+    it.wait_for_panel(lambda text: "Apply" in text)
+    it.screenshot(SCREENSHOTS / "lab-fix.png")
+    it.wait_for_cell(0, lambda code: code == broken)
+    it.apply()
+    assert "len(values)" in it.wait_for_cell(0, lambda code: "lenn" not in code)
+    it.click(0)
+    it.press("Control+Z")
+    it.wait_for_cell(0, lambda code: code == broken)
+
+
+def status(it: Book) -> dict[str, Any]:
+    with it.jupyter.client() as client:
+        return dict(client.get("status").json())
+
+
+def counter(it: Book, name: str) -> int:
+    return int(status(it)["counters"][name])
+
+
+def idle(it: Book) -> None:
+    """Returns once nothing is asked of the model any more."""
+    until(it.page, lambda: status(it)["counters"]["pending"] == 0, "the model rests")

@@ -1,0 +1,199 @@
+"""The extension in a real Jupyter server, on the scripted model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
+
+CHAT = "```\nassistant\n"
+SCRIPT = {
+    "total = 3\n\nb = ": "total + 1\n",  # a cell that stands later, and has run
+    "# live: 🎉 = 1\nc = ": "live\n",
+    "é = '🎉'\nd = ": "4\n",
+    "b = ": "2\n",
+    "shown = ": "frame\n",
+    "return a * b\n" + CHAT: "It multiplies **two** numbers.",
+    'def mul(a, b):\n    """': "Multiply two numbers.\n",
+    "        a:": " The first.\n",
+    "        b:": " The second.\n",
+    "    Returns:\n    ": "    The product.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A server whose model answers as it is told."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    script = folder / "script.json"
+    script.write_text(json.dumps(SCRIPT))
+    env = {"NANO_LSP_HOME": str(folder / "home"), "NANO_LSP_ENGINE": "in-process"}
+    with open_jupyter(folder / "root", folder / "jupyter", env=env) as it, it.client() as client:
+        settings = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+        assert client.post("status", json={"settings": settings}).json()["warnings"] == []
+        wait_for(client, "ready")
+        yield it
+
+
+@pytest.fixture
+def client(jupyter: Jupyter) -> Iterator[httpx.Client]:
+    with jupyter.client() as it:
+        yield it
+
+
+def wait_for(client: httpx.Client, state: str) -> dict[str, Any]:
+    """The status, once it is in a state."""
+    while (status := client.get("status").json())["state"] != state:
+        assert status["state"] != "error", status
+    return dict(status)
+
+
+def suggest(client: httpx.Client, *cells: tuple[str, int | None], **asked: Any) -> list[str]:  # noqa: ANN401
+    listed = [{"code": code, "execution_count": count} for code, count in cells]
+    defaults = {"path": "book.ipynb", "cells": listed, "index": 0, "offset": len(cells[0][0]), "language": "python"}
+    answer = client.post("suggest", json={**defaults, **asked})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return [item["text"] for item in answer.json()["items"]]
+
+
+def work(client: httpx.Client, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    with client.stream("POST", "work", json={"language": "python", **asked}) as answer:
+        assert answer.status_code == httpx.codes.OK
+        return [json.loads(line) for line in answer.iter_lines()]
+
+
+def test_a_cell_knows_what_ran_before_it_wherever_that_stands(client: httpx.Client) -> None:
+    assert suggest(client, ("b = ", None), ("total = 3", 1)) == ["total + 1"]
+    assert suggest(client, ("b = ", None), ("total = 3", None)) == ["2"]
+
+
+def test_offsets_count_code_points(client: httpx.Client) -> None:
+    assert suggest(client, ("é = '🎉'\nd = ", None)) == ["4"]
+
+
+def test_who_asks_is_offered_suggestions_in_the_middle_of_typing(client: httpx.Client) -> None:
+    assert suggest(client, ("b = ", None), invoked=True)[0] == "2"
+
+
+def test_a_warm_suggestion_evaluates_what_was_typed(client: httpx.Client) -> None:
+    def evaluated() -> int:
+        return int(client.get("status").json()["counters"]["evaluated_tokens"])
+
+    suggest(client, ("z = 1\nb", None), path="warm.ipynb")
+    while client.get("status").json()["counters"]["pending"]:
+        pass
+    before = evaluated()
+    suggest(client, ("z = 1\nb =", None), path="warm.ipynb")
+    assert evaluated() - before <= len(" =") + 2
+
+
+def test_live_names_come_before_the_code_and_only_as_code(client: httpx.Client) -> None:
+    def tell(reply: str) -> None:
+        assert client.post("live-names", json={"path": "live.ipynb", "reply": reply}).status_code == httpx.codes.OK
+
+    assert suggest(client, ("c = ", None), path="live.ipynb") == []
+    tell(repr(json.dumps(["# live: 🎉 = 1"])))
+    assert suggest(client, ("c = ", None), path="live.ipynb") == ["live"]
+    for odd in ("", "None", "'{}'", "__import__('os').abort()", "'[1]'", "(" * 5000, "'" + "x" * 70_000 + "'"):
+        tell(odd)
+        assert suggest(client, ("c = ", None), path="live.ipynb") == []
+
+
+def test_explanation_streams(client: httpx.Client) -> None:
+    told = work(client, kind="explain", code="def mul(a, b):\n    return a * b\n")
+    assert told[-1] == {"text": "It multiplies **two** numbers."}
+    assert len(told) > 2
+
+
+def test_docstring_comes_as_the_whole_cell(client: httpx.Client) -> None:
+    told = work(client, kind="docstring", code="def mul(a, b):\n    return a * b\n", offset=3)
+    assert "Multiply two numbers.\n\n    Args:\n        a: The first." in told[-1]["code"]
+    (error,) = work(client, kind="docstring", code="x = 1")[-1:]
+    assert error["error"]["message"] == "There is nothing to document."
+
+
+def test_pause_stops_suggestions_until_it_ends(client: httpx.Client) -> None:
+    assert client.post("status", json={"paused": True}).json()["state"] == "paused"
+    assert suggest(client, ("b = ", None)) == []
+    assert client.post("status", json={"paused": False}).json()["state"] == "ready"
+    assert suggest(client, ("b = ", None)) == ["2"]
+
+
+def test_secret_files_get_nothing(client: httpx.Client) -> None:
+    assert suggest(client, ("b = ", None), path=".env", language="") == []
+    assert suggest(client, ("b = ", None), path="app.py", language="") == ["2"]
+
+
+@pytest.mark.parametrize("name", ["status", "suggest", "work", "live-names", "closed"])
+def test_nobody_without_a_token_gets_in(jupyter: Jupyter, name: str) -> None:
+    with jupyter.client(token="") as stranger:
+        assert stranger.post(name, json={}).status_code == httpx.codes.FORBIDDEN
+        if name in {"status", "live-names"}:
+            assert stranger.get(name).status_code == httpx.codes.FORBIDDEN
+
+
+def test_a_cookie_alone_is_not_enough_for_a_page_from_elsewhere(jupyter: Jupyter) -> None:
+    with httpx.Client(base_url=jupyter.address, timeout=LIMIT_S) as browser:
+        browser.get("tree", params={"token": TOKEN})
+        assert browser.get("nano-lsp/status").status_code == httpx.codes.OK  # logged in
+        assert browser.post("nano-lsp/status", json={"paused": True}).status_code == httpx.codes.FORBIDDEN
+        headers = {"X-XSRFToken": next(c.value or "" for c in browser.cookies.jar if c.name == "_xsrf")}
+        assert browser.post("nano-lsp/status", json={}, headers=headers).status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "is no Suggest"),
+        (b"\xff\xfe", "is no Suggest"),
+        (b"[" * 100_000, "is no Suggest"),
+        (b'{"path": "a", "cells": [], "index": 0, "offset": 0}', "cells"),
+        (b'{"path": "a", "cells": [{"code": 7}], "index": 0, "offset": 0}', "code"),
+        (b'{"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0}', "no such cell"),
+        (b'{"path": "a", "cells": [{"code": "x"}], "index": 0, "offset": 2}', "no such place"),
+        (b'{"path": "a", "cells": [{"code": "x"}], "index": -1, "offset": 0}', "index"),
+        (b'"' + b"x" * (4 * 2**20) + b'"', "at most"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else value,
+)
+def test_what_is_no_request_is_refused_with_a_reason(client: httpx.Client, body: bytes, said: str) -> None:
+    answer = client.post("suggest", content=body)
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+    assert said in answer.json()["message"]
+
+
+def test_a_setting_that_cannot_be_used_is_said(client: httpx.Client) -> None:
+    model = client.get("status").json()["model"]
+    settings = {"model": model, "debounceMs": 0, "latencyMs": 0, "maxTokens": "many"}
+    (warning,) = client.post("status", json={"settings": settings}).json()["warnings"]
+    assert "nano.maxTokens is 'many'" in warning
+
+
+def test_a_missing_model_is_said_with_the_remedy(tmp_path: Path) -> None:
+    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
+    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
+        client.post("status", json={"settings": {}})
+        while (status := client.get("status").json())["state"] == "loading":
+            pass
+        assert (status["state"], "nano-lsp model pull nano" in status["remedy"]) == ("error", True)
+        (told,) = work(client, kind="explain", code="x = 1")
+        assert "nano-lsp model pull nano" in told["error"]["remedy"]
+        asked = {"path": "a.py", "cells": [{"code": "x"}], "index": 0, "offset": 1, "invoked": True}
+        refused = client.post("suggest", json=asked)
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "nano-lsp model pull nano" in refused.json()["remedy"]
+
+
+@pytest.mark.parametrize("command", [["labextension", "list"], ["server", "extension", "list"]])
+def test_it_is_enabled_once_it_is_installed(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "jupyter", *command], capture_output=True, text=True, check=True)
+    lines = [line for line in (done.stdout + done.stderr).split("\n") if "nano" in line and "enabled" in line]
+    assert lines, done.stdout + done.stderr
