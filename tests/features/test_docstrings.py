@@ -192,6 +192,15 @@ def test_words_that_are_none_become_a_skeleton_that_is_said(words: str) -> None:
     ast.parse(after)
 
 
+@pytest.mark.parametrize(
+    ("words", "summary"),
+    [('"Fetch it.', "Fetch it."), ('"fetch" it', '"fetch" it.'), ('" Fetch "all" of it', 'Fetch "all" of it.')],
+)
+def test_a_fourth_quote_is_none_of_the_words(words: str, summary: str) -> None:
+    code, _ = document("def fetch():\n    pass\n", words=[words])
+    assert ast.get_docstring(ast.parse(code).body[0]) == summary  # type: ignore[arg-type]
+
+
 def test_words_that_the_second_try_has_are_taken() -> None:
     _, docstring = document("def fetch():\n    pass\n", words=["", "get it"])
     assert docstring is not None

@@ -294,6 +294,8 @@ def _as_sentence(answer: Completion, entry: Entry) -> str:
         whole = re.match(r"(.*[.!?])(\s|$)", text)
         clause = text.rpartition(", ")[0]
         text = whole[1] if whole else clause
+    if text.startswith('"') and text.count('"') % 2:
+        text = text[1:].lstrip()  # a fourth quote
     text = text.rstrip(" ,;:")
     unusable = not re.search(r"[^\W\d_]{2}", text) or re.search(r'"""|```|<\||^[:,]|\\|\.py\b', text)
     if unusable or text.rstrip(".").lower() == entry.name.lower():
