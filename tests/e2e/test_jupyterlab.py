@@ -195,6 +195,27 @@ def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models")
+def test_nano_offers_several_to_who_asks(open_page: Open) -> None:
+    it = open_page("", model="nano", latencyMs=0)
+    until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
+    it.click(0)
+    it.type("def read_rows(path):")
+    it.press("Enter")
+    idle(it)
+    it.press("Alt+Backslash")
+    first = it.wait_for_ghost_text()
+    it.press("Alt+BracketRight")
+    second = it.wait_for_ghost_text(lambda text: text not in {"", first})
+    it.press("Alt+BracketLeft")
+    it.wait_for_ghost_text(lambda text: text == first)
+    it.press("Alt+BracketRight")
+    it.wait_for_ghost_text(lambda text: text == second)
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: "".join(code.split()).endswith("".join(second.split())))
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
 def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open) -> None:
     broken = "def mean(values):\n    return sum(values) / lenn(values)\n\n\nmean([1, 2])"
     it = open_page(broken, model="nano", latencyMs=0)
