@@ -21,7 +21,9 @@ def read(name: str) -> str:
 
 def test_the_architecture_page_names_every_module_and_no_other() -> None:
     page = read("docs/architecture.md")
-    modules = {path.stem for path in (ROOT / "nano_lsp").rglob("*.py") if not path.stem.startswith("__")}
+    packages = (ROOT / "nano_lsp", ROOT / "jupyter_ext/nano_lsp_jupyter")
+    files = (path for package in packages for path in package.rglob("*.py"))
+    modules = {path.stem for path in files if not path.stem.startswith("__")}
     named = set(re.findall(r"`(?:[\w/]+/)?(\w+)\.py`", page))
     assert modules - named == set()
     assert named - modules - {"bench"} == set()
@@ -32,7 +34,8 @@ def test_the_readme_has_the_two_commands() -> None:
     commands = [line for block in blocks for line in block.splitlines() if line.startswith("python3 -m venv")]
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/nano-lsp demo",
-        "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest",
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && "
+        ".venv/bin/pip install ./jupyter_ext && .venv/bin/python -m pytest",
     ]
 
 

@@ -98,7 +98,7 @@ def test_a_killed_server_is_started_again_while_the_user_types(version: str, sta
     neovim.wait_for("total = sum(range(9))")
     server.kill()
     says(neovim, "nano: the server ended (signal 9); it is started again.")
-    neovim.wait(lambda: neovim.lua("return vim.g.states").startswith(" starting starting loading"), "its states")
+    neovim.wait(lambda: " starting starting loading" in neovim.lua("return vim.g.states"), "its states")
     neovim.wait_for_state("ready")
     neovim.wait_for("[nano]")
     assert neovim.nvim.api.get_mode()["mode"] == "i"
