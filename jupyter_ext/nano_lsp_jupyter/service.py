@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nano_lsp.config import Folders, load_settings
+from nano_lsp.config import Folders
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import definition_at, undocumented
 from nano_lsp.context.document import TextEdit, apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.errors import ConfigError, NanoError
-from nano_lsp.features.editor_settings import load_project, read_settings
+from nano_lsp.errors import NanoError
 from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
 from nano_lsp.shared.session import Session, State, Status
@@ -64,17 +63,8 @@ class Service:
         """Take over what the user has set, the first time with the model's loading; returns what cannot be used."""
         warnings: list[str] = []
         if control.settings is not None:
-            try:
-                project = load_project(self._root) if self._is_project else {}
-            except ConfigError as error:
-                project, warnings = {}, [str(error)]
-            user, self.session.problem = None, None
-            try:
-                user = load_settings()
-            except ConfigError as error:
-                self.session.problem = error
-            settings, others = read_settings(control.settings, project=project, user=user)
-            warnings += others
+            project = self._root if self._is_project else None
+            settings, warnings = self.session.read_settings(control.settings, project=project)
             self.session.apply(settings)
         if control.paused is not None:
             self.session.paused = control.paused

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
-from nano_lsp.config import Folders
+from nano_lsp.config import Folders, load_settings
 from nano_lsp.context.document import MAX_BYTES, is_secret
-from nano_lsp.errors import NanoError
-from nano_lsp.features.editor_settings import EditorSettings
+from nano_lsp.errors import ConfigError, NanoError
+from nano_lsp.features.editor_settings import EditorSettings, load_project, read_settings
 from nano_lsp.features.statistics import Statistics, find_threshold
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
@@ -98,6 +98,26 @@ class Session:
     def speed(self) -> float:
         """Tokens of an answer a second, as last measured, to two digits; 0 where nothing is."""
         return float(f"{self.ghost_text.assistant.decode_tokens_per_s:.2g}") if self.ghost_text else 0.0
+
+    def read_settings(self, *given: object, project: Path | None) -> tuple[EditorSettings, list[str]]:
+        """Settings as they are to be applied, and a sentence for each that cannot be used.
+
+        Args:
+            given: what the editor or the front end has sent, the later winning.
+            project: folder of the project; None where there is none.
+        """
+        of_project, warnings = {}, []
+        try:
+            of_project = load_project(project) if project else {}
+        except ConfigError as error:
+            warnings.append(str(error))
+        user, self.problem = None, None
+        try:
+            user = load_settings()
+        except ConfigError as error:
+            self.problem = error
+        settings, others = read_settings(*given, project=of_project, user=user)
+        return settings, warnings + others
 
     async def wait(self) -> GhostText:
         """The suggestions; waits for the model.

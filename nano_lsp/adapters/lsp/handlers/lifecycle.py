@@ -16,10 +16,7 @@ from pygls import uris
 from pygls.exceptions import JsonRpcException
 
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.config import load_settings
 from nano_lsp.context.positions import Encoding
-from nano_lsp.errors import ConfigError
-from nano_lsp.features.editor_settings import load_project, read_settings
 from nano_lsp.shared.session import State, Status
 
 STATS = "nano/stats"
@@ -129,21 +126,13 @@ async def _fetch_settings(server: NanoServer) -> bool:
 
 def _apply(server: NanoServer) -> None:
     """Take over what the editor has set since it started the server, over what it said then."""
-    project: dict[str, Any] = {}
-    try:
-        project = load_project(server.session.roots[0]) if server.session.roots else {}
-    except ConfigError as error:
-        server.warn(str(error))
-    user, server.session.problem = None, None
-    try:
-        user = load_settings()
-    except ConfigError as error:
-        server.session.problem = error
-    settings, warnings = read_settings(server.session.initial, server.session.given, project=project, user=user)
+    session = server.session
+    project = session.roots[0] if session.roots else None
+    settings, warnings = session.read_settings(session.initial, session.given, project=project)
     for warning in warnings:
         server.warn(warning)
     server.tally.enabled = settings.statistics
-    server.session.apply(settings)
+    session.apply(settings)
 
 
 def _stats(server: NanoServer) -> dict[str, object]:
