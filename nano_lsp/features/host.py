@@ -115,8 +115,7 @@ class Host:
             EngineBusyError: there is no room for another model.
             NanoError: the model cannot be loaded.
         """
-        if self.draining:
-            raise EngineClosedError("The engine is about to end.", "Ask again: another one is started.")
+        self.check_open()
         self.used = time.monotonic()
         loaded = await self._reserve(client.settings)
         try:
@@ -130,6 +129,15 @@ class Host:
         finally:
             loaded.n_jobs -= 1
             loaded.used = self.used = time.monotonic()
+
+    def check_open(self) -> None:
+        """Refuse work when the engine is about to end.
+
+        Raises:
+            EngineClosedError: it is.
+        """
+        if self.draining:
+            raise EngineClosedError("The engine is about to end.", "Ask again: another one is started.")
 
     def statuses(self) -> list[ModelStatus]:
         """The models that are loaded."""

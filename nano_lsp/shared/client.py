@@ -150,7 +150,7 @@ class SharedAssistant:
             client = await self._find()
             try:
                 return await self._ask(client, job, body, watcher)
-            except (aiohttp.ClientError, OSError):
+            except (aiohttp.ClientError, OSError, _EndingError):
                 self._launcher.lose(client)  # it has not begun: the next engine gets it
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
@@ -169,9 +169,9 @@ class SharedAssistant:
         address = f"{wire.PREFIX}/jobs/{type(job).__name__}"
         try:
             async with client.post(address, data=body, timeout=_PATIENCE) as response:
-                begun = True
                 if response.status != _OK:
                     raise await _refusal(response)
+                begun = True
                 async for chunk in response.content.iter_any():
                     for event in reader.feed(chunk):
                         if event.name == "text":
@@ -241,11 +241,16 @@ class SharedAssistant:
             self._on_connection(None)
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> NanoError:
+class _EndingError(Exception):
+    """The engine is about to end, and has not taken a job."""
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     """Why the engine did not take a job."""
     body = await response.read()
     with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(body, type=wire.Failure).error()
+        error = msgspec.json.decode(body, type=wire.Failure).error()
+        return _EndingError() if isinstance(error, EngineClosedError) else error
     if response.status == _BUSY:
         return EngineBusyError("The shared engine has too many clients.", "Ask again later.")
     return EngineError(f"The shared engine refuses: {body.decode('utf-8', 'replace')[:200]}", "Report it.")

@@ -280,6 +280,20 @@ def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: Plac
     assert not engine.is_running()
 
 
+def test_who_asks_an_engine_that_is_about_to_end_is_answered_by_the_next(connect: Connects, place: Place) -> None:
+    busy, seen = connect("busy", batch_ms=100), Seen()
+    other = connect("other", batch_ms=100)
+    other.connect()
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(busy.carry_out, Ask("?"), seen)
+        assert seen.begun.wait(LIMIT_S)
+        before = asyncio.run(ask_engine(place, "POST", "shutdown"))["pid"]
+        asked = pool.submit(other.carry_out, Complete(TASK))
+        assert running.result(LIMIT_S).text.startswith("It adds")
+        assert asked.result(LIMIT_S).text == "1 + 1"
+    assert status(place)["pid"] != before
+
+
 def test_one_that_keeps_dying_is_not_started_without_end(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def create_app(host: Host, settings: Settings, token: str, stop: Callable[[], No
 
     async def carry_out(request: Request) -> Response:
         """Do a job, and stream what comes of it."""
+        host.check_open()  # before the stream begins: the next engine can still be asked
         try:
             order = msgspec.json.decode(await read_body(request), type=wire.Order)
             job = wire.decode_job(request.path_params["name"], order.job)
