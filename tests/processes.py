@@ -7,10 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from nano_lsp.config import find_folders
 
 
 def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -48,3 +52,18 @@ def engines_of(home: Path) -> list[psutil.Process]:
         if arguments[-2:] == ["engine", "run"] and environment.get("NANO_LSP_HOME") == str(home):
             found.append(process)
     return found
+
+
+@contextmanager
+def home_with_models() -> Iterator[Path]:
+    """A home of its own for a bench, with this user's models; the engine that it then has ends with it."""
+    models = find_folders().models
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NANO_LSP_HOME"] = folder
+        (Path(folder) / "models").symlink_to(models)
+        try:
+            yield Path(folder)
+        finally:
+            for engine in engines_of(Path(folder)):
+                engine.kill()
+                engine.wait()

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import inspect
-import os
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -24,6 +22,7 @@ import psutil
 
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.context.document import line_start
 from nano_lsp.engine import hardware, kv_cache
 from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
 from nano_lsp.features.ghost_text import GhostText
@@ -32,6 +31,7 @@ from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.shared.client import SharedAssistant
 from nano_lsp.shared.launch import ask_engine
 from nano_lsp.shared.place import find_place
+from tests.processes import home_with_models
 
 SOURCE = Path(inspect.getfile(kv_cache)).read_text(encoding="utf-8")
 HOW = Judgement(modest=True, least_token=LEAST_TOKEN)
@@ -79,8 +79,8 @@ async def count(ask: Ask, task: CompletionTask, tally: Tally) -> None:
         answered = await ask(task)
     except (SupersededError, CancelledError):
         tally.ends["superseded"] += 1
-    except EngineBusyError:
-        tally.ends["refused"] += 1
+    except EngineBusyError as error:
+        tally.ends[f"refused: {error}"] += 1
     else:
         tally.ends["answered" if answered else "empty"] += 1
         if answered:
@@ -90,13 +90,14 @@ async def count(ask: Ask, task: CompletionTask, tally: Tally) -> None:
 
 
 async def type_along(ask: Ask, number: int, keys_per_s: float, until: float, tally: Tally) -> None:
-    """One client: a key after the other, each with a request that nobody waits for."""
-    start = 1000 + 37 * number
+    """One client writes some lines anew: a key after the other, each with a request that nobody waits for."""
+    start = line_start(SOURCE, 500 + 200 * number)
+    rest = SOURCE[line_start(SOURCE, start + 1200) :]
     asked = set()
     n = 0
     while time.monotonic() < until:
         n += 1
-        task = CompletionTask(f"{number}.py", SOURCE[: start + n] + SOURCE[start + 400 :], start + n)
+        task = CompletionTask(f"{number}.py", f"{SOURCE[: start + n]}\n{rest}", start + n)
         asked.add(work := asyncio.ensure_future(count(ask, task, tally)))
         work.add_done_callback(asked.discard)
         await asyncio.sleep(1 / keys_per_s)
@@ -111,26 +112,30 @@ async def run(options: argparse.Namespace) -> None:
     clients = [SharedAssistant(place, settings, f"load{i}") for i in range(options.clients)]
     await asyncio.to_thread(clients[0].connect)
     engine = psutil.Process((await ask_engine(place, "GET", "status"))["pid"])
-    tally, until = Tally(), time.monotonic() + options.seconds
+    tallies, until = [Tally() for _ in clients], time.monotonic() + options.seconds
     asks = [(asks_plainly if options.plain else asks_as_a_server)(client) for client in clients]
-    typing = [type_along(ask, i, options.keys, until, tally) for i, ask in enumerate(asks)]
+    typing = [
+        type_along(ask, i, options.keys, until, tally)
+        for i, (ask, tally) in enumerate(zip(asks, tallies, strict=True))
+    ]
     work = asyncio.gather(*typing)
     await asyncio.sleep(options.seconds / 4)
     early = engine.memory_info().rss
     await work
     late = engine.memory_info().rss
-    per_client = [client.totals.prompt_tokens > 0 for client in clients]
-    took = sorted(tally.answered_ms)
-    p50, p95 = statistics.median(took), statistics.quantiles(took, n=20)[-1]
+    ends = sum((tally.ends for tally in tallies), Counter[str]())
+    took = [ms for tally in tallies for ms in tally.answered_ms]
+    per_client = [len(tally.answered_ms) for tally in tallies]
     print(
         f"{options.model} on {hardware.cpu_name()}: {options.clients} clients, {options.keys:g} keys/s each, "
-        f"{options.seconds:g} s: {dict(tally.ends)}, {tally.open} open; answered after {p50:,.0f} ms (median), "
-        f"{p95:,.0f} ms (95 %); {sum(per_client)} clients were answered; memory after a quarter "
-        f"{early / 2**20:,.0f} MiB, at the end {late / 2**20:,.0f} MiB"
+        f"{options.seconds:g} s: {dict(ends)}, {sum(tally.open for tally in tallies)} open; answered after "
+        f"{statistics.median(took):,.0f} ms (median), {statistics.quantiles(took, n=20)[-1]:,.0f} ms (95 %); "
+        f"answers a client {min(per_client)} to {max(per_client)}, median {statistics.median(per_client):g}; "
+        f"{sum(client.totals.evaluated_tokens for client in clients):,} prompt tokens evaluated; memory "
+        f"after a quarter {early / 2**20:,.0f} MiB, at the end {late / 2**20:,.0f} MiB"
     )
     for client in clients:
         client.close()
-    await ask_engine(place, "POST", "shutdown")
 
 
 def main() -> None:
@@ -142,10 +147,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--plain", action="store_true", help="each key asks the engine")
     options = parser.parse_args()
-    models = find_folders().models
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["NANO_LSP_HOME"] = folder
-        (Path(folder) / "models").symlink_to(models)
+    with home_with_models():
         asyncio.run(run(options))
 
 

@@ -10,15 +10,12 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import psutil
 from jupyter_client.manager import KernelManager, start_new_kernel
 
-from nano_lsp.config import find_folders
-from tests.processes import engines_of
+from tests.processes import engines_of, home_with_models
 from tests.raw_client import RawClient
 
 N_KERNELS = 2
@@ -48,11 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="nano")
     model = parser.parse_args().model
-    models = find_folders().models
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"NANO_LSP_HOME": folder, "NANO_LSP_ENGINE": "shared"}
-        (Path(folder) / "models").symlink_to(models)
-        editor = RawClient(home=Path(folder))
+    os.environ["NANO_LSP_ENGINE"] = "shared"
+    with home_with_models() as home:
+        editor = RawClient(home=home)
         editor.initialize(model=model)
         editor.wait_for_state("ready")
         editor.open("total = sum(\n")
@@ -65,7 +60,7 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
             assert asking.stdout is not None
             asking.stdout.read(4)
-            (engine,) = engines_of(Path(folder))
+            (engine,) = engines_of(home)
             sizes = {
                 "engine": rss_mib(engine.pid),
                 "editor's server": rss_mib(editor.process.pid),
@@ -82,8 +77,6 @@ def main() -> None:
             client.stop_channels()
             manager.shutdown_kernel(now=True)
         editor.close()
-        engine.terminate()
-        engine.wait()
 
 
 if __name__ == "__main__":

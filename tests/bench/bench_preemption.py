@@ -7,9 +7,7 @@ and again. Reported are the medians, their ratio, what a token of the explanatio
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ from nano_lsp.features.jobs import Complete, Explain
 from nano_lsp.features.plan import Watcher
 from nano_lsp.shared.client import SharedAssistant
 from nano_lsp.shared.place import find_place
-from tests.processes import engines_of
+from tests.processes import home_with_models
 
 SOURCE = Path(kv_cache.__file__).read_text(encoding="utf-8")
 LINE = "        held = min(common_prefix(sequence.tokens, prompt), limit)\n"
@@ -60,10 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="nano")
     model = parser.parse_args().model
-    models = find_folders().models
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["NANO_LSP_HOME"] = folder
-        (Path(folder) / "models").symlink_to(models)
+    with home_with_models():
         settings, place = load_settings(model=model, max_tokens=MAX_TOKENS), find_place(find_folders())
         with (
             SharedAssistant(place, settings, "typist") as typist,
@@ -87,8 +82,6 @@ def main() -> None:
             steps = [b - a for a, b in zip(streaming.times[n:], streaming.times[n + 1 :], strict=False)]
             stop.set()
             thread.join()
-        for engine in engines_of(Path(folder)):
-            engine.kill()
     a_token = statistics.median(steps) * 1e3
     alone, disturbed = statistics.median(idle), statistics.median(busy)
     print(
