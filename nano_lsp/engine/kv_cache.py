@@ -49,7 +49,7 @@ class KvCache:
         least_saved: tokens that a snapshot must hold, and no other one, to be written: 28 KB each.
     """
 
-    def __init__(self, backend: Backend, snapshots: Snapshots | None = None, least_saved: int = 256) -> None:
+    def __init__(self, backend: Backend, snapshots: Snapshots | None = None, least_saved: int = 128) -> None:
         self._backend = backend
         self._snapshots = snapshots
         self._least_saved = least_saved

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -72,17 +73,28 @@ class _Flight(Watcher):
 
     task: CompletionTask
     text: str = ""
+    asked: float = field(default_factory=time.monotonic)
+    begun: bool = False
     n_waiting: int = 0
     work: asyncio.Task[Suggestion] | None = None
 
+    def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - of a watcher
+        """The model is at it."""
+        self.begun = True
+
     def on_text(self, text: str) -> None:
         """The whole text so far."""
-        self.text = text
+        self.text, self.begun = text, True
 
     def fits(self, task: CompletionTask) -> bool:
         """Whether the answer may hold for another task, by what it says so far."""
         typed = typed_since(self.task, task)
         return typed is not None and (self.text.startswith(typed) or typed.startswith(self.text))
+
+    @property
+    def waited_s(self) -> float:
+        """How long the model has been at other work."""
+        return 0.0 if self.begun else time.monotonic() - self.asked
 
 
 @dataclass
@@ -94,6 +106,7 @@ class GhostText:
         judgement: how strict to be with what nobody asked for.
         n_alternatives: how many to offer who asks.
         think_on: complete what follows a suggestion as if it had been accepted.
+        patience_s: a request that has waited longer for a model at other work is asked anew with what has been typed.
         stats: how suggestions came about.
     """
 
@@ -101,6 +114,7 @@ class GhostText:
     judgement: Judgement = field(default_factory=lambda: Judgement(modest=True, least_token=LEAST_TOKEN))
     n_alternatives: int = 3
     think_on: bool = True
+    patience_s: float = 1.0
     stats: GhostTextStats = field(default_factory=GhostTextStats)
     _known: OrderedDict[CompletionTask, Suggestion] = field(default_factory=OrderedDict)
     _flights: dict[str, _Flight] = field(default_factory=dict)
@@ -158,7 +172,7 @@ class GhostText:
         """
         self._latest[task.name] = task
         flight = self._flights.get(task.name)
-        if flight and not flight.fits(task):
+        if flight and (not flight.fits(task) or flight.waited_s > self.patience_s):
             self._call_off(flight)
 
     @property
@@ -193,6 +207,8 @@ class GhostText:
             found = self.find(task)
             if found is not None:
                 return found
+            if typed_since(task, self._latest.get(task.name, task)):
+                return NOTHING  # whoever has typed on asks for that
         elif flight:
             self._call_off(flight)
         self.stats.model += 1

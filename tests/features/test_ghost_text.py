@@ -31,7 +31,10 @@ def of(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - 
     return GhostText(LocalAssistant(Model.of(backend), Settings(), find_folders()), **values)
 
 
-def held_back(replies: dict[str, str]) -> tuple[GhostText, threading.Event, threading.Event]:
+def held_back(
+    replies: dict[str, str],
+    **values: Any,  # noqa: ANN401 - fields of any type
+) -> tuple[GhostText, threading.Event, threading.Event]:
     """Suggestions of a model that waits within each batch; the events: it has begun, it may go on."""
     backend = ScriptedBackend(script=reply_script(replies))
     started, go_on = threading.Event(), threading.Event()
@@ -41,7 +44,7 @@ def held_back(replies: dict[str, str]) -> tuple[GhostText, threading.Event, thre
         go_on.wait(20)
 
     backend.on_decode = on_decode
-    return of(backend, think_on=False), started, go_on
+    return of(backend, think_on=False, **values), started, go_on
 
 
 def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
@@ -134,6 +137,40 @@ def test_something_else_typed_calls_the_answer_off_and_asks_anew() -> None:
         ghost.changed(task("y = |\n"))
         assert (await ghost.suggest(task("y = |\n"))).text == "22"
         assert (await first).text == ""
+
+    run(ghost, work())
+
+
+def test_a_request_that_has_waited_long_is_asked_anew_with_what_has_been_typed() -> None:
+    ghost, started, go_on = held_back({"x = le": "n([1, 2])\n", "x = ": "7\n"}, patience_s=0)
+
+    async def work() -> None:
+        other = asyncio.ensure_future(ghost.suggest(task("x = |\n", "other.py")))
+        await asyncio.to_thread(started.wait, 20)
+        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        await asyncio.sleep(0)
+        ghost.changed(task("x = le|\n"))
+        second = asyncio.ensure_future(ghost.suggest(task("x = le|\n")))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert [(await each).text for each in (other, first, second)] == ["7", "", "n([1, 2])"]
+
+    run(ghost, work())
+
+
+def test_who_has_typed_on_asks_for_that_alone() -> None:
+    ghost, started, go_on = held_back({"x = ": "7\n", "x = len": "([1, 2])\n"})
+
+    async def work() -> None:
+        typed = ["x = |\n", "x = l|\n", "x = le|\n", "x = len|\n"]
+        asked = []
+        for code in typed:  # none is called off, as some editors do not
+            ghost.changed(task(code))
+            asked.append(asyncio.ensure_future(ghost.suggest(task(code))))
+            await asyncio.to_thread(started.wait, 20)
+        go_on.set()
+        assert [(await each).text for each in asked] == ["7", "", "", "([1, 2])"]
+        assert ghost.stats.model == 2
 
     run(ghost, work())
 
