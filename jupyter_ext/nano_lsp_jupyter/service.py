@@ -228,11 +228,14 @@ class _Watcher(Watcher):
 
     def on_part(self, done: int, total: int) -> None:
         """So many of the parts of a result are done."""
-        self.loop.call_soon_threadsafe(self.tell, {"part": [done, total]})
+        self._pass_on({"part": [done, total]})
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
-        self.loop.call_soon_threadsafe(self.tell, {"text": text})
+        self._pass_on({"text": text})
+
+    def _pass_on(self, told: dict[str, object]) -> None:
+        self.loop.call_soon_threadsafe(self.tell, told)
 
 
 def _plain_error(error: tuple[str, str, list[str]] | None) -> str:
