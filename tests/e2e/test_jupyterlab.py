@@ -138,6 +138,29 @@ def test_files_get_ghost_text(open_page: Open) -> None:
     until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
 
 
+@pytest.mark.parametrize("of", ["a console of its own", "a notebook"])
+def test_consoles_get_ghost_text_at_each_prompt(open_page: Open, of: str) -> None:
+    it = open_page("")
+    it.wait_for_status("ready")
+    if of == "a notebook":
+        it.choose_from_menu(0, "New Console for Notebook")
+        it.enter_prompt()
+    else:
+        it.open_console()
+    it.type("first, second = 40, 2")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("x = ")
+    assert it.wait_for_ghost_text() == "first + second"
+    it.press("Tab")
+    it.wait_for_prompt("x = first + second")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("x")
+    it.press("Shift+Enter")
+    it.wait_for_output("42")
+
+
 def kernel_state(it: Book, home: Path) -> str:
     """What a kernel would have changed if somebody had run code in it."""
     (file,) = (home / "jupyter/runtime").glob("kernel-*.json")
@@ -195,8 +218,24 @@ def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models")
-def test_nano_offers_several_to_who_asks(open_page: Open) -> None:
+def test_nano_completes_in_a_console(open_page: Open) -> None:
     it = open_page("", model="nano", latencyMs=0)
+    until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
+    it.open_console()
+    it.type("measured_heights = [1.62, 1.80, 1.75]")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("average_height = sum(")
+    text = it.wait_for_ghost_text(lambda text: "measured_heights" in text)
+    it.press("Tab")
+    it.wait_for_prompt(f"average_height = sum({text}")
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("app", PAGES)
+def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
+    it = open_page("", app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.click(0)
     it.type("def read_rows(path):")
@@ -216,14 +255,15 @@ def test_nano_offers_several_to_who_asks(open_page: Open) -> None:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models")
-def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open) -> None:
+@pytest.mark.parametrize("app", PAGES)
+def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open, app: str) -> None:
     broken = "def mean(values):\n    return sum(values) / lenn(values)\n\n\nmean([1, 2])"
-    it = open_page(broken, model="nano", latencyMs=0)
+    it = open_page(broken, app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.run(0)
     it.choose_of_cell(0, "Correct the error of this cell")
     it.wait_for_panel(lambda text: "Apply" in text)
-    it.screenshot(SCREENSHOTS / "lab-fix.png")
+    it.screenshot(SCREENSHOTS / {"lab": "lab-fix.png", "notebook": "notebook7.png"}[app])
     it.wait_for_cell(0, lambda code: code == broken)
     it.apply()
     assert "len(values)" in it.wait_for_cell(0, lambda code: "lenn" not in code)
