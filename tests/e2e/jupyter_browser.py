@@ -106,6 +106,24 @@ class Book:
         """The grey text, once it is as wanted."""
         return until(self.page, lambda: text if has(text := self.ghost_text) else "", "ghost text")
 
+    def record_ghost_texts(self) -> None:
+        """Remember each grey text from now on, for `ghost_texts`."""
+        self.page.evaluate(
+            """selector => {
+                window.ghostTexts = [];
+                new MutationObserver(() => {
+                    const text = document.querySelector(selector)?.textContent;
+                    if (text && text !== window.ghostTexts.at(-1)) window.ghostTexts.push(text);
+                }).observe(document.body, {subtree: true, childList: true, characterData: true});
+            }""",
+            _GHOST_TEXT,
+        )
+
+    @property
+    def ghost_texts(self) -> list[str]:
+        """The grey texts that were there since `record_ghost_texts`, one after the other."""
+        return list(self.page.evaluate("window.ghostTexts"))
+
     def wait_for_no_ghost_text(self) -> None:
         """Returns once no grey text is there."""
         until(self.page, lambda: not self.ghost_text, "no ghost text")

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ MUL = "def mul(a, b):\n    return a * b"
 REPLIES = {
     "x = ": "first + second\n",
     "y = ": "2\n",
+    "def steps(x):": "\n    y = x + 1\n    z = y * 2\n    return z\n\n\n",
     "return a * b\n" + CHAT: "It multiplies **two** numbers. ![seen](http://127.0.0.1:9/seen.png) <img src=x>",
     'def mul(a, b):\n    """': "Multiply two numbers.\n",
     "        a:": " The first.\n",
     "        b:": " The second.\n",
     "    Returns:\n    ": "    The product.\n",
+    "$batch_ms": 5,
 }
 Open = Callable[..., Book]
 
@@ -136,6 +139,21 @@ def test_files_get_ghost_text(open_page: Open) -> None:
     it.press("Tab")
     it.press("Control+S")
     until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
+
+
+@pytest.mark.parametrize("app", PAGES)
+def test_a_suggestion_of_several_lines_grows(open_page: Open, app: str) -> None:
+    it = open_page("", app=app)
+    until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
+    it.click(0)
+    it.record_ghost_texts()
+    it.type("def steps(x):")
+    it.wait_for_ghost_text(lambda text: "return z" in text)
+    seen = it.ghost_texts
+    assert any("y = x + 1" in text and "return" not in text for text in seen), seen
+    assert all(after.startswith(before) for before, after in pairwise(seen)), seen  # nothing is taken back
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: code == "def steps(x):\n    y = x + 1\n    z = y * 2\n    return z")
 
 
 @pytest.mark.parametrize("of", ["a console of its own", "a notebook"])
