@@ -57,8 +57,8 @@ export class Api {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
   /** What to show at a place: whole lines while more are on their way, all suggestions at the end. */
-  async *suggest(place: Place, invoked: boolean): AsyncGenerator<News<Suggestion>> {
-    for await (const told of this.lines("suggest", { ...place, invoked })) {
+  async *suggest(place: Place, invoked: boolean, signal: AbortSignal): AsyncGenerator<News<Suggestion>> {
+    for await (const told of this.lines("suggest", { ...place, invoked }, signal)) {
       if ("message" in told) {
         throw new ApiError(`${told["message"]} ${told["remedy"]}`.trim());
       }
@@ -88,13 +88,13 @@ export class Api {
 
   /** Does work, and says what comes of it; aborting the signal calls it off. */
   async *work(work: Work, signal: AbortSignal): AsyncGenerator<Told> {
-    for await (const told of this.lines("work", work, { signal })) {
+    for await (const told of this.lines("work", work, signal)) {
       yield told as Told;
     }
   }
 
-  private async *lines(name: string, body: object, init: RequestInit = {}): AsyncGenerator<Record<string, unknown>> {
-    const response = await this.fetch(name, { ...init, method: "POST", body: JSON.stringify(body) });
+  private async *lines(name: string, body: object, signal: AbortSignal): AsyncGenerator<Record<string, unknown>> {
+    const response = await this.fetch(name, { method: "POST", body: JSON.stringify(body), signal });
     if (response.body) {
       yield* readLines(chunks(response.body)) as AsyncGenerator<Record<string, unknown>>;
     }

@@ -54,7 +54,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     this.given = null;
     try {
-      const begun = await this.growing.begin(this.api.suggest(place, invoked));
+      const begun = await this.growing.begin((signal) => this.api.suggest(place, invoked, signal));
       if (!begun) {
         return { items: [] }; // JupyterLab has asked again since
       }

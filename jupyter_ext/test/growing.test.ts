@@ -4,8 +4,10 @@ import { Growing, type News } from "../src/growing.ts";
 
 type Told = News<{ text: string }>;
 
-async function* say(...news: Told[]): AsyncGenerator<Told> {
-  yield* news;
+function say(...news: Told[]): () => AsyncGenerator<Told> {
+  return async function* () {
+    yield* news;
+  };
 }
 
 async function all(news: AsyncIterable<Told>): Promise<Told[]> {
@@ -51,4 +53,22 @@ test("what is coming ends where something newer is asked for", async () => {
     void growing.begin(say());
   }
   assert.deepEqual(found, [{ text: "a\nb\nc" }]);
+});
+
+test("who types quickly has at most two questions open, and hears of no old one's failure", async () => {
+  const growing = new Growing<{ text: string }>();
+  const aborted: number[] = [];
+  const wait = (n: number) => (signal: AbortSignal) =>
+    (async function* (): AsyncGenerator<Told> {
+      await new Promise((_, reject) => {
+        signal.addEventListener("abort", () => {
+          aborted.push(n);
+          reject(new Error("aborted"));
+        });
+      });
+      yield {};
+    })();
+  const begun = [0, 1, 2, 3].map((n) => growing.begin(wait(n)));
+  assert.deepEqual(aborted, [0, 1]);
+  assert.deepEqual(await Promise.all(begun.slice(0, 2)), [null, null]);
 });
