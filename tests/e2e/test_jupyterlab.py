@@ -30,7 +30,6 @@ REPLIES = {
     "        a:": " The first.\n",
     "        b:": " The second.\n",
     "    Returns:\n    ": "    The product.\n",
-    "$batch_ms": 5,
 }
 Open = Callable[..., Book]
 
@@ -40,13 +39,13 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
     """Opens a page on a notebook with these cells; on the scripted model, unless other settings are given."""
     with ExitStack() as stack:
 
-        def begin(*cells: str, app: str = "lab", page: str = "", **settings: Any) -> Book:  # noqa: ANN401
+        def begin(*cells: str, app: str = "lab", page: str = "", batch_ms: int = 0, **settings: Any) -> Book:  # noqa: ANN401
             root, home = tmp_path / "root", tmp_path / "jupyter"
             root.mkdir()
             (root / "book.ipynb").write_text(notebook(*cells))
             (root / "app.py").write_text("")
             script = tmp_path / "script.json"
-            script.write_text(json.dumps(REPLIES))
+            script.write_text(json.dumps({**REPLIES, "$batch_ms": batch_ms}))
             folder = home / "settings/neuro-nano-jupyter"
             folder.mkdir(parents=True)
             chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
@@ -143,7 +142,7 @@ def test_files_get_ghost_text(open_page: Open) -> None:
 
 @pytest.mark.parametrize("app", PAGES)
 def test_a_suggestion_of_several_lines_grows(open_page: Open, app: str) -> None:
-    it = open_page("", app=app)
+    it = open_page("", app=app, batch_ms=50)  # a model that writes a line in about a second
     until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
     it.click(0)
     it.record_ghost_texts()
