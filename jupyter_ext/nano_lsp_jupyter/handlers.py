@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from tornado.iostream import StreamClosedError
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import build_expression
-from nano_lsp_jupyter.service import Service
+from nano_lsp_jupyter.service import Service, Tell
 
 T = TypeVar("T")
 _BAD_REQUEST, _UNAVAILABLE = 400, 503
@@ -44,6 +45,22 @@ class Handler(APIHandler):
         """Answer with an error."""
         self.set_status(status)
         self.finish(json.dumps({"message": error.message, "remedy": error.remedy}))
+
+    async def stream(self, begin: Callable[[Tell], Coroutine[Any, Any, T]]) -> T:
+        """The result of work; what it tells until then goes out as lines of JSON."""
+        self.set_header("Content-Type", "application/x-ndjson")
+        self.set_header("X-Accel-Buffering", "no")
+        lines: asyncio.Queue[dict[str, object] | None] = asyncio.Queue()
+        work: asyncio.Task[T] = asyncio.ensure_future(begin(lines.put_nowait))
+        self.work = work
+        work.add_done_callback(lambda _: lines.put_nowait(None))
+        try:
+            while (line := await lines.get()) is not None:
+                self.write(json.dumps(line) + "\n")
+                await self.flush()
+        except StreamClosedError:
+            work.cancel()
+        return await work
 
     def on_connection_close(self) -> None:
         """Call off what nobody waits for any more."""
@@ -77,13 +94,12 @@ class SuggestHandler(Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Suggestions at a cursor, the best first."""
+        """Suggestions at a cursor, the best first: a line with `items`; before it lines with `text` that grows."""
         asked = self.read(messages.Suggest)
         if asked is None:
             return
-        self.work = asyncio.ensure_future(self.service.suggest(asked))
         try:
-            found = await self.work
+            found = await self.stream(lambda tell: self.service.suggest(asked, tell))
         except ValueError as error:
             self.refuse(_BAD_REQUEST, NanoError(str(error)))
         except NanoError as error:
@@ -102,28 +118,14 @@ class WorkHandler(Handler):
         asked = self.read(messages.Work)
         if asked is None:
             return
-        self.set_header("Content-Type", "application/x-ndjson")
-        self.set_header("X-Accel-Buffering", "no")
-        lines: asyncio.Queue[dict[str, object] | None] = asyncio.Queue()
-        self.work = asyncio.ensure_future(self._do(asked, lines))
         try:
-            while (line := await lines.get()) is not None:
-                self.write(json.dumps(line) + "\n")
-                await self.flush()
-            await self.work  # a mistake of ours is logged
-            self.finish()
-        except StreamClosedError:
-            self.work.cancel()
-
-    async def _do(self, asked: messages.Work, lines: asyncio.Queue[dict[str, object] | None]) -> None:
-        try:
-            await self.service.work(asked, lines.put_nowait)
+            await self.stream(lambda tell: self.service.work(asked, tell))
         except CancelledError:
-            lines.put_nowait({"error": {"message": "Called off.", "remedy": ""}})
+            self.finish(json.dumps({"error": {"message": "Called off.", "remedy": ""}}))
         except NanoError as error:
-            lines.put_nowait({"error": {"message": error.message, "remedy": error.remedy}})
-        finally:
-            lines.put_nowait(None)
+            self.finish(json.dumps({"error": {"message": error.message, "remedy": error.remedy}}))
+        else:
+            self.finish()
 
 
 class LiveNamesHandler(Handler):

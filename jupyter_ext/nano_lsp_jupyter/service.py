@@ -85,8 +85,12 @@ class Service:
         status = {**asdict(self.status), "state": self.status.state.value}
         return {**status, "model": self.session.settings.model, "counters": counters}
 
-    async def suggest(self, asked: messages.Suggest) -> Sequence[Suggestion]:
+    async def suggest(self, asked: messages.Suggest, tell: Tell) -> Sequence[Suggestion]:
         """What to show at a cursor; nothing where a newer request has come, or the model is not there yet.
+
+        Args:
+            asked: where.
+            tell: is told the `text` of whole lines that can be shown already, while others are on their way.
 
         Raises:
             ValueError: there is no such cell, or no such place in it.
@@ -109,7 +113,11 @@ class Service:
                 if self._newest.get(task.name) is not asked:
                     return ()
         try:
-            found = await ghost_text.offer(task) if asked.invoked else [await ghost_text.suggest(task)]
+            if asked.invoked:
+                found = await ghost_text.offer(task)
+            else:
+                lines = _Lines(asyncio.get_running_loop(), tell)
+                found = [await ghost_text.suggest(task, lines)]
         except NanoError as error:
             self._show(Status(State.ERROR, error.message, error.remedy))
             raise
@@ -219,7 +227,7 @@ class Service:
         self.status = status
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Watcher(Watcher):
     """Passes on what it is told to the event loop."""
 
@@ -228,11 +236,27 @@ class _Watcher(Watcher):
 
     def on_part(self, done: int, total: int) -> None:
         """So many of the parts of a result are done."""
-        self.loop.call_soon_threadsafe(self.tell, {"part": [done, total]})
+        self._pass_on({"part": [done, total]})
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
-        self.loop.call_soon_threadsafe(self.tell, {"text": text})
+        self._pass_on({"text": text})
+
+    def _pass_on(self, told: dict[str, object]) -> None:
+        self.loop.call_soon_threadsafe(self.tell, told)
+
+
+@dataclass
+class _Lines(_Watcher):
+    """Passes on whole lines of a suggestion that grows: an only line may still be cut, or become another."""
+
+    told: str = ""
+
+    def on_text(self, text: str) -> None:
+        """The whole text so far."""
+        if "\n" in text.rstrip() and text != self.told:
+            self.told = text
+            super().on_text(text)
 
 
 def _plain_error(error: tuple[str, str, list[str]] | None) -> str:

@@ -29,7 +29,7 @@ export class Actions {
   /** Whether there is something to do it with: an error to fix, Python to document. */
   isVisible(kind: Kind): boolean {
     const cell = this.notebooks.activeCell;
-    if (!cell || !isCodeCellModel(cell.model)) {
+    if (!cell || cell.isDisposed || !isCodeCellModel(cell.model)) {
       return false;
     }
     const python = this.notebooks.currentWidget && languageOfNotebook(this.notebooks.currentWidget) === "python";

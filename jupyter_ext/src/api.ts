@@ -2,6 +2,7 @@
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
+import type { News } from "./growing.ts";
 import { readLines } from "./lines.ts";
 
 export interface Suggestion {
@@ -55,9 +56,14 @@ export class ApiError extends Error {}
 export class Api {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
-  async suggest(place: Place, invoked: boolean): Promise<Suggestion[]> {
-    const found = await this.request<{ items: Suggestion[] }>("suggest", { ...place, invoked });
-    return found.items;
+  /** What to show at a place: whole lines while more are on their way, all suggestions at the end. */
+  async *suggest(place: Place, invoked: boolean, signal: AbortSignal): AsyncGenerator<News<Suggestion>> {
+    for await (const told of this.lines("suggest", { ...place, invoked }, signal)) {
+      if ("message" in told) {
+        throw new ApiError(`${told["message"]} ${told["remedy"]}`.trim());
+      }
+      yield told as News<Suggestion>;
+    }
   }
 
   status(): Promise<Status> {
@@ -82,12 +88,15 @@ export class Api {
 
   /** Does work, and says what comes of it; aborting the signal calls it off. */
   async *work(work: Work, signal: AbortSignal): AsyncGenerator<Told> {
-    const response = await this.fetch("work", { method: "POST", body: JSON.stringify(work), signal });
-    if (!response.body) {
-      return;
-    }
-    for await (const told of readLines(chunks(response.body))) {
+    for await (const told of this.lines("work", work, signal)) {
       yield told as Told;
+    }
+  }
+
+  private async *lines(name: string, body: object, signal: AbortSignal): AsyncGenerator<Record<string, unknown>> {
+    const response = await this.fetch(name, { method: "POST", body: JSON.stringify(body), signal });
+    if (response.body) {
+      yield* readLines(chunks(response.body)) as AsyncGenerator<Record<string, unknown>>;
     }
   }
 

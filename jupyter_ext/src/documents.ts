@@ -3,6 +3,7 @@
 import type { ICellModel } from "@jupyterlab/cells";
 import type { CompletionHandler } from "@jupyterlab/completer";
 import { type CodeConsole, ConsolePanel } from "@jupyterlab/console";
+import { PathExt } from "@jupyterlab/coreutils";
 import { FileEditor } from "@jupyterlab/fileeditor";
 import { NotebookPanel } from "@jupyterlab/notebook";
 import type { Widget } from "@lumino/widgets";
@@ -48,7 +49,13 @@ function inConsole(panel: ConsolePanel, request: CompletionHandler.IRequest): Pl
   const run = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
   const cells = [...run.map(toCell), { code: request.text, execution_count: null }];
   const language = languageOfConsole(panel.console);
-  return { path: panel.console.sessionContext.path, language, cells, index: run.length, offset: request.offset };
+  return { path: pathOfConsole(panel), language, cells, index: run.length, offset: request.offset };
+}
+
+/** What names a console: its path, with a folder that tells it from the notebook that it was opened for. */
+export function pathOfConsole(panel: ConsolePanel): string {
+  const { path } = panel.sessionContext;
+  return PathExt.join(PathExt.dirname(path), panel.id, PathExt.basename(path));
 }
 
 function toCell(model: ICellModel): Cell {

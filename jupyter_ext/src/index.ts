@@ -11,6 +11,7 @@ import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Actions, type Kind } from "./actions.ts";
 import { Api } from "./api.ts";
+import { pathOfConsole } from "./documents.ts";
 import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
 import { LiveNames } from "./liveNames.ts";
 import { Panel } from "./panel.ts";
@@ -87,8 +88,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       opened.disposed.connect(() => void api.close(opened.context.path).catch(() => {}));
     });
     consoles?.widgetAdded.connect((_, opened) => {
-      const { sessionContext } = opened.console;
-      live.follow(sessionContext, () => sessionContext.path);
+      const path = pathOfConsole(opened);
+      live.follow(opened.sessionContext, () => pathOfConsole(opened));
+      opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
     editors?.widgetAdded.connect((_, opened) => {
       const { path } = opened.context;

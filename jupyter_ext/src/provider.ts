@@ -12,6 +12,7 @@ import { Text } from "@jupyterlab/coreutils";
 import { firstWord, type Given, leftOf } from "./along.ts";
 import type { Api, Suggestion } from "./api.ts";
 import { placeOf } from "./documents.ts";
+import { Growing } from "./growing.ts";
 import { icon } from "./icon.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -28,7 +29,9 @@ export class Provider implements IInlineCompletionProvider {
   /** Said when a request fails. */
   onError: (error: unknown) => void = () => {};
   private given: Given<Suggestion> | null = null;
-  private shown: IInlineCompletionItem[] = [];
+  private asked: Omit<Given<Suggestion>, "items"> | null = null;
+  private shown: IInlineCompletionItem[] = []; // JupyterLab lets them grow
+  private readonly growing = new Growing<Suggestion>();
 
   constructor(private readonly api: Api) {}
 
@@ -45,17 +48,41 @@ export class Provider implements IInlineCompletionProvider {
     const document = `${place.path} ${place.index}`;
     const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const left = this.given && !invoked ? leftOf(this.given, document, text, at) : [];
+    if (left.length) {
+      this.shown = left.map((item) => ({ insertText: item.text }));
+      return { items: this.shown };
+    }
+    this.given = null;
     try {
-      const items = left.length ? left : await this.api.suggest(place, invoked);
-      if (!left.length) {
-        this.given = { document, text, offset: at, items };
+      const begun = await this.growing.begin((signal) => this.api.suggest(place, invoked, signal));
+      if (!begun) {
+        return { items: [] }; // JupyterLab has asked again since
       }
-      this.shown = items.map((item) => ({ insertText: item.text }));
+      const { items, token } = begun;
+      const asked = { document, text, offset: at };
+      this.shown = items.map((item) => ({ insertText: item.text, token, isIncomplete: Boolean(token) }));
+      this.asked = asked;
+      this.given = token ? null : { ...asked, items };
     } catch (error) {
       this.onError(error);
       this.shown = [];
     }
     return { items: this.shown };
+  }
+
+  /** What is still coming of a suggestion that has been shown already. */
+  async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
+    const asked = this.asked;
+    try {
+      for await (const { text, items } of this.growing.goOn(token)) {
+        if (items && asked) {
+          this.given = { ...asked, items };
+        }
+        yield { response: { insertText: text ?? items?.[0]?.text ?? "" } };
+      }
+    } catch (error) {
+      this.onError(error);
+    }
   }
 
   /** The first word of what is shown, where the user has cycled to; empty for nothing. */

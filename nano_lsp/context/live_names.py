@@ -7,6 +7,7 @@ can be sent to any kernel.
 
 from __future__ import annotations
 
+import keyword
 import re
 import sys
 import types
@@ -68,6 +69,7 @@ def describe(
         for name in list(namespace)
         if type(name) is str
         and name.isidentifier()
+        and not keyword.iskeyword(name)
         and not name.startswith("_")
         and name not in _OF_IPYTHON
         and (wanted is None or name in wanted)
@@ -127,7 +129,22 @@ def _about(value: Any) -> str:
 
 
 def _items(value: Any) -> str:
-    return f"of {len(value)} {_types(value)}" if value else "empty"
+    if not value:
+        return "empty"
+    fields = _fields(value)
+    return f"of {len(value)} {_types(value)}" + (f" with {fields}" if fields else "")
+
+
+def _fields(records: Iterable[Any]) -> str:
+    """The keys that several records share, which say no more than a table's columns; empty where they are none."""
+    few = [each for _, each in zip(range(_MAX_LOOKED_AT), records)]
+    if len(few) < 2 or any(type(each) is not dict or any(type(key) is not str for key in each) for each in few):
+        return ""
+    shared = [
+        key for key in few[0] if key.isidentifier() and len(key) <= _MAX_TEXT and all(key in each for each in few)
+    ]
+    plain = [key for key in shared if not _is_secret_text(key)][:_MAX_COLUMNS]
+    return ", ".join(f"{key} {_types(each[key] for each in few).replace(', ', ' or ')}" for key in plain)
 
 
 def _types(values: Iterable[Any]) -> str:

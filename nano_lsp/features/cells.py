@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nano_lsp.context.notebook import as_python
 from nano_lsp.context.syntax import is_python
@@ -95,7 +95,7 @@ class WriteCell(Job[CellCode]):
     around: Surroundings = _NOTHING
     think: bool = False
     max_tokens: int = _MAX_TOKENS
-    result: ClassVar = CellCode
+    result: ClassVar[Any] = CellCode
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[CellCode]:
         """The code as it goes into a cell."""
@@ -131,7 +131,7 @@ class FixCell(Job[CellCode]):
 
     code: str
     error: str
-    result: ClassVar = CellCode
+    result: ClassVar[Any] = CellCode
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[CellCode]:
         """The corrected code and a sentence on why; only that where the model has no code that parses and differs."""

@@ -22,7 +22,7 @@ from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.jobs import Alternatives, Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
-from nano_lsp.features.plan import Watcher
+from nano_lsp.features.plan import NOBODY, Watcher
 from nano_lsp.schema import Completion
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
@@ -77,6 +77,7 @@ class _Flight(Watcher):
     begun: bool = False
     n_waiting: int = 0
     work: asyncio.Task[Suggestion] | None = None
+    followers: tuple[tuple[str, Watcher], ...] = ()
 
     def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - of a watcher
         """The model is at it."""
@@ -85,6 +86,17 @@ class _Flight(Watcher):
     def on_text(self, text: str) -> None:
         """The whole text so far."""
         self.text, self.begun = text, True
+        for typed, watcher in self.followers:
+            if text.startswith(typed):
+                watcher.on_text(text[len(typed) :])
+
+    def follow(self, task: CompletionTask, watcher: Watcher) -> None:
+        """Tell somebody what is left of the text after what has been typed since."""
+        typed = typed_since(self.task, task)
+        if watcher is not NOBODY and typed is not None:
+            self.followers += ((typed, watcher),)
+            if self.text.startswith(typed):
+                watcher.on_text(self.text[len(typed) :])
 
     def fits(self, task: CompletionTask) -> bool:
         """Whether the answer may hold for another task, by what it says so far."""
@@ -124,8 +136,12 @@ class GhostText:
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
-    async def suggest(self, task: CompletionTask) -> Suggestion:
+    async def suggest(self, task: CompletionTask, watcher: Watcher = NOBODY) -> Suggestion:
         """What to show at a cursor while typing.
+
+        Args:
+            task: the code and the cursor.
+            watcher: is told of the text while it grows; lines above the last are whole, and hold.
 
         Raises:
             EngineError: inference failed.
@@ -137,7 +153,7 @@ class GhostText:
         elif not self._wants(task):
             return NOTHING
         else:
-            found = await self._wait_for(task)
+            found = await self._wait_for(task, watcher)
         if found.text and self.think_on:
             self._think_on(task, found.text)
         return found
@@ -198,11 +214,12 @@ class GhostText:
         self._documents.close(name)
         self.assistant.forget(name)
 
-    async def _wait_for(self, task: CompletionTask) -> Suggestion:
+    async def _wait_for(self, task: CompletionTask, watcher: Watcher) -> Suggestion:
         """The model's answer: the one on its way if it fits, else a new one."""
         flight = self._flights.get(task.name)
         if flight and flight.fits(task):
             self.stats.joined += 1
+            flight.follow(task, watcher)
             await self._share(flight)
             found = self.find(task)
             if found is not None:
@@ -213,6 +230,7 @@ class GhostText:
             self._call_off(flight)
         self.stats.model += 1
         flight = _Flight(task)
+        flight.follow(task, watcher)
         flight.work = asyncio.ensure_future(self._fly(flight))
         self._flights[task.name] = flight
         return await self._share(flight)

@@ -37,7 +37,7 @@ class Job(Generic[T]):
         result: type of what comes out of it.
     """
 
-    result: ClassVar[Any]
+    result: ClassVar[Any]  # [Any] also where it is set: without, Python 3.10 cannot evaluate it for msgspec
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[T]:
         """What to ask of the model, and what comes out of its answers."""
@@ -48,7 +48,7 @@ class Job(Generic[T]):
 class Warm(Job[int]):
     """Have the model loaded; the result is its context in tokens."""
 
-    result: ClassVar = int
+    result: ClassVar[Any] = int
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[int]:  # noqa: ARG002 - nothing to watch
         """Nothing is asked of the model."""
@@ -61,7 +61,7 @@ class CountTokens(Job[list[int]]):
     """How many tokens each of some texts has."""
 
     texts: tuple[str, ...]
-    result: ClassVar = list[int]
+    result: ClassVar[Any] = list[int]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[int]]:  # noqa: ARG002 - nothing to watch
         """Nothing is asked of the model."""
@@ -86,7 +86,7 @@ class Complete(Job[Completion]):
     sampling: SamplingParams = _GREEDY
     draft: bool = True
     ahead: bool = False
-    result: ClassVar = Completion
+    result: ClassVar[Any] = Completion
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The completion as it is shown."""
@@ -111,7 +111,7 @@ class Alternatives(Job[list[Completion]]):
     n: int = 3
     judgement: Judgement = _LENIENT
     sampling: SamplingParams = _GREEDY
-    result: ClassVar = list[Completion]
+    result: ClassVar[Any] = list[Completion]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Completion]]:
         """The completions as they are shown."""
@@ -138,7 +138,7 @@ class Ask(Job[Completion]):
     max_tokens: int = 512
     grammar: str | None = None
     sampling: SamplingParams = _GREEDY
-    result: ClassVar = Completion
+    result: ClassVar[Any] = Completion
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The answer."""
@@ -162,7 +162,7 @@ class Explain(Job[str]):
     code: str
     language: str
     diagnostic: str = ""
-    result: ClassVar = str
+    result: ClassVar[Any] = str
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[str]:
         """The explanation, in Markdown."""
@@ -184,7 +184,7 @@ class WriteDocstrings(Job[list[Docstring]]):
     offset: int | None = None
     name: str | None = None
     style: str = "auto"
-    result: ClassVar = list[Docstring]
+    result: ClassVar[Any] = list[Docstring]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Docstring]]:
         """The docstrings that hold; none for a text that cannot be parsed."""
@@ -209,7 +209,7 @@ class Simplify(Job[list[TextEdit]]):
     start: int
     end: int
     language: str = ""
-    result: ClassVar = list[TextEdit]
+    result: ClassVar[Any] = list[TextEdit]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
         """The edits that hold."""
@@ -225,7 +225,7 @@ class Fix(Job[list[TextEdit]]):
     end: int
     problem: str
     language: str = ""
-    result: ClassVar = list[TextEdit]
+    result: ClassVar[Any] = list[TextEdit]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
         """The edits that hold."""
@@ -238,7 +238,7 @@ class AddTypeHints(Job[list[TextEdit]]):
 
     text: str
     offset: int
-    result: ClassVar = list[TextEdit]
+    result: ClassVar[Any] = list[TextEdit]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[TextEdit]]:  # noqa: ARG002 - nothing to watch
         """The edits that hold."""
@@ -253,7 +253,7 @@ class WriteTest(Job[str]):
     text: str
     offset: int
     module: str
-    result: ClassVar = str
+    result: ClassVar[Any] = str
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[str]:  # noqa: ARG002 - nothing to watch
         """The test's module; empty where the model has none that parses."""
@@ -277,7 +277,7 @@ class CompletePrompt(Job[Completion]):
 
     prompt: str | tuple[int, ...]
     params: GenerateParams = _PLAIN
-    result: ClassVar = Completion
+    result: ClassVar[Any] = Completion
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """What comes next."""
@@ -309,7 +309,7 @@ class Infill(Job[Completion]):
     max_tokens: int = 128
     deadline_ms: float | None = None
     sampling: SamplingParams = _GREEDY
-    result: ClassVar = Completion
+    result: ClassVar[Any] = Completion
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The completion, judged as one that was asked for."""
@@ -333,7 +333,7 @@ class Chat(Job[Completion]):
 
     messages: tuple[Message, ...]
     params: GenerateParams = _PLAIN
-    result: ClassVar = Completion
+    result: ClassVar[Any] = Completion
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """What the assistant says."""

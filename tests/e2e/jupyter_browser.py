@@ -19,6 +19,7 @@ from tests.jupyter_process import TOKEN, Jupyter
 
 _GHOST_TEXT = ".jp-GhostText"
 _PANEL = "#neuro-nano-panel"
+_PROMPT = ".jp-CodeConsole-promptCell"
 
 
 def notebook(*sources: str) -> str:
@@ -79,6 +80,16 @@ class Book:
         self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".cm-content").click(button="right")
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{title}$")).click()
 
+    def open_console(self) -> None:
+        """Open a console from the launcher, with the cursor in its prompt."""
+        self.page.locator('[data-command="launcher:create"]').first.click()
+        self.page.locator('.jp-LauncherCard[data-category="Console"]').first.click()
+        self.enter_prompt()
+
+    def enter_prompt(self) -> None:
+        """Put the cursor into a console's prompt."""
+        self.page.locator(f"{_PROMPT} .cm-content").click()
+
     def apply(self) -> None:
         """Take over what the panel proposes."""
         self.page.locator(f"{_PANEL} button", has_text="Apply").click()
@@ -94,6 +105,24 @@ class Book:
     def wait_for_ghost_text(self, has: Callable[[str], bool] = bool) -> str:
         """The grey text, once it is as wanted."""
         return until(self.page, lambda: text if has(text := self.ghost_text) else "", "ghost text")
+
+    def record_ghost_texts(self) -> None:
+        """Remember each grey text from now on, for `ghost_texts`."""
+        self.page.evaluate(
+            """selector => {
+                window.ghostTexts = [];
+                new MutationObserver(() => {
+                    const text = document.querySelector(selector)?.textContent;
+                    if (text && text !== window.ghostTexts.at(-1)) window.ghostTexts.push(text);
+                }).observe(document.body, {subtree: true, childList: true, characterData: true});
+            }""",
+            _GHOST_TEXT,
+        )
+
+    @property
+    def ghost_texts(self) -> list[str]:
+        """The grey texts that were there since `record_ghost_texts`, one after the other."""
+        return list(self.page.evaluate("window.ghostTexts"))
 
     def wait_for_no_ghost_text(self) -> None:
         """Returns once no grey text is there."""
@@ -111,6 +140,16 @@ class Book:
     def wait_for_cell(self, index: int, has: Callable[[str], bool]) -> str:
         """The code of a cell, once it is as wanted."""
         return until(self.page, lambda: text if has(text := self.cell(index)) else "", f"cell {index} as wanted")
+
+    def wait_for_prompt(self, code: str) -> None:
+        """Returns once a console's prompt has this code."""
+        prompt = self.page.locator(f"{_PROMPT} .cm-content")
+        until(self.page, lambda: prompt.inner_text().strip() == code, f"the prompt has {code!r}")
+
+    def wait_for_output(self, text: str) -> None:
+        """Returns once the newest output in a console is this."""
+        outputs = self.page.locator(".jp-CodeConsole .jp-OutputArea-output")
+        until(self.page, lambda: outputs.count() and outputs.last.inner_text().strip() == text, f"output {text!r}")
 
     def wait_for_panel(self, has: Callable[[str], bool]) -> str:
         """What the panel shows, once it is as wanted."""

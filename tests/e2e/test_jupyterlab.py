@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ MUL = "def mul(a, b):\n    return a * b"
 REPLIES = {
     "x = ": "first + second\n",
     "y = ": "2\n",
+    "def steps(x):": "\n    a = x + 1\n    b = a * 2\n    return b\n\n\n",
     "return a * b\n" + CHAT: "It multiplies **two** numbers. ![seen](http://127.0.0.1:9/seen.png) <img src=x>",
     'def mul(a, b):\n    """': "Multiply two numbers.\n",
     "        a:": " The first.\n",
@@ -37,13 +39,13 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
     """Opens a page on a notebook with these cells; on the scripted model, unless other settings are given."""
     with ExitStack() as stack:
 
-        def begin(*cells: str, app: str = "lab", page: str = "", **settings: Any) -> Book:  # noqa: ANN401
+        def begin(*cells: str, app: str = "lab", page: str = "", batch_ms: int = 0, **settings: Any) -> Book:  # noqa: ANN401
             root, home = tmp_path / "root", tmp_path / "jupyter"
             root.mkdir()
             (root / "book.ipynb").write_text(notebook(*cells))
             (root / "app.py").write_text("")
             script = tmp_path / "script.json"
-            script.write_text(json.dumps(REPLIES))
+            script.write_text(json.dumps({**REPLIES, "$batch_ms": batch_ms}))
             folder = home / "settings/neuro-nano-jupyter"
             folder.mkdir(parents=True)
             chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
@@ -138,6 +140,43 @@ def test_files_get_ghost_text(open_page: Open) -> None:
     until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
 
 
+@pytest.mark.parametrize("app", PAGES)
+def test_a_suggestion_of_several_lines_grows(open_page: Open, app: str) -> None:
+    it = open_page("", app=app, batch_ms=50)  # a model that writes a line in about a second
+    until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
+    it.click(0)
+    it.record_ghost_texts()
+    it.type("def steps(x):")
+    it.wait_for_ghost_text(lambda text: "return b" in text)
+    lines = ("    a = x + 1", "    b = a * 2", "    return b")
+    assert it.ghost_texts[-3:] == list(accumulate(lines))  # a line at a time, nothing is taken back
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: code == "def steps(x):\n    a = x + 1\n    b = a * 2\n    return b")
+
+
+@pytest.mark.parametrize("of", ["a console of its own", "a notebook"])
+def test_consoles_get_ghost_text_at_each_prompt(open_page: Open, of: str) -> None:
+    it = open_page("")
+    it.wait_for_status("ready")
+    if of == "a notebook":
+        it.choose_from_menu(0, "New Console for Notebook")
+        it.enter_prompt()
+    else:
+        it.open_console()
+    it.type("first, second = 40, 2")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("x = ")
+    assert it.wait_for_ghost_text() == "first + second"
+    it.press("Tab")
+    it.wait_for_prompt("x = first + second")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("x")
+    it.press("Shift+Enter")
+    it.wait_for_output("42")
+
+
 def kernel_state(it: Book, home: Path) -> str:
     """What a kernel would have changed if somebody had run code in it."""
     (file,) = (home / "jupyter/runtime").glob("kernel-*.json")
@@ -195,8 +234,24 @@ def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models")
-def test_nano_offers_several_to_who_asks(open_page: Open) -> None:
+def test_nano_completes_in_a_console(open_page: Open) -> None:
     it = open_page("", model="nano", latencyMs=0)
+    until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
+    it.open_console()
+    it.type("measured_heights = [1.62, 1.80, 1.75]")
+    it.press("Shift+Enter")
+    it.wait_for_prompt("")
+    it.type("average_height = sum(")
+    text = it.wait_for_ghost_text(lambda text: "measured_heights" in text)
+    it.press("Tab")
+    it.wait_for_prompt(f"average_height = sum({text}")
+
+
+@pytest.mark.real
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("app", PAGES)
+def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
+    it = open_page("", app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.click(0)
     it.type("def read_rows(path):")
@@ -216,14 +271,15 @@ def test_nano_offers_several_to_who_asks(open_page: Open) -> None:
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models")
-def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open) -> None:
+@pytest.mark.parametrize("app", PAGES)
+def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open, app: str) -> None:
     broken = "def mean(values):\n    return sum(values) / lenn(values)\n\n\nmean([1, 2])"
-    it = open_page(broken, model="nano", latencyMs=0)
+    it = open_page(broken, app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.run(0)
     it.choose_of_cell(0, "Correct the error of this cell")
     it.wait_for_panel(lambda text: "Apply" in text)
-    it.screenshot(SCREENSHOTS / "lab-fix.png")
+    it.screenshot(SCREENSHOTS / {"lab": "lab-fix.png", "notebook": "notebook7.png"}[app])
     it.wait_for_cell(0, lambda code: code == broken)
     it.apply()
     assert "len(values)" in it.wait_for_cell(0, lambda code: "lenn" not in code)

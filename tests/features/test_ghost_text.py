@@ -16,6 +16,7 @@ from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
 from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.ghost_text import GhostText, typed_since
 from nano_lsp.features.model import Model
+from nano_lsp.features.plan import Watcher
 
 
 def task(code: str, name: str = "a.py") -> CompletionTask:
@@ -111,6 +112,36 @@ def test_a_request_joins_the_answer_on_its_way() -> None:
         assert (ghost.stats.model, ghost.stats.joined) == (1, 1)
 
     run(ghost, work())
+
+
+class Told(Watcher):
+    """What a watcher is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def on_text(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_whole_lines_are_told_while_others_are_on_their_way_also_to_who_joins() -> None:
+    body = "\n    a = 1\n    b = 2\n    return b"
+    ghost, started, go_on = held_back({"def f():": f"{body}\n\n\n"})
+    first, second = Told(), Told()
+
+    async def work() -> None:
+        one = asyncio.ensure_future(ghost.suggest(task("def f():|\n"), first))
+        await asyncio.to_thread(started.wait, 20)
+        ghost.changed(task("def f():\n    a|\n"))
+        two = asyncio.ensure_future(ghost.suggest(task("def f():\n    a|\n"), second))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert (await one).text == body
+        assert (await two).text == body.removeprefix("\n    a")
+
+    run(ghost, work())
+    assert {text for text in first.texts if "\n" in text} == {"\n    a = 1", "\n    a = 1\n    b = 2", body}
+    assert " = 1\n    b = 2" in second.texts
 
 
 def test_a_request_that_nobody_waits_for_is_called_off() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ SCRIPT = {
     "é = '🎉'\nd = ": "4\n",
     "b = ": "2\n",
     "shown = ": "frame\n",
+    "def steps(x):": "\n    y = x + 1\n    z = y * 2\n    return z\n\n\n",
     "return a * b\n" + CHAT: "It multiplies **two** numbers.",
     'def mul(a, b):\n    """': "Multiply two numbers.\n",
     "        a:": " The first.\n",
@@ -81,6 +83,16 @@ def test_offsets_count_code_points(client: httpx.Client) -> None:
 
 def test_who_asks_is_offered_suggestions_in_the_middle_of_typing(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None), invoked=True)[0] == "2"
+
+
+def test_whole_lines_come_while_others_are_on_their_way(client: httpx.Client) -> None:
+    cells = [{"code": "def steps(x):"}]
+    asked = {"path": "lines.ipynb", "cells": cells, "index": 0, "offset": 13, "language": "python"}
+    with client.stream("POST", "suggest", json=asked) as answer:
+        *lines, last = [json.loads(line) for line in answer.iter_lines()]
+    body = ("\n    y = x + 1", "\n    z = y * 2", "\n    return z")
+    assert [line["text"] for line in lines] == list(accumulate(body))
+    assert [item["text"] for item in last["items"]] == ["".join(body)]
 
 
 def test_a_warm_suggestion_evaluates_what_was_typed(client: httpx.Client) -> None:

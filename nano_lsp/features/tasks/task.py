@@ -75,7 +75,7 @@ class Task(Job[Answer]):
     reasoning_tokens: int = 256
     deadline_ms: float | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    result: ClassVar = Answer
+    result: ClassVar[Any] = Answer
 
     def check(self) -> str:
         """Refuse what makes no sense before a model is loaded; the grammar of the answer, empty for none.

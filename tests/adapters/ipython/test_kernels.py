@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +12,21 @@ from typing import Any
 import pytest
 
 from tests.kernels import LIMIT_S, Kernel, started_kernel
+from tests.processes import engines_of
 
 ANSWER = "It is a long story. " * 200
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[Kernel]:
+def model(tmp_path: Path) -> str:
     path = tmp_path / "script.json"
     path.write_text(json.dumps({"quick\nassistant\n": "x = 1", "slow\nassistant\n": ANSWER, "$batch_ms": 5}))
-    with started_kernel(NANO_LSP_MODEL=f"scripted:{path}") as started:
+    return f"scripted:{path}"
+
+
+@pytest.fixture
+def kernel(model: str) -> Iterator[Kernel]:
+    with started_kernel(NANO_LSP_MODEL=model) as started:
         yield started
 
 
@@ -66,6 +73,38 @@ def test_an_interrupted_answer_keeps_its_text_and_the_kernel_goes_on(kernel: Ker
     assert shown[-1].endswith("*Stopped.*")
     assert len(shown[-1]) < len(ANSWER)
     assert kernel.run("%%nano quick").next_input == "x = 1"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="engines are looked for by their environment")
+def test_an_engine_that_dies_while_it_answers_is_said_and_the_next_call_works(model: str, home: Path) -> None:
+    shown: list[str] = []
+    said: list[str] = []
+    killed = threading.Event()
+
+    def on_output(message: dict[str, Any]) -> None:
+        content = message["content"]
+        shown.append(content.get("data", {}).get("text/markdown", ""))
+        said.append(content.get("text", "") or "\n".join(content.get("traceback", [])))
+        if shown[-1].startswith("It is a long story.") and not killed.is_set():
+            killed.set()
+            (engine,) = engines_of(home)
+            engine.kill()
+
+    with started_kernel(NANO_LSP_MODEL=model, NANO_LSP_ENGINE="shared") as kernel:
+        kernel.run("x = 41")
+        process = kernel.evaluate("__import__('os').getpid()")
+        reply = kernel.client.execute_interactive("%nano ask slow", timeout=LIMIT_S, output_hook=on_output)
+        assert killed.is_set()
+        assert reply["content"]["status"] == "error"
+        assert "UsageError: The shared engine has gone." in "".join(said)
+        assert "Traceback" not in "".join(said)
+        assert "nano_lsp/" not in "".join(said)  # no line of ours
+        text = [each for each in shown if each][-1]
+        assert text.startswith("It is a long story.")  # what had come stays
+        assert len(text) < len(ANSWER)
+        assert kernel.evaluate("__import__('os').getpid()") == process
+        assert kernel.run("x + 1").shown == "42"
+        assert kernel.run("%%nano quick").next_input == "x = 1"
 
 
 def test_a_missing_model_is_said_in_the_cell(tmp_path: Path) -> None:
