@@ -146,10 +146,12 @@ def next_steps(bundle: Path, manifest: dict[str, Any], nano_lsp: Path) -> str:
             f'The model is {manifest["model"]}: write model = "{manifest["model"]}" into config.toml, which',
         ]
         lines += [f"{_quote(nano_lsp)} doctor names, or set it in the editor (nano.model)."]
+    is_found = nano_lsp == program(default_environment())  # where the editors' plugins look by themselves
     vsix = bundle / "vscode" / "neuro-nano.vsix"
     if vsix.is_file():
         lines += ["", "VS Code:", f"  code --install-extension {_quote(vsix)}"]
-        lines += [f'  and in its settings: "nano.server.path": {json.dumps(str(nano_lsp))}']
+        if not is_found:
+            lines += [f'  and in its settings: "nano.server.path": {json.dumps(str(nano_lsp))}']
     if (bundle / "nvim").is_dir():
         site = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nvim"
         if os.name == "nt":
@@ -160,9 +162,8 @@ def next_steps(bundle: Path, manifest: dict[str, Any], nano_lsp: Path) -> str:
             f"  copy the folder {bundle / 'nvim'}",
             f"  to {site / 'site/pack/nano/start/nano'},",
         ]
-        lines += [
-            f'  and in init.lua: require("nano").setup({{ cmd = {{ {json.dumps(str(nano_lsp))}, "server" }} }})'
-        ]
+        options = "" if is_found else f'{{ cmd = {{ {json.dumps(str(nano_lsp))}, "server" }} }}'
+        lines += [f'  and in init.lua: require("nano").setup({options})']
     if manifest["jupyterlab_extension"]:
         lines += ["", "JupyterLab, with the Python that it runs on:"]
         install_it = f"-m pip install --no-index --find-links {_quote(bundle / 'wheels')}"
