@@ -132,6 +132,16 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
         yield begin
 
 
+def test_the_walkthrough_knows_what_was_reached_before_it_opened(open_workbench: Open) -> None:
+    it = open_workbench({"app.py": "x = "})
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.command("NEURO-NANO: First Steps")
+    for step in "server", "model":
+        it.page.locator(f'[data-done-step-id$="#{step}"].complete').first.wait_for()
+    assert it.page.locator('[data-done-step-id$="#type"]:not(.complete)').count()
+
+
 def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) -> None:
     it = open_workbench({"app.py": ""})
     it.open_file("app.py")

@@ -165,6 +165,10 @@ export class Lifecycle implements vscode.Disposable {
 
   private show(status: Status): void {
     this.status = status;
+    const hasModel = status.state === "ready" || status.state === "busy" || status.state === "paused";
+    for (const [key, holds] of Object.entries({ hasServer: Boolean(status.model), hasModel })) {
+      void vscode.commands.executeCommand("setContext", `neuroNano.${key}`, holds);
+    }
     this.changed.fire();
   }
 
