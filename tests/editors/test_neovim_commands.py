@@ -14,7 +14,7 @@ from nano_lsp.context.document import MAX_BYTES
 from tests.editors.conftest import REPLIES
 from tests.editors.neovim import PLUGIN, Neovim
 
-pytestmark = pytest.mark.parametrize("version", ["0.11", "0.12"])
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("version", ["0.11", "0.12"])]
 
 ADD = "def add(a, b):\n    return a + b\n"
 STATUS_LINE = """vim.o.statusline = "[%{v:lua.require'nano'.statusline()}]" """
