@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
@@ -15,6 +16,8 @@ from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ModelMissingError
 from tests.processes import engines_of
 
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
+hypothesis.settings.load_profile("untimed")
 _REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
 
 

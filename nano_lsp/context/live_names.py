@@ -7,10 +7,10 @@ can be sent to any kernel.
 
 from __future__ import annotations
 
-import keyword
 import re
 import sys
 import types
+from keyword import iskeyword
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
 
 _MAX_COLUMNS = 20
@@ -69,7 +69,7 @@ def describe(
         for name in list(namespace)
         if type(name) is str
         and name.isidentifier()
-        and not keyword.iskeyword(name)
+        and not iskeyword(name)  # no code can name it
         and not name.startswith("_")
         and name not in _OF_IPYTHON
         and (wanted is None or name in wanted)

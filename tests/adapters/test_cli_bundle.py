@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -17,14 +18,14 @@ from hypothesis import strategies as st
 from nano_lsp.adapters.cli import bundle_install
 from nano_lsp.adapters.cli.app import app
 from nano_lsp.adapters.cli.bundle import write_sums
-from nano_lsp.adapters.cli.bundle_parts import run
+from nano_lsp.adapters.cli.bundle_parts import Step, Wheels, run
 from nano_lsp.config import find_folders
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import BundleError, DiskSpaceError
 from tests.gguf_files import write_model
 
 ROOT = Path(__file__).parents[2]
-FACTS = {
+FACTS: dict[str, Any] = {
     "version": "0.1.0",
     "extra": "",
     "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
@@ -32,6 +33,7 @@ FACTS = {
     "cpu_features": [],
     "model": "nano",
     "model_file": "model/nano.gguf",
+    "jupyterlab": False,
     "jupyterlab_extension": "",
 }
 
@@ -180,6 +182,50 @@ def test_too_little_space_is_told_before_the_work(
     with pytest.raises(DiskSpaceError, match="0 MB are free"):
         app(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
     assert not (tmp_path / "out").exists()
+
+
+class NoWheels(Wheels):
+    """Remembers what was asked for, and fetches nothing."""
+
+    asked: ClassVar[list[tuple[str, ...]]] = []
+
+    def collect(self, step: Step, *requirements: str, deps: bool = True) -> None:
+        self.asked.append((*requirements, *([] if deps else ["alone"])))
+
+    def version_of(self, name: str) -> str:
+        return "0.1.0"
+
+
+def test_jupyterlab_comes_along_only_where_it_is_asked_for(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nano_lsp.adapters.cli.bundle_parts.Wheels", NoWheels)
+    monkeypatch.setattr(NoWheels, "asked", [])
+    common = ["--model", model, "--without", "vscode", "--source", str(ROOT)]
+    server, extension = f"nano-lsp[jupyter] @ {ROOT.as_uri()}", str(ROOT / "jupyter_ext")
+    app(["bundle", str(tmp_path / "out"), *common], standalone_mode=False)
+    assert NoWheels.asked == [(server,), (extension, "alone")]
+    app(["bundle", str(tmp_path / "with"), *common, "--jupyterlab"], standalone_mode=False)
+    assert NoWheels.asked[2:] == [(server, "jupyterlab"), (extension,)]
+    facts = [json.loads((tmp_path / out / "bundle.json").read_text()) for out in ("out", "with")]
+    assert [fact["jupyterlab"] for fact in facts] == [False, True]
+    steps = [bundle_install.next_steps(tmp_path, fact, tmp_path / "venv/bin/nano-lsp") for fact in facts]
+    assert "pip install --no-index" in steps[0]
+    assert f"JupyterLab: {tmp_path / 'venv/bin/jupyter'} lab" in steps[1]
+
+
+def test_editors_are_told_where_the_server_is_only_where_they_would_not_look(
+    bundle: Path,
+) -> None:
+    (bundle / "vscode").mkdir()
+    (bundle / "vscode/neuro-nano.vsix").write_text("v")
+    elsewhere = bundle_install.next_steps(bundle, FACTS, bundle / "venv/bin/nano-lsp")
+    assert "nano.server.path" in elsewhere
+    assert "cmd = {" in elsewhere
+    usual = bundle_install.program(bundle_install.default_environment())
+    steps = bundle_install.next_steps(bundle, FACTS, usual)
+    assert "nano.server.path" not in steps
+    assert 'require("nano").setup()' in steps
 
 
 def test_a_program_that_fails_is_quoted_and_a_full_disk_is_told() -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nano_lsp.context import live_names
@@ -218,6 +218,7 @@ VALUES = st.recursive(
 )
 
 
+@example({"if": None, "a": 1}, False)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), VALUES, max_size=5), st.booleans())
 def test_each_entry_is_python_and_always_the_same(namespace: dict[str, Any], values: bool) -> None:
     said = describe(namespace, values=values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.context.languages import PLAIN, PYTHON, language_of
@@ -38,7 +38,6 @@ def parse(text: str) -> SyntaxTree:
 
 
 @given(code, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), code), max_size=4))
-@settings(deadline=None)
 def test_an_edited_tree_is_the_tree_of_the_new_text(text: str, edits: list[tuple[int, int, str]]) -> None:
     tree = parse(text)
     for start, length, inserted in edits:

@@ -39,7 +39,7 @@ texts = (
 
 
 @given(texts, st.data(), st.integers(16, 200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_window_is_what_surrounds_the_cursor_and_fits(text: str, data: st.DataObject, budget: int) -> None:
     offset = data.draw(st.integers(0, len(text)))
     window = cut_window(text, offset, budget, count)
@@ -51,7 +51,7 @@ def test_a_window_is_what_surrounds_the_cursor_and_fits(text: str, data: st.Data
 
 
 @given(texts, st.data(), st.integers(16, 400))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_with_a_tree_only_bodies_are_left_out_in_the_middle(text: str, data: st.DataObject, budget: int) -> None:
     offset = data.draw(st.integers(0, len(text)))
     window = cut_window(text, offset, budget, count, tree=tree_of(text))
@@ -80,7 +80,7 @@ def test_functions_shrink_to_their_signatures_before_lines_are_left_out() -> Non
 
 
 @given(st.integers(0, 25), st.integers(300, 900), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_typing_only_appends_until_the_budget_is_used_up(n: int, budget: int, parsed: bool) -> None:
     before, after = python(n), python(3)
     anchor, last, moves = Anchor(), "", 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,11 +39,11 @@ def path_with_node() -> str:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory, smol_file: Path) -> Path:
-    """A bundle of all parts, with the small model."""
+    """A bundle of all parts and JupyterLab, with the small model."""
     folder = tmp_path_factory.mktemp("made")
     out = folder / "nano lsp"  # a name with a space, as people have them
     env = {**os.environ, "PATH": path_with_node(), "NANO_LSP_HOME": str(with_smol(folder / "home", smol_file))}
-    command = [sys.executable, "-m", "nano_lsp", "bundle", str(out), "--model", "smol"]
+    command = [sys.executable, "-m", "nano_lsp", "bundle", str(out), "--model", "smol", "--jupyterlab"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(file.name for file in folder.iterdir()) == ["home", "nano lsp"]
@@ -68,6 +69,10 @@ def in_an_empty_home(
     )
 
 
+def without_colours(text: str) -> str:
+    return re.sub(r"\x1b\[\d+m", "", text)
+
+
 def test_it_installs_and_completes_without_a_network(bundle: Path, tmp_path: Path) -> None:
     home = tmp_path / "somebody"
     home.mkdir()
@@ -85,14 +90,20 @@ def test_it_installs_and_completes_without_a_network(bundle: Path, tmp_path: Pat
     magics = in_an_empty_home(home, str(nano_lsp.with_name("python")), "-c", "import IPython, ipykernel")
     assert magics.returncode == 0, magics.stderr
 
+    jupyter = str(nano_lsp.with_name("jupyter"))
+    assert f"JupyterLab: {jupyter} lab" in installed.stdout
+    lab = in_an_empty_home(home, jupyter, "labextension", "list")
+    assert "neuro-nano-jupyter v0.1.0 enabled OK" in without_colours(lab.stdout + lab.stderr)
+    server = in_an_empty_home(home, jupyter, "server", "extension", "list")
+    assert "nano_lsp_jupyter enabled" in without_colours(server.stdout + server.stderr)
+
 
 def test_it_holds_what_the_editors_need(bundle: Path) -> None:
     with zipfile.ZipFile(bundle / "vscode/neuro-nano.vsix") as archive:
         assert "extension/dist/extension.cjs" in archive.namelist()
     assert (bundle / "nvim/lua/nano/init.lua").read_bytes() == (ROOT / "editors/nvim/lua/nano/init.lua").read_bytes()
     wheels = {file.name.partition("-")[0] for file in (bundle / "wheels").iterdir()}
-    assert {"nano_lsp", "llama_cpp_python", "numpy", "ipython"} <= wheels
-    assert "jupyterlab" not in wheels  # 60 MB that only some want
+    assert {"nano_lsp", "llama_cpp_python", "numpy", "ipython", "nano_lsp_jupyter", "jupyterlab"} <= wheels
     assert all(file.suffix == ".whl" for file in (bundle / "wheels").iterdir())
 
 

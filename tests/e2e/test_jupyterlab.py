@@ -17,6 +17,7 @@ from tests.e2e.jupyter_browser import Book, notebook, open_book
 from tests.e2e.workbench import LIMIT_S, until
 from tests.jupyter_process import open_jupyter
 
+pytestmark = pytest.mark.real
 SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # a folder, for those in the docs
 PAGES = {"lab": "lab/tree/book.ipynb", "notebook": "notebooks/book.ipynb"}
 CHAT = "```\nassistant\n"
@@ -198,7 +199,6 @@ def kernel_state(it: Book, home: Path) -> str:
         client.stop_channels()
 
 
-@pytest.mark.real
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
 def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app: str) -> None:
@@ -232,7 +232,6 @@ def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app:
     assert kernel_state(it, tmp_path) == before
 
 
-@pytest.mark.real
 @pytest.mark.usefixtures("models")
 def test_nano_completes_in_a_console(open_page: Open) -> None:
     it = open_page("", model="nano", latencyMs=0)
@@ -269,7 +268,6 @@ def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
     it.wait_for_cell(0, lambda code: "".join(code.split()).endswith("".join(second.split())))
 
 
-@pytest.mark.real
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
 def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open, app: str) -> None:

@@ -48,7 +48,6 @@ def smol(smol_file: Path) -> Iterator[LocalAssistant]:
 
 @settings(
     max_examples=200,
-    deadline=None,
     phases=[Phase.generate],  # an example takes a second; a smaller one would not tell more
     suppress_health_check=list(HealthCheck),
 )

@@ -24,6 +24,7 @@ import pytest
 from nano_lsp.adapters.cli.bundle_parts import package_extension
 from tests.e2e.workbench import CodeServer, Workbench, until
 
+pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "editors/vscode"
 SERVER = Path(sys.executable).parent / "nano-lsp"
@@ -130,6 +131,16 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
             return stack.enter_context(server.open(folder, data, chosen, surroundings, trusted=trusted))
 
         yield begin
+
+
+def test_the_walkthrough_knows_what_was_reached_before_it_opened(open_workbench: Open) -> None:
+    it = open_workbench({"app.py": "x = "})
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.command("NEURO-NANO: First Steps")
+    for step in "server", "model":
+        it.page.locator(f'[data-done-step-id$="#{step}"].complete').first.wait_for()
+    assert it.page.locator('[data-done-step-id$="#type"]:not(.complete)').count()
 
 
 def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) -> None:
@@ -404,7 +415,6 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.real
 def test_a_new_user_without_a_network_gets_from_nothing_to_ghost_text(
     open_workbench: Open, nano_file: Path, wheels: Path
 ) -> None:
@@ -427,7 +437,6 @@ def test_a_new_user_without_a_network_gets_from_nothing_to_ghost_text(
     it.wait_for_document("shapes.py", lambda text: "return math.pi * self.radius" in text)
 
 
-@pytest.mark.real
 @pytest.mark.usefixtures("models")
 def test_nano_completes_offers_others_documents_and_explains(open_workbench: Open) -> None:
     it = open_workbench({"shapes.py": SHAPES}, REAL)

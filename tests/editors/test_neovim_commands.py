@@ -14,7 +14,7 @@ from nano_lsp.context.document import MAX_BYTES
 from tests.editors.conftest import REPLIES
 from tests.editors.neovim import PLUGIN, Neovim
 
-pytestmark = pytest.mark.parametrize("version", ["0.11", "0.12"])
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("version", ["0.11", "0.12"])]
 
 ADD = "def add(a, b):\n    return a + b\n"
 STATUS_LINE = """vim.o.statusline = "[%{v:lua.require'nano'.statusline()}]" """
@@ -142,6 +142,17 @@ def test_a_missing_program_is_named_once(version: str, start: Callable[..., Neov
     says(neovim, "no server serves this buffer; see :checkhealth nano.")
     neovim.nvim.command("checkhealth nano")
     neovim.wait(lambda: "no-such-nano-lsp cannot be run" in neovim.text(), "the report")
+
+
+def test_a_program_that_is_not_on_path_is_found_in_the_shared_environment(
+    version: str, start: Callable[..., Neovim], tmp_path: Path
+) -> None:
+    program = tmp_path / "neovim0/data/nano-lsp/venv/bin/nano-lsp"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(Path(sys.executable).with_name("nano-lsp"))
+    neovim = ready(start(version, "vim.env.PATH = '/usr/bin:/bin'"))
+    (server,) = neovim.servers()
+    assert str(program) in server.cmdline()
 
 
 def test_a_missing_model_is_told_with_its_remedy(version: str, start: Callable[..., Neovim]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.editors.conftest import starting
 from tests.editors.neovim import Neovim
 
+pytestmark = pytest.mark.real
 ADD = "def add(a, b):\n    return"
 STACK = "class Stack:"
 

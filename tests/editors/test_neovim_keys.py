@@ -8,7 +8,7 @@ import pytest
 
 from tests.editors.neovim import Neovim
 
-pytestmark = pytest.mark.parametrize("version", ["0.11", "0.12"])
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("version", ["0.11", "0.12"])]
 
 OWN_TAB = """
 vim.keymap.set("i", "<Tab>", function()

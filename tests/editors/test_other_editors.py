@@ -13,6 +13,7 @@ from tests.editors.conftest import REPLIES
 from tests.editors.places import cached_editor
 from tests.editors.terminal import Terminal
 
+pytestmark = pytest.mark.real
 PAGES = Path(__file__).parents[2] / "editors"
 NO_COMPILER = "(setq native-comp-enable-subr-trampolines nil native-comp-jit-compilation nil)"
 DOCSTRING = ('"""Add two numbers.', "a: The first.", "b: The second.")

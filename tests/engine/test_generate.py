@@ -192,7 +192,7 @@ prompts = st.text("ab\n ", min_size=1, max_size=60)
     prompt=prompts,
     sampling=st.builds(SamplingParams, temperature=st.sampled_from([0.0, 0.8]), seed=st.just(3)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -> None:
     plain = run(Engine(ScriptedBackend()), prompt, max_tokens=24, sampling=sampling, draft=False)
     engine = Engine(ScriptedBackend(), drafts=EagerDrafts())
@@ -211,7 +211,7 @@ def test_a_draft_that_comes_true_saves_batches() -> None:
 
 
 @given(st.lists(prompts, min_size=1, max_size=6), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_warm_and_cold_cache_give_the_same_ids(edits: list[str], one_key: bool) -> None:
     warm = Engine(ScriptedBackend(n_ctx=96, n_seq_max=4))
     for i, text in enumerate(edits):
@@ -221,7 +221,7 @@ def test_warm_and_cold_cache_give_the_same_ids(edits: list[str], one_key: bool) 
 
 
 @given(prompt=prompts, n_fork=st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_forked_sequence_gives_the_same_ids(prompt: str, n_fork: int) -> None:
     engine = Engine(ScriptedBackend())
     first = run(engine, prompt, max_tokens=8)
@@ -234,7 +234,7 @@ def test_a_forked_sequence_gives_the_same_ids(prompt: str, n_fork: int) -> None:
 
 
 @given(prompt=st.text("ab\n ", min_size=80, max_size=120), kept=st.integers(70, 80))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_sequence_restored_from_disk_gives_the_same_ids(
     tmp_path_factory: pytest.TempPathFactory, prompt: str, kept: int
 ) -> None:
@@ -253,7 +253,7 @@ def test_a_sequence_restored_from_disk_gives_the_same_ids(
 
 
 @given(prompt=prompts, added=st.text("xyz", min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_warm_request_evaluates_what_was_typed(prompt: str, added: str) -> None:
     engine = Engine(ScriptedBackend())
     run(engine, prompt, max_tokens=8)

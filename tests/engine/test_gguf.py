@@ -36,7 +36,7 @@ def test_metadata_and_tensors_are_those_written(model: Path) -> None:
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_file_cut_off_anywhere_says_so(model: Path, tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
     data = model.read_bytes()
     last = max(tensor.offset + tensor.n_bytes for tensor in read_header(model).tensors)
@@ -48,7 +48,7 @@ def test_a_file_cut_off_anywhere_says_so(model: Path, tmp_path_factory: pytest.T
 
 
 @given(at=st.integers(0, 2000), value=st.integers(0, 255), more=st.binary(max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_is_an_error_of_ours_or_none(
     model: Path, tmp_path_factory: pytest.TempPathFactory, at: int, value: int, more: bytes
 ) -> None:

@@ -71,7 +71,7 @@ def shared(held: tuple[int, ...], prompt: list[int]) -> int:
 
 
 TestKvCache = KvCacheMachine.TestCase
-TestKvCache.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestKvCache.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_a_prompt_longer_than_the_context_is_an_error_and_others_are_dropped_first() -> None:
@@ -99,7 +99,7 @@ def test_a_sequence_in_use_is_dropped_last_and_never_given_away() -> None:
 
 
 @given(prompt=st.lists(st.integers(0, 2), min_size=100, max_size=140), keep=st.integers(0, 140))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_snapshot_spares_what_it_holds(
     tmp_path_factory: pytest.TempPathFactory, prompt: list[int], keep: int
 ) -> None:

@@ -162,7 +162,7 @@ def test_from_the_hub(home: Path, original: Path, hub: type[Hub]) -> None:
 
 
 @given(share=st.floats(0.01, 0.99), ignored=st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_hub_sends_only_what_is_missing(
     tmp_path_factory: pytest.TempPathFactory, original: Path, share: float, ignored: bool
 ) -> None:
@@ -237,7 +237,7 @@ def test_a_source_that_never_ends_is_stopped(home: Path, original: Path, hub: ty
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_interrupted_at_any_byte_nothing_half_made_is_left_and_the_next_pull_goes_on(
     tmp_path_factory: pytest.TempPathFactory, original: Path, share: float
 ) -> None:

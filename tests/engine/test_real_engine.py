@@ -82,7 +82,6 @@ def cold(engine: Engine, prompt: list[int]) -> Completion:
 starts, lengths = st.integers(0, 3000), st.integers(1, 240)
 one_backend = settings(
     max_examples=8,
-    deadline=None,
     phases=[Phase.generate],  # an example takes seconds; a smaller one would not tell more
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -192,7 +191,7 @@ def test_an_abort_leaves_the_cache_as_it_was(backend: LlamaBackend) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF)))  # smol has no tokens for the bytes of others
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tokens_of_a_text_are_its_bytes(backend: LlamaBackend, text: str) -> None:
     tokens = backend.tokenize(text)
     assert b"".join(map(backend.piece, tokens)) == text.encode("utf-8", "replace")

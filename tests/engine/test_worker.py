@@ -190,7 +190,7 @@ actions = st.lists(
 
 
 @given(actions)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
     work: list[tuple[Priority, str, bool, int]],
 ) -> None:

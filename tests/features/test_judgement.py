@@ -122,13 +122,12 @@ judgements = st.builds(
 
 
 @given(code, code, code, judgements)
-@settings(deadline=None)
 def test_only_the_end_is_ever_cut(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
     assert generated.startswith(shown(prefix, generated, suffix, how))
 
 
 @given(code, code, code, judgements)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
     text = shown(prefix, generated, suffix, how)
     before, after = (SyntaxTree.parse(t, PYTHON) for t in (prefix + suffix, prefix + text + suffix))
@@ -138,7 +137,6 @@ def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str
 
 
 @given(code, code, code)
-@settings(deadline=None)
 def test_the_next_line_of_the_suffix_is_never_repeated(prefix: str, generated: str, suffix: str) -> None:
     expected = next((line.rstrip() for line in suffix.split("\n")[1:] if line.strip()), None)
     assert expected not in [line.rstrip() for line in shown(prefix, generated, suffix).split("\n")[1:]]

@@ -9,6 +9,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { MarkdownView } from "./markdownView.ts";
 import { onInterpreterChange } from "./python.ts";
 import { describe, menu, type Surroundings } from "./status.ts";
+import { watchWalkthrough } from "./walkthrough.ts";
 
 let running: Lifecycle | undefined;
 
@@ -18,7 +19,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const item = vscode.window.createStatusBarItem("nano", vscode.StatusBarAlignment.Right, 100);
   const lifecycle = new Lifecycle(context, log, (request) => explain(lifecycle, view, request));
   running = lifecycle;
-  context.subscriptions.push(log, view, item, lifecycle);
+  context.subscriptions.push(log, view, item, lifecycle, watchWalkthrough());
 
   const { id, packageJSON } = context.extension;
   const commands: Record<string, (...args: never[]) => unknown> = {

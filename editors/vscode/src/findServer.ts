@@ -1,4 +1,4 @@
-/** Where the language server is: a setting, the Python environment of the workspace, PATH, the extension's own. */
+/** Where the language server is: a setting, the Python environment of the workspace, PATH, the extension's own, the user's. */
 
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
@@ -9,7 +9,7 @@ export const SERVER_PATH = "nano.server.path";
 /** A server's program, and where it was found. */
 export interface Server {
   readonly command: string;
-  readonly origin: "setting" | "Python environment" | "PATH" | "private environment";
+  readonly origin: "setting" | "Python environment" | "PATH" | "private environment" | "shared environment";
 }
 
 /** Places to look at; an empty string is none. */
@@ -22,6 +22,8 @@ export interface Places {
   readonly path: string;
   /** Folder of the virtual environment that the extension installs into. */
   readonly privateEnvironment: string;
+  /** Folder of the virtual environment that all editors of the user share. */
+  readonly sharedEnvironment: string;
 }
 
 /** The setting names no program. */
@@ -49,6 +51,7 @@ export async function findServer(places: Places, platform: NodeJS.Platform): Pro
     // A relative entry would be looked up in the workspace, which may be anybody's.
     ...places.path.split(delimiter).map((folder): [Server["origin"], string] => ["PATH", folder]),
     ["private environment", places.privateEnvironment && binFolder(places.privateEnvironment, platform)],
+    ["shared environment", places.sharedEnvironment && binFolder(places.sharedEnvironment, platform)],
   ];
   for (const [origin, folder] of folders) {
     const command = join(folder, program);
@@ -62,6 +65,17 @@ export async function findServer(places: Places, platform: NodeJS.Platform): Pro
 /** Where a virtual environment has its programs. */
 export function binFolder(environment: string, platform: NodeJS.Platform): string {
   return join(environment, platform === "win32" ? "Scripts" : "bin");
+}
+
+/** Where a bundle's install.py makes a user's virtual environment: its `default_environment`. */
+export function sharedEnvironment(home: string, env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
+  if (platform === "win32") {
+    return join(env["LOCALAPPDATA"] || join(home, "AppData", "Local"), "nano-lsp", "venv");
+  }
+  if (platform === "darwin") {
+    return join(home, "Library", "Application Support", "nano-lsp", "venv");
+  }
+  return join(env["XDG_DATA_HOME"] || join(home, ".local", "share"), "nano-lsp", "venv");
 }
 
 async function canRun(file: string): Promise<boolean> {

@@ -1,10 +1,11 @@
 /** The server's life: found, checked, started, watched, stopped. */
 
+import { homedir } from "node:os";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { ExecuteCommandRequest, type LanguageClient, MessageType } from "vscode-languageclient/node";
 import { createClient, type ExplainRequest } from "./client.ts";
-import { findServer, SERVER_PATH, type Server, WrongPathError } from "./findServer.ts";
+import { findServer, SERVER_PATH, type Server, sharedEnvironment, WrongPathError } from "./findServer.ts";
 import { readPull } from "./models.ts";
 import { type Button, showProblem } from "./problems.ts";
 import { findInterpreter } from "./python.ts";
@@ -107,6 +108,7 @@ export class Lifecycle implements vscode.Disposable {
       interpreter,
       path: process.env["PATH"] ?? "",
       privateEnvironment: this.privateEnvironment,
+      sharedEnvironment: sharedEnvironment(homedir(), process.env, process.platform),
     };
     return findServer(places, process.platform);
   }
@@ -163,7 +165,10 @@ export class Lifecycle implements vscode.Disposable {
 
   private show(status: Status): void {
     this.status = status;
-    void vscode.commands.executeCommand("setContext", "neuroNano.state", status.state);
+    const hasModel = status.state === "ready" || status.state === "busy" || status.state === "paused";
+    for (const [key, holds] of Object.entries({ hasServer: Boolean(status.model), hasModel })) {
+      void vscode.commands.executeCommand("setContext", `neuroNano.${key}`, holds);
+    }
     this.changed.fire();
   }
 

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { beforeEach, test } from "node:test";
-import { binFolder, findServer, WrongPathError } from "../src/findServer.ts";
+import { binFolder, findServer, sharedEnvironment, WrongPathError } from "../src/findServer.ts";
 
 let root: string;
 
@@ -21,19 +21,21 @@ async function program(...path: string[]): Promise<string> {
 }
 
 function places(some: Partial<Parameters<typeof findServer>[0]> = {}) {
-  return { setting: "", interpreter: "", path: "", privateEnvironment: "", ...some };
+  return { setting: "", interpreter: "", path: "", privateEnvironment: "", sharedEnvironment: "", ...some };
 }
 
-test("the setting goes first, then the Python environment, PATH, and the extension's own environment", async () => {
+test("the setting goes first, then the Python environment, PATH, the extension's own environment, and the user's", async () => {
   const setting = await program("set", "server");
   const inEnvironment = await program("venv", "bin", "nano-lsp");
   const onPath = await program("path", "nano-lsp");
   const own = await program("own", "bin", "nano-lsp");
+  const shared = await program("shared", "bin", "nano-lsp");
   const all = {
     setting,
     interpreter: join(root, "venv", "bin", "python"),
     path: [join(root, "nowhere"), join(root, "path")].join(delimiter),
     privateEnvironment: join(root, "own"),
+    sharedEnvironment: join(root, "shared"),
   };
   const found = (some: typeof all) => findServer(some, "linux");
   assert.deepEqual(await found(all), { command: setting, origin: "setting" });
@@ -43,6 +45,17 @@ test("the setting goes first, then the Python environment, PATH, and the extensi
     command: own,
     origin: "private environment",
   });
+  assert.deepEqual(await found({ ...all, setting: "", interpreter: "", path: "", privateEnvironment: "" }), {
+    command: shared,
+    origin: "shared environment",
+  });
+});
+
+test("the user's environment is where a bundle's install.py makes it", () => {
+  assert.equal(sharedEnvironment("/home/ann", {}, "linux"), "/home/ann/.local/share/nano-lsp/venv");
+  assert.equal(sharedEnvironment("/home/ann", { XDG_DATA_HOME: "/data" }, "linux"), "/data/nano-lsp/venv");
+  assert.equal(sharedEnvironment("/Users/ann", {}, "darwin"), "/Users/ann/Library/Application Support/nano-lsp/venv");
+  assert.equal(sharedEnvironment("/home/ann", { LOCALAPPDATA: "/local" }, "win32"), "/local/nano-lsp/venv");
 });
 
 test("nothing is found where nothing is", async () => {

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Json, Model, Stream, Threads, as_json, open_assistant
+from nano_lsp.adapters.cli.terminal import (
+    Adapter,
+    Context,
+    Json,
+    Model,
+    Stream,
+    Threads,
+    as_json,
+    model_settings,
+    open_assistant,
+)
 from nano_lsp.context.document import read_document
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.jobs import Ask
@@ -45,8 +55,7 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
         question = f"{question}\n\n{read_document(sys.stdin.buffer.read(), 'stdin').text}"
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano-lsp ask "What is a monad?"')
-    lora = str(adapter) if adapter else None
-    with open_assistant(model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as assistant:
+    with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
         stream = Stream(show_text=not as_json_)
         sampling = SamplingParams(temperature=temperature, seed=seed)
         job = Ask(question, code, think, max_tokens, sampling=sampling)

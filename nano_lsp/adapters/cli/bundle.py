@@ -50,7 +50,9 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
         Path | None, typer.Option(help="Checkout of the project. Default: the folder you are in.", file_okay=False)
     ] = None,
     without: Annotated[list[Part] | None, typer.Option(help="Leave a part out; may be repeated.")] = None,
-    jupyterlab: Annotated[bool, typer.Option("--jupyterlab", help="Take JupyterLab itself along, too.")] = False,
+    jupyterlab: Annotated[
+        bool, typer.Option("--jupyterlab", help="Take JupyterLab itself along, and install it there.")
+    ] = False,
     portable: Annotated[
         bool,
         typer.Option("--portable", help="Build llama.cpp anew, for any CPU with AVX2 or any ARM; takes minutes."),
@@ -101,6 +103,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
             "cpu_features": _needed_features(portable=portable),
             "model": model,
             "model_file": f"model/{model_file.name}",
+            "jupyterlab": jupyterlab,
             "jupyterlab_extension": bundle_parts.name_of(extension) if has_extension else "",
         }
         (folder / bundle_install.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

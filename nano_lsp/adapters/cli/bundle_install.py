@@ -127,9 +127,11 @@ def install(bundle: Path, manifest: dict[str, Any], into: Path) -> None:
         remedy = "On Debian and Ubuntu, python3-venv is needed."
         _run([sys.executable, "-m", "venv", "--clear", str(into)], "The virtual environment cannot be made", remedy)
         pip = [str(program(into).with_name("python")), "-I", "-m", "pip", "install", "--no-index", "--no-input", "-q"]
-        wanted = f"nano-lsp{manifest['extra']}=={manifest['version']}"
+        wanted = [f"nano-lsp{manifest['extra']}=={manifest['version']}"]
+        if manifest["jupyterlab"]:
+            wanted += ["jupyterlab", manifest["jupyterlab_extension"]]
         quiet = ["--disable-pip-version-check", "--find-links", str(bundle / "wheels")]
-        _run([*pip, *quiet, wanted], "pip could not install the wheels", "See its words above.")
+        _run([*pip, *quiet, *filter(None, wanted)], "pip could not install the wheels", "See its words above.")
         model = [str(program(into)), "model", "import", str(bundle / manifest["model_file"])]
         _run([*model, "--name", manifest["model"]], "The model cannot be put into its store", "See the words above.")
     except BaseException:
@@ -146,10 +148,12 @@ def next_steps(bundle: Path, manifest: dict[str, Any], nano_lsp: Path) -> str:
             f'The model is {manifest["model"]}: write model = "{manifest["model"]}" into config.toml, which',
         ]
         lines += [f"{_quote(nano_lsp)} doctor names, or set it in the editor (nano.model)."]
+    is_found = nano_lsp == program(default_environment())  # where the editors' plugins look by themselves
     vsix = bundle / "vscode" / "neuro-nano.vsix"
     if vsix.is_file():
         lines += ["", "VS Code:", f"  code --install-extension {_quote(vsix)}"]
-        lines += [f'  and in its settings: "nano.server.path": {json.dumps(str(nano_lsp))}']
+        if not is_found:
+            lines += [f'  and in its settings: "nano.server.path": {json.dumps(str(nano_lsp))}']
     if (bundle / "nvim").is_dir():
         site = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nvim"
         if os.name == "nt":
@@ -160,10 +164,11 @@ def next_steps(bundle: Path, manifest: dict[str, Any], nano_lsp: Path) -> str:
             f"  copy the folder {bundle / 'nvim'}",
             f"  to {site / 'site/pack/nano/start/nano'},",
         ]
-        lines += [
-            f'  and in init.lua: require("nano").setup({{ cmd = {{ {json.dumps(str(nano_lsp))}, "server" }} }})'
-        ]
-    if manifest["jupyterlab_extension"]:
+        options = "" if is_found else f'{{ cmd = {{ {json.dumps(str(nano_lsp))}, "server" }} }}'
+        lines += [f'  and in init.lua: require("nano").setup({options})']
+    if manifest["jupyterlab"]:
+        lines += ["", f"JupyterLab: {_quote(nano_lsp.with_name('jupyter'))} lab"]
+    elif manifest["jupyterlab_extension"]:
         lines += ["", "JupyterLab, with the Python that it runs on:"]
         install_it = f"-m pip install --no-index --find-links {_quote(bundle / 'wheels')}"
         lines += [f"  python {install_it} {manifest['jupyterlab_extension']}"]

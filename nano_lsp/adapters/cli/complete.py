@@ -18,6 +18,7 @@ from nano_lsp.adapters.cli.terminal import (
     Threads,
     WorkspaceRoot,
     as_json,
+    model_settings,
     open_assistant,
 )
 from nano_lsp.context.cursor import CompletionTask
@@ -54,14 +55,8 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
     name, line, column = parse_location(location)
     document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
     task = CompletionTask(document.name, document.text, offset_at(document.text, line, column))
-    with open_assistant(
-        model=model,
-        adapter=str(adapter) if adapter else None,
-        max_tokens=max_tokens,
-        prompt_tokens=prompt_tokens,
-        n_ctx=n_ctx,
-        n_threads=threads,
-    ) as assistant:
+    overrides = model_settings(model, adapter, n_ctx, threads)
+    with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
         if workspace:
             assistant.use_workspace(workspace)
         # What was shown may have to be cut at its end, so text is not streamed here.

@@ -13,7 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from nano_lsp.adapters.cli.progress import row_progress
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Stream, Threads, open_assistant, stderr, stdout
+from nano_lsp.adapters.cli.terminal import (
+    Adapter,
+    Context,
+    Model,
+    Stream,
+    Threads,
+    model_settings,
+    open_assistant,
+    stderr,
+    stdout,
+)
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.definitions import Definition, find_definitions
 from nano_lsp.context.document import line_start
@@ -108,7 +118,7 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
     work, sound = _find_work(paths)
     if check:
         raise typer.Exit(int(_list(work) > 0 or not sound))
-    overrides = {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
+    overrides = model_settings(model, adapter, n_ctx, threads)
     total = sum(len(lacking) for _, lacking in work)
     with ExitStack() as stack:
         writer = _Writer(style, overrides, stack)
@@ -178,8 +188,7 @@ def explain(
     code = source.tree.text[line_start(source.tree.text, found.start) : found.end]
     if not code.strip():
         raise DocumentError(f"{name} is empty.", "Choose another file.")
-    lora = str(adapter) if adapter else None
-    with open_assistant(model=model, adapter=lora, n_ctx=n_ctx, n_threads=threads) as assistant:
+    with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
         text = assistant.carry_out(Explain(code, "python"), Stream(show_text=stdout.is_terminal))
     print() if stdout.is_terminal else print(text)
 

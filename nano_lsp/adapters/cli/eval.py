@@ -22,6 +22,7 @@ from nano_lsp.adapters.cli.terminal import (
     Model,
     Threads,
     WorkspaceRoot,
+    model_settings,
     open_local_assistant,
     stderr,
     stdout,
@@ -103,9 +104,8 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
     )
     wrap = partial(Memo, path=memo) if memo else None
-    lora = str(adapter) if adapter else None
     # Budgets by measured speed would make figures of a day.
-    overrides = {"model": model, "adapter": lora, "n_ctx": n_ctx, "n_threads": threads, "latency_ms": 0}
+    overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
     with open_local_assistant(wrap, **overrides) as (assistant, _, settings):
         conditions: dict[str, object] = {
             "data": data.name,

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nano_lsp.adapters.cli.progress import row_progress
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, open_assistant, stderr
+from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.document import replace_file
 from nano_lsp.errors import DocumentError
@@ -52,12 +52,7 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     passages = cut_passages(read_blocks(file))
     if output and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise DocumentError(f"{output} cannot be written.", "Give --output FILE in a folder that exists.")
-    overrides: dict[str, Any] = {
-        "model": model,
-        "adapter": str(adapter) if adapter else None,
-        "n_ctx": n_ctx,
-        "n_threads": threads,
-    }
+    overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
         conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"

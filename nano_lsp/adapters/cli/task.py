@@ -13,7 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from nano_lsp.adapters.cli.progress import row_progress
-from nano_lsp.adapters.cli.terminal import Adapter, Context, Json, Model, Threads, open_assistant, stderr
+from nano_lsp.adapters.cli.terminal import (
+    Adapter,
+    Context,
+    Json,
+    Model,
+    Threads,
+    model_settings,
+    open_assistant,
+    stderr,
+)
 from nano_lsp.config import load_settings
 from nano_lsp.context.document import load_document, read_document
 from nano_lsp.errors import ConfigError, SchemaError
@@ -99,12 +108,7 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
     )
     asked.check()
     total = sum(1 for _ in read_rows(rows, column)) if rows else 0
-    overrides: dict[str, Any] = {
-        "model": model,
-        "adapter": str(adapter) if adapter else None,
-        "n_ctx": n_ctx,
-        "n_threads": threads,
-    }
+    overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         if rows and output:
             settings = load_settings(**overrides)

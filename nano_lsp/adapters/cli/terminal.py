@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -44,6 +44,11 @@ WorkspaceRoot = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
+
+
+def model_settings(model: Model, adapter: Adapter, n_ctx: Context, threads: Threads) -> dict[str, Any]:
+    """The settings that the options of a model stand for; None for those not given."""
+    return {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
 
 
 @contextmanager

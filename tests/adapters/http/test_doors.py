@@ -151,9 +151,8 @@ def test_what_goes_with_llama_server(doors: Doors) -> None:
     assert [token["piece"] for token in with_pieces] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
+def test_bad_requests_are_refused_and_nothing_else_is_served(doors: Doors) -> None:
+    refused: list[tuple[str, object, int]] = [
         ("/v1/completions", {"prompt": 7}, 400),
         ("/v1/completions", {"prompt": ["a", "b"]}, 400),
         ("/v1/completions", {"prompt": [1, 99_999_999]}, 400),
@@ -165,13 +164,10 @@ def test_what_goes_with_llama_server(doors: Doors) -> None:
         ("/nano/v1/shutdown", {}, 404),
         ("/../nano/v1/shutdown", {}, 404),
         ("/v1/../nano/v1/jobs/Warm", {}, 404),
-    ],
-)
-def test_bad_requests_are_refused_and_nothing_else_is_served(
-    doors: Doors, path: str, body: object, status: int
-) -> None:
-    assert doors.post(path, body).status_code == status
-    assert doors.client.get("/health").status_code == 200
+    ]
+    for path, body, status in refused:
+        assert doors.post(path, body).status_code == status, (path, body)
+        assert doors.client.get("/health").status_code == 200, (path, body)
 
 
 def test_a_page_in_a_browser_cannot_use_it(doors: Doors) -> None:

@@ -193,7 +193,7 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
         read_blocks(tmp_path / "none.docx")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=3000), max_size=8), limit=st.integers(130, 900))
 def test_chunks_hold_every_passage_once_and_keep_to_the_limit(texts: list[str], limit: int) -> None:
     blocks = [

@@ -86,7 +86,7 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
     return st.recursive(leaf, grown, max_leaves=6)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(schema=schemas(), seed=st.integers(0, 1 << 30), cut=st.floats(0, 1))
 def test_what_is_said_under_a_schema_validates(schema: dict[str, Any], seed: int, cut: float) -> None:
     said = say(compile_schema(schema), seed)
@@ -101,7 +101,7 @@ def test_what_is_said_under_a_schema_validates(schema: dict[str, Any], seed: int
         assert isinstance(find_fault(value, schema), str)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(low=st.integers(-3000, 3000), size=st.integers(0, 3000), decimals=st.integers(0, 3), data=st.data())
 def test_a_number_is_allowed_where_it_is_in_the_range(
     low: int, size: int, decimals: int, data: st.DataObject

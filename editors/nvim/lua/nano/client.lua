@@ -1,4 +1,5 @@
 --- The language server: its configuration, its messages, and what happens when it ends.
+local options = require("nano.config")
 local status = require("nano.status")
 
 local M = {}
@@ -38,9 +39,9 @@ function M.of_buffer(bufnr)
   return client
 end
 
----@param cmd string[]
 ---@return boolean
-local function is_installed(cmd)
+local function is_installed()
+  local cmd = options.command()
   if vim.fn.executable(cmd[1]) == 1 then
     return true
   end
@@ -88,21 +89,19 @@ local function on_end(code, signal)
   end, PAUSE_MS * #crashes)
 end
 
----@param config nano.Config
----@return fun(dispatchers: vim.lsp.rpc.Dispatchers): vim.lsp.rpc.PublicClient
-local function starter(config)
-  return function(dispatchers)
-    local on_exit = dispatchers.on_exit
-    dispatchers.on_exit = function(code, signal)
-      vim.schedule(function()
-        on_end(code, signal)
-      end)
-      on_exit(0, 0) -- as if all were well: Neovim's own message waits for Enter while the user types
-    end
-    initialized = false
-    status.set({ state = "starting", message = "The server is being started." })
-    return vim.lsp.rpc.start(config.cmd, dispatchers)
+---@param dispatchers vim.lsp.rpc.Dispatchers
+---@return vim.lsp.rpc.PublicClient
+local function start(dispatchers)
+  local on_exit = dispatchers.on_exit
+  dispatchers.on_exit = function(code, signal)
+    vim.schedule(function()
+      on_end(code, signal)
+    end)
+    on_exit(0, 0) -- as if all were well: Neovim's own message waits for Enter while the user types
   end
+  initialized = false
+  status.set({ state = "starting", message = "The server is being started." })
+  return vim.lsp.rpc.start(options.command(), dispatchers)
 end
 
 ---@type table<string, lsp.Handler>
@@ -135,10 +134,10 @@ function M.lsp_config(config)
     settings = vim.tbl_extend("keep", settings, { debounceMs = 0 })
   end
   return {
-    cmd = starter(config),
+    cmd = start,
     filetypes = config.filetypes,
     root_dir = function(bufnr, on_dir)
-      if is_installed(config.cmd) then
+      if is_installed() then
         on_dir(vim.fs.root(bufnr, M.ROOT_MARKERS))
       end
     end,

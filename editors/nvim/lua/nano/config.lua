@@ -105,4 +105,29 @@ function M.set(options)
   return M.current
 end
 
+--- `nano-lsp` in the virtual environment that all editors of a user share: where a bundle's install.py puts it.
+---@return string
+local function shared_program()
+  if vim.fn.has("win32") == 1 then
+    return vim.fs.joinpath(
+      vim.env.LOCALAPPDATA or vim.fs.normalize("~/AppData/Local"),
+      "nano-lsp/venv/Scripts/nano-lsp.exe"
+    )
+  elseif vim.fn.has("mac") == 1 then
+    return vim.fs.normalize("~/Library/Application Support/nano-lsp/venv/bin/nano-lsp")
+  end
+  local data = (vim.env.XDG_DATA_HOME or "") ~= "" and vim.env.XDG_DATA_HOME or vim.fs.normalize("~/.local/share")
+  return vim.fs.joinpath(data, "nano-lsp/venv/bin/nano-lsp")
+end
+
+--- What starts the server: `cmd`, with the shared environment's program where PATH has none.
+---@return string[]
+function M.command()
+  local cmd = vim.list_slice(M.current.cmd)
+  if cmd[1] == M.defaults.cmd[1] and vim.fn.executable(cmd[1]) == 0 and vim.fn.executable(shared_program()) == 1 then
+    cmd[1] = shared_program()
+  end
+  return cmd
+end
+
 return M

@@ -9,7 +9,7 @@ local health = vim.health
 local function run(...)
   local cmd = vim.tbl_filter(function(word)
     return word ~= "server"
-  end, require("nano.config").current.cmd)
+  end, require("nano.config").command())
   local ok, process = pcall(vim.system, vim.list_extend(vim.list_slice(cmd), { ... }), { text = true })
   return ok and process:wait(30000) or nil
 end
@@ -24,7 +24,7 @@ local function check_neovim()
 end
 
 local function check_program()
-  local cmd = require("nano.config").current.cmd
+  local cmd = require("nano.config").command()
   if vim.fn.executable(cmd[1]) == 0 then
     local advice = "Install nano-lsp, or set `cmd` to where it is: :help nano-install"
     health.error(cmd[1] .. " cannot be run.", { advice })
