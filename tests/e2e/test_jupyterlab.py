@@ -246,7 +246,6 @@ def test_nano_completes_in_a_console(open_page: Open) -> None:
     it.wait_for_prompt(f"average_height = sum({text}")
 
 
-@pytest.mark.real
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
 def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
