@@ -75,7 +75,7 @@ class Service:
         return warnings
 
     def describe(self) -> dict[str, Any]:
-        """The status, and how suggestions came about."""
+        """The status, whether the user's settings have come since the server began, and how suggestions came about."""
         ghost_text = self.session.ghost_text
         counters: dict[str, Any] = {}
         if ghost_text:
@@ -83,10 +83,11 @@ class Service:
             counters = {**asdict(ghost_text.stats), **{n: v for n, v in totals.items() if n.endswith("_tokens")}}
             counters["pending"] = ghost_text.pending
         status = {**asdict(self.status), "state": self.status.state.value}
-        return {**status, "model": self.session.settings.model, "counters": counters}
+        model = self.session.settings.model
+        return {**status, "begun": self._begun, "model": model, "counters": counters}
 
     async def suggest(self, asked: messages.Suggest, tell: Tell) -> Sequence[Suggestion]:
-        """What to show at a cursor; nothing where a newer request has come, or the model is not there yet.
+        """What to show at a cursor, once the model is there; nothing where a newer request has come.
 
         Args:
             asked: where.
@@ -99,12 +100,10 @@ class Service:
         task = self._task(asked)
         if self.session.refuses(task.name, task.language, len(task.text)):
             return ()
-        ghost_text = self.session.ghost_text
-        if ghost_text is None:
-            if not asked.invoked or not self._begun:
-                return ()  # while the model loads, typing goes on undisturbed
-            ghost_text = await self.session.wait()
         self._newest[task.name] = asked
+        ghost_text = await (self.session.wait() if asked.invoked else self.session.wait_quietly())
+        if ghost_text is None or self._newest.get(task.name) is not asked:
+            return ()
         ghost_text.changed(task)
         if not asked.invoked:
             self._pace.observe(time.monotonic())

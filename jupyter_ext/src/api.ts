@@ -46,6 +46,7 @@ export interface Status {
   remedy: string;
   share: number;
   model: string;
+  begun?: boolean; // the server knows what the user has set
   warnings?: string[];
 }
 

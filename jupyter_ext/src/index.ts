@@ -96,7 +96,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const { path } = opened.context;
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
-    void applySettings(registry, control).then(() => item.poll.start());
+    const sent = applySettings(registry, control);
+    provider.ready = sent.then(() => item.poll.start());
+    item.onRestart = async () => (await sent)();
   },
 };
 
@@ -142,15 +144,19 @@ function addCommands(
   });
 }
 
-/** Send what the user has set, now and whenever it changes; what nobody has set is the project's to say. */
+/**
+ * Send what the user has set, now and whenever it changes; what nobody has set is the project's to say.
+ * Returns what sends it once more.
+ */
 async function applySettings(
   registry: ISettingRegistry | null,
   control: (change: { settings: object }) => Promise<void>,
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const settings = await registry?.load(ID).catch(() => null);
   const send = () => control({ settings: { ...settings?.user } });
   settings?.changed.connect(() => void send());
   await send();
+  return send;
 }
 
 export default plugin;

@@ -26,6 +26,8 @@ export class Provider implements IInlineCompletionProvider {
     // Whether code behind the cursor leaves room for a suggestion is the server's to say.
     default: { enabled: true, autoFillInMiddle: true, timeout: TIMEOUT_MS, debouncerDelay: 0 },
   };
+  /** Before it, the server does not know what the user has set. */
+  ready: Promise<void> = Promise.resolve();
   /** Said when a request fails. */
   onError: (error: unknown) => void = () => {};
   private given: Given<Suggestion> | null = null;
@@ -54,6 +56,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     this.given = null;
     try {
+      await this.ready;
       const begun = await this.growing.begin((signal) => this.api.suggest(place, invoked, signal));
       if (!begun) {
         return { items: [] }; // JupyterLab has asked again since

@@ -11,6 +11,8 @@ const SELDOM_MS = 10_000;
 export class StatusItem extends Widget {
   readonly poll: Poll;
   paused = false;
+  /** Called where the server has begun anew and knows nothing of the user's settings. */
+  onRestart: () => Promise<void> = async () => {};
   private last: Status | null = null;
 
   constructor(
@@ -60,7 +62,11 @@ export class StatusItem extends Widget {
 
   private async refresh(): Promise<void> {
     try {
-      this.show_(await this.api.status());
+      const status = await this.api.status();
+      this.show_(status);
+      if (status.begun === false) {
+        await this.onRestart();
+      }
     } catch (error) {
       this.fail(error);
     }

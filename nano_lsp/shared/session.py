@@ -120,13 +120,23 @@ class Session:
         return settings, warnings + others
 
     async def wait(self) -> GhostText:
-        """The suggestions; waits for the model.
+        """The suggestions; waits for the model, and for the one that takes its place meanwhile.
 
         Raises:
-            NanoError: it cannot be loaded.
+            NanoError: it cannot be loaded, or is not to be any more.
         """
-        assert self._ghost_text is not None  # noqa: S101 - `start` comes first
-        return await asyncio.shield(self._ghost_text)
+        while (future := self._ghost_text) is not None:
+            await asyncio.wait([future])
+            if future is self._ghost_text:
+                return future.result()
+        raise NanoError("No model is being loaded.", "Ask again in a moment.")
+
+    async def wait_quietly(self) -> GhostText | None:
+        """The suggestions, once a loading that goes on is through; None where none come, which has been told."""
+        try:
+            return self.ghost_text or await self.wait()
+        except NanoError:
+            return None
 
     def start(self) -> None:
         """Load the model; an assistant that is there already is closed first."""

@@ -189,6 +189,19 @@ def test_a_setting_that_cannot_be_used_is_said(client: httpx.Client) -> None:
     assert "nano.maxTokens is 'many'" in warning
 
 
+def test_who_rests_at_a_cursor_while_the_model_loads_is_answered_once_it_is_there(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(SCRIPT))
+    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
+    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
+        assert client.get("status").json()["begun"] is False
+        assert suggest(client, ("b = ", None)) == []  # nobody has said which model
+        settings = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+        assert client.post("status", json={"settings": settings}).json()["state"] == "loading"
+        assert suggest(client, ("b = ", None)) == ["2"]
+        assert client.get("status").json()["begun"] is True
+
+
 def test_a_missing_model_is_said_with_the_remedy(tmp_path: Path) -> None:
     env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
     with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:

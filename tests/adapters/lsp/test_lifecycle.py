@@ -39,6 +39,16 @@ def test_it_says_what_it_can_do_before_a_model_is_there(client: RawClient) -> No
     assert client.request(2, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
 
+def test_who_rests_at_a_cursor_while_the_model_loads_is_answered_once_it_is_there(
+    client: RawClient, tmp_path: Path
+) -> None:
+    client.initialize(model=scripted(tmp_path), latencyMs=0)
+    client.open("x = \n")
+    client.wait_for_state("loading")
+    (item,) = client.request(2, "textDocument/inlineCompletion", inline(0, 4, invoked=False))["result"]["items"]
+    assert item["insertText"] == "1"
+
+
 def test_the_model_of_the_users_configuration_is_loaded_unless_the_editor_names_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

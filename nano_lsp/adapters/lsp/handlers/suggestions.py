@@ -46,6 +46,8 @@ async def _on_completion(server: NanoServer, params: types.CompletionParams) -> 
     wanted = not has_ghost_text or server.session.settings.completion_item
     if document is None or not wanted or not server.documents.is_code(document):
         return types.CompletionList(is_incomplete=False, items=[])
+    if server.session.ghost_text is None:  # a menu shows what others have, it does not wait for the model
+        return types.CompletionList(is_incomplete=True, items=[])
     found = await _suggest(server, document, params.position, invoked=False)
     items = [_completion_item(document, document.offset(params.position), one) for one in found]
     return types.CompletionList(is_incomplete=True, items=items)
@@ -66,18 +68,17 @@ def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 -
 async def _suggest(
     server: NanoServer, document: TextDocument, position: types.Position, *, invoked: bool
 ) -> Sequence[Suggestion]:
-    """Suggestions at a position; none where the document has changed in the meantime, or the model is not there."""
-    ghost_text = server.session.ghost_text
+    """Suggestions at a position, once the model is there; none where the document has changed in the meantime."""
     task = server.documents.task(document, document.offset(position))
 
     def stale() -> bool:
         return server.documents.get(document.uri) is not document
 
     try:
-        if ghost_text is None:
-            if not invoked:
-                return []  # while the model loads, typing goes on undisturbed
-            ghost_text = await server.session.wait()
+        session = server.session
+        ghost_text = await (session.wait() if invoked else session.wait_quietly())
+        if ghost_text is None or stale():
+            return []
         if not invoked and ghost_text.find(task) is None:
             await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
             if stale():
