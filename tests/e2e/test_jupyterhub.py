@@ -24,14 +24,15 @@ ALLOWED = (httpx.codes.OK, httpx.codes.OK)
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub with alice's notebook; her model answers as it is told, in the shared engine, as by default."""
+    """A hub with alice's notebook; the hub sets the model, which answers as told, and the place of the engine."""
     folder = tmp_path_factory.mktemp("hub")
     script = folder / "script.json"
     script.write_text(json.dumps({"x = ": "first + second\n"}))
     homes, alice = folder / "homes", folder / "homes/alice"
-    write_settings(alice / ".jupyter/lab/user-settings", model=f"scripted:{script}", debounceMs=0, latencyMs=0)
+    write_settings(alice / ".jupyter/lab/user-settings", debounceMs=0, latencyMs=0)
     (alice / "book.ipynb").write_text(notebook(""))
-    with open_hub(folder / "hub", homes, {"NANO_LSP_HOME": str(folder / "nano")}) as it:
+    env = {"NANO_LSP_HOME": str(folder / "nano"), "NANO_LSP_MODEL": f"scripted:{script}"}
+    with open_hub(folder / "hub", homes, env) as it:
         yield it
         for engine in engines_of(folder / "nano"):
             engine.kill()
