@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 
 def log_in(page: Page, hub: Hub, user: str, then: str, shown: str) -> None:
-    """Ask for a page, fill in the hub's form, which comes instead; returns once that is shown which follows."""
+    """Ask for a page, fill in the hub's form, which comes instead; returns once what follows is shown."""
     page.set_default_timeout(LIMIT_S * 1000)
     page.goto(f"{hub.address}{then}")
     page.wait_for_url(f"{hub.address}hub/login?next=*")
@@ -57,7 +57,7 @@ def log_in(page: Page, hub: Hub, user: str, then: str, shown: str) -> None:
 
 def start_server(page: Page, hub: Hub, user: str) -> None:
     """Log in; returns once the user's JupyterLab is shown."""
-    log_in(page, hub, user, "hub/spawn", f"user/{user}/lab")
+    log_in(page, hub, user, "hub/spawn", f"user/{user}/lab**")
 
 
 def request_token(context: BrowserContext, hub: Hub, user: str) -> str:
