@@ -78,15 +78,20 @@ def open_jupyter(
     try:
         yield Jupyter(_address(process, home / "runtime", log), root, process.pid)
     finally:
-        below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()
-        psutil.wait_procs(below, 5)
-        for each in (*below, psutil.Process(process.pid)) if process.poll() is None else below:
-            try:
-                each.kill()
-            except psutil.NoSuchProcess:
-                continue
-        process.wait(LIMIT_S)
+        end_with_all_below(process)
+
+
+def end_with_all_below(process: subprocess.Popen[bytes]) -> None:
+    """End a process; what it has started, and does not end itself, is killed."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    psutil.wait_procs(below, 5)
+    for each in (*below, psutil.Process(process.pid)) if process.poll() is None else below:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait(LIMIT_S)
 
 
 def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:

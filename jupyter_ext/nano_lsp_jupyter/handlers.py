@@ -60,7 +60,10 @@ class Handler(APIHandler):
                 await self.flush()
         except StreamClosedError:
             work.cancel()
-        return await work
+        try:
+            return await work
+        except asyncio.CancelledError:
+            raise web.Finish from None  # nobody waits any more: no error
 
     def on_connection_close(self) -> None:
         """Call off what nobody waits for any more."""

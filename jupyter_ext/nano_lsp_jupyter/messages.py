@@ -31,6 +31,8 @@ class Suggest(msgspec.Struct, frozen=True):
         offset: of the cursor in that cell.
         language: of the kernel; empty for what the path tells.
         invoked: the user has asked for suggestions.
+        page: of the browser that asks, any name.
+        number: of the request, higher than those that the page has sent before.
     """
 
     path: str
@@ -39,6 +41,8 @@ class Suggest(msgspec.Struct, frozen=True):
     offset: Count
     language: str = ""
     invoked: bool = False
+    page: str = ""
+    number: Count = 0
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ class Service:
         self._pace = TypingPace()
         self._begun = False
         self._n_busy = 0
-        self._newest: dict[str, object] = {}
+        self._newest: dict[str, messages.Suggest] = {}
         self._live_names: dict[str, str] = {}
 
     def control(self, control: messages.Control) -> list[str]:
@@ -98,7 +98,7 @@ class Service:
             NanoError: the model cannot be loaded, or has failed.
         """
         task = self._task(asked)
-        if self.session.refuses(task.name, task.language, len(task.text)):
+        if self.session.refuses(task.name, task.language, len(task.text)) or self._is_overtaken(task.name, asked):
             return ()
         self._newest[task.name] = asked
         ghost_text = await (self.session.wait() if asked.invoked else self.session.wait_quietly())
@@ -166,6 +166,11 @@ class Service:
 
     def _name(self, path: str) -> str:
         return str(self._root / path) if self._is_project else path
+
+    def _is_overtaken(self, name: str, asked: messages.Suggest) -> bool:
+        """Whether what the page has asked later is here already: a proxy, or another connection, may be faster."""
+        newest = self._newest.get(name)
+        return newest is not None and newest.page == asked.page and newest.number > asked.number
 
     def _task(self, asked: messages.Suggest) -> CompletionTask:
         if asked.index >= len(asked.cells) or asked.offset > len(asked.cells[asked.index].code):

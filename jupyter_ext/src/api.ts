@@ -55,11 +55,16 @@ export class ApiError extends Error {}
 
 /** Asks the server's side. */
 export class Api {
+  private readonly page = String(Math.random()); // crypto.randomUUID needs HTTPS
+  private number = 0;
+
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
   /** What to show at a place: whole lines while more are on their way, all suggestions at the end. */
   async *suggest(place: Place, invoked: boolean, signal: AbortSignal): AsyncGenerator<News<Suggestion>> {
-    for await (const told of this.lines("suggest", { ...place, invoked }, signal)) {
+    const { page } = this;
+    const number = ++this.number; // requests may overtake each other on the way
+    for await (const told of this.lines("suggest", { ...place, invoked, page, number }, signal)) {
       if ("message" in told) {
         throw new ApiError(`${told["message"]} ${told["remedy"]}`.trim());
       }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.e2e.workbench import LIMIT_S, until
+from tests.editors.places import installed_editor
 from tests.jupyter_process import TOKEN, Jupyter
 
+_VIEWPORT: ViewportSize = {"width": 1300, "height": 620}
 _GHOST_TEXT = ".jp-GhostText"
 _PANEL = "#neuro-nano-panel"
 _PROMPT = ".jp-CodeConsole-promptCell"
@@ -177,6 +177,29 @@ class Book:
             self.page.screenshot(path=file)
 
 
+def write_settings(folder: Path, **settings: Any) -> None:  # noqa: ANN401
+    """Have JupyterLab ask nobody for news, and the extension go by these settings of the user."""
+    news = {"fetchNews": "false", "checkForUpdates": False}
+    plugins = {"neuro-nano-jupyter/plugin": settings, "@jupyterlab/apputils-extension/notification": news}
+    for plugin, chosen in plugins.items():
+        file = folder / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(chosen))
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser, until the end of the block."""
+    remedy = "on Debian, apt install chromium"
+    program = shutil.which("chromium") or installed_editor("chromium-browser", "Chromium", remedy)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 @contextmanager
 def open_book(jupyter: Jupyter, address: str, failed: Path) -> Iterator[Book]:
     """A page of a Jupyter server, until the end of the block.
@@ -186,18 +209,9 @@ def open_book(jupyter: Jupyter, address: str, failed: Path) -> Iterator[Book]:
         address: of the page, below the base URL.
         failed: keeps a picture of the end, which tells why a test failed.
     """
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-    if not program:
-        if os.environ.get("CI") == "true":
-            pytest.fail("needs Chromium: on Debian, apt install chromium")
-        pytest.skip("needs Chromium: on Debian, apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(
-            viewport={"width": 1300, "height": 620}, extra_http_headers={"Authorization": f"token {TOKEN}"}
-        )
+    with open_browser() as browser:
+        page = browser.new_page(viewport=_VIEWPORT, extra_http_headers={"Authorization": f"token {TOKEN}"})
         try:
             yield Book(page, jupyter, address)
         finally:
             page.screenshot(path=failed)
-            browser.close()

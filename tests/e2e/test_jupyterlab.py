@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from tests.e2e.jupyter_browser import Book, notebook, open_book
+from tests.e2e.jupyter_browser import Book, notebook, open_book, write_settings
 from tests.e2e.workbench import LIMIT_S, until
 from tests.jupyter_process import open_jupyter
 
@@ -47,13 +47,8 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
             (root / "app.py").write_text("")
             script = tmp_path / "script.json"
             script.write_text(json.dumps({**REPLIES, "$batch_ms": batch_ms}))
-            folder = home / "settings/neuro-nano-jupyter"
-            folder.mkdir(parents=True)
             chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
-            (folder / "plugin.jupyterlab-settings").write_text(json.dumps(chosen))
-            news = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-            news.parent.mkdir(parents=True)
-            news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+            write_settings(home / "settings", **chosen)
             jupyter = stack.enter_context(open_jupyter(root, home, app=app))
             return stack.enter_context(open_book(jupyter, page or PAGES[app], tmp_path / "last.png"))
 

@@ -85,6 +85,30 @@ def test_who_asks_is_offered_suggestions_in_the_middle_of_typing(client: httpx.C
     assert suggest(client, ("b = ", None), invoked=True)[0] == "2"
 
 
+def test_a_request_that_a_later_one_has_overtaken_changes_nothing(client: httpx.Client) -> None:
+    def ask(page: str, number: int) -> list[str]:
+        return suggest(client, ("b = ", None), path="late.ipynb", page=page, number=number)
+
+    assert ask("one", 2) == ["2"]
+    assert ask("one", 1) == []
+    assert ask("another", 1) == ["2"]
+    assert ask("one", 3) == ["2"]
+
+
+def test_a_request_that_is_called_off_is_no_error(tmp_path: Path) -> None:
+    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({**SCRIPT, "$batch_ms": 200}))  # long enough to go away meanwhile
+    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
+        client.post("status", json={"settings": {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}})
+        wait_for(client, "ready")
+        asked = {"path": "a.py", "cells": [{"code": "def steps(x):"}], "index": 0, "offset": 13}
+        with client.stream("POST", "suggest", json=asked) as answer:
+            assert next(answer.iter_lines())  # its first line is there, others are on their way
+        assert suggest(client, ("b = ", None)) == ["2"]
+        assert "Uncaught exception" not in (tmp_path / "jupyter/jupyter.log").read_text()
+
+
 def test_whole_lines_come_while_others_are_on_their_way(client: httpx.Client) -> None:
     cells = [{"code": "def steps(x):"}]
     asked = {"path": "lines.ipynb", "cells": cells, "index": 0, "offset": 13, "language": "python"}
