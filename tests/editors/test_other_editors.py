@@ -1,16 +1,17 @@
-"""Helix, Emacs and Vim on the real server, with the settings that their pages in `editors/` give."""
+"""Helix, Emacs, Vim and Kate on the real server, with the settings that their pages in `editors/` give."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.editors.conftest import REPLIES
-from tests.editors.places import cached_editor
+from tests.editors.conftest import CHAT, REPLIES
+from tests.editors.desktop import Desktop
+from tests.editors.places import cached_editor, installed_editor
 from tests.editors.terminal import Terminal
 
 pytestmark = pytest.mark.real
@@ -18,6 +19,9 @@ PAGES = Path(__file__).parents[2] / "editors"
 NO_COMPILER = "(setq native-comp-enable-subr-trampolines nil native-comp-jit-compilation nil)"
 DOCSTRING = ('"""Add two numbers.', "a: The first.", "b: The second.")
 CODE = "def add(a, b):\n    return a + b\n"
+ALLOW, WINDOW, MENU = "LSP server start requested", "code.py", "Kate"  # how titles of Kate's windows begin
+ENTRY = 30  # pixels that an entry of a menu takes, at most
+TAKEN = re.compile(r'"applied\\?": (true|false)')  # in Kate's log of messages
 
 
 class Setup:
@@ -25,8 +29,12 @@ class Setup:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.model = f"scripted:{self.write('script.json', json.dumps(REPLIES))}"
-        self.opened: list[Terminal] = []
+        self.model = self.script(REPLIES)
+        self._env = {"HOME": str(folder), "NANO_LSP_HOME": str(folder / "nano")}
+        self.opened: list[Terminal | Desktop] = []
+
+    def script(self, replies: Mapping[str, object]) -> str:
+        return f"scripted:{self.write('script.json', json.dumps(replies))}"
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -49,17 +57,22 @@ class Setup:
         return found.replace(given, setting.format(self.model) + given)
 
     def open(self, *command: str) -> Terminal:
-        env = {"HOME": str(self.folder), "NANO_LSP_HOME": str(self.folder / "nano")}
-        self.opened.append(Terminal(command, env, self.folder))
-        return self.opened[-1]
+        terminal = Terminal(command, self._env, self.folder)
+        self.opened.append(terminal)
+        return terminal
+
+    def open_windows(self, *command: str, **env: str) -> Desktop:
+        desktop = Desktop(command, {**self._env, **env}, self.folder)
+        self.opened.append(desktop)
+        return desktop
 
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Setup]:
     it = Setup(tmp_path)
     yield it
-    for terminal in it.opened:
-        terminal.close()
+    for editor in it.opened:
+        editor.close()
 
 
 def test_helix(setup: Setup) -> None:
@@ -126,3 +139,70 @@ def test_vim(setup: Setup) -> None:
     vim.wait_for("nano: write docstring")
     vim.keys("2\r")
     vim.wait_for(*DOCSTRING)
+
+
+def test_kate(setup: Setup) -> None:
+    code, kate = start_kate(setup)
+    kate.keys("ctrl+End", "Up", "End", "space", "ctrl+space")
+    kate.wait(lambda: "sum(range(9))" in kate.log(), "a suggestion in an answer")
+    kate.wait(lambda: kate.height(MENU), "the completion menu")
+    kate.keys("Return")
+    save(kate, code, lambda text: text == CODE + "\n\ntotal = sum(range(9))\n")
+    kate.keys("ctrl+Home")
+    choose(kate, down=1)  # nano: explain
+    kate.wait(lambda: REPLIES["return a + b\n" + CHAT] in kate.log(), "the explanation in a message")
+    while not choose_edit(kate, down=2):  # nano: write docstring
+        pass
+    save(kate, code, lambda text: all(line in text for line in DOCSTRING))
+
+
+def test_kate_takes_an_edit_that_was_late_when_it_is_chosen_again(setup: Setup) -> None:
+    setup.model = setup.script({**REPLIES, "$batch_ms": 100})
+    code, kate = start_kate(setup)
+    assert not choose_edit(kate, down=2)
+    kate.wait(lambda: "the editor did not take it" in kate.log(), "the message")
+    while not choose_edit(kate, down=2):
+        pass
+    save(kate, code, lambda text: all(line in text for line in DOCSTRING))
+
+
+def start_kate(setup: Setup) -> tuple[Path, Desktop]:
+    """A Python file, and Kate with the settings of its page; the server has been allowed to start, and is ready."""
+    installed_editor("Xvfb", "Xvfb", "on Debian, apt install xvfb")
+    installed_editor("xdotool", "xdotool", "on Debian, apt install xdotool")
+    program = installed_editor("kate", "Kate", "on Debian, apt install kate")
+    setup.write(".config/kate/lspclient/settings.json", setup.settings("kate.md", "json", 'model": "{}", "'))
+    code = setup.write("code.py", CODE + "\n\ntotal =\n")
+    xdg = {
+        f"XDG_{name}": str(setup.folder / folder)
+        for name, folder in {"CONFIG_HOME": ".config", "CACHE_HOME": ".cache", "DATA_HOME": ".local/share"}.items()
+    }
+    kate = setup.open_windows(program, "--block", str(code), LSPCLIENT_DEBUG="1", **xdg)
+    kate.wait(lambda: kate.height(ALLOW), "the question whether the server may start")
+    kate.focus(ALLOW)
+    kate.keys("Return")
+    kate.wait(lambda: not kate.height(ALLOW), "the answer taken")
+    kate.focus(WINDOW)
+    kate.wait(lambda: "json is ready." in kate.log(), "the model ready")
+    return code, kate
+
+
+def choose(kate: Desktop, down: int) -> None:
+    """A code action: Alt+Return, and so many times Down."""
+    kate.keys("alt+Return")
+    kate.wait(lambda: kate.height(MENU) > 2 * ENTRY, "the code actions")
+    kate.keys(*["Down"] * down, "Return")
+    kate.wait(lambda: not kate.height(MENU), "the menu closed")
+
+
+def choose_edit(kate: Desktop, down: int) -> bool:
+    """Choose a code action that edits; whether Kate has taken the edit: it does for two seconds after a choice."""
+    before = len(TAKEN.findall(kate.log()))
+    choose(kate, down)
+    kate.wait(lambda: len(TAKEN.findall(kate.log())) > before, "Kate's answer to an edit")
+    return bool(TAKEN.findall(kate.log())[-1] == "true")
+
+
+def save(kate: Desktop, code: Path, right: Callable[[str], bool]) -> None:
+    kate.keys("ctrl+s")
+    kate.wait(lambda: right(code.read_text(encoding="utf-8")), "the right file saved")

@@ -23,7 +23,8 @@ from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
 from nano_lsp.shared.session import Session, State, Status
 
-if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+if TYPE_CHECKING:  # not imported: orders need the server; an editor is answered before the assistant is
+    from nano_lsp.adapters.lsp.orders import Order
     from nano_lsp.features.jobs import Job
 
 STATUS = "nano/status"
@@ -52,6 +53,7 @@ class NanoServer(LanguageServer):
         explanations: made already.
         tally: what becomes of suggestions.
         pace: of the user's typing.
+        refused: the edit that the editor did not take last, by its order; made already when that is chosen again.
     """
 
     protocol: NanoProtocol
@@ -71,6 +73,7 @@ class NanoServer(LanguageServer):
         self.explanations = Explanations()
         self.tally = Tally(folders, self.documents)
         self.pace = TypingPace()
+        self.refused: dict[Order, types.WorkspaceEdit] = {}
         self._loading = _LoadingProgress(self)
         self._told: set[str] = set()
         self._tokens = (f"nano-lsp-{n}" for n in itertools.count(1))

@@ -129,6 +129,33 @@ def test_an_editor_that_resolves_nothing_is_sent_the_edit(start: Callable[..., R
     assert client.command(3, "nano.docstring", {"uri": URI, "range": span(1, 4)})["result"] is True
 
 
+def test_an_edit_that_the_editor_did_not_take_is_ready_when_it_is_chosen_again(
+    start: Callable[..., RawClient],
+) -> None:
+    client = start({"workspace": {"applyEdit": True}})
+    client.open(CODE)
+    command = actions(client, span(0, 4))["nano: write docstring"]["command"]
+    for request, applied in ((2, False), (3, True)):
+        client.replies["workspace/applyEdit"] = {"applied": applied}
+        assert client.command(request, command["command"], *command["arguments"])["result"] is applied
+    first, second = [m["params"]["edit"] for m in client.seen if m["method"] == "workspace/applyEdit"]
+    assert first == second
+    states = [m["params"]["state"] for m in client.seen if m["method"] == "nano/status"]
+    assert states.count("busy") == 1
+    (said,) = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
+    assert "Choose it again" in said
+
+
+@pytest.mark.parametrize("at", [span(0, 4, 0, 7), span(0, 0, 1, 0), span(1, 4, 1, 10)])
+def test_a_word_or_a_header_is_no_selection(start: Callable[..., RawClient], at: dict[str, Any]) -> None:
+    client = start({})
+    client.open(CODE)
+    found = actions(client, at)
+    command = found["nano: explain"]["command"]
+    assert client.command(2, command["command"], *command["arguments"])["result"] == "It adds two numbers."
+    assert ("nano: simplify selection" in found) == (at == span(0, 0, 1, 0))
+
+
 def test_a_document_that_has_changed_gets_no_old_edit(start: Callable[..., RawClient]) -> None:
     client = start()
     client.open(CODE)

@@ -111,11 +111,15 @@ def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order
 
 
 async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bool:
-    edit = await carry_out(server, document, order)
+    edit = server.refused.pop(order, None) or await carry_out(server, document, order)
     if edit is None or server.documents.get(document.uri) is not document:
         return False
-    applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
-    return applied.applied
+    answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
+    if not answer.applied:  # Kate takes edits for two seconds after a choice, and the model may need longer
+        server.refused = {order: edit}
+        server.forget_warnings()
+        server.warn(f"{order.title}: ready now, but the editor did not take it. Choose it again.")
+    return answer.applied
 
 
 def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
@@ -147,7 +151,8 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
         yield action(title, _REWRITE, Work.DOCSTRING)
     if not document.is_documented:
         yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, Work.DOCSTRINGS)
-    if start != end:
+    selected = document.text[start:end].strip()
+    if selected and not selected.isidentifier():  # Kate sends the word at the cursor where nothing is selected
         yield action("nano: simplify selection", _REWRITE, Work.SIMPLIFY)
     if definition is not None and definition.kind is DefinitionKind.FUNCTION:
         untyped = any(not parameter.annotation for parameter in definition.parameters)

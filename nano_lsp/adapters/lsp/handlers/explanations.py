@@ -86,10 +86,15 @@ async def _show(server: NanoServer, document: TextDocument, code: str, text: str
 
 
 def _code_at(document: TextDocument, span: types.Range) -> str:
-    """The code that is selected; of an empty selection, the function or class around it, else its line."""
+    """The code that is selected; of nothing, a word or a header, the function or class around it, else its line.
+
+    Where nothing is selected, Kate sends the word at the cursor, older ones its line.
+    """
     text = document.text
     start, end = sorted((document.offset(span.start), document.offset(span.end)))
-    if start == end:
-        found = definition_at(document.tree, start) if document.tree else None
-        start, end = (found.start, found.end) if found and found.name else (start, line_end(text, end))
+    selected = text[start:end].strip()
+    found = definition_at(document.tree, start) if document.tree else None
+    in_header = found is not None and text.find(selected, start) + len(selected) <= found.header_end
+    if not selected or selected.isidentifier() or in_header:
+        start, end = (found.start, found.end) if found and found.name else (start, line_end(text, start))
     return text[line_start(text, start) : end]
