@@ -75,7 +75,7 @@ class Service:
         return warnings
 
     def describe(self) -> dict[str, Any]:
-        """The status, whether the user's settings have come since the server began, and how suggestions came about."""
+        """The status, whether the server knows what the user has set, and how suggestions came about."""
         ghost_text = self.session.ghost_text
         counters: dict[str, Any] = {}
         if ghost_text:
