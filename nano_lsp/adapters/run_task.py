@@ -41,7 +41,6 @@ def run_task(
     *,
     choices: Sequence[str] = ...,
     think: bool = ...,
-    votes: int = ...,
     max_tokens: int = ...,
     deadline_ms: float | None = ...,
     full: Literal[False] = ...,
@@ -56,7 +55,6 @@ def run_task(
     *,
     choices: Sequence[str] = ...,
     think: bool = ...,
-    votes: int = ...,
     max_tokens: int = ...,
     deadline_ms: float | None = ...,
     full: bool = ...,
@@ -70,7 +68,6 @@ def run_task(
     *,
     choices: Sequence[str] = (),
     think: bool = False,
-    votes: int = 1,
     max_tokens: int = MAX_TOKENS,
     deadline_ms: float | None = None,
     full: bool = False,
@@ -86,7 +83,6 @@ def run_task(
             TypedDict, a pydantic model, or a JSON schema as a dict.
         choices: the value is one of these texts; instead of a type.
         think: reason step by step first, hidden.
-        votes: with `think`, reason so many times; what most of these lead to is the value.
         max_tokens: of the answer.
         deadline_ms: wall-clock limit, without loading the model.
         full: return a `TaskResult`, which has the probabilities of choices and the reasoning as well.
@@ -99,8 +95,7 @@ def run_task(
         TaskTimeoutError: the time ran out.
         NanoError: the model cannot be loaded, or fails.
     """
-    asked = {"prompt": prompt, "think": think, "votes": votes, "max_tokens": max_tokens, "deadline_ms": deadline_ms}
-    shape, task = _prepare(data, result, choices, **asked)
+    shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
     kernel = assistant or find_assistant(model)
     found = _finish(shape, kernel.carry_out(task))
     return found if full else found.value
@@ -113,7 +108,6 @@ async def run_task_async(
     *,
     choices: Sequence[str] = (),
     think: bool = False,
-    votes: int = 1,
     max_tokens: int = MAX_TOKENS,
     deadline_ms: float | None = None,
     full: bool = False,
@@ -121,22 +115,30 @@ async def run_task_async(
     assistant: Assistant | None = None,
 ) -> Any:  # noqa: ANN401
     """As `run_task`, for an event loop; cancelling the task calls the model off."""
-    asked = {"prompt": prompt, "think": think, "votes": votes, "max_tokens": max_tokens, "deadline_ms": deadline_ms}
-    shape, task = _prepare(data, result, choices, **asked)
+    shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
     kernel = await asyncio.to_thread(find_assistant, model) if assistant is None else assistant
     found = _finish(shape, await kernel.carry_out_async(task))
     return found if full else found.value
 
 
-def _prepare(data: object, result: Any, choices: Sequence[str], **asked: Any) -> tuple[Shape, Task]:  # noqa: ANN401
-    """The task, checked before a model is loaded; `asked` is what else is known of it."""
+def _prepare(
+    prompt: str,
+    data: object,
+    result: Any,  # noqa: ANN401
+    choices: Sequence[str],
+    *,
+    think: bool,
+    max_tokens: int,
+    deadline_ms: float | None,
+) -> tuple[Shape, Task]:
+    """The task, checked before a model is loaded."""
     shape = Shape(None, tuple(choices), str) if choices else shape_of(result)
     try:
         text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
         schema = json.dumps(shape.schema, ensure_ascii=False) if shape.schema is not None else ""
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"The data is no text and no JSON: {error}.", "Turn it into text yourself.") from error
-    task = Task(data=text, choices=shape.choices, schema=schema, **asked)
+    task = Task(prompt, text, shape.choices, schema, think, max_tokens, deadline_ms=deadline_ms)
     task.check()
     return shape, task
 

@@ -1,6 +1,6 @@
 """Questions on code and logic: choices with and without reasoning, against a free answer; how well probabilities fit.
 
-    python -m tests.bench.bench_tasks [--model nano] [--data calibration] [--ways think,…] [--results FILE] [--fit]
+    python -m tests.bench.bench_tasks [--model nano] [--data questions|calibration] [--results FILE] [--fit]
 
 Each answer is written at once; a run that was stopped goes on. The free answer is what `nano-lsp ask` says to the
 same question with the same list of choices; of these the one counts that it names first. `--fit` finds the
@@ -27,8 +27,7 @@ from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, pro
 DATA = Path(__file__).parents[1] / "data"
 _MAX_TOKENS = 200
 _BINS = 10
-_TASKS: dict[str, dict[str, Any]] = {"choice": {}, "think": {"think": True}, "votes": {"think": True, "votes": 5}}
-WAYS = ("free", *_TASKS)
+WAYS = ("free", "choice", "think")
 
 
 def first_named(text: str, choices: Sequence[str]) -> str:
@@ -77,13 +76,11 @@ def load_answers(rows: Sequence[dict[str, Any]], results: Path) -> dict[str, dic
     return known
 
 
-def answers(
-    assistant: Assistant, rows: Sequence[dict[str, Any]], ways: Sequence[str], results: Path
-) -> list[dict[str, Any]]:
+def answers(assistant: Assistant, rows: Sequence[dict[str, Any]], results: Path) -> list[dict[str, Any]]:
     """What the model says to each question in each way, what takes longest last; known answers are not asked for."""
     known = load_answers(rows, results)
     with results.open("a", encoding="utf-8") as stream:
-        for way in ways:
+        for way in WAYS:
             for row in rows:
                 if way not in known[row["question"]]:
                     said = {"question": row["question"], **_answer(assistant, row, way)}
@@ -97,7 +94,8 @@ def _answer(assistant: Assistant, row: dict[str, Any], way: str) -> dict[str, An
     if way == "free":
         listed = f"{row['question']}\n\nAnswer with one of: {', '.join(map(quote, choices))}."
         return {way: assistant.carry_out(Ask(listed, max_tokens=_MAX_TOKENS)).text}
-    answer = assistant.carry_out(Task(row["question"], choices=choices, **_TASKS[way]))
+    task = Task(row["question"], choices=choices, think=way == "think")
+    answer = assistant.carry_out(task)
     return {way: dict(answer.probabilities), f"{way}_tokens": answer.counters.generated_tokens}
 
 
@@ -125,7 +123,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="nano")
     parser.add_argument("--data", choices=["questions", "calibration"], default="questions")
-    parser.add_argument("--ways", default=",".join(WAYS), help="those to ask in, with commas between")
     parser.add_argument("--results", type=Path, default=Path("tasks.jsonl"))
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--fit", action="store_true", help="only look at the results, and fit the temperatures")
@@ -147,7 +144,7 @@ def main() -> None:
         settings = load_settings(model=options.model, n_threads=options.threads)
         folders = find_folders()
         with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
-            rows = answers(assistant, questions, options.ways.split(","), options.results)
+            rows = answers(assistant, questions, options.results)
     for line in report(rows):
         print(line)
 

@@ -26,7 +26,7 @@ from nano_lsp.adapters.cli.terminal import (
 from nano_lsp.config import load_settings
 from nano_lsp.context.document import load_document, read_document
 from nano_lsp.errors import ConfigError, SchemaError
-from nano_lsp.features.tasks import MAX_TOKENS, MAX_VOTES, Answer, Task, shape_of
+from nano_lsp.features.tasks import MAX_TOKENS, Answer, Task, shape_of
 from nano_lsp.features.tasks.batch import RowResult, read_rows, run_batch
 from nano_lsp.schema import SamplingParams
 
@@ -73,9 +73,6 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
     kind: Annotated[Kind, typer.Option("--type", help="Type of the result; bool is the choice yes,no.")] = Kind.TEXT,
     schema: Annotated[Path | None, typer.Option(help="Answer with JSON of this JSON schema.")] = None,
     think: Annotated[bool, typer.Option("--think", help="Reason first; the reasoning is not printed.")] = False,
-    votes: Annotated[
-        int, typer.Option(min=1, max=MAX_VOTES, help="With --think: reason so often; what most lead to counts.")
-    ] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens for the answer.")] = MAX_TOKENS,
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds a task may take.")] = None,
     rows: Annotated[
@@ -105,7 +102,6 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
         choices,
         text,
         think,
-        votes,
         max_tokens,
         deadline_ms=timeout and timeout * 1e3,
         sampling=SamplingParams(temperature=temperature, seed=seed),

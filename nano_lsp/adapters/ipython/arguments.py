@@ -74,7 +74,7 @@ SUBCOMMANDS = {
     "task": Subcommand(
         "Have a value: a choice, or JSON of a schema.",
         "TEXT…",
-        ("think", "votes", "tokens", "data", "choice", "schema"),
+        ("think", "tokens", "data", "choice", "schema"),
         "%nano task Which mood is this? --data review --choice good,bad",
     ),
     "model": Subcommand("Show the models, or take another one.", "[NAME]", (), "%nano model pico"),
@@ -159,9 +159,6 @@ _ADDERS: dict[str, _Add] = {
         "-r", "--replace", action="store_true", help="Put it into this cell instead of the next one."
     ),
     "think": lambda p: p.add_argument("--think", action="store_true", help="Think step by step."),
-    "votes": lambda p: p.add_argument(
-        "--votes", type=_number, default=1, help="With --think: reason so often; what most lead to counts."
-    ),
     "tokens": lambda p: p.add_argument("--max-tokens", type=_number, default=512, help="At most so many tokens."),
     "values": lambda p: p.add_argument(
         "--values", action="store_true", help="Tell the values of short plain variables, too; secrets are masked."

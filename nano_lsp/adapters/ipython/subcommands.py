@@ -208,7 +208,7 @@ def _task(asked: Run) -> None:
         raise SchemaError("The result has several types.", "Give one of --choice and --schema.")
     schema = _read_schema(asked) if options.schema else ""
     text = data if type(data) is str else _as_json(data)
-    task = Task(asked.need_text("task"), text, choices, schema, options.think, options.votes, options.max_tokens)
+    task = Task(asked.need_text("task"), text, choices, schema, options.think, options.max_tokens)
     task.check()
     found: Answer = asked.ask(task)
     value = found.value if isinstance(found.value, str) else json.dumps(found.value, indent=2, ensure_ascii=False)

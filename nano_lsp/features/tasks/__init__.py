@@ -4,7 +4,7 @@
 is of a choice, `task` asks, `batch` does so for many rows.
 """
 
-from nano_lsp.features.tasks.task import MAX_TOKENS, MAX_VOTES, Answer, Task
+from nano_lsp.features.tasks.task import MAX_TOKENS, Answer, Task
 from nano_lsp.features.tasks.types import Shape, shape_of
 
-__all__ = ["MAX_TOKENS", "MAX_VOTES", "Answer", "Shape", "Task", "shape_of"]
+__all__ = ["MAX_TOKENS", "Answer", "Shape", "Task", "shape_of"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
-from nano_lsp.errors import AnswerCutError, DocumentError, TaskError, TaskTimeoutError
+from nano_lsp.errors import AnswerCutError, DocumentError, TaskTimeoutError
 from nano_lsp.features.desk import Desk
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.plan import Plan, Watcher
@@ -27,9 +27,6 @@ _SEQUENCE = "task"
 _FIRST = "Let's think step by step.\n\n1."
 _THEN = "\n\nTherefore, the answer is"
 _CHOICE_TOKENS = 256  # a choice is said whole; a longer one is refused
-MAX_VOTES = 40  # where Wang et al. 2022 (arXiv 2203.11171) stop gaining
-# As there, of further reasonings; the first one is as probable as the task wants it.
-_VOTE = SamplingParams(temperature=0.7, top_k=40)
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Answer:
     Attributes:
         value: the text, the choice, or the JSON value.
         probabilities: of each choice, calibrated; empty where there are none.
-        reasoning: what the model thought first, the first time that led to the value; empty without `think`.
+        reasoning: what the model thought first; empty without `think`.
         cut: it ended at the token limit; of a JSON value, what was not whole is left out or ends there.
         warnings: sentences for the user.
         counters: what it cost.
@@ -63,7 +60,6 @@ class Task(Job[Answer]):
         choices: the answer is one of these; empty for none.
         schema: JSON schema of the answer, as JSON; empty for none.
         think: reason first; what is said then is hidden.
-        votes: reason so many times, each in another way; what most of these lead to is the answer.
         max_tokens: of the answer.
         reasoning_tokens: of the reasoning.
         deadline_ms: wall-clock limit of the whole task, from its first request on; None for none.
@@ -75,7 +71,6 @@ class Task(Job[Answer]):
     choices: tuple[str, ...] = ()
     schema: str = ""
     think: bool = False
-    votes: int = 1
     max_tokens: int = MAX_TOKENS
     reasoning_tokens: int = 256
     deadline_ms: float | None = None
@@ -88,16 +83,9 @@ class Task(Job[Answer]):
         Raises:
             DocumentError: there is no prompt.
             SchemaError: the choices or the schema cannot be used.
-            TaskError: there are votes without reasoning, or too many.
         """
         if not self.prompt.strip():
             raise DocumentError("The prompt is empty.", "Say what is to be done.")
-        if not 1 <= self.votes <= MAX_VOTES:
-            raise TaskError(f"There cannot be {self.votes} votes.", f"Give a number from 1 to {MAX_VOTES}.")
-        if self.votes > 1 and not self.think:
-            raise TaskError(
-                "Without reasoning every vote would be the same.", "Let it think, or leave the votes out."
-            )
         if self.choices:
             check_choices(self.choices)
         return compile_schema(json.loads(self.schema)) if self.schema else ""
@@ -106,7 +94,8 @@ class Task(Job[Answer]):
         """The requests that lead to the answer.
 
         Raises:
-            DocumentError, SchemaError, TaskError: as `check`.
+            DocumentError: there is no prompt.
+            SchemaError: the choices or the schema cannot be used.
             AnswerCutError: the answer is not whole at the token limit.
             TaskTimeoutError: the time ran out.
         """
@@ -125,39 +114,23 @@ class _Run:
         self._cut = False
 
     def plan(self) -> Plan[Answer]:
-        prompt = self._prompt()
-        answers: list[Answer] = []
-        fault: AnswerCutError | None = None
-        for number in range(self._task.votes):
-            try:
-                answers.append((yield from self._answer(prompt, number)))
-            except AnswerCutError as error:  # the other votes count
-                fault = error
-        if fault and not answers:
-            raise fault
-        return replace(
-            _elect(answers),
-            cut=self._cut,
-            warnings=tuple(self._warnings),
-            counters=self._counters,
-        )
-
-    def _answer(self, prompt: list[int], number: int) -> Plan[Answer]:
-        """The answer of a vote, numbered from 0."""
-        task, reasoning = self._task, ""
+        task = self._task
+        prompt, reasoning = self._prompt(), ""
         if task.think:
-            prompt = [*prompt, *self._vocabulary.tokenize(_FIRST)]
-            sampling = replace(_VOTE, seed=number) if number else task.sampling
-            thought = yield from self._generate(prompt, task.reasoning_tokens, sampling=sampling)
+            prompt += self._vocabulary.tokenize(_FIRST)
+            thought = yield from self._generate(prompt, max_tokens=task.reasoning_tokens)
             reasoning = thought.text.strip()
             prompt += [token.id for token in thought.tokens]
             prompt += self._vocabulary.tokenize(_THEN + (" " if task.choices else ":\n\n"))
         if task.choices:
             answer = yield from self._choose(prompt)
         else:
-            said = yield from self._generate(prompt, task.max_tokens, grammar=self._grammar or None)
-            answer = Answer(self._read(said))
-        return replace(answer, reasoning=reasoning)
+            answer = Answer(
+                self._read((yield from self._generate(prompt, task.max_tokens, grammar=self._grammar or None)))
+            )
+        return replace(
+            answer, reasoning=reasoning, cut=self._cut, warnings=tuple(self._warnings), counters=self._counters
+        )
 
     def _prompt(self) -> list[int]:
         task = self._task
@@ -211,13 +184,7 @@ class _Run:
         self._cut = True
         self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
 
-    def _generate(
-        self,
-        prompt: list[int],
-        max_tokens: int,
-        grammar: str | None = None,
-        sampling: SamplingParams | None = None,
-    ) -> Plan[Completion]:
+    def _generate(self, prompt: list[int], max_tokens: int, grammar: str | None = None) -> Plan[Completion]:
         limit = self._task.deadline_ms
         left = None if limit is None else limit - (time.monotonic() - self._started) * 1e3
         if left is not None and left <= 0:
@@ -225,7 +192,7 @@ class _Run:
         params = GenerateParams(
             max_tokens=max_tokens,
             deadline_ms=left,
-            sampling=sampling or self._task.sampling,
+            sampling=self._task.sampling,
             grammar=grammar,
             draft=False,  # drafts run where they pay on this day: batches of another size round differently
         )
@@ -235,17 +202,6 @@ class _Run:
         if said.finish_reason is FinishReason.DEADLINE:
             raise _timeout(limit)
         return said
-
-
-def _elect(answers: Sequence[Answer]) -> Answer:
-    """What most answers say, the earlier where as many say another; of choices what is most probable on average."""
-    names = answers[0].probabilities
-    means = {name: sum(answer.probabilities[name] for answer in answers) / len(answers) for name in names}
-    said = [json.dumps(answer.value, sort_keys=True) for answer in answers]
-    elected = json.dumps(max(means, key=means.__getitem__)) if means else max(said, key=said.count)
-    value = json.loads(elected)
-    agreeing = (answer for answer, each in zip(answers, said, strict=True) if each == elected)
-    return replace(next(agreeing, answers[0]), value=value, probabilities=means)
 
 
 def _timeout(limit_ms: float | None) -> TaskTimeoutError:

@@ -177,61 +177,6 @@ def test_the_same_again_gives_the_same(assistant: LocalAssistant) -> None:
     assert first.reasoning
 
 
-def wavering_script(rare: str, often: str) -> Any:  # noqa: ANN401
-    """A model that reasons in eight ways, nearly as probable; the most probable leads elsewhere than all others."""
-
-    def script(history: Sequence[int]) -> NDArray[np.float32]:
-        said = bytes(token for token in history if token < 256)  # without tokens of several bytes
-        thought = said.rpartition(b"step.1.")[2]
-        if b"answer is" in thought:
-            word = rare if thought.startswith(b"a") else often
-            return np.asarray(ready_script(word)(history), np.float32)
-        row = np.full(N_VOCAB, -5.0, np.float32)
-        row[[END] if thought else list(b"abcdefgh")] = 5.0
-        row[ord("a")] += 0.01
-        return row
-
-    return script
-
-
-@pytest.mark.parametrize(
-    ("backend", "form", "rare", "often"),
-    [
-        (wavering_script('"yes"', '"no"'), {"choices": ["yes", "no"]}, "yes", "no"),
-        (wavering_script("7", "8"), {"result": int}, 7, 8),
-    ],
-    indirect=["backend"],
-)
-def test_what_most_reasonings_lead_to_is_the_answer(
-    assistant: LocalAssistant, form: dict[str, Any], rare: object, often: object
-) -> None:
-    def ask(votes: int) -> Any:  # noqa: ANN401
-        return nano_lsp.run_task(QUESTION, think=True, votes=votes, assistant=assistant, full=True, **form)
-
-    assert (ask(1).value, ask(1).reasoning) == (rare, "a")
-    elected = ask(5)
-    assert elected.value == often
-    assert elected.reasoning in set("bcdefgh")
-    assert elected == ask(5)  # the seeds are the same
-    assert not elected.probabilities or math.isclose(sum(elected.probabilities.values()), 1.0)
-
-
-def test_votes_share_their_prompt(assistant: LocalAssistant) -> None:
-    counters = [
-        assistant.carry_out(Task(QUESTION * 20, f"{n}", ("yes", "no"), think=True, votes=n)).counters for n in (1, 3)
-    ]
-    generated = [each.generated_tokens for each in counters]
-    assert counters[1].evaluated_tokens - counters[0].evaluated_tokens < generated[1] + 3 * len(QUESTION)
-
-
-@pytest.mark.parametrize(
-    ("think", "votes", "said"), [(True, 0, "0 votes"), (True, 41, "41"), (False, 2, "reasoning")]
-)
-def test_votes_that_make_no_sense(*, think: bool, votes: int, said: str) -> None:
-    with pytest.raises(TaskError, match=said):
-        nano_lsp.run_task(QUESTION, think=think, votes=votes)
-
-
 @pytest.mark.parametrize("backend", [ready_script('["aaaa", "bbbb", "cccc"]')], indirect=True)
 def test_a_list_that_is_cut_keeps_what_is_whole(assistant: LocalAssistant) -> None:
     whole = nano_lsp.run_task("List.", "", list[str], assistant=assistant, full=True)
