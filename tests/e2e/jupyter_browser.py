@@ -18,6 +18,7 @@ from tests.jupyter_process import TOKEN, Jupyter
 
 _VIEWPORT: ViewportSize = {"width": 1300, "height": 620}
 _GHOST_TEXT = ".jp-GhostText"
+_FOLLOWED = ".jp-mod-completer-enabled"  # an editor that the completer follows
 _PANEL = "#neuro-nano-panel"
 _PROMPT = ".jp-CodeConsole-promptCell"
 
@@ -63,7 +64,8 @@ class Book:
         self.wait_for_kernel()
 
     def type(self, text: str) -> None:
-        """Type at the cursor."""
+        """Type at the cursor, once JupyterLab's completer follows the editor: of a key before that it asks nobody."""
+        self.page.locator(f"{_FOLLOWED}:focus-within").first.wait_for(state="attached")
         self.page.keyboard.type(text, delay=30)
 
     def press(self, key: str) -> None:
