@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
+
+from tests.processes import end_with_all_below
 
 LIMIT_S = 120  # on a machine that does other things as well
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of a server that only the test knows
@@ -79,19 +80,6 @@ def open_jupyter(
         yield Jupyter(_address(process, home / "runtime", log), root, process.pid)
     finally:
         end_with_all_below(process)
-
-
-def end_with_all_below(process: subprocess.Popen[bytes]) -> None:
-    """End a process; what it has started, and does not end itself, is killed."""
-    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    psutil.wait_procs(below, 5)
-    for each in (*below, psutil.Process(process.pid)) if process.poll() is None else below:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait(LIMIT_S)
 
 
 def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 
 from tests.editors.places import missing
-from tests.jupyter_process import LIMIT_S, Jupyter, end_with_all_below
+from tests.jupyter_process import LIMIT_S, Jupyter
+from tests.processes import end_with_all_below
 
 PASSWORD = "a-password-of-the-tests"  # noqa: S105 - of a hub that only the test knows
 # The proxy that a hub begins by default; npm has it, so it is among the packages that build the front end.

@@ -16,6 +16,8 @@ import psutil
 
 from nano_lsp.config import find_folders
 
+_LIMIT_S = 120  # on a machine that does other things as well
+
 
 def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """A process that Ctrl-C reaches even where the tests themselves run in a shell's background, which ignores it."""
@@ -67,3 +69,16 @@ def home_with_models() -> Iterator[Path]:
             for engine in engines_of(Path(folder)):
                 engine.kill()
                 engine.wait()
+
+
+def end_with_all_below(process: subprocess.Popen[bytes], grace_s: float = 5) -> None:
+    """End a process; what it has started, and has not ended by then, is killed."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    psutil.wait_procs(below, grace_s)
+    for each in (*below, psutil.Process(process.pid)) if process.poll() is None else below:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait(_LIMIT_S)

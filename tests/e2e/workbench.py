@@ -17,6 +17,8 @@ import psutil
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Frame, Page, sync_playwright
 
+from tests.processes import end_with_all_below
+
 LIMIT_S = 300  # on a machine that does other things as well; on an idle one, a few seconds
 POLL_MS = 50
 T = TypeVar("T")
@@ -117,7 +119,7 @@ class CodeServer:
                     page.screenshot(path=data / "last.png")  # tells why a test failed
                     browser.close()
         finally:
-            _end(process)
+            end_with_all_below(process, grace_s=0)
 
     def _command(self, data: Path) -> list[str]:
         folders = ["--user-data-dir", str(data), "--extensions-dir", str(self.extensions)]
@@ -133,18 +135,6 @@ def _address(page: Page, process: subprocess.Popen[bytes], log: Path) -> str:
         return found[1] if found else ""
 
     return until(page, find, "code-server listens")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    for child in below:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(below, LIMIT_S)
-    process.wait(LIMIT_S)
 
 
 def until(page: Page, find: Callable[[], T], what: str) -> T:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,25 @@ SCRIPT = {
 }
 
 
+def serve(folder: Path) -> AbstractContextManager[Jupyter]:
+    """A server with folders of its own, and an engine within it."""
+    env = {"NANO_LSP_HOME": str(folder / "home"), "NANO_LSP_ENGINE": "in-process"}
+    return open_jupyter(folder / "root", folder / "jupyter", env=env)
+
+
+def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
+    """The settings of a user whose model answers so, at once."""
+    script = folder / "script.json"
+    script.write_text(json.dumps(replies))
+    return {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+
+
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """A server whose model answers as it is told."""
     folder = tmp_path_factory.mktemp("jupyter")
-    script = folder / "script.json"
-    script.write_text(json.dumps(SCRIPT))
-    env = {"NANO_LSP_HOME": str(folder / "home"), "NANO_LSP_ENGINE": "in-process"}
-    with open_jupyter(folder / "root", folder / "jupyter", env=env) as it, it.client() as client:
-        settings = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+    with serve(folder) as it, it.client() as client:
+        settings = scripted(folder, SCRIPT)
         assert client.post("status", json={"settings": settings}).json()["warnings"] == []
         wait_for(client, "ready")
         yield it
@@ -96,11 +107,9 @@ def test_a_request_that_a_later_one_has_overtaken_changes_nothing(client: httpx.
 
 
 def test_a_request_that_is_called_off_is_no_error(tmp_path: Path) -> None:
-    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps({**SCRIPT, "$batch_ms": 200}))  # long enough to go away meanwhile
-    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
-        client.post("status", json={"settings": {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}})
+    settings = scripted(tmp_path, {**SCRIPT, "$batch_ms": 200})  # long enough to go away meanwhile
+    with serve(tmp_path) as it, it.client() as client:
+        client.post("status", json={"settings": settings})
         wait_for(client, "ready")
         asked = {"path": "a.py", "cells": [{"code": "def steps(x):"}], "index": 0, "offset": 13}
         with client.stream("POST", "suggest", json=asked) as answer:
@@ -214,21 +223,17 @@ def test_a_setting_that_cannot_be_used_is_said(client: httpx.Client) -> None:
 
 
 def test_who_rests_at_a_cursor_while_the_model_loads_is_answered_once_it_is_there(tmp_path: Path) -> None:
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps(SCRIPT))
-    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
-    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
+    with serve(tmp_path) as it, it.client() as client:
         assert client.get("status").json()["begun"] is False
         assert suggest(client, ("b = ", None)) == []  # nobody has said which model
-        settings = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+        settings = scripted(tmp_path, SCRIPT)
         assert client.post("status", json={"settings": settings}).json()["state"] == "loading"
         assert suggest(client, ("b = ", None)) == ["2"]
         assert client.get("status").json()["begun"] is True
 
 
 def test_a_missing_model_is_said_with_the_remedy(tmp_path: Path) -> None:
-    env = {"NANO_LSP_HOME": str(tmp_path / "home"), "NANO_LSP_ENGINE": "in-process"}
-    with open_jupyter(tmp_path / "root", tmp_path / "jupyter", env=env) as it, it.client() as client:
+    with serve(tmp_path) as it, it.client() as client:
         client.post("status", json={"settings": {}})
         while (status := client.get("status").json())["state"] == "loading":
             pass

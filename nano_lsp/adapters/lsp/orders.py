@@ -133,8 +133,7 @@ def _confirmed(
 def _is_of_use(server: NanoServer, document: TextDocument, found: Sized, order: Order) -> bool:
     """Whether there is something for the document as it is; the user is told where the model had nothing."""
     if not found:
-        server.forget_warnings()
-        server.warn(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
+        server.warn_again(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
     return bool(found) and server.documents.get(document.uri) is document
 
 

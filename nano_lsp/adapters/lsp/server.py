@@ -107,6 +107,11 @@ class NanoServer(LanguageServer):
         """Let messages that were shown be shown again."""
         self._told.clear()
 
+    def warn_again(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
+        """Show a message about what the user has just asked for, as often as it comes to that."""
+        self.forget_warnings()
+        self.warn(message, kind)
+
     def served(self, uri: object) -> TextDocument | None:
         """The open document of a URI; None where there is none, or it is to get nothing (`Session.refuses`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
@@ -167,8 +172,7 @@ class NanoServer(LanguageServer):
         except CancelledError:
             return None
         except NanoError as error:
-            self.forget_warnings()
-            self.warn(str(error), types.MessageType.Error)
+            self.warn_again(str(error), types.MessageType.Error)
             return None
         finally:
             self._set_busy(-1, title)

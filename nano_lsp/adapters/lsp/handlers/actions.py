@@ -117,8 +117,7 @@ async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bo
     answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
     if not answer.applied:  # Kate takes edits for two seconds after a choice, and the model may need longer
         server.refused = {order: edit}
-        server.forget_warnings()
-        server.warn(f"{order.title}: ready now, but the editor did not take it. Choose it again.")
+        server.warn_again(f"{order.title}: ready now, but the editor did not take it. Choose it again.")
     return answer.applied
 
 
