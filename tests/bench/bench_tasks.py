@@ -22,7 +22,7 @@ from nano_lsp.features.assistant import Assistant, LocalAssistant
 from nano_lsp.features.jobs import Ask
 from nano_lsp.features.model import Model
 from nano_lsp.features.tasks import Task
-from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, probabilities, quote
+from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
 
 DATA = Path(__file__).parents[1] / "data"
 _MAX_TOKENS = 200
@@ -92,8 +92,8 @@ def answers(assistant: Assistant, rows: Sequence[dict[str, Any]], results: Path)
 def _answer(assistant: Assistant, row: dict[str, Any], way: str) -> dict[str, Any]:
     choices = tuple(row["choices"])
     if way == "free":
-        listed = f"{row['question']}\n\nAnswer with one of: {', '.join(map(quote, choices))}."
-        return {way: assistant.carry_out(Ask(listed, max_tokens=_MAX_TOKENS)).text}
+        question = f"{row['question']}\n\n{ask_for(choices)}"
+        return {way: assistant.carry_out(Ask(question, max_tokens=_MAX_TOKENS)).text}
     task = Task(row["question"], choices=choices, think=way == "think")
     answer = assistant.carry_out(task)
     return {way: dict(answer.probabilities), f"{way}_tokens": answer.counters.generated_tokens}

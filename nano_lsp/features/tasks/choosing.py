@@ -2,7 +2,8 @@
 
 A choice stands in quotes, so that one that begins with another is told from it by the quote behind. Probabilities are
 the softmax of the sums of log-probabilities over a temperature (Guo et al. 2017, arXiv 1706.04599), which
-`tests/bench/bench_tasks.py --fit` has fitted.
+`tests/bench/bench_tasks.py --fit` has fitted. What the model says at once and what it says after reasoning err in
+other places, so both count (a logarithmic opinion pool: Genest and Zidek 1986, doi 10.1214/ss/1177013825).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Sequence
 from nano_lsp.errors import SchemaError
 
 TEMPERATURE = 2.1
-"""Of choices without reasoning."""
-THINK_TEMPERATURE = 4.8
+"""Of choices at once."""
+THINK_TEMPERATURE = 3.4
 """Of choices after reasoning."""
+AT_ONCE_WEIGHT = 2.0
+"""Of what is said at once, beside what is said after reasoning, which is too sure of itself."""
 MAX_CHOICES = 64
 
 
@@ -37,6 +40,11 @@ def check_choices(choices: Sequence[str]) -> None:
 def quote(choice: str) -> str:
     """A choice as the model says it."""
     return json.dumps(choice, ensure_ascii=False)
+
+
+def ask_for(choices: Sequence[str]) -> str:
+    """The sentence that asks for one of some choices."""
+    return f"Answer with one of: {', '.join(map(quote, choices))}."
 
 
 def probabilities(scores: Sequence[float], temperature: float) -> list[float]:

@@ -15,17 +15,23 @@ from nano_lsp.features.desk import Desk
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.plan import Plan, Watcher
 from nano_lsp.features.prompts import Message, build_chat_prompt
-from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, check_choices, probabilities, quote
+from nano_lsp.features.tasks.choosing import (
+    AT_ONCE_WEIGHT,
+    TEMPERATURE,
+    THINK_TEMPERATURE,
+    ask_for,
+    check_choices,
+    probabilities,
+    quote,
+)
 from nano_lsp.features.tasks.closing import close_json
+from nano_lsp.features.tasks.reasoning import BEGIN, CONCLUDE, worked_examples
 from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, gbnf_literal
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Priority, SamplingParams
 
 MAX_TOKENS = 512
 """Of an answer, unless said otherwise."""
 _SEQUENCE = "task"
-# Said for the model, so that it reasons at all instead of answering at once (Kojima et al. 2022, arXiv 2205.11916).
-_FIRST = "Let's think step by step.\n\n1."
-_THEN = "\n\nTherefore, the answer is"
 _CHOICE_TOKENS = 256  # a choice is said whole; a longer one is refused
 
 
@@ -112,50 +118,69 @@ class _Run:
         self._counters = Counters()
         self._warnings: list[str] = []
         self._cut = False
+        self._reasoning = ""
 
     def plan(self) -> Plan[Answer]:
-        task = self._task
-        prompt, reasoning = self._prompt(), ""
-        if task.think:
-            prompt += self._vocabulary.tokenize(_FIRST)
-            thought = yield from self._generate(prompt, max_tokens=task.reasoning_tokens)
-            reasoning = thought.text.strip()
-            prompt += [token.id for token in thought.tokens]
-            prompt += self._vocabulary.tokenize(_THEN + (" " if task.choices else ":\n\n"))
+        task, prompt = self._task, self._prompt()
         if task.choices:
             answer = yield from self._choose(prompt)
         else:
+            if task.think:
+                prompt = yield from self._reason(prompt)
+                prompt += self._vocabulary.tokenize(":\n\n")
             answer = Answer(
                 self._read((yield from self._generate(prompt, task.max_tokens, grammar=self._grammar or None)))
             )
         return replace(
-            answer, reasoning=reasoning, cut=self._cut, warnings=tuple(self._warnings), counters=self._counters
+            answer,
+            reasoning=self._reasoning,
+            cut=self._cut,
+            warnings=tuple(self._warnings),
+            counters=self._counters,
         )
 
     def _prompt(self) -> list[int]:
         task = self._task
         parts = [task.prompt, task.data]
         if task.choices:
-            parts.append(f"Answer with one of: {', '.join(map(quote, task.choices))}.")
+            parts.append(ask_for(task.choices))
         if task.schema:
             parts.append(f"Answer with JSON of this schema and nothing else: {task.schema}")
-        turn = Message("user", "\n\n".join(filter(None, parts)))
-        return build_chat_prompt(self._vocabulary.spec, self._vocabulary, [turn], think=task.think)
+        turns = [*worked_examples()] if task.think and task.choices else []
+        turns.append(Message("user", "\n\n".join(filter(None, parts))))
+        return build_chat_prompt(self._vocabulary.spec, self._vocabulary, turns, think=task.think)
+
+    def _reason(self, prompt: list[int]) -> Plan[list[int]]:
+        """The prompt and a reasoning, up to where its conclusion is to be said."""
+        prompt = prompt + self._vocabulary.tokenize(BEGIN)
+        thought = yield from self._generate(prompt, self._task.reasoning_tokens, stop=(f"\n\n{CONCLUDE}",))
+        self._reasoning = thought.text.strip()
+        return prompt + self._vocabulary.tokenize(f"{thought.text.rstrip()}\n\n{CONCLUDE}")
 
     def _choose(self, prompt: list[int]) -> Plan[Answer]:
-        task = self._task
+        choices = self._task.choices
+        if self._task.think:
+            # At once comes first: the reasoning then goes on from the same prompt.
+            at_once = yield from self._score(prompt, f'{CONCLUDE} "')
+            reasoned = yield from self._score((yield from self._reason(prompt)), ' "')
+            weighed = [AT_ONCE_WEIGHT * first + second for first, second in zip(at_once, reasoned, strict=True)]
+            found = probabilities(weighed, THINK_TEMPERATURE)
+        else:
+            found = probabilities((yield from self._score(prompt, '"')), TEMPERATURE)
+        best = max(range(len(found)), key=found.__getitem__)
+        return Answer(choices[best], dict(zip(choices, found, strict=True)))
+
+    def _score(self, prompt: list[int], opening: str) -> Plan[list[float]]:
+        """Log-probability of each choice behind a prompt and what ends in its opening quote."""
+        prompt = prompt + self._vocabulary.tokenize(opening)
         scores = []
-        for choice in task.choices:
+        for choice in self._task.choices:
             rest = quote(choice)[1:]
-            said = yield from self._generate(
-                [*prompt, *self._vocabulary.tokenize('"')], _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}"
-            )
+            said = yield from self._generate(prompt, _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}")
             if said.text != rest:
                 raise AnswerCutError(f"The choice {choice!r} is too long.", "Give choices of a few words.")
             scores.append(sum(token.logprob for token in said.tokens))
-        found = probabilities(scores, THINK_TEMPERATURE if task.think else TEMPERATURE)
-        best = max(range(len(found)), key=found.__getitem__)
-        return Answer(task.choices[best], dict(zip(task.choices, found, strict=True)))
+        return scores
 
     def _read(self, said: Completion) -> Any:  # noqa: ANN401 - any JSON
         """The value of an answer."""
@@ -184,7 +209,9 @@ class _Run:
         self._cut = True
         self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
 
-    def _generate(self, prompt: list[int], max_tokens: int, grammar: str | None = None) -> Plan[Completion]:
+    def _generate(
+        self, prompt: list[int], max_tokens: int, grammar: str | None = None, stop: tuple[str, ...] = ()
+    ) -> Plan[Completion]:
         limit = self._task.deadline_ms
         left = None if limit is None else limit - (time.monotonic() - self._started) * 1e3
         if left is not None and left <= 0:
@@ -194,6 +221,7 @@ class _Run:
             deadline_ms=left,
             sampling=self._task.sampling,
             grammar=grammar,
+            stop=stop,
             draft=False,  # drafts run where they pay on this day: batches of another size round differently
         )
         said = yield Request(tuple(prompt), params, Priority.CHAT, sequence=_SEQUENCE)

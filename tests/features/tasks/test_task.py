@@ -26,6 +26,8 @@ from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.model import Model
 from nano_lsp.features.tasks import Answer, Task, shape_of
 from nano_lsp.features.tasks.batch import Row, read_rows, run_batch
+from nano_lsp.features.tasks.choosing import THINK_TEMPERATURE
+from nano_lsp.features.tasks.reasoning import CONCLUDE, worked_examples
 
 QUESTION = "Is it so?"
 
@@ -59,6 +61,26 @@ def ready_script(*words: str) -> Any:  # noqa: ANN401
             data = word.encode()
             n = max((n for n in range(len(data) + 1) if said.endswith(data[:n])), default=0)
             row[data[n] if n < len(data) else END] = 5.0 + n - i
+        return row
+
+    return script
+
+
+def wavering_script(at_once: float, reasoned: float) -> Any:  # noqa: ANN401
+    """A model that prefers yes to no by so many nats, at once and after a reasoning of one letter."""
+    thought = f"a\n\n{CONCLUDE}".encode()
+
+    def script(history: Sequence[int]) -> NDArray[np.float32]:
+        row = np.full(N_VOCAB, -20.0, np.float32)
+        said = bytes(token for token in history if token < 256).rpartition(QUESTION.encode())[2]
+        _, concluded, choice = said.rpartition(b'answer is "')
+        if concluded:
+            for word, nats in ((b'yes"', reasoned if b"step by step" in said else at_once), (b'no"', 0.0)):
+                if word.startswith(choice) and word != choice:
+                    row[word[len(choice)]] = nats
+        else:
+            n = max(n for n in range(len(thought)) if said.endswith(thought[:n]))
+            row[thought[n]] = 5.0
         return row
 
     return script
@@ -175,6 +197,41 @@ def test_the_same_again_gives_the_same(assistant: LocalAssistant) -> None:
     )
     assert first == second
     assert first.reasoning
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        (wavering_script(1.0, 3.0), 2 * 1.0 + 3.0),
+        (wavering_script(-2.0, 3.0), 2 * -2.0 + 3.0),
+        (wavering_script(-1.0, 4.0), 2 * -1.0 + 4.0),
+    ],
+    indirect=["backend"],
+)
+def test_what_is_said_at_once_counts_beside_the_reasoning(assistant: LocalAssistant, expected: float) -> None:
+    found = nano_lsp.run_task(QUESTION, choices=["yes", "no"], think=True, assistant=assistant, full=True)
+    odds = math.log(found.probabilities["yes"] / found.probabilities["no"]) * THINK_TEMPERATURE
+    assert math.isclose(odds, expected, abs_tol=1e-3)
+    assert found.value == ("yes" if expected > 0 else "no")
+    assert found.reasoning == "a"
+
+
+def test_a_second_row_reads_no_worked_example_again(assistant: LocalAssistant) -> None:
+    examples = sum(len(turn.content) for turn in worked_examples())
+    choose = Task(QUESTION, choices=("yes", "no"), think=True, reasoning_tokens=8)
+    first, second = (carry_out(dataclasses.replace(choose, data=data), assistant).counters for data in ("one", "two"))
+    assert first.evaluated_tokens > examples > 1000
+    assert second.evaluated_tokens < 500
+
+
+def test_worked_examples_are_none_of_the_questions_that_it_is_measured_by() -> None:
+    data = Path(__file__).parents[2] / "data"
+    lines = [line for path in data.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+    measured = [json.loads(line)["question"] for line in lines]
+    assert len(measured) == 150
+    asked = [turn.content for turn in worked_examples() if turn.role == "user"]
+    assert asked
+    assert not [each for each in asked if any(question in each for question in measured)]
 
 
 @pytest.mark.parametrize("backend", [ready_script('["aaaa", "bbbb", "cccc"]')], indirect=True)
