@@ -224,14 +224,27 @@ def test_a_second_row_reads_no_worked_example_again(assistant: LocalAssistant) -
     assert second.evaluated_tokens < 500
 
 
-def test_worked_examples_are_none_of_the_questions_that_it_is_measured_by() -> None:
+def measured() -> list[dict[str, Any]]:
     data = Path(__file__).parents[2] / "data"
-    lines = [line for path in data.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
-    measured = [json.loads(line)["question"] for line in lines]
-    assert len(measured) == 150
+    lines = [line for path in sorted(data.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in lines]
+
+
+def test_worked_examples_are_none_of_the_questions_that_it_is_measured_by() -> None:
+    questions = [row["question"] for row in measured()]
+    assert len(set(questions)) == len(questions) == 269
     asked = [turn.content for turn in worked_examples() if turn.role == "user"]
     assert asked
-    assert not [each for each in asked if any(question in each for question in measured)]
+    assert not [each for each in asked if any(question in each for question in questions)]
+
+
+def test_answers_that_it_is_measured_by_are_right() -> None:
+    for row in measured():
+        assert row["answer"] in row["choices"]
+        if "check" in row:
+            value = eval(row["check"], {})  # noqa: S307 - our own data
+            said = value if isinstance(value, str) else "yes" if value else "no"
+            assert said == row["answer"], row
 
 
 @pytest.mark.parametrize("backend", [ready_script('["aaaa", "bbbb", "cccc"]')], indirect=True)
