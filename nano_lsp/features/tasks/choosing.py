@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from nano_lsp.errors import SchemaError
 
-TEMPERATURE = 2.1
+TEMPERATURE = 1.2
 """Of choices at once."""
-THINK_TEMPERATURE = 3.4
+THINK_TEMPERATURE = 4.65
 """Of choices after reasoning."""
 AT_ONCE_WEIGHT = 2.0
 """Of what is said at once, beside what is said after reasoning, which is too sure of itself."""

@@ -16,42 +16,44 @@ CONCLUDE = "Therefore, the answer is"
 
 _EXAMPLES = (
     (
-        "def half(n):\n    if n % 2 == 0:\n        return n // 2\n\nDoes half(3) return a number?",
+        "Does `[].pop()` in Python work without an error?",
         ("yes", "no"),
         (
-            "half(3) runs with n = 3.",
-            "n % 2 is 3 % 2 = 1, and 1 == 0 is false, so the line `return n // 2` is not run.",
-            "The function ends without a return, so half(3) returns None.",
-            "None is not a number, so half(3) does not return a number.",
+            "`list.pop()` takes the last element off a list.",
+            "`[]` has no element.",
+            "Taking an element off an empty list raises an IndexError, so it does not work without an error.",
         ),
         "no",
     ),
     (
-        "What does this print?\n\ns = 'hello'\nprint(s[1:3])",
-        ("he", "el", "ell", "hel"),
+        "What does this print?\n\nn = 1\nfor i in range(3):\n    n += i\nprint(n)",
+        ("3", "4", "7"),
         (
-            "The indexes of 'hello' are h = 0, e = 1, l = 2, l = 3, o = 4.",
-            "s[1:3] takes index 1 and 2; index 3 is left out.",
-            "That is e and l, so it prints el.",
+            "n is 1 at first.",
+            "range(3) gives 0, 1, 2.",
+            "n becomes 1 + 0 = 1, then 1 + 1 = 2, then 2 + 2 = 4.",
+            "The program prints n, which is 4.",
         ),
-        "el",
+        "4",
     ),
     (
-        "A tank holds 90 litres and loses 4 litres an hour. Are more than 60 litres left after 8 hours?",
+        "All roses need water. The plant on the desk needs water. Must it be a rose?",
         ("yes", "no"),
         (
-            "In 8 hours it loses 8 * 4 = 32 litres.",
-            "90 - 32 = 58 litres are left.",
-            "58 is less than 60, so there are not more than 60 litres left.",
+            "The rule says what roses need. It does not say that only roses need water.",
+            "A tulip could need water, too.",
+            "So the plant need not be a rose.",
         ),
         "no",
     ),
     (
-        "Is this sentence a question?\n\nWhere is the key?",
+        "def count(text, letter):\n    n = 0\n    for c in text:\n        if c == letter:\n            n += 1\n"
+        "    return n\n\nDoes count('noon', 'o') return 2?",
         ("yes", "no"),
         (
-            "The sentence begins with `Where` and ends with a question mark.",
-            "It asks for a place, so it is a question.",
+            "The function counts the characters of text that are equal to letter.",
+            "The characters of 'noon' are n, o, o, n.",
+            "Two of them are o, so it returns 2.",
         ),
         "yes",
     ),
@@ -63,4 +65,5 @@ def worked_examples() -> Iterator[Message]:
     for question, choices, steps, answer in _EXAMPLES:
         yield Message("user", f"{question}\n\n{ask_for(choices)}")
         reasoned = BEGIN.removesuffix("1.") + "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
-        yield Message("assistant", f"{reasoned}\n\n{CONCLUDE} {quote(answer)}.")
+        # No full stop: with one the model would want the token `".`, and score the quote alone as if it were wrong.
+        yield Message("assistant", f"{reasoned}\n\n{CONCLUDE} {quote(answer)}")

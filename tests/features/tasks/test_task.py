@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import json
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -222,6 +223,12 @@ def test_a_second_row_reads_no_worked_example_again(assistant: LocalAssistant) -
     first, second = (carry_out(dataclasses.replace(choose, data=data), assistant).counters for data in ("one", "two"))
     assert first.evaluated_tokens > examples > 1000
     assert second.evaluated_tokens < 500
+
+
+def test_a_worked_answer_ends_in_the_quote_that_is_scored() -> None:
+    answers = [turn.content for turn in worked_examples() if turn.role == "assistant"]
+    assert answers
+    assert all(re.search(f'\n\n{CONCLUDE} "[^"]+"$', answer) for answer in answers)
 
 
 def measured() -> list[dict[str, Any]]:
