@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +16,6 @@ import psutil
 from nano_lsp.config import find_folders
 
 _LIMIT_S = 120  # on a machine that does other things as well
-
-
-def interruptible(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A process that Ctrl-C reaches even where the tests themselves run in a shell's background, which ignores it."""
-
-    def listen() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen)  # noqa: PLW1509 - no other thread runs
 
 
 def without_network() -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from nano_lsp import __version__
 from nano_lsp.adapters.cli.app import app
 from nano_lsp.adapters.cli.run import run
 from tests.gguf_files import write_model
-from tests.processes import interruptible
 
 LIMIT_S = 120
 
@@ -163,7 +162,7 @@ def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "nano_lsp", "model", "pull", "smol", "--from", str(pipe)]
     with (
-        interruptible(command) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
         pipe.open("wb") as source,
     ):
         source.write(b"GGUF" + bytes(11_000_000))  # a tenth and more, so that it is reported

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import interruptible, without_network
+from tests.processes import without_network
 
 ROOT = Path(__file__).parents[2]
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -127,7 +127,9 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, smol_file: Path, monkeypatch: pyt
     monkeypatch.setenv("NANO_LSP_HOME", str(with_smol(tmp_path / "home2", smol_file)))
     out = tmp_path / "place/out"
     what = ["--model", "smol", "--without", "vscode", "--source", str(ROOT)]
-    process = interruptible([sys.executable, "-m", "nano_lsp", "bundle", str(out), *what])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nano_lsp", "bundle", str(out), *what], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stderr
     while b"Wheels" not in (line := process.stderr.readline()):
         assert line, "it ended before it fetched wheels"
