@@ -48,6 +48,7 @@ class Settings:
             ones are slower, by a tenth at 32 tokens.
         n_seq_max: KV sequences kept side by side.
         kv_type: type of the KV cache: f16, q8_0 (half the memory) or q4_0.
+        check_memory: Refuse to load a model that needs more memory than is available.
         snapshots: the shared engine keeps KV sequences that have no room in memory on disk, and all when it ends.
         prompt_tokens: tokens of code that a completion's prompt may hold; a cold prompt takes that
             many divided by 60 to 85 seconds on two cores.
@@ -67,6 +68,7 @@ class Settings:
     n_batch: int = 128
     n_seq_max: int = 8
     kv_type: str = "f16"
+    check_memory: bool = True
     snapshots: bool = True
     prompt_tokens: int = 768
     imported_tokens: int = 256

@@ -13,15 +13,18 @@
     │   ├── StoreWriteError        the store cannot be written
     │   ├── StoreBusyError         another pull holds the lock
     │   └── SourcesError           no source could be reached
+    ├── LibraryError               llama.cpp is missing, or fails on this CPU      exit 3
     ├── ModelFileError             a model or adapter file that cannot be used     exit 4
     │   ├── GgufError              not GGUF, cut off, or its header makes no sense
     │   └── ArchitectureError      sound, but of an architecture that is not served
     ├── EngineError                inference                                       exit 5
     │   ├── PromptTooLongError     the prompt does not fit the context
+    │   ├── MemoryShortageError    less memory than the model needs
     │   ├── KvCacheFullError       no free cell in the KV cache
     │   ├── GrammarError           a grammar or schema that cannot be compiled
     │   ├── EngineBusyError        too many requests wait already
-    │   └── EngineClosedError      the engine was shut down, or its process has gone
+    │   └── EngineClosedError      the engine was shut down
+    │       └── EngineGoneError    its process ended in the middle of a job
     ├── TaskError                  a task or a summary that did not come off       exit 6
     │   ├── SchemaError            a result type that cannot be used               exit 2
     │   ├── AnswerCutError         the answer needs more tokens than it may have
@@ -112,6 +115,12 @@ class SourcesError(StoreError):
     """No source of a model could be reached."""
 
 
+class LibraryError(NanoError):
+    """The library that runs the model, llama.cpp, is missing or does not work on this CPU."""
+
+    exit_code = 3
+
+
 class ModelFileError(NanoError):
     """A model or adapter file that cannot be used."""
 
@@ -136,6 +145,10 @@ class PromptTooLongError(EngineError):
     """The prompt does not fit the context."""
 
 
+class MemoryShortageError(EngineError):
+    """There is less memory than the model needs."""
+
+
 class KvCacheFullError(EngineError):
     """No free cell is left in the KV cache."""
 
@@ -150,6 +163,10 @@ class EngineBusyError(EngineError):
 
 class EngineClosedError(EngineError):
     """The engine was shut down, or its process has gone, before it could answer."""
+
+
+class EngineGoneError(EngineClosedError):
+    """The engine's process ended in the middle of a job; another one is started."""
 
 
 class TaskError(NanoError):

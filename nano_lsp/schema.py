@@ -16,6 +16,13 @@ class Priority(IntEnum):
     WARM_UP = 2
 
 
+class WeightLayout(str, Enum):
+    """How llama.cpp holds a model's weights in memory: the two ways differ in the kernels that read them."""
+
+    REPACKED = "repacked"  # copied into layouts that suit the CPU, AMX included: the fastest
+    AS_STORED = "as-stored"  # read from the mapped file as they are: fewer kernels, fewer ways to fail
+
+
 class FinishReason(str, Enum):
     """Why a generation ended."""
 
@@ -221,6 +228,19 @@ class ModelSpec:
     bos_id: int | None
     fim: FimTokens | None
     chat_template: str | None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What people should know of how a model runs.
+
+    Attributes:
+        text: One or two sentences; empty for nothing.
+        is_new: Whether it has come up with the latest loading of the model.
+    """
+
+    text: str = ""
+    is_new: bool = False
 
 
 @dataclass(frozen=True)

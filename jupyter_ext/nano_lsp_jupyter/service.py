@@ -224,7 +224,7 @@ class Service:
         if self.session.paused:
             return Status(State.PAUSED, "Suggestions pause.")
         if self.session.ghost_text:
-            return Status(State.READY, f"{self.session.settings.model} is ready.")
+            return self.session.ready()
         return self.status if self.status.state is State.ERROR else Status(State.LOADING, "Loading.")
 
     def _show(self, status: Status) -> None:

@@ -13,12 +13,40 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "f16c", "fma", "asimd", "asimddp", "i8mm", "sve")
+FEATURES = (
+    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma"),
+    *("asimd", "asimddp", "i8mm", "sve"),
+)
 """What llama.cpp's CPU kernels are chosen by, as Linux names it."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory that this process can still have.
+
+    Attributes:
+        available_bytes: Without swapping.
+        swappable_bytes: What swapping would add.
+        limit_bytes: Limit of the cgroup, such as a container, that decides; 0 where none does.
+    """
+
+    available_bytes: int
+    swappable_bytes: int = 0
+    limit_bytes: int = 0
+
+    @property
+    def usable_bytes(self) -> int:
+        """All of it."""
+        return self.available_bytes + self.swappable_bytes
+
+    def __str__(self) -> str:
+        limit = f", of {self.limit_bytes >> 20:,} that this cgroup or container may use" if self.limit_bytes else ""
+        return f"{self.available_bytes >> 20:,} MiB available{limit}"
 
 
 def cpu_name(root: Path = Path("/")) -> str:
@@ -29,12 +57,17 @@ def cpu_name(root: Path = Path("/")) -> str:
 
 def cpu_features(root: Path = Path("/")) -> frozenset[str]:
     """Those of `FEATURES` that this CPU has; empty where the system does not tell."""
+    return frozenset(FEATURES) & cpu_flags(root)
+
+
+def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
+    """All features of this CPU, as Linux or macOS names them; empty where the system does not tell."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.leaf7_features", "machdep.cpu.features"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
-        return frozenset(FEATURES) & frozenset(done.stdout.lower().split())
+        return frozenset(done.stdout.lower().split())
     found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
-    return frozenset(FEATURES) & frozenset(found[1].split()) if found else frozenset()
+    return frozenset(found[1].split()) if found else frozenset()
 
 
 def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None) -> int:
@@ -54,18 +87,25 @@ def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None)
     return max(1, math.ceil(min(cores, _cpu_quota(root))))
 
 
-def available_memory_bytes(root: Path = Path("/")) -> int:
-    """Memory that can be had without swapping, as far as the system and its cgroup allow."""
-    available = int(psutil.virtual_memory().available)
+def find_memory(root: Path = Path("/")) -> Memory:
+    """The memory that this process can still have, as far as the system and its cgroups allow."""
+    system, swap = psutil.virtual_memory(), psutil.swap_memory()
+    # Elsewhere than on Linux swap space grows by itself, and what is "available" leaves out what can be compressed.
+    swappable = swap.free if sys.platform == "linux" else max(0, system.total - system.available)
+    found = Memory(int(system.available), int(swappable))
     for group in _cgroups(root):
-        for limit_file, used_file in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        for limit_file, used_file, cached in (
+            ("memory.max", "memory.current", r"^(?:active|inactive)_file (\d+)$"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", r"^total_(?:active|inactive)_file (\d+)$"),
         ):
             limit, used = _read(group / limit_file).strip(), _read(group / used_file).strip()
             if limit.isdigit() and used.isdigit():
-                available = min(available, max(0, int(limit) - int(used)))
-    return available
+                # Pages of files count as used and make room when they have to, such as those of a model just fetched.
+                files = sum(int(n) for n in re.findall(cached, _read(group / "memory.stat"), re.MULTILINE))
+                available = max(0, int(limit) - max(0, int(used) - files))
+                if available < found.usable_bytes:
+                    found = Memory(available, 0, int(limit))
+    return found
 
 
 def peak_rss_bytes() -> int:

@@ -27,7 +27,7 @@ from nano_lsp.engine.hardware import usable_cores
 from nano_lsp.engine.llama_grammar import LlamaGrammar
 from nano_lsp.engine.resident import SUPPORTED, ResidentWeights
 from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
-from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
+from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
@@ -48,6 +48,12 @@ def _keep_log(level: int, text: bytes, _user_data: object) -> None:
     """Keep what llama.cpp prints: its errors explain a failed load, its buffer sizes are the account."""
     if level != _LOG_DEBUG:
         _LLAMA_LOG.append(text.decode("utf-8", "replace").rstrip())
+
+
+def system_info() -> str:
+    """llama.cpp's list of the CPU features that it was compiled with, such as `CPU : AVX2 = 1 | OPENMP = 1 |`."""
+    info: bytes = llama.llama_print_system_info()
+    return info.decode("utf-8", "replace")
 
 
 class LlamaBackend:
@@ -76,6 +82,7 @@ class LlamaBackend:
         path: Path,
         settings: Settings,
         *,
+        layout: WeightLayout = WeightLayout.REPACKED,
         name: str = "",
         on_progress: Callable[[float], bool] | None = None,
     ) -> LlamaBackend:
@@ -84,6 +91,7 @@ class LlamaBackend:
         Args:
             path: the GGUF file.
             settings: context, threads, KV type and adapter.
+            layout: A layout of the weights with which llama.cpp works on this CPU; see `selftest`.
             name: what the user calls the model; the file's name where empty.
             on_progress: is told the share of the file read, 0 to 1; False calls the loading off.
 
@@ -97,6 +105,7 @@ class LlamaBackend:
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = 0
+        params.use_extra_bufts = layout is WeightLayout.REPACKED
         # Mapped pages are released while repacking goes on; where they cannot, reading is lighter.
         params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
         released, called_off = 0.0, False
@@ -119,6 +128,7 @@ class LlamaBackend:
                 f"llama.cpp cannot load {path}: {_last_error()}",
                 "Run `nano-lsp model verify` on it, or pull it again.",
             )
+        weights.set_buffers({found[1] for line in _LLAMA_LOG if (found := _BUFFER_LINE.search(line))})
         weights.settle()
         try:
             context = _new_context(model, settings)

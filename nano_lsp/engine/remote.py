@@ -23,7 +23,7 @@ import httpx
 from nano_lsp.engine.request import Request
 from nano_lsp.engine.text_vocabulary import TextVocabulary
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
-from nano_lsp.schema import Completion, Counters, FinishReason, Token
+from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=None)
 _PAUSES_S = (0.25, 1.0)  # before another try
@@ -111,6 +111,11 @@ class Remote:
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
         vocabulary = TextVocabulary(str(chosen.get("id", "")), int(n_ctx))
         return cls(httpx.AsyncClient(base_url=base, headers=headers, timeout=_TIMEOUT), vocabulary, on_connection)
+
+    @property
+    def notice(self) -> Notice:
+        """Nothing is known of how another server runs its model."""
+        return Notice()
 
     @property
     def totals(self) -> Counters:

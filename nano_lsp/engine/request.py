@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nano_lsp.engine.backend import Vocabulary
-from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Priority
+from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Notice, Priority
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class ServedModel(Protocol):
     @property
     def fim_order(self) -> str:
         """How its prompts are laid out."""
+        ...
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how it runs."""
         ...
 
     @property

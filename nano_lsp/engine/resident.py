@@ -3,7 +3,8 @@
 llama.cpp copies most weights into a layout that suits the CPU while it loads, and leaves the originals
 mapped: for nano that is 600 MB that nobody reads again, and another 125 MB of embeddings, of which a token
 needs one row of 864 bytes but maps up to 2 MB. Released pages cost a read from the page cache if they are
-touched after all, so a wrong guess here costs time or memory, never a result.
+touched after all, so a wrong guess here costs time or memory, never a result. Which types of tensors it copies
+depends on the kernels it uses; where it copies none, all of them are read from the mapping.
 
 Linux only: elsewhere model files are read, not mapped.
 """
@@ -13,15 +14,27 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nano_lsp.engine.gguf import GgufHeader, TensorInfo
 
 SUPPORTED = sys.platform == "linux"
 _MADV_DONTNEED, _MADV_HUGEPAGE, _MADV_NOHUGEPAGE, _MADV_POPULATE_READ = 4, 14, 15, 22  # linux/mman.h
-# `ggml_repack_get_optimal_repack_type` copies these on x86-64 with AVX2 and on ARM with dotprod.
-_REPACKED_TYPES = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}
+_COPIED_TYPES = {
+    # `ggml_repack_get_optimal_repack_type` has these on x86-64 with AVX2 and on ARM with dotprod.
+    "CPU_REPACK": {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"},
+    # `qtype_has_amx_kernels`; where these stayed mapped as well, nano would take 337 MiB more.
+    "AMX": {"Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16"},
+}
+"""Types of tensors that llama.cpp copies into each of its buffers, by the names that its log gives the buffers."""
+
+
+def row_wise(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
+    """The tensors of which a token reads one row: the embeddings, unless they are the output matrix as well."""
+    if all(tensor.name != "output.weight" for tensor in tensors):
+        return []
+    return [tensor for tensor in tensors if tensor.name == "token_embd.weight"]
 
 
 class ResidentWeights:
@@ -35,7 +48,8 @@ class ResidentWeights:
     def __init__(self, path: Path, header: GgufHeader) -> None:
         self._path = path
         self._settled = False
-        self._hot = [tensor for tensor in header.tensors if not _is_cold(tensor)]
+        self._tensors = header.tensors
+        self._hot = self._find_hot(set())
 
     @property
     def hot_bytes(self) -> int:
@@ -48,6 +62,14 @@ class ResidentWeights:
             # Mapped 2 MB at a time, what is read would keep its neighbours, or be released with them.
             _madvise(address, address + length, _MADV_NOHUGEPAGE)
             _madvise(address, address + length, _MADV_DONTNEED)
+
+    def set_buffers(self, names: Iterable[str]) -> None:
+        """Tell which buffers llama.cpp has made while loading: what it has copied there is not read again.
+
+        Args:
+            names: The buffers' names in its log, such as `CPU_REPACK`.
+        """
+        self._hot = self._find_hot(set().union(*(_COPIED_TYPES.get(name, set()) for name in names)))
 
     def settle(self) -> None:
         """Map what every token reads and release the rest; for after loading, and now and then."""
@@ -66,6 +88,11 @@ class ResidentWeights:
             _madvise(end, address + length, _MADV_DONTNEED)
         self._settled = True
 
+    def _find_hot(self, copied: set[str]) -> list[TensorInfo]:
+        """The tensors that every token reads from the mapping, where some types have been copied."""
+        embedding = row_wise(self._tensors)
+        return [tensor for tensor in self._tensors if tensor.type_name not in copied and tensor not in embedding]
+
     def _mappings(self) -> Iterator[tuple[int, int, int]]:
         """Address, offset in the file and length of each mapping of the file, as in proc_pid_maps(5)."""
         if not SUPPORTED:
@@ -77,10 +104,6 @@ class ResidentWeights:
                 if rest == [name]:
                     start, end = (int(part, 16) for part in area.split("-"))
                     yield start, int(offset, 16), end - start
-
-
-def _is_cold(tensor: TensorInfo) -> bool:
-    return tensor.name == "token_embd.weight" or tensor.type_name in _REPACKED_TYPES
 
 
 def _madvise(start: int, end: int, advice: int) -> None:

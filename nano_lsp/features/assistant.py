@@ -17,7 +17,7 @@ from nano_lsp.engine.request import Request, ServedModel
 from nano_lsp.features.desk import Desk
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.plan import NOBODY, Plan, Watcher, wait_for
-from nano_lsp.schema import Completion, Counters
+from nano_lsp.schema import Completion, Counters, Notice
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
 _MAX_NEWEST = 8  # and the speed: the machine as it is now
@@ -26,6 +26,11 @@ T = TypeVar("T")
 
 class Assistant(Protocol):
     """Carries out jobs. Close it to let go of the model."""
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how the model runs."""
+        ...
 
     @property
     def totals(self) -> Counters:
@@ -121,6 +126,11 @@ class LocalAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how the model runs."""
+        return self.model.notice
 
     @property
     def totals(self) -> Counters:

@@ -21,7 +21,7 @@ from nano_lsp.engine.model_store import Progress
 from nano_lsp.errors import EngineBusyError, EngineClosedError
 from nano_lsp.features.assistant import LocalAssistant
 from nano_lsp.features.model import Model
-from nano_lsp.schema import Counters
+from nano_lsp.schema import Counters, MemoryAccount
 
 _MAX_MODELS = 2
 _MAX_CLIENTS = 64  # whose documents are remembered
@@ -70,6 +70,8 @@ class ModelStatus:
         clients: that it has served lately.
         idle_s: since the last job ended.
         totals: what its requests have cost.
+        memory: Where its memory goes.
+        notice: What people should know of how it runs; empty for nothing.
     """
 
     name: str
@@ -78,6 +80,8 @@ class ModelStatus:
     clients: tuple[str, ...]
     idle_s: float
     totals: Counters
+    memory: MemoryAccount
+    notice: str
 
 
 class Host:
@@ -149,6 +153,8 @@ class Host:
                 tuple(dict.fromkeys(name for name, _ in loaded.assistants)),
                 loaded.idle_s,
                 model.totals,
+                model.memory,
+                model.notice.text,
             )
             for loaded in self._loaded.values()
             if (model := _model_of(loaded))

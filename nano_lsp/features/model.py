@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.engine import loading
 from nano_lsp.engine.backend import Backend, Vocabulary
+from nano_lsp.engine.crash_guard import CrashGuard
 from nano_lsp.engine.generate import Engine
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.model_store import ModelStore, Progress
@@ -19,7 +21,7 @@ from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.plan import wait_for
-from nano_lsp.schema import Counters, MemoryAccount
+from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
 
 SCRIPTED = "scripted:"
 
@@ -33,12 +35,16 @@ class Model:
         worker: answers requests.
         fim_order: how its prompts are laid out.
         memory: where its memory goes.
+        notice: What people should know of how it runs.
+        guard: Watches the process until the model has answered; None where nothing can die.
     """
 
     vocabulary: Vocabulary
     worker: Worker
     fim_order: str
     memory: MemoryAccount
+    notice: Notice = field(default_factory=Notice)
+    guard: CrashGuard | None = None
 
     @classmethod
     def of(cls, backend: Backend, fim_order: str = "spm_tail", snapshots: Path | None = None) -> Model:
@@ -68,6 +74,8 @@ class Model:
         Raises:
             StoreError: the model is not there or not what it should be.
             ModelFileError: it cannot be loaded.
+            MemoryShortageError: There is less memory than it needs.
+            LibraryError: llama.cpp does not work on this CPU.
             EngineError: there is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
@@ -75,11 +83,10 @@ class Model:
         store = ModelStore.open(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
-        backend = _load(path, settings, on_progress)
-        if wrap:
-            backend = wrap(backend)
-        order = entry.fim_order if entry else "spm_tail"
-        return cls.of(backend, order, snapshots)
+        loaded = _load(path, settings, folders, on_progress)
+        backend = wrap(loaded.backend) if wrap else loaded.backend
+        model = cls.of(backend, entry.fim_order if entry else "spm_tail", snapshots)
+        return replace(model, notice=loaded.notice, guard=loaded.guard)
 
     @property
     def totals(self) -> Counters:
@@ -88,17 +95,24 @@ class Model:
 
     def submit(self, request: Request) -> Ticket:
         """Queue a request; see `Worker.submit`."""
-        return self.worker.submit(request)
+        ticket = self.worker.submit(request)
+        if self.guard:
+            ticket.add_done_callback(self._on_answer)
+        return ticket
 
     def close(self) -> None:
         """Answer what is open with `EngineClosedError`, and free the model."""
         self.worker.close()
+        if self.guard:
+            self.guard.end(answered=False)
+
+    def _on_answer(self, answer: Future[Completion]) -> None:
+        if self.guard and not answer.cancelled() and not answer.exception():
+            self.guard.end(answered=True)
 
 
-def _load(path: Path, settings: Settings, on_progress: Progress) -> Backend:
+def _load(path: Path, settings: Settings, folders: Folders, on_progress: Progress) -> loading.Loaded:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
-    from nano_lsp.engine.llama_backend import LlamaBackend  # noqa: PLC0415 - only now is llama.cpp needed
-
     size = path.stat().st_size
     stopped = threading.Event()
 
@@ -107,7 +121,7 @@ def _load(path: Path, settings: Settings, on_progress: Progress) -> Backend:
         return not stopped.is_set()
 
     with ThreadPoolExecutor(1, "nano-lsp-load") as pool:
-        future = pool.submit(LlamaBackend.load, path, settings, name=settings.model, on_progress=report)
+        future = pool.submit(loading.load, path, settings, folders, name=settings.model, on_progress=report)
         try:
             return wait_for(future)
         except KeyboardInterrupt:

@@ -16,11 +16,19 @@ import aiohttp
 import msgspec
 
 from nano_lsp.config import Settings
-from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, NanoError
+from nano_lsp.engine.selftest import MAX_CRASHES
+from nano_lsp.errors import (
+    CancelledError,
+    EngineBusyError,
+    EngineClosedError,
+    EngineError,
+    EngineGoneError,
+    NanoError,
+)
 from nano_lsp.features.assistant import Ledger
 from nano_lsp.features.jobs import Job, Warm
 from nano_lsp.features.plan import NOBODY, Watcher, wait_for
-from nano_lsp.schema import Counters
+from nano_lsp.schema import Counters, Notice
 from nano_lsp.shared import wire
 from nano_lsp.shared.launch import Launcher
 from nano_lsp.shared.place import Place
@@ -31,6 +39,7 @@ if TYPE_CHECKING:  # not imported: it knows the model hub
 # An engine that works says so every two seconds.
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=15.0, sock_read=15.0)
 _TRIES = 3
+_RESTARTED = "It is started again; see `nano-lsp engine logs`."
 _OK, _BUSY = 200, 503
 T = TypeVar("T")
 OnConnection = Callable[["NanoError | None"], None]
@@ -67,6 +76,7 @@ class SharedAssistant:
         self._on_load = on_load
         self._on_connection = on_connection
         self._ledger = Ledger()
+        self._notice = Notice()
         self._away = False  # the engine, or the model
         self._reviving: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
@@ -79,6 +89,11 @@ class SharedAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how the model runs, as the engine said when it was last connected to."""
+        return self._notice
 
     @property
     def totals(self) -> Counters:
@@ -98,9 +113,15 @@ class SharedAssistant:
     def connect(self) -> None:
         """Find or start the engine, and have the model loaded; waits.
 
+        An engine that dies of that is started again: after some deaths it takes a safer mode by itself.
+
         Raises:
             NanoError: there is no engine, or it cannot load the model.
         """
+        for _ in range(MAX_CRASHES):
+            with contextlib.suppress(EngineGoneError):
+                self.carry_out(Warm())
+                return
         self.carry_out(Warm())
 
     def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
@@ -183,16 +204,17 @@ class SharedAssistant:
                         else:
                             self._tell_progress(event, watcher)
             if ending is None:
-                raise self._lose(client, "The shared engine has gone.")
+                raise self._lose(client, _gone())
             if ending.name == "error":
                 raise msgspec.json.decode(ending.data, type=wire.Failure).error()
             result = msgspec.json.decode(ending.data, type=wire.Result)
         except asyncio.TimeoutError as error:
-            raise self._lose(client, "The shared engine does not answer.") from error
+            silent = EngineClosedError("The shared engine does not answer.", _RESTARTED)
+            raise self._lose(client, silent) from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             if not begun:
                 raise
-            raise self._lose(client, "The shared engine has gone.") from error
+            raise self._lose(client, _gone()) from error
         self._ledger.enter(result.counters)
         self._tell_back()
         return wire.decode_result(job, result)
@@ -202,14 +224,15 @@ class SharedAssistant:
             loading = msgspec.json.decode(event.data, type=wire.Loading)
             self._away = True
             self._on_load(loading.what, loading.done, loading.total)
+        elif event.name == "notice":
+            self._notice = msgspec.json.decode(event.data, type=Notice)
         elif event.name in {"progress", "part"}:
             progress = msgspec.json.decode(event.data, type=wire.Progress)
             tell = watcher.on_progress if event.name == "progress" else watcher.on_part
             tell(progress.done, progress.total)
 
-    def _lose(self, client: aiohttp.ClientSession, message: str) -> EngineClosedError:
+    def _lose(self, client: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
         """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
-        error = EngineClosedError(message, "It is started again; see `nano-lsp engine logs`.")
         self._launcher.lose(client)
         self._tell_lost(error)
         if self._reviving is None or self._reviving.done():
@@ -239,6 +262,10 @@ class SharedAssistant:
         if self._away:
             self._away = False
             self._on_connection(None)
+
+
+def _gone() -> EngineGoneError:
+    return EngineGoneError("The shared engine has gone.", _RESTARTED)
 
 
 class _EndingError(Exception):

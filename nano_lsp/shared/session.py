@@ -18,6 +18,7 @@ from nano_lsp.context.document import MAX_BYTES, is_secret
 from nano_lsp.errors import ConfigError, NanoError
 from nano_lsp.features.editor_settings import EditorSettings, load_project, read_settings
 from nano_lsp.features.statistics import Statistics, find_threshold
+from nano_lsp.schema import Notice
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
     from nano_lsp.features.ghost_text import GhostText
@@ -93,6 +94,11 @@ class Session:
         future = self._ghost_text
         loaded = future is not None and future.done() and not future.cancelled() and not future.exception()
         return future.result() if future and loaded else None
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how the model runs; nothing before it is loaded."""
+        return self.ghost_text.assistant.notice if self.ghost_text else Notice()
 
     @property
     def speed(self) -> float:
@@ -236,8 +242,10 @@ class Session:
 
         def on_connection(error: NanoError | None) -> None:
             told.clear()
-            state = Status(State.ERROR, error.message, error.remedy) if error else self._ready(settings)
-            tell(self._on_status, state)
+            if error:
+                tell(self._on_status, Status(State.ERROR, error.message, error.remedy))
+            else:
+                tell(self._tell_ready)
 
         from nano_lsp.features.ghost_text import GhostText  # noqa: PLC0415 - on this thread
         from nano_lsp.shared.opening import open_assistant  # noqa: PLC0415
@@ -258,14 +266,18 @@ class Session:
         self._threshold = find_threshold(Statistics(self.folders.cache).records())
         self._configure(ghost_text)
         tell(_succeed, future, ghost_text)
-        tell(self._on_status, self._ready(settings))
+        tell(self._tell_ready)
         if settings.reads_files and self.roots:
             assistant.use_workspace(self.roots[0], stopped=stopped.is_set)
 
-    def _ready(self, settings: EditorSettings) -> Status:
+    def _tell_ready(self) -> None:
+        self._on_status(self.ready())
+
+    def ready(self) -> Status:
+        """The status of a loaded model, with what people should know of how it runs."""
         if self.paused:
             return Status(State.PAUSED, "Paused; nano.resume goes on.")
-        return Status(State.READY, f"{settings.model} is ready.")
+        return Status(State.READY, f"{self.settings.model} is ready. {self.notice.text}".strip())
 
 
 def _unforeseen(error: Exception) -> NanoError:

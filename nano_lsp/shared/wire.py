@@ -3,6 +3,7 @@
 An event is `event: NAME` and `data: JSON` (WHATWG HTML, section 9.2), one of
 
 - `loading` {what, done, total}: the model is on its way, in bytes;
+- `notice` {text, is_new}: what people should know of how the model runs; at `Warm`;
 - `progress` {done, total}: tokens of the prompt;
 - `part` {done, total}: parts of the result;
 - `text` {keep, add}: the text so far is as many characters of what it was, and these;

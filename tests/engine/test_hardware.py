@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,43 @@ def test_quotas_bind(tmp_path: Path, files: dict[str, str], cores: int) -> None:
     assert hardware.usable_cores(root, frozenset(range(8))) == cores
 
 
-def test_the_memory_limit_of_a_cgroup_binds(tmp_path: Path) -> None:
-    files = {
-        "proc/self/cgroup": "0::/a\n",
-        "sys/fs/cgroup/a/memory.max": str(100 << 20),
-        "sys/fs/cgroup/a/memory.current": str(30 << 20),
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("files", "available_mib"),
+    [
+        ({"a/memory.max": "100", "a/memory.current": "30"}, 70),
+        ({"a/memory.max": "100", "a/memory.current": "130"}, 0),
+        ({"a/memory.max": "max", "memory.max": "100", "memory.current": "30", "a/memory.current": "20"}, 70),
+        # Pages of files make room: a model that has just been fetched does not keep itself from being loaded.
+        ({"a/memory.max": "100", "a/memory.current": "95", "a/memory.stat": "anon 15\nactive_file 50\n"}, 55),
+    ],
+)
+def test_the_memory_limit_of_a_cgroup_binds(tmp_path: Path, files: dict[str, str], available_mib: int) -> None:
+    in_bytes = {
+        f"sys/fs/cgroup/{name}": re.sub(r"\d+", lambda found: str(int(found[0]) * MIB), text)
+        for name, text in files.items()
     }
-    assert hardware.available_memory_bytes(write(tmp_path, files)) == 70 << 20
+    memory = hardware.find_memory(write(tmp_path, {"proc/self/cgroup": "0::/a\n", **in_bytes}))
+    assert memory == hardware.Memory(available_mib * MIB, 0, 100 * MIB)
+    assert "of 100 that this cgroup or container may use" in str(memory)
+
+
+def test_the_first_version_of_cgroups_limits_memory_too(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": "5:memory:/job\n",
+        "sys/fs/cgroup/memory/job/memory.limit_in_bytes": str(100 * MIB),
+        "sys/fs/cgroup/memory/job/memory.usage_in_bytes": str(90 * MIB),
+        "sys/fs/cgroup/memory/job/memory.stat": f"inactive_file 1\ntotal_inactive_file {40 * MIB}\n",
+    }
+    assert hardware.find_memory(write(tmp_path, files)).usable_bytes == 50 * MIB
+
+
+def test_without_a_limit_the_system_decides(tmp_path: Path) -> None:
+    memory = hardware.find_memory(tmp_path)
+    assert memory.limit_bytes == 0
+    assert "cgroup" not in str(memory)
 
 
 def test_features_are_read_from_cpuinfo(tmp_path: Path) -> None:
@@ -78,5 +109,5 @@ def test_features_are_read_from_cpuinfo(tmp_path: Path) -> None:
 
 def test_this_machine_makes_sense() -> None:
     assert 1 <= hardware.usable_cores() <= (os.cpu_count() or 1)
-    assert hardware.available_memory_bytes() > 0
+    assert hardware.find_memory().usable_bytes > 0
     assert hardware.peak_rss_bytes() > 1 << 20

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_local_assistant, stdout
-from nano_lsp.config import find_folders, load_settings
+from nano_lsp.adapters.cli.terminal import Model, Stream, file_progress, open_assistant, persist, stdout
+from nano_lsp.adapters.network_watch import watch_network
+from nano_lsp.config import SHARED, find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import ModelMissingError, NanoError
-from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.jobs import Complete
 from nano_lsp.schema import Completion, Counters
+from nano_lsp.shared.launch import ask_engine
+from nano_lsp.shared.place import find_place
 
 _LINES_SHOWN = 5
 EXAMPLES = "Example:\n\n`nano-lsp demo`"
@@ -43,12 +47,16 @@ def demo(
     model: Model = None,
     no_drafts: Annotated[bool, typer.Option("--no-drafts", help="Do not repeat the tasks with drafts.")] = False,
 ) -> None:
-    """Complete three real snippets of this project's own code; fetch the model first where it is missing."""
+    """Complete three real snippets of this project's own code; fetch the model first where it is missing.
+
+    The model runs in the shared engine, whatever the settings say: llama.cpp may die where it was not built.
+    """
     connections = watch_network()
     pulled = _pull_if_missing(model)
     before = len(connections)
-    with open_local_assistant(model=model) as (assistant, loaded, settings):
-        stdout.print(f"[bold]{settings.model}[/] on {hardware.cpu_name()}, {hardware.usable_cores()} cores\n")
+    name = load_settings(model=model).model
+    with open_assistant(engine=SHARED, model=model) as assistant:
+        stdout.print(f"[bold]{name}[/] on {hardware.cpu_name()}, {hardware.usable_cores()} cores\n")
         plain = Counters()
         for snippet in snippets():
             plain += _show(assistant, snippet).counters
@@ -56,7 +64,7 @@ def demo(
         if not no_drafts:
             for snippet in snippets():
                 drafted += assistant.carry_out(Complete(_task(snippet))).counters
-        account = loaded.memory
+        engine = asyncio.run(ask_engine(find_place(find_folders()), "GET", "status"))
     stdout.print(
         f"[bold]Speed[/]: prompt {plain.prompt_tokens_per_s:.1f} tokens/s, "
         f"decoding {plain.decode_tokens_per_s:.1f} tokens/s"
@@ -66,17 +74,24 @@ def demo(
             f"The same with n-gram drafts: {drafted.decode_tokens_per_s:.1f} tokens/s "
             f"({drafted.accepted_tokens} of {drafted.drafted_tokens} draft tokens were right)"
         )
+    account = next(loaded["memory"] for loaded in engine["models"] if loaded["name"] == name)
     stdout.print(
-        f"[bold]Memory[/]: peak {hardware.peak_rss_bytes() / 2**20:,.0f} MiB; "
-        f"weights {account.weights_bytes / 2**20:,.0f}, KV cache {account.kv_cache_bytes / 2**20:,.0f}, "
-        f"compute {account.compute_bytes / 2**20:,.0f}"
+        f"[bold]Memory[/]: peak {engine['peak_rss_bytes'] / 2**20:,.0f} MiB in the engine's process; "
+        f"weights {account['weights_bytes'] / 2**20:,.0f}, KV cache {account['kv_cache_bytes'] / 2**20:,.0f}, "
+        f"compute {account['compute_bytes'] / 2**20:,.0f}"
     )
-    used = connections[before:]
+    if assistant.notice.text:
+        stdout.print(f"[bold yellow]Notice[/]: {escape(assistant.notice.text)}")
+    used = [*connections[before:], *engine["network"]]
     where = " after the model was fetched" if pulled else ""
     if used:
         stdout.print(f"[bold red]Network[/]: used{where}: {', '.join(used)}")
         raise typer.Exit(1)
     stdout.print(f"[bold]Network[/]: not used{where}; no connection was opened and no name looked up.")
+    stdout.print(
+        f"The engine stays loaded for {load_settings().unload_minutes:g} minutes for whoever asks next; "
+        "`nano-lsp engine stop` ends it now."
+    )
 
 
 def snippets() -> list[Snippet]:
@@ -95,18 +110,6 @@ def snippets() -> list[Snippet]:
     ]
 
 
-def watch_network() -> list[str]:
-    """A list that grows by each connection this process opens and each name it looks up, from now on."""
-    seen: list[str] = []
-
-    def audit(event: str, arguments: tuple[object, ...]) -> None:
-        if event in {"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}:
-            seen.append(f"{event} {arguments[1] if event == 'socket.connect' else arguments[0]}")
-
-    sys.addaudithook(audit)
-    return seen
-
-
 def _cut(title: str, thing: type | Callable[..., object], cut: str, until: str | None) -> Snippet:
     """A snippet of the source of a class or function: what stands between two texts is taken out."""
     source = inspect.getsource(thing)
@@ -120,13 +123,13 @@ def _task(snippet: Snippet) -> CompletionTask:
     return CompletionTask(snippet.title, snippet.text, snippet.offset)
 
 
-def _show(assistant: LocalAssistant, snippet: Snippet) -> Completion:
+def _show(assistant: Assistant, snippet: Snippet) -> Completion:
     """Complete a snippet before the user's eyes."""
     *above, line = snippet.text[: snippet.offset].split("\n")
     stdout.print(f"[cyan]# {snippet.title}[/]")
     stdout.print("\n".join(above[-_LINES_SHOWN:]), style="dim", markup=False)
     stream = Stream(before=line)
-    completion = assistant.carry_out(Complete(_task(snippet), draft=False), stream)
+    completion = persist(assistant, Complete(_task(snippet), draft=False), stream)
     stream.finish(completion)
     print()
     return completion

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli.terminal import Model, file_progress, stdout
-from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.adapters.cli.terminal import Model, file_progress, open_assistant, persist, stdout
+from nano_lsp.config import SHARED, Settings, find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
+from nano_lsp.engine.gguf import read_header
+from nano_lsp.engine.loading import check_memory, needed_bytes
 from nano_lsp.engine.model_store import ModelStore
-from nano_lsp.errors import NanoError
-from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.engine.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
+from nano_lsp.errors import LibraryError, NanoError
 from nano_lsp.features.jobs import Complete
-from nano_lsp.features.model import Model as LoadedModel
+from nano_lsp.shared.launch import ask_engine
+from nano_lsp.shared.place import find_place
 
 EXAMPLES = """Examples:
 
@@ -33,7 +38,8 @@ EXAMPLES = """Examples:
 `nano-lsp doctor --no-load --json`
 """
 
-_MEMORY_NEEDED_BYTES = 1_250 << 20
+_NANO_MIB = 1_210
+_SAFER_MODE_COST = "TODO"
 
 
 class Level(str, Enum):
@@ -53,35 +59,50 @@ class Finding:
         title: what was looked at.
         detail: what was found.
         remedy: what to do about it; empty where nothing need be done.
+        exit_code: What a problem makes the command exit with.
     """
 
     level: Level
     title: str
     detail: str
     remedy: str = ""
+    exit_code: int = 1
 
 
 def doctor(
     model: Model = None,
     no_load: Annotated[bool, typer.Option("--no-load", help="Do not load the model.")] = False,
+    retest: Annotated[
+        bool, typer.Option("--retest", help="Repeat the self-test of llama.cpp, and forget earlier crashes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Look at CPU, memory, disk, settings and model, and say what to do about each problem."""
+    """Look at CPU, memory, disk, settings and model, and say what to do about each problem.
+
+    Exit code 1: there is a problem. Exit code 3: the installed build of llama.cpp does not work on this CPU.
+    """
     findings = []
     signs = {Level.OK: "[green]ok  [/]", Level.WARNING: "[yellow]warn[/]", Level.PROBLEM: "[bold red]FAIL[/]"}
-    for finding in examine(model, load=not no_load):
+    for finding in examine(model, load=not no_load, retest=retest):
         findings.append(finding)
         if not as_json:
             stdout.print(f"{signs[finding.level]} {finding.title}: {escape(finding.detail)}")
             if finding.remedy:
                 stdout.print(f"     {escape(finding.remedy)}")
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    raise typer.Exit(int(any(finding.level is Level.PROBLEM for finding in findings)))
+        shown = [{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in findings]
+        print(json.dumps(shown, indent=2))
+    raise typer.Exit(max((one.exit_code for one in findings if one.level is Level.PROBLEM), default=0))
 
 
-def examine(model: str | None, *, load: bool) -> Iterator[Finding]:
-    """Look at everything; each finding as soon as it is known."""
+def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[Finding]:
+    """Look at everything; each finding as soon as it is known.
+
+    Args:
+        model: The model's name or path; None for the one in the settings.
+        load: Have the model loaded and let it work.
+        retest: Repeat the self-test of llama.cpp.
+    """
     yield Finding(
         Level.OK,
         "versions",
@@ -89,15 +110,16 @@ def examine(model: str | None, *, load: bool) -> Iterator[Finding]:
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     )
     yield from examine_cpu()
+    works = yield from examine_library(again=retest)
     try:
         settings = load_settings(model=model)
     except NanoError as error:
         yield Finding(Level.PROBLEM, "settings", error.message, error.remedy)
         return
     yield examine_settings(settings)
-    yield examine_memory(hardware.available_memory_bytes())
-    yield from examine_store(settings)
-    if load:
+    path = yield from examine_store(settings)
+    yield examine_memory(settings, path)
+    if load and works and path:
         yield from examine_model(settings)
 
 
@@ -124,6 +146,42 @@ def examine_cpu() -> Iterator[Finding]:
         yield Finding(Level.OK, "cores", detail)
 
 
+def examine_library(*, again: bool) -> Generator[Finding, None, bool]:
+    """What llama.cpp was compiled with beside what the CPU has; returns whether it works."""
+    try:
+        outcome = SelfTest(find_folders().cache).run(again=again)
+    except NanoError as error:
+        yield Finding(Level.PROBLEM, "llama.cpp", error.message, error.remedy, error.exit_code)
+        return False
+    if outcome.system_info:
+        yield _examine_build(outcome)
+    try:
+        require_layout(outcome)
+    except LibraryError as error:
+        yield Finding(Level.PROBLEM, "self-test", error.message, error.remedy, error.exit_code)
+        return False
+    if outcome.notice:
+        yield Finding(Level.WARNING, "self-test", f"{outcome.notice} {_SAFER_MODE_COST}", _build_advice())
+    else:
+        yield Finding(Level.OK, "self-test", "llama.cpp computes what it should on this CPU, in its fast mode")
+    return True
+
+
+def _examine_build(outcome: Outcome) -> Finding:
+    compiled, has = compiled_features(outcome.system_info), hardware.cpu_features()
+    lacking = ", ".join(sorted(has - compiled))
+    detail = f"compiled with {', '.join(sorted(compiled)) or 'no SIMD extensions'}"
+    if lacking:
+        detail += f"; the CPU also has {lacking}"
+    if has and not compiled & {"avx2", "asimd"}:
+        return Finding(Level.WARNING, "llama.cpp", f"{detail}. Answers take several times as long", _build_advice())
+    return Finding(Level.OK, "llama.cpp", detail, f"May be faster: {_build_advice()}" if lacking else "")
+
+
+def _build_advice() -> str:
+    return f"To build llama.cpp for this CPU, run {build_command()}"
+
+
 def examine_settings(settings: Settings) -> Finding:
     """What differs from the defaults."""
     changed = [
@@ -134,21 +192,26 @@ def examine_settings(settings: Settings) -> Finding:
     return Finding(Level.OK, "settings", ", ".join(changed) or f"all defaults (from {find_folders().config})")
 
 
-def examine_memory(available_bytes: int) -> Finding:
-    """Whether the model fits."""
-    detail = f"{available_bytes / 2**20:,.0f} MiB available, nano takes up to {_MEMORY_NEEDED_BYTES >> 20:,}"
-    if available_bytes < _MEMORY_NEEDED_BYTES:
-        return Finding(
-            Level.WARNING,
-            "memory",
-            detail,
-            "Close other programs, lower n_ctx, set kv_type to q8_0, or use the model pico.",
-        )
-    return Finding(Level.OK, "memory", detail)
+def examine_memory(settings: Settings, path: Path | None) -> Finding:
+    """Whether the model fits into the memory that is available.
+
+    Args:
+        settings: Which model, and how large its context is.
+        path: The model's file; None where it is missing.
+    """
+    try:
+        if path is None:
+            return Finding(Level.OK, "memory", f"{hardware.find_memory()}, nano takes about {_NANO_MIB:,}")
+        if settings.check_memory:
+            check_memory(path, settings, find_folders().config)
+        needed = needed_bytes(read_header(path), settings)
+    except NanoError as error:
+        return Finding(Level.PROBLEM, "memory", error.message, error.remedy)
+    return Finding(Level.OK, "memory", f"{hardware.find_memory()}, {settings.model} takes about {needed >> 20:,} MiB")
 
 
-def examine_store(settings: Settings) -> Iterator[Finding]:
-    """Disk space and the model's file."""
+def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
+    """Disk space and the model's file; returns the file, or None where it is missing or unsound."""
     folders = find_folders()
     folder = folders.models
     while not folder.exists():
@@ -171,37 +234,44 @@ def examine_store(settings: Settings) -> Iterator[Finding]:
             path = store.find(settings.model, show)
     except NanoError as error:
         yield Finding(Level.PROBLEM, "model", error.message, error.remedy)
-        return
+        return None
     checked = "verified" if entry else "not in the manifest, so not verified"
     yield Finding(Level.OK, "model", f"{settings.model}, {checked}: {path}")
+    return path
 
 
 def examine_model(settings: Settings) -> Iterator[Finding]:
-    """Load the model, let it work, and give the account of its memory."""
+    """Have the shared engine load the model and let it work; give the account of its memory.
+
+    It is the shared engine whatever the settings say: llama.cpp may die.
+    """
+    chosen = {name: getattr(settings, name) for name in ("model", "adapter", "n_ctx", "n_threads", "kv_type")}
     try:
-        with file_progress() as show:
-            loaded = LoadedModel.load(settings, find_folders(), show)
-        with LocalAssistant(loaded, settings, find_folders()) as assistant:
-            done = assistant.carry_out(Complete(CompletionTask("doctor", "def add(a, b):\n    return a", 27)))
-            account, context = loaded.memory, loaded.vocabulary.spec.n_ctx
+        with open_assistant(**chosen, engine=SHARED) as assistant:
+            task = CompletionTask("doctor", "def add(a, b):\n    return a", 27)
+            done = persist(assistant, Complete(task))
+            engine = asyncio.run(ask_engine(find_place(find_folders()), "GET", "status"))
     except NanoError as error:
-        yield Finding(Level.PROBLEM, "inference", error.message, error.remedy)
+        yield Finding(Level.PROBLEM, "inference", error.message, error.remedy, error.exit_code)
         return
     yield Finding(
         Level.OK,
         "inference",
         f"`return a` goes on with {done.text!r}, {done.counters.decode_tokens_per_s:.0f} tokens/s",
     )
-    peak = hardware.peak_rss_bytes()
+    if assistant.notice.is_new:
+        yield Finding(Level.WARNING, "mode", assistant.notice.text)
+    loaded = next(one for one in engine["models"] if one["name"] == settings.model)
+    account, peak = loaded["memory"], engine["peak_rss_bytes"]
     parts = {
-        "weights": account.weights_bytes,
-        f"KV cache ({context:,} tokens)": account.kv_cache_bytes,
-        "compute": account.compute_bytes,
+        "weights": account["weights_bytes"],
+        f"KV cache ({loaded['n_ctx']:,} tokens)": account["kv_cache_bytes"],
+        "compute": account["compute_bytes"],
     }
     listed = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items())
     rest = peak - sum(parts.values())
     yield Finding(
         Level.OK,
         "memory account (MiB)",
-        f"{listed}, vocabulary, libraries and load {rest / 2**20:,.0f}; peak {peak / 2**20:,.0f}",
+        f"{listed}, vocabulary, libraries and load {rest / 2**20:,.0f}; peak of the engine {peak / 2**20:,.0f}",
     )

@@ -112,6 +112,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
             f"{totals['evaluated_tokens']:,} tokens evaluated, {totals['cached_tokens']:,} from the cache, "
             f"{totals['generated_tokens']:,} generated"
         )
+        if model["notice"]:
+            stdout.print(f"  {model['notice']}")
         for client in model["clients"]:
             stdout.print(f"  {client}")
     if not found["models"]:

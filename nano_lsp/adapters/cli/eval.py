@@ -106,7 +106,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     wrap = partial(Memo, path=memo) if memo else None
     # Budgets by measured speed would make figures of a day.
     overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
-    with open_local_assistant(wrap, **overrides) as (assistant, _, settings):
+    with open_local_assistant(wrap, **overrides) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
             "seed": seed,

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,12 +25,16 @@ from rich.progress import (
 from nano_lsp.config import Settings, find_folders, load_settings
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.model_store import Progress as StoreProgress
+from nano_lsp.engine.selftest import MAX_CRASHES, build_command
+from nano_lsp.errors import EngineGoneError, LibraryError
 from nano_lsp.features.assistant import Assistant, LocalAssistant
+from nano_lsp.features.jobs import Job
 from nano_lsp.features.model import Model as LoadedModel
-from nano_lsp.features.plan import Watcher
+from nano_lsp.features.plan import NOBODY, Watcher
 from nano_lsp.schema import Completion
 from nano_lsp.shared.opening import open_assistant as open_engine
 
+T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -140,14 +145,15 @@ def open_assistant(**overrides: object) -> Iterator[Assistant]:
     with file_progress() as show:
         assistant = open_engine(settings, folders, "command", show)
     with closing(assistant):
+        show_notice(assistant)
         yield assistant
 
 
 @contextmanager
 def open_local_assistant(
     wrap: Callable[[Backend], Backend] | None = None, **overrides: object
-) -> Iterator[tuple[LocalAssistant, LoadedModel, Settings]]:
-    """The same with a model in this process, whatever the settings say: for commands that measure it.
+) -> Iterator[tuple[LocalAssistant, Settings]]:
+    """The same with a model in this process, whatever the settings say: for commands that wrap its backend.
 
     Args:
         wrap: puts another backend around the model's.
@@ -157,7 +163,32 @@ def open_local_assistant(
     with file_progress() as show:
         model = LoadedModel.load(settings, folders, show, wrap=wrap)
     with LocalAssistant(model, settings, folders) as assistant:
-        yield assistant, model, settings
+        show_notice(assistant)
+        yield assistant, settings
+
+
+def persist(assistant: Assistant, job: Job[T], watcher: Watcher = NOBODY) -> T:
+    """The result of a job, asked for again if the engine dies: after two deaths it takes a safer mode by itself.
+
+    Raises:
+        LibraryError: The engine has died in that mode, too.
+        NanoError: The job failed.
+    """
+    for _ in range(MAX_CRASHES + 1):
+        try:
+            return assistant.carry_out(job, watcher)
+        except EngineGoneError as error:
+            stderr.print(f"[yellow]{error}[/]")
+    raise LibraryError(
+        "The engine has died three times in a row, the last time in its safer mode.",
+        f"Build llama.cpp for this machine: {build_command()}",
+    )
+
+
+def show_notice(assistant: Assistant) -> None:
+    """Print what people should know of how the model runs, where it has come up just now."""
+    if assistant.notice.is_new:
+        stderr.print(f"[yellow]Notice:[/] {escape(assistant.notice.text)}")
 
 
 def as_json(completion: Completion) -> dict[str, object]:

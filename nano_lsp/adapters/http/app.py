@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,16 +22,19 @@ from nano_lsp.adapters.http.bodies import read_body
 from nano_lsp.adapters.http.doors import Doors
 from nano_lsp.adapters.http.events import EventStream, Mailbox
 from nano_lsp.config import Settings
+from nano_lsp.engine.hardware import peak_rss_bytes
 from nano_lsp.errors import NanoError
 from nano_lsp.features.host import Client, Host
-from nano_lsp.features.jobs import Job
+from nano_lsp.features.jobs import Job, Warm
 from nano_lsp.shared import wire
 from nano_lsp.shared.place import prove
 
 logger = logging.getLogger(__name__)
 
 
-def create_app(host: Host, settings: Settings, token: str, stop: Callable[[], None]) -> ASGIApp:
+def create_app(
+    host: Host, settings: Settings, token: str, stop: Callable[[], None], network: Sequence[str] = ()
+) -> ASGIApp:
     """The engine's application.
 
     Args:
@@ -39,6 +42,7 @@ def create_app(host: Host, settings: Settings, token: str, stop: Callable[[], No
         settings: of the engine.
         token: that clients must show; empty where the socket keeps others out.
         stop: ends the process once what runs is done.
+        network: Connections to other machines that this process has opened; see `watch_network`.
     """
 
     def guarded(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
@@ -59,7 +63,8 @@ def create_app(host: Host, settings: Settings, token: str, stop: Callable[[], No
     async def status(_request: Request) -> Response:
         """What the engine is at."""
         models = [dataclasses.asdict(model) for model in host.statuses()]
-        return _json({"version": __version__, "pid": os.getpid(), "rss_bytes": _rss_bytes(), "models": models})
+        memory = {"rss_bytes": _rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
+        return _json({"version": __version__, "pid": os.getpid(), **memory, "network": network, "models": models})
 
     async def carry_out(request: Request) -> Response:
         """Do a job, and stream what comes of it."""
@@ -91,6 +96,8 @@ async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tu
     """The last event of a job."""
     try:
         async with host.serving(client, mailbox.on_load) as assistant:
+            if isinstance(job, Warm):
+                mailbox.on_notice(assistant.notice)
             value, counters = await assistant.carry_out_counting(job, mailbox)
     except NanoError as error:
         return "error", wire.Failure.of(error)

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from nano_lsp.features.plan import Watcher
+from nano_lsp.schema import Notice
 from nano_lsp.shared import wire
 
 _KEEP_ALIVE_S = 2.0
@@ -40,6 +41,10 @@ class Mailbox(Watcher):
     def on_load(self, what: str, done: int, total: int) -> None:
         """So many bytes of the model are loaded."""
         self._put("loading", wire.Loading(what, done, total))
+
+    def on_notice(self, notice: Notice) -> None:
+        """What people should know of how the model runs."""
+        self._put("notice", notice)
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from nano_lsp import __version__
 from nano_lsp.adapters.http.app import create_app
 from nano_lsp.adapters.http.guarded import GuardedProtocol
+from nano_lsp.adapters.network_watch import watch_network
 from nano_lsp.config import Folders, Settings
 from nano_lsp.features.host import Host
 from nano_lsp.shared.place import ALREADY_RUNNING, Place
@@ -75,7 +76,8 @@ class _Process:
         """Serve until the end."""
         listening = self._place.listen()
         port = self._place.read_port() if self._place.tcp else None
-        self._server = create_server(create_app(self._host, self._settings, port.token if port else "", self.stop))
+        token = port.token if port else ""
+        self._server = create_server(create_app(self._host, self._settings, token, self.stop, watch_network()))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows

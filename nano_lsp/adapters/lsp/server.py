@@ -87,6 +87,9 @@ class NanoServer(LanguageServer):
         """Tell the editor what the server is at, and with it which model it has and how fast that is."""
         self.status = status = replace(status, model=self.session.settings.model, speed=self.session.speed)
         self.protocol.notify(STATUS, {**asdict(status), "state": status.state.value})
+        notice = self.session.notice
+        if notice.is_new:
+            self.warn(notice.text)
         if status.state is State.ERROR:
             self.warn(f"{status.message} {status.remedy}".strip(), types.MessageType.Error)
         if self.shows_progress:
@@ -193,7 +196,7 @@ class NanoServer(LanguageServer):
         if self._n_busy and self.status.state in {State.READY, State.BUSY}:
             self.show_status(Status(State.BUSY, title))
         elif not self._n_busy and self.status.state is State.BUSY:
-            self.show_status(Status(State.READY, f"{self.session.settings.model} is ready."))
+            self.show_status(self.session.ready())
 
 
 @dataclass(frozen=True)

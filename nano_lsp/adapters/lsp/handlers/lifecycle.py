@@ -82,7 +82,7 @@ def _on_pause(server: NanoServer) -> None:
 def _on_resume(server: NanoServer) -> None:
     server.session.paused = False
     loaded = server.session.ghost_text is not None
-    server.show_status(Status(State.READY, "Ready.") if loaded else Status(State.LOADING, "Loading."))
+    server.show_status(server.session.ready() if loaded else Status(State.LOADING, "Loading."))
 
 
 async def _on_reload(server: NanoServer) -> None:
