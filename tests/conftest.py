@@ -14,6 +14,7 @@ import pytest
 
 from nano_lsp.config import find_folders
 from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.engine.selftest import SelfTest
 from nano_lsp.errors import ModelMissingError
 from tests.processes import engines_of
 
@@ -68,9 +69,19 @@ def smol_file() -> Path:
     return _real_model("smol")
 
 
+@pytest.fixture(scope="session")
+def selftest(tmp_path_factory: pytest.TempPathFactory) -> SelfTest:
+    """The self-test of llama.cpp, run once for all tests."""
+    it = SelfTest(tmp_path_factory.mktemp("selftest"))
+    it.run()
+    return it
+
+
 @pytest.fixture
-def models(home: Path, request: pytest.FixtureRequest) -> Path:
-    """A store of the test's own that holds nano, without copying it."""
+def models(home: Path, selftest: SelfTest, request: pytest.FixtureRequest) -> Path:
+    """A store of the test's own that holds nano, without copying it, and what the self-test has found."""
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / selftest.path.name).write_bytes(selftest.path.read_bytes())
     folder = home / "models"
     folder.mkdir(parents=True)
     nano: Path = request.getfixturevalue("nano_file")

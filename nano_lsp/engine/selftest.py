@@ -79,6 +79,7 @@ class SelfTest:
 
     Attributes:
         key: Names the build and the CPU.
+        path: The file of outcomes.
 
     Raises:
         LibraryError: llama.cpp is not installed.
@@ -86,7 +87,7 @@ class SelfTest:
 
     def __init__(self, cache: Path) -> None:
         self.key = _key(_library_files())
-        self._path = cache / "llama-selftest.json"
+        self.path = cache / "llama-selftest.json"
 
     def run(self, *, again: bool = False) -> Outcome:
         """The outcome; takes a second where none has been kept.
@@ -96,7 +97,7 @@ class SelfTest:
         """
         kept = None if again else self._load().get(self.key)
         if kept is None:
-            kept = _try_layouts(self._path.parent)
+            kept = _try_layouts(self.path.parent)
             self._keep(kept)
             if kept.notice:
                 logger.warning(kept.notice)
@@ -131,7 +132,7 @@ class SelfTest:
 
     def _load(self) -> dict[str, Outcome]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Outcome])
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Outcome])
         except (OSError, msgspec.MsgspecError):
             return {}
 
@@ -139,12 +140,12 @@ class SelfTest:
         """Keep an outcome; where the disk refuses, the next process finds it out again."""
         kept = self._load()
         kept.pop(self.key, None)
-        kept[self.key] = outcome
-        aside = self._path.with_suffix(f".{os.getpid()}")
+        kept[self.key] = msgspec.structs.replace(outcome, is_new=False)
+        aside = self.path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             aside.write_bytes(msgspec.json.encode(dict([*kept.items()][-_MAX_KEPT:])))
-            aside.replace(self._path)
+            aside.replace(self.path)
 
 
 def require_layout(outcome: Outcome) -> WeightLayout:

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nano_lsp.config import Folders, Settings
@@ -203,6 +203,7 @@ class Host:
 
     def _load(self, key: _Key, settings: Settings) -> _Loaded:
         loop = asyncio.get_running_loop()
+        checked = replace(settings, check_memory=self._settings.check_memory)  # editors know nothing of it
 
         def tell(what: str, done: int, total: int) -> None:
             for on_load in loaded.watchers:
@@ -213,7 +214,7 @@ class Host:
                 loop.call_soon_threadsafe(tell, what, done, total)
 
             snapshots = self._folders.cache / "kv" if self._settings.snapshots else None
-            return await asyncio.to_thread(Model.load, settings, self._folders, on_progress, snapshots=snapshots)
+            return await asyncio.to_thread(Model.load, checked, self._folders, on_progress, snapshots=snapshots)
 
         def forget_failure(task: asyncio.Task[Model]) -> None:
             if (task.cancelled() or task.exception()) and self._loaded.get(key) is loaded:

@@ -83,6 +83,7 @@ class Session:
         self.folders = folders
         self._name = name
         self._chosen = ""
+        self._check_memory = True
         self._threshold = 0.0
         self._on_status = on_status
         self._ghost_text: asyncio.Future[GhostText] | None = None
@@ -120,6 +121,7 @@ class Session:
         user, self.problem = None, None
         try:
             user = load_settings()
+            self._check_memory = user.check_memory
         except ConfigError as error:
             self.problem = error
         settings, others = read_settings(*given, project=of_project, user=user)
@@ -253,7 +255,8 @@ class Session:
         try:
             if self.problem:
                 raise self.problem  # noqa: TRY301 - told like all that goes wrong here
-            assistant = open_assistant(settings.of_model, self.folders, self._name, on_progress, on_connection)
+            of_model = replace(settings.of_model, check_memory=self._check_memory)
+            assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = error if isinstance(error, NanoError) else _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))

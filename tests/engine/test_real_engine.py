@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.llama_backend import LlamaBackend
 from nano_lsp.engine.llama_grammar import grammar_from_json_schema
 from nano_lsp.engine.request import Request
+from nano_lsp.engine.selftest import SelfTest, require_layout
 from nano_lsp.engine.snapshots import Snapshots
 from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import (
@@ -35,6 +37,7 @@ from tests.gguf_files import write_adapter, write_model
 
 pytestmark = pytest.mark.real
 LIMIT_S = 120
+Load = Callable[..., LlamaBackend]
 SOURCE = Path(__file__).read_text(encoding="utf-8")
 # In batches of other sizes, and with other sequences in the cache, llama.cpp adds up numbers in another order: the
 # same token's log-probability differs by up to 0.3 on these weights. So answers are compared up to a tie.
@@ -42,8 +45,14 @@ ROUNDING = 0.5
 
 
 @pytest.fixture(scope="module")
-def backend(smol_file: Path) -> Iterator[LlamaBackend]:
-    backend = LlamaBackend.load(smol_file, Settings(n_ctx=2560))
+def load(selftest: SelfTest) -> Load:
+    """Loads a model in the layout of its weights in which llama.cpp works on this CPU."""
+    return partial(LlamaBackend.load, layout=require_layout(selftest.run()))
+
+
+@pytest.fixture(scope="module")
+def backend(load: Load, smol_file: Path) -> Iterator[LlamaBackend]:
+    backend = load(smol_file, Settings(n_ctx=2560))
     yield backend
     backend.close()
 
@@ -153,9 +162,9 @@ def test_drafts_give_the_same_ids_in_fewer_batches(backend: LlamaBackend) -> Non
     assert drafted.counters.accepted_tokens > 0
 
 
-def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(smol_file: Path) -> None:
+def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(load: Load, smol_file: Path) -> None:
     """Cancelled just before a batch of 128, nothing of it is evaluated: llama.cpp ends at the next graph node."""
-    backend = LlamaBackend.load(smol_file, Settings(n_ctx=2560))
+    backend = load(smol_file, Settings(n_ctx=2560))
     engine = Engine(backend)
     worker = Worker(engine)
     prompt = tuple(backend.tokenize(SOURCE)[:2000])
@@ -245,8 +254,8 @@ def test_a_prompt_longer_than_the_context(engine: Engine) -> None:
         run(engine, [5] * 2560)
 
 
-def test_the_cache_is_full_when_it_is_full(smol_file: Path) -> None:
-    small = LlamaBackend.load(smol_file, Settings(n_ctx=512))
+def test_the_cache_is_full_when_it_is_full(load: Load, smol_file: Path) -> None:
+    small = load(smol_file, Settings(n_ctx=512))
     for at in range(0, 512, 128):
         small.decode([5] * 128, n_past=at, seq_id=0, n_logits=0)
     with pytest.raises(KvCacheFullError):
@@ -266,8 +275,8 @@ def test_a_saved_state_of_another_kind_is_refused(backend: LlamaBackend) -> None
 
 
 @pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
-def test_a_smaller_kv_cache_works(smol_file: Path, backend: LlamaBackend, kv_type: str) -> None:
-    small = LlamaBackend.load(smol_file, Settings(n_ctx=2560, kv_type=kv_type))
+def test_a_smaller_kv_cache_works(load: Load, smol_file: Path, backend: LlamaBackend, kv_type: str) -> None:
+    small = load(smol_file, Settings(n_ctx=2560, kv_type=kv_type))
     try:
         assert small.memory().kv_cache_bytes < 0.6 * backend.memory().kv_cache_bytes
         assert small.spec.fingerprint != backend.spec.fingerprint
@@ -276,13 +285,13 @@ def test_a_smaller_kv_cache_works(smol_file: Path, backend: LlamaBackend, kv_typ
         small.close()
 
 
-def test_an_adapter_changes_the_answer(smol_file: Path, backend: LlamaBackend, tmp_path: Path) -> None:
+def test_an_adapter_changes_the_answer(load: Load, smol_file: Path, backend: LlamaBackend, tmp_path: Path) -> None:
     prompt = backend.tokenize("def fibonacci(n):")
     plain = run(Engine(backend), prompt, key="lora")
     texts = {}
     for scale in (0.0, 1.0):
         file = write_adapter(tmp_path / f"{scale}.gguf", layers=30, width=576, kv_width=192, scale=scale)
-        adapted = LlamaBackend.load(smol_file, Settings(n_ctx=512, adapter=str(file)))
+        adapted = load(smol_file, Settings(n_ctx=512, adapter=str(file)))
         texts[scale] = run(Engine(adapted), prompt).text
         assert adapted.spec.fingerprint != backend.spec.fingerprint
         adapted.close()
@@ -290,23 +299,23 @@ def test_an_adapter_changes_the_answer(smol_file: Path, backend: LlamaBackend, t
     assert texts[1.0] != plain.text
 
 
-def test_what_is_no_adapter_is_refused(smol_file: Path, tmp_path: Path) -> None:
+def test_what_is_no_adapter_is_refused(load: Load, smol_file: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.gguf"
     text.write_text("no adapter")
     wrong = write_adapter(tmp_path / "wrong.gguf", layers=3, width=64, kv_width=64)
     for file in (text, wrong, tmp_path / "missing.gguf"):
         with pytest.raises(GgufError, match="adapter"):
-            LlamaBackend.load(smol_file, Settings(n_ctx=512, adapter=str(file)))
+            load(smol_file, Settings(n_ctx=512, adapter=str(file)))
 
 
-def test_a_sound_header_with_an_unsound_model_is_refused(tmp_path: Path) -> None:
+def test_a_sound_header_with_an_unsound_model_is_refused(load: Load, tmp_path: Path) -> None:
     with pytest.raises(GgufError, match="cannot load"):
-        LlamaBackend.load(write_model(tmp_path / "tiny.gguf"), Settings(n_ctx=512))
+        load(write_model(tmp_path / "tiny.gguf"), Settings(n_ctx=512))
 
 
-def test_loading_can_be_called_off(smol_file: Path) -> None:
+def test_loading_can_be_called_off(load: Load, smol_file: Path) -> None:
     with pytest.raises(CancelledError):
-        LlamaBackend.load(smol_file, Settings(n_ctx=512), on_progress=lambda share: share < 0.3)
+        load(smol_file, Settings(n_ctx=512), on_progress=lambda share: share < 0.3)
 
 
 def test_the_memory_account_is_about_the_file_and_the_context(smol_file: Path, backend: LlamaBackend) -> None:

@@ -1,0 +1,198 @@
+"""Whether llama.cpp works on this CPU is found out before it is loaded, and what comes of it when it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.engine import hardware, selftest
+from nano_lsp.engine.selftest import MAX_CRASHES, Outcome, SelfTest, build_command, compiled_features, require_layout
+from nano_lsp.errors import LibraryError
+from nano_lsp.schema import WeightLayout
+from tests import dying_library
+
+REPACKED, AS_STORED = WeightLayout.REPACKED, WeightLayout.AS_STORED
+
+
+@pytest.fixture
+def lib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is taken for llama.cpp's libraries; nothing in it can be loaded."""
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    (folder / "libllama.so").write_bytes(b"a build")
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[WeightLayout]:
+    """Child processes that would have been started; all layouts work."""
+    layouts: list[WeightLayout] = []
+
+    def try_layout(layout: WeightLayout, _folder: Path) -> tuple[str, str]:
+        layouts.append(layout)
+        return "", "CPU : AVX2 = 1 | "
+
+    monkeypatch.setattr(selftest, "_try_layout", try_layout)
+    return layouts
+
+
+def test_the_build_that_is_installed_works_on_this_cpu(tmp_path: Path) -> None:
+    """Also on a CPU with AMX where the compiler was too old for it: not in the fastest mode, then."""
+    outcome = SelfTest(tmp_path).run()
+    assert require_layout(outcome) in {REPACKED, AS_STORED}
+    assert compiled_features(outcome.system_info) <= set(hardware.FEATURES)
+    assert outcome.is_new
+    assert bool(outcome.notice) == (outcome.layout is AS_STORED)
+
+
+@pytest.mark.parametrize(
+    ("mode", "layout", "reason"),
+    [
+        ("dies-repacked", AS_STORED, "it died of SIG"),
+        ("wrong-repacked", AS_STORED, ""),
+        ("dies", None, "it died of SIGILL"),
+    ],
+)
+def test_a_build_that_fails_is_used_as_far_as_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, layout: WeightLayout | None, reason: str
+) -> None:
+    for name, value in dying_library.environment(mode).items():
+        monkeypatch.setenv(name, value)
+    outcome = SelfTest(tmp_path).run()
+    assert outcome.layout is layout
+    assert reason in outcome.failures[REPACKED]
+    if layout:
+        assert "slower, safer mode" in outcome.notice
+        assert "nano-lsp doctor" in outcome.notice
+    else:
+        with pytest.raises(LibraryError, match="does not work on this CPU") as raised:
+            require_layout(outcome)
+        assert "pip install --force-reinstall" in raised.value.remedy
+        assert raised.value.exit_code == 3
+
+
+def test_a_library_that_cannot_be_loaded_says_why(lib: Path, tmp_path: Path) -> None:
+    outcome = SelfTest(tmp_path).run()
+    assert outcome.layout is None
+    assert "it could not be used" in outcome.failures[AS_STORED]
+
+
+def test_a_missing_library_is_told(lib: Path, tmp_path: Path) -> None:
+    (lib / "libllama.so").unlink()
+    with pytest.raises(LibraryError, match=r"not installed.*pip install llama-cpp-python"):
+        SelfTest(tmp_path)
+
+
+def test_an_outcome_is_kept_for_a_build_and_a_cpu(
+    lib: Path, tmp_path: Path, tried: list[WeightLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = SelfTest(tmp_path)
+    assert first.run().is_new
+    assert not SelfTest(tmp_path).run().is_new
+    assert tried == [REPACKED]
+    (lib / "libllama.so").write_bytes(b"another build")
+    assert SelfTest(tmp_path).key != first.key
+    assert SelfTest(tmp_path).run().is_new
+    (lib / "libllama.so").write_bytes(b"a build")
+    assert SelfTest(tmp_path).key == first.key
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"amx_tile"}))
+    assert SelfTest(tmp_path).key != first.key
+    assert first.run(again=True).is_new
+
+
+def test_what_is_kept_may_be_damaged_or_in_a_folder_that_cannot_be_written(
+    lib: Path, tmp_path: Path, tried: list[WeightLayout]
+) -> None:
+    SelfTest(tmp_path).run()
+    (tmp_path / "llama-selftest.json").write_bytes(b'{"a": 1')
+    assert SelfTest(tmp_path).run().is_new
+    assert not SelfTest(tmp_path).run().is_new
+    (tmp_path / "file").write_text("")
+    assert SelfTest(tmp_path / "file").run().layout is REPACKED
+
+
+def test_crashes_before_a_first_answer_lead_to_the_safer_mode(
+    lib: Path, tmp_path: Path, tried: list[WeightLayout]
+) -> None:
+    it = SelfTest(tmp_path)
+    for _ in range(MAX_CRASHES - 1):
+        assert it.record_crash("Segmentation fault").layout is REPACKED
+    it.record_answer()
+    for _ in range(MAX_CRASHES - 1):
+        assert it.record_crash("Segmentation fault").layout is REPACKED
+    outcome = it.record_crash("Segmentation fault")
+    assert outcome.layout is AS_STORED
+    assert outcome.is_new
+    assert "died 2 times before its first answer (Segmentation fault)" in outcome.notice
+    kept = SelfTest(tmp_path).run()
+    assert (kept.layout, kept.is_new) == (AS_STORED, False)
+    for _ in range(2 * MAX_CRASHES):  # nothing is safer: it goes on trying
+        assert it.record_crash("Aborted").layout is AS_STORED
+    assert it.run(again=True).layout is REPACKED
+
+
+def test_a_mode_that_failed_the_self_test_is_not_fallen_back_to(
+    lib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "_try_layouts", lambda _: Outcome(REPACKED, {AS_STORED: "it died"}))
+    it = SelfTest(tmp_path)
+    for _ in range(2 * MAX_CRASHES):
+        assert it.record_crash("Segmentation fault").layout is REPACKED
+
+
+def test_features_that_llama_cpp_was_compiled_with() -> None:
+    info = "CPU : SSE3 = 1 | AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 0 | AMX_INT8 = 1 | OPENMP = 1 | REPACK = 1 | "
+    assert compiled_features(info) == {"avx2", "avx512f", "amx_int8"}
+    assert compiled_features("CPU : NEON = 1 | DOTPROD = 1 | MATMUL_INT8 = 1 | ") == {"asimd", "asimddp", "i8mm"}
+    assert compiled_features("") == frozenset()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of compilers on Linux")
+def test_the_command_that_builds_a_better_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"amx_tile"}))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    command = build_command()
+    assert command.startswith('CXXFLAGS="-fno-tree-dse -fno-dse" env -u SOURCE_DATE_EPOCH ')
+    assert sys.executable in command
+    monkeypatch.setattr(hardware, "cpu_flags", frozenset)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert build_command().startswith(sys.executable)
+
+
+GUARDED = """
+import os, sys, ctypes
+from pathlib import Path
+from nano_lsp.engine.crash_guard import CrashGuard
+from nano_lsp.engine.selftest import SelfTest
+cache = Path(sys.argv[1])
+guard = CrashGuard(SelfTest(cache), cache / "crashes")
+print(guard.begin().layout.value, flush=True)
+if sys.argv[2] == "fault": ctypes.string_at(0)
+elif sys.argv[2] == "answer": guard.end(answered=True)
+elif sys.argv[2] == "answer-fault": guard.end(answered=True); ctypes.string_at(0)
+else: os.kill(os.getpid(), int(sys.argv[2]))
+"""
+
+
+def guarded(cache: Path, fate: str) -> str:
+    """The layout that a process takes before it meets its fate."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONFAULTHANDLER"}
+    command = [sys.executable, "-c", GUARDED, str(cache), fate]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    return done.stdout.strip()
+
+
+def test_only_faults_before_the_first_answer_count(lib: Path, tmp_path: Path, tried: list[WeightLayout]) -> None:
+    cache = tmp_path / "cache"
+    SelfTest(cache).run()
+    for fate in ("fault", "answer", "fault", "answer-fault", str(signal.SIGTERM.value), "9", "9", "fault", "fault"):
+        assert guarded(cache, fate) == REPACKED.value
+    assert guarded(cache, "answer") == AS_STORED.value
+    assert guarded(cache, "answer") == AS_STORED.value
+    assert not any((cache / "crashes").iterdir())
