@@ -39,7 +39,7 @@ EXAMPLES = """Examples:
 """
 
 _NANO_MIB = 1_210
-_SAFER_MODE_COST = "TODO"
+_SAFER_MODE_COST = "It costs about a quarter of the speed of answers."  # docs/how-to/troubleshooting.md has figures
 
 
 class Level(str, Enum):
@@ -118,8 +118,9 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
         return
     yield examine_settings(settings)
     path = yield from examine_store(settings)
-    yield examine_memory(settings, path)
-    if load and works and path:
+    memory = examine_memory(settings, path)
+    yield memory
+    if load and works and path and memory.level is not Level.PROBLEM:
         yield from examine_model(settings)
 
 
@@ -151,20 +152,24 @@ def examine_library(*, again: bool) -> Generator[Finding, None, bool]:
     try:
         outcome = SelfTest(find_folders().cache).run(again=again)
     except NanoError as error:
-        yield Finding(Level.PROBLEM, "llama.cpp", error.message, error.remedy, error.exit_code)
+        yield Finding(Level.PROBLEM, "llama.cpp", error.message, error.remedy, _exit_code(error))
         return False
     if outcome.system_info:
         yield _examine_build(outcome)
     try:
         require_layout(outcome)
     except LibraryError as error:
-        yield Finding(Level.PROBLEM, "self-test", error.message, error.remedy, error.exit_code)
+        yield Finding(Level.PROBLEM, "self-test", error.message, error.remedy, _exit_code(error))
         return False
     if outcome.notice:
         yield Finding(Level.WARNING, "self-test", f"{outcome.notice} {_SAFER_MODE_COST}", _build_advice())
     else:
         yield Finding(Level.OK, "self-test", "llama.cpp computes what it should on this CPU, in its fast mode")
     return True
+
+
+def _exit_code(error: NanoError) -> int:
+    return error.exit_code if isinstance(error, LibraryError) else 1
 
 
 def _examine_build(outcome: Outcome) -> Finding:
@@ -252,7 +257,7 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
             done = persist(assistant, Complete(task))
             engine = asyncio.run(ask_engine(find_place(find_folders()), "GET", "status"))
     except NanoError as error:
-        yield Finding(Level.PROBLEM, "inference", error.message, error.remedy, error.exit_code)
+        yield Finding(Level.PROBLEM, "inference", error.message, error.remedy, _exit_code(error))
         return
     yield Finding(
         Level.OK,
