@@ -42,6 +42,7 @@ def status(model: str | None, engine: dict[str, Any] | None) -> str:
     if engine is not None:
         lines.append(f"The engine is process {engine['pid']} with {engine['rss_bytes'] / 2**20:,.0f} MiB.")
         lines += [f"Loaded there: {each['name']}, context {each['n_ctx']:,} tokens." for each in engine["models"]]
+        lines += dict.fromkeys(each["notice"] for each in engine["models"] if each["notice"])
     elif settings.engine == "shared":
         lines.append("The engine does not run; the next request starts it.")
     assistant = opened_assistants().get(settings.model)
