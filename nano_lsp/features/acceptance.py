@@ -86,8 +86,9 @@ class _Shown:
             return self.place + len(edit.text) - (edit.stop - edit.start)
         # What stands before the place was replaced as well: a word by a menu's item, blanks by the editor's indent.
         replaced = text[edit.start : self.place]
-        if len(replaced) <= _MAX_REPLACED and (head := re.match(_loosely(replaced), edit.text, re.IGNORECASE)):
-            return edit.start + head.end()
+        head = rf"\s*{_loosely(replaced)}" + (r"\s*" if replaced[-1].isspace() else "")
+        if len(replaced) <= _MAX_REPLACED and (found := re.match(head, edit.text, re.IGNORECASE)):
+            return edit.start + found.end()
         moved = self.pattern_elsewhere.search(edit.text)
         return edit.start + moved.start(2) if moved else None
 
