@@ -86,6 +86,12 @@ class Service:
             totals = asdict(ghost_text.assistant.totals)
             counters = {**asdict(ghost_text.stats), **{n: v for n, v in totals.items() if n.endswith("_tokens")}}
             counters["pending"] = ghost_text.pending
+            acceptance = self.session.acceptance
+            counters |= {
+                "shown": acceptance.n_shown,
+                "accepted": acceptance.n_accepted,
+                "hidden": self.session.n_hidden,
+            }
         path, quiet = self._quiet or ("", None)
         status = {**asdict(self.status.with_reason(quiet, path)), "state": self.status.state.value}
         model = self.session.settings.model

@@ -73,7 +73,7 @@ def test_the_status_says_why_a_document_gets_nothing_until_another_one_does(
     before = len(told(client))
     for _ in range(3):
         assert ask(client, uri) == []
-    (status,) = told(client)[before:]  # once, not at each key
+    (status,) = [found for found in told(client)[before:] if found["quiet"]]  # once, not at each key
     assert (status["state"], status["quiet"], status["document"]) == ("ready", reason, uri)
     assert said in status["message"]
     assert remedy in status["remedy"]
