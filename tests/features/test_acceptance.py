@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from nano_lsp.features.acceptance import AcceptanceTracker
 from nano_lsp.features.ghost_text import Suggestion
 from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
+from nano_lsp.features.threshold import AdaptiveThreshold
 
 pytestmark = pytest.mark.asyncio
 NAME = "a.py"
@@ -33,8 +35,8 @@ class Editor:
         assert delay == KEPT_AFTER_S
         self.timers.append(call)
 
-    def show(self, text: str, suggestion_id: int = 1) -> None:
-        one = Suggestion(text, suggestion_id, 0.5)
+    def show(self, text: str, suggestion_id: int = 1, confidence: float = 0.5) -> None:
+        one = Suggestion(text, suggestion_id, confidence)
         self.tracker.show(NAME, self.text, self.offset, "python", one, invoked=False)
 
     def type(self, text: str) -> None:
@@ -206,6 +208,22 @@ async def test_what_is_open_at_the_end_is_written_down(statistics: Statistics) -
     editor.show("2", 2)
     editor.tracker.flush()
     assert [(found.accepted, found.kept) for found in statistics.records()] == [KEPT, REJECTED]
+
+
+async def test_users_whose_editor_reports_nothing_are_learned_from_all_the_same(statistics: Statistics) -> None:
+    """Helix, Emacs and others, with their document's changes alone: sure suggestions are accepted, or none at all."""
+    for rate_of_sure, hides in ((0.5, True), (0.0, False)):
+        editor = Editor(statistics, "|\n")
+        source = random.Random(1)  # noqa: S311 - repeatable, no secret
+        for i in range(800):
+            confidence = source.random()
+            editor.become("x = \n", 4)
+            editor.show(f"name_{i}", i + 1, confidence)
+            if confidence > 0.6 and source.random() < rate_of_sure:
+                editor.insert(f"name_{i}")
+            editor.wait()
+        learned = AdaptiveThreshold(editor.records).learned("python")
+        assert (learned.value > 0.2) == hides, learned.reason
 
 
 async def test_nothing_is_kept_without_consent(statistics: Statistics) -> None:
