@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,7 +22,7 @@ from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
 if TYPE_CHECKING:  # not imported: it would bring the whole assistant along
     from nano_lsp.features.ghost_text import Suggestion
 
-_MAX_OPEN = 64
+_MAX_OPEN = 8  # suggestions that may still be accepted; a program that is killed loses them, so they are few
 _MAX_REPLACED = 200  # characters before a place that an editor replaces together with what it inserts
 _INSIDE_WORD = re.compile(r"(?<=\w)\w")
 CallLater = Callable[[float, Callable[[], None]], object]
@@ -48,7 +47,7 @@ class _Shown:
         text: What was shown.
         before: What stood before it in its line.
         record: What is known of it.
-        settled: Its record has been handed on.
+        settled: Its record has been handed on; a timer may still know it.
     """
 
     document: str
@@ -119,13 +118,13 @@ class AcceptanceTracker:
         self._statistics = statistics
         self._on_records = on_records
         self._call_later = call_later or (lambda delay, call: asyncio.get_running_loop().call_later(delay, call))
-        self._shown: OrderedDict[int, _Shown] = OrderedDict()
+        self._shown: dict[int, _Shown] = {}
         self._texts: dict[str, str] = {}
 
     def show(
         self, document: str, text: str, offset: int, language: str, suggestion: Suggestion, *, invoked: bool
     ) -> None:
-        """A suggestion is shown; it counts once, however often it is shown again while its text is typed.
+        """A suggestion is shown; it counts once while it may be accepted, however often it is shown again.
 
         Args:
             document: The document's name.
@@ -156,8 +155,8 @@ class AcceptanceTracker:
             invoked=invoked,
         )
         self._shown[suggestion.id] = _Shown(document, offset, suggestion.text, before, record)
-        if len(self._shown) > _MAX_OPEN:
-            self._settle([self._shown.popitem(last=False)[1]])
+        still_open = [one for one in self._shown.values() if not one.record.accepted]
+        self._settle(still_open[:-_MAX_OPEN])
 
     def changed(self, document: str, text: str) -> None:
         """A document has changed; for a change of several places, once for each.
@@ -175,7 +174,7 @@ class AcceptanceTracker:
         for suggestion_id, shown in self._shown.items():
             if shown.document == document:
                 shown.place = shown.follow(edit, before)
-                if edit.text and not shown.record.accepted and not shown.settled and shown.stands_in(text):
+                if edit.text and not shown.record.accepted and shown.stands_in(text):
                     there.append(suggestion_id)
         if there:  # of alternatives that begin alike, the longest was meant
             self.accept(max(there, key=lambda one: len(self._shown[one].text)))
@@ -183,7 +182,7 @@ class AcceptanceTracker:
     def accept(self, suggestion_id: int) -> None:
         """The user has accepted a suggestion; it counts once, whether it is seen, reported or both."""
         shown = self._shown.get(suggestion_id)
-        if shown is None or shown.record.accepted or shown.settled:
+        if shown is None or shown.record.accepted:
             return
         self.n_accepted += 1
         shown.record = replace(shown.record, accepted=True)
@@ -192,12 +191,12 @@ class AcceptanceTracker:
         self._settle(one for one in there if one.place is not None and not one.record.accepted)
 
     def close(self, document: str) -> None:
-        """A document was closed: what is still open there was not accepted."""
-        self._settle(one for one in self._shown.values() if one.document == document and not one.record.accepted)
+        """A document was closed: what is known of its suggestions now is all that will be known."""
+        self._settle([one for one in self._shown.values() if one.document == document])
 
     def flush(self) -> None:
         """Write down what is known, at once: the process is about to end."""
-        left = [self._final(shown) for shown in self._shown.values() if not shown.settled]
+        left = [self._final(shown) for shown in self._shown.values()]
         self._shown.clear()
         if self.enabled:
             self._statistics.add(left)
@@ -207,13 +206,14 @@ class AcceptanceTracker:
         return replace(shown.record, kept=kept)
 
     def _settle(self, shown: Iterable[_Shown]) -> None:
-        """Hand the records on of those suggestions whose records have not been yet."""
+        """Hand on the records of suggestions, and forget these."""
         settled = [one for one in shown if not one.settled]
         records = [self._final(one) for one in settled]
         for one in settled:
             one.settled = True
-        open_documents = {one.document for one in self._shown.values() if not one.settled}
-        self._texts = {name: text for name, text in self._texts.items() if name in open_documents}
+        self._shown = {key: one for key, one in self._shown.items() if not one.settled}
+        followed = {one.document for one in self._shown.values()}
+        self._texts = {name: text for name, text in self._texts.items() if name in followed}
         if records and self.enabled:
             self._on_records(records)
             asyncio.get_running_loop().run_in_executor(None, self._statistics.add, records)

@@ -122,6 +122,20 @@ async def test_undone_is_accepted_and_not_kept_and_done_again_counts_once(statis
     assert editor.wait() == [ACCEPTED]
 
 
+async def test_what_is_shown_again_when_it_was_given_up_counts_again(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("1")
+    for i in range(2, 12):  # others, elsewhere
+        editor.replace(len(editor.text), len(editor.text), f"name_{i} = \n")
+        editor.show("2", i)
+    editor.offset = 8
+    editor.show("1")
+    editor.insert("1")
+    editor.tracker.close(NAME)
+    assert editor.records.count(editor.records[0]) > 1
+    assert [(record.accepted, record.kept) for record in editor.records if record.accepted] == [KEPT]
+
+
 async def test_the_beginning_of_a_longer_word_is_not_kept(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("count")

@@ -46,7 +46,7 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     server.session.initial = params.initialization_options
     _apply(server)
     if params.process_id:
-        _leave_with(params.process_id)
+        _leave_with(server, params.process_id)
 
 
 async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
@@ -153,13 +153,16 @@ def _stats(server: NanoServer) -> dict[str, object]:
     return stats
 
 
-def _leave_with(process_id: int) -> None:
+def _leave_with(server: NanoServer, process_id: int) -> None:
     """End this process when the editor's is gone, however it went."""
 
     def watch() -> None:
         gone = threading.Event()
         while psutil.pid_exists(process_id):
             gone.wait(_PARENT_CHECK_S)
-        os._exit(1)
+        try:
+            server.session.acceptance.flush()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=watch, name="nano-lsp-parent", daemon=True).start()
