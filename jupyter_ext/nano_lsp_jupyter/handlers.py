@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from jupyter_server.auth.decorator import authorized
@@ -97,7 +96,10 @@ class SuggestHandler(Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Suggestions at a cursor, the best first: a line with `items`; before it lines with `text` that grows."""
+        """Suggestions at a cursor, the best first, as a line with `items`; before it lines with `text` that grows.
+
+        The last line has the `status` as well, which says why there are none.
+        """
         asked = self.read(messages.Suggest)
         if asked is None:
             return
@@ -108,7 +110,8 @@ class SuggestHandler(Handler):
         except NanoError as error:
             self.refuse(_UNAVAILABLE, error)
         else:
-            self.finish(json.dumps({"items": [asdict(one) for one in found]}))
+            items = [{"text": one.text, "id": one.id} for one in found]
+            self.finish(json.dumps({"items": items, "status": self.service.describe()}))
 
 
 class WorkHandler(Handler):

@@ -14,12 +14,13 @@ from nano_lsp.config import Folders
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import definition_at, undocumented
 from nano_lsp.context.document import TextEdit, apply_edits
-from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.languages import PYTHON, language_of
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import NanoError
-from nano_lsp.features.plan import Watcher
+from nano_lsp.features.plan import NOBODY, Watcher
 from nano_lsp.features.typing_pace import TypingPace
+from nano_lsp.shared.quiet import Quiet, hidden_reason
 from nano_lsp.shared.session import Session, State, Status
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import read_reply
@@ -56,6 +57,7 @@ class Service:
         self._pace = TypingPace()
         self._begun = False
         self._n_busy = 0
+        self._quiet: tuple[str, Quiet] | None = None  # the document of the newest request, and why it gets nothing
         self._newest: dict[str, messages.Suggest] = {}
         self._live_names: dict[str, str] = {}
 
@@ -66,9 +68,11 @@ class Service:
             project = self._root if self._is_project else None
             settings, warnings = self.session.read_settings(control.settings, project=project)
             self.session.apply(settings)
+            self._quiet = None  # the next request says what holds now
         if control.paused is not None:
             self.session.paused = control.paused
-            self._show(self._idle_status())
+            self._quiet = None
+            self._show(self.session.idle_status)
         if control.reload or not self._begun:
             self._begun = True
             self.session.start()
@@ -82,12 +86,22 @@ class Service:
             totals = asdict(ghost_text.assistant.totals)
             counters = {**asdict(ghost_text.stats), **{n: v for n, v in totals.items() if n.endswith("_tokens")}}
             counters["pending"] = ghost_text.pending
-        status = {**asdict(self.status), "state": self.status.state.value}
+            acceptance = self.session.acceptance
+            counters |= {
+                "shown": acceptance.n_shown,
+                "accepted": acceptance.n_accepted,
+                "hidden": self.session.n_hidden,
+            }
+        path, quiet = self._quiet or ("", None)
+        status = {**asdict(self.status.with_reason(quiet, path)), "state": self.status.state.value}
         model = self.session.settings.model
         return {**status, "begun": self._begun, "model": model, "counters": counters}
 
     async def suggest(self, asked: messages.Suggest, tell: Tell) -> Sequence[Suggestion]:
         """What to show at a cursor, once the model is there; nothing where a newer request has come.
+
+        Acceptance is seen here as well: the front end asks after each change that a suggestion does not foresee, so
+        also after one was accepted or typed to its end, and sends all cells.
 
         Args:
             asked: where.
@@ -98,7 +112,13 @@ class Service:
             NanoError: the model cannot be loaded, or has failed.
         """
         task = self._task(asked)
-        if self.session.refuses(task.name, task.language, len(task.text)) or self._is_overtaken(task.name, asked):
+        if self._is_overtaken(task.name, asked):
+            return ()
+        text, offset = _joined(asked)
+        self.session.acceptance.changed(task.name, text)
+        quiet = self.session.quiet_reason(task.name, task.language, len(task.text))
+        self._quiet = (asked.path, quiet) if quiet else None
+        if quiet:
             return ()
         self._newest[task.name] = asked
         ghost_text = await (self.session.wait() if asked.invoked else self.session.wait_quietly())
@@ -115,12 +135,21 @@ class Service:
             if asked.invoked:
                 found = await ghost_text.offer(task)
             else:
-                lines = _Lines(asyncio.get_running_loop(), tell)
+                grows = not ghost_text.may_hide(task.language)  # what was shown is not taken away
+                lines = _Lines(asyncio.get_running_loop(), tell) if grows else NOBODY
                 found = [await ghost_text.suggest(task, lines)]
         except NanoError as error:
             self._show(Status(State.ERROR, error.message, error.remedy))
             raise
-        return [one for one in found if one.text] if self._newest.get(task.name) is asked else ()
+        if self._newest.get(task.name) is not asked:
+            return ()
+        hidden = next(filter(None, map(hidden_reason, found)), None)
+        self._quiet = (asked.path, hidden) if hidden else None
+        shown = [one for one in found if one.text]
+        for one in shown:
+            acceptance = self.session.acceptance
+            acceptance.show(task.name, text, offset, task.language, one, invoked=asked.invoked)
+        return shown
 
     async def work(self, asked: messages.Work, tell: Tell) -> None:
         """Explain, document or fix.
@@ -157,11 +186,15 @@ class Service:
         name = self._name(path)
         self._newest.pop(name, None)
         self._live_names.pop(name, None)
+        self.session.acceptance.close(name)
+        if self._quiet and self._quiet[0] == path:
+            self._quiet = None
         if self.session.ghost_text:
             self.session.ghost_text.close(name)
 
     def stop(self) -> None:
-        """Let go of the model."""
+        """Write down what became of suggestions, and let go of the model."""
+        self.session.acceptance.flush()
         self.session.stop()
 
     def _name(self, path: str) -> str:
@@ -177,7 +210,8 @@ class Service:
             raise ValueError("There is no such cell, or no such place in it.")
         name = self._name(asked.path)
         if not asked.language:
-            return CompletionTask(name, asked.cells[asked.index].code, asked.offset)
+            language = language_of(name).name
+            return CompletionTask(name, asked.cells[asked.index].code, asked.offset, language)
         cells = [Cell(cell.code, asked.language, cell.execution_count) for cell in asked.cells]
         text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
         context = self._live_names.get(name, "") if language == "python" else ""
@@ -218,14 +252,7 @@ class Service:
     def _set_busy(self, change: int) -> None:
         self._n_busy += change
         if self.status.state in {State.READY, State.BUSY}:
-            self._show(Status(State.BUSY, "Working.") if self._n_busy else self._idle_status())
-
-    def _idle_status(self) -> Status:
-        if self.session.paused:
-            return Status(State.PAUSED, "Suggestions pause.")
-        if self.session.ghost_text:
-            return self.session.ready()
-        return self.status if self.status.state is State.ERROR else Status(State.LOADING, "Loading.")
+            self._show(Status(State.BUSY, "Working.") if self._n_busy else self.session.idle_status)
 
     def _show(self, status: Status) -> None:
         self.status = status
@@ -261,6 +288,12 @@ class _Lines(_Watcher):
         if "\n" in text.rstrip() and text != self.told:
             self.told = text
             super().on_text(text)
+
+
+def _joined(asked: messages.Suggest) -> tuple[str, int]:
+    """All cells as one text, and the offset of the cursor in it."""
+    codes = [cell.code for cell in asked.cells]
+    return "\0".join(codes), sum(len(code) + 1 for code in codes[: asked.index]) + asked.offset
 
 
 def _plain_error(error: tuple[str, str, list[str]] | None) -> str:

@@ -11,8 +11,8 @@ type Json = Record<string, unknown>;
 
 const SCHEMA = new URL("../../editors/settings.schema.json", import.meta.url);
 const PLUGIN = new URL("../schema/plugin.json", import.meta.url);
-/** Of editors only: trust is the Jupyter server's, there is no menu and no lens, and nothing counts what is kept. */
-const NOT_HERE = ["nano.trusted", "nano.completionItem", "nano.codeLens", "nano.statistics", "nano.calibrate"];
+/** Of editors only: trust is the Jupyter server's, and there is no menu and no lens. */
+const NOT_HERE = ["nano.trusted", "nano.completionItem", "nano.codeLens"];
 
 /** A setting as JupyterLab describes it: its name without the prefix, its title in words. */
 export function buildProperties(properties: Record<string, Json>): Record<string, Json> {

@@ -46,6 +46,8 @@ export interface Status {
   remedy: string;
   share: number;
   model: string;
+  quiet?: string; // why the document asked about last gets no suggestions; the message says the same
+  document?: string; // its path
   begun?: boolean; // the server knows what the user has set
   warnings?: string[];
 }
@@ -55,6 +57,8 @@ export class ApiError extends Error {}
 
 /** Asks the server's side. */
 export class Api {
+  /** Is told the status that comes with an answer. */
+  onStatus: (status: Status) => void = () => {};
   private readonly page = String(Math.random()); // crypto.randomUUID needs HTTPS
   private number = 0;
 
@@ -67,6 +71,9 @@ export class Api {
     for await (const told of this.lines("suggest", { ...place, invoked, page, number }, signal)) {
       if ("message" in told) {
         throw new ApiError(`${told["message"]} ${told["remedy"]}`.trim());
+      }
+      if (told["status"]) {
+        this.onStatus(told["status"] as Status);
       }
       yield told as News<Suggestion>;
     }

@@ -58,6 +58,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const item = new StatusItem(api, () => app.commands.execute("neuro-nano:toggle"));
     statusBar?.registerStatusItem(`${ID}:status`, { item, align: "right", rank: 900, isActive: () => true });
     provider.onError = (error) => item.fail(error);
+    api.onStatus = (status) => item.show_(status);
 
     const control = async (change: Parameters<Api["control"]>[0]) => {
       try {

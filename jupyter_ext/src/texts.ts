@@ -10,10 +10,14 @@ export function modelName(model: string): string {
   return (model.split(/[\\/]/).pop() ?? model).replace(/\.gguf$/i, "");
 }
 
+/** The reason of a document whose newest suggestion is hidden: the next one may be shown. */
+const HIDDEN = "confidence";
+
 /** The item's text. */
 export function label(status: Status): string {
+  const quiet = status.state === "ready" && status.quiet && status.quiet !== HIDDEN;
   const share = status.state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
-  return `${modelName(status.model)}: ${status.state}${share}`;
+  return `${modelName(status.model)}: ${quiet ? "quiet" : status.state}${share}`;
 }
 
 /** What it says of itself when the pointer rests on it. */

@@ -46,5 +46,9 @@ test("what the status bar says", () => {
   const status = { state: "loading", message: "Loading.", remedy: "", share: 0.5, model: "/a/nano.gguf" } as const;
   assert.equal(modelName("scripted:/tmp/x"), "scripted");
   assert.equal(label(status), "nano: loading 50 %");
+  const quiet = { ...status, state: "ready", message: "nano.enabled is false.", quiet: "disabled" } as const;
+  assert.equal(label(quiet), "nano: quiet");
+  assert.match(tooltip(quiet), /nano\.enabled is false\./);
+  assert.equal(label({ ...quiet, quiet: "confidence" }), "nano: ready");
   assert.match(tooltip({ ...status, state: "error", remedy: "Pull it." }), /Pull it\.\nClick to try again\./);
 });

@@ -69,18 +69,32 @@ def reply_script(replies: Mapping[str, str]) -> Script:
     return script
 
 
+def unsure_script(script: Script) -> Script:
+    """Gives the tokens of a script probabilities from 0.4 to 0.95, by the text before them."""
+
+    def unsure(history: Sequence[int]) -> NDArray[np.float32]:
+        share = zlib.crc32(np.asarray(history, np.int32).tobytes()) / 2**32
+        probability = 0.4 + 0.55 * share
+        row = np.zeros(N_VOCAB, np.float32)
+        row[script(history)] = np.log(probability / (1 - probability) * (N_VOCAB - 1))
+        return row
+
+    return unsure
+
+
 def load_script(path: Path) -> ScriptedBackend:
     """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
 
-    Under `$batch_ms` it may say how long each batch takes.
+    Under `$batch_ms` it may say how long each batch takes, under `$unsure` that the model is not equally sure of all.
 
     Raises:
         GgufError: there is no such file.
     """
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
-        batch_s = float(replies.pop("$batch_ms", 0)) / 1e3
-        backend = ScriptedBackend(script=reply_script({str(key): str(value) for key, value in replies.items()}))
+        batch_s, unsure = float(replies.pop("$batch_ms", 0)) / 1e3, bool(replies.pop("$unsure", False))
+        script = reply_script({str(key): str(value) for key, value in replies.items()})
+        backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
     if batch_s:

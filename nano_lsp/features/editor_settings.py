@@ -83,10 +83,15 @@ class EditorSettings:
         0.3, "A suggestion that nobody asked for ends before the first token that the model gives less.", most=1
     )
     confidence: float = _setting(
-        0.0, "Mean probability of its tokens that a suggestion needs to be shown unasked.", most=1
+        0.0,
+        "Hide automatic suggestions whose confidence, the mean probability of their tokens, is below this value.",
+        most=1,
     )
     calibrate: bool = _setting(
-        True, "Raise that to what your statistics say: less sure suggestions were hardly ever kept."
+        True,
+        "Hide automatic suggestions whose confidence is below the level you rarely keep, learned for each language "
+        "from statistics kept on this machine (`nano.statistics`). At least half of the suggestions are shown; "
+        "`nano-lsp stats` prints the level.",
     )
     prefetch: bool = _setting(True, "Think on what follows a suggestion while it is shown.")
     completion_item: bool = _setting(
@@ -98,7 +103,10 @@ class EditorSettings:
         choices=("auto", "google", "numpy", "sphinx"),
     )
     code_lens: bool = _setting(False, "Show `explain | document` above functions and classes.")
-    statistics: bool = _setting(True, "Keep numbers of what was shown, accepted and kept, in a file on this machine.")
+    statistics: bool = _setting(
+        True,
+        "Keep statistics of suggestions shown, accepted and kept, in a file on this machine: numbers, no code.",
+    )
     trusted: bool = _setting(True, "Whether the workspace is trusted; files of another one are read only while open.")
     workspace: bool = _setting(True, "Read signatures from Python files of the workspace that are not open.")
     languages: dict[str, bool] = _setting({}, 'Languages to leave out, as `{"markdown": false}`.')

@@ -12,7 +12,7 @@ import itertools
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nano_lsp.context.cursor import CompletionTask
@@ -23,11 +23,13 @@ from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.jobs import Alternatives, Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.features.plan import NOBODY, Watcher
+from nano_lsp.features.threshold import AdaptiveThreshold
 from nano_lsp.schema import Completion
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
 _MAX_KNOWN = 64
 _MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
+_IDS = itertools.count(1)  # of the process: a model loaded anew must not reuse the ids of suggestions still shown
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,23 @@ class Suggestion:
         text: to show; empty for nothing.
         id: the same while it is typed along, 0 for nothing.
         confidence: geometric mean of the probabilities of its tokens, 0 to 1.
+        threshold: Confidence that an automatic suggestion has to have here, 0 to 1; one with less is hidden: its text
+            is empty, its confidence is not 0.
+        learned: That threshold is the adaptive one, not the user's setting.
+        weight: Number of suggestions that this one stands for in statistics (`Record.weight`).
     """
 
     text: str = ""
     id: int = 0
     confidence: float = 0.0
+    threshold: float = 0.0
+    learned: bool = False
+    weight: float = 1.0
+
+    @property
+    def hidden(self) -> bool:
+        """Whether there is a suggestion that is not sure enough to be shown."""
+        return not self.text and self.confidence > 0
 
 
 NOTHING = Suggestion()
@@ -119,6 +133,8 @@ class GhostText:
         n_alternatives: how many to offer who asks.
         think_on: complete what follows a suggestion as if it had been accepted.
         patience_s: a request that has waited longer for a model at other work is asked anew with what has been typed.
+        min_confidence: Confidence below which automatic suggestions are hidden, 0 to 1.
+        threshold: Hides further ones, by what the user keeps; None hides none.
         stats: how suggestions came about.
     """
 
@@ -127,13 +143,14 @@ class GhostText:
     n_alternatives: int = 3
     think_on: bool = True
     patience_s: float = 1.0
+    min_confidence: float = 0.0
+    threshold: AdaptiveThreshold | None = None
     stats: GhostTextStats = field(default_factory=GhostTextStats)
     _known: OrderedDict[CompletionTask, Suggestion] = field(default_factory=OrderedDict)
     _flights: dict[str, _Flight] = field(default_factory=dict)
     _latest: dict[str, CompletionTask] = field(default_factory=dict)
     _accepted: CompletionTask | None = None
     _ahead: asyncio.Task[None] | None = None
-    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
     async def suggest(self, task: CompletionTask, watcher: Watcher = NOBODY) -> Suggestion:
@@ -141,7 +158,8 @@ class GhostText:
 
         Args:
             task: the code and the cursor.
-            watcher: is told of the text while it grows; lines above the last are whole, and hold.
+            watcher: is told of the text while it grows; lines above the last are whole, and hold. Where `may_hide`
+                says so, what it is told may be hidden in the end.
 
         Raises:
             EngineError: inference failed.
@@ -154,6 +172,7 @@ class GhostText:
             return NOTHING
         else:
             found = await self._wait_for(task, watcher)
+        found = self._admit(task.language, found)
         if found.text and self.think_on:
             self._think_on(task, found.text)
         return found
@@ -171,6 +190,10 @@ class GhostText:
         if offered:
             self._remember(task, offered[0])
         return offered
+
+    def may_hide(self, language: str) -> bool:
+        """Whether suggestions in a language may be hidden once they are whole."""
+        return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
 
     def find(self, task: CompletionTask) -> Suggestion | None:
         """What is known to be good at a cursor; None where nothing is known."""
@@ -295,6 +318,19 @@ class GhostText:
         self._remember(task, found)
         return found
 
+    def _admit(self, language: str, found: Suggestion) -> Suggestion:
+        """A suggestion that is sure enough to be shown; else one without text."""
+        if not found.text:
+            return found
+        if found.confidence < self.min_confidence:
+            return Suggestion(confidence=found.confidence, threshold=self.min_confidence)
+        if self.threshold is None:
+            return found
+        decision = self.threshold.decide(language, found.id, found.confidence)
+        if not decision.shown:
+            return Suggestion(confidence=found.confidence, threshold=decision.threshold, learned=True)
+        return replace(found, weight=decision.weight)
+
     def _wants(self, task: CompletionTask) -> bool:
         """Whether to suggest something at a cursor without being asked."""
         return self._documents.update(task.name, task.text, task.language).site(task.offset).wants_completion
@@ -302,7 +338,7 @@ class GhostText:
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:
             return NOTHING
-        return Suggestion(completion.text, next(self._ids), completion.confidence)
+        return Suggestion(completion.text, next(_IDS), completion.confidence)
 
     def _remember(self, task: CompletionTask, found: Suggestion) -> None:
         self._known.pop(task, None)

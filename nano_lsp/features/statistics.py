@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
 KEPT_AFTER_S = 30.0
@@ -15,8 +16,6 @@ _FILE = "statistics.jsonl"
 _MAX_RECORDS = 20_000
 _SHORTEST = 90  # bytes of a record; a file below so many times the limit need not be counted
 _LOCK_S = 2.0
-_ENOUGH = 200  # suggestions, before a threshold is drawn from them
-_WORTH_SHOWING = 0.05  # of them, at least so many kept
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,15 @@ class Record:
     """What became of one suggestion.
 
     Attributes:
-        day: it was shown on, as `2026-01-31`.
-        language: of the document.
-        chars: of the suggestion.
-        confidence: geometric mean of the probabilities of its tokens, 0 to 1.
-        accepted: all of it was taken over.
-        kept: it was still there a while later.
+        day: The day it was shown, as `2026-01-31`.
+        language: The document's language.
+        chars: The suggestion's length in characters.
+        confidence: Geometric mean of the probabilities of its tokens, 0 to 1.
+        accepted: All of its text was inserted, by a key that accepts it or key by key.
+        kept: The text was still there `KEPT_AFTER_S` later, or when the program ended before that.
+        weight: Number of suggestions that this one stands for: more than 1 for a sample of those that the adaptive
+            threshold hides (`nano_lsp.features.threshold`).
+        invoked: The user asked for it explicitly.
     """
 
     day: str
@@ -38,6 +40,12 @@ class Record:
     confidence: float
     accepted: bool = False
     kept: bool = False
+    weight: float = 1.0
+    invoked: bool = False
+
+
+_NEWER = {"weight": 1.0, "invoked": False}  # fields that older versions do not know, and their defaults
+_DECODER = msgspec.json.Decoder(Record)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Statistics:
 
     def add(self, records: Iterable[Record]) -> None:
         """Keep records; where the disk refuses, they are lost, and nothing else is."""
-        lines = [json.dumps(asdict(record)) + "\n" for record in records]
+        lines = [_encode(record) for record in records]
         if not lines:
             return
         try:
@@ -97,8 +105,8 @@ class Statistics:
             return
         for line in lines:
             try:
-                yield Record(**json.loads(line))
-            except (ValueError, TypeError):
+                yield _DECODER.decode(line)
+            except msgspec.MsgspecError:
                 continue
 
     def clear(self) -> None:
@@ -124,17 +132,7 @@ def summarize(records: Iterable[Record]) -> Summary:
     return Summary(shown, accepted, kept, chars)
 
 
-def find_threshold(records: Iterable[Record]) -> float:
-    """The confidence below which this user has hardly ever kept a suggestion; 0 while too little is known.
-
-    Of the suggestions less sure than the threshold, fewer than one in twenty was kept.
-    """
-    by_confidence = sorted(records, key=lambda record: record.confidence)
-    if len(by_confidence) < _ENOUGH:
-        return 0.0
-    threshold, kept = 0.0, 0
-    for i, record in enumerate(by_confidence, 1):
-        kept += record.kept
-        if i >= _ENOUGH // 4 and kept / i < _WORTH_SHOWING:
-            threshold = record.confidence
-    return threshold
+def _encode(record: Record) -> str:
+    """A line of the file. Newer fields are left out where they say nothing: older versions skip lines with them."""
+    values = {name: value for name, value in asdict(record).items() if _NEWER.get(name) != value}
+    return json.dumps(values) + "\n"

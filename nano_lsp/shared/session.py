@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
 from nano_lsp.config import Folders, load_settings
-from nano_lsp.context.document import MAX_BYTES, is_secret
 from nano_lsp.errors import ConfigError, NanoError
+from nano_lsp.features.acceptance import AcceptanceTracker
 from nano_lsp.features.editor_settings import EditorSettings, load_project, read_settings
-from nano_lsp.features.statistics import Statistics, find_threshold
+from nano_lsp.features.statistics import Record, Statistics
+from nano_lsp.features.threshold import AdaptiveThreshold
 from nano_lsp.schema import Notice
+from nano_lsp.shared.quiet import PAUSED, Quiet, quiet_reason
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
     from nano_lsp.features.ghost_text import GhostText
@@ -45,6 +45,9 @@ class Status:
         share: of the loading that is done, 0 to 1.
         model: that is loaded or asked for.
         speed: tokens of an answer a second, as last measured, to two digits; 0 where nothing is.
+        quiet: Why the document of the newest request gets no suggestions, in a word (`Quiet.reason`); empty where it
+            does. The message and the remedy say the same in sentences while the state is `ready`.
+        document: That document, where there is a reason.
     """
 
     state: State
@@ -53,6 +56,15 @@ class Status:
     share: float = 0.0
     model: str = ""
     speed: float = 0.0
+    quiet: str = ""
+    document: str = ""
+
+    def with_reason(self, quiet: Quiet | None, document: str) -> Status:
+        """The same, and why a document gets no suggestions; what keeps all documents from it goes before."""
+        if quiet is None:
+            return self
+        status = replace(self, quiet=quiet.reason, document=document)
+        return replace(status, message=quiet.message, remedy=quiet.remedy) if self.state is State.READY else status
 
 
 class Session:
@@ -71,6 +83,7 @@ class Session:
         roots: folders of the workspace.
         paused: nothing is suggested.
         folders: of this user.
+        acceptance: Follows what becomes of suggestions.
     """
 
     def __init__(self, folders: Folders, on_status: Callable[[Status], None], name: str = "editor") -> None:
@@ -84,7 +97,9 @@ class Session:
         self._name = name
         self._chosen = ""
         self._check_memory = True
-        self._threshold = 0.0
+        statistics = Statistics(folders.cache)
+        self.acceptance = AcceptanceTracker(statistics, self._learn)
+        self._threshold = AdaptiveThreshold()
         self._on_status = on_status
         self._ghost_text: asyncio.Future[GhostText] | None = None
         self._stopped = threading.Event()
@@ -164,6 +179,7 @@ class Session:
             settings = replace(settings, model=self._chosen)
         reload = settings.for_loading != self.settings.for_loading
         self.settings = settings
+        self.acceptance.enabled = settings.statistics
         if self._ghost_text is not None and reload:
             self.start()
         elif self.ghost_text:
@@ -185,38 +201,41 @@ class Session:
                 self._ghost_text.cancel()
         self._ghost_text = None
 
-    def refuses(self, document: str, language: str, size: int) -> bool:
-        """Whether a document gets no suggestions.
+    def quiet_reason(self, document: str, language: str, size: int) -> Quiet | None:
+        """Why a document gets no suggestions; None where it gets some.
 
         Args:
             document: its path, or what else names it.
             language: that it is in.
             size: of its text.
         """
-        settings = self.settings
-        path = Path(document)
-        name = path.as_posix()
-        for root in self.roots:
-            with contextlib.suppress(ValueError):
-                name = path.relative_to(root).as_posix()
-        return (
-            not settings.enabled
-            or self.paused
-            or is_secret(path.name)
-            or not settings.languages.get(language, True)
-            or size > MAX_BYTES
-            or GitIgnoreSpec.from_lines(settings.exclude).match_file(name)
-        )
+        return quiet_reason(self.settings, self.roots, document, language, size, paused=self.paused)
+
+    @property
+    def n_hidden(self) -> int:
+        """Suggestions that the adaptive threshold has hidden."""
+        return self._threshold.n_hidden
+
+    @property
+    def idle_status(self) -> Status:
+        """What the server is at while it does nothing that was asked for."""
+        future = self._ghost_text
+        failed = future.exception() if future is not None and future.done() and not future.cancelled() else None
+        if isinstance(failed, NanoError):
+            return Status(State.ERROR, failed.message, failed.remedy)
+        return self._ready() if self.ghost_text or self.paused else Status(State.LOADING, "Loading.")
+
+    def _learn(self, records: Iterable[Record]) -> None:
+        self._threshold.learn(records)
 
     def _configure(self, ghost_text: GhostText) -> None:
         settings = self.settings
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.think_on = settings.prefetch
+        ghost_text.min_confidence = settings.confidence
+        ghost_text.threshold = self._threshold if settings.calibrate else None
         ghost_text.judgement = replace(
-            ghost_text.judgement,
-            least_token=settings.token_confidence,
-            least_average=max(settings.confidence, self._threshold if settings.calibrate else 0.0),
-            max_lines=settings.max_lines,
+            ghost_text.judgement, least_token=settings.token_confidence, max_lines=settings.max_lines
         )
 
     def _load(
@@ -266,7 +285,7 @@ class Session:
             assistant.close()
             return
         ghost_text = GhostText(assistant)
-        self._threshold = find_threshold(Statistics(self.folders.cache).records())
+        self._threshold = AdaptiveThreshold(Statistics(self.folders.cache).records())
         self._configure(ghost_text)
         tell(_succeed, future, ghost_text)
         tell(self._tell_ready)
@@ -274,12 +293,11 @@ class Session:
             assistant.use_workspace(self.roots[0], stopped=stopped.is_set)
 
     def _tell_ready(self) -> None:
-        self._on_status(self.ready())
+        self._on_status(self._ready())
 
-    def ready(self) -> Status:
-        """The status of a loaded model, with what people should know of how it runs."""
+    def _ready(self) -> Status:
         if self.paused:
-            return Status(State.PAUSED, "Paused; nano.resume goes on.")
+            return Status(State.PAUSED, PAUSED.message, PAUSED.remedy)
         return Status(State.READY, f"{self.settings.model} is ready. {self.notice.text}".strip())
 
 

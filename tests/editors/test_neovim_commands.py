@@ -87,6 +87,23 @@ def test_the_status_line_follows_pause_and_resume(version: str, start: Callable[
     neovim.wait_for(" t/s]", "total = sum(range(9))")  # what it took to suggest that has been measured
 
 
+def test_the_status_line_says_that_a_buffer_gets_no_suggestions_and_the_status_why(
+    version: str, start: Callable[..., Neovim]
+) -> None:
+    neovim = ready(start(version, STATUS_LINE, settings={"exclude": ["code.py"]}), "total =")
+    neovim.wait_for("[nano]")
+    neovim.keys("A ")
+    neovim.wait_for("[nano quiet]")
+    neovim.keys("<Esc>")
+    neovim.nvim.command("Nano status")
+    neovim.wait_for("nano.exclude has the pattern code.py", "Change nano.exclude.")
+    neovim.keys("q")
+    neovim.edit("other.py", "total =")
+    neovim.keys("A ")
+    neovim.wait_for("total = sum(range(9))")
+    neovim.wait(lambda: not neovim.shows("quiet"), "no reason any more")
+
+
 def test_a_killed_server_is_started_again_while_the_user_types(version: str, start: Callable[..., Neovim]) -> None:
     neovim = ready(start(version, STATUS_LINE), "total =")
     neovim.lua(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.features.statistics import Statistics
 from tests.editors.conftest import CHAT, REPLIES
 from tests.editors.desktop import Desktop
 from tests.editors.places import cached_editor, installed_editor
@@ -90,6 +91,11 @@ def test_helix(setup: Setup) -> None:
     helix.wait_for("sum(range(9))", press="\x18")  # Ctrl-x: the completion menu
     helix.keys("\x0e\r")  # Ctrl-n, Enter
     helix.wait_for("total = sum(range(9))")
+    helix.keys("\x1b")
+    helix.wait_for("NOR")
+    helix.keys(":bc!\r")  # closes the document; at its own end, Helix may kill the server at once
+    statistics = Statistics(setup.folder / "nano" / "cache")  # acceptance is seen in the text: Helix reports none
+    helix.wait(lambda: [record.kept for record in statistics.records()] == [True], "the suggestion counted as kept")
 
 
 def test_emacs_with_eglot(setup: Setup) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nano_lsp.features.statistics import Record, Statistics, Summary, find_threshold, summarize
+from nano_lsp.features.statistics import Record, Statistics, Summary, summarize
 from nano_lsp.features.typing_pace import TypingPace
 
 
@@ -32,7 +32,7 @@ def test_lines_that_are_no_records_are_left_out(tmp_path: Path) -> None:
     statistics = Statistics(tmp_path)
     statistics.add([record()])
     with statistics.path.open("ab") as file:
-        file.write(b'{"day": 1}\n[]\n\xff\xfe\n{"half')
+        file.write(b'{"day": 1}\n[]\n{"day": "x", "language": "c", "chars": "9", "confidence": 1}\n\xff\xfe\n{"half')
     statistics.add([record()])
     assert len(list(statistics.records())) == 1  # the last one went to the half line
 
@@ -57,21 +57,14 @@ def test_several_servers_write_at_once(tmp_path: Path) -> None:
     assert len(list(Statistics(tmp_path).records())) == 80
 
 
-def test_what_is_hardly_ever_kept_falls_below_the_threshold() -> None:
-    unsure = [record(0.1 + i / 1000) for i in range(150)]
-    sure = [record(0.6 + i / 1000, accepted=True, kept=True) for i in range(150)]
-    assert find_threshold(unsure[:100]) == 0.0  # too little is known
-    threshold = find_threshold(unsure + sure)
-    assert 0.24 < threshold < 0.65
-    assert find_threshold(sure + sure) == 0.0
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=200, max_size=300))
-def test_fewer_than_one_in_twenty_is_kept_below_the_threshold(shown: list[tuple[float, bool]]) -> None:
-    records = [record(confidence, kept=kept) for confidence, kept in shown]
-    threshold = find_threshold(records)
-    below = [found.kept for found in records if found.confidence < threshold]
-    assert not below or sum(below) <= len(below) * 0.05 + 1
+def test_records_of_older_versions_are_read_and_older_versions_read_most_of_the_new_ones(tmp_path: Path) -> None:
+    statistics = Statistics(tmp_path)
+    old = {"day": "2026-01-31", "language": "python", "chars": 10, "confidence": 1, "accepted": True, "kept": False}
+    statistics.path.write_text(json.dumps(old) + "\n" + json.dumps({**old, "of the future": 1}) + "\n")
+    statistics.add([record(), replace(record(), weight=10.0, invoked=True)])
+    assert [found.accepted for found in statistics.records()] == [True, True, False, False]
+    assert [(found.weight, found.invoked) for found in statistics.records()][2:] == [(1.0, False), (10.0, True)]
+    assert set(json.loads(statistics.path.read_text().splitlines()[2])) == set(old)
 
 
 def test_who_types_fast_is_waited_for_and_nobody_else() -> None:

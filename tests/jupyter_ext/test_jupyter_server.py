@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from nano_lsp.features.statistics import Statistics
 from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
 
 CHAT = "```\nassistant\n"
@@ -175,6 +177,48 @@ def test_pause_stops_suggestions_until_it_ends(client: httpx.Client) -> None:
 def test_secret_files_get_nothing(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None), path=".env", language="") == []
     assert suggest(client, ("b = ", None), path="app.py", language="") == ["2"]
+
+
+def test_acceptance_is_seen_in_what_the_front_end_asks_next(tmp_path: Path) -> None:
+    with serve(tmp_path) as it, it.client() as client:
+        client.post("status", json={"settings": scripted(tmp_path, {"b = ": "len(str(9))\n", "c = ": "3\n"})})
+        wait_for(client, "ready")
+        assert suggest(client, ("b = ", None)) == ["len(str(9))"]
+        suggest(client, ("b = len(str(9))", None))
+        assert suggest(client, ("b = len(str(9))", None), ("c = ", None), index=1, offset=4) == ["3"]
+        # A cell is put in above, and another one is changed.
+        suggest(client, ("import re", None), ("b = len(str(9))", None), ("c = 4", None), index=2, offset=5)
+        counters = client.get("status").json()["counters"]
+        assert (counters["shown"], counters["accepted"]) == (2, 1)
+        ends = httpx.post(f"{it.address}api/shutdown", headers={"Authorization": f"token {TOKEN}"}, timeout=LIMIT_S)
+        assert ends.status_code == httpx.codes.OK
+        psutil.wait_procs([psutil.Process(it.process_id)], LIMIT_S)
+    records = list(Statistics(tmp_path / "home" / "cache").records())
+    assert [(found.accepted, found.kept, found.language) for found in records] == [
+        (True, True, "python"),
+        (False, False, "python"),
+    ]
+
+
+def test_the_status_says_why_there_is_no_suggestion(tmp_path: Path) -> None:
+    settings = {**scripted(tmp_path, {"b = ": "2\n"}), "exclude": ["private*"], "languages": {"sql": False}}
+    with serve(tmp_path) as it, it.client() as client:
+        client.post("status", json={"settings": settings})
+        wait_for(client, "ready")
+        for path, language, quiet, said in (
+            ("private.ipynb", "python", "excluded", "nano.exclude has the pattern private*"),
+            ("query.sql", "", "language", "Suggestions in sql are switched off"),
+            (".env", "", "secret", "usually hold secrets"),
+            ("book.ipynb", "python", "", "is ready"),
+        ):
+            cells = [{"code": "b = ", "execution_count": None}]
+            asked = {"path": path, "cells": cells, "index": 0, "offset": 4, "language": language}
+            status = client.post("suggest", json=asked).json()["status"]
+            assert (status["state"], status["quiet"], status["document"]) == ("ready", quiet, path if quiet else "")
+            assert said in status["message"]
+            assert client.get("status").json()["message"] == status["message"]
+        client.post("suggest", json={**asked, "path": ".env"})
+        assert client.post("status", json={"settings": settings}).json()["quiet"] == ""
 
 
 @pytest.mark.parametrize("name", ["status", "suggest", "work", "live-names", "closed"])

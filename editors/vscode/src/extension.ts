@@ -77,11 +77,13 @@ export function deactivate(): Promise<void> | undefined {
 
 function surroundings(lifecycle: Lifecycle): Surroundings {
   const configuration = vscode.workspace.getConfiguration();
-  const language = vscode.window.activeTextEditor?.document.languageId ?? "";
+  const document = vscode.window.activeTextEditor?.document;
+  const language = document?.languageId ?? "";
   const languages = configuration.get<Record<string, boolean>>("nano.languages", {});
   return {
     model: configuration.get("nano.model", "nano"),
     paused: lifecycle.paused,
+    document: (document && lifecycle.client?.code2ProtocolConverter.asUri(document.uri)) ?? "",
     language: LANGUAGES.includes(language) ? language : "",
     languageOff: languages[language] === false,
   };

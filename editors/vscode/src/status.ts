@@ -11,7 +11,14 @@ export interface Status {
   readonly model?: string;
   /** Tokens of an answer a second, as last measured; 0 where nothing is. */
   readonly speed?: number;
+  /** Why the document gets no suggestions, in a word; empty where it does. The message then says the same. */
+  readonly quiet?: string;
+  /** URI of that document. */
+  readonly document?: string;
 }
+
+/** The reason of a document whose newest suggestion is hidden: the next one may be shown. */
+const HIDDEN = "confidence";
 
 /** What is known beside it. */
 export interface Surroundings {
@@ -19,6 +26,8 @@ export interface Surroundings {
   readonly model: string;
   /** Nothing is suggested, by the user's wish. */
   readonly paused: boolean;
+  /** URI of the active editor's document, as the server knows it; empty for none. */
+  readonly document: string;
   /** Language of the active editor; empty for none. */
   readonly language: string;
   /** Whether that language is left out. */
@@ -58,9 +67,17 @@ export function describe(status: Status, around: Surroundings): Shown {
   const model = modelName(status.model || around.model);
   const working = status.state === "ready" || status.state === "busy" || status.state === "paused";
   const paused = working && (around.paused || status.state === "paused");
-  const off = working && !paused && around.languageOff;
+  const quiet = status.state === "ready" && !paused && Boolean(status.quiet);
+  const here = quiet && status.document === around.document;
+  const off = (working && !paused && around.languageOff) || (here && status.quiet !== HIDDEN);
   const state = paused ? "paused" : off ? "off" : status.state;
-  const sentence = paused ? "Paused." : off ? `Left out: ${around.language}.` : status.message;
+  const sentence = paused
+    ? "Suggestions are paused."
+    : off && !here
+      ? `Suggestions in ${around.language} are switched off: nano.languages says so.`
+      : quiet && !here
+        ? `${model} is ready.`
+        : status.message;
   const percent = state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
   const speed = working && status.speed ? `${status.speed} tokens/s` : "";
   const isError = state === "error" || state === "missing";
@@ -68,7 +85,7 @@ export function describe(status: Status, around: Surroundings): Shown {
     text: [`${ICONS[state]} ${model}${percent}`, speed].filter(Boolean).join(" · "),
     tooltip: [
       `NEURO-NANO: ${sentence}`,
-      status.remedy && isError ? status.remedy : "",
+      status.remedy && (isError || here) ? status.remedy : "",
       `Model: ${model}`,
       speed && `Measured last: ${speed}`,
     ]

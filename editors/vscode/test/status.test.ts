@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe, menu, modelName, NOTHING_KNOWN, type Status, type Surroundings } from "../src/status.ts";
 
-const AROUND: Surroundings = { model: "nano", paused: false, language: "python", languageOff: false };
+const AROUND: Surroundings = {
+  model: "nano",
+  paused: false,
+  document: "file:///a.py",
+  language: "python",
+  languageOff: false,
+};
 const READY: Status = { state: "ready", message: "nano is ready.", remedy: "", share: 0 };
 
 test("each state has its words", () => {
@@ -10,9 +16,9 @@ test("each state has its words", () => {
     [{}, {}, /sparkle.* nano$/, /ready: nano is ready\.$/],
     [{ state: "loading", message: "Loading nano.", share: 0.4 }, {}, /spin.* nano 40 %$/, /loading: Loading nano\.$/],
     [{ state: "busy", message: "Explaining" }, {}, /spin/, /busy: Explaining$/],
-    [{ state: "paused", message: "…" }, {}, /pause/, /paused: Paused\.$/],
+    [{ state: "paused", message: "…" }, {}, /pause/, /paused: Suggestions are paused\.$/],
     [{}, { paused: true }, /pause/, /paused/],
-    [{}, { languageOff: true }, /slash/, /off: Left out: python\.$/],
+    [{}, { languageOff: true }, /slash/, /off: Suggestions in python are switched off: nano\.languages says so\.$/],
     [{ state: "loading", message: "Loading." }, { languageOff: true, paused: true }, /spin/, /loading/],
     [{ state: "error", message: "No model." }, { paused: true }, /warning/, /error: No model\.$/],
     [{ state: "missing", message: "No server." }, {}, /warning/, /missing: No server\.$/],
@@ -23,6 +29,27 @@ test("each state has its words", () => {
     assert.match(shown.label, label);
     assert.equal(shown.isError, status.state === "error" || status.state === "missing");
   }
+});
+
+test("why a document gets nothing is shown for that document", () => {
+  const quiet: Status = {
+    ...READY,
+    message: "Files like .env usually hold secrets.",
+    remedy: "Rename it.",
+    quiet: "secret",
+    document: "file:///.env",
+  };
+  const here = describe(quiet, { ...AROUND, document: "file:///.env" });
+  assert.match(here.text, /slash/);
+  assert.match(here.tooltip, /usually hold secrets\.\n\nRename it\./);
+  assert.match(here.label, /off: Files like/);
+  const elsewhere = describe(quiet, AROUND);
+  assert.match(elsewhere.text, /sparkle/);
+  assert.match(elsewhere.label, /ready: nano is ready\.$/);
+  assert.doesNotMatch(elsewhere.tooltip, /Rename/);
+  const hidden = { ...quiet, quiet: "confidence", message: "A suggestion is hidden.", document: "file:///a.py" };
+  assert.match(describe(hidden, AROUND).text, /sparkle/);
+  assert.match(describe(hidden, AROUND).label, /ready: A suggestion is hidden\.$/);
 });
 
 test("an error's remedy is in the tooltip", () => {

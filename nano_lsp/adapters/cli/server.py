@@ -42,6 +42,7 @@ def server(
         if host not in {"127.0.0.1", "localhost", "::1"} or not port.isdecimal():
             raise ConfigError(f"{tcp} is no loopback address.", "For example: 127.0.0.1:7777")
         running.start_tcp(host, int(port))
+    running.session.acceptance.flush()
     running.session.stop()
     os._exit(0)  # a thread that still reads a model must not keep the process
 

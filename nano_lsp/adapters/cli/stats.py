@@ -13,7 +13,8 @@ from rich.table import Table
 from nano_lsp.adapters.cli.terminal import stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.errors import StoreWriteError
-from nano_lsp.features.statistics import Record, Statistics, find_threshold, summarize
+from nano_lsp.features.statistics import Record, Statistics, summarize
+from nano_lsp.features.threshold import AdaptiveThreshold
 
 EXAMPLES = """Examples:
 
@@ -45,14 +46,21 @@ def stats(
     for record in records:
         groups[record.language].append(record)
     figures = {name: summarize(group) for name, group in [*sorted(groups.items()), ("all", records)]}
-    threshold = find_threshold(records)
+    adaptive = AdaptiveThreshold(records)
+    thresholds = {name: adaptive.learned(name) for name in sorted(groups)}
     if as_json:
         shown = {name: asdict(summary) for name, summary in figures.items()}
-        print(json.dumps({"by_language": shown, "threshold": threshold}, indent=2))
+        print(
+            json.dumps({"by_language": shown, "thresholds": {k: asdict(v) for k, v in thresholds.items()}}, indent=2)
+        )
         return
-    table = Table("language", "shown", "accepted", "kept", "characters accepted")
+    table = Table("language", "shown", "accepted", "kept", "characters accepted", "threshold")
     for name, summary in figures.items():
         share = f"{summary.accepted:,} ({100 * summary.accepted / max(1, summary.shown):.0f} %)"
-        table.add_row(name, f"{summary.shown:,}", share, f"{summary.kept:,}", f"{summary.chars:,}")
+        threshold = thresholds[name].value if name in thresholds else 0.0
+        in_force = f"{threshold:.2f}" if threshold else "none"
+        table.add_row(name, f"{summary.shown:,}", share, f"{summary.kept:,}", f"{summary.chars:,}", in_force)
     stdout.print(table)
-    stderr.print(f"From {statistics.path}; editors leave out what is less sure than {threshold:.2f}.")
+    stderr.print(f"From {statistics.path}. Below the threshold, editors hide automatic suggestions (nano.calibrate).")
+    for name, learned in thresholds.items():
+        stderr.print(f"{name}: {f'{learned.value:.2f}' if learned.value else 'no threshold'}, as {learned.reason}.")

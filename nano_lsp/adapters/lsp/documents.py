@@ -5,7 +5,7 @@ pygls keeps documents as well, but splits lines as Python does, at form feeds an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -89,9 +89,14 @@ class TextDocument:
 
 
 class Documents:
-    """The open documents by their URIs, and the notebooks that some are cells of."""
+    """The open documents by their URIs, and the notebooks that some are cells of.
 
-    def __init__(self) -> None:
+    Args:
+        on_change: Is given the URI and the text after each single change of a document.
+    """
+
+    def __init__(self, on_change: Callable[[str, str], None] = lambda _uri, _text: None) -> None:
+        self._on_change = on_change
         self.encoding = Encoding.UTF16
         self._open: dict[str, TextDocument] = {}
         self._notebooks: dict[str, list[types.NotebookCell]] = {}
@@ -136,9 +141,12 @@ class Documents:
         document = self._open.get(uri)
         if document is None:
             return None
-        changed, end = document.changed(changes, version)
-        self._open[changed.uri] = changed
-        return changed, end
+        end = 0
+        for change in changes:
+            document, end = document.changed([change], version)
+            self._on_change(uri, document.text)
+        self._open[uri] = document
+        return document, end
 
     def close(self, uri: str) -> TextDocument | None:
         """An editor has closed a document."""

@@ -16,11 +16,11 @@ from nano_lsp import __version__
 from nano_lsp.adapters.lsp.documents import Documents, TextDocument
 from nano_lsp.adapters.lsp.explanations import Explanations
 from nano_lsp.adapters.lsp.protocol import NanoProtocol
-from nano_lsp.adapters.lsp.tally import Tally
 from nano_lsp.config import Folders
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.features.plan import Watcher
 from nano_lsp.features.typing_pace import TypingPace
+from nano_lsp.shared.quiet import HIDDEN, Quiet
 from nano_lsp.shared.session import Session, State, Status
 
 if TYPE_CHECKING:  # not imported: orders need the server; an editor is answered before the assistant is
@@ -49,9 +49,8 @@ class NanoServer(LanguageServer):
     Attributes:
         documents: that the editor has open.
         session: has the model.
-        status: told to the editor last.
+        status: told to the editor last, without the reason that a document is quiet.
         explanations: made already.
-        tally: what becomes of suggestions.
         pace: of the user's typing.
         refused: the edit that the editor did not take last, by its order; made already when that is chosen again.
     """
@@ -67,15 +66,16 @@ class NanoServer(LanguageServer):
             protocol_cls=NanoProtocol,
             max_workers=2,
         )
-        self.documents = Documents()
         self.session = Session(folders, self.show_status)
+        self.documents = Documents(self.session.acceptance.changed)
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = Explanations()
-        self.tally = Tally(folders, self.documents)
         self.pace = TypingPace()
         self.refused: dict[Order, types.WorkspaceEdit] = {}
         self._loading = _LoadingProgress(self)
         self._told: set[str] = set()
+        self._quiet: tuple[str, Quiet] | None = None  # the document of the newest request, and why it gets nothing
+        self._logged: set[tuple[str, str]] = set()
         self._tokens = (f"nano-lsp-{n}" for n in itertools.count(1))
         self._n_busy = 0
 
@@ -86,7 +86,8 @@ class NanoServer(LanguageServer):
     def show_status(self, status: Status) -> None:
         """Tell the editor what the server is at, and with it which model it has and how fast that is."""
         self.status = status = replace(status, model=self.session.settings.model, speed=self.session.speed)
-        self.protocol.notify(STATUS, {**asdict(status), "state": status.state.value})
+        uri, quiet = self._quiet or ("", None)
+        self.protocol.notify(STATUS, {**asdict(status.with_reason(quiet, uri)), "state": status.state.value})
         notice = self.session.notice
         if notice.is_new:
             self.warn(notice.text)
@@ -99,6 +100,39 @@ class NanoServer(LanguageServer):
         """Tell the editor how fast the model is, where that is not what it was told; for when a request has ended."""
         if self.session.speed != self.status.speed:
             self.show_status(self.status)
+
+    def show_quiet(self, uri: str, quiet: Quiet | None) -> None:
+        """Tell the editor why a document gets no suggestions, or that it does, where that is not what it was told.
+
+        The status says so. An editor that shows none has a line in its log, one for each document and reason.
+        """
+        told = self._quiet
+        if (told and (told[0], told[1].reason)) == (quiet and (uri, quiet.reason)):
+            return
+        self._quiet = (uri, quiet) if quiet else None
+        self.show_status(self.status)
+        if quiet and (uri, quiet.reason) not in self._logged:
+            self._logged.add((uri, quiet.reason))
+            message = f"No suggestions in {uri}: {quiet.message} {quiet.remedy}".strip()
+            self.window_log_message(types.LogMessageParams(types.MessageType.Info, message))
+
+    def is_quiet(self, document: TextDocument) -> bool:
+        """Whether a document gets no suggestions; the editor is told why."""
+        quiet = self._quiet_reason(document)
+        # Whether a hidden suggestion is followed by one that is shown is known only when that is there.
+        if quiet or not self._quiet or (self._quiet[0], self._quiet[1].reason) != (document.uri, HIDDEN):
+            self.show_quiet(document.uri, quiet)
+        return quiet is not None
+
+    def refresh_quiet(self) -> None:
+        """Look again whether the reason holds that the editor was told last."""
+        if self._quiet:
+            uri = self._quiet[0]
+            document = self.documents.get(uri)
+            self.show_quiet(uri, self._quiet_reason(document) if document else None)
+
+    def _quiet_reason(self, document: TextDocument) -> Quiet | None:
+        return self.session.quiet_reason(document.name, document.language, len(document.text))
 
     def warn(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message, each only once."""
@@ -116,11 +150,9 @@ class NanoServer(LanguageServer):
         self.warn(message, kind)
 
     def served(self, uri: object) -> TextDocument | None:
-        """The open document of a URI; None where there is none, or it is to get nothing (`Session.refuses`)."""
+        """The open document of a URI; None where there is none, or it is to get nothing (`Session.quiet_reason`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
-        if document is None or self.session.refuses(document.name, document.language, len(document.text)):
-            return None
-        return document
+        return document if document is not None and self._quiet_reason(document) is None else None
 
     @property
     def shows_progress(self) -> bool:
@@ -196,7 +228,7 @@ class NanoServer(LanguageServer):
         if self._n_busy and self.status.state in {State.READY, State.BUSY}:
             self.show_status(Status(State.BUSY, title))
         elif not self._n_busy and self.status.state is State.BUSY:
-            self.show_status(self.session.ready())
+            self.show_status(self.session.idle_status)
 
 
 @dataclass(frozen=True)

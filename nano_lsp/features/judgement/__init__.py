@@ -38,14 +38,12 @@ class Judgement:
         off: names of steps to leave out (see `STEPS`).
         modest: nobody has asked: one statement, or the block that the cursor is in.
         least_token: probability below which a token ends the suggestion; 0 for none.
-        least_average: mean probability below which nothing is suggested; 0 for none.
         max_lines: that a suggestion may have; 0 for any number.
     """
 
     off: frozenset[str] = frozenset()
     modest: bool = False
     least_token: float = 0.0
-    least_average: float = 0.0
     max_lines: int = 0
 
 
@@ -60,7 +58,7 @@ STEPS: tuple[tuple[str, Callable[[Judgement, SyntaxGuard], Step]], ...] = (
     ("repetition", lambda _how, _guard: stop_repetition),
     ("line", lambda how, _guard: end_line if how.modest else _go_on),
     ("lines", lambda how, _guard: partial(keep_lines, most=how.max_lines)),
-    ("confidence", lambda how, _: partial(cut_unsure, least_token=how.least_token, least_average=how.least_average)),
+    ("confidence", lambda how, _: partial(cut_unsure, least_token=how.least_token)),
     ("syntax", lambda _how, guard: guard),
     ("closers", lambda _how, guard: partial(drop_closers, guard=guard)),
     ("duplicates", lambda _how, _guard: drop_duplicates),

@@ -8,13 +8,12 @@ import re
 from nano_lsp.features.judgement.draft import Cut, Draft
 
 
-def cut_unsure(draft: Draft, *, least_token: float, least_average: float) -> Cut | None:
-    """Cut before the first token that is too improbable, at a word's end; drop all of what is unsure.
+def cut_unsure(draft: Draft, *, least_token: float) -> Cut | None:
+    """Cut before the first token that is too improbable, at a word's end.
 
     Args:
         draft: the suggestion.
         least_token: probability that a token must have, 0 to 1.
-        least_average: geometric mean of the probabilities that the rest must have, 0 to 1.
     """
     end = len(draft.text)
     for i, token in enumerate(draft.tokens):
@@ -23,9 +22,7 @@ def cut_unsure(draft: Draft, *, least_token: float, least_average: float) -> Cut
             break
     if end < len(draft.text) and not re.search(r"[\w)\]}]", draft.text[:end]):
         return Cut(0)  # what begins a comment, a string or a call, and nothing in it
-    kept = draft.tokens[: draft.n_tokens_within(end)]
-    average = sum(token.logprob for token in kept) / len(kept) if kept else 0.0
-    if not kept or average < math.log(max(least_average, 1e-9)):
+    if not draft.n_tokens_within(end):
         return Cut(0)
     return Cut(end) if end < len(draft.text) else None
 

@@ -20,7 +20,7 @@ def start(tmp_path: Path) -> Iterator[Starts]:
     """Starts a server whose model answers as it is told."""
     clients = []
 
-    def begin(replies: dict[str, str], root: Path | None = None, **options: Any) -> RawClient:  # noqa: ANN401
+    def begin(replies: dict[str, object], root: Path | None = None, **options: Any) -> RawClient:  # noqa: ANN401
         script = tmp_path / "script.json"
         script.write_text(json.dumps(replies))
         client = RawClient(home=tmp_path / "home")
@@ -132,9 +132,61 @@ def test_what_became_of_suggestions_is_kept_as_numbers(start: Starts, tmp_path: 
     client.notify("exit", None)
     assert client.process.wait(20) == 0
     statistics = Statistics(tmp_path / "home" / "cache")
-    (record,) = statistics.records()  # of the accepted one it is not known yet whether it is kept
-    assert (record.chars, record.accepted) == (1, False)
+    found = [(record.chars, record.accepted, record.kept) for record in statistics.records()]
+    assert found == [(len("secret_name"), True, True), (1, False, False)]
     assert "secret" not in statistics.path.read_text()
+
+
+def test_acceptance_is_seen_in_editors_that_report_none(start: Starts, tmp_path: Path) -> None:
+    """Helix ignores a menu item's command, VS Code does not run it where a word or a line is accepted."""
+    client = start({"x = ": "len(str(9))\n", "y = ": "2\n"}, statistics=True)
+    typist = Typist(client)
+    typist.type("x = ")
+    assert typist.shown() == "len(str(9))"
+    for piece in ("len", "(str", "(9))"):
+        typist.type(piece)
+        typist.shown()
+    assert typist.stats()["accepted"] == 1
+    typist.type("\nyy = ")
+    end = {"line": 1, "character": 5}
+    position = {"textDocument": {"uri": URI}, "position": end}
+    (item,) = client.request(60, "textDocument/completion", position)["result"]["items"]
+    edit = item["textEdit"]
+    assert edit["newText"] == "2"
+    typist.type(edit["newText"])
+    assert typist.stats()["accepted"] == 2
+    whole = {"text": "x = len(str(9))\ny = 2\n"}  # one that sends the whole document
+    client.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 99}, "contentChanges": [whole]})
+    assert typist.stats()["accepted"] == 2
+    client.request(61, "shutdown")
+    statistics = Statistics(tmp_path / "home" / "cache")
+    assert [record.accepted for record in statistics.records()] == [True, True]
+
+
+def test_four_hundred_suggestions_that_nobody_accepts_silence_nothing(start: Starts, tmp_path: Path) -> None:
+    n = 400
+
+    def shown() -> int:
+        client = start({" = ": "len(names)\n", "$unsure": True}, statistics=True, prefetch=False)
+        client.open("")
+        n_shown = 0
+        for i in range(n):
+            whole = {"text": f"value_{i} = \n"}
+            identifier = {"uri": URI, "version": i + 2}
+            client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [whole]})
+            params = inline(0, len(f"value_{i} = "), invoked=False)
+            n_shown += bool(client.request(100 + i, "textDocument/inlineCompletion", params)["result"]["items"])
+        stats = client.request(60, "nano/stats", {})["result"]
+        assert (stats["shown"], stats["accepted"], stats["hidden"]) == (n_shown, 0, 0)
+        assert client.request(61, "shutdown")["result"] is None
+        client.notify("exit", None)
+        assert client.process.wait(20) == 0
+        return n_shown
+
+    first = shown()
+    assert first == n
+    assert len({record.confidence for record in Statistics(tmp_path / "home" / "cache").records()}) > n / 2
+    assert shown() >= 0.9 * first
 
 
 def test_without_consent_nothing_is_kept(start: Starts, tmp_path: Path) -> None:

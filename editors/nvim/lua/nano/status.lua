@@ -8,9 +8,22 @@ local M = {}
 ---@field share number  of the loading that is done, 0 to 1
 ---@field model string  that it has or is asked for; empty where no server runs
 ---@field speed number  tokens of an answer a second, as last measured; 0 where nothing is
+---@field quiet string  why `document` gets no suggestions, in a word; empty where it does
+---@field document string  URI of the document of the newest request, where there is a reason
 
 ---@type nano.Status
-M.current = { state = "off", message = "No server runs.", remedy = "", share = 0, model = "", speed = 0 }
+M.current = {
+  state = "off",
+  message = "No server runs.",
+  remedy = "",
+  share = 0,
+  model = "",
+  speed = 0,
+  quiet = "",
+  document = "",
+}
+
+local HIDDEN = "confidence" -- the reason where only the newest suggestion is hidden
 
 local BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
@@ -24,9 +37,18 @@ function M.set(status)
     share = status.share or 0,
     model = status.model or "",
     speed = status.speed or 0,
+    quiet = status.quiet or "",
+    document = status.document or "",
   }
   vim.api.nvim_exec_autocmds("User", { pattern = "NanoStatus", modeline = false, data = M.current })
   vim.cmd("redrawstatus!")
+end
+
+--- Whether the current buffer gets no suggestions, by the server's word.
+---@return boolean
+local function is_quiet()
+  local reason = M.current.quiet
+  return reason ~= "" and reason ~= HIDDEN and M.current.document == vim.uri_from_bufnr(0)
 end
 
 --- In few words, without a per cent sign: status lines read those as items.
@@ -35,6 +57,8 @@ function M.text()
   local state = M.current.state
   if state == "off" then
     return ""
+  elseif state == "ready" and is_quiet() then
+    return "nano quiet"
   elseif state == "ready" then
     return M.current.speed > 0 and ("nano %g t/s"):format(M.current.speed) or "nano"
   elseif state == "loading" then

@@ -31,6 +31,8 @@ def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams
 
 def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) -> None:
     document = server.documents.close(params.text_document.uri)
+    server.session.acceptance.close(params.text_document.uri)
+    server.refresh_quiet()
     if document and server.session.ghost_text:
         server.session.ghost_text.close(document.name)
 
@@ -45,6 +47,9 @@ def _on_did_change_notebook(server: NanoServer, params: types.DidChangeNotebookD
 
 def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDocumentParams) -> None:
     name = server.documents.close_notebook(params)
+    for cell in params.cell_text_documents:
+        server.session.acceptance.close(cell.uri)
+    server.refresh_quiet()
     if name and server.session.ghost_text:
         server.session.ghost_text.close(name)
 

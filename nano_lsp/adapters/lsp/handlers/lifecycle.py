@@ -17,7 +17,6 @@ from pygls.exceptions import JsonRpcException
 
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.positions import Encoding
-from nano_lsp.shared.session import State, Status
 
 STATS = "nano/stats"
 _PARENT_CHECK_S = 0.5
@@ -47,7 +46,7 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     server.session.initial = params.initialization_options
     _apply(server)
     if params.process_id:
-        _leave_with(params.process_id)
+        _leave_with(server, params.process_id)
 
 
 async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
@@ -62,7 +61,7 @@ async def _on_did_change_configuration(server: NanoServer, params: types.DidChan
 
 
 def _on_shutdown(server: NanoServer, _params: None) -> None:
-    server.tally.flush()
+    server.session.acceptance.flush()
     server.session.stop()
 
 
@@ -75,14 +74,17 @@ def _on_show_stats(server: NanoServer) -> dict[str, object]:
 
 
 def _on_pause(server: NanoServer) -> None:
-    server.session.paused = True
-    server.show_status(Status(State.PAUSED, "Paused; nano.resume goes on."))
+    _set_paused(server, paused=True)
 
 
 def _on_resume(server: NanoServer) -> None:
-    server.session.paused = False
-    loaded = server.session.ghost_text is not None
-    server.show_status(server.session.ready() if loaded else Status(State.LOADING, "Loading."))
+    _set_paused(server, paused=False)
+
+
+def _set_paused(server: NanoServer, *, paused: bool) -> None:
+    server.session.paused = paused
+    server.show_status(server.session.idle_status)
+    server.refresh_quiet()
 
 
 async def _on_reload(server: NanoServer) -> None:
@@ -131,15 +133,16 @@ def _apply(server: NanoServer) -> None:
     settings, warnings = session.read_settings(session.initial, session.given, project=project)
     for warning in warnings:
         server.warn(warning)
-    server.tally.enabled = settings.statistics
     session.apply(settings)
+    server.refresh_quiet()
 
 
 def _stats(server: NanoServer) -> dict[str, object]:
     ghost_text = server.session.ghost_text
     stats: dict[str, Any] = {
-        "shown": server.tally.shown,
-        "accepted": server.tally.accepted,
+        "shown": server.session.acceptance.n_shown,
+        "accepted": server.session.acceptance.n_accepted,
+        "hidden": server.session.n_hidden,
         "state": server.status.state.value,
     }
     if ghost_text:
@@ -150,13 +153,16 @@ def _stats(server: NanoServer) -> dict[str, object]:
     return stats
 
 
-def _leave_with(process_id: int) -> None:
+def _leave_with(server: NanoServer, process_id: int) -> None:
     """End this process when the editor's is gone, however it went."""
 
     def watch() -> None:
         gone = threading.Event()
         while psutil.pid_exists(process_id):
             gone.wait(_PARENT_CHECK_S)
-        os._exit(1)
+        try:
+            server.session.acceptance.flush()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=watch, name="nano-lsp-parent", daemon=True).start()

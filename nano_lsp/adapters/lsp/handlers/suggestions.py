@@ -10,12 +10,12 @@ from lsprotocol import types
 
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.errors import NanoError
+from nano_lsp.shared.quiet import hidden_reason
 from nano_lsp.shared.session import State, Status
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
-    from nano_lsp.features.ghost_text import GhostText, Suggestion
+    from nano_lsp.features.ghost_text import Suggestion
 
 ACCEPTED = "nano.accepted"
 
@@ -31,8 +31,8 @@ def register(server: NanoServer) -> None:
 async def _on_inline_completion(
     server: NanoServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    document = server.served(params.text_document.uri)
-    if document is None or not server.documents.is_code(document):
+    document = server.documents.get(params.text_document.uri)
+    if document is None or not server.documents.is_code(document) or server.is_quiet(document):
         return types.InlineCompletionList([])
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     found = await _suggest(server, document, params.position, invoked=invoked)
@@ -40,11 +40,11 @@ async def _on_inline_completion(
 
 
 async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
-    document = server.served(params.text_document.uri)
+    document = server.documents.get(params.text_document.uri)
     capabilities = server.client_capabilities.text_document
     has_ghost_text = capabilities is not None and capabilities.inline_completion is not None
     wanted = not has_ghost_text or server.session.settings.completion_item
-    if document is None or not wanted or not server.documents.is_code(document):
+    if document is None or not wanted or not server.documents.is_code(document) or server.is_quiet(document):
         return types.CompletionList(is_incomplete=False, items=[])
     if server.session.ghost_text is None:  # a menu shows what others have, it does not wait for the model
         return types.CompletionList(is_incomplete=True, items=[])
@@ -62,14 +62,15 @@ def _on_resolve(item: types.CompletionItem) -> types.CompletionItem:
 
 def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 - sent by a client
     suggestion_id = arguments[0] if arguments and isinstance(arguments[0], int) else 0
-    server.tally.accept(suggestion_id, asyncio.get_running_loop().call_later)
+    server.session.acceptance.accept(suggestion_id)
 
 
 async def _suggest(
     server: NanoServer, document: TextDocument, position: types.Position, *, invoked: bool
 ) -> Sequence[Suggestion]:
     """Suggestions at a position, once the model is there; none where the document has changed in the meantime."""
-    task = server.documents.task(document, document.offset(position))
+    offset = document.offset(position)
+    task = server.documents.task(document, offset)
 
     def stale() -> bool:
         return server.documents.get(document.uri) is not document
@@ -83,23 +84,19 @@ async def _suggest(
             await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
             if stale():
                 return []
-        found = await _answer(ghost_text, task, invoked=invoked)
+        found = await ghost_text.offer(task) if invoked else [await ghost_text.suggest(task)]
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []
     server.show_speed()
     if stale():
         return []
-    for one in found:
-        server.tally.show(document.uri, document.language, one)
-    return found
-
-
-async def _answer(ghost_text: GhostText, task: CompletionTask, *, invoked: bool) -> Sequence[Suggestion]:
-    if invoked:
-        return await ghost_text.offer(task)
-    found = await ghost_text.suggest(task)
-    return [found] if found.text else []
+    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
+    shown = [one for one in found if one.text]
+    for one in shown:
+        acceptance = server.session.acceptance
+        acceptance.show(document.uri, document.text, offset, task.language, one, invoked=invoked)
+    return shown
 
 
 def _report(suggestion: Suggestion) -> types.Command:

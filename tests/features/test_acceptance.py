@@ -1,0 +1,258 @@
+"""Acceptance seen in a document's changes: however the text came there, and whatever else changed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.features.acceptance import AcceptanceTracker
+from nano_lsp.features.ghost_text import Suggestion
+from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
+from nano_lsp.features.threshold import AdaptiveThreshold
+
+pytestmark = pytest.mark.asyncio
+NAME = "a.py"
+
+
+class Editor:
+    """A document with a cursor `|`, and suggestions in it."""
+
+    def __init__(self, statistics: Statistics, code: str) -> None:
+        self.timers: list[Callable[[], None]] = []
+        self.records: list[Record] = []
+        self.tracker = AcceptanceTracker(statistics, self._learn, self._call_later)
+        self.text, self.offset = code.replace("|", ""), code.index("|")
+
+    def _learn(self, records: Iterable[Record]) -> None:
+        self.records += records
+
+    def _call_later(self, delay: float, call: Callable[[], None]) -> None:
+        assert delay == KEPT_AFTER_S
+        self.timers.append(call)
+
+    def show(self, text: str, suggestion_id: int = 1, confidence: float = 0.5) -> None:
+        one = Suggestion(text, suggestion_id, confidence)
+        self.tracker.show(NAME, self.text, self.offset, "python", one, invoked=False)
+
+    def type(self, text: str) -> None:
+        for key in text:
+            self.insert(key)
+
+    def insert(self, text: str) -> None:
+        self.replace(self.offset, self.offset, text)
+
+    def replace(self, start: int, stop: int, text: str) -> None:
+        self.become(self.text[:start] + text + self.text[stop:], start + len(text))
+
+    def become(self, text: str, offset: int | None = None) -> None:
+        """The document is another one, sent as a whole."""
+        self.text = text
+        self.offset = self.offset if offset is None else offset
+        self.tracker.changed(NAME, text)
+
+    def wait(self) -> list[tuple[bool, bool]]:
+        """Half a minute goes by: what is known of the suggestions now, accepted and kept."""
+        timers, self.timers = self.timers, []
+        for call in timers:
+            call()
+        return [(record.accepted, record.kept) for record in self.records]
+
+
+ACCEPTED, KEPT, REJECTED = (True, False), (True, True), (False, False)
+
+
+@pytest.fixture
+def statistics(tmp_path: Path) -> Statistics:
+    return Statistics(tmp_path)
+
+
+async def test_all_of_it_at_once(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("sum(values)")
+    editor.insert("sum(values)")
+    assert editor.tracker.n_accepted == 1
+    assert editor.wait() == [KEPT]
+
+
+async def test_key_by_key_by_word_and_by_line(statistics: Statistics) -> None:
+    body = "\n    a = 1\n    return a"
+    for pieces in (list(body), ["\n    a", " =", " 1", "\n    return", " a"], ["\n    a = 1", "\n    return a"]):
+        editor = Editor(statistics, "def f():|\n")
+        editor.show(body)
+        for piece in pieces:
+            assert editor.tracker.n_accepted == 0
+            editor.insert(piece)
+            editor.show(body[len(editor.text) - len("def f():\n") :])  # what is left of it, under the same id
+        assert (editor.tracker.n_shown, editor.tracker.n_accepted) == (1, 1)
+        assert editor.wait() == [KEPT]
+
+
+async def test_a_part_of_it_and_then_something_else(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("sum(values)")
+    editor.insert("sum")
+    editor.type("mary()")
+    editor.tracker.close(NAME)
+    assert editor.wait() == [REJECTED]
+
+
+async def test_a_command_counts_once_and_only_for_what_was_shown(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("1")
+    for suggestion_id in (1, 1, 2, 0, -1):
+        editor.tracker.accept(suggestion_id)
+    editor.insert("1")  # some editors send the command first
+    editor.tracker.accept(1)
+    assert editor.tracker.n_accepted == 1
+    assert editor.wait() == [KEPT]
+
+
+async def test_undone_is_accepted_and_not_kept_and_done_again_counts_once(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("1")
+    editor.insert("1")
+    editor.replace(8, 9, "")
+    editor.show("1")
+    assert (editor.tracker.n_shown, editor.tracker.n_accepted) == (1, 1)
+    assert editor.wait() == [ACCEPTED]
+
+
+async def test_what_is_shown_again_when_it_was_given_up_counts_again(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("1")
+    for i in range(2, 12):  # others, elsewhere
+        editor.replace(len(editor.text), len(editor.text), f"name_{i} = \n")
+        editor.show("2", i)
+    editor.offset = 8
+    editor.show("1")
+    editor.insert("1")
+    editor.tracker.close(NAME)
+    assert editor.records.count(editor.records[0]) > 1
+    assert [(record.accepted, record.kept) for record in editor.records if record.accepted] == [KEPT]
+
+
+async def test_the_beginning_of_a_longer_word_is_not_kept(statistics: Statistics) -> None:
+    editor = Editor(statistics, "total = |\n")
+    editor.show("count")
+    editor.type("counter")
+    assert editor.wait() == [ACCEPTED]
+
+
+async def test_editors_that_change_more_than_the_suggestion(statistics: Statistics) -> None:
+    # Another indent, and Windows line breaks.
+    editor = Editor(statistics, "if x:\n        |\n")
+    editor.show("a = 1\n        b = 2")
+    editor.become("if x:\r\n    a = 1\r\n    b = 2\r\n")
+    assert editor.wait() == [KEPT]
+    # A bracket that the editor closes by itself.
+    editor = Editor(statistics, "x = |\n")
+    editor.show("f(a)")
+    editor.type("f")
+    editor.become("x = f()\n", 6)
+    editor.type("a")
+    editor.replace(7, 8, ")")  # types over it
+    assert editor.wait() == [KEPT]
+    # A menu's item replaces the word before the cursor, in another case.
+    editor = Editor(statistics, "x = Pri|\n")
+    editor.show("nt(y)")
+    editor.replace(4, 7, "print(y)")
+    assert editor.wait() == [KEPT]
+    # An import comes in above, in the same change or before it.
+    editor = Editor(statistics, "import os\n\npath = os.|\n")
+    editor.show("getcwd()")
+    editor.replace(0, 0, "import re\n")
+    editor.replace(len(editor.text) - 1, len(editor.text) - 1, "getcwd()")
+    assert editor.wait() == [KEPT]
+
+
+async def test_several_cursors_and_other_documents(statistics: Statistics) -> None:
+    editor = Editor(statistics, "a = |\nb = \n")
+    editor.show("1")
+    editor.replace(8, 8, "1")  # the changes of one message, one after the other
+    assert editor.tracker.n_accepted == 0
+    editor.tracker.changed("other.py", "a = 1")
+    assert editor.tracker.n_accepted == 0
+    editor.replace(4, 4, "1")
+    assert editor.wait() == [KEPT]
+
+
+async def test_a_formatter_that_rewrites_the_document_leaves_what_was_kept(statistics: Statistics) -> None:
+    editor = Editor(statistics, "x=1\ntotal = |\ny=2\n")
+    editor.show("sum(values)")
+    editor.insert("sum(values)")
+    editor.become("x = 1\ntotal = sum( values )\ny = 2\n")
+    assert editor.wait() == [KEPT]
+
+
+async def test_the_longest_of_alternatives_was_meant_and_the_others_were_not(statistics: Statistics) -> None:
+    editor = Editor(statistics, "x = |\n")
+    for i, text in enumerate(("a", "a + b", "c"), 1):
+        editor.show(text, i)
+    editor.insert("a + b")
+    assert sorted(editor.wait()) == [REJECTED, REJECTED, KEPT]
+    assert editor.tracker.n_accepted == 1
+
+
+async def test_the_same_text_in_the_next_line_is_another_suggestion(statistics: Statistics) -> None:
+    editor = Editor(statistics, "def f():|\n")
+    editor.show("return x", 1)
+    editor.insert("\n    ")
+    editor.show("return x", 2)
+    editor.insert("return x")
+    assert editor.tracker.n_accepted == 1
+
+
+async def test_deleting_accepts_nothing(statistics: Statistics) -> None:
+    editor = Editor(statistics, "x = |2 1\n")
+    editor.show("1")
+    editor.replace(4, 6, "")
+    assert editor.tracker.n_accepted == 0
+
+
+async def test_what_is_open_at_the_end_is_written_down(statistics: Statistics) -> None:
+    editor = Editor(statistics, "x = |\n")
+    editor.show("1", 1)
+    editor.insert("1")
+    editor.insert("\ny = ")
+    editor.show("2", 2)
+    editor.tracker.flush()
+    assert [(found.accepted, found.kept) for found in statistics.records()] == [KEPT, REJECTED]
+
+
+async def test_users_whose_editor_reports_nothing_are_learned_from_all_the_same(statistics: Statistics) -> None:
+    """Helix, Emacs and others, with their document's changes alone: sure suggestions are accepted, or none at all."""
+    for rate_of_sure, hides in ((0.5, True), (0.0, False)):
+        editor = Editor(statistics, "|\n")
+        source = random.Random(1)  # noqa: S311 - repeatable, no secret
+        for i in range(800):
+            confidence = source.random()
+            editor.become("x = \n", 4)
+            editor.show(f"name_{i}", i + 1, confidence)
+            if confidence > 0.6 and source.random() < rate_of_sure:
+                editor.insert(f"name_{i}")
+            editor.wait()
+        learned = AdaptiveThreshold(editor.records).learned("python")
+        assert (learned.value > 0.2) == hides, learned.reason
+
+
+async def test_nothing_is_kept_without_consent(statistics: Statistics) -> None:
+    editor = Editor(statistics, "x = |\n")
+    editor.tracker.enabled = False
+    editor.show("1")
+    editor.insert("1")
+    assert editor.wait() == []
+    editor.tracker.flush()
+    assert not statistics.path.exists()
+
+
+@given(st.text("ab (\n", max_size=6), st.text("ab(1\n", min_size=1, max_size=6), st.text("ab )\n", max_size=6))
+async def test_whatever_is_inserted_whole_is_accepted(before: str, text: str, after: str) -> None:
+    editor = Editor(Statistics(Path("/nowhere")), f"{before}|{after}")
+    editor.show(text)
+    editor.insert(text)
+    assert editor.tracker.n_accepted == bool(text.strip())
