@@ -64,6 +64,7 @@ def test_what_real_weights_say_under_a_schema_validates_or_is_told_to_be_cut(
         assert find_fault(answer.value, schema) == ""
 
 
+@pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/engine/test_real_engine.py
 def test_the_longest_repetitions_are_grammars_that_llama_cpp_takes(smol: LocalAssistant) -> None:
     most = schema_grammar.MAX_REPEATED
     for schema in (
