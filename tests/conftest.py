@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import psutil
@@ -23,6 +24,41 @@ hypothesis.settings.load_profile("untimed")
 # Where a shell runs the tests in its background, they would ignore Ctrl-C, and so would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 _REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
+_IN_CI = os.environ.get("CI") == "true"
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """End the whole run where a property test hangs.
+
+    A failure, as other tests get, Hypothesis would catch, and run the example again without a limit.
+    """
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            limits = item.get_closest_marker("timeout")
+            item.add_marker(pytest.mark.timeout(*(limits.args if limits else ()), method="thread"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI=true, a test that is skipped fails, unless `skipif` says that it is not for this system."""
+    report = yield
+    unsupported = any(any(mark.args) for mark in item.iter_markers("skipif"))
+    return report if unsupported or hasattr(report, "wasxfail") else _refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module, which `importorskip` skips."""
+    return _refuse_skip((yield))
+
+
+def _refuse_skip(report: _Report) -> _Report:
+    if _IN_CI and report.skipped and isinstance(report.longrepr, tuple):
+        *_, reason = report.longrepr
+        report.outcome, report.longrepr = "failed", f"Not to be skipped where CI=true. {reason}"
+    return report
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,7 +88,7 @@ def _real_model(name: str) -> Path:
     try:
         return _REAL_STORE.find(name)
     except ModelMissingError:
-        if os.environ.get("CI") != "true":
+        if not _IN_CI:
             pytest.skip(f"needs the real model: run `nano-lsp model pull {name}`")
         return _REAL_STORE.pull(name)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.editors.places import missing
 from tests.processes import without_network
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +33,7 @@ def path_with_node() -> str:
     folders = [str(folder) for folder in sorted((cache / "nano-lsp-tests").glob("code-server-*/node/bin"))]
     path = os.pathsep.join([*folders, os.environ["PATH"]])
     if not shutil.which("npm", path=path):
-        message = "needs Node 24: run .ci/code-server, or install it"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        missing("Node 24", "run .ci/code-server, or install it")
     return path
 
 

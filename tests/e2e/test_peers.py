@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.bench.llama_server import llama_server
+from tests.editors.places import missing
 
 pytestmark = pytest.mark.real
 LIMIT_S = 300
@@ -49,8 +50,8 @@ def serve(command: list[str], address: str) -> Iterator[str]:
 def peer(request: pytest.FixtureRequest, nano_file: Path) -> Iterator[str]:
     port = free_port()
     if request.param == "llama-server":
-        if not shutil.which("cmake") and os.environ.get("CI") != "true":
-            pytest.skip("needs CMake to build llama-server: `apt install cmake`, or `pip install cmake`")
+        if not shutil.which("cmake"):
+            missing("CMake, to build llama-server", "`apt install cmake`, or `pip install cmake`")
         command = [str(llama_server()), "-m", str(nano_file), "--no-webui", "-c", "4096"]
     else:
         command = [sys.executable, "-m", "llama_cpp.server", "--model", str(nano_file), "--n_ctx", "4096"]

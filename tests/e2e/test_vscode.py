@@ -23,6 +23,7 @@ import pytest
 
 from nano_lsp.adapters.cli.bundle_parts import package_extension
 from tests.e2e.workbench import CodeServer, Workbench, until
+from tests.editors.places import missing
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -53,13 +54,6 @@ exports.activate = () => ({ environments: {
 } });
 """  # what is used of https://github.com/microsoft/vscode-python/tree/main/pythonExtensionApi
 MUL = "def mul(a, b):\n    return a * b\n"
-
-
-def missing(what: str, remedy: str) -> None:
-    message = f"needs {what}: {remedy}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

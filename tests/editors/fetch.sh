@@ -35,7 +35,7 @@ unpack() {
 # through_loader ROOT PROGRAM [ARGUMENT]: the command line that runs a program with the C library it was built for.
 through_loader() {
     local lib=$1/usr/lib/x86_64-linux-gnu
-    # shellcheck disable=SC2016 - the wrapper expands it
+    # shellcheck disable=SC2016 # the wrapper expands it
     printf 'exec "%s/ld-linux-x86-64.so.2" --library-path "%s:%s/lua/5.1" "%s" %s "$@"\n' "$lib" "$lib" "$lib" "$1/$2" "${3:-}"
 }
 
@@ -72,6 +72,7 @@ declare -A packages=([neovim]=neovim [helix]=hx [emacs]="emacs-nox elpa-lsp-mode
 mkdir -p "$CACHE"
 for name in "${@:-neovim}"; do
     [ -n "${packages[$name]:-}" ] || { echo "fetch.sh: no editor $name; there are: ${!packages[*]}" >&2; exit 2; }
+    # shellcheck disable=SC2086 # an editor may be several packages
     [ -x "$CACHE/$name/run" ] || unpack "$name" ${packages[$name]}
     "$CACHE/$name/run" --version | head -1
 done

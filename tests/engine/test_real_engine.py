@@ -35,7 +35,8 @@ from nano_lsp.errors import (
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
 from tests.gguf_files import write_adapter, write_model
 
-pytestmark = pytest.mark.real
+# Where llama.cpp hangs in this process, no signal handler of Python runs: a thread prints stacks and ends the run.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(method="thread")]
 LIMIT_S = 120
 Load = Callable[..., LlamaBackend]
 SOURCE = Path(__file__).read_text(encoding="utf-8")
