@@ -17,6 +17,6 @@ __all__ = ["VERSION", "llama", "threads_sleep"]
 
 
 def threads_sleep() -> bool:
-    """Whether threads sleep while they wait: they spin in llama.cpp's own thread pool, and maybe in Windows' OpenMP."""
+    """Whether threads sleep while they wait. Without OpenMP they spin; Windows' OpenMP has not been measured."""
     openmp = b"OPENMP = 1" in llama.llama_print_system_info()
     return openmp and sys.platform != "win32" and not spins_by_choice()

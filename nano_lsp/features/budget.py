@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class TokenTime:
 
     def _left(self, now_s: float) -> float:
         """What is left of a slowdown that has not been measured since."""
-        return 0.5 ** ((now_s - self._measured_s) / _HALF_LIFE_S)
+        return math.pow(0.5, (now_s - self._measured_s) / _HALF_LIFE_S)
 
 
 class Budget:

@@ -1,9 +1,9 @@
 """Speed beside other programs that keep the machine busy: `python -m tests.bench.bench_busy`.
 
 With 0, 1, 2 and 4 programs in plain loops: tokens a second of the engine alone; and through the shared engine, as the
-language server asks, the time of a suggestion after each of several lines put into a file of Python's standard library,
-whose prompt was read before the programs began. Beside it the same as llama.cpp does it by itself: threads that spin
-while they wait, as many as there are cores.
+language server asks, the time of a suggestion after each of several lines put into a file of Python's standard
+library, whose prompt was read before the programs began. Beside it the same as llama.cpp does it by itself: threads
+that spin while they wait, as many as there are cores.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class Session:
 
 
 def test_a_busy_minute_is_over_within_a_minute() -> None:
-    """Warm typing never reads as much as is worth measuring, as the whole of a busy hour had to be forgotten by it."""
+    """Also where nobody opens anything: warm typing never reads as much as is worth measuring."""
     session = Session()
     session.suggest(700)
     before = session.type(60)[-1]
