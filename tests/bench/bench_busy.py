@@ -139,7 +139,7 @@ class Typist:
     async def warm_up(self) -> None:
         """Have the place read."""
         await self._ask(0)
-        await self._ghost_text.idle()
+        await self.end()
 
     async def type(self, cell: Cell, limit_s: float) -> None:
         """Lines one after the other, as long as there is time; of the suggestions those that take the model."""
@@ -151,6 +151,10 @@ class Typist:
                 cell.took_ms.append((time.perf_counter() - started) * 1e3)
             if time.monotonic() > until:
                 break
+
+    async def end(self) -> None:
+        """Wait for what is on its way."""
+        await self._ghost_text.idle()
 
     async def _ask(self, n: int) -> None:
         """At the beginning of a line, behind the blanks that an editor puts there."""
@@ -186,6 +190,7 @@ async def measure_suggestions(cells: dict[tuple[str, int], Cell], options: argpa
                         await typist.warm_up()
                         with busy_programs(n, one_session=options.one_session):
                             await typist.type(cells[way, n], options.limit)
+                        await typist.end()
 
 
 def show(cells: dict[tuple[str, int], Cell], options: argparse.Namespace) -> None:
