@@ -43,7 +43,8 @@ class Settings:
         model: a name from `nano-lsp model list`, or the path of a GGUF file.
         adapter: path of a LoRA adapter (GGUF) laid over the model; empty for none.
         n_ctx: context in tokens, 512 to 32,768; it costs 28 KB a token with the f16 KV cache.
-        n_threads: threads for inference; 0 takes the physical cores this process may use.
+        n_threads: number of threads for inference; 0 takes the physical cores that this process may use, and fewer
+            while other programs compute.
         n_batch: prompt tokens evaluated at once. A cancelled request loses the work on one such batch; smaller
             ones are slower, by a tenth at 32 tokens.
         n_seq_max: KV sequences kept side by side.

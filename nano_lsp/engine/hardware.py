@@ -77,14 +77,18 @@ def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None)
         root: where /proc and /sys are.
         affinity: logical CPUs the process may run on; None asks the system.
     """
-    if affinity is None and hasattr(os, "sched_getaffinity"):
-        affinity = frozenset(os.sched_getaffinity(0))
+    affinity = _affinity() if affinity is None else affinity
     if affinity is None:
         cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     else:
         topology = root / "sys/devices/system/cpu"
         cores = len({_core_of(topology / f"cpu{cpu}/topology") or str(cpu) for cpu in affinity})
     return max(1, math.ceil(min(cores, _cpu_quota(root))))
+
+
+def usable_cpus() -> int:
+    """Logical CPUs that this process may run on."""
+    return len(_affinity() or ()) or os.cpu_count() or 1
 
 
 def find_memory(root: Path = Path("/")) -> Memory:
@@ -119,6 +123,11 @@ def peak_rss_bytes() -> int:
     import resource  # noqa: PLC0415 - not on Windows
 
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # bytes on macOS
+
+
+def _affinity() -> frozenset[int] | None:
+    """Logical CPUs that this process may run on; None where the system does not restrict that."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _core_of(topology: Path) -> str:

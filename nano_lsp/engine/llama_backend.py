@@ -1,4 +1,4 @@
-"""The real model: llama.cpp through llama_cpp's low-level API; only `llama_grammar` imports it as well.
+"""The real model: llama.cpp through llama_cpp's low-level API.
 
 It knows ids, positions, logits and buffers. It does not choose tokens, remember what a sequence holds or
 decide what is worth keeping.
@@ -15,17 +15,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import llama_cpp
-import llama_cpp.llama_cpp as llama
 import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.config import Settings
 from nano_lsp.engine.backend import Aborted
 from nano_lsp.engine.gguf import read_header
-from nano_lsp.engine.hardware import usable_cores
 from nano_lsp.engine.llama_grammar import LlamaGrammar
+from nano_lsp.engine.llama_library import VERSION, llama, threads_sleep
 from nano_lsp.engine.resident import SUPPORTED, ResidentWeights
+from nano_lsp.engine.threads import ThreadCount
 from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
 
@@ -59,7 +58,9 @@ def system_info() -> str:
 class LlamaBackend:
     """A GGUF model in memory, with its KV cache. Load it with `LlamaBackend.load`."""
 
-    def __init__(self, model: _Pointer, context: _Pointer, weights: ResidentWeights, spec: ModelSpec) -> None:
+    def __init__(
+        self, model: _Pointer, context: _Pointer, weights: ResidentWeights, spec: ModelSpec, threads: ThreadCount
+    ) -> None:
         self._model = model
         self._context = context
         self._vocab = llama.llama_model_get_vocab(model)
@@ -68,6 +69,8 @@ class LlamaBackend:
         self._n_kept = (0, 0)  # tokens, rows of logits of the last decode
         self._spec = spec
         self._weights = weights
+        self._threads = threads
+        self._n_threads = 0  # of the last batch
         self._account = _read_account(weights)
         # strlen as the abort callback: "" is false, "x" is true, and no Python runs between graph nodes.
         libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
@@ -141,7 +144,8 @@ class LlamaBackend:
         except (EngineError, GgufError):
             llama.llama_model_free(model)
             raise
-        return cls(model, context, weights, _read_spec(model, context, path, settings, name or path.stem))
+        spec = _read_spec(model, context, path, settings, name or path.stem)
+        return cls(model, context, weights, spec, ThreadCount(settings.n_threads, sleeping=threads_sleep()))
 
     @property
     def spec(self) -> ModelSpec:
@@ -177,6 +181,9 @@ class LlamaBackend:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = seq_id
             batch.logits[i] = i >= n - n_logits
+        if (n_threads := self._threads.next()) != self._n_threads:
+            llama.llama_set_n_threads(self._context, n_threads, n_threads)
+            self._n_threads = n_threads
         code = llama.llama_decode(self._context, batch)
         self._n_kept = (n, n_logits) if code == 0 else (0, 0)
         self._n_unsettled += n
@@ -261,7 +268,6 @@ def _new_context(model: _Pointer, settings: Settings) -> _Pointer:
     params.n_seq_max = settings.n_seq_max
     params.n_outputs_max = max(MAX_LOGITS, settings.n_seq_max)  # llama.cpp asserts at least one per sequence
     params.kv_unified = True  # all sequences share the cells, so a fork copies nothing
-    params.n_threads = params.n_threads_batch = settings.n_threads or usable_cores()
     params.type_k = params.type_v = _KV_TYPES[settings.kv_type]
     # On a CPU the fused kernel reads prompts slower, by half at 3,000 tokens; only a quantized cache needs it.
     fused = settings.kv_type != "f16"
@@ -313,7 +319,7 @@ def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Setting
 
 def _fingerprint(path: Path, settings: Settings) -> str:
     """Names weights, adapter, KV type and llama.cpp; files by their size and 64 samples of 64 KiB."""
-    digest = hashlib.sha256(f"{llama_cpp.__version__} {settings.kv_type}".encode())
+    digest = hashlib.sha256(f"{VERSION} {settings.kv_type}".encode())
     for file in [path] + [Path(settings.adapter)] * bool(settings.adapter):
         size = file.stat().st_size
         digest.update(str(size).encode())

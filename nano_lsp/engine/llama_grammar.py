@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import llama_cpp.llama_cpp as llama
 import numpy as np
 from numpy.typing import NDArray
 
+from nano_lsp.engine.llama_library import llama
 from nano_lsp.errors import GrammarError
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nano_lsp.schema import Counters
@@ -12,6 +15,7 @@ _COLD_FACTOR = 8  # a cold prompt is rare, a keystroke adds a token or two: it m
 _WEIGHT = 0.2  # of the newest measurement in the moving average
 _WORTH_MEASURING = (32, 4)  # tokens of a prompt and of an answer
 _MARGIN = 1.25  # a step up or down needs so much more of a difference, so that noise does not recut windows
+_HALF_LIFE_S = 10.0  # of a slowdown that is not measured any more: a tenfold one is gone after 51 s
 
 
 @dataclass(frozen=True)
@@ -27,46 +31,98 @@ class Limits:
     max_tokens: int
 
 
+class TokenTime:
+    """Milliseconds that a token takes: a moving average that returns to its lowest value so far.
+
+    Whatever keeps the machine busy may be gone long before the next measurement: a slowdown that is not measured any
+    more loses half of itself every 10 seconds.
+
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._best_ms: float | None = None
+        self._average_ms = 0.0
+        self._measured_s = 0.0
+
+    def observe(self, ms: float) -> None:
+        """Take a measurement into the average."""
+        known, now_s = self._now_ms(), self._clock()
+        weight = _WEIGHT
+        if known is None:
+            weight = 1.0
+        elif ms > known:  # the older the average, the less it says of a machine that has become slower
+            weight = max(_WEIGHT, 1 - self._left(now_s))
+        self._average_ms = (1 - weight) * (known or 0.0) + weight * ms
+        self._measured_s = now_s
+        self._best_ms = self._average_ms if self._best_ms is None else min(self._best_ms, self._average_ms)
+
+    @property
+    def ms(self) -> float | None:
+        """The average as of now, or the lowest one where they differ by noise; None while nothing is known."""
+        now = self._now_ms()
+        return now if self.is_slowed else self._best_ms
+
+    @property
+    def is_slowed(self) -> bool:
+        """Whether the average is above the lowest one by more than noise."""
+        now = self._now_ms()
+        return now is not None and self._best_ms is not None and now > _MARGIN * self._best_ms
+
+    def _now_ms(self) -> float | None:
+        if self._best_ms is None:
+            return None
+        return self._best_ms + (self._average_ms - self._best_ms) * self._left(self._clock())
+
+    def _left(self, now_s: float) -> float:
+        """What is left of a slowdown that has not been measured since."""
+        return math.pow(0.5, (now_s - self._measured_s) / _HALF_LIFE_S)
+
+
 class Budget:
     """Chooses the limits of requests.
 
     Args:
         most: never more than this.
         target_ms: what a suggestion may take; 0 for `most` at any speed, as tests and evaluations want it.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, most: Limits, target_ms: float) -> None:
+    def __init__(self, most: Limits, target_ms: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._target_ms = target_ms
-        self._prompt_ms: float | None = None  # a token
-        self._decode_ms: float | None = None
+        self._prompt = TokenTime(clock)
+        self._decode = TokenTime(clock)
         self._prompt_tokens = most.prompt_tokens
 
     def observe(self, counters: Counters) -> None:
         """Learn from what a request has cost."""
         least_prompt, least_answer = _WORTH_MEASURING
-        if counters.evaluated_tokens >= least_prompt:
-            self._prompt_ms = _average(self._prompt_ms, counters.prompt_ms / counters.evaluated_tokens)
-        if counters.generated_tokens >= least_answer:
-            self._decode_ms = _average(self._decode_ms, counters.decode_ms / counters.generated_tokens)
+        n_prompt, n_answer = counters.evaluated_tokens, counters.generated_tokens
+        if n_prompt:
+            prompt_ms, known_ms = counters.prompt_ms / n_prompt, self._prompt.ms
+            # A token of a short prompt takes longer, so that can only show that the machine is faster than thought.
+            if n_prompt >= least_prompt or (known_ms is not None and prompt_ms < known_ms):
+                self._prompt.observe(prompt_ms)
+        if n_answer >= least_answer:
+            self._decode.observe(counters.decode_ms / n_answer)
 
     def limits(self) -> Limits:
         """What the next request may cost; everything while nothing has been measured."""
         if not self._target_ms:
             return self._most
-        if self._prompt_ms:
-            affordable = _COLD_FACTOR * self._target_ms / self._prompt_ms
-            if not self._prompt_tokens / _MARGIN <= affordable < self._next_step() * _MARGIN:
+        if prompt_ms := self._prompt.ms:
+            affordable = _COLD_FACTOR * self._target_ms / prompt_ms
+            keeps = self._prompt_tokens / _MARGIN <= affordable < self._next_step() * _MARGIN
+            if not keeps or not self._prompt.is_slowed:
                 fitting = max((step for step in _STEPS if step <= affordable), default=_STEPS[0])
                 self._prompt_tokens = min(self._most.prompt_tokens, fitting)
         max_tokens = self._most.max_tokens
-        if self._decode_ms:
-            max_tokens = min(max_tokens, max(_LEAST_TOKENS, int(self._target_ms / self._decode_ms)))
+        if decode_ms := self._decode.ms:
+            max_tokens = min(max_tokens, max(_LEAST_TOKENS, int(self._target_ms / decode_ms)))
         return Limits(self._prompt_tokens, max_tokens)
 
     def _next_step(self) -> int:
         return next((step for step in _STEPS if step > self._prompt_tokens), self._prompt_tokens)
-
-
-def _average(so_far: float | None, new: float) -> float:
-    return new if so_far is None else (1 - _WEIGHT) * so_far + _WEIGHT * new

@@ -61,7 +61,9 @@ class EditorSettings:
         "A name from `nano-lsp model list`, or the path of a GGUF file; not set: as `config.toml` says, else `nano`.",
     )
     adapter: str = _setting("", "Path of a LoRA adapter (GGUF) to lay over the model.")
-    threads: int = _setting(0, "Threads; 0 takes the usable physical cores.", most=256)
+    threads: int = _setting(
+        0, "Number of threads; 0 takes the usable physical cores, and fewer while other programs compute.", most=256
+    )
     context: int = _setting(4096, "Context in tokens; 28 KB of memory each.", least=512, most=32_768)
     kv_type: str = _setting("f16", "Type of the KV cache; `q8_0` takes half the memory.", choices=KV_TYPES)
     prompt_tokens: int = _setting(768, "Tokens of code in a prompt, at most.", least=64, most=16_384)

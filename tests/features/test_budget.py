@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +66,82 @@ def test_never_more_than_the_settings_allow(prompt_ms: float, decode_ms: float, 
     limits = budget.limits()
     assert 0 < limits.prompt_tokens <= MOST.prompt_tokens
     assert 0 < limits.max_tokens <= MOST.max_tokens
+
+
+@dataclass
+class Session:
+    """Somebody types: a prompt when the file is opened, then a suggestion every three seconds that reads a little."""
+
+    prompt_ms: float = 12.0
+    decode_ms: float = 70.0
+    target_ms: float = 2000.0
+    now_s: float = 1000.0
+    budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(MOST, self.target_ms, lambda: self.now_s)
+
+    def suggest(self, n_prompt: int, slowness: float = 1.0) -> Limits:
+        """The limits that the request had."""
+        limits = self.budget.limits()
+        # A short prompt costs more a token: a batch of one takes as long as a token of an answer.
+        prompt_ms = slowness * max(n_prompt * self.prompt_ms, self.decode_ms)
+        n_answer = min(limits.max_tokens, 12)
+        cost = Counters(
+            evaluated_tokens=n_prompt,
+            prompt_ms=prompt_ms,
+            generated_tokens=n_answer,
+            decode_ms=slowness * self.decode_ms * n_answer,
+        )
+        self.now_s += (cost.prompt_ms + cost.decode_ms) / 1e3
+        self.budget.observe(cost)
+        return limits
+
+    def type(self, seconds: float, slowness: float = 1.0, n_prompt: int = 6) -> list[Limits]:
+        """The limits of each suggestion."""
+        until, limits = self.now_s + seconds, []
+        while self.now_s < until:
+            limits.append(self.suggest(n_prompt, slowness))
+            self.now_s += 3.0
+        return limits
+
+
+def test_a_busy_minute_is_over_within_a_minute() -> None:
+    """Also where nobody opens anything: warm typing never reads as much as is worth measuring."""
+    session = Session()
+    session.suggest(700)
+    before = session.type(60)[-1]
+    assert before == Limits(768, 28)
+    busy = session.type(60, slowness=10, n_prompt=60)
+    assert busy[-1].prompt_tokens <= 384
+    assert busy[-1].max_tokens == 8
+    assert session.type(60)[-1] == before
+
+
+@given(st.floats(2, 60), st.floats(20, 400), st.floats(500, 5000), st.floats(1, 10), st.booleans())
+def test_limits_come_back_at_any_speed(
+    prompt_ms: float, decode_ms: float, target_ms: float, slowness: float, types_on: bool
+) -> None:
+    session = Session(prompt_ms, decode_ms, target_ms)
+    session.suggest(700)
+    before = session.type(30)[-1]
+    session.type(60, slowness, n_prompt=100)
+    if types_on:
+        session.type(60)
+    else:
+        session.now_s += 60
+    assert session.budget.limits() == before
+
+
+def test_a_machine_that_was_busy_from_the_start_is_found_faster() -> None:
+    """Nothing better is known then; short prompts show it."""
+    session = Session()
+    session.suggest(700, slowness=10)
+    assert session.budget.limits() == Limits(128, 8)
+    assert session.type(60)[-1].prompt_tokens == 768
+
+
+def test_a_slow_minute_is_not_forgotten_while_it_lasts() -> None:
+    session = Session()
+    session.suggest(700)
+    assert all(limits.max_tokens <= 12 for limits in session.type(300, slowness=10)[4:])

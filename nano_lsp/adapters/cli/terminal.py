@@ -41,7 +41,13 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 Model = Annotated[str | None, typer.Option(help="A name from `nano-lsp model list`, or the path of a GGUF file.")]
 Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (GGUF) to lay over the model.")]
 Context = Annotated[int | None, typer.Option("--n-ctx", help="Context in tokens, up to 32768.")]
-Threads = Annotated[int | None, typer.Option("--threads", help="Threads; 0 takes the usable physical cores.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        help="Number of threads; 0 takes the usable physical cores, and fewer while other programs compute.",
+    ),
+]
 WorkspaceRoot = Annotated[
     Path | None,
     typer.Option(
