@@ -229,6 +229,19 @@ def test_suggestions_pause_everywhere_and_in_a_language(open_workbench: Open) ->
     assert it.wait_for_ghost_text() == "2"
 
 
+def test_why_a_file_gets_no_suggestions_is_shown_for_that_file(open_workbench: Open) -> None:
+    settings = json.dumps({"nano.exclude": ["app.py"]})
+    it = open_workbench({"app.py": "", "other.py": "", ".vscode/settings.json": settings})
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.type("x = ")
+    it.wait_for_status("off", "nano.exclude has the pattern app.py")
+    it.open_file("other.py")
+    it.wait_for_status("ready")
+    it.type("x = ")
+    assert it.wait_for_ghost_text() == "1"
+
+
 def requests(it: Workbench) -> str:
     """How many suggestions the server was asked for so far."""
     it.command("NEURO-NANO: Show Statistics")
