@@ -68,6 +68,8 @@ def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open
     it.wait_for_ghost_text(lambda text: text == " + second")
     it.press("Tab")
     it.wait_for_cell(0, lambda code: code == "x = first + second")
+    # In the front end's next question the server sees that a suggestion was accepted in parts.
+    until(it.page, lambda: counter(it, "accepted") == 1, "the suggestion counted as accepted")
     it.click(1)
     it.type("y = ")
     it.wait_for_ghost_text()
@@ -106,6 +108,17 @@ def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> N
     it.apply()
     it.wait_for_panel(lambda text: "has changed since" in text)
     it.wait_for_cell(0, lambda code: code == f"{MUL}  # mine")
+
+
+def test_the_status_bar_says_why_a_notebook_gets_no_suggestions(open_page: Open) -> None:
+    it = open_page("", exclude=["*.ipynb"])
+    it.wait_for_status("ready")
+    it.click(0)
+    it.type("x = ")
+    it.wait_for_status("quiet")
+    title = it.page.locator(".jp-NeuroNano-status").get_attribute("title") or ""
+    assert "nano.exclude has the pattern *.ipynb" in title
+    assert "Change nano.exclude." in title
 
 
 def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
