@@ -57,7 +57,8 @@ def test_a_command_that_hangs_ends_with_all_that_it_has_started(tmp_path: Path) 
 
 
 def test_what_a_command_leaves_behind_is_killed_and_named(tmp_path: Path) -> None:
-    with start(f"setsid sleep 600 & echo $! >{tmp_path}/left") as process:
+    begun = "until grep -qa ^sleep /proc/$!/cmdline; do :; done"
+    with start(f"setsid sleep 600 & echo $! >{tmp_path}/left; {begun}") as process:
         printed, _ = process.communicate()
     assert process.returncode == 0
     assert "sleep 600" in printed
