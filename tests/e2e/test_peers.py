@@ -19,6 +19,17 @@ from tests.editors.places import missing
 
 pytestmark = pytest.mark.real
 LIMIT_S = 300
+# On some processors llama.cpp dies with repacked weights; llama-server has the option --no-repack for that.
+WITHOUT_REPACKING = """import runpy
+from llama_cpp import llama_cpp
+default = llama_cpp.llama_model_default_params
+def params():
+    chosen = default()
+    chosen.use_extra_bufts = False
+    return chosen
+llama_cpp.llama_model_default_params = params
+runpy.run_module("llama_cpp.server", run_name="__main__")
+"""
 CODE = 'def add(a: int, b: int) -> int:\n    """The sum."""\n    return \n\n\nprint(add(1, 2))\n'
 
 
@@ -52,9 +63,9 @@ def peer(request: pytest.FixtureRequest, nano_file: Path) -> Iterator[str]:
     if request.param == "llama-server":
         if not shutil.which("cmake"):
             missing("CMake, to build llama-server", "`apt install cmake`, or `pip install cmake`")
-        command = [str(llama_server()), "-m", str(nano_file), "--no-webui", "-c", "4096"]
+        command = [str(llama_server()), "-m", str(nano_file), "--no-webui", "--no-repack", "-c", "4096"]
     else:
-        command = [sys.executable, "-m", "llama_cpp.server", "--model", str(nano_file), "--n_ctx", "4096"]
+        command = [sys.executable, "-c", WITHOUT_REPACKING, "--model", str(nano_file), "--n_ctx", "4096"]
     yield from serve([*command, "--host", "127.0.0.1", "--port", str(port)], f"http://127.0.0.1:{port}")
 
 
