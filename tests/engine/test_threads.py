@@ -16,9 +16,9 @@ from nano_lsp.engine.threads import OtherPrograms, ThreadCount, choose_threads, 
 @pytest.mark.parametrize(
     ("environment", "inside", "after"),
     [
-        ({}, {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}, {"KMP_BLOCKTIME": "0"}),
-        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "0"}, None),
-        ({"KMP_BLOCKTIME": "200"}, {"KMP_BLOCKTIME": "200", "GOMP_SPINCOUNT": "0"}, {"KMP_BLOCKTIME": "200"}),
+        ({}, {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "1"}, {"KMP_BLOCKTIME": "1"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "1"}, None),
+        ({"KMP_BLOCKTIME": "200"}, {"KMP_BLOCKTIME": "200", "GOMP_SPINCOUNT": "3000"}, {"KMP_BLOCKTIME": "200"}),
         ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}, None),
     ],
 )
@@ -48,7 +48,7 @@ class Finder:
             seen.update(os.environ)
 sys.meta_path.insert(0, Finder())
 import nano_lsp.engine.llama_backend
-assert seen["GOMP_SPINCOUNT"] == seen["KMP_BLOCKTIME"] == "0", seen
+assert (seen["GOMP_SPINCOUNT"], seen["KMP_BLOCKTIME"]) == ("3000", "1"), seen
 assert "GOMP_SPINCOUNT" not in os.environ
 """
     chosen = {"GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY"}
@@ -60,13 +60,12 @@ assert "GOMP_SPINCOUNT" not in os.environ
     ("n_cores", "n_cpus", "n_others", "sleeping", "n_threads"),
     [
         (2, 2, 0.4, True, 2),
-        (2, 2, 1, True, 1),  # half of the cores is free
-        (2, 2, 2, True, 2),  # none is: a share of two cores is more than a share of one
-        (2, 2, 4, True, 2),
-        (2, 2, 4, False, 1),  # threads that spin stand in each other's way
+        (2, 2, 1, True, 1),  # it has a core of its own
+        (2, 2, 2, True, 1),  # it waits for nobody, with two thirds of a core
+        (2, 2, 4, False, 1),
         (8, 8, 3, True, 5),
-        (8, 8, 5, True, 8),
-        (8, 8, 5, False, 3),
+        (8, 8, 8, True, 8),  # half a core each is more than one thread would have
+        (8, 8, 8, False, 1),  # threads that spin stand in each other's way
         (4, 8, 4, True, 4),  # four hyper-threads are free
         (4, 8, 6, True, 2),
         (2, 64, 60, True, 2),  # a quota of two CPUs on a big machine
