@@ -23,6 +23,7 @@ LIMIT_S = 900  # on a machine that does other things as well
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.timeout(2 * LIMIT_S),  # the first test has the bundle made, and installs it
     pytest.mark.skipif(not hasattr(os, "geteuid") or sys.platform != "linux", reason="namespaces are Linux'"),
 ]
 

@@ -17,7 +17,7 @@ import pytest
 from tests.bench.llama_server import llama_server
 from tests.editors.places import missing
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(2400)]  # llama-server is built in ten minutes on two cores, once
 LIMIT_S = 300
 # On some processors llama.cpp dies with repacked weights; llama-server has the option --no-repack for that.
 WITHOUT_REPACKING = """import runpy

@@ -46,6 +46,7 @@ def smol(smol_file: Path) -> Iterator[LocalAssistant]:
         yield assistant
 
 
+@pytest.mark.timeout(1200)  # 40 requests: 18 s on an idle machine, 300 s on one with six busy programs
 @settings(
     max_examples=40,  # hundreds run without weights, in tests/features/tasks
     phases=[Phase.generate],  # an example takes a second; a smaller one would not tell more
@@ -98,6 +99,7 @@ def test_values_from_nano() -> None:
     ]
 
 
+@pytest.mark.timeout(3 * LIMIT_S)  # the summary alone may take two
 @pytest.mark.usefixtures("models")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_twenty_pages_killed_in_the_middle_and_gone_on_with(tmp_path: Path, home: Path) -> None:
