@@ -3,7 +3,8 @@
 What is far away goes first, and whole: functions shrink to their signature, the furthest first; only where that is
 not enough are lines left out. What is left out before the cursor stays left out while the user types, so that a
 keystroke appends to the end of the prompt and the KV cache keeps the rest: the window is cut anew, with room to
-spare, only when it has outgrown its budget.
+spare, only when it has outgrown its budget. A budget that has become smaller since then holds for the next window:
+to cut this one would mean to read most of it again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tree_sitter import Node
 
@@ -36,12 +37,14 @@ class Anchor:
         shown_head: what the window shows of it.
         tail: the document after the cursor.
         shown_tail: what the window shows of it.
+        budget_tokens: Budget that the window was cut for.
     """
 
     head: str = ""
     shown_head: str = ""
     tail: str = ""
     shown_tail: str = ""
+    budget_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,24 @@ def cut_window(
         anchor: of the last window of this document.
         suffix_share: of the budget that the text after the cursor may take.
     """
-    suffix_tokens = int(budget_tokens * suffix_share)
-    room = budget_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
+    tail_stays = len(text) - offset == len(anchor.tail) and text.endswith(anchor.tail)
+    head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
+    kept_tokens = max(budget_tokens, anchor.budget_tokens) if tail_stays and head_stays else budget_tokens
+    suffix_tokens = int(kept_tokens * suffix_share)
+    room = kept_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
 
     def fits(shown: str, tokens: int) -> bool:
         return len(shown) <= tokens * _MAX_CHARS_PER_TOKEN and count_tokens(shown) <= tokens
 
-    tail_stays = len(text) - offset == len(anchor.tail) and text.endswith(anchor.tail)
     suffix = anchor.shown_tail if tail_stays else text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN + 1]
-    head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
     head, shown_head = (anchor.head, anchor.shown_head) if head_stays else ("", "")
     prefix = shown_head + text[len(head) : offset]
     keeps = fits(suffix, suffix_tokens), fits(prefix, room)
+    if kept_tokens > budget_tokens and not all(keeps):
+        anchor = replace(anchor, budget_tokens=0)
+        return cut_window(
+            text, offset, budget_tokens, count_tokens, tree=tree, anchor=anchor, suffix_share=suffix_share
+        )
     if not all(keeps):
         bodies = _bodies(tree, offset, budget_tokens) if tree else []
         count = _by_lines(count_tokens)
@@ -107,7 +116,7 @@ def cut_window(
         prefix = shown_head + text[len(head) : offset]
         while count_tokens(prefix) > room:
             prefix = prefix[len(prefix) // 8 + 1 :]
-    return Window(prefix, suffix, Anchor(head, shown_head, text[offset:], suffix))
+    return Window(prefix, suffix, Anchor(head, shown_head, text[offset:], suffix, kept_tokens))
 
 
 def _find_anchor(

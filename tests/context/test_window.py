@@ -95,6 +95,22 @@ def test_typing_only_appends_until_the_budget_is_used_up(n: int, budget: int, pa
     assert moves <= 1 + 12 * 9 // (budget * 3 // 4 // 5)  # a line has 9 tokens, a new window a quarter to spare
 
 
+@given(st.integers(10, 25), st.integers(300, 900), st.integers(100, 900))
+@settings(max_examples=30)
+def test_a_smaller_budget_holds_for_the_next_window(n: int, budget: int, smaller: int) -> None:
+    text, offset = python(n), len(python(n)) * 2 // 3
+    window = cut_window(text, offset, budget, count, tree=tree_of(text))
+    typed = text[:offset] + "x" + text[offset:]
+    after = cut_window(typed, offset + 1, smaller, count, tree=tree_of(typed), anchor=window.anchor)
+    if smaller <= budget:
+        assert (after.prefix, after.suffix) == (window.prefix + "x", window.suffix)
+    much = typed[: offset + 1] + " x" * budget + typed[offset + 1 :]
+    outgrown = cut_window(much, offset + 1 + 2 * budget, smaller, count, tree=tree_of(much), anchor=after.anchor)
+    assert count(outgrown.prefix) + count(outgrown.suffix) <= smaller
+    elsewhere = cut_window(text, offset // 2, smaller, count, tree=tree_of(text), anchor=window.anchor)
+    assert count(elsewhere.prefix) + count(elsewhere.suffix) <= smaller
+
+
 def test_half_a_statement_moves_nothing() -> None:
     """What breaks the tree near the cursor leaves the far parts of the window as they were."""
     before, after = python(12), python(12)
