@@ -236,6 +236,7 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
     parameters = list(_parameters(node, tree))
     facts = FunctionFacts([parameter.name for parameter in parameters], body, tree)
     is_bound = bool(parameters) and not parameters[0].stars and _is_method(whole) and "staticmethod" not in decorators
+    is_final = not facts.is_stub and RESULT_KEEPING.issuperset(decorators)
     has_value = facts.returns or (facts.is_stub and result not in _NOT_RETURNED)
     return replace(
         common,
@@ -246,9 +247,7 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
         result=result,
         raises=tuple(facts.raises),
         receiver=parameters[0].name if is_bound else "",
-        returns_nothing=not (has_value or facts.yields or facts.is_stub)
-        and result in {"", "None"}
-        and RESULT_KEEPING.issuperset(decorators),
+        returns_nothing=is_final and not (has_value or facts.yields) and result in {"", "None"},
     )
 
 

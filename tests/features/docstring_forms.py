@@ -1,5 +1,7 @@
-"""Docstrings in the forms that the Google, numpydoc, Sphinx and epytext guides allow, at random, for functions whose
-signature has changed since: what is still true is known, as it was generated."""
+"""Docstrings in the forms that the guides allow, at random, for functions whose signature has changed since.
+
+The guides: Google's, numpydoc's, Sphinx' and epytext's. What is still true is known, as it was generated.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,17 @@ class Lines:
 
 
 @dataclass
+class Signature:
+    """What the code of a function says."""
+
+    plain: list[str]
+    keywords: list[str]
+    stars: list[str]
+    raises: list[str]
+    last: str
+
+
+@dataclass
 class Case:
     """A function whose signature has changed under its docstring.
 
@@ -64,7 +77,9 @@ class Generator:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - repeatable, no secret
         self.n_words = 0
-        self.chance = lambda p: self.random.random() < p
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
 
     def word(self) -> str:
         self.n_words += 1
@@ -205,34 +220,28 @@ class Generator:
             blocks.append([Lines(None, each.lines) for each in found])
         for _ in range(source.choice((0, 0, 1, 2))):
             blocks.insert(source.randint(0, len(blocks)), self.text_section(style))
-        return self.with_change(style, blocks, plain, keywords, stars, (returns, yields), raises)
+        last = "return 1" if returns else "yield 1" if yields else "print('x')"
+        return self.with_change(style, blocks, Signature(plain, keywords, stars, raises, last))
 
-    def with_change(
-        self,
-        style: str,
-        blocks: list[list[Lines]],
-        plain: list[str],
-        keywords: list[str],
-        stars: list[str],
-        results: tuple[bool, bool],
-        raises: list[str],
-    ) -> Case:
+    def with_change(self, style: str, blocks: list[list[Lines]], now: Signature) -> Case:
+        """The function with a docstring, once its signature has changed."""
         source = self.random
         change = source.choice(("nothing", "add", "add", "remove", "rename", "raise"))
         gone: list[str] = []
         added: list[str] = []
         if change in {"remove", "rename"}:
-            name = source.choice([*plain, *keywords])
-            chosen = plain if name in plain else keywords
+            name = source.choice([*now.plain, *now.keywords])
+            chosen = now.plain if name in now.plain else now.keywords
             at = chosen.index(name)
             gone = [name]
             chosen[at : at + 1] = ["new"] if change == "rename" else []
             added = ["new"] if change == "rename" else []
         if change == "add":
-            chosen = keywords if keywords and self.chance(0.3) else plain
+            chosen = now.keywords if now.keywords and self.chance(0.3) else now.plain
             chosen.insert(source.randint(0, len(chosen)), "new")
             added = ["new"]
         extra = ["RuntimeError"] if change == "raise" else []
+        now.raises += extra
         kept: list[str] = []
         cut: list[str] = []
         lines = self.summary(style)
@@ -242,7 +251,7 @@ class Generator:
         for block in blocks:
             for each in block:
                 left = [name for name in each.names or ("",) if name not in gone]
-                if each.names is None or stars or len(left) == len(each.names):
+                if each.names is None or now.stars or len(left) == len(each.names):
                     kept += each.lines
                 elif left:
                     cut += each.lines[0].split(":", 1)[1:] if style != "sphinx" else []
@@ -252,29 +261,18 @@ class Generator:
                 lines.append("")
         while not lines[-1]:
             lines.pop()
-        kept = self.without_empty_heads(blocks, kept, gone if not stars else [], added)
-        wanted = bool(added) or (bool(gone) and not stars) or (bool(extra) and bool(self.has_raises(blocks)))
-        return self.written(
-            lines,
-            [line for line in kept if line.strip()],
-            cut,
-            added,
-            wanted,
-            plain,
-            keywords,
-            stars,
-            results,
-            [*raises, *extra],
-        )
+        kept = self.without_empty_heads(blocks, kept, [] if now.stars else gone)
+        outdated = bool(added or (gone and not now.stars) or (extra and self.has_raises(blocks)))
+        case = Case("", "", [line for line in kept if line.strip()], cut, added, outdated)
+        self.write_function(case, lines, now)
+        return case
 
     def has_raises(self, blocks: list[list[Lines]]) -> bool:
         return any(
             "aise" in line or "except" in line for block in blocks for each in block for line in each.lines[:1]
         )
 
-    def without_empty_heads(
-        self, blocks: list[list[Lines]], kept: list[str], gone: list[str], added: list[str]
-    ) -> list[str]:
+    def without_empty_heads(self, blocks: list[list[Lines]], kept: list[str], gone: list[str]) -> list[str]:
         """A section of which nothing is left goes with its title."""
         for block in blocks:
             named = [each.names for each in block if each.names]
@@ -292,39 +290,25 @@ class Generator:
             lines += ["", ">>> f(1)", self.word()]
         return [*lines, ""]
 
-    def written(
-        self,
-        lines: list[str],
-        kept: list[str],
-        cut: list[str],
-        added: list[str],
-        is_outdated: bool,
-        plain: list[str],
-        keywords: list[str],
-        stars: list[str],
-        results: tuple[bool, bool],
-        raises: list[str],
-    ) -> Case:
-        """The docstring as a literal in a function."""
+    def write_function(self, case: Case, lines: list[str], now: Signature) -> None:
+        """Give a case its code, with these lines as the docstring."""
         source = self.random
-        parameters = [name + source.choice(ANNOTATIONS) for name in plain]
+        parameters = [name + source.choice(ANNOTATIONS) for name in now.plain]
         defaults = [each if "=" in each else f"{each} = 0" for each in parameters]
         first = next((i for i, each in enumerate(parameters) if "=" in each), len(parameters))
         parameters[first:] = defaults[first:]
-        parameters += stars[:1] or ["*"] * bool(keywords)
-        parameters += [name + source.choice(ANNOTATIONS) for name in keywords] + stars[1:]
+        parameters += now.stars[:1] or ["*"] * bool(now.keywords)
+        parameters += [name + source.choice(ANNOTATIONS) for name in now.keywords] + now.stars[1:]
         is_method = self.chance(0.3)
         tab = "\t" if self.chance(0.15) else "    "
         indent = tab * (1 + is_method)
-        body = [f"if p: raise {name}({name!r})" for name in raises]
-        body += ["return 1"] if results[0] else ["yield 1"] if results[1] else ["print('x')"]
-        literal, in_lines = self.literal(lines, indent)
+        body = [*(f"if p: raise {name}({name!r})" for name in now.raises), now.last]
+        literal, case.in_lines = self.literal(lines, indent)
         code = f"{tab * is_method}def f({'self, ' * is_method}{', '.join(parameters)}):\n{indent}{literal}\n"
         code += "".join(f"{indent}{line}\n" for line in body)
         code = ("class A:\n" if is_method else "") + code
-        if self.chance(0.1):
-            code, literal = code.replace("\n", "\r\n"), literal.replace("\n", "\r\n")
-        return Case(code, literal, kept, cut, added, is_outdated, in_lines)
+        crlf = self.chance(0.1)
+        case.code, case.source = (each.replace("\n", "\r\n") if crlf else each for each in (code, literal))
 
     def literal(self, lines: list[str], indent: str) -> tuple[str, bool]:
         """A literal with these lines, and whether they are lines of the file."""

@@ -10,9 +10,10 @@ from nano_lsp.context.definitions import Definition, DefinitionKind, definition_
 from nano_lsp.context.document import TextEdit, apply_edits, line_break_of, line_end
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.features.docstrings.check import find_fault, find_untrue
+from nano_lsp.features.docstrings.drafting import Drafter, new_draft
 from nano_lsp.features.docstrings.layout import Draft, Style
 from nano_lsp.features.docstrings.literal import Literal
-from nano_lsp.features.docstrings.revision import Revision, new_draft
+from nano_lsp.features.docstrings.revision import Revision
 
 _TOO_LARGE = "the file is too large"
 
@@ -83,18 +84,22 @@ class Update:
     style: Style
 
     @cached_property
+    def _drafter(self) -> Drafter:
+        return Drafter(self.revision)
+
+    @cached_property
     def draft(self) -> Draft:
         """Its author's lines, and the entries that need words."""
-        return self.revision.draft(self.style, _unit(self.definition))
+        return self._drafter.draft(self.style, _unit(self.definition))
 
     def edit(self) -> tuple[TextEdit | None, str]:
         """The edit that brings it up to date, and what is wrong with it; empty for nothing."""
         if self.definition.docstring is None:
             return None, "there is no docstring"
-        changes = self.revision.changes(self.draft, self.definition.indent, in_lines=self.literal.holds_lines)
+        changes = self._drafter.changes(self.draft, self.definition.indent, in_lines=self.literal.holds_lines)
         changed = self.literal.changed(changes, line_break_of(self.tree.text))
         if changed is None:
-            return None, "its string literals cannot be changed without being rewritten"
+            return None, "its string literals would have to be rewritten"
         edit = TextEdit(*self.definition.docstring, changed)
         after = self.tree.edited(apply_edits(self.tree.text, [edit]))
         if after is None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nano_lsp.features.docstrings.layout import Style, Topic
+from nano_lsp.features.docstrings.names import Name, end_of_brackets, end_of_field, field_names, read_names
 
 _TITLES = {
     **dict.fromkeys(("attributes", "attribute"), Topic.ATTRIBUTES),
@@ -45,26 +46,11 @@ _UNDERLINE = re.compile(r"[-=]{2,}\s*")
 _TITLE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*")
 _INLINE = re.compile(r"(Returns?|Yields?|Raises)\s*:\s+(?=\S)")
 _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
-_NAME = re.compile(
-    r"(?::[\w:]+:)?(?P<tick>`{0,2})[~!]?(?P<stars>(?:\\?\*){0,2})(?P<name>[^\W\d][\w.]*)(?P=stars)?(?P=tick)"
-)
-_AND = re.compile(r"\s*(?:,\s*(?:and\s+|or\s+)?|/|&|\band\s+|\bor\s+|\|)\s*")
 _DASH = re.compile(r"\s+(?:-{1,2}|[\u2013\u2014])\s")
 _COLON = re.compile(r"\s*:(?![\w.+-]+:`)")  # not that of a role
 _PROSE = re.compile(r"[A-Z][a-z]+|see|note|example|todo|default|defaults|e\.g|i\.e|where|either|returns|raises")
 """Words that begin a line of prose more likely than an entry: such a line is never taken away."""
-_NO_NAMES = {"optional", "default", "defaults"}
-_OPEN, _CLOSE = "([{<", ")]}>"
 _MAX_HEAD_LINES = 8
-
-
-@dataclass(frozen=True)
-class Name:
-    """A name that an entry is about, without stars and markup, and its place in the entry's first line."""
-
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -240,7 +226,7 @@ class _Parser:
         for j in range(i, min(last, i + _MAX_HEAD_LINES) + 1):
             if j > i:
                 text += "\n" + self._texts[j]
-            if _end_of_brackets(text) is not None:
+            if end_of_brackets(text) is not None:
                 return j
         return i
 
@@ -254,7 +240,7 @@ class _Parser:
         end_of_head = self._end_of_head(i, last)
         if rest.lstrip().startswith(tuple("([{")):
             whole = "\n".join([rest.lstrip(), *self._texts[i + 1 : end_of_head + 1]])
-            end = _end_of_brackets(whole)
+            end = end_of_brackets(whole)
             if end is None:
                 return nothing
             rest = whole[end:]
@@ -266,30 +252,8 @@ class _Parser:
         return nothing
 
     def _names(self, i: int, at: int) -> tuple[tuple[Name, ...], int]:
-        """The names in a line from a place on, and where they end; none where a list of names goes on with `...`."""
-        text = self._texts[i]
-        found: list[Name] = []
-        start = self._starts[i]
-        while True:
-            name = _NAME.match(text, at)
-            if name is None or (found and name["name"].lower() in _NO_NAMES):
-                break
-            end = name.end()
-            shown = name["name"].rstrip(".")
-            end -= len(name["name"]) - len(shown) if not name["tick"] else 0
-            found.append(Name(shown, start + name.start(), start + end))
-            at = end
-            separator = _AND.match(text, at)
-            if separator is None:
-                break
-            if text.startswith(("...", "…"), separator.end()):
-                return (), 0
-            if _NAME.match(text, separator.end()) is None:
-                break
-            at = separator.end()
-        if text[at:].lstrip(" ,").startswith(("...", "…")):
-            return (), 0
-        return tuple(found), (found[-1].end - start if found else 0)
+        """The names in a line from a place on, and where they end."""
+        return read_names(self._texts[i], at, self._starts[i])
 
     # numpydoc
 
@@ -336,7 +300,7 @@ class _Parser:
             return None
         style = Style.SPHINX if found[1] == ":" else Style.EPYTEXT
         name, topic = found[2].lower(), _FIELDS.get(found[2].lower(), Topic.TEXT)
-        end = _end_of_field(text, found.end())
+        end = end_of_field(text, found.end())
         if text[found.end()] == ":" and end != found.end():
             return None  # a role
         if end is None:
@@ -347,75 +311,11 @@ class _Parser:
                 text.index(words[0], found.end()) + len(words[0]) if words and topic not in _UNNAMED else found.end()
             )
         last = self._last_deeper(i, self._indents[i])
-        names = tuple(_field_names(text, found.end(), end, topic, self._starts[i]))
+        names = self._field_names(i, found.end(), end, topic)
         return Section(style, topic, i, last, (Entry(names, i, last),), name)
 
-
-def _end_of_brackets(text: str) -> int | None:
-    """Where the brackets that a text begins with are closed, markup and quotes skipped; None where they are not."""
-    depth = 0
-    at = 0
-    while at < len(text):
-        character = text[at]
-        if character in "`'\"":
-            run = re.match(re.escape(character) + "+", text[at:])
-            mark = run[0] if run else character
-            closing = text.find(mark, at + len(mark))
-            if closing >= 0 and (character == "`" or "\n" not in text[at:closing]):
-                at = closing + len(mark)
-                continue
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-            if not depth:
-                return at + 1
-        at += 1
-    return None
-
-
-def _end_of_field(text: str, at: int) -> int | None:
-    """Where the colon stands that ends a field's name and argument; brackets and markup are skipped."""
-    depth = 0
-    while at < len(text):
-        character = text[at]
-        if character == "`":
-            closing = text.find("`", at + 1)
-            at = closing if closing > 0 else at
-        depth += (character in "([{") - (character in ")]}")
-        if character == ":" and depth <= 0 and text[at + 1 : at + 2] in {"", " ", "\t"}:
-            return at
-        at += 1
-    return None
-
-
-def _field_names(text: str, start: int, end: int, topic: Topic, indent: int) -> Iterator[Name]:
-    """The names in a field's argument; a parameter's type may stand before its name."""
-    if topic in _UNNAMED:
-        return
-    parts = list(_split(text, start, end))
-    words = [text[a:b].split() for a, b in parts]
-    if topic is Topic.RAISES:
-        chosen = [(a, b) for (a, b), word in zip(parts, words, strict=True) if len(word) == 1]
-    elif len(parts) > 1 and all(len(word) == 1 for word in words[1:]) and words[0]:
-        chosen = parts
-    else:
-        chosen = [(start, end)]
-    for a, b in chosen:
-        stripped = text[a:b].rstrip()
-        last = stripped.split()[-1] if stripped.split() else ""
-        found = _NAME.fullmatch(last)
-        if found is not None:
-            place = a + len(stripped) - len(last)
-            yield Name(found["name"], indent + place, indent + place + len(last))
-
-
-def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The parts of a text between commas that stand in no brackets."""
-    depth, at = 0, start
-    for i in range(start, end):
-        depth += (text[i] in _OPEN) - (text[i] in _CLOSE)
-        if text[i] == "," and depth <= 0:
-            yield at, i
-            at = i + 1
-    yield at, end
+    def _field_names(self, i: int, start: int, end: int, topic: Topic) -> tuple[Name, ...]:
+        if topic in _UNNAMED:
+            return ()
+        several = topic is Topic.RAISES
+        return tuple(field_names(self._texts[i], start, end, self._starts[i], exceptions=several))

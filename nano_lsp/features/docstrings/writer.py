@@ -134,7 +134,7 @@ class DocstringWriter:
         shown = style or detect_style(tree.text) or Style.GOOGLE
         if literal is None or not literal.value.strip():
             return (yield from self._fill(NewDocstring(tree, definition, shown), every, on_part))
-        revision = Revision(literal.value, definition, [found.name for found in every])
+        revision = _revision(literal, definition, every)
         if not revision.missing and not revision.refuted:
             return None
         update = Update(tree, definition, literal, revision, revision.style or shown)
@@ -209,7 +209,11 @@ def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Defini
         every: definition of the document.
     """
     literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
-    return literal is not None and Revision(literal.value, definition, [each.name for each in every]).is_outdated
+    return literal is not None and _revision(literal, definition, every).is_outdated
+
+
+def _revision(literal: Literal, definition: Definition, every: Sequence[Definition]) -> Revision:
+    return Revision(literal.value, definition, [found.name for found in every])
 
 
 def _body(tree: SyntaxTree, definition: Definition) -> str:
