@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NAME = re.compile(
-    r"(?::[\w:]+:)?(?P<tick>`{0,2})[~!]?(?P<stars>(?:\\?\*){0,2})(?P<name>[^\W\d][\w.]*)(?P=stars)?(?P=tick)"
+    r"(?::[\w:]+:)?(?P<tick>`{0,2})[~!]?(?P<stars>(?:\\?\*){0,2})(?P<name>[^\W\d](?:[\w.]|\\_)*)(?P=stars)?(?P=tick)"
 )
 _AND = re.compile(r"\s*(?:,\s*(?:and\s+|or\s+)?|/|&|\band\s+|\bor\s+|\|)\s*")
 _NO_NAMES = {"optional", "default", "defaults"}
@@ -39,7 +39,7 @@ def read_names(text: str, at: int, column: int) -> tuple[tuple[Name, ...], int]:
             break
         shown = name["name"].rstrip(".")
         end = name.end() - (0 if name["tick"] else len(name["name"]) - len(shown))
-        found.append(Name(shown, column + name.start(), column + end))
+        found.append(Name(shown.replace("\\", ""), column + name.start(), column + end))
         separator = _AND.match(text, end)
         if separator is None:
             break
@@ -111,7 +111,7 @@ def field_names(text: str, start: int, end: int, column: int, *, exceptions: boo
         found = _NAME.fullmatch(last)
         if found is not None:
             place = a + len(stripped) - len(last)
-            yield Name(found["name"], column + place, column + place + len(last))
+            yield Name(found["name"].replace("\\", ""), column + place, column + place + len(last))
 
 
 def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

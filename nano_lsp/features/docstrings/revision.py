@@ -122,7 +122,8 @@ class Revision:
         has_others = any(section.topic is Topic.OTHER_PARAMETERS for section in self.sections)
         for parameter in self.definition.parameters:
             by_members = parameter.stars and (of_others or (has_others and parameter.stars == "**"))
-            if parameter.name not in described and not by_members:
+            is_unused = parameter.name.startswith("_") and any(map(str.strip, self.lines))
+            if parameter.name not in described and not by_members and not is_unused:
                 yield _missing(Topic.PARAMETERS, parameter)
 
     def _missing_results(self) -> Iterator[Missing]:

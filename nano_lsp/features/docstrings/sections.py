@@ -166,7 +166,11 @@ class _Parser:
             last = self._last_deeper(i, indent)
         elif following == i + 1 < len(self._texts) and topic not in _UNNAMED and self._is_entry(following):
             last = self._last_of_paragraph(following)  # not indented, against the guide
-        elif found[1][0].isupper() and topic is not Topic.TEXT:
+        elif (
+            found[1][0].isupper()
+            and topic is not Topic.TEXT
+            and (following == len(self._texts) or self._section_at(following))
+        ):
             return Section(Style.GOOGLE, topic, i, i, (), title)  # it is there, and empty
         else:
             return None
