@@ -256,9 +256,8 @@ def _deeper(indent: str, tree: SyntaxTree) -> str:
     if "\t" in indent:
         return indent + "\t"
     for statement in tree.root.named_children:
-        inner = undecorated(statement)
-        block = inner.child_by_field_name("body") if inner is not None else None
-        first = first_child(block)
+        inner = undecorated(statement) or statement
+        first = first_child(next((child for child in inner.children if child.type == "block"), None))
         if first is not None and first.start_point.row > statement.start_point.row:
             at = tree.offset(first.start_byte)
             before = tree.text[line_start(tree.text, at) : at]

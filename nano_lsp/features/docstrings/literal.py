@@ -110,6 +110,8 @@ class Literal:
         Returns:
             None where the source cannot say it without rewriting what stands there.
         """
+        if not changes:
+            return self.source
         source = self.source
         for change in sorted(changes, key=lambda change: change.start, reverse=True):
             place = self._place(change) or self._place(change := self._next_line(change))

@@ -113,7 +113,7 @@ class Revision:
         return {name.text for entry in self.entries(*topics) for name in entry.names}
 
     def _missing_parameters(self) -> Iterator[Missing]:
-        described = self._described(*_LISTS)
+        described = {first_part(name) for name in self._described(*_LISTS)}
         own = {parameter.name for parameter in self.definition.parameters}
         entries = list(self.entries(*_LISTS))
         of_others = any(
