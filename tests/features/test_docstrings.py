@@ -364,3 +364,15 @@ def test_the_form_of_entries_is_the_docstrings_own() -> None:
     epytext = 'def fetch(a, b):\n    """Do.\n\n    @param a: One.\n    """\n'
     assert "    @param a: One.\n    @param b: some words.\n" in document(epytext)[0]
     assert "@param c: some words." in document(f"{epytext}\n\ndef other(c):\n    pass\n", "other")[0]
+
+
+def test_the_fields_of_a_class_stand_where_its_docstring_has_them() -> None:
+    fields = "class fetch:\n    {}\n    a: int\n    b: int\n"
+    attributes = fields.format('"""Do.\n\n    Attributes:\n        a: One.\n    """')
+    assert outdated(attributes)
+    assert "        a: One.\n        b: some words.\n" in document(attributes)[0]
+    arguments = fields.format('"""Do.\n\n    Args:\n        a: One.\n    """')
+    assert not outdated(arguments)  # they may be its constructor's
+    assert "        a: One.\n        b: some words.\n" in document(arguments)[0]
+    constructed = arguments + "    def __init__(self, a): ...\n"
+    assert "    Attributes:\n        b: some words.\n\n    Args:\n        a: One.\n" in document(constructed)[0]
