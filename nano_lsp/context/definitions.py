@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from tree_sitter import Node
 
+from nano_lsp.context.decorators import OVERLOADS, RESULT_KEEPING, Names, is_accessor
 from nano_lsp.context.document import indent_of, line_end, line_start
+from nano_lsp.context.function_facts import FunctionFacts
 from nano_lsp.context.syntax import DECORATED, SyntaxTree, ancestors, first_child, undecorated
 
 _COMPOUND = {
@@ -21,7 +23,11 @@ _DEFINITIONS = {"function_definition", "class_definition"}
 _SCOPES = {"function_definition", "class_definition", "lambda"}
 _NOT_RETURNED = {"", "None", "NoReturn", "Never", "typing.NoReturn", "typing.Never"}
 _PRIVATE = re.compile(r"(.*\.)?(_.*|test_.*)")
-_CATCH_ALL = {"Exception", "BaseException"}
+_STRINGS = {"string", "concatenated_string"}
+_LITERAL = re.compile(r"[rRuU]?['\"]")
+_CYTHON = re.compile(r"^[ \t]*(?:cdef|cpdef|ctypedef|cimport)\b|^[ \t]*from[ \t].*[ \t]cimport[ \t]", re.MULTILINE)
+_MAX_BROKEN = 2
+"""Broken statements of a module; a person types one or two at a time, text in another language has more."""
 
 
 class DefinitionKind(str, Enum):
@@ -60,12 +66,16 @@ class Definition:
         header_end: offset behind the colon.
         body_start: offset of the first statement, the docstring included; the end where there is none.
         indent: blanks in front of a statement of its body.
-        docstring: start and end of the docstring's literal; None for none.
+        docstring: Start and end of the docstring's expression, its parentheses included; None for none.
         parameters: of a function but `self` and `cls`; the annotated fields of a class.
         returns: whether it returns a value.
         yields: whether it is a generator.
         result: annotation of what it returns; empty for none.
         raises: exceptions that its own code raises and does not catch, in order.
+        receiver: Name of the parameter that a method gets its object or class in; empty for none.
+        returns_nothing: The code shows that a call gives no value: it has a body without one, is no generator, and
+            no decorator may change that.
+        decorators: Dotted names that the decorators stand for, `()` behind one that is called.
     """
 
     kind: DefinitionKind
@@ -82,12 +92,20 @@ class Definition:
     yields: bool = False
     result: str = ""
     raises: tuple[str, ...] = ()
+    receiver: str = ""
+    returns_nothing: bool = False
+    decorators: tuple[str, ...] = ()
+
+    @property
+    def is_overload(self) -> bool:
+        """Whether it is one of several signatures, whose docstring is that of the implementation."""
+        return not OVERLOADS.isdisjoint(self.decorators)
 
 
 def find_definitions(tree: SyntaxTree) -> Iterator[Definition]:
     """The module, then its functions and classes in order, those within others included."""
     yield _module(tree)
-    yield from _definitions(tree.root, tree, "")
+    yield from _definitions(tree.root, tree, "", Names(tree))
 
 
 def definition_at(tree: SyntaxTree, offset: int) -> Definition:
@@ -102,10 +120,32 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
             whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
             inner = undecorated(whole)
             if inner is not None and inner.type in _DEFINITIONS:
-                found = _definition(inner, whole, tree, _scope_of(whole, tree))
+                found = _definition(inner, whole, tree, _scope_of(whole, tree), Names(tree))
                 if found and found.start <= offset <= found.end:
                     return found
     return _module(tree)
+
+
+def is_sound(tree: SyntaxTree, definition: Definition) -> bool:
+    """Whether a definition, what it stands in, and the text around it are Python that parses.
+
+    Text in another language, Cython for instance, has errors everywhere; where it looks like Python by chance, an
+    edit would be made of what has not been understood.
+    """
+    if not _is_mostly_python(tree):
+        return False
+    if definition.kind is DefinitionKind.MODULE:
+        return not tree.root.has_error
+    node = tree.node_at(definition.start)
+    around = [each for each in ancestors(node) if each.type in {*_DEFINITIONS, DECORATED, "ERROR"}]
+    own = next((each for each in around if tree.offset(each.end_byte) >= definition.end), None)
+    return own is not None and not own.has_error and all(each.type != "ERROR" for each in around)
+
+
+@lru_cache(maxsize=4)  # each definition of a document asks for it
+def _is_mostly_python(tree: SyntaxTree) -> bool:
+    broken = [node for node in tree.root.children if node.has_error] if tree.root.has_error else []
+    return len(broken) <= _MAX_BROKEN and not any(_CYTHON.search(tree.text_of(node)) for node in broken)
 
 
 def _scope_of(node: Node, tree: SyntaxTree) -> str:
@@ -119,7 +159,10 @@ def _scope_of(node: Node, tree: SyntaxTree) -> str:
 
 
 def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
-    """The public functions, classes and the module that have no docstring, in the order they stand in."""
+    """The public functions, classes and the module that have no docstring, in the order they stand in.
+
+    Left out is what Python has no docstring for: overloads, and setters and deleters of properties.
+    """
     functions: set[str] = set()
     for definition in find_definitions(tree):
         name, scope = definition.name, definition.name.rpartition(".")[0]
@@ -127,23 +170,25 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
         if definition.kind is DefinitionKind.FUNCTION or scope in functions:
             functions.add(name)
         empty = definition.kind is DefinitionKind.MODULE and not tree.text.strip()
-        overload = "@" in (above := tree.text[definition.start : definition.header_end]) and "overload" in above
-        if definition.docstring is None and not (private or empty or overload):
+        own = name.rpartition(".")[2]
+        siblings = {own, *(each.rpartition(".")[2] for each in functions if each.rpartition(".")[0] == scope)}
+        accessor = any(is_accessor(each, sibling) for each in definition.decorators for sibling in siblings)
+        if definition.docstring is None and not (private or empty or definition.is_overload or accessor):
             yield definition
 
 
-def _definitions(node: Node, tree: SyntaxTree, scope: str) -> Iterator[Definition]:
+def _definitions(node: Node, tree: SyntaxTree, scope: str, names: Names) -> Iterator[Definition]:
     for child in node.named_children:
         inner = undecorated(child)
         if inner is not None and inner.type in _DEFINITIONS:
-            found = _definition(inner, child, tree, scope)
+            found = _definition(inner, child, tree, scope, names)
             if found:
                 yield found
                 body = inner.child_by_field_name("body")
                 if body is not None:
-                    yield from _definitions(body, tree, f"{found.name}.")
+                    yield from _definitions(body, tree, f"{found.name}.", names)
         elif child.type in _COMPOUND:
-            yield from _definitions(child, tree, scope)
+            yield from _definitions(child, tree, scope, names)
 
 
 def _module(tree: SyntaxTree) -> Definition:
@@ -158,7 +203,7 @@ def _module(tree: SyntaxTree) -> Definition:
     )
 
 
-def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str) -> Definition | None:
+def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Names) -> Definition | None:
     name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
     colon = next((child for child in node.children if child.type == ":"), None)
     if name is None or body is None or colon is None or colon.is_missing:
@@ -170,13 +215,12 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str) -> Defini
     body_start = tree.offset(statements[0].start_byte)
     before = tree.text[line_start(tree.text, body_start) : body_start]
     first_line = tree.text[line_start(tree.text, start) : start]
-    indent = before if not before.strip() else first_line[: indent_of(first_line)] + "    "
-    is_function = node.type == "function_definition"
-    facts = _Facts(node, body, tree) if is_function else None
+    indent = before if not before.strip() else _deeper(first_line[: indent_of(first_line)], tree)
     kind = node.child_by_field_name("return_type")
     result = tree.text_of(kind) if kind is not None else ""
-    return Definition(
-        DefinitionKind.FUNCTION if is_function else DefinitionKind.CLASS,
+    decorators = tuple(names.decorators(whole)) if whole.type == DECORATED else ()
+    common = Definition(
+        DefinitionKind.CLASS,
         scope + tree.text_of(name),
         tree.offset(whole.start_byte),
         tree.offset(node.end_byte),
@@ -185,12 +229,41 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str) -> Defini
         body_start,
         indent,
         _docstring(statements, tree),
-        tuple(_parameters(node, whole, tree) if is_function else _fields(body, tree)),
-        returns=bool(facts and (facts.returns or (facts.is_stub and result not in _NOT_RETURNED))),
-        yields=bool(facts and facts.yields),
-        result=result,
-        raises=tuple(facts.raises) if facts else (),
+        decorators=decorators,
     )
+    if node.type == "class_definition":
+        return replace(common, parameters=tuple(_fields(body, tree)))
+    parameters = list(_parameters(node, tree))
+    facts = FunctionFacts([parameter.name for parameter in parameters], body, tree)
+    is_bound = bool(parameters) and not parameters[0].stars and _is_method(whole) and "staticmethod" not in decorators
+    is_final = not facts.is_stub and RESULT_KEEPING.issuperset(decorators)
+    has_value = facts.returns or (facts.is_stub and result not in _NOT_RETURNED)
+    return replace(
+        common,
+        kind=DefinitionKind.FUNCTION,
+        parameters=tuple(parameters[1:] if is_bound else parameters),
+        returns=has_value,
+        yields=facts.yields,
+        result=result,
+        raises=tuple(facts.raises),
+        receiver=parameters[0].name if is_bound else "",
+        returns_nothing=is_final and not (has_value or facts.yields) and result in {"", "None"},
+    )
+
+
+def _deeper(indent: str, tree: SyntaxTree) -> str:
+    """An indentation one level deeper, in tabs or blanks as the file has them."""
+    if "\t" in indent:
+        return indent + "\t"
+    for statement in tree.root.named_children:
+        inner = undecorated(statement) or statement
+        first = first_child(next((child for child in inner.children if child.type == "block"), None))
+        if first is not None and first.start_point.row > statement.start_point.row:
+            at = tree.offset(first.start_byte)
+            before = tree.text[line_start(tree.text, at) : at]
+            if before and not before.strip():
+                return indent + before
+    return indent + "    "
 
 
 def _statements(block: Node) -> list[Node]:
@@ -198,24 +271,32 @@ def _statements(block: Node) -> list[Node]:
 
 
 def _docstring(statements: list[Node], tree: SyntaxTree) -> tuple[int, int] | None:
+    """The place of the string that Python takes for the docstring; bytes and f-strings are none."""
     first = statements[0] if statements else None
-    string = first_child(first) if first is not None and first.type == "expression_statement" else None
-    if first is None or string is None or first.named_child_count != 1:
+    if first is None or first.type != "expression_statement" or len(_but_comments(first)) != 1:
+        return None  # behind a comma it would be a tuple
+    whole = inner = _but_comments(first)[0]
+    while inner.type == "parenthesized_expression":
+        within = [child for child in _but_comments(inner) if child.is_named]
+        if len(within) != 1:
+            return None
+        inner = within[0]
+    pieces = [child for child in inner.children if child.type == "string"] if inner.type != "string" else [inner]
+    if inner.type not in _STRINGS or any(_LITERAL.match(tree.text_of(piece)) is None for piece in pieces):
         return None
-    # Bytes and f-strings are no docstrings; of joined literals it could not be said what to replace.
-    if string.type != "string" or re.match(r"[rRuU]?['\"]", tree.text_of(string)) is None:
-        return None
-    return tree.offset(string.start_byte), tree.offset(string.end_byte)
+    return tree.offset(whole.start_byte), tree.offset(whole.end_byte)
 
 
-def _parameters(node: Node, whole: Node, tree: SyntaxTree) -> Iterator[Parameter]:
+def _but_comments(node: Node) -> list[Node]:
+    return [child for child in node.children if child.type != "comment"]
+
+
+def _parameters(node: Node, tree: SyntaxTree) -> Iterator[Parameter]:
     listed = node.child_by_field_name("parameters")
-    found = [_parameter(child, tree) for child in listed.named_children] if listed is not None else []
-    named = [parameter for parameter in found if parameter]
-    decorators = {tree.text_of(child).lstrip("@").strip() for child in whole.children if child.type == "decorator"}
-    if named and not named[0].stars and _is_method(whole) and "staticmethod" not in decorators:
-        del named[0]
-    yield from named
+    for child in listed.named_children if listed is not None else ():
+        parameter = _parameter(child, tree)
+        if parameter:
+            yield parameter
 
 
 def _is_method(whole: Node) -> bool:
@@ -251,94 +332,3 @@ def _fields(body: Node, tree: SyntaxTree) -> Iterator[Parameter]:
                 name, annotation = tree.text_of(left), tree.text_of(kind)
                 if not name.startswith("_") and not re.match(r"(typing\.)?(ClassVar|TypeAlias)\b", annotation):
                     yield Parameter(name, annotation=annotation)
-
-
-class _Facts:
-    """What a function's own code does; functions and classes within it speak for themselves."""
-
-    def __init__(self, node: Node, body: Node, tree: SyntaxTree) -> None:
-        self.returns = self.yields = False
-        self.raises: list[str] = []
-        self._tree = tree
-        self._bound = _bound_names(node, body, tree)
-        statements = [s for s in _statements(body) if s.type != "pass_statement"]
-        self.is_stub = all(_is_inert(statement) for statement in statements)
-        self._read(body)
-
-    def _read(self, body: Node) -> None:
-        stack: list[tuple[Node, tuple[str, ...]]] = [(body, ())]
-        while stack:
-            node, caught = stack.pop()
-            if node.type in _SCOPES:
-                continue
-            if node.type == "return_statement":
-                value = first_child(node)
-                self.returns |= value is not None and value.type not in {"none", "comment"}
-            elif node.type == "yield":
-                self.yields = True
-            elif node.type == "raise_statement":
-                self._raise(node, caught)
-            handlers = [child for child in node.children if child.type == "except_clause"]
-            inside = caught + tuple(name for handler in handlers for name in self._caught(handler))
-            protected = node.child_by_field_name("body") if node.type == "try_statement" else None
-            stack += [(child, inside if child == protected else caught) for child in reversed(node.children)]
-
-    def _raise(self, node: Node, caught: tuple[str, ...]) -> None:
-        raised = first_child(node)
-        if raised is not None and raised.type == "call":
-            raised = raised.child_by_field_name("function")
-        if raised is None or raised.type not in {"identifier", "attribute"}:
-            return
-        name = self._tree.text_of(raised)
-        last = name.rsplit(".", 1)[-1]
-        is_class = last[:1].isupper() or isinstance(getattr(builtins, name, None), type)
-        is_known = name in caught or bool(_CATCH_ALL & set(caught))
-        if is_class and name.split(".")[0] not in self._bound and not is_known and name not in self.raises:
-            self.raises.append(name)
-
-    def _caught(self, handler: Node) -> Iterator[str]:
-        """The exceptions that a handler ends; none where it raises again."""
-        block = next((child for child in handler.children if child.type == "block"), None)
-        if block is not None and _reraises(block):
-            return
-        heads = [child for child in handler.named_children if child.type not in {"block", "comment"}]
-        if not heads:
-            yield "Exception"
-        for head in heads:
-            names = [head, *_descendants(head)]
-            yield from (self._tree.text_of(name) for name in names if name.type in {"identifier", "attribute"})
-
-
-def _is_inert(statement: Node) -> bool:
-    """Whether a statement only says that there is no code."""
-    if statement.type != "expression_statement":
-        return statement.type == "raise_statement"
-    value = first_child(statement)
-    return value is not None and value.type in {"string", "ellipsis", "concatenated_string"}
-
-
-def _bound_names(node: Node, body: Node, tree: SyntaxTree) -> set[str]:
-    """Parameters and assigned names: `raise error` of such a one says no class."""
-    names = set()
-    listed = node.child_by_field_name("parameters")
-    for parameter in listed.named_children if listed is not None else ():
-        found = _parameter(parameter, tree)
-        names |= {found.name} if found else set()
-    for inner in _descendants(body):
-        left = inner.child_by_field_name("left") if inner.type == "assignment" else None
-        if left is not None and left.type == "identifier":
-            names.add(tree.text_of(left))
-    return names
-
-
-def _reraises(block: Node) -> bool:
-    return any(node.type == "raise_statement" and node.named_child_count == 0 for node in _descendants(block))
-
-
-def _descendants(node: Node) -> Iterator[Node]:
-    stack = list(node.children)
-    while stack:
-        found = stack.pop()
-        yield found
-        if found.type not in _SCOPES:
-            stack.extend(found.children)

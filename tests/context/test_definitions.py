@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
+from nano_lsp.context.definitions import (
+    Definition,
+    DefinitionKind,
+    definition_at,
+    find_definitions,
+    is_sound,
+    undocumented,
+)
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.syntax import SyntaxTree
 
@@ -159,3 +166,99 @@ def test_the_definition_at_a_place_is_the_innermost_of_all(path: Path, data: st.
     around = [found for found in find_definitions(tree) if found.start <= offset <= found.end]
     innermost = max(around, key=lambda found: (found.start, bool(found.name), -found.end))
     assert definition_at(tree, offset) == innermost
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_docstring"),
+    [
+        ('"a"', True),
+        ('"a" "b"', True),
+        ('("a"  # why\n     "b")', True),
+        ('(("a"))', True),
+        ('"a" # why', True),
+        ('"a"; x = 1', True),
+        ('U"a"', True),
+        ('"a",', False),
+        ('"a", "b"', False),
+        ('f"a"', False),
+        ('"a" f"b"', False),
+        ('b"a"', False),
+        ('"a" + "b"', False),
+        ('"a".strip()', False),
+    ],
+)
+def test_a_docstring_is_what_python_takes_for_one(statement: str, is_docstring: bool) -> None:
+    code = f"def f():\n    {statement}\n"
+    function = ast.parse(code).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert (ast.get_docstring(function) is not None) is is_docstring
+    place = named(code).docstring
+    assert (place is not None) is is_docstring
+    if place is not None:
+        assert ast.literal_eval(code[slice(*place)]) == ast.get_docstring(function, clean=False)
+
+
+OVERLOADS = (
+    *("from typing import overload\n@overload", "from typing import overload\n@overload  # why", "@overload"),
+    *(
+        "import typing\n@typing.overload",
+        "import typing as t\n@t . overload",
+        "from typing import overload as o\n@(o)",
+    ),
+    *("from typing_extensions import overload\n@overload", "import typing\nmany = typing.overload\n@many"),
+    "try:\n    from typing import overload\nexcept ImportError:\n    def overload(f): return f\n\n@overload",
+)
+OTHERS = (
+    *("@lru_cache\ndef overload_factor(a): ...\n@cache", '@app.get("/overloads")', "@overloads", "@overload(1)"),
+    *(
+        "from .types import overload\n@overload",
+        "def overload(f): return f\n\n@overload",
+        "# overload\n@staticmethod",
+    ),
+)
+
+
+@pytest.mark.parametrize("above", OVERLOADS)
+def test_an_overload_is_told_by_what_its_decorator_stands_for(above: str) -> None:
+    assert "f" not in [found.name for found in undocumented(parse(f"{above}\ndef f(a: int): ...\n"))]
+
+
+@pytest.mark.parametrize("above", OTHERS)
+def test_other_decorators_exempt_nothing(above: str) -> None:
+    assert "f" in [found.name for found in undocumented(parse(f"{above}\ndef f(a: int): ...\n"))]
+
+
+def test_a_setter_has_the_docstring_of_its_getter() -> None:
+    code = (
+        "class A:\n    @property\n    def x(self): ...\n    @x.setter  # why\n    def x(self, value): ...\n"
+        "    @x.deleter\n    def x(self): ...\n    @x.setter\n    def set_x(self, value): ...\n"
+        "    @B.y.setter\n    def y(self, value): ...\n    @router.setter\n    def z(self): ...\n"
+        "    @x.setter()\n    def w(self): ...\n"
+    )
+    assert [found.name for found in undocumented(parse(code))][2:] == ["A.x", "A.z", "A.w"]
+
+
+@pytest.mark.parametrize("decorator", ["staticmethod  # why", "builtins.staticmethod", "(staticmethod)", "static"])
+def test_a_static_method_has_no_receiver(decorator: str) -> None:
+    code = f"import builtins\nstatic = staticmethod\nclass A:\n    @{decorator}\n    def f(a, b): pass\n"
+    assert [p.name for p in named(code, "A.f").parameters] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("code", "sound"),
+    [
+        ("def f(a):\n    return a\n", True),
+        ("def f(a):\n    return a\n\ndef g(\n", True),
+        ("def f(a):\n    x = = 1\n    return a\n", False),
+        ("def f(int a):\n    return a\n", False),
+        ("cdef int g(int x):\n    return x\n\ndef f(a):\n    return a\n", False),
+        ("from libc.math cimport sqrt\n\ndef f(a):\n    return a\n", False),
+        ("def f(a):\n    return a\n\nfoo bar\n\nx = )\n\ny = 1\n\nbar baz\n\ny = 2\n\nz = ]\n", False),
+    ],
+)
+def test_edits_are_made_only_of_what_parses(code: str, sound: bool) -> None:
+    assert is_sound(parse(code), named(code)) is sound
+
+
+def test_an_exception_caught_by_its_base_does_not_leave() -> None:
+    assert named("def f():\n    try:\n        raise KeyError\n    except LookupError:\n        pass\n").raises == ()

@@ -80,7 +80,13 @@ class _Writer:
         found = []
         for definition in lacking:
             if definition not in drafts:
-                drafts.add(definition, self._ask(source, definition))
+                try:
+                    drafts.add(definition, self._ask(source, definition))
+                except DocumentError as error:
+                    self.n_without += 1
+                    stderr.print(f"{_place(source, definition)}: {error}", markup=False)
+                    advance()
+                    continue
             docstring = drafts.get(definition)
             if docstring is None:
                 self.n_without += 1

@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls import uris
 
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.definitions import undocumented
+from nano_lsp.context.definitions import is_sound, undocumented
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
@@ -58,8 +58,9 @@ class TextDocument:
 
     @cached_property
     def is_documented(self) -> bool:
-        """Whether nothing public in it is without a docstring."""
-        return self.tree is None or next(undocumented(self.tree), None) is None
+        """Whether nothing public in it is without a docstring that could be written."""
+        tree = self.tree
+        return tree is None or not any(is_sound(tree, definition) for definition in undocumented(tree))
 
     def offset(self, position: types.Position) -> int:
         """The offset in code points of a position."""

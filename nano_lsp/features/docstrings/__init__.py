@@ -1,6 +1,8 @@
 """Docstrings: the model finds the words, the code says what there is to describe.
 
-`layout` is the form, `check` the proof, `writer` asks the model, `project` finds what files lack.
+`literal` is the docstring as Python reads it, `sections` the parser of what its author wrote, `layout` the form of
+new entries, `revision` what a docstring lacks and what its code refutes, `placing` the edit, `check` the proof,
+`writer` asks the model, `project` finds what files lack.
 """
 
 from nano_lsp.features.docstrings.layout import Style

@@ -12,23 +12,23 @@ from tree_sitter import Node
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.syntax import SyntaxTree, breaks_parse
 from nano_lsp.features.docstrings.layout import Style
+from nano_lsp.features.docstrings.literal import Literal
 
 _PARSERS = {
     Style.GOOGLE: docstring_parser.DocstringStyle.GOOGLE,
     Style.NUMPY: docstring_parser.DocstringStyle.NUMPYDOC,
     Style.SPHINX: docstring_parser.DocstringStyle.REST,
+    Style.EPYTEXT: docstring_parser.DocstringStyle.EPYDOC,
 }
 
 
-def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition, style: Style, kept: set[str]) -> str:
-    """What is wrong with a document that was given a docstring; empty for nothing.
+def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition) -> str:
+    """What is wrong with a document in which a docstring has been put or changed; empty for nothing.
 
     Args:
-        before: the document without it.
-        after: the document with it.
-        definition: in the document before, that it was written for.
-        style: of the docstring.
-        kept: exceptions that it may name though the code does not raise them itself.
+        before: The document without the change.
+        after: The document with it.
+        definition: What the docstring describes, in the document before.
     """
     if breaks_parse(before, after):
         return "it breaks the code"
@@ -38,29 +38,25 @@ def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition, st
     old = [definition.docstring] if definition.docstring else []
     if list(_code(before, *old)) != list(_code(after, written.docstring)):
         return "it changes the code"
-    start, end = written.docstring
-    literal = after.text[start:end]
-    lines = literal.split("\n")
-    if any(line.strip() and not line.startswith(written.indent) for line in lines[1:]):
+    return ""
+
+
+def find_untrue(after: SyntaxTree, definition: Definition, style: Style) -> str:
+    """What is wrong with a docstring that no person has written a word of; empty for nothing.
+
+    Args:
+        after: The document with it.
+        definition: What it describes, in the document before.
+        style: Of the docstring.
+    """
+    written = definition_at(after, definition.start)
+    literal = Literal.read(after.text[slice(*written.docstring)]) if written.docstring else None
+    if literal is None:
+        return "it is no docstring"
+    if any(line.strip() and not line.startswith(written.indent) for line in literal.value.split("\n")[1:]):
         return "its indentation is wrong"
-    if not literal.lstrip("rRuU").startswith('"""'):
-        return "its quotes are wrong"
-    return _find_untrue(literal, definition, style, kept)
-
-
-def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
-    """Whether two documents differ in nothing but their docstrings and blanks."""
-    tokens = [
-        _code(tree, *(found.docstring for found in find_definitions(tree) if found.docstring))
-        for tree in (before, after)
-    ]
-    return all(one == other for one, other in zip_longest(*tokens))
-
-
-def _find_untrue(literal: str, definition: Definition, style: Style, kept: set[str]) -> str:
-    text = literal[literal.index('"""') + 3 : -3]
     try:
-        parsed = docstring_parser.parse(text, _PARSERS[style])
+        parsed = docstring_parser.parse(literal.value, _PARSERS[style])
     except docstring_parser.ParseError:
         return "it cannot be parsed"
     if not (parsed.short_description or "").strip():
@@ -74,9 +70,18 @@ def _find_untrue(literal: str, definition: Definition, style: Style, kept: set[s
         "its parameters are not the function's": named != [p.name for p in definition.parameters],
         "it is wrong about what is returned": (False in results) != definition.returns,
         "it is wrong about what is yielded": (True in results) != definition.yields,
-        "its exceptions are others": not set(definition.raises) <= raised <= {*definition.raises, *kept},
+        "its exceptions are others": raised != set(definition.raises),
     }
     return next((reason for reason, holds in untrue.items() if holds), "")
+
+
+def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
+    """Whether two documents differ in nothing but their docstrings and blanks."""
+    tokens = [
+        _code(tree, *(found.docstring for found in find_definitions(tree) if found.docstring))
+        for tree in (before, after)
+    ]
+    return all(one == other for one, other in zip_longest(*tokens))
 
 
 def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.handlers.explanations import EXPLAIN
 from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, read_order
 from nano_lsp.adapters.lsp.server import NanoServer
-from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
+from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions, is_sound
 from nano_lsp.context.languages import PYTHON
 
 DOCSTRING = "nano.docstring"
@@ -73,7 +73,7 @@ def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[type
     tree = document.tree
     lenses = []
     for definition in find_definitions(tree) if tree else ():
-        if definition.kind is not DefinitionKind.MODULE:
+        if tree and definition.kind is not DefinitionKind.MODULE and is_sound(tree, definition):
             at = document.position(definition.start)
             span = types.Range(at, at)
             about = {"uri": document.uri, "range": {"start": _plain(at), "end": _plain(at)}}
@@ -125,6 +125,8 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
     start, end = sorted((document.offset(params.range.start), document.offset(params.range.end)))
     tree = document.tree
     definition = definition_at(tree, start) if tree else None
+    if tree is not None and definition is not None and not is_sound(tree, definition):
+        definition = None  # what does not parse has no parts that an edit could be made of
 
     def action(
         title: str,

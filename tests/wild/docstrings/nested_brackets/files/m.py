@@ -1,0 +1,11 @@
+"""A module."""
+
+
+def place(box, size, sheet, *args, **kwargs):
+    """Place a box.
+
+    Args:
+        box (tuple(int, int) or (float, float)): Corner, the author's words.
+        size (str | list(str)): The content to append.
+        *args, **kwargs: Passed on.
+    """
