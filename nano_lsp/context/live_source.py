@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 
 from nano_lsp.context.definitions import DefinitionKind, find_definitions
-from nano_lsp.context.document import line_start
+from nano_lsp.lines import line_start
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import as_python
 from nano_lsp.context.syntax import SyntaxTree

@@ -1,6 +1,7 @@
 """What a Python file offers to others: signatures, class members, first lines of docstrings; what it passes on."""
 
 from __future__ import annotations
+from nano_lsp.lines import split_lines
 
 import json
 import re
@@ -188,4 +189,4 @@ def _doc(body: Node, tree: SyntaxTree) -> str:
     if string is None or string.type != "string":
         return ""
     text = "".join(tree.text_of(child) for child in string.named_children if child.type == "string_content")
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return next((line.strip() for line in split_lines(text) if line.strip()), "")

@@ -5,6 +5,7 @@ systems restrict that through the affinity mask and cgroup quotas, which `os.cpu
 """
 
 from __future__ import annotations
+from nano_lsp.lines import split_at_newlines
 
 import math
 import os
@@ -64,7 +65,7 @@ def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
     """All features of this CPU, as Linux or macOS names them; empty where the system does not tell."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.leaf7_features", "machdep.cpu.features"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - a constant
         return frozenset(done.stdout.lower().split())
     found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
     return frozenset(found[1].split()) if found else frozenset()
@@ -151,7 +152,7 @@ def _cpu_quota(root: Path) -> float:
 def _cgroups(root: Path) -> Iterator[Path]:
     """Folders of the cgroups this process is in, up to the root: limits of all of them bind."""
     base = root / "sys/fs/cgroup"
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in split_at_newlines(_read(root / "proc/self/cgroup")):
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         for mounted in (base / controllers, base) if controllers else (base,):

@@ -9,6 +9,7 @@ Nothing here loads llama.cpp.
 """
 
 from __future__ import annotations
+from nano_lsp.lines import split_at_newlines
 
 import contextlib
 import hashlib
@@ -248,7 +249,7 @@ def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
         return f"it could not be tried ({error})", ""
     if done.returncode:
         return _describe_death(done.returncode, done.stderr), ""
-    report = msgspec.json.decode(done.stdout.splitlines()[-1], type=_Report)
+    report = msgspec.json.decode(split_at_newlines(done.stdout)[-1], type=_Report)
     if report.nmse > MAX_NMSE:
         return f"it computes wrong numbers (error {report.nmse:.2g} of 1)", report.system_info
     return "", report.system_info

@@ -16,7 +16,7 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nano_lsp.context.document import line_start
+from nano_lsp.lines import line_start
 from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
 
 if TYPE_CHECKING:  # not imported: it would bring the whole assistant along

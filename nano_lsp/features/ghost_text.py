@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.document import indent_of, line_break_of, line_start
+from nano_lsp.context.document import indent_of
+from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant

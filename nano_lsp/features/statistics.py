@@ -1,6 +1,7 @@
 """What became of suggestions: shown, accepted, kept. A file on this machine; it holds numbers and no code."""
 
 from __future__ import annotations
+from nano_lsp.lines import split_at_newlines
 
 import json
 from collections.abc import Iterable, Iterator
@@ -100,7 +101,7 @@ class Statistics:
     def records(self) -> Iterator[Record]:
         """The records, oldest first; lines that are none are left out."""
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = split_at_newlines(self.path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return
         for line in lines:

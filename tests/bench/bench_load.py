@@ -22,7 +22,7 @@ import psutil
 
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.document import line_start
+from nano_lsp.lines import line_start
 from nano_lsp.engine import hardware, kv_cache
 from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
 from nano_lsp.features.ghost_text import GhostText

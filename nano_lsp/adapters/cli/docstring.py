@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_data
 from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
@@ -26,12 +27,14 @@ from nano_lsp.adapters.cli.terminal import (
 )
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.definitions import Definition, find_definitions
-from nano_lsp.context.document import line_start
+from nano_lsp.context.languages import is_stub
+from nano_lsp.context.patch import build_patch, find_base
 from nano_lsp.context.workspace import find_python_files
 from nano_lsp.errors import ConfigError, DocumentError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.docstrings import Docstring, project
 from nano_lsp.features.jobs import Explain, WriteDocstrings
+from nano_lsp.lines import line_start
 
 EXAMPLES = """Examples:
 
@@ -72,8 +75,8 @@ class _Writer:
     n_without: int = 0
     _assistant: Assistant | None = field(default=None, init=False)
 
-    def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> str:
-        """The text of a file with all docstrings that hold."""
+    def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> bytes:
+        """The content of a file with all docstrings that hold."""
         settings = load_settings(**self.overrides)
         conditions = f"{settings.model} {settings.adapter} {self.style.value}"
         drafts = project.Drafts(find_folders().cache / "docstrings", source, conditions)
@@ -120,21 +123,25 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
         raise typer.Exit(int(_list(work) > 0 or not sound))
     overrides = model_settings(model, adapter, n_ctx, threads)
     total = sum(len(lacking) for _, lacking in work)
+    base = None if write else _find_base([source.path for source, _ in work])
     with ExitStack() as stack:
         writer = _Writer(style, overrides, stack)
         advance = stack.enter_context(row_progress("docstrings", total))
         for source, lacking in work:
             try:
-                text = writer.write(source, lacking, advance)
-                if write:
-                    project.save(source, text)
+                data = writer.write(source, lacking, advance)
+                if base is None:
+                    project.save(source, data)
                 else:
-                    _print_diff(source, text)
+                    name = source.path.resolve().relative_to(base).as_posix()
+                    print_data(build_patch(name, source.data, data))
             except DocumentError as error:
                 sound = False
                 stderr.print(str(error), markup=False)
     done = total - writer.n_without
     stderr.print(f"{done} docstrings in {_files_of(work)}{'' if write else '; --write puts them there'}.")
+    if base is not None and not all(source.path.resolve().is_relative_to(Path.cwd()) for source, _ in work):
+        stderr.print(f"Not all of this lies here: apply it with `git -C {base} apply`.", markup=False)
     if writer.n_todo:
         stderr.print(f"The model had no words for some of {writer.n_todo} of them: these say TODO.")
     raise typer.Exit(int(not sound))
@@ -194,7 +201,7 @@ def explain(
 
 
 def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """The files that are named or lie in a folder, each once, with the name of a definition in it."""
+    """The files that are named or lie in a folder, each once, with the name of a definition in it; no stubs."""
     seen: set[tuple[Path, str]] = set()
     for given in paths:
         name, _, wanted = given.partition("::")
@@ -202,7 +209,10 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
         if not path.exists():
             raise DocumentError(f"{path} does not exist.", "Give folders, files, or FILE::NAME.")
         for each in find_python_files(path) if path.is_dir() else [path]:
-            if (each.resolve(), wanted) not in seen and (each.suffix != project.STUBS or not path.is_dir()):
+            if is_stub(each.name):
+                if each == path:
+                    stderr.print(f"{path} is a stub; docstrings belong in the module that it describes.", markup=False)
+            elif (each.resolve(), wanted) not in seen:
                 seen.add((each.resolve(), wanted))
                 yield each, wanted
 
@@ -226,16 +236,16 @@ def _place(source: project.Source, definition: Definition) -> str:
     return f"{_shown(source.path)}:{line}: {project.describe(definition)}"
 
 
+def _find_base(files: Sequence[Path]) -> Path:
+    """The folder that the names in a patch of some files begin at."""
+    try:
+        return find_base(files)
+    except ValueError as error:
+        raise DocumentError(f"No patch covers these files: {error}.", "Give those of one drive.") from error
+
+
 def _shown(path: Path) -> str:
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
-
-
-def _print_diff(source: project.Source, text: str) -> None:
-    """A unified diff, as git and patch take it."""
-    name = _shown(source.path)
-    before, after = (each.splitlines(keepends=True) for each in (source.tree.text, text))
-    for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
-        print(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n", end="")

@@ -14,7 +14,7 @@ from pygls import uris
 
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import undocumented
-from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.languages import PYTHON, is_stub
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
 from nano_lsp.context.syntax import SyntaxTree
@@ -56,10 +56,15 @@ class TextDocument:
         """Its syntax tree; None for what is no Python."""
         return SyntaxTree.parse(self.text, PYTHON) if self.language == PYTHON.name else None
 
+    @property
+    def takes_docstrings(self) -> bool:
+        """Whether docstrings belong in it."""
+        return self.tree is not None and not is_stub(self.name)
+
     @cached_property
     def is_documented(self) -> bool:
-        """Whether nothing public in it is without a docstring."""
-        return self.tree is None or next(undocumented(self.tree), None) is None
+        """Whether nothing in it lacks a docstring that belongs there."""
+        return self.tree is None or not self.takes_docstrings or next(undocumented(self.tree), None) is None
 
     def offset(self, position: types.Position) -> int:
         """The offset in code points of a position."""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
-from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
+from nano_lsp.context.document import TextEdit, apply_edits, indent_of
+from nano_lsp.lines import line_break_of, line_end, line_start
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request

@@ -1,6 +1,7 @@
 """How far a summary has come, on disk, for the user alone: a run that was stopped goes on there."""
 
 from __future__ import annotations
+from nano_lsp.lines import split_at_newlines
 
 import json
 import os
@@ -20,7 +21,7 @@ class Progress:
         self._path = path
         self._known: dict[str, Any] = {}
         try:
-            for line in path.read_text(encoding="utf-8").splitlines() if path else ():
+            for line in split_at_newlines(path.read_text(encoding="utf-8")) if path else ():
                 step, value = json.loads(line)
                 self._known[step] = value
         except (OSError, ValueError, TypeError):

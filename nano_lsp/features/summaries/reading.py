@@ -1,6 +1,7 @@
 """Documents as blocks of text that know where they stand: text, Markdown, HTML, PDF, DOCX."""
 
 from __future__ import annotations
+from nano_lsp.lines import split_lines
 
 import html.parser
 import logging
@@ -90,7 +91,7 @@ def _read_markdown(path: Path) -> Iterator[Block]:
 
 def _paragraphs(text: str, *, markdown: bool) -> Iterator[Block]:
     """What blank lines separate, with the number of the first line."""
-    lines = text.splitlines()
+    lines = split_lines(text)
     heading, begun, fenced = "", 0, False
     gathered: list[str] = []
     for number, line in enumerate([*lines, ""], 1):

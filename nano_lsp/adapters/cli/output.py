@@ -1,0 +1,52 @@
+r"""Standard output and error, set up once before a command runs.
+
+What people read is in the terminal's encoding; a character that this lacks is shown by its number (`\u2192`). What
+programs read (JSON, code, patches) is UTF-8, or a file's own bytes, whatever the locale is. Line breaks are written
+as they are: Windows' translation would make `\r\r\n` of `\r\n`.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}
+"""What writing to a pipe fails with when nobody reads it any more (`| head`); the second on Windows."""
+
+
+def set_up_streams() -> None:
+    """Let no character and no closed stream end a command."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the program began
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", newline="\n")
+
+
+def print_data(data: str | bytes) -> None:
+    """Write what programs read to standard output: text in UTF-8, bytes as they are."""
+    sys.stdout.flush()
+    # Of what a text may hold UTF-8 lacks only lone surrogates: \udc80 is how JSON itself writes one.
+    sys.stdout.buffer.write(data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
+
+
+def print_json(value: object) -> None:
+    """Write a value as JSON to standard output."""
+    print_data(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def flush_output() -> OSError | None:
+    """Write what is still to be written to standard output; the error that prevents it, or prevented it before."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with Path(os.devnull).open("wb") as nowhere:  # or Python would try again at its end, and say so
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return error
+    return None

@@ -1,0 +1,5 @@
+"""Read."""
+
+
+def read():
+    return 'a bcd'
