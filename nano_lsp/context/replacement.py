@@ -43,9 +43,9 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
             new.replace(path)
         return
     before = path.read_bytes()
-    _compare(path, before, expected)
-    if before == data:
+    if before == data:  # by another of its names, for instance
         return
+    _compare(path, before, expected)
     if not old.st_mode & 0o222 or not os.access(path, os.W_OK):  # a rename would not mind
         raise PermissionError(errno.EACCES, "it is read-only", str(path))
     try:

@@ -248,6 +248,31 @@ def test_a_hard_link_stays_one(tmp_path: Path) -> None:
     assert '"""Do what the name says."""' in other.read_text()
 
 
+def test_several_names_of_a_file_are_one_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other, model = tmp_path / "a.py", tmp_path / "b.py", script(tmp_path)
+    file.write_text(CODE)
+    other.hardlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    places = ["a.py::A.f", "a.py::fetch", "b.py::A.f", "b.py::fetch"]
+    shown = nano_lsp("docstring", *places, "--model", model)
+    assert shown.stdout.count(b"diff --git") == 2
+    done = nano_lsp("docstring", *places, "--write", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert file.samefile(other)
+    assert file.read_text().count("Do what the name says.") == 2
+
+
+def test_what_is_not_written_is_not_counted(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    file.chmod(0o444)
+    done = nano_lsp("docstring", str(file), "--write", "--model", model)
+    assert done.returncode == 1
+    assert b"read-only" in done.stderr
+    assert b"0 docstrings in 0 files" in done.stderr
+    assert file.read_text() == CODE
+
+
 def test_a_save_while_a_file_is_read_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the docstrings were written for is what is compared, not what a second look finds."""
     file, model = tmp_path / "a.py", script(tmp_path)

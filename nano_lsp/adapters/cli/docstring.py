@@ -124,10 +124,12 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
     overrides = model_settings(model, adapter, n_ctx, threads)
     total = sum(len(lacking) for _, lacking in work)
     base = None if write else _find_base([source.path for source, _ in work])
+    done: list[int] = []  # docstrings of each file that could be changed
     with ExitStack() as stack:
         writer = _Writer(style, overrides, stack)
         advance = stack.enter_context(row_progress("docstrings", total))
         for source, lacking in work:
+            before = writer.n_without
             try:
                 data = writer.write(source, lacking, advance)
                 if base is None:
@@ -138,8 +140,9 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
             except DocumentError as error:
                 sound = False
                 stderr.print(str(error), markup=False)
-    done = total - writer.n_without
-    stderr.print(f"{done} docstrings in {_files_of(work)}{'' if write else '; --write puts them there'}.")
+            else:
+                done.append(len(lacking) - writer.n_without + before)
+    stderr.print(f"{sum(done)} docstrings in {_files_of(done)}{'' if write else '; --write puts them there'}.")
     if base is not None and not all(source.path.resolve().is_relative_to(Path.cwd()) for source, _ in work):
         stderr.print(f"Not all of this lies here: apply it with `git -C {base} apply`.", markup=False)
     if writer.n_todo:
@@ -150,10 +153,11 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
 def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[Definition]]], bool]:
     """The files that lack docstrings, and whether all could be read; one that is the only one must be."""
     sound = True
-    work: list[tuple[project.Source, list[Definition]]] = []
+    work: dict[Path, tuple[project.Source, list[Definition]]] = {}
     for path, name in _files(paths):
+        key = path.resolve()
         try:
-            source = project.load_source(path)
+            source = work[key][0] if key in work else project.load_source(path)
         except DocumentError as error:
             if len(paths) == 1 and path == Path(paths[0].partition("::")[0]):
                 raise
@@ -162,10 +166,9 @@ def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[De
             continue
         if name and all(found.name != name for found in find_definitions(source.tree)):
             raise _unknown(path, name, source)
-        lacking = project.find_lacking(source.tree, name)
-        if lacking:
-            work.append((source, lacking))
-    return work, sound
+        _, known = work.setdefault(key, (source, []))
+        known += [definition for definition in project.find_lacking(source.tree, name) if definition not in known]
+    return [each for each in work.values() if each[1]], sound
 
 
 def _list(work: Sequence[tuple[project.Source, list[Definition]]]) -> int:

@@ -25,6 +25,10 @@ def set_up_streams() -> None:
         if stream is None:  # closed before the program began
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):
+            if isinstance(stream.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: what could not be written would be lost
+                encoding = stream.encoding
+                stream = io.TextIOWrapper(io.BufferedWriter(stream.detach()), encoding, line_buffering=True)
+                setattr(sys, name, stream)
             stream.reconfigure(errors="backslashreplace", newline="\n")
 
 
