@@ -1,4 +1,4 @@
-r"""Standard output and error, set up once before a command runs.
+r"""Standard output, error and input, set up once before a command runs.
 
 What people read is in the terminal's encoding; a character that this lacks is shown by its number (`\u2192`). What
 programs read (JSON, code, patches) is UTF-8, or a file's own bytes, whatever the locale is. Line breaks are written
@@ -20,11 +20,11 @@ PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}
 
 def set_up_streams() -> None:
     """Let no character and no closed stream end a command."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed before the program began
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
-        elif isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             if isinstance(stream.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: what could not be written would be lost
                 encoding = stream.encoding
                 stream = io.TextIOWrapper(io.BufferedWriter(stream.detach()), encoding, line_buffering=True)
@@ -46,7 +46,9 @@ def print_json(value: object) -> None:
 
 
 def flush_output() -> OSError | None:
-    """Write what is still to be written to standard output; the error that prevents it, or prevented it before."""
+    """Write what is still to be written to standard output; the error that prevents it, or has prevented it before."""
+    if sys.stdout.closed:  # as the language server leaves it
+        return None
     try:
         sys.stdout.flush()
     except OSError as error:
