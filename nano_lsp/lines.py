@@ -46,6 +46,11 @@ def line_starts(text: str) -> list[int]:
     return [0, *(end.end() for end in LINE_END.finditer(text))]
 
 
+def line_number(text: str, offset: int) -> int:
+    """The number of the line of an offset, from 1."""
+    return 1 + sum(_count(text, offset).values())
+
+
 def line_start(text: str, offset: int) -> int:
     """Where the line of an offset begins."""
     return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
@@ -59,9 +64,14 @@ def line_end(text: str, offset: int) -> int:
 
 def line_break_of(text: str) -> str:
     r"""The line break that most lines of a text have; `\n` where there is none."""
-    both = text.count("\r\n")
-    counts = {"\r\n": both, "\n": text.count("\n") - both, "\r": text.count("\r") - both}
+    counts = _count(text, len(text))
     return max(counts, key=lambda line_break: counts[line_break]) if any(counts.values()) else "\n"
+
+
+def _count(text: str, end: int) -> dict[str, int]:
+    """How often each line break stands before an offset."""
+    both = text.count("\r\n", 0, end)
+    return {"\r\n": both, "\n": text.count("\n", 0, end) - both, "\r": text.count("\r", 0, end) - both}
 
 
 def indent_text(text: str, indent: str) -> str:

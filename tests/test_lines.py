@@ -43,6 +43,7 @@ def test_a_line_around_an_offset(text: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, len(text)))
     start, end = lines.line_start(text, offset), lines.line_end(text, offset)
     assert start <= offset <= end
+    assert lines.line_number(text, start) <= lines.line_number(text, offset) <= 1 + len(lines.split_lines(text))
     assert not re.search(r"[\r\n]", text[start:end])
 
 

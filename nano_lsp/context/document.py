@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nano_lsp.context.languages import PYTHON, Language, language_of
 from nano_lsp.errors import DocumentError, PositionError
-from nano_lsp.lines import line_starts, split_lines
+from nano_lsp.lines import line_number, line_starts, split_lines
 
 MAX_BYTES = 8 << 20
 _SECRETS = (
@@ -161,7 +161,7 @@ def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> 
     """What to say of bytes that are not in the encoding they should be in."""
     where = ""
     if isinstance(error, UnicodeDecodeError):
-        line = data.count(b"\n", 0, error.start) + 1
+        line = line_number(data[: error.start].decode("latin-1"), error.start)
         where = f": byte {error.start:,}, in line {line:,}"
     if encoding.startswith("utf-8"):
         return DocumentError(

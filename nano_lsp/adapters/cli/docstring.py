@@ -34,7 +34,7 @@ from nano_lsp.errors import ConfigError, DocumentError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.docstrings import Docstring, project
 from nano_lsp.features.jobs import Explain, WriteDocstrings
-from nano_lsp.lines import line_start
+from nano_lsp.lines import line_number, line_start
 
 EXAMPLES = """Examples:
 
@@ -235,7 +235,7 @@ def _unknown(path: Path, name: str, source: project.Source) -> DocumentError:
 
 
 def _place(source: project.Source, definition: Definition) -> str:
-    line = source.tree.text.count("\n", 0, definition.start) + 1
+    line = line_number(source.tree.text, definition.start)
     return f"{_shown(source.path)}:{line}: {project.describe(definition)}"
 
 

@@ -16,7 +16,7 @@ from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.docstrings.check import same_code
 from nano_lsp.features.docstrings.writer import Docstring, is_outdated
-from nano_lsp.lines import split_at_newlines
+from nano_lsp.lines import line_number, split_at_newlines
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def load_source(path: Path) -> Source:
     if tree is None:
         raise DocumentError(f"{path} is too large to be parsed.", "Leave it out.")
     if tree.n_errors():
-        line = text.count("\n", 0, tree.offset(next(tree.errors()).start_byte)) + 1
+        line = line_number(document.text, tree.offset(next(tree.errors()).start_byte))
         raise DocumentError(f"{path} is no sound Python: see line {line:,}.", "Correct it first.")
     source = Source(path, data, document.encoding, tree)
     if source.encode(document.text) != data:

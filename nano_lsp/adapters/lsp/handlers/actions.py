@@ -20,6 +20,7 @@ from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, read_order
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.context.languages import PYTHON, is_stub
+from nano_lsp.lines import line_number
 
 DOCSTRING = "nano.docstring"
 APPLY = "nano.apply"
@@ -183,7 +184,7 @@ def _is_shown_for(definition: Definition, document: TextDocument, offset: int) -
     if definition.kind is not DefinitionKind.MODULE:
         return True
     end = definition.docstring[1] if definition.docstring else definition.body_start
-    return document.text.count("\n", 0, offset) <= document.text.count("\n", 0, end)
+    return line_number(document.text, offset) <= line_number(document.text, end)
 
 
 def _is_kind(kind: str, wanted: str) -> bool:
