@@ -25,7 +25,9 @@ def split_lines(text: str, *, keep_ends: bool = False) -> list[str]:
         text: The whole text. A line break at its end begins no further line.
         keep_ends: Leave each line its line break.
     """
-    lines = _LINE.findall(text)
+    if "\r" not in text:
+        return split_at_newlines(text, keep_ends=keep_ends)
+    lines: list[str] = _LINE.findall(text)
     return lines if keep_ends else [line.rstrip("\r\n") for line in lines]
 
 
