@@ -49,7 +49,14 @@ def test_a_line_around_an_offset(text: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("", "\n"), ("a", "\n"), ("a\r\nb\r\nc\n", "\r\n"), ("a\nb\nc\r\n", "\n"), ("a\rb\rc", "\r"), ("a\rb\nc\n", "\n")],
+    [
+        ("", "\n"),
+        ("a", "\n"),
+        ("a\r\nb\r\nc\n", "\r\n"),
+        ("a\nb\nc\r\n", "\n"),
+        ("a\rb\rc", "\r"),
+        ("a\rb\nc\n", "\n"),
+    ],
 )
 def test_the_line_break_of_a_text_is_what_most_lines_have(text: str, expected: str) -> None:
     assert lines.line_break_of(text) == expected

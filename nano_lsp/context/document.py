@@ -84,7 +84,7 @@ def load_document(path: Path) -> Document:
     """Read a source file; see `read_bytes` and `read_document`.
 
     Raises:
-        DocumentError: it is missing, unreadable, too large, binary, in another encoding, or a file that holds secrets.
+        DocumentError: it is missing, unreadable, too large, binary, wrongly encoded, or a file that holds secrets.
     """
     return read_document(read_bytes(path), str(path))
 

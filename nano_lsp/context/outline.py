@@ -1,7 +1,6 @@
 """What a Python file offers to others: signatures, class members, first lines of docstrings; what it passes on."""
 
 from __future__ import annotations
-from nano_lsp.lines import split_lines
 
 import json
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from nano_lsp.context.syntax import SyntaxTree, first_child, undecorated
+from nano_lsp.lines import split_lines
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}

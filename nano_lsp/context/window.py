@@ -7,7 +7,6 @@ spare, only when it has outgrown its budget.
 """
 
 from __future__ import annotations
-from nano_lsp.lines import split_lines
 
 import functools
 from bisect import bisect_left
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.lines import split_lines
 
 CountTokens = Callable[[str], int]
 

@@ -5,7 +5,6 @@ systems restrict that through the affinity mask and cgroup quotas, which `os.cpu
 """
 
 from __future__ import annotations
-from nano_lsp.lines import split_at_newlines
 
 import math
 import os
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from nano_lsp.lines import split_at_newlines
 
 FEATURES = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma"),
@@ -65,7 +66,7 @@ def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
     """All features of this CPU, as Linux or macOS names them; empty where the system does not tell."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.leaf7_features", "machdep.cpu.features"]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)  # noqa: S603 - a constant
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
         return frozenset(done.stdout.lower().split())
     found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
     return frozenset(found[1].split()) if found else frozenset()

@@ -9,7 +9,6 @@ Nothing here loads llama.cpp.
 """
 
 from __future__ import annotations
-from nano_lsp.lines import split_at_newlines
 
 import contextlib
 import hashlib
@@ -29,6 +28,7 @@ import msgspec
 
 from nano_lsp.engine import hardware
 from nano_lsp.errors import LibraryError
+from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
 
 MAX_NMSE = 0.01

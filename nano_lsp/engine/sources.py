@@ -5,7 +5,6 @@ whole file afterwards. Packages from an index are archives of data here; nothing
 """
 
 from __future__ import annotations
-from nano_lsp.lines import split_at_newlines
 
 import fnmatch
 import functools
@@ -21,6 +20,7 @@ from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex
+from nano_lsp.lines import split_at_newlines
 
 Report = Callable[[int], None]
 """Is told how many bytes of the file are there."""

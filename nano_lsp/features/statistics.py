@@ -1,7 +1,6 @@
 """What became of suggestions: shown, accepted, kept. A file on this machine; it holds numbers and no code."""
 
 from __future__ import annotations
-from nano_lsp.lines import split_at_newlines
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
+
+from nano_lsp.lines import split_at_newlines
 
 KEPT_AFTER_S = 30.0
 """How long after it was accepted a suggestion must still stand to count as kept."""

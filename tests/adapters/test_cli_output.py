@@ -40,7 +40,8 @@ def nano_lsp(*arguments: str, encoding: str, newline: str = "\n") -> tuple[int, 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     script = tmp_path / "script.json"
-    script.write_text(json.dumps({"assistant\n": WORDS, '"""': WORDS, ":": " Größe.", "    ": "Größe.", "x = ": "'é→'\n"}))
+    words = {"assistant\n": WORDS, '"""': WORDS, ":": " Größe.", "    ": "Größe.", "x = ": "'é→'\n"}
+    script.write_text(json.dumps(words))
     return f"scripted:{script}"
 
 
@@ -120,13 +121,13 @@ def test_a_reader_that_has_had_enough(tmp_path: Path, command: list[str]) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
-@pytest.mark.parametrize("command", [["--version"], ["model", "list"], ["docstring", "a.py", "--check"], ["docstring", "a.py"]])
-def test_a_full_disk_is_told(tmp_path: Path, command: list[str], model: str) -> None:
+@pytest.mark.parametrize("command", ["--version", "model list", "docstring a.py --check", "docstring a.py"])
+def test_a_full_disk_is_told(tmp_path: Path, command: str, model: str) -> None:
     (tmp_path / "a.py").write_text(CODE)
     environment = {**os.environ, "NANO_LSP_MODEL": model}
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "nano_lsp", *command],
+            [sys.executable, "-m", "nano_lsp", *command.split()],
             cwd=tmp_path,
             env=environment,
             stdout=full,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nano_lsp.context.patch import build_patch, find_base
 
 # What tools have taken for the end of a line, and what git takes for its own syntax.
-ODD = [b"\n", b"\r\n", b"\r", b"\x0c", b"\x0b", b"\x1c", b"\x85", "\x85".encode(), "\u2028".encode(), b"\xef\xbb\xbf"]
+ODD = [b"\n", b"\r\n", b"\r", b"\x0c", b"\x0b", b"\x1c", b"\x85", b"\xc2\x85", "\u2028".encode(), b"\xef\xbb\xbf"]
 MARKS = [b"--- a/x", b"+++ b/x", b"@@ -1 +1 @@", b"\\ No newline at end of file", b"diff --git a/x b/x", b"-", b"+"]
 WORDS = [b"x = 1", b"\tpass", b" ", b"\xe9", "é".encode(), b"\x1b[31m", b"\x00\xff"]
 LINES = st.lists(st.sampled_from([*ODD, b"\n", b"\n", b"\n", *MARKS, *WORDS]), max_size=25)
@@ -24,13 +24,16 @@ NAMES = st.lists(st.sampled_from(BYTES_IN_NAMES), min_size=1, max_size=6).map(b"
 
 
 def apply(folder: str | Path, patch: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", "apply", "-"], cwd=folder, input=patch, capture_output=True, timeout=60, check=False)
+    command = ["git", "apply", "-"]
+    return subprocess.run(command, cwd=folder, input=patch, capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file names there are no bytes")
 @settings(max_examples=150)
 @given(before=LINES, data=st.data(), name=NAMES, mode=st.sampled_from([0o644, 0o755]))
-def test_git_makes_the_new_bytes_of_the_old_ones(before: list[bytes], data: st.DataObject, name: bytes, mode: int) -> None:
+def test_git_makes_the_new_bytes_of_the_old_ones(
+    before: list[bytes], data: st.DataObject, name: bytes, mode: int
+) -> None:
     after = list(before)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(after)))

@@ -214,7 +214,7 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
         for each in find_python_files(path) if path.is_dir() else [path]:
             if is_stub(each.name):
                 if each == path:
-                    stderr.print(f"{path} is a stub; docstrings belong in the module that it describes.", markup=False)
+                    stderr.print(f"{path} is a stub; docstrings belong in its module.", markup=False)
             elif (each.resolve(), wanted) not in seen:
                 seen.add((each.resolve(), wanted))
                 yield each, wanted

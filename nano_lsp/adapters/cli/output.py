@@ -35,7 +35,7 @@ def set_up_streams() -> None:
 def print_data(data: str | bytes) -> None:
     """Write what programs read to standard output: text in UTF-8, bytes as they are."""
     sys.stdout.flush()
-    # Of what a text may hold UTF-8 lacks only lone surrogates: \udc80 is how JSON itself writes one.
+    # UTF-8 lacks only lone surrogates, and \udc80 is how JSON itself writes one.
     sys.stdout.buffer.write(data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
 

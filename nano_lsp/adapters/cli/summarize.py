@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.output import print_data
+from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.replacement import replace_file

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.output import print_data, print_json
+from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
     Context,

@@ -6,7 +6,6 @@ nothing, and removes as many blanks from what comes; the rest is taken as it is.
 """
 
 from __future__ import annotations
-from nano_lsp.lines import split_lines
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from nano_lsp.context.document import indent_of
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
 from nano_lsp.errors import EvaluationError
+from nano_lsp.lines import split_lines
 from nano_lsp.schema import Completion, GenerateParams, Token, Verdict
 
 LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128

@@ -1,12 +1,13 @@
 """How far a summary has come, on disk, for the user alone: a run that was stopped goes on there."""
 
 from __future__ import annotations
-from nano_lsp.lines import split_at_newlines
 
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+from nano_lsp.lines import split_at_newlines
 
 
 class Progress:

@@ -1,7 +1,6 @@
 """Documents as blocks of text that know where they stand: text, Markdown, HTML, PDF, DOCX."""
 
 from __future__ import annotations
-from nano_lsp.lines import split_lines
 
 import html.parser
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from nano_lsp.context.document import load_document
 from nano_lsp.errors import DocumentError
+from nano_lsp.lines import split_lines
 
 MAX_BYTES = 64 << 20
 """Of a PDF or DOCX file, which holds pictures as well, and of the text in the latter."""

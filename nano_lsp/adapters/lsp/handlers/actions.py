@@ -92,7 +92,7 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
         server.warn(f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range.")
         return False
     if is_stub(document.name):
-        server.warn("This is a stub; docstrings belong in the module that it describes.")
+        server.warn("This is a stub; docstrings belong in its module.")
         return False
     offset = document.offset(span.start)
     order = Order(document.uri, document.version, Work.DOCSTRING.value, offset, offset, "nano: write docstring")
