@@ -130,7 +130,8 @@ PIECES = st.lists(
         [
             *("", "# plain", "# \x0c form feed", "\x0c", "# \u2028 \x85 \x0b \x1c", "# one\r# two", "# é", "# \\"),
             *("x = 'a\u2028b\x85c'", "y = \"\"\"one\x0c\ntwo\u2029\"\"\"", "z = [\n1,\n\n2]", "w = 1 - -1"),
-            *("def f(a):\n    return a", "class A:\n    def m(self): pass", "if x:\n\x0c\n    def g():\n        pass"),
+            *("def f(a):\n    return a", "class A:\n    def m(self): pass"),
+            "if x:\n\x0c\n    def g():\n        pass",
             "def h():\n    \"\"\"It is.\x0c \u2028\n\n    Args:\n        gone: Not there.\n    \"\"\"",
         ]
     ),

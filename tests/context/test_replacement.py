@@ -1,4 +1,4 @@
-"""What writing a file leaves as it was: names, owner, mode, attributes, and what somebody else has saved meanwhile."""
+"""What writing a file leaves as it was: names, owner, mode, attributes, and what was saved meanwhile."""
 
 from __future__ import annotations
 

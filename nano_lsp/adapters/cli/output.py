@@ -46,7 +46,7 @@ def print_json(value: object) -> None:
 
 
 def flush_output() -> OSError | None:
-    """Write what is still to be written to standard output; the error that prevents it, or has prevented it before."""
+    """Write the rest of the output; the error that prevents this, or has prevented it before; None for none."""
     if sys.stdout.closed:  # as the language server leaves it
         return None
     try:
