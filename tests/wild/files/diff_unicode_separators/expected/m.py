@@ -3,4 +3,4 @@
 
 def read():
     """Do what the name says."""
-    return 'a bcd'
+    x = 'a bcd'

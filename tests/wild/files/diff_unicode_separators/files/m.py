@@ -2,4 +2,4 @@
 
 
 def read():
-    return 'a bcd'
+    x = 'a bcd'
