@@ -147,10 +147,12 @@ def _declared_encoding(data: bytes, name: str) -> str:
     head = (line.encode("ascii", "replace") for line in split_lines(text, keep_ends=True))
     try:
         encoding, _ = tokenize.detect_encoding(lambda: next(head, b""))
-        is_text = codecs.lookup(encoding)._is_text_encoding  # what str.encode itself asks; base64 is none
+        readable = b"# coding".decode(encoding) == "# coding"  # not so in UTF-16
     except SyntaxError as error:
         raise DocumentError(f"{name}: {error.msg}.", "Correct the encoding in its first two lines.") from error
-    if not is_text or (marked and encoding != "utf-8"):
+    except (LookupError, UnicodeError):  # a codec of bytes, as base64
+        readable = False
+    if not readable or (marked and encoding != "utf-8"):
         raise DocumentError(
             f"{name} declares {encoding}, which it cannot be in.", "Correct the encoding in its first two lines."
         )

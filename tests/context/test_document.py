@@ -74,6 +74,7 @@ def test_python_is_in_the_encoding_it_declares(data: bytes, encoding: str, text:
     [
         (b"# coding: klingon\n", "unknown encoding: klingon"),
         (b"# coding: rot13\n", "rot13, which it cannot be in"),
+        (b"# coding: utf-16-le\nx = 1\n", "utf-16-le, which it cannot be in"),
         (b"\xef\xbb\xbf# coding: latin-1\n", "iso-8859-1, which it cannot be in"),
         (b"# coding: ascii\n# \xe9\n", "is not ascii, as it declares: byte 18, in line 2"),
     ],

@@ -43,10 +43,10 @@ class Source:
         """
         try:
             return text.encode(self.encoding)
-        except UnicodeEncodeError as error:
+        except UnicodeError as error:
+            lacks = f"has no {text[error.start]!r}" if isinstance(error, UnicodeEncodeError) else "cannot hold this text"
             raise DocumentError(
-                f"{self.path} is in {self.encoding}, which has no {text[error.start]!r}; it is left as it is.",
-                "Convert the file to UTF-8.",
+                f"{self.path} is in {self.encoding}, which {lacks}; it is left as it is.", "Convert the file to UTF-8."
             ) from error
 
 
