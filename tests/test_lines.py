@@ -71,9 +71,8 @@ def splitters(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "splitlines":
             yield node.lineno
-        elif isinstance(node, ast.Attribute) and node.attr == "indent" and isinstance(node.value, ast.Name):
-            if node.value.id == "textwrap":
-                yield node.lineno
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "textwrap.indent":
+            yield node.lineno
         elif isinstance(node, ast.ImportFrom) and node.module == "textwrap":
             yield from (node.lineno for name in node.names if name.name == "indent")
 

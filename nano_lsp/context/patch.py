@@ -34,10 +34,10 @@ def _lines(name: bytes, before: bytes, after: bytes) -> Iterator[bytes]:
     old, new = _quoted(b"a/" + name), _quoted(b"b/" + name)
     tab = b"\t" if b" " in name else b""  # ends a name with blanks for GNU patch; git writes it, too
     yield b"diff --git %s %s\n--- %s%s\n+++ %s%s\n" % (old, new, old, tab, new, tab)
-    contents = [
+    old_lines, new_lines = (
         [line.decode("latin-1") for line in split_at_newlines(data, keep_ends=True)] for data in (before, after)
-    ]
-    for line in list(difflib.unified_diff(*contents))[2:]:
+    )
+    for line in list(difflib.unified_diff(old_lines, new_lines))[2:]:
         yield line.encode("latin-1")
         if not line.endswith("\n"):
             yield b"\n\\ No newline at end of file\n"

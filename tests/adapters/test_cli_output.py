@@ -31,8 +31,8 @@ def nano_lsp(*arguments: str, encoding: str, newline: str = "\n") -> tuple[int, 
         with pytest.raises(SystemExit) as left:
             run(app, arguments)
     for stream in streams:
-        stream.flush()
-    out, err = (stream.buffer.getvalue() for stream in streams)  # type: ignore[attr-defined]
+        stream.seek(0)
+    out, err = (stream.buffer.read() for stream in streams)
     assert isinstance(left.value.code, int)
     return left.value.code, out, err.decode(encoding)
 

@@ -40,19 +40,17 @@ def test_git_makes_the_new_bytes_of_the_old_ones(
         after[at : at + data.draw(st.integers(0, 2))] = data.draw(LINES)
     old, new = b"".join(before), b"".join(after)
     with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(os.fsencode(folder), name + b".py")  # noqa: PTH118 - bytes
-        with open(file, "wb") as stream:  # noqa: PTH123 - bytes
-            stream.write(old)
-        os.chmod(file, mode)  # noqa: PTH101 - bytes
-        patch = build_patch(os.fsdecode(name + b".py"), old, new)
+        file = Path(folder, os.fsdecode(name + b".py"))
+        file.write_bytes(old)
+        file.chmod(mode)
+        patch = build_patch(file.name, old, new)
         if old == new:
             assert patch == b""
         else:
             done = apply(folder, patch)
             assert done.returncode == 0, (done.stderr, patch)
-        with open(file, "rb") as stream:  # noqa: PTH123 - bytes
-            assert stream.read() == new
-        assert os.stat(file).st_mode & 0o777 == mode  # noqa: PTH116 - bytes
+        assert file.read_bytes() == new
+        assert file.stat().st_mode & 0o777 == mode
 
 
 def test_names_are_quoted_as_git_does() -> None:

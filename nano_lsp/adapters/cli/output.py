@@ -23,11 +23,12 @@ def set_up_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed before the program began
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
         elif mode == "w" and isinstance(stream, io.TextIOWrapper):
-            if isinstance(stream.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: what could not be written would be lost
-                encoding = stream.encoding
-                stream = io.TextIOWrapper(io.BufferedWriter(stream.detach()), encoding, line_buffering=True)
+            raw, encoding = stream.buffer, stream.encoding
+            if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: what could not be written would be lost
+                stream.detach()
+                stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding, line_buffering=True)
                 setattr(sys, name, stream)
             stream.reconfigure(errors="backslashreplace", newline="\n")
 

@@ -19,7 +19,7 @@ _EX_SOFTWARE = 70  # sysexits.h: a mistake in the program
 def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
     """Run a command and leave with its exit code. No mistake of a user's shows a traceback."""
     set_up_streams()
-    mistake = None
+    mistake: Exception | None = None
     try:
         app(list(arguments))
     except CancelledError:

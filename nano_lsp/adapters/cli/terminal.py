@@ -107,7 +107,7 @@ class Stream(Watcher):
 
     def __init__(self, *, show_text: bool = True, before: str = "", as_data: bool = False) -> None:
         self._show_text = show_text
-        self._print = print_data if as_data else _print_text
+        self._print: Callable[[str], None] = print_data if as_data else _print_text
         self._before = before
         self._printed = ""
         self._begun = False
@@ -139,7 +139,8 @@ class Stream(Watcher):
         self._begun = True
         if stderr.is_terminal:
             stderr.print(" " * 40, end="\r")
-        self._print(self._before)
+        if self._before:
+            self._print(self._before)
 
 
 def _print_text(text: str) -> None:
