@@ -12,9 +12,10 @@ from enum import Enum
 
 from tree_sitter import Node
 
-from nano_lsp.context.document import indent_of, line_end, line_start
+from nano_lsp.context.document import indent_of
 from nano_lsp.context.languages import Language
 from nano_lsp.context.syntax import SyntaxTree, ancestors
+from nano_lsp.lines import line_end, line_start
 
 
 class CursorKind(str, Enum):

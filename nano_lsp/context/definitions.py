@@ -11,9 +11,10 @@ from functools import lru_cache
 from tree_sitter import Node
 
 from nano_lsp.context.decorators import OVERLOADS, RESULT_KEEPING, Names, is_accessor
-from nano_lsp.context.document import indent_of, line_end, line_start
+from nano_lsp.context.document import indent_of
 from nano_lsp.context.function_facts import FunctionFacts
 from nano_lsp.context.syntax import DECORATED, SyntaxTree, ancestors, first_child, undecorated
+from nano_lsp.lines import line_end, line_start
 
 _COMPOUND = {
     *("if_statement", "for_statement", "while_statement", "try_statement", "with_statement", "match_statement"),

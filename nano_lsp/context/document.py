@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
-import os
 import re
-import stat
-import tempfile
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nano_lsp.context.languages import PYTHON, Language, language_of
 from nano_lsp.errors import DocumentError, PositionError
+from nano_lsp.lines import line_number, line_starts, split_lines
 
 MAX_BYTES = 8 << 20
 _SECRETS = (
@@ -33,7 +33,7 @@ _CODE = (
     *("*.hpp", "*.cs", "*.go", "*.java", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
 )
 """Code about secrets is no secret: `tokens.py`."""
-_LINE_BREAK = re.compile(r"[\r\n]")
+_MAX_DECLARATION_BYTES = 4096
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -44,10 +44,12 @@ class Document:
     Attributes:
         name: of its file.
         text: its content.
+        encoding: Python's name of the codec that makes the file's bytes of the text, a byte order mark included.
     """
 
     name: str
     text: str
+    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,19 @@ def apply_edits(text: str, edits: Iterable[TextEdit], at: int = 0) -> str:
 
 
 def load_document(path: Path) -> Document:
-    """Read a source file.
+    """Read a source file; see `read_bytes` and `read_document`.
 
     Raises:
-        DocumentError: it is missing, unreadable, too large, binary, not UTF-8, or a file that holds secrets.
+        DocumentError: it is missing, unreadable, too large, binary, wrongly encoded, or a file that holds secrets.
+    """
+    return read_document(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a source file.
+
+    Raises:
+        DocumentError: it is missing, unreadable, too large, or a file that holds secrets.
     """
     if is_secret(path.name):
         raise DocumentError(
@@ -91,50 +102,23 @@ def load_document(path: Path) -> Document:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
-        return read_document(path.read_bytes(), str(path))
+        return path.read_bytes()
     except OSError as error:
         raise DocumentError(
             f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
         ) from error
 
 
-def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; its mode stays, a link's target is written.
+def read_document(data: bytes, name: str, language: Language | None = None) -> Document:
+    """Decode a source text: Python in the encoding that it declares (PEP 263), all else as UTF-8.
 
     Args:
-        path: of the file, which need not be there.
-        content: text is written in UTF-8, its line breaks as they are.
+        data: The bytes of its file. A byte order mark is no part of the text.
+        name: The name of its file, for messages.
+        language: Its language; None takes the one that the name says.
 
     Raises:
-        OSError: it cannot be written; the file is as it was.
-    """
-    path = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # A new file gets the mode that a plain open() would give it.
-        Path(name).chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def read_document(data: bytes, name: str) -> Document:
-    """Decode a source text; a byte order mark is dropped.
-
-    Raises:
-        DocumentError: it is too large, binary or not UTF-8.
+        DocumentError: it is too large, binary or in another encoding.
     """
     if len(data) > MAX_BYTES:
         raise DocumentError(f"{name} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
@@ -142,17 +126,50 @@ def read_document(data: bytes, name: str) -> Document:
         raise DocumentError(f"{name} is UTF-16.", f"Convert it: iconv -f UTF-16 -t UTF-8 {name}")
     if b"\0" in data:
         raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
+    is_python = (language or language_of(name)) == PYTHON
+    encoding = _declared_encoding(data, name) if is_python else "utf-8"
+    if data.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DocumentError(
-            f"{name} is not UTF-8: byte {error.start:,}, in line {line:,}.",
-            f"Convert it, for instance: iconv -f LATIN1 -t UTF-8 {name}",
-        ) from error
+        text = data.decode(encoding)
+    except UnicodeError as error:
+        raise _undecodable(data, name, encoding, error) from error
     if len(_CONTROL.findall(text)) > len(text) // 10:
         raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
-    return Document(name, text)
+    return Document(name, text, encoding)
+
+
+def _declared_encoding(data: bytes, name: str) -> str:
+    """The encoding of Python source, as Python's own tokenizer reads it off the first two lines."""
+    marked = data.startswith(codecs.BOM_UTF8)
+    # Only ASCII counts in a declaration; what stands beside it is in the encoding that is still to be found.
+    text = data[:_MAX_DECLARATION_BYTES].removeprefix(codecs.BOM_UTF8).decode("ascii", "replace")
+    head = (line.encode("ascii", "replace") for line in split_lines(text, keep_ends=True))
+    try:
+        encoding, _ = tokenize.detect_encoding(lambda: next(head, b""))
+        readable = b"# coding".decode(encoding) == "# coding"  # not so in UTF-16
+    except SyntaxError as error:
+        raise DocumentError(f"{name}: {error.msg}.", "Correct the encoding in its first two lines.") from error
+    except (LookupError, UnicodeError):  # a codec of bytes, as base64
+        readable = False
+    if not readable or (marked and encoding != "utf-8"):
+        raise DocumentError(
+            f"{name} declares {encoding}, which it cannot be in.", "Correct the encoding in its first two lines."
+        )
+    return encoding
+
+
+def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> DocumentError:
+    """What to say of bytes that are not in the encoding they should be in."""
+    where = ""
+    if isinstance(error, UnicodeDecodeError):
+        line = line_number(data[: error.start].decode("latin-1"), error.start)
+        where = f": byte {error.start:,}, in line {line:,}"
+    if encoding.startswith("utf-8"):
+        return DocumentError(
+            f"{name} is not UTF-8{where}.", f"Convert it, for instance: iconv -f LATIN1 -t UTF-8 {name}"
+        )
+    return DocumentError(f"{name} is not {encoding}, as it declares{where}.", "Correct its declaration.")
 
 
 def is_secret(file_name: str) -> bool:
@@ -190,7 +207,7 @@ def offset_at(text: str, line: int, column: int) -> int:
     Raises:
         PositionError: there is no such line, or it is shorter.
     """
-    starts = [0, *(end.end() for end in re.finditer(r"\r\n|\n|\r", text))]
+    starts = line_starts(text)
     if not 1 <= line <= len(starts):
         raise PositionError(f"There is no line {line:,}.", f"The file has {len(starts):,} lines, counted from 1.")
     start = starts[line - 1]
@@ -201,22 +218,6 @@ def offset_at(text: str, line: int, column: int) -> int:
             f"There is no column {column:,} in line {line:,}.", f"The columns there are 1 to {length + 1:,}."
         )
     return start + column - 1
-
-
-def line_start(text: str, offset: int) -> int:
-    """Where the line of an offset begins."""
-    return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
-
-
-def line_end(text: str, offset: int) -> int:
-    """Where the line of an offset ends, its break left out."""
-    found = _LINE_BREAK.search(text, offset)
-    return found.start() if found else len(text)
-
-
-def line_break_of(text: str) -> str:
-    """How the lines of a text end."""
-    return "\r\n" if "\r\n" in text else "\n"
 
 
 def indent_of(line: str) -> int:

@@ -102,6 +102,11 @@ def language_of(file_name: str, language_id: str = "") -> Language:
     return named or next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
 
 
+def is_stub(file_name: str) -> bool:
+    """Whether a file describes the types of another module; docstrings belong in that one."""
+    return PurePath(file_name).suffix.lower() == ".pyi"
+
+
 @functools.cache
 def _load_grammar(module: str) -> Grammar:
     return Grammar(importlib.import_module(module).language())

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 
 from nano_lsp.context.definitions import DefinitionKind, find_definitions
-from nano_lsp.context.document import line_start
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import as_python
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import DocumentError
+from nano_lsp.lines import line_start
 
 
 def find_source(value: object, cells: Sequence[str] = ()) -> str:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nano_lsp.context.document import indent_of, line_start
+from nano_lsp.context.document import indent_of
+from nano_lsp.lines import line_start
 
 _PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit", "mprun", "nano", "python", "python3", "pypy"}
 _LANGUAGE_OF_MAGIC = {

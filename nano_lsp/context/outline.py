@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from nano_lsp.context.syntax import SyntaxTree, first_child, undecorated
+from nano_lsp.lines import split_lines
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}
@@ -188,4 +189,4 @@ def _doc(body: Node, tree: SyntaxTree) -> str:
     if string is None or string.type != "string":
         return ""
     text = "".join(tree.text_of(child) for child in string.named_children if child.type == "string_content")
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return next((line.strip() for line in split_lines(text) if line.strip()), "")

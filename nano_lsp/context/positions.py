@@ -7,12 +7,11 @@ column within a character is its start.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from enum import Enum
 from functools import cached_property
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
+from nano_lsp.lines import line_starts
 
 
 class Encoding(str, Enum):
@@ -73,7 +72,7 @@ class Positions:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *(end.end() for end in _LINE_END.finditer(self._text))]
+        return line_starts(self._text)
 
 
 def _width(char: str, encoding: Encoding) -> int:

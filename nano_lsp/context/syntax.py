@@ -8,6 +8,7 @@ Development Environments", as tree-sitter implements it).
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from tree_sitter import Node, Parser, Tree
 from nano_lsp.context.languages import Language
 
 DECORATED = "decorated_definition"  # as the Python grammar calls a definition with its decorators
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 MAX_BYTES = 1 << 20
 """Larger texts are not parsed: nobody wrote them by hand."""
 
@@ -39,7 +41,7 @@ class SyntaxTree:
     @classmethod
     def parse(cls, text: str, language: Language) -> SyntaxTree | None:
         """Parse a text; None where the language has no grammar or the text is too large."""
-        data = encode(text)
+        data = _as_parsed(text)
         grammar = language.grammar
         if grammar is None or len(data) > MAX_BYTES:
             return None
@@ -49,7 +51,7 @@ class SyntaxTree:
         """The tree of another text, parsed only where it differs; None where it is too large."""
         if text == self.text:
             return self
-        data = encode(text)
+        data = _as_parsed(text)
         grammar = self.language.grammar
         if grammar is None or len(data) > MAX_BYTES:
             return None
@@ -100,6 +102,11 @@ class SyntaxTree:
 def encode(text: str) -> bytes:
     """UTF-8; a lone surrogate, which editors may send, becomes three bytes that no grammar knows."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def _as_parsed(text: str) -> bytes:
+    r"""What the grammars are given of a text: they do not know that a `\r` alone ends a line, as Python does."""
+    return encode(_LONE_RETURN.sub("\n", text) if "\r" in text else text)
 
 
 def is_python(text: str) -> bool:

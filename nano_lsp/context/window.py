@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.lines import split_lines
 
 CountTokens = Callable[[str], int]
 
@@ -155,7 +156,7 @@ def _cut_suffix(text: str, offset: int, bodies: Sequence[tuple[int, int]], room:
         suffix = _elide(text, offset, end, inside[n_kept:])
         if whole and fits(suffix):
             return suffix
-    lines = suffix.splitlines(keepends=True)
+    lines = split_lines(suffix, keep_ends=True)
     n_lines = bisect_left(range(1, len(lines) + 1), True, key=lambda n: not fits("".join(lines[:n])))
     if n_lines or not lines:
         return "".join(lines[:n_lines])
@@ -209,7 +210,7 @@ def _by_lines(count_tokens: CountTokens) -> CountTokens:
     count_line = _line_counter(count_tokens)
 
     def count(text: str) -> int:
-        return sum(map(count_line, text.splitlines(keepends=True)))
+        return sum(map(count_line, split_lines(text, keep_ends=True)))
 
     return count
 

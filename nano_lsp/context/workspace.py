@@ -24,6 +24,7 @@ from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.outline import Outline, read_outline
 from nano_lsp.context.syntax import MAX_BYTES, SyntaxTree
 from nano_lsp.errors import DocumentError
+from nano_lsp.lines import split_at_newlines
 
 MAX_FILES = 10_000
 MAX_SECONDS = 120.0
@@ -200,8 +201,8 @@ def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
 
 def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     try:
-        lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
-        return [(folder, GitIgnoreSpec.from_lines(lines))]
+        text = (folder / ".gitignore").read_bytes().decode("utf-8-sig", "replace")
+        return [(folder, GitIgnoreSpec.from_lines(line.removesuffix("\r") for line in split_at_newlines(text)))]
     except (OSError, ValueError):
         return []
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from nano_lsp.lines import split_at_newlines
+
 FEATURES = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma"),
     *("asimd", "asimddp", "i8mm", "sve"),
@@ -151,7 +153,7 @@ def _cpu_quota(root: Path) -> float:
 def _cgroups(root: Path) -> Iterator[Path]:
     """Folders of the cgroups this process is in, up to the root: limits of all of them bind."""
     base = root / "sys/fs/cgroup"
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in split_at_newlines(_read(root / "proc/self/cgroup")):
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         for mounted in (base / controllers, base) if controllers else (base,):

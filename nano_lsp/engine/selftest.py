@@ -28,6 +28,7 @@ import msgspec
 
 from nano_lsp.engine import hardware
 from nano_lsp.errors import LibraryError
+from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
 
 MAX_NMSE = 0.01
@@ -248,7 +249,7 @@ def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
         return f"it could not be tried ({error})", ""
     if done.returncode:
         return _describe_death(done.returncode, done.stderr), ""
-    report = msgspec.json.decode(done.stdout.splitlines()[-1], type=_Report)
+    report = msgspec.json.decode(split_at_newlines(done.stdout)[-1], type=_Report)
     if report.nmse > MAX_NMSE:
         return f"it computes wrong numbers (error {report.nmse:.2g} of 1)", report.system_info
     return "", report.system_info

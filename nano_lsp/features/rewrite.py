@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions
-from nano_lsp.context.document import TextEdit, apply_edits, indent_of, line_break_of, line_end, line_start
+from nano_lsp.context.document import TextEdit, apply_edits, indent_of
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.outline import read_imports
 from nano_lsp.context.syntax import SyntaxTree, breaks_parse, is_python
@@ -23,6 +23,7 @@ from nano_lsp.features.chat import build_request
 from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import cut_code
+from nano_lsp.lines import indent_text, line_break_of, line_end, line_start
 from nano_lsp.schema import SamplingParams
 
 _MAX_CODE_TOKENS = 1024
@@ -93,7 +94,7 @@ class Rewriter:
         if not answer.strip() or answer == code:
             return []
         indent = next(line[: indent_of(line)] for line in lines.split("\n") if line.strip())
-        edit = TextEdit(start, end, textwrap.indent(answer, indent).replace("\n", line_break_of(text)))
+        edit = TextEdit(start, end, indent_text(answer, indent).replace("\n", line_break_of(text)))
         before = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
         after = before.edited(apply_edits(text, [edit])) if before else None
         return [] if before and after and breaks_parse(before, after) else [edit]

@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
+from nano_lsp.lines import split_at_newlines
+
 KEPT_AFTER_S = 30.0
 """How long after it was accepted a suggestion must still stand to count as kept."""
 _FILE = "statistics.jsonl"
@@ -100,7 +102,7 @@ class Statistics:
     def records(self) -> Iterator[Record]:
         """The records, oldest first; lines that are none are left out."""
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = split_at_newlines(self.path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return
         for line in lines:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import itertools
 import json
 import py_compile
 import random
@@ -11,12 +13,15 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tokenize
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nano_lsp.context.definitions import find_definitions
-from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.languages import PYTHON, Language
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.docstrings import project
@@ -119,21 +124,106 @@ def n_lines(folder: Path) -> int:
     return n
 
 
-def test_the_diff_is_one_that_git_applies_and_write_asks_nothing_again(tmp_path: Path) -> None:
+# Pieces of files: what has been taken for a line's end, what is in the way of a diff, and definitions to document.
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *("", "# plain", "# \x0c form feed", "\x0c", "# \u2028 \x85 \x0b \x1c", "# one\r# two", "# é", "# \\"),
+            *("x = 'a\u2028b\x85c'", "y = \"\"\"one\x0c\ntwo\u2029\"\"\"", "z = [\n1,\n\n2]", "w = 1 - -1"),
+            *("def f(a):\n    return a", "class A:\n    def m(self): pass"),
+            "if x:\n\x0c\n    def g():\n        pass",
+            "def h():\n    \"\"\"It is.\x0c \u2028\n\n    Args:\n        gone: Not there.\n    \"\"\"",
+        ]
+    ),
+    min_size=1,
+    max_size=8,
+)
+NAMES = st.sampled_from(["m.py", "two words.py", "é.py", "tab\t'\".py" if sys.platform != "win32" else "t.py"])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=PIECES,
+    ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=1, max_size=3),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "latin-1", "cp1252", "euc-jp"]),
+    last=st.booleans(),
+    name=NAMES,
+)
+def test_git_makes_of_a_diff_what_write_writes(
+    tmp_path: Path, home: Path, pieces: list[str], ends: list[str], encoding: str, last: bool, name: str
+) -> None:
+    text = "".join(piece + "\n" for piece in pieces)
+    declared = f"# vim: set fileencoding={encoding} :\n" if encoding not in {"utf-8", "utf-8-sig"} else ""
+    lines = (declared + text).split("\n")[:-1]
+    text = "".join(line + end for line, end in zip(lines, itertools.cycle(ends), strict=False))
+    data = (text if last else text.rstrip("\r\n")).encode(encoding, "ignore")
+    folder, model = tmp_path / "folder", script(tmp_path)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    file = folder / name
+    file.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shown = nano_lsp("docstring", name, "--model", model)
+        assert file.read_bytes() == data
+        done = nano_lsp("docstring", name, "--write", "--model", model)
+    written = file.read_bytes()
+    assert shown.returncode == done.returncode, (shown.stderr, done.stderr)
+    if done.returncode:  # a sentence says why, and nothing is changed
+        assert done.stderr
+        assert written == data
+        assert shown.stdout == b""
+        return
+    file.write_bytes(data)
+    if shown.stdout:
+        subprocess.run(["git", "apply", "-"], input=shown.stdout, cwd=folder, check=True, timeout=60)
+    assert file.read_bytes() == written
+    source, result = (ast.dump(ast.parse(each)) for each in (data, written))
+    assert source != result or written == data
+    assert without_docstrings_of(written) == without_docstrings_of(data)
+
+
+def without_docstrings_of(data: bytes) -> str:
+    return without_docstrings(data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0]))
+
+
+def test_write_asks_nothing_again(tmp_path: Path) -> None:
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
     shown = nano_lsp("docstring", str(file), "--model", model)
     assert shown.returncode == 0
     assert file.read_text() == CODE
-    copy = tmp_path / "copy.py"
-    patch = shown.stdout.decode().replace(f"a/{file}", "a/copy.py").replace(f"b/{file}", "b/copy.py")
-    copy.write_text(CODE)
-    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=tmp_path, check=True, timeout=60)
     (tmp_path / "script.json").write_text(json.dumps({"$batch_ms": 10_000}))  # a model that nobody waits for
     done = nano_lsp("docstring", str(file), "--write", "--model", model)
     assert done.returncode == 0, done.stderr
-    assert file.read_text() == copy.read_text()
     assert '"""Do what the name says."""' in file.read_text()
+
+
+@pytest.mark.parametrize("folder", ["", "src", "src/pkg"])
+def test_a_diff_applies_where_it_was_made(tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, model = tmp_path / "repository", script(tmp_path)
+    file = root / "src/pkg/pkg/a.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(CODE)
+    subprocess.run(["git", "init", "-q", root], check=True, timeout=60)
+    monkeypatch.chdir(root / folder)
+    shown = nano_lsp("docstring", ".", "--model", model)
+    subprocess.run(["git", "apply", "-"], input=shown.stdout, check=True, timeout=60)
+    assert '"""Do what the name says."""' in file.read_text()
+
+
+def test_a_diff_of_files_elsewhere_says_where_it_applies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, here = script(tmp_path), tmp_path / "here"
+    for name in ("there/one/a.py", "there/two/b.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(CODE)
+    here.mkdir()
+    monkeypatch.chdir(here)
+    shown = nano_lsp("docstring", "../there/one", str(tmp_path / "there/two/b.py"), "--model", model)
+    assert f"git -C {tmp_path / 'there'} apply" in shown.stderr.decode().replace("\n", " ")
+    command = ["git", "-C", tmp_path / "there", "apply", "-"]
+    subprocess.run(command, input=shown.stdout, check=True, timeout=60)
+    assert '"""Do what the name says."""' in (tmp_path / "there/two/b.py").read_text()
 
 
 def test_bytes_that_are_no_docstring_stay(tmp_path: Path) -> None:
@@ -148,6 +238,57 @@ def test_bytes_that_are_no_docstring_stay(tmp_path: Path) -> None:
     assert data.startswith(b"\xef\xbb\xbf")
     assert data.count(b"\n") == data.count(b"\r\n")
     assert file.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_hard_link_stays_one(tmp_path: Path) -> None:
+    file, other, model = tmp_path / "a.py", tmp_path / "b.py", script(tmp_path)
+    file.write_text(CODE)
+    other.hardlink_to(file)
+    assert nano_lsp("docstring", str(file), "--write", "--model", model).returncode == 0
+    assert file.samefile(other)
+    assert '"""Do what the name says."""' in other.read_text()
+
+
+def test_several_names_of_a_file_are_one_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other, model = tmp_path / "a.py", tmp_path / "b.py", script(tmp_path)
+    file.write_text(CODE)
+    other.hardlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    places = ["a.py::A.f", "a.py::fetch", "b.py::A.f", "b.py::fetch"]
+    shown = nano_lsp("docstring", *places, "--model", model)
+    assert shown.stdout.count(b"diff --git") == 2
+    done = nano_lsp("docstring", *places, "--write", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert file.samefile(other)
+    assert file.read_text().count("Do what the name says.") == 2
+
+
+def test_what_is_not_written_is_not_counted(tmp_path: Path) -> None:
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    file.chmod(0o444)
+    done = nano_lsp("docstring", str(file), "--write", "--model", model)
+    assert done.returncode == 1
+    assert b"read-only" in done.stderr
+    assert b"0 docstrings in 0 files" in done.stderr
+    assert file.read_text() == CODE
+
+
+def test_a_save_while_a_file_is_read_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the docstrings were written for is what is compared, not what a second look finds."""
+    file, model = tmp_path / "a.py", script(tmp_path)
+    file.write_text(CODE)
+    parse = SyntaxTree.parse
+
+    def save_meanwhile(text: str, language: Language) -> SyntaxTree | None:
+        file.write_text("x = 1\n")
+        return parse(text, language)
+
+    monkeypatch.setattr(SyntaxTree, "parse", save_meanwhile)
+    done = nano_lsp("docstring", str(file), "--write", "--model", model)
+    assert done.returncode == 1
+    assert b"changed meanwhile" in done.stderr
+    assert file.read_text() == "x = 1\n"
 
 
 def test_what_git_ignores_is_left_alone(tmp_path: Path) -> None:
@@ -206,7 +347,7 @@ def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> Non
     source = project.load_source(file)
     file.write_text("x = 1\n")
     with pytest.raises(DocumentError, match="changed meanwhile"):
-        project.save(source, CODE)
+        project.save(source, CODE.encode())
     assert file.read_text() == "x = 1\n"
 
 
@@ -237,7 +378,7 @@ def test_what_the_disk_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.M
 
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
-    monkeypatch.setattr("nano_lsp.context.document.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("nano_lsp.context.replacement.tempfile.mkstemp", refuse)
     done = nano_lsp("docstring", str(file), "--write", "--model", model)
     assert done.returncode == 1
     assert b"cannot be written: No space left" in done.stderr

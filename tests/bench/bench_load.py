@@ -22,12 +22,12 @@ import psutil
 
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.document import line_start
 from nano_lsp.engine import hardware, kv_cache
 from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
 from nano_lsp.features.ghost_text import GhostText
 from nano_lsp.features.jobs import Complete
 from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
+from nano_lsp.lines import line_start
 from nano_lsp.shared.client import SharedAssistant
 from nano_lsp.shared.launch import ask_engine
 from nano_lsp.shared.place import find_place

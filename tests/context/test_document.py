@@ -49,6 +49,46 @@ def test_any_bytes_are_a_document_or_an_error(data: bytes) -> None:
     assert remedy
 
 
+@pytest.mark.parametrize(
+    ("data", "encoding", "text"),
+    [
+        (b"# coding: latin-1\n'\xe9'", "iso-8859-1", "# coding: latin-1\n'é'"),
+        (b"#!/bin/python\r# vim: set fileencoding=cp1252 : \x80\r'\x80'", "cp1252", "€"),
+        ("# -*- coding: euc-jp -*-\n'大'".encode("euc-jp"), "euc-jp", "大"),
+        (b"x = 1\n\n# coding: latin-1\n'\xc3\xa9'", "utf-8", "é"),  # in its third line it declares nothing
+        (b"# \x0c coding: latin-1\n", "iso-8859-1", "\x0c"),
+        (b"\xef\xbb\xbf# coding: utf-8\n'\xc3\xa9'", "utf-8-sig", "é"),
+        (b"\xef\xbb\xbfx", "utf-8-sig", "x"),
+    ],
+)
+def test_python_is_in_the_encoding_it_declares(data: bytes, encoding: str, text: str) -> None:
+    document = read_document(data, "a.py")
+    assert document.encoding == encoding
+    assert text in document.text
+    assert document.text.encode(document.encoding) == data
+    compile(data, "a.py", "exec")  # so has Python
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"# coding: klingon\n", "unknown encoding: klingon"),
+        (b"# coding: rot13\n", "rot13, which it cannot be in"),
+        (b"# coding: utf-16-le\nx = 1\n", "utf-16-le, which it cannot be in"),
+        (b"\xef\xbb\xbf# coding: latin-1\n", "iso-8859-1, which it cannot be in"),
+        (b"# coding: ascii\n# \xe9\n", "is not ascii, as it declares: byte 18, in line 2"),
+    ],
+)
+def test_an_encoding_that_it_cannot_be_in_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(DocumentError, match=words) as caught:
+        read_document(data, "a.py")
+    assert caught.value.remedy
+
+
+def test_what_is_no_python_declares_nothing() -> None:
+    assert read_document("# coding: latin-1 é".encode(), "a.txt").text == "# coding: latin-1 é"
+
+
 def test_invalid_utf8_is_located(tmp_path: Path) -> None:
     file = tmp_path / "latin.py"
     file.write_bytes("# fine\n# Zür".encode("latin-1"))

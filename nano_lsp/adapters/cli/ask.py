@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
     Context,
@@ -56,10 +56,10 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano-lsp ask "What is a monad?"')
     with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
-        stream = Stream(show_text=not as_json_)
+        stream = Stream(show_text=not as_json_, as_data=code)
         sampling = SamplingParams(temperature=temperature, seed=seed)
         job = Ask(question, code, think, max_tokens, sampling=sampling)
         answer = assistant.carry_out(job, stream)
         stream.finish(answer)
     if as_json_:
-        print(json.dumps(as_json(answer), indent=2))
+        print_json(as_json(answer))

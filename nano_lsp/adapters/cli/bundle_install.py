@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import platform
@@ -31,6 +32,9 @@ class InstallError(Exception):
 
 def main() -> None:
     """Verify, install, and say what to do in each editor."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show does not end the installation
+            stream.reconfigure(errors="backslashreplace")
     bundle = Path(__file__).resolve().parent
     options = _options()
     try:
@@ -57,7 +61,7 @@ def verify(bundle: Path) -> None:
     """
     remedy = "Nothing is installed. Copy the bundle anew from where it was made."
     try:
-        lines = (bundle / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (bundle / SUMS).read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
     except FileNotFoundError:
         raise InstallError(f"{SUMS} is missing. {remedy}") from None
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

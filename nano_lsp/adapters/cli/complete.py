@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_data, print_json
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
     Context,
@@ -66,6 +66,6 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         stream.finish(found[0])
     if as_json_:
         answers = [as_json(completion) for completion in found]
-        print(json.dumps(answers if alternatives > 1 else answers[0], indent=2))
+        print_json(answers if alternatives > 1 else answers[0])
     else:
-        print(f"\n{_RULE}\n".join(completion.text for completion in found))
+        print_data(f"\n{_RULE}\n".join(completion.text for completion in found) + "\n")

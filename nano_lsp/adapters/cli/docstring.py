@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_data
 from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
@@ -26,12 +27,14 @@ from nano_lsp.adapters.cli.terminal import (
 )
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.definitions import Definition, find_definitions
-from nano_lsp.context.document import line_start
+from nano_lsp.context.languages import is_stub
+from nano_lsp.context.patch import build_patch, find_base
 from nano_lsp.context.workspace import find_python_files
 from nano_lsp.errors import ConfigError, DocumentError
 from nano_lsp.features.assistant import Assistant
 from nano_lsp.features.docstrings import Docstring, project
 from nano_lsp.features.jobs import Explain, WriteDocstrings
+from nano_lsp.lines import line_number, line_start
 
 EXAMPLES = """Examples:
 
@@ -72,8 +75,8 @@ class _Writer:
     n_without: int = 0
     _assistant: Assistant | None = field(default=None, init=False)
 
-    def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> str:
-        """The text of a file with all docstrings that hold."""
+    def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> bytes:
+        """The content of a file with all docstrings that hold."""
         settings = load_settings(**self.overrides)
         conditions = f"{settings.model} {settings.adapter} {self.style.value}"
         drafts = project.Drafts(find_folders().cache / "docstrings", source, conditions)
@@ -126,21 +129,28 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
         raise typer.Exit(int(_list(work) > 0 or not sound))
     overrides = model_settings(model, adapter, n_ctx, threads)
     total = sum(len(lacking) for _, lacking in work)
+    base = None if write else _find_base([source.path for source, _ in work])
+    done: list[int] = []  # docstrings of each file that could be changed
     with ExitStack() as stack:
         writer = _Writer(style, overrides, stack)
         advance = stack.enter_context(row_progress("docstrings", total))
         for source, lacking in work:
+            before = writer.n_without
             try:
-                text = writer.write(source, lacking, advance)
-                if write:
-                    project.save(source, text)
+                data = writer.write(source, lacking, advance)
+                if base is None:
+                    project.save(source, data)
                 else:
-                    _print_diff(source, text)
+                    name = source.path.resolve().relative_to(base).as_posix()
+                    print_data(build_patch(name, source.data, data))
             except DocumentError as error:
                 sound = False
                 stderr.print(str(error), markup=False)
-    done = total - writer.n_without
-    stderr.print(f"{done} docstrings in {_files_of(work)}{'' if write else '; --write puts them there'}.")
+            else:
+                done.append(len(lacking) - writer.n_without + before)
+    stderr.print(f"{sum(done)} docstrings in {_files_of(done)}{'' if write else '; --write puts them there'}.")
+    if base is not None and not all(source.path.resolve().is_relative_to(Path.cwd()) for source, _ in work):
+        stderr.print(f"Not all of this lies here: apply it with `git -C {base} apply`.", markup=False)
     if writer.n_todo:
         stderr.print(f"The model had no words for some of {writer.n_todo} of them: these say TODO.")
     raise typer.Exit(int(not sound))
@@ -149,10 +159,11 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
 def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[Definition]]], bool]:
     """The files that lack docstrings, and whether all could be read; one that is the only one must be."""
     sound = True
-    work: list[tuple[project.Source, list[Definition]]] = []
+    work: dict[Path, tuple[project.Source, list[Definition]]] = {}
     for path, name in _files(paths):
+        key = path.resolve()
         try:
-            source = project.load_source(path)
+            source = work[key][0] if key in work else project.load_source(path)
         except DocumentError as error:
             if len(paths) == 1 and path == Path(paths[0].partition("::")[0]):
                 raise
@@ -161,10 +172,9 @@ def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[De
             continue
         if name and all(found.name != name for found in find_definitions(source.tree)):
             raise _unknown(path, name, source)
-        lacking = project.find_lacking(source.tree, name)
-        if lacking:
-            work.append((source, lacking))
-    return work, sound
+        _, known = work.setdefault(key, (source, []))
+        known += [definition for definition in project.find_lacking(source.tree, name) if definition not in known]
+    return [each for each in work.values() if each[1]], sound
 
 
 def _list(work: Sequence[tuple[project.Source, list[Definition]]]) -> int:
@@ -200,7 +210,7 @@ def explain(
 
 
 def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """The files that are named or lie in a folder, each once, with the name of a definition in it."""
+    """The files that are named or lie in a folder, each once, with the name of a definition in it; no stubs."""
     seen: set[tuple[Path, str]] = set()
     for given in paths:
         name, _, wanted = given.partition("::")
@@ -208,7 +218,10 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
         if not path.exists():
             raise DocumentError(f"{path} does not exist.", "Give folders, files, or FILE::NAME.")
         for each in find_python_files(path) if path.is_dir() else [path]:
-            if (each.resolve(), wanted) not in seen and (each.suffix != project.STUBS or not path.is_dir()):
+            if is_stub(each.name):
+                if each == path:
+                    stderr.print(f"{path} is a stub; docstrings belong in its module.", markup=False)
+            elif (each.resolve(), wanted) not in seen:
                 seen.add((each.resolve(), wanted))
                 yield each, wanted
 
@@ -228,8 +241,16 @@ def _unknown(path: Path, name: str, source: project.Source) -> DocumentError:
 
 
 def _place(source: project.Source, definition: Definition) -> str:
-    line = source.tree.text.count("\n", 0, definition.start) + 1
+    line = line_number(source.tree.text, definition.start)
     return f"{_shown(source.path)}:{line}: {project.describe(definition)}"
+
+
+def _find_base(files: Sequence[Path]) -> Path:
+    """The folder that the names in a patch of some files begin at."""
+    try:
+        return find_base(files)
+    except ValueError as error:
+        raise DocumentError(f"No patch covers these files: {error}.", "Give those of one drive.") from error
 
 
 def _shown(path: Path) -> str:
@@ -237,11 +258,3 @@ def _shown(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
-
-
-def _print_diff(source: project.Source, text: str) -> None:
-    """A unified diff, as git and patch take it."""
-    name = _shown(source.path)
-    before, after = (each.splitlines(keepends=True) for each in (source.tree.text, text))
-    for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
-        print(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n", end="")

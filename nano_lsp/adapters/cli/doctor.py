@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import platform
 import shutil
@@ -18,6 +17,7 @@ import typer
 from rich.markup import escape
 
 from nano_lsp import __version__
+from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import Model, file_progress, open_assistant, persist, stdout
 from nano_lsp.config import SHARED, Settings, find_folders, load_settings
 from nano_lsp.context.cursor import CompletionTask
@@ -91,7 +91,7 @@ def doctor(
                 stdout.print(f"     {escape(finding.remedy)}")
     if as_json:
         shown = [{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in findings]
-        print(json.dumps(shown, indent=2))
+        print_json(shown)
     raise typer.Exit(max((one.exit_code for one in findings if one.level is Level.PROBLEM), default=0))
 
 

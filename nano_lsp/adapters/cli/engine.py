@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
+from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import Model, stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EngineError
@@ -101,7 +101,7 @@ def serve(
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
         return
     stdout.print(f"nano-lsp {found['version']}, process {found['pid']}, {found['rss_bytes'] / 2**20:,.0f} MiB")
     for model in found["models"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
     Context,
@@ -146,7 +146,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 bar.advance(working)
     if as_json:
         figures = {"all": metrics.summarize(outcomes), **_by_kind(outcomes)}
-        print(json.dumps({name: asdict(summary) for name, summary in figures.items()}, indent=2))
+        print_json({name: asdict(summary) for name, summary in figures.items()})
     else:
         _show(outcomes)
         stderr.print(f"Outcomes: {results}")
@@ -182,7 +182,7 @@ def _show(outcomes: Sequence[metrics.Outcome]) -> None:
 
 def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(comparison) for comparison in comparisons], indent=2))
+        print_json([asdict(comparison) for comparison in comparisons])
         return
     table = Table("measure", "n", "A", "B", "difference", "p")
     for c in comparisons:

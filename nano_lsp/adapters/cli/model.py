@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from nano_lsp.adapters.cli.output import print_data, print_json
 from nano_lsp.adapters.cli.terminal import file_progress, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.engine.architecture import Architecture, describe, differences
@@ -82,7 +83,7 @@ def inspect(
         store.find(model)  # says what to do
     found = describe(read_header(path))
     if as_json:
-        print(json.dumps({**asdict(found), "differences": list(differences(found))}, indent=2))
+        print_json({**asdict(found), "differences": list(differences(found))})
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for row in _rows(found):
@@ -117,7 +118,7 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do
 @app.command("path")
 def show_path(name: Name = "nano") -> None:
     """Print where a model file is or would be."""
-    print(_store().path(name))
+    print_data(os.fsencode(_store().path(name)) + b"\n")
 
 
 def _rows(found: Architecture) -> Iterator[tuple[str, str]]:

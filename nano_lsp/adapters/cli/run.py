@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NoReturn
 
+from nano_lsp.adapters.cli.output import PIPE_CLOSED, flush_output, set_up_streams
 from nano_lsp.config import find_folders
 from nano_lsp.errors import CancelledError, NanoError
 
@@ -17,6 +18,8 @@ _EX_SOFTWARE = 70  # sysexits.h: a mistake in the program
 
 def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
     """Run a command and leave with its exit code. No mistake of a user's shows a traceback."""
+    set_up_streams()
+    mistake: Exception | None = None
     try:
         app(list(arguments))
     except CancelledError:
@@ -27,7 +30,14 @@ def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoRetur
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
     except Exception as error:  # noqa: BLE001 - the last stop: our mistakes are reported, not thrown at the user
-        code = _report(error)
+        code, mistake = 1, error
+    unwritten = flush_output()
+    if unwritten is not None:
+        code = 1
+        if unwritten.errno not in PIPE_CLOSED:
+            _tell("Error", f"The output cannot be written: {unwritten.strerror}.", "See to space where it goes.")
+    elif mistake is not None:
+        code = _report(mistake)
     if code == 130:
         print("Interrupted.", file=sys.stderr)
     sys.exit(code)

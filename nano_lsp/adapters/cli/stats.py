@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import asdict
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.errors import StoreWriteError
@@ -50,9 +50,7 @@ def stats(
     thresholds = {name: adaptive.learned(name) for name in sorted(groups)}
     if as_json:
         shown = {name: asdict(summary) for name, summary in figures.items()}
-        print(
-            json.dumps({"by_language": shown, "thresholds": {k: asdict(v) for k, v in thresholds.items()}}, indent=2)
-        )
+        print_json({"by_language": shown, "thresholds": {k: asdict(v) for k, v in thresholds.items()}})
         return
     table = Table("language", "shown", "accepted", "kept", "characters accepted", "threshold")
     for name, summary in figures.items():

@@ -12,10 +12,11 @@ from typing import Annotated
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_data
 from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.document import replace_file
+from nano_lsp.context.replacement import replace_file
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.summaries import summary
 from nano_lsp.features.summaries.passages import Passage, cut_passages
@@ -67,6 +68,8 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
             raise DocumentError(
                 f"{output} cannot be written: {error.strerror}.", "Give another --output FILE."
             ) from error
+    elif as_json:
+        print_data(text)
     else:
         print(text, end="")
     progress.forget()

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nano_lsp.adapters.cli.output import print_data, print_json
 from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import (
     Adapter,
@@ -152,9 +153,10 @@ def _print(said: Answer, *, as_json: bool) -> None:
         counters = {name: getattr(said.counters, name) for name in _COUNTERS}
         sure = {choice: round(probability, 4) for choice, probability in said.probabilities.items()}
         shown = {**asdict(said), "probabilities": sure, "counters": counters}
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        print_json(shown)
     else:
-        print(said.value if isinstance(said.value, str) else json.dumps(said.value, ensure_ascii=False))
+        value = said.value if isinstance(said.value, str) else json.dumps(said.value, ensure_ascii=False)
+        print_data(value + "\n")
 
 
 def _show_rows(found: Iterator[RowResult], total: int, output: Path) -> int:

@@ -22,6 +22,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from nano_lsp.adapters.cli.output import print_data
 from nano_lsp.config import Settings, find_folders, load_settings
 from nano_lsp.engine.backend import Backend
 from nano_lsp.engine.model_store import Progress as StoreProgress
@@ -101,10 +102,12 @@ class Stream(Watcher):
     Args:
         show_text: print the text; otherwise only progress and warnings.
         before: what the text goes on from, printed before it.
+        as_data: The text is for programs, as code is: it is printed in UTF-8 whatever the locale is.
     """
 
-    def __init__(self, *, show_text: bool = True, before: str = "") -> None:
+    def __init__(self, *, show_text: bool = True, before: str = "", as_data: bool = False) -> None:
         self._show_text = show_text
+        self._print: Callable[[str], None] = print_data if as_data else _print_text
         self._before = before
         self._printed = ""
         self._begun = False
@@ -118,15 +121,14 @@ class Stream(Watcher):
         """The whole text so far."""
         self._begin()
         if self._show_text and text.startswith(self._printed):
-            sys.stdout.write(text[len(self._printed) :])
-            sys.stdout.flush()
+            self._print(text[len(self._printed) :])
             self._printed = text
 
     def finish(self, completion: Completion) -> None:
         """Print what is still missing of the text, and the warnings."""
         self._begin()
         if self._show_text:
-            print(completion.text[len(self._printed) :])
+            self._print(completion.text[len(self._printed) :] + "\n")
         for warning in completion.warnings:
             stderr.print(f"[yellow]Warning:[/] {warning}")
 
@@ -137,7 +139,14 @@ class Stream(Watcher):
         self._begun = True
         if stderr.is_terminal:
             stderr.print(" " * 40, end="\r")
-        sys.stdout.write(self._before)
+        if self._before:
+            self._print(self._before)
+
+
+def _print_text(text: str) -> None:
+    """Write what people read to standard output, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pygls import uris
 
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import is_sound, undocumented
-from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.languages import PYTHON, is_stub
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
 from nano_lsp.context.syntax import SyntaxTree
@@ -56,11 +56,18 @@ class TextDocument:
         """Its syntax tree; None for what is no Python."""
         return SyntaxTree.parse(self.text, PYTHON) if self.language == PYTHON.name else None
 
+    @property
+    def takes_docstrings(self) -> bool:
+        """Whether docstrings belong in it."""
+        return self.tree is not None and not is_stub(self.name)
+
     @cached_property
     def is_documented(self) -> bool:
-        """Whether nothing public in it is without a docstring that could be written."""
+        """Whether nothing public in it is without a docstring that belongs there and could be written."""
         tree = self.tree
-        return tree is None or not any(is_sound(tree, definition) for definition in undocumented(tree))
+        if tree is None or not self.takes_docstrings:
+            return True
+        return not any(is_sound(tree, definition) for definition in undocumented(tree))
 
     def offset(self, position: types.Position) -> int:
         """The offset in code points of a position."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at
-from nano_lsp.context.document import TextEdit, apply_edits, line_break_of, line_end
+from nano_lsp.context.document import TextEdit, apply_edits
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.features.docstrings.check import find_fault, find_untrue
 from nano_lsp.features.docstrings.drafting import Drafter, new_draft
 from nano_lsp.features.docstrings.layout import Draft, Style
 from nano_lsp.features.docstrings.literal import Literal
 from nano_lsp.features.docstrings.revision import Revision
+from nano_lsp.lines import line_break_of, line_end
 
 _TOO_LARGE = "the file is too large"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 from collections.abc import Sequence
@@ -10,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions, undocumented
-from nano_lsp.context.document import TextEdit, apply_edits, load_document, replace_file
+from nano_lsp.context.document import TextEdit, apply_edits, read_bytes, read_document
 from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.replacement import replace_file
 from nano_lsp.context.syntax import SyntaxTree, is_python
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.docstrings.check import same_code
 from nano_lsp.features.docstrings.writer import Docstring, is_outdated
-
-STUBS = ".pyi"
-"""Files of types have no docstrings."""
+from nano_lsp.lines import line_number, split_at_newlines
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,28 @@ class Source:
     Attributes:
         path: of the file.
         data: its bytes.
+        encoding: Python's name of the codec that makes these bytes of its text.
         tree: of its text.
     """
 
     path: Path
     data: bytes
+    encoding: str
     tree: SyntaxTree
+
+    def encode(self, text: str) -> bytes:
+        """The bytes of another text for this file.
+
+        Raises:
+            DocumentError: The file's encoding lacks a character.
+        """
+        try:
+            return text.encode(self.encoding)
+        except UnicodeError as error:
+            lacks = f"has no {text[error.start]!r}" if isinstance(error, UnicodeEncodeError) else "cannot hold this text"
+            raise DocumentError(
+                f"{self.path} is in {self.encoding}, which {lacks}; it is left as it is.", "Convert the file to UTF-8."
+            ) from error
 
 
 def load_source(path: Path) -> Source:
@@ -42,14 +56,21 @@ def load_source(path: Path) -> Source:
     Raises:
         DocumentError: it cannot be read, or is no Python that can be parsed.
     """
-    text = load_document(path).text
-    tree = SyntaxTree.parse(text, PYTHON)
+    data = read_bytes(path)
+    document = read_document(data, str(path), PYTHON)
+    tree = SyntaxTree.parse(document.text, PYTHON)
     if tree is None:
         raise DocumentError(f"{path} is too large to be parsed.", "Leave it out.")
     if tree.n_errors():
-        line = text.count("\n", 0, tree.offset(next(tree.errors()).start_byte)) + 1
+        line = line_number(document.text, tree.offset(next(tree.errors()).start_byte))
         raise DocumentError(f"{path} is no sound Python: see line {line:,}.", "Correct it first.")
-    return Source(path, path.read_bytes(), tree)
+    source = Source(path, data, document.encoding, tree)
+    if source.encode(document.text) != data:
+        raise DocumentError(
+            f"{path} is in {document.encoding}, and would get other bytes for the same text.",
+            "Convert it to UTF-8.",
+        )
+    return source
 
 
 def find_lacking(tree: SyntaxTree, name: str = "") -> list[Definition]:
@@ -65,31 +86,28 @@ def find_lacking(tree: SyntaxTree, name: str = "") -> list[Definition]:
     return sorted([*bare, *stale], key=lambda definition: (definition.start, -definition.end))
 
 
-def write_into(source: Source, docstrings: Sequence[Docstring]) -> str:
-    """The text of a file with docstrings in it.
+def write_into(source: Source, docstrings: Sequence[Docstring]) -> bytes:
+    """The content of a file with docstrings in it.
 
     Raises:
-        DocumentError: they would change more than docstrings.
+        DocumentError: they would change more than docstrings, or have characters that the file's encoding lacks.
     """
     before = source.tree
     text = apply_edits(before.text, [docstring.edit for docstring in docstrings])
     after = before.edited(text)
     if after is None or not same_code(before, after) or (is_python(before.text) and not is_python(text)):
         raise DocumentError(f"{source.path} would not keep its code.", "It is left as it is; please report it.")
-    return text
+    return source.encode(text)
 
 
-def save(source: Source, text: str) -> None:
-    """Put a text in the place of a file's, all of it or none; its byte order mark, line breaks and mode stay.
+def save(source: Source, data: bytes) -> None:
+    """Put a content in the place of a file's, all of it or none; see `replace_file`.
 
     Raises:
         DocumentError: the file has changed since it was read, or cannot be written.
     """
     try:
-        if source.path.read_bytes() != source.data:
-            raise DocumentError(f"{source.path} has changed meanwhile.", "Run the command again.")
-        mark = codecs.BOM_UTF8 if source.data.startswith(codecs.BOM_UTF8) else b""
-        replace_file(source.path, mark + text.encode())
+        replace_file(source.path, data, source.data)
     except OSError as error:
         raise DocumentError(
             f"{source.path} cannot be written: {error.strerror}.", "Check its permissions."
@@ -110,7 +128,7 @@ class Drafts:
         self._path = folder / f"{digest}.jsonl"
         self._known: dict[str, Docstring | None] = {}
         try:
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+            for line in split_at_newlines(self._path.read_text(encoding="utf-8")):
                 key, made = json.loads(line)
                 self._known[key] = Docstring(TextEdit(**made["edit"]), made["skeleton"]) if made else None
         except (OSError, ValueError, TypeError, KeyError):

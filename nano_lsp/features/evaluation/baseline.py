@@ -15,6 +15,7 @@ from nano_lsp.context.document import indent_of
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
 from nano_lsp.errors import EvaluationError
+from nano_lsp.lines import split_lines
 from nano_lsp.schema import Completion, GenerateParams, Token, Verdict
 
 LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
@@ -31,8 +32,8 @@ def build_request(site: Site, name: str, vocabulary: Vocabulary) -> Request:
     fim = vocabulary.spec.fim
     if fim is None:
         raise EvaluationError(f"{vocabulary.spec.name} has no fill-in-the-middle tokens.", "Choose another --model.")
-    above = site.prefix[: len(site.prefix) - len(site.typed)].splitlines(keepends=True)[-LINES_ABOVE:]
-    below = "".join(site.suffix.splitlines(keepends=True)[: LINES_BELOW + 1])
+    above = split_lines(site.prefix[: len(site.prefix) - len(site.typed)], keep_ends=True)[-LINES_ABOVE:]
+    below = "".join(split_lines(site.suffix, keep_ends=True)[: LINES_BELOW + 1])
     tail = vocabulary.tokenize(site.typed) if site.typed.strip() else []
     suffix = [fim.suffix, *vocabulary.tokenize(below), fim.middle]
     room = vocabulary.spec.n_ctx - MAX_TOKENS - len(tail) - len(suffix) - 1

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.lines import split_at_newlines
+
 
 class Progress:
     """Answers of the model by the step they belong to.
@@ -20,7 +22,7 @@ class Progress:
         self._path = path
         self._known: dict[str, Any] = {}
         try:
-            for line in path.read_text(encoding="utf-8").splitlines() if path else ():
+            for line in split_at_newlines(path.read_text(encoding="utf-8")) if path else ():
                 step, value = json.loads(line)
                 self._known[step] = value
         except (OSError, ValueError, TypeError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nano_lsp.context.document import load_document
 from nano_lsp.errors import DocumentError
+from nano_lsp.lines import split_lines
 
 MAX_BYTES = 64 << 20
 """Of a PDF or DOCX file, which holds pictures as well, and of the text in the latter."""
@@ -90,7 +91,7 @@ def _read_markdown(path: Path) -> Iterator[Block]:
 
 def _paragraphs(text: str, *, markdown: bool) -> Iterator[Block]:
     """What blank lines separate, with the number of the first line."""
-    lines = text.splitlines()
+    lines = split_lines(text)
     heading, begun, fenced = "", 0, False
     gathered: list[str] = []
     for number, line in enumerate([*lines, ""], 1):

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.context.document import replace_file
+from nano_lsp.context.replacement import replace_file
 from nano_lsp.errors import CancelledError, DocumentError, EngineClosedError, NanoError
 from nano_lsp.features.tasks.task import Answer, Task
 

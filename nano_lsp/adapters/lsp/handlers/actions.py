@@ -19,7 +19,8 @@ from nano_lsp.adapters.lsp.handlers.explanations import EXPLAIN
 from nano_lsp.adapters.lsp.orders import Order, Work, carry_out, read_order
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import Definition, DefinitionKind, definition_at, find_definitions, is_sound
-from nano_lsp.context.languages import PYTHON
+from nano_lsp.context.languages import PYTHON, is_stub
+from nano_lsp.lines import line_number
 
 DOCSTRING = "nano.docstring"
 APPLY = "nano.apply"
@@ -78,7 +79,8 @@ def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[type
             span = types.Range(at, at)
             about = {"uri": document.uri, "range": {"start": _plain(at), "end": _plain(at)}}
             lenses.append(types.CodeLens(span, types.Command("explain", EXPLAIN, arguments=[about])))
-            lenses.append(types.CodeLens(span, types.Command("document", DOCSTRING, arguments=[about])))
+            if document.takes_docstrings:
+                lenses.append(types.CodeLens(span, types.Command("document", DOCSTRING, arguments=[about])))
     return lenses
 
 
@@ -88,6 +90,9 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
     document, span = server.served(given.get("uri")), read_range(given.get("range"))
     if document is None or span is None or document.language != PYTHON.name:
         server.warn(f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range.")
+        return False
+    if is_stub(document.name):
+        server.warn("This is a stub; docstrings belong in its module.")
         return False
     offset = document.offset(span.start)
     order = Order(document.uri, document.version, Work.DOCSTRING.value, offset, offset, "nano: write docstring")
@@ -147,7 +152,7 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
         yield fix
         yield _explain(document, diagnostic.range, f"nano: explain “{short}”", message)
     yield _explain(document, params.range, "nano: explain")
-    if definition is not None and _is_shown_for(definition, document, start):
+    if definition is not None and document.takes_docstrings and _is_shown_for(definition, document, start):
         title = "nano: update docstring" if definition.docstring else "nano: write docstring"
         yield action(title, _REWRITE, Work.DOCSTRING)
     if not document.is_documented:
@@ -181,7 +186,7 @@ def _is_shown_for(definition: Definition, document: TextDocument, offset: int) -
     if definition.kind is not DefinitionKind.MODULE:
         return True
     end = definition.docstring[1] if definition.docstring else definition.body_start
-    return document.text.count("\n", 0, offset) <= document.text.count("\n", 0, end)
+    return line_number(document.text, offset) <= line_number(document.text, end)
 
 
 def _is_kind(kind: str, wanted: str) -> bool:

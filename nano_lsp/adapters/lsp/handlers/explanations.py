@@ -14,7 +14,7 @@ from nano_lsp.adapters.lsp.arguments import read_argument, read_range
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import definition_at
-from nano_lsp.context.document import line_end, line_start
+from nano_lsp.lines import line_end, line_start
 
 EXPLAIN = "nano.explain"
 

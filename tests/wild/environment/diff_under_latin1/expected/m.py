@@ -1,0 +1,6 @@
+"""Größe → 大"""
+
+
+def read():
+    """Do what the name says."""
+    pass

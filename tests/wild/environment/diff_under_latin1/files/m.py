@@ -1,0 +1,5 @@
+"""Größe → 大"""
+
+
+def read():
+    pass

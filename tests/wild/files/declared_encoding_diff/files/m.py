@@ -1,0 +1,6 @@
+# coding: latin-1
+"""Café."""
+
+
+def read():
+    pass

@@ -1,0 +1,6 @@
+# coding: klingon
+"""Read."""
+
+
+def read():
+    pass

@@ -1,0 +1,6 @@
+"""Read."""
+
+
+def read():
+    """Do what the name says."""
+    pass

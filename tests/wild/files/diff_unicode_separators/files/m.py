@@ -1,0 +1,5 @@
+"""Read."""
+
+
+def read():
+    x = 'a bcd'

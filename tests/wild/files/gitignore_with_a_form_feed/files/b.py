@@ -1,0 +1,5 @@
+"""Read."""
+
+
+def read():
+    pass
