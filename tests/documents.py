@@ -130,9 +130,7 @@ def write_docx(path: Path, body: str, parts: Mapping[str, str] | None = None) ->
         packed.writestr("_rels/.rels", _relations({"d": ("officeDocument", "word/document.xml")}))
         packed.writestr("word/document.xml", f"<w:document {_NAMESPACES}><w:body>{body}</w:body></w:document>")
         kinds = {kind: kind.rstrip("0123456789") for kind in parts}
-        packed.writestr(
-            "word/_rels/document.xml.rels", _relations({k: (kinds[k], f"{k}.xml") for k in parts})
-        )
+        packed.writestr("word/_rels/document.xml.rels", _relations({k: (kinds[k], f"{k}.xml") for k in parts}))
         for kind, content in parts.items():
             root = {"header": "hdr", "footer": "ftr"}.get(kinds[kind], roots.get(kind, kind))
             packed.writestr(f"word/{kind}.xml", f"<w:{root} {_NAMESPACES}>{content}</w:{root}>")
@@ -140,7 +138,9 @@ def write_docx(path: Path, body: str, parts: Mapping[str, str] | None = None) ->
 
 def _relations(targets: Mapping[str, tuple[str, str]]) -> str:
     rows = "".join(f'<Relationship Id="{i}" Type="{_R}/{kind}" Target="{t}"/>' for i, (kind, t) in targets.items())
-    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{rows}</Relationships>'
+    return (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{rows}</Relationships>'
+    )
 
 
 def _wrap(text: str) -> list[str]:

@@ -38,7 +38,9 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     length: Annotated[Length, typer.Option(help="5, 12 or 25 statements, at most.")] = Length.MEDIUM,
     form: Annotated[Form, typer.Option(help="What it looks like.")] = Form.BULLETS,
     output: Annotated[Path | None, typer.Option(help="Write it to this file instead of the terminal.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Statements, places, passages, and what was not read, as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Statements, places, passages, and what was not read, as JSON.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Keep the progress in the cache folder until it is done.")
     ] = True,

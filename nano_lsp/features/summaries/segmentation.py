@@ -92,7 +92,9 @@ def with_full_stop(statement: str) -> str:
 def uncased_script(text: str) -> str:
     """The script without capitals that much of a text is in, as Unicode names its letters; empty for none."""
     letters = regex.findall(r"\p{L}", text)
-    uncased = Counter(unicodedata.name(each, "?").split()[0] for each in letters if unicodedata.category(each) == "Lo")
+    uncased = Counter(
+        unicodedata.name(each, "?").split()[0] for each in letters if unicodedata.category(each) == "Lo"
+    )
     if not letters or sum(uncased.values()) < _MANY * len(letters):
         return ""
     return uncased.most_common(1)[0][0]

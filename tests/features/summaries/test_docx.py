@@ -62,7 +62,8 @@ def kinds(document: LoadedDocument) -> set[str]:
             {"deletions"},
         ),
         (
-            paragraph(f"<w:moveFrom>{run('Moved.')}</w:moveFrom>") + paragraph(f"<w:moveTo>{run('Moved.')}</w:moveTo>"),
+            paragraph(f"<w:moveFrom>{run('Moved.')}</w:moveFrom>")
+            + paragraph(f"<w:moveTo>{run('Moved.')}</w:moveTo>"),
             ["Moved."],
             {"deletions"},
         ),
@@ -105,9 +106,15 @@ def kinds(document: LoadedDocument) -> set[str]:
             ["stays"],
             {"deletions"},
         ),
-        (f"<w:sdt><w:sdtContent>{paragraph(run('Within a control.'))}</w:sdtContent></w:sdt>", ["Within a control."], set()),
         (
-            paragraph(f'<w:hyperlink r:id="x">{run("a link")}</w:hyperlink><w:smartTag>{run(" and a tag")}</w:smartTag>'),
+            f"<w:sdt><w:sdtContent>{paragraph(run('Within a control.'))}</w:sdtContent></w:sdt>",
+            ["Within a control."],
+            set(),
+        ),
+        (
+            paragraph(
+                f'<w:hyperlink r:id="x">{run("a link")}</w:hyperlink><w:smartTag>{run(" and a tag")}</w:smartTag>'
+            ),
             ["a link and a tag"],
             set(),
         ),
@@ -115,7 +122,11 @@ def kinds(document: LoadedDocument) -> set[str]:
         (paragraph(run("Page ") + field("REF x") + run(".")), ["Page ."], {"fields"}),
         (paragraph(field(f"IF {field('X', run('inner'))} = 1", run("shown"))), ["shown"], set()),
         (paragraph(f'<w:fldSimple w:instr="DATE">{run("today")}</w:fldSimple>'), ["today"], set()),
-        (paragraph(run("E is ") + "<m:oMath><m:r><m:t>mc2</m:t></m:r></m:oMath>"), ["E is (equation)"], {"equations"}),
+        (
+            paragraph(run("E is ") + "<m:oMath><m:r><m:t>mc2</m:t></m:r></m:oMath>"),
+            ["E is (equation)"],
+            {"equations"},
+        ),
         (
             paragraph(
                 run("Anchor.") + "<w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wps:txbx>"
@@ -131,11 +142,25 @@ def kinds(document: LoadedDocument) -> set[str]:
             ["A sketch (of a cat)"],
             {"pictures"},
         ),
-        (paragraph(run("seen") + run("hidden", "<w:vanish/>") + run(" too", '<w:vanish w:val="0"/>')), ["seen too"], set()),
+        (
+            paragraph(run("seen") + run("hidden", "<w:vanish/>") + run(" too", '<w:vanish w:val="0"/>')),
+            ["seen too"],
+            set(),
+        ),
         (paragraph(run("hidden"), '<w:pStyle w:val="Hidden"/>') + paragraph(run("seen")), ["seen"], set()),
         (paragraph(run("Now ") + run("5", "<w:strike/>") + run("6")), ["Now 6"], {"struck_out"}),
-        (paragraph('<w:r><w:sym w:font="Wingdings" w:char="F0FE"/></w:r>' + run("done")), ["\ufffddone"], {"symbols"}),
-        (paragraph(run("co") + "<w:r><w:softHyphen/></w:r>" + run("op") + "<w:r><w:noBreakHyphen/></w:r>" + run("x")), ["coop-x"], set()),
+        (
+            paragraph('<w:r><w:sym w:font="Wingdings" w:char="F0FE"/></w:r>' + run("done")),
+            ["\ufffddone"],
+            {"symbols"},
+        ),
+        (
+            paragraph(
+                run("co") + "<w:r><w:softHyphen/></w:r>" + run("op") + "<w:r><w:noBreakHyphen/></w:r>" + run("x")
+            ),
+            ["coop-x"],
+            set(),
+        ),
         (
             paragraph(f"<w:r><w:ruby><w:rt>{run('kan')}</w:rt><w:rubyBase>{run('漢')}</w:rubyBase></w:ruby></w:r>"),
             ["漢(kan)"],
@@ -143,7 +168,11 @@ def kinds(document: LoadedDocument) -> set[str]:
         ),
         (paragraph(run("Said.") + '<w:r><w:commentReference w:id="1"/></w:r>'), ["Said."], {"comments"}),
         (paragraph(run("Text.")) + '<w:altChunk r:id="x"/>', ["Text."], {"embedded"}),
-        (paragraph(run("Text.") + '<w:r><w:drawing><a:graphicData uri="http://x/chart"/></w:drawing></w:r>'), ["Text."], {"charts"}),
+        (
+            paragraph(run("Text.") + '<w:r><w:drawing><a:graphicData uri="http://x/chart"/></w:drawing></w:r>'),
+            ["Text."],
+            {"charts"},
+        ),
     ],
 )
 def test_what_a_reader_sees(tmp_path: Path, body: str, expected: list[str], told: set[str]) -> None:
@@ -194,9 +223,7 @@ def test_automatic_numbers_are_told_and_bullets_are_not(tmp_path: Path) -> None:
         f'<w:abstractNum w:abstractNumId="{i}"><w:lvl w:ilvl="0"><w:numFmt w:val="{kind}"/></w:lvl></w:abstractNum>'
         for i, kind in enumerate(("decimal", "bullet"))
     ) + "".join(f'<w:num w:numId="{i + 1}"><w:abstractNumId w:val="{i}"/></w:num>' for i in range(2))
-    items = [
-        paragraph(run("item"), f'<w:numPr><w:ilvl w:val="0"/><w:numId w:val="{i}"/></w:numPr>') for i in (1, 2)
-    ]
+    items = [paragraph(run("item"), f'<w:numPr><w:ilvl w:val="0"/><w:numId w:val="{i}"/></w:numPr>') for i in (1, 2)]
     assert kinds(load(tmp_path, items[0], numbering=numbering)) == {"list_numbers"}
     assert kinds(load(tmp_path, items[1], numbering=numbering)) == set()
 

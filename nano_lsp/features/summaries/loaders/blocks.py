@@ -72,7 +72,12 @@ _OMITTED = {  # one, several, what became of them, and what a person can do or m
     "navigation": ("navigation menu", "navigation menus", "left out", ""),
     "hidden_by_style": ("passage that a style sheet hides", "passages that style sheets hide", "left out", ""),
     "frames": ("frame with another document", "frames with other documents", "not read", ""),
-    "without_scripts": ("passage for browsers without scripts", "passages for browsers without scripts", "left out", ""),
+    "without_scripts": (
+        "passage for browsers without scripts",
+        "passages for browsers without scripts",
+        "left out",
+        "",
+    ),
 }
 _MAX_PLACES = 8  # in a sentence; a note has all
 
@@ -145,6 +150,4 @@ def _ranges(places: tuple[str, ...]) -> list[str]:
             found[-1] = (split[1], found[-1][1], number)
         else:
             found.append((split[1] if split else place, number, number))
-    return [
-        f"{begin}{first}-{last}" if last > first else f"{begin}{first or ''}" for begin, first, last in found
-    ]
+    return [f"{begin}{first}-{last}" if last > first else f"{begin}{first or ''}" for begin, first, last in found]

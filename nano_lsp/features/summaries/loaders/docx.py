@@ -54,7 +54,15 @@ def load_docx(path: Path) -> LoadedDocument:
         with zipfile.ZipFile(path) as packed:
             check_size(path, sum(i.file_size for i in packed.infolist() if i.filename.endswith((".xml", ".rels"))))
             return _Walk(_Package(packed)).document()
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, SyntaxError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        KeyError,
+        SyntaxError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise DocumentError(
             f"{path} cannot be read as DOCX: {error}.", "Save it again, as DOCX without a password."
         ) from error

@@ -108,7 +108,9 @@ def refuse(path: Path, kind: str) -> None:
         DocumentError: always for a format that is known and not read.
     """
     if kind == "epub":
-        raise DocumentError(f"{path} is an EPUB file, which is not read.", f"Convert it: pandoc {path} -o {path.stem}.html")
+        raise DocumentError(
+            f"{path} is an EPUB file, which is not read.", f"Convert it: pandoc {path} -o {path.stem}.html"
+        )
     if kind in {*_CONVERTED, "odp", "ppt"}:
         to = _CONVERTED.get(kind, "pdf")
         raise DocumentError(

@@ -31,7 +31,20 @@ _EMBEDDED = {"object", "embed", "audio", "video", "canvas", "applet"}
 _FRAMES = {"iframe", "frame", "portal"}
 _FRAMES_OF_THEIR_OWN = {"frames", "embedded"}  # what they show is not in the text
 _RULE = re.compile(r"([^{}@;]+)\{([^{}]*)\}|@[^{};]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")
-_INPUTS_WITH_TEXT = {"", "text", "search", "url", "tel", "email", "date", "number", "submit", "button", "reset", "time"}
+_INPUTS_WITH_TEXT = {
+    "",
+    "text",
+    "search",
+    "url",
+    "tel",
+    "email",
+    "date",
+    "number",
+    "submit",
+    "button",
+    "reset",
+    "time",
+}
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 
 

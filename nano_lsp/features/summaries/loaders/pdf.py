@@ -26,7 +26,9 @@ _PAGE_NUMBER = re.compile(
     r"(?:[\W_]*(?:of|von|de|di|sur|из|/)?[\W_]*\d+)?[\W_]*(?:页|頁|ページ)?[\W_]*",
     re.IGNORECASE,
 )
-_MARKS = re.compile(rb"(?<![A-Za-z0-9])(?:Do|f\*?|F|B\*?|b\*?|S|s|sh|BI|Tj|TJ)(?![A-Za-z0-9])")  # what shows something
+_MARKS = re.compile(
+    rb"(?<![A-Za-z0-9])(?:Do|f\*?|F|B\*?|b\*?|S|s|sh|BI|Tj|TJ)(?![A-Za-z0-9])"
+)  # what shows something
 _STAMP_WORDS = 20  # text that a scanner puts on each page is shorter
 _READABLE = 0.5  # share of a page's characters that must mean something
 _COMMENTS = {"/Text", "/Highlight", "/Underline", "/StrikeOut", "/Squiggly", "/Caret", "/Popup"}
@@ -112,7 +114,7 @@ def _resources(page: PageObject) -> Iterator[Any]:
     while left and seen < 200:  # forms may contain themselves
         resources = left.pop()
         objects = resources.get_object().get("/XObject") if resources is not None else None
-        for each in (objects.get_object().values() if objects is not None else ()):
+        for each in objects.get_object().values() if objects is not None else ():
             seen += 1
             one = each.get_object()
             yield one
