@@ -11,7 +11,7 @@ from nano_lsp.features.summaries.segmentation import bigrams, is_unspaced, words
 
 _STEM = 5  # letters that two forms of a word share
 _HANGUL_STEM = 2  # syllables, before the particles
-_ARABIC_ARTICLE = regex.compile("^[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644(?=..)")  # and what is written onto it
+_ARABIC_ARTICLE = regex.compile("^[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644(?=..)")  # also joined
 _ENOUGH = 0.7  # of the other words
 _COMMON = frozenset(
     re.findall(
@@ -84,7 +84,7 @@ def _stem(word: str) -> str:
 
 
 def _number(text: str) -> str:
-    """A number in ASCII digits without the marks that group them, so that 12,500 and 1,25,000 are 12500 and 125000."""
+    """A number in ASCII digits without the marks that group them: 12,500 and 1,25,000 are 12500 and 125000."""
     ascii_ = "".join(str(unicodedata.digit(char)) if char.isdecimal() else char for char in text)
     ascii_ = ascii_.replace("\u066c", ",").replace("\u066b", ".")
     return re.sub(r",(?=(?:\d{2},)*\d{3}(?!\d))", "", ascii_)

@@ -1,9 +1,10 @@
-"""Words and sentences of any script: Unicode's properties and boundaries (UAX 29), as the `regex` package has them."""
+"""Words and sentences of any script by Unicode's properties and boundaries (UAX 29), which `regex` has."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 import regex
 
@@ -77,7 +78,7 @@ def is_unspaced(word: str) -> bool:
 def bigrams(run: str) -> set[str]:
     """Pairs of neighbouring characters of a run, without pairs of hiragana, which inflect; what a single one is."""
     graphemes = regex.findall(r"\X", run)
-    pairs = {a + b for a, b in zip(graphemes, graphemes[1:], strict=False)} or {run}
+    pairs = {a + b for a, b in pairwise(graphemes)} or {run}
     return {pair for pair in pairs if not regex.fullmatch(r"\p{Hiragana}+", pair)} or pairs
 
 

@@ -80,8 +80,8 @@ def _silent_notes(places: Sequence[str], n_parts: int) -> tuple[Note, ...]:
     if not places:
         return ()
     text = (
-        f"Of {len(places)} of the {n_parts} parts that the document was read in the model stated nothing that the text "
-        f"supports; they begin at {', '.join(places)}."
+        f"The model stated nothing that the text supports of {len(places)} of the {n_parts} parts that the document "
+        f"was read in; they begin at {', '.join(places)}."
     )
     return (Note("parts_without_statements", text, tuple(places)),)
 

@@ -1,7 +1,8 @@
 """Tasks for scripts: a prompt and data in, a value of a given type out.
 
 `types` says what a type looks like as JSON, `schema_parts`, `formats` and `schema_grammar` what the model may write
-for it, `choosing` how sure it is of a choice, `reasoning` how it thinks first, `task` asks, `batch` does so for many rows.
+for it, `choosing` how sure it is of a choice, `reasoning` how it thinks first, `task` asks, `batch` does so for many
+rows.
 """
 
 from nano_lsp.features.tasks.task import MAX_TOKENS, Answer, Task

@@ -144,7 +144,7 @@ def _answer_row(task: Task, row: Row, result: RowResult, answer: Callable[[Task]
 
 
 def _read_record(number: int, record: dict[str | Any, Any], column: str) -> Row:
-    """A row of a table; one that is shorter than the header lacks the cells, one that is longer has no names for them."""
+    """A row of a table: a short one lacks its last cells, a long one has cells without a name."""
     if None in record:
         n = len(record) - 1
         return Row(number, "", f"Row {number} has {n + len(record[None])} cells, and the header {n}.")

@@ -1,7 +1,7 @@
 """Grammars (GBNF) of the string formats that Python types have: dates, times, UUIDs, addresses.
 
-By RFC 3339 and ISO 8601, as JSON Schema names them; only what `datetime`, `uuid` and `ipaddress` take. A time may stand
-without its offset: a text that names none would otherwise be given one.
+By RFC 3339 and ISO 8601, as JSON Schema names them; only what `datetime`, `uuid` and `ipaddress` take. A time may
+stand without its offset: a text that names none would otherwise be given one.
 """
 
 from __future__ import annotations

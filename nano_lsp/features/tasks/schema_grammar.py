@@ -67,9 +67,7 @@ def compile_schema(schema: Schema) -> str:
         raise too_deep() from None
     compiler = _Compiler(schema)
     try:
-        root = compiler.value(schema)
-        if compiler.is_recursive and not has_an_end(schema, schema):
-            raise SchemaError("A value of the JSON schema would have no end: it contains itself.", _MAKE_OPTIONAL)
+        root = compiler.root()
     except SchemaError as error:
         error.path = tuple(compiler.path)
         raise
@@ -121,19 +119,25 @@ class _Compiler:
     Attributes:
         rules: Bodies of rules, by name.
         path: Names of the properties that lead to where it is.
-        is_recursive: Whether a part contains itself.
     """
 
     def __init__(self, root: Schema) -> None:
         self.rules: dict[str, str] = {}
         self.path: list[str] = []
-        self.is_recursive = False
         self._root = root
+        self._is_recursive = False
         self._names: dict[str, str] = {}  # of rules, by what they say
         self._followed: dict[str, str] = {}  # names of rules, by references
         self._open: list[str] = []  # references that are being followed
         self._open_here: list[str] = []  # those with no bracket written since
         self._depth = 0
+
+    def root(self) -> str:
+        """The name of the rule for the whole."""
+        name = self.value(self._root)
+        if self._is_recursive and not has_an_end(self._root, self._root):
+            raise SchemaError("A value of the JSON schema would have no end: it contains itself.", _MAKE_OPTIONAL)
+        return name
 
     def value(self, schema: Schema | bool) -> str:
         """The name of the rule for a schema's values."""
@@ -155,7 +159,7 @@ class _Compiler:
         finally:
             self._depth -= 1
 
-    def _body(self, schema: Schema) -> str:
+    def _body(self, schema: Schema) -> str:  # noqa: PLR0911 - one return a form
         if SHAPING & schema.keys() == {"$ref"}:
             return self._reference(schema["$ref"])
         if SHAPING & schema.keys() == {"allOf"} and len(schema["allOf"]) == 1:
@@ -186,7 +190,7 @@ class _Compiler:
     def _reference(self, pointer: str) -> str:
         if pointer in self._open_here:
             raise SchemaError(f"The JSON schema is recursive: {pointer} is nothing but itself.", "Correct it.")
-        self.is_recursive |= pointer in self._open
+        self._is_recursive |= pointer in self._open
         if pointer not in self._followed:
             self._followed[pointer] = f"ref{len(self._followed)}"
             self._open.append(pointer)

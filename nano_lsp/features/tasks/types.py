@@ -25,8 +25,8 @@ T = TypeVar("T")
 _Schema: typing.TypeAlias = "dict[str, Any]"
 _Convert: typing.TypeAlias = Callable[[Any], Any]
 _REMEDY = (
-    "Use str, int, float, bool, None, Any, Literal, an Enum, list, tuple, set, dict, Optional, Decimal, bytes, a date, "
-    "a time, a UUID, a path, a dataclass, a TypedDict, a NamedTuple, a pydantic model, or a JSON schema."
+    "Use str, int, float, bool, None, Any, Literal, an Enum, list, tuple, set, dict, Optional, Decimal, bytes, a "
+    "date, a time, a UUID, a path, a dataclass, a TypedDict, a NamedTuple, a pydantic model, or a JSON schema."
 )
 
 
@@ -73,8 +73,8 @@ _PLAIN: dict[Any, tuple[_Schema, _Convert]] = {
     },
 }
 _COLLECTIONS: dict[Any, Callable[[Any], Any]] = {
-    **{kind: list for kind in (list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)},
-    **{kind: set for kind in (set, abc.Set, abc.MutableSet)},
+    **dict.fromkeys((list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection), list),
+    **dict.fromkeys((set, abc.Set, abc.MutableSet), set),
     frozenset: frozenset,
     deque: deque,
 }
@@ -197,7 +197,7 @@ class _Describer:
         self._variables: dict[Any, Any] = {}  # type variables of a generic record
         self._fields: list[str] = []  # that lead to where it is
 
-    def describe(self, kind: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401, C901, PLR0911 - one return a type
+    def describe(self, kind: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401, PLR0911, PLR0912 - one return a type
         """The schema of a type and the conversion of its JSON."""
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is typing.Annotated:
@@ -336,12 +336,16 @@ class _Describer:
         return self._once(kind, container.__name__, describe)
 
     def _once(
-        self, kind: Any, name: str, describe: Callable[[], tuple[_Schema, _Convert]]
-    ) -> tuple[_Schema, _Convert]:  # noqa: ANN401
+        self,
+        kind: Any,  # noqa: ANN401
+        name: str,
+        describe: Callable[[], tuple[_Schema, _Convert]],
+    ) -> tuple[_Schema, _Convert]:
         """A description, or a reference to the same type around it."""
         if kind in self._open:
             self.definitions.setdefault(self._open[kind], {})
-            return {"$ref": f"#/$defs/{self._open[kind]}"}, lambda value: self._converts[kind](value)
+            late: _Convert = lambda value: self._converts[kind](value)  # noqa: E731, PLW0108 - not yet there
+            return {"$ref": f"#/$defs/{self._open[kind]}"}, late
         taken = {*self._open.values(), *self.definitions}
         self._open[kind] = name = next(n for n in (name, *(f"{name}{i}" for i in range(2, 999))) if n not in taken)
         schema, self._converts[kind] = describe()

@@ -101,7 +101,7 @@ class _Reader:
             elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString):
                 self._say(str(child), parent)
 
-    def _open(self, tag: Tag) -> Iterator[object]:  # noqa: PLR0911 - one return a kind
+    def _open(self, tag: Tag) -> Iterator[object]:
         """Begin an element; gives the children that are read."""
         name = tag.name
         self._place = f"line {tag.sourceline or self._line}"
@@ -160,7 +160,7 @@ class _Cell(_Reader):
 
 
 def _hidden_by_styles(tree: BeautifulSoup) -> frozenset[int]:
-    """Elements, by identity, that a rule of a style sheet in the page hides; rules for some media only are left out."""
+    """Elements, by identity, that a style sheet in the page hides; rules for some media only do not count."""
     found: set[int] = set()
     for sheet in tree.find_all("style"):
         text = re.sub(r"/\*.*?\*/", "", sheet.get_text(), flags=re.DOTALL)

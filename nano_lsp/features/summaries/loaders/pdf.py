@@ -60,11 +60,9 @@ def load_pdf(path: Path) -> LoadedDocument:
     found = Collector()
     try:
         reader = pypdf.PdfReader(BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise DocumentError(f"{path} is encrypted with a password.", _DECRYPT)
+        if reader.is_encrypted:
+            reader.decrypt("")  # where that is not the password, reading a page fails
         _read_pages(list(reader.pages), found)
-    except DocumentError:
-        raise
     except FileNotDecryptedError:
         raise DocumentError(f"{path} is encrypted with a password.", _DECRYPT) from None
     except DependencyError as error:
