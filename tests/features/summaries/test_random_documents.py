@@ -66,11 +66,11 @@ def docx_inline(w: Words, depth: int = 2) -> str:
 
     plain: tuple[Callable[[], str], ...] = (
         lambda: run(f" {w.show()} "),
-        lambda: run(w.show()[:0] + f" {w.show()}", "<w:b/>"),
+        lambda: run(f" {w.show()}", "<w:b/>"),
         lambda: f"<w:ins>{run(f' {w.show()} ')}</w:ins>",
         lambda: f"<w:moveTo>{run(f' {w.show()} ')}</w:moveTo>",
         lambda: f"<w:del><w:r><w:delText> {w.tell('deletions')} </w:delText></w:r></w:del>",
-        lambda: f"<w:moveFrom>{run(f' {w.tell("deletions")} ')}</w:moveFrom>",
+        lambda: "<w:moveFrom>" + run(f" {w.tell('deletions')} ") + "</w:moveFrom>",
         lambda: run(f" {w.hide()} ", "<w:vanish/>"),
         lambda: run(f" {w.tell('struck_out')} ", "<w:strike/>"),
         lambda: f'<w:hyperlink r:id="x">{run(f" {w.show()} ")}</w:hyperlink>',

@@ -17,6 +17,7 @@ from nano_lsp.features.summaries.loaders.files import check_size, read_bytes
 
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PREFIXES = (  # ends of namespaces, of the transitional and the strict form alike
+    ("wordprocessingml/2006/main", "w"),
     ("wordprocessingml/main", "w"),
     ("officeDocument/2006/math", "m"),
     ("officeDocument/math", "m"),
