@@ -12,10 +12,11 @@ _SENTENCE = regex.compile(
     r"[^\S\r\n]*.+?(?:"
     r"[\p{SB=STerm}\u2026\uff1b]+\p{SB=Close}*\s*"  # ends a sentence wherever it stands: 。 । ؟ ። ! ?
     r"|[\p{SB=ATerm}:;]+\p{SB=Close}*\s+(?=\S)"  # a full stop needs a blank: 3.5 is a number
-    r"|$)",
+    r"|\Z)",
     regex.DOTALL,
 )
 _CLAUSE = regex.compile(r"[,\u3001\uff0c\u060c\u061b\u1363\u104a\u17d6\u0964]\s*")
+_BLANKS, _CHARACTER = regex.compile(r"\s+"), regex.compile(r"\X")
 _WORD = regex.compile(r"(?w)\p{Nd}+(?:[.,:/\u066b\u066c-]\p{Nd}+)*|(?:\b|(?<=[\p{Nd}_]))[\p{L}\p{M}\p{No}].*?\b")
 _UNSPACED = regex.compile(
     r"(?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Tham}\p{Javanese}"
@@ -49,11 +50,10 @@ def cut(text: str, max_chars: int) -> list[str]:
     pieces: list[str] = []
     while len(text) > max_chars:
         part = text[:max_chars]
-        ends = [found.end() for found in _CLAUSE.finditer(part)] or [f.end() for f in regex.finditer(r"\s+", part)]
-        end = next((end for end in reversed(ends) if end > max_chars // 4), 0)
-        if not end:
-            graphemes = [found.end() for found in regex.finditer(r"\X", text[: max_chars + 64])]
-            end = next((each for each in reversed(graphemes) if each <= max_chars), graphemes[0])
+        whole = [found.end() for found in regex.finditer(r"\X", text[: max_chars + 1])][:-1]  # the last may go on
+        ends = [{found.end() for found in marks.finditer(part)} & set(whole) for marks in (_CLAUSE, _BLANKS)]
+        good = (max(each) for each in (*ends, whole) if each and max(each) > max_chars // 4)
+        end = next(good, 0) or max(whole, default=0) or _CHARACTER.match(text).end()
         pieces.append(text[:end])
         text = text[end:]
     return [*pieces, text] if text else pieces

@@ -51,8 +51,9 @@ def write_summary(
     passages = cut_passages(document.blocks)
     texts = tuple(passage.text for passage in passages)
     sizes = dict(zip(texts, carry_out(CountTokens(texts)), strict=True))
-    each = summary.fact_tokens(sum(sizes.values()) / max(1, sum(map(len, sizes))))
-    chunks = cut_chunks(passages, sizes.__getitem__, summary.chunk_tokens(carry_out(Warm()), each))
+    n_ctx = carry_out(Warm())
+    each = summary.fact_tokens(sum(sizes.values()) / max(1, sum(map(len, sizes))), n_ctx)
+    chunks = cut_chunks(passages, sizes.__getitem__, summary.chunk_tokens(n_ctx, each))
     n_facts = max(2, -(-3 * n // (2 * len(chunks))))
     found: list[Statement] = []
     silent: list[str] = []

@@ -209,5 +209,7 @@ def test_html(seed: int) -> None:
     end = f"<p>{w.show()}" + w.source.choice(["", "</body></html>", "</p>\n"])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.html"
-        file.write_text(f"{head}<style>.gone {{ display: none }}</style>{body}{end}", encoding="utf-8")
+        file.write_text(
+            f"{head}<style>.gone {{ display: none }}</style><p>{w.show()}</p>{body}{end}", encoding="utf-8"
+        )
         check(w, file, at_most_once=True)

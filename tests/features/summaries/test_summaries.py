@@ -141,7 +141,7 @@ def test_every_format_is_read_with_its_places(tmp_path: Path, content: list[list
             assert blocks[-1].heading == "Chapter 3", name
     markdown = load(tmp_path / "a.md")
     lines = (tmp_path / "a.md").read_text().splitlines()
-    assert all(lines[int(block.place.removeprefix("line ")) - 1].startswith(block.text[:50]) for block in markdown)
+    assert all(block.text[:50] in lines[int(block.place.removeprefix("line ")) - 1] for block in markdown)
     assert [block.place for block in load(tmp_path / "a.pdf")] == ["p. 1", "p. 2", "p. 3"]
     assert load(tmp_path / "a.docx")[-1] == Block("Total | 417", "paragraph 7", "Chapter 3")
 

@@ -109,13 +109,8 @@ def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401
     """Whether pydantic, which has its own reading of annotations, takes a value as it is for an instance."""
-    adapter = pydantic.TypeAdapter(kind, config={"arbitrary_types_allowed": True} if _plain(kind) else None)
-    adapter.validate_python(value, strict=False)
+    pydantic.TypeAdapter(kind).validate_python(value)
     return True
-
-
-def _plain(kind: Any) -> bool:  # noqa: ANN401
-    return not (dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)))
 
 
 @settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -180,6 +181,7 @@ class _Walk:
         self._place = ""
         self._n_paragraphs = 0
         self._fields: list[bool] = []  # for each open field, whether its result has begun
+        self._fields_end = True  # otherwise one that is never ended would hide the rest of the document
         self._paragraph: Element | None = None
         self._continued = ""  # a paragraph whose end was deleted goes on in the next one
         self._boxes: list[Element] = []  # text boxes of the paragraph
@@ -189,6 +191,8 @@ class _Walk:
     def document(self) -> LoadedDocument:
         """All of the document: body, headers and footers, notes."""
         root = self._package.parse(self._package.main)
+        marks = Counter(_value(each, "fldCharType") for each in root.iter() if _name(each) == "w:fldChar")
+        self._fields_end = marks["begin"] == marks["end"]
         body = next((each for each in root if _name(each) == "w:body"), None)
         if body is None:
             raise ValueError("it has no body")
@@ -334,7 +338,7 @@ class _Walk:
 
     def _field(self, mark: Element) -> None:
         """Of a field only the result is shown, not its instruction (17.16.18)."""
-        kind = _value(mark, "fldCharType")
+        kind = _value(mark, "fldCharType") if self._fields_end else ""
         if kind == "begin":
             self._fields.append(False)
         elif kind == "separate" and self._fields:
@@ -375,16 +379,30 @@ class _Walk:
         return "none"
 
     def _table(self, table: Element, place: str) -> None:
-        """Each row as a line; a cell that is merged downwards stands in each of its rows, as a reader sees it."""
+        """Each row as a line."""
+
+        def begin() -> None:
+            self._n_paragraphs += not place
+            self._place = place or f"paragraph {self._n_paragraphs}"
+
+        for text in self._rows(table, begin):
+            self._found.add(text, self._place)
+            self._read_boxes()
+
+    def _rows(self, table: Element, begin: Callable[[], None]) -> Iterator[str]:
+        """Rows as lines; a cell that is merged downwards stands in each of its rows, as a reader sees it.
+
+        Args:
+            table: The table.
+            begin: Is called before each row that is read.
+        """
         above: dict[int, str] = {}  # by column, the text of the cell that goes on downwards
         for row in _descend(table, "w:tr"):
             properties = _find(row, "w:trPr")
             if properties is not None and _find(properties, "w:del") is not None:
                 self._deleted(row)
                 continue
-            if not place:
-                self._n_paragraphs += 1
-            self._place = place or f"paragraph {self._n_paragraphs}"
+            begin()
             column = int(_value(_find(properties, "w:gridBefore")) or 0) if properties is not None else 0
             cells: list[str] = []
             going_on: dict[int, str] = {}
@@ -399,8 +417,7 @@ class _Walk:
                     cells.append(text)
                 column += int(_value(_find(cell, "w:tcPr", "w:gridSpan")) or 1)
             above = going_on
-            self._found.add(" | ".join(cells) if any(cells) else "", self._place)
-            self._read_boxes()
+            yield " | ".join(cells) if any(cells) else ""
 
     def _cell(self, cell: Element) -> str:
         """The text of a cell; tables within it are rows behind its paragraphs."""
@@ -409,8 +426,7 @@ class _Walk:
             if _name(each) == "w:p":
                 parts.append(self._text_of(each))
             else:
-                rows = (" | ".join(map(self._cell, _descend(row, "w:tc"))) for row in _descend(each, "w:tr"))
-                parts += rows
+                parts += self._rows(each, lambda: None)
         return one_line(" ".join(parts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,10 +60,12 @@ def load_pdf(path: Path) -> LoadedDocument:
         raise DocumentError(f"{path} is no PDF file{' but empty' if not data else ''}.", "Save it as PDF again.")
     found = Collector()
     try:
-        reader = pypdf.PdfReader(BytesIO(data))
-        if reader.is_encrypted:
-            reader.decrypt("")  # where that is not the password, reading a page fails
-        _read_pages(list(reader.pages), found)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a file's encryption is old
+            reader = pypdf.PdfReader(BytesIO(data))
+            if reader.is_encrypted:
+                reader.decrypt("")  # where that is not the password, reading a page fails
+            _read_pages(list(reader.pages), found)
     except FileNotDecryptedError:
         raise DocumentError(f"{path} is encrypted with a password.", _DECRYPT) from None
     except DependencyError as error:
@@ -121,29 +124,34 @@ def _resources(page: PageObject) -> Iterator[Any]:
 
 def _annotations(page: PageObject, found: Collector, place: str) -> Iterator[str]:
     """Values of form fields and texts written onto a page; notes that must be opened are counted."""
-    for reference in page.get("/Annots") or ():
+    for reference in _get(page, "/Annots", ()):
         each = reference.get_object()
-        if each is None or int(each.get("/F", 0)) & _HIDDEN:
+        if each is None or int(_get(each, "/F", 0)) & _HIDDEN:
             continue
-        kind = each.get("/Subtype")
+        kind = _get(each, "/Subtype")
         if kind == "/FreeText":
-            yield str(each.get("/Contents", ""))
-        elif kind in _COMMENTS and one_line(str(each.get("/Contents", ""))):
+            yield str(_get(each, "/Contents", ""))
+        elif kind in _COMMENTS and one_line(str(_get(each, "/Contents", ""))):
             found.omit("comments", place)
         elif kind == "/Widget":
-            field = each if "/T" in each or "/Parent" not in each else each["/Parent"].get_object()
+            field = each if "/T" in each else _get(each, "/Parent", each)
             yield from _field(each, field)
 
 
 def _field(widget: Any, field: Any) -> Iterator[str]:  # noqa: ANN401 - pypdf's objects
-    value = widget.get("/V", field.get("/V"))
-    if value is None or int(field.get("/Ff", 0)) & _PASSWORD:
+    value = _get(widget, "/V", _get(field, "/V"))
+    if value is None or int(_get(field, "/Ff", 0)) & _PASSWORD:
         return
     values = value if isinstance(value, list) else [value]
     said = ", ".join(text for text in map(str, values) if text not in {"/Off", ""}).lstrip("/")
-    label = str(field.get("/TU") or field.get("/T") or "")
+    label = str(_get(field, "/TU") or _get(field, "/T") or "")
     if said:
         yield f"{label}: {said}" if label else said
+
+
+def _get(dictionary: Any, key: str, default: Any = None) -> Any:  # noqa: ANN401 - pypdf's objects
+    """An entry, with the reference to it followed."""
+    return dictionary[key] if key in dictionary else default
 
 
 def _without_numbers(text: str) -> str:
