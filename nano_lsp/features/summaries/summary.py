@@ -76,7 +76,7 @@ class Summary:
 
 
 def fact_tokens(tokens_per_char: float, n_ctx: int) -> int:
-    """Tokens that a statement may take in a text that has so many of them a character: all take a sixth of a context."""
+    """Tokens that a statement may take, by what a character of the text takes; all take a sixth of a context."""
     needed = min(_MAX_FACT_TOKENS, round(_TYPICAL_FACT_CHARS * tokens_per_char) + 20)
     return max(_MIN_FACT_TOKENS, min(needed, n_ctx // (6 * _MAX_FACTS)))
 

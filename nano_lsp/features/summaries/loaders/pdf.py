@@ -111,15 +111,13 @@ def _extract(page: PageObject) -> _Page:
 
 def _resources(page: PageObject) -> Iterator[Any]:
     """Pictures and forms that a page draws, and those within forms."""
-    left, seen = [page.get("/Resources")], 0
-    while left and seen < 200:  # forms may contain themselves
-        resources = left.pop()
-        objects = resources.get_object().get("/XObject") if resources is not None else None
-        for each in objects.get_object().values() if objects is not None else ():
-            seen += 1
-            one = each.get_object()
-            yield one
-            left.append(one.get("/Resources"))
+    left, n_seen = [_get(page, "/Resources", {})], 0
+    while left and n_seen < 200:  # forms may contain themselves
+        for each in _get(left.pop(), "/XObject", {}).values():
+            n_seen += 1
+            drawn = each.get_object()
+            yield drawn
+            left.append(_get(drawn, "/Resources", {}))
 
 
 def _annotations(page: PageObject, found: Collector, place: str) -> Iterator[str]:
@@ -151,7 +149,7 @@ def _field(widget: Any, field: Any) -> Iterator[str]:  # noqa: ANN401 - pypdf's 
 
 def _get(dictionary: Any, key: str, default: Any = None) -> Any:  # noqa: ANN401 - pypdf's objects
     """An entry, with the reference to it followed."""
-    return dictionary[key] if key in dictionary else default
+    return dictionary[key] if key in dictionary else default  # noqa: SIM401 - pypdf's get() gives the reference
 
 
 def _without_numbers(text: str) -> str:
