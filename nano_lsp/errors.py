@@ -176,9 +176,14 @@ class TaskError(NanoError):
 
 
 class SchemaError(TaskError):
-    """A result type or a JSON schema that cannot be used."""
+    """A result type or a JSON schema that cannot be used.
+
+    Attributes:
+        path: Names of the properties that lead to the part it is about; empty for the whole.
+    """
 
     exit_code = 2
+    path: tuple[str, ...] = ()
 
 
 class AnswerCutError(TaskError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TOWNS = ("Aldmoor", "Brixen", "Carlow", "Dunmere", "Eastvale", "Farnham", "Glenrock", "Harwick", "Inverly", "Jorvik")
@@ -92,6 +93,54 @@ def write_pdf(path: Path, content: Sequence[Sequence[str]]) -> None:
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     trailer = b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(data))
     path.write_bytes(data + b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + table + trailer)
+
+
+_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_NAMESPACES = (
+    f'xmlns:w="{_W}" xmlns:r="{_R}" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math" xmlns:v="urn:schemas-microsoft-com:vml"'
+    ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
+    ' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    ' xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
+)
+STYLES = "".join(
+    f'<w:style w:type="paragraph" w:styleId="{style}"><w:name w:val="{name}"/>{more}</w:style>'
+    for style, name, more in (
+        ("berschrift1", "heading 1", ""),
+        ("Own", "Own", '<w:basedOn w:val="berschrift1"/>'),
+        ("Hidden", "Hidden", "<w:rPr><w:vanish/></w:rPr>"),
+    )
+)
+"""A heading as a German Word names it, a style based on it, and one that hides text."""
+
+
+def write_docx(path: Path, body: str, parts: Mapping[str, str] | None = None) -> None:
+    """A DOCX file with exactly this XML in it.
+
+    Args:
+        path: of the file.
+        body: what the body holds; prefixes are those that Word uses.
+        parts: further parts by their kind, as `footnotes`, `header1`: what their roots hold. A part can be referred
+            to by its kind.
+    """
+    parts = {"styles": STYLES, **(parts or {})}
+    roots = {"footnotes": "footnotes", "endnotes": "endnotes", "comments": "comments", "settings": "settings"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("_rels/.rels", _relations({"d": ("officeDocument", "word/document.xml")}))
+        packed.writestr("word/document.xml", f"<w:document {_NAMESPACES}><w:body>{body}</w:body></w:document>")
+        kinds = {kind: kind.rstrip("0123456789") for kind in parts}
+        packed.writestr("word/_rels/document.xml.rels", _relations({k: (kinds[k], f"{k}.xml") for k in parts}))
+        for kind, content in parts.items():
+            root = {"header": "hdr", "footer": "ftr"}.get(kinds[kind], roots.get(kind, kind))
+            packed.writestr(f"word/{kind}.xml", f"<w:{root} {_NAMESPACES}>{content}</w:{root}>")
+
+
+def _relations(targets: Mapping[str, tuple[str, str]]) -> str:
+    rows = "".join(f'<Relationship Id="{i}" Type="{_R}/{kind}" Target="{t}"/>' for i, (kind, t) in targets.items())
+    return (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{rows}</Relationships>'
+    )
 
 
 def _wrap(text: str) -> list[str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from nano_lsp.adapters.process_assistant import find_assistant
-from nano_lsp.errors import TaskError
+from nano_lsp.errors import SchemaError, TaskError
 from nano_lsp.features.assistant import Assistant
-from nano_lsp.features.tasks import MAX_TOKENS, Answer, Shape, Task, shape_of
+from nano_lsp.features.tasks import MAX_TOKENS, Answer, Shape, Task, in_words_of, shape_of
 
 T = TypeVar("T")
 
@@ -139,7 +139,10 @@ def _prepare(
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"The data is no text and no JSON: {error}.", "Turn it into text yourself.") from error
     task = Task(prompt, text, shape.choices, schema, think, max_tokens, deadline_ms=deadline_ms)
-    task.check()
+    try:
+        task.check()
+    except SchemaError as error:
+        raise in_words_of(result, error) from error
     return shape, task
 
 

@@ -1,17 +1,14 @@
-"""Grammars on llama.cpp's own grammar engine, and JSON schemas turned into such grammars."""
+"""Grammars on llama.cpp's own grammar engine."""
 
 from __future__ import annotations
 
 import ctypes
-import json
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.engine.llama_library import llama
-from nano_lsp.errors import GrammarError
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
@@ -61,18 +58,3 @@ class LlamaGrammar:
         data = ctypes.cast(entries.ctypes.data, ctypes.POINTER(llama.llama_token_data))
         array = llama.llama_token_data_array(data=data, size=len(entries), selected=-1, sorted=False)
         llama.llama_sampler_apply(self._sampler, ctypes.byref(array))
-
-
-def grammar_from_json_schema(schema: Mapping[str, object]) -> str:
-    """GBNF for the JSON documents that a JSON schema allows.
-
-    Raises:
-        GrammarError: the schema uses what cannot be put into a grammar.
-    """
-    from llama_cpp.llama_grammar import json_schema_to_gbnf  # noqa: PLC0415 - needed for schemas only
-
-    try:
-        gbnf: str = json_schema_to_gbnf(json.dumps(schema))
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError, RecursionError) as error:
-        raise GrammarError(f"The JSON schema cannot be used: {error}", "Simplify the schema.") from error
-    return gbnf

@@ -251,7 +251,7 @@ class ScriptedBackend:
         self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
 
     def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
-        """A grammar of texts in ASCII."""
+        """A grammar; see `ScriptedGrammar`."""
         return ScriptedGrammar(gbnf, self.piece, N_VOCAB, self.spec.eog_ids)
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""GBNF for the model without weights: llama.cpp's grammars, for texts in ASCII.
+"""GBNF for the model without weights: llama.cpp's grammars; sets and literals of characters, byte by byte.
 
 A state is the set of stacks of symbols that may still come, as in llama.cpp's own engine (its `grammars/README.md`
 has the format). Left recursion is not supported.
@@ -19,6 +19,16 @@ _Symbol: TypeAlias = "frozenset[int] | str"  # bytes that may stand here, or a r
 _Stack: TypeAlias = "tuple[_Symbol, _Stack] | None"
 
 _ASCII = frozenset(range(1, 128))
+_CONTINUED = frozenset(range(0x80, 0xC0))
+_BEYOND_ASCII: list[list[_Symbol]] = [  # well-formed UTF-8 (the Unicode standard, table 3-7)
+    [frozenset(range(0xC2, 0xE0)), _CONTINUED],
+    [frozenset({0xE0}), frozenset(range(0xA0, 0xC0)), _CONTINUED],
+    [frozenset({*range(0xE1, 0xED), 0xEE, 0xEF}), _CONTINUED, _CONTINUED],
+    [frozenset({0xED}), frozenset(range(0x80, 0xA0)), _CONTINUED],
+    [frozenset({0xF0}), frozenset(range(0x90, 0xC0)), _CONTINUED, _CONTINUED],
+    [frozenset(range(0xF1, 0xF4)), _CONTINUED, _CONTINUED, _CONTINUED],
+    [frozenset({0xF4}), frozenset(range(0x80, 0x90)), _CONTINUED, _CONTINUED],
+]
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _TOKEN = re.compile(
     r'\s*(?:(?P<literal>"(?:[^"\\]|\\.)*")|(?P<set>\[(?:[^\]\\]|\\.)*\])|(?P<name>[\w-]+)(?P<defines>\s*::=)?'
@@ -137,10 +147,14 @@ class ScriptedGrammar:
             elif token["literal"]:
                 text = "".join(_unescape(token["literal"][1:-1]))
                 last.extend(frozenset({byte}) for byte in text.encode())
+            elif token["mark"]:
+                last.append(self._new_rule([[_ASCII], *_BEYOND_ASCII]))
             elif token["set"]:
-                last.append(_read_set(token["set"][1:-1]))
+                chars = _read_set(token["set"][1:-1])
+                inverse = token["set"].startswith("[^")
+                last.append(self._new_rule([[chars], *_BEYOND_ASCII]) if inverse else chars)
             else:
-                last.append(_ASCII if token["mark"] else token["name"])
+                last.append(token["name"])
         return alternatives, at
 
     def _repeated(self, item: list[_Symbol], low: int, high: int | None) -> str:

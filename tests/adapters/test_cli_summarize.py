@@ -32,7 +32,9 @@ def test_a_document_with_citations(tmp_path: Path, home: Path) -> None:
     done = nano_lsp(*common)
     assert (done.returncode, done.stdout.decode()) == (0, f"- {FACT} [p. 2]\n"), done.stderr
     assert nano_lsp(*common, "--form", "prose").stdout.decode() == f"{FACT} [p. 2]\n"
-    assert json.loads(nano_lsp(*common, "--json").stdout)[0]["place"] == "p. 2"
+    found = json.loads(nano_lsp(*common, "--json").stdout)
+    assert [statement["place"] for statement in found["statements"]] == ["p. 2"]
+    assert (found["notes"], found["unsupported"]) == ([], 0)
     out = tmp_path / "out.md"
     done = nano_lsp("summarize", str(tmp_path / "a.md"), "--model", script(tmp_path), "--output", str(out))
     assert (done.returncode, done.stdout) == (0, b"")

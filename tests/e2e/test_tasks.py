@@ -119,7 +119,7 @@ def test_twenty_pages_killed_in_the_middle_and_gone_on_with(tmp_path: Path, home
     done = kept.read_text().splitlines()
     assert len(done) >= 3
     subprocess.run(command, check=True, timeout=2 * LIMIT_S, capture_output=True)
-    found = json.loads(out.read_text())
+    found = json.loads(out.read_text())["statements"]
     assert 0 < len(found) <= 12
     for each in found:
         page = texts[int(each["place"].removeprefix("p. ")) - 1]
@@ -139,7 +139,7 @@ def test_everything_works_without_a_network(tmp_path: Path) -> None:
     assert said == "Rust\n"
     document = tmp_path / "report.md"
     document.write_text(as_markdown(pages(2, paragraphs=2)))
-    found = json.loads(run("summarize", str(document), "--length", "short", "--json", prefix=prefix))
+    found = json.loads(run("summarize", str(document), "--length", "short", "--json", prefix=prefix))["statements"]
     assert found
     for each in found:
         assert bears_out(each["text"], each["statement"])

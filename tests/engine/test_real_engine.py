@@ -19,7 +19,6 @@ from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
 from nano_lsp.engine.generate import Engine, Generation
 from nano_lsp.engine.kv_cache import KvCache
 from nano_lsp.engine.llama_backend import LlamaBackend
-from nano_lsp.engine.llama_grammar import grammar_from_json_schema
 from nano_lsp.engine.request import Request
 from nano_lsp.engine.selftest import SelfTest, require_layout
 from nano_lsp.engine.snapshots import Snapshots
@@ -32,6 +31,7 @@ from nano_lsp.errors import (
     KvCacheFullError,
     PromptTooLongError,
 )
+from nano_lsp.features.tasks.schema_grammar import compile_schema
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
 from tests.gguf_files import write_adapter, write_model
 
@@ -235,7 +235,7 @@ def test_a_json_schema_rules_the_answer(engine: Engine) -> None:
         "required": ["name", "age"],
         "additionalProperties": False,
     }
-    grammar = grammar_from_json_schema(schema)
+    grammar = compile_schema(schema)
     prompt = engine.backend.tokenize("A person as JSON: ")
     answer = json.loads(run(engine, prompt, max_tokens=80, grammar=grammar).text)
     assert set(answer) == {"name", "age"}
@@ -246,8 +246,6 @@ def test_a_grammar_that_cannot_be_parsed(backend: LlamaBackend) -> None:
     for bad in ("", "root ::= (", "other ::= [a]", "root ::= root"):
         with pytest.raises(GrammarError):
             backend.compile_grammar(bad)
-    with pytest.raises(GrammarError):
-        grammar_from_json_schema({"$ref": "#/nowhere"})
 
 
 def test_a_prompt_longer_than_the_context(engine: Engine) -> None:

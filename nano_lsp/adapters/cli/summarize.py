@@ -19,10 +19,9 @@ from nano_lsp.config import find_folders, load_settings
 from nano_lsp.context.replacement import replace_file
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.summaries import summary
-from nano_lsp.features.summaries.passages import Passage, cut_passages
+from nano_lsp.features.summaries.loaders import Block, load_document_blocks
 from nano_lsp.features.summaries.progress import Progress
-from nano_lsp.features.summaries.reading import read_blocks
-from nano_lsp.features.summaries.summary import Form, Length, Statement
+from nano_lsp.features.summaries.summary import Form, Length, Summary
 from nano_lsp.features.summaries.writing import write_summary
 
 EXAMPLES = """Examples:
@@ -36,11 +35,13 @@ EXAMPLES = """Examples:
 
 
 def summarize(  # noqa: PLR0917 - options, which typer passes by name
-    file: Annotated[Path, typer.Argument(help="Text, Markdown, HTML, PDF or DOCX.")],
+    file: Annotated[Path, typer.Argument(help="Text, Markdown, CSV, HTML, PDF or DOCX.")],
     length: Annotated[Length, typer.Option(help="5, 12 or 25 statements, at most.")] = Length.MEDIUM,
     form: Annotated[Form, typer.Option(help="What it looks like.")] = Form.BULLETS,
     output: Annotated[Path | None, typer.Option(help="Write it to this file instead of the terminal.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Statements, places and passages as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Statements, places, passages, and what was not read, as JSON.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Keep the progress in the cache folder until it is done.")
     ] = True,
@@ -50,17 +51,17 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     threads: Threads = None,
 ) -> None:
     """Summarize a document; what its text does not bear out is left out."""
-    passages = cut_passages(read_blocks(file))
+    document = load_document_blocks(file)
     if output and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise DocumentError(f"{output} cannot be written.", "Give --output FILE in a folder that exists.")
     overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
         conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"
-        progress = Progress(_progress_path(passages, conditions) if keep else None)
+        progress = Progress(_progress_path(document.blocks, conditions) if keep else None)
         n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
-        statements, dropped = write_summary(assistant.carry_out, passages, n, progress, parts)
-    text = _as_json(statements) if as_json else summary.render(statements, form)
+        found = write_summary(assistant.carry_out, document, n, progress, parts)
+    text = _as_json(found) if as_json else summary.render(found.statements, form)
     if output:
         try:
             replace_file(output, text)
@@ -73,16 +74,22 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     else:
         print(text, end="")
     progress.forget()
-    if dropped:
-        stderr.print(f"{dropped} statements were left out, as the text does not bear them out.")
+    for note in found.notes:
+        stderr.print(note.text, highlight=False, markup=False, soft_wrap=True)
+    if found.n_unsupported:
+        stderr.print(f"{found.n_unsupported} statements were left out, as the text does not bear them out.")
 
 
-def _progress_path(passages: Sequence[Passage], conditions: str) -> Path:
-    text = json.dumps([conditions, [asdict(passage) for passage in passages]])
+def _progress_path(blocks: Sequence[Block], conditions: str) -> Path:
+    text = json.dumps([conditions, [asdict(block) for block in blocks]])
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return find_folders().cache / "summaries" / f"{digest}.jsonl"
 
 
-def _as_json(statements: Sequence[Statement]) -> str:
-    records = [{"statement": each.text, **asdict(each.passage)} for each in statements]
-    return json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+def _as_json(found: Summary) -> str:
+    record = {
+        "statements": [{"statement": each.text, **asdict(each.passage)} for each in found.statements],
+        "notes": [asdict(note) for note in found.notes],
+        "unsupported": found.n_unsupported,
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

@@ -23,9 +23,8 @@ from nano_lsp.errors import DocumentError, SchemaError
 from nano_lsp.features.cells import CellCode, FixCell, WriteCell, read_code, read_fix
 from nano_lsp.features.jobs import Ask, Complete, Explain, Job, WriteTest
 from nano_lsp.features.summaries import summary
-from nano_lsp.features.summaries.passages import cut_passages
+from nano_lsp.features.summaries.loaders import load_document_blocks
 from nano_lsp.features.summaries.progress import Progress
-from nano_lsp.features.summaries.reading import read_blocks
 from nano_lsp.features.summaries.summary import Form, Length
 from nano_lsp.features.summaries.writing import write_summary
 from nano_lsp.features.tasks import Answer, Task
@@ -182,7 +181,7 @@ def _summarize(asked: Run) -> None:
             text = asked.body or _as_text(asked.kernel.evaluate(source), source)
             path = Path(folder) / "text.txt"
             path.write_text(text, encoding="utf-8", errors="replace")
-        passages = cut_passages(read_blocks(path))
+        document = load_document_blocks(path)
 
     @contextmanager
     def parts(total: int) -> Iterator[Callable[[], None]]:
@@ -196,8 +195,9 @@ def _summarize(asked: Run) -> None:
         yield advance
 
     n = summary.N_STATEMENTS[Length(asked.options.length)]
-    statements, dropped = write_summary(asked.ask, passages, n, Progress(None), parts)
-    asked.showing.finish(summary.render(statements, Form.BULLETS).rstrip("\n"), left_out=dropped)
+    found = write_summary(asked.ask, document, n, Progress(None), parts)
+    text = summary.render(found.statements, Form.BULLETS).rstrip("\n")
+    asked.showing.finish(text, warnings=[note.text for note in found.notes], left_out=found.n_unsupported)
 
 
 def _task(asked: Run) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-_WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)?", re.UNICODE)
+import regex
+
+from nano_lsp.features.summaries.segmentation import bigrams, is_unspaced, words
+
 _STEM = 5  # letters that two forms of a word share
+_HANGUL_STEM = 2  # syllables, before the particles
+_ARABIC_ARTICLE = regex.compile("^[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644(?=..)")  # also joined
 _ENOUGH = 0.7  # of the other words
 _COMMON = frozenset(
     re.findall(
@@ -24,19 +30,21 @@ _COMMON = frozenset(
 def key_terms(statement: str) -> tuple[set[str], set[str]]:
     """What a statement is about: numbers and names, as written, and the stems of its other words.
 
-    A name is a word with a capital that does not begin a sentence, or with capitals within.
+    A name is a word with a capital that does not begin a sentence, or with capitals within. Scripts without capitals
+    have no names here; scripts without blanks between words have pairs of characters in place of stems.
     """
     exact: set[str] = set()
     stems: set[str] = set()
-    for found in _WORD.finditer(statement):
-        word = found[0]
-        before = statement[: found.start()].rstrip()
-        begins = not before or before[-1] in ".!?:\"“'("
+    for word, start in words(statement):
+        before = statement[:start].rstrip()
+        begins = not before or before[-1] in ".!?:\"\u201c'("
         if word[0].isdigit():
             exact.add(_number(word))
+        elif is_unspaced(word):
+            stems |= bigrams(word)
         elif len(word) > 1 and (word[1:] != word[1:].lower() or (word[0].isupper() and not begins)):
-            exact.add(word.casefold())
-        elif len(word) > 2 and word.casefold() not in _COMMON:
+            exact.add(_fold(word))
+        elif len(word) > (1 if regex.match(r"\p{Hangul}", word) else 2) and word.casefold() not in _COMMON:
             stems.add(_stem(word))
     return exact, stems
 
@@ -44,9 +52,11 @@ def key_terms(statement: str) -> tuple[set[str], set[str]]:
 def bears_out(passage: str, statement: str) -> bool:
     """Whether a passage has the key terms of a statement."""
     exact, stems = key_terms(statement)
-    words = [found[0] for found in _WORD.finditer(passage)]
-    known = {_number(word) if word[0].isdigit() else word.casefold() for word in words}
-    present = {_stem(word) for word in words}
+    known: set[str] = set()
+    present: set[str] = set()
+    for word, _ in words(passage):
+        known.add(_number(word) if word[0].isdigit() else _fold(word))
+        present |= bigrams(word) if is_unspaced(word) else {_stem(word)}
     # Names come in other cases than the passage has them, as "Vienna's".
     if any(term not in known and _stem(term) not in present for term in exact):
         return False
@@ -61,10 +71,20 @@ def says_nothing_new(statement: str, other: str) -> bool:
     return exact <= known and len(stems & present) >= _ENOUGH * len(stems)
 
 
+def _fold(word: str) -> str:
+    """A word as it is compared: without case, and in Arabic and Hebrew without the marks that few texts have."""
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    if regex.match(r"[\p{Arabic}\p{Hebrew}]", folded):
+        folded = _ARABIC_ARTICLE.sub("", regex.sub(r"[\p{Mn}\u0640]", "", folded))
+    return folded
+
+
 def _stem(word: str) -> str:
-    return word.casefold()[:_STEM]
+    return _fold(word)[: _HANGUL_STEM if regex.match(r"\p{Hangul}", word) else _STEM]
 
 
 def _number(text: str) -> str:
-    """A number without the marks that group its digits, so that 12,500 is 12500."""
-    return re.sub(r"[,](?=\d{3}(?:\D|$))", "", text)
+    """A number in ASCII digits without the marks that group them: 12,500 and 1,25,000 are 12500 and 125000."""
+    ascii_ = "".join(str(unicodedata.digit(char)) if char.isdecimal() else char for char in text)
+    ascii_ = ascii_.replace("\u066c", ",").replace("\u066b", ".")
+    return re.sub(r",(?=(?:\d{2},)*\d{3}(?!\d))", "", ascii_)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nano_lsp.features.summaries.reading import Block
+from nano_lsp.features.summaries.loaders import Block
+from nano_lsp.features.summaries.segmentation import cut, sentences
 
 _SHORT, _LONG = 240, 900  # characters: shorter blocks are joined, longer ones cut at a sentence's end
-_SENTENCE_END = re.compile(r"(?<=[.!?…:;])\s+(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,10 @@ def cut_chunks(
 
 def _cut(text: str) -> list[str]:
     parts: list[str] = []
-    for sentence in _SENTENCE_END.split(text):
-        for start in range(0, len(sentence), _LONG):
-            piece = sentence[start : start + _LONG]
-            if parts and len(parts[-1]) + len(piece) < _LONG:
-                parts[-1] += f" {piece}"
+    for sentence in sentences(text):
+        for piece in cut(sentence, _LONG):
+            if parts and len(parts[-1]) + len(piece) <= _LONG:
+                parts[-1] += piece
             else:
                 parts.append(piece)
-    return parts
+    return [part.strip() for part in parts if part.strip()]

@@ -14,13 +14,16 @@ from typing import Any
 
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.features.summaries.evidence import bears_out, says_nothing_new
+from nano_lsp.features.summaries.loaders import Note
 from nano_lsp.features.summaries.passages import Passage
+from nano_lsp.features.summaries.segmentation import with_full_stop
 from nano_lsp.features.tasks import Task
 
 _MAX_CHUNK_TOKENS = 2400
 _MAX_FACTS = 8  # of a chunk
 _FACT_CHARS = 240
-_TOKENS_A_FACT = 80
+_TYPICAL_FACT_CHARS = 160
+_MIN_FACT_TOKENS, _MAX_FACT_TOKENS = 80, 300  # English needs the first, Hindi three times as many
 _MAX_CHOSEN_FROM = 40  # statements at once
 
 
@@ -57,17 +60,39 @@ class Statement:
     passage: Passage
 
 
-def chunk_tokens(n_ctx: int) -> int:
+@dataclass(frozen=True)
+class Summary:
+    """A summary and what must be known to rely on it.
+
+    Attributes:
+        statements: What the document states, in its order.
+        n_unsupported: Number of statements that were left out, as the text does not support them.
+        notes: What was not read of the document, or read in a certain way.
+    """
+
+    statements: tuple[Statement, ...]
+    n_unsupported: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+def fact_tokens(tokens_per_char: float, n_ctx: int) -> int:
+    """Tokens that a statement may take, by what a character of the text takes; all take a sixth of a context."""
+    needed = min(_MAX_FACT_TOKENS, round(_TYPICAL_FACT_CHARS * tokens_per_char) + 20)
+    return max(_MIN_FACT_TOKENS, min(needed, n_ctx // (6 * _MAX_FACTS)))
+
+
+def chunk_tokens(n_ctx: int, tokens_per_fact: int) -> int:
     """Tokens of a chunk: what a context has room for besides the answer, far from where answers drift."""
-    return max(128, min(_MAX_CHUNK_TOKENS, n_ctx - _MAX_FACTS * _TOKENS_A_FACT - 400, DRIFT_TOKENS // 2))
+    return max(128, min(_MAX_CHUNK_TOKENS, n_ctx - _MAX_FACTS * tokens_per_fact - 400, DRIFT_TOKENS // 2))
 
 
-def facts_task(passages: Sequence[Passage], n: int) -> Task:
+def facts_task(passages: Sequence[Passage], n: int, tokens_per_fact: int) -> Task:
     """Ask for the statements of a chunk.
 
     Args:
         passages: of the chunk.
         n: statements, at most.
+        tokens_per_fact: as `fact_tokens` gives it.
     """
     n = min(n, _MAX_FACTS)
     schema = {
@@ -78,20 +103,26 @@ def facts_task(passages: Sequence[Passage], n: int) -> Task:
             "type": "object",
             "properties": {
                 "passage": {"type": "integer", "minimum": 1, "maximum": len(passages)},
-                "fact": {"type": "string", "minLength": 12, "maxLength": _FACT_CHARS},
+                "fact": {"type": "string", "minLength": 6, "maxLength": _FACT_CHARS},
             },
             "required": ["passage", "fact"],
         },
     }
     heading = next((passage.heading for passage in passages if passage.heading), "")
     about = f", of the section {heading!r}" if heading else ""
-    numbered = "\n\n".join(f"[{i}] {passage.text}" for i, passage in enumerate(passages, 1))
+    lines: list[str] = []
+    for i, passage in enumerate(passages, 1):
+        if passage.heading != heading:
+            heading = passage.heading
+            lines += [f"## {heading}"] if heading else []
+        lines.append(f"[{i}] {passage.text}")
+    numbered = "\n\n".join(lines)
     prompt = (
         f"Below are numbered passages of a document{about}. List the {n} most important facts that they state. Each "
         "fact is one whole sentence in the words of its passage, with its names and numbers, and comes with the "
         "number of its passage. Take them from different passages."
     )
-    return Task(prompt, numbered, schema=json.dumps(schema), max_tokens=n * _TOKENS_A_FACT)
+    return Task(prompt, numbered, schema=json.dumps(schema), max_tokens=n * tokens_per_fact)
 
 
 def read_facts(value: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) -> tuple[list[Statement], int]:
@@ -107,11 +138,11 @@ def read_facts(value: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) 
         text = " ".join(str(each["fact"]).split())
         named = passages[each["passage"] - 1]
         whole = len(each["fact"]) < _FACT_CHARS  # otherwise it ends where the grammar ended it
-        passage = next((p for p in (named, *passages) if whole and bears_out(p.text, text)), None)
+        passage = next((p for p in (named, *passages) if whole and bears_out(f"{p.heading}\n{p.text}", text)), None)
         if passage is None:
             dropped += 1
         elif not any(says_nothing_new(text, other.text) for other in found):
-            found.append(Statement(text if text[-1] in ".!?" else f"{text}.", passage))
+            found.append(Statement(with_full_stop(text), passage))
     return found, dropped
 
 

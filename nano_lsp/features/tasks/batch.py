@@ -77,8 +77,7 @@ def read_rows(path: Path, column: str = "") -> Iterator[Row]:
                         f"{path} has no column {column!r}.", f"It has: {', '.join(reader.fieldnames or ())}."
                     )
                 for number, record in enumerate(reader, 1):
-                    cells = {name: cell for name, cell in record.items() if name is not None}
-                    yield Row(number, str(cells[column]) if column else json.dumps(cells, ensure_ascii=False))
+                    yield _read_record(number, record, column)
             else:
                 number = 0
                 for line in stream:
@@ -142,6 +141,17 @@ def _answer_row(task: Task, row: Row, result: RowResult, answer: Callable[[Task]
         return replace(result, error=str(error))
     sure = {choice: round(probability, 4) for choice, probability in found.probabilities.items()}
     return replace(result, value=found.value, probabilities=sure or None)
+
+
+def _read_record(number: int, record: dict[str | Any, Any], column: str) -> Row:
+    """A row of a table: a short one lacks its last cells, a long one has cells without a name."""
+    if None in record:
+        n = len(record) - 1
+        return Row(number, "", f"Row {number} has {n + len(record[None])} cells, and the header {n}.")
+    cells = {name: cell for name, cell in record.items() if cell is not None}
+    if column and column not in cells:
+        return Row(number, "", f"Row {number} has no {column!r}: it has {len(cells)} of {len(record)} cells.")
+    return Row(number, cells[column] if column else json.dumps(cells, ensure_ascii=False))
 
 
 def _parse_row(number: int, line: str, column: str) -> Row:

@@ -26,7 +26,7 @@ from nano_lsp.features.tasks.choosing import (
 )
 from nano_lsp.features.tasks.closing import close_json
 from nano_lsp.features.tasks.reasoning import BEGIN, CONCLUDE, worked_examples
-from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, gbnf_literal
+from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, gbnf_literal, without_repetitions
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Priority, SamplingParams
 
 MAX_TOKENS = 512
@@ -193,7 +193,7 @@ class _Run:
         schema = json.loads(self._task.schema)
         for closed in [*whole, *close_json(text)]:
             try:
-                value = json.loads(closed)
+                value = without_repetitions(json.loads(closed), schema)
             except ValueError:
                 continue
             if not find_fault(value, schema):

@@ -13,6 +13,7 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,14 +21,17 @@ from nano_lsp.config import Settings, find_folders
 from nano_lsp.engine.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.assistant import LocalAssistant
+from nano_lsp.features.jobs import CountTokens
 from nano_lsp.features.model import Model
 from nano_lsp.features.summaries import summary
 from nano_lsp.features.summaries.evidence import bears_out, says_nothing_new
+from nano_lsp.features.summaries.loaders import Block, LoadedDocument, Note, load_document_blocks
 from nano_lsp.features.summaries.passages import Passage, cut_chunks, cut_passages
 from nano_lsp.features.summaries.progress import Progress
-from nano_lsp.features.summaries.reading import Block, read_blocks
+from nano_lsp.features.summaries.segmentation import cut
 from nano_lsp.features.summaries.summary import Form, Statement
 from nano_lsp.features.summaries.writing import write_summary
+from nano_lsp.features.tasks import Answer, Task
 from tests.documents import as_html, as_markdown, pages, write_pdf
 
 _IM_START = 256 + SPECIALS.index("<|im_start|>")
@@ -71,6 +75,10 @@ def content() -> list[list[str]]:
     return pages(60, paragraphs=1)
 
 
+def load(file: Path) -> list[Block]:
+    return list(load_document_blocks(file).blocks)
+
+
 @contextmanager
 def no_parts(_total: int) -> Iterator[Callable[[], None]]:
     yield lambda: None
@@ -86,11 +94,12 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     file = tmp_path / "report.pdf"
     write_pdf(file, content)
     texts = [pypdf.PdfReader(file).pages[i].extract_text().replace("\n", " ") for i in range(60)]
-    passages = cut_passages(read_blocks(file))
+    document = load_document_blocks(file)
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
     with LocalAssistant(Model.of(backend), Settings(), find_folders()) as assistant:
         progress = Progress(tmp_path / "progress.jsonl")
-        statements, dropped = write_summary(assistant.carry_out, passages, 6, progress, no_parts)
+        found = write_summary(assistant.carry_out, document, 6, progress, no_parts)
+        statements, dropped = found.statements, found.n_unsupported
         n_prompts = model.n_prompts
         assert max(backend.batches) <= 512
         assert len(statements) == 6
@@ -103,8 +112,8 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
         # Stopped in the middle of a step, it goes on there and comes to the same.
         lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
         (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
-        again, _ = write_summary(assistant.carry_out, passages, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
-        assert again == statements
+        again = write_summary(assistant.carry_out, document, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
+        assert again == found
         assert len(lines) == n_prompts
 
 
@@ -124,30 +133,31 @@ def test_every_format_is_read_with_its_places(tmp_path: Path, content: list[list
     made.save(str(tmp_path / "a.docx"))
     words = {w for page in few for p in page for w in p.split()}
     for name in ("a.md", "a.txt", "a.html", "a.pdf", "a.docx"):
-        blocks = read_blocks(tmp_path / name)
+        blocks = load(tmp_path / name)
         found = {word for block in blocks for word in block.text.split()}
         assert len(found & words) > 0.9 * len(words), name
         assert "secret" not in found
         if name not in {"a.txt", "a.pdf"}:
-            assert blocks[-1].heading == "Chapter 3"
-    markdown = read_blocks(tmp_path / "a.md")
+            assert blocks[-1].heading == "Chapter 3", name
+    markdown = load(tmp_path / "a.md")
     lines = (tmp_path / "a.md").read_text().splitlines()
-    assert all(lines[int(block.place.removeprefix("line ")) - 1].startswith(block.text[:50]) for block in markdown)
-    assert [block.place for block in read_blocks(tmp_path / "a.pdf")] == ["p. 1", "p. 2", "p. 3"]
-    assert read_blocks(tmp_path / "a.docx")[-1] == Block("Total | 417", "paragraph 7", "Chapter 3")
+    assert all(block.text[:50] in lines[int(block.place.removeprefix("line ")) - 1] for block in markdown)
+    assert [block.place for block in load(tmp_path / "a.pdf")] == ["p. 1", "p. 2", "p. 3"]
+    assert load(tmp_path / "a.docx")[-1] == Block("Total | 417", "paragraph 7", "Chapter 3")
 
 
 def test_markdown_and_html_as_people_write_them(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_text("Intro\n=====\nFirst.\n\n```\n# no heading\n\ncode\n```\n\n### Last ###\n- one\n- two\n")
-    assert read_blocks(file) == [
+    assert load(file) == [
         Block("First.", "line 3", "Intro"),
-        Block("``` # no heading code ```", "line 5", "Intro"),
-        Block("- one - two", "line 12", "Last"),
+        Block("# no heading code", "line 5", "Intro"),
+        Block("one", "line 12", "Last"),
+        Block("two", "line 13", "Last"),
     ]
     page = tmp_path / "a.html"
     page.write_text("<body>loose <b>text</b>\n<p>One<br>Two&nbsp;&lt;3<ul><li>item</ul><h1>T</h1><td>cell")
-    assert [block.text for block in read_blocks(page)] == ["loose text", "One", "Two <3", "item", "cell"]
+    assert [block.text for block in load(page)] == ["loose text", "One", "Two <3", "item", "cell"]
 
 
 def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
         file = tmp_path / name
         file.write_bytes(data)
         with pytest.raises(DocumentError) as refused:
-            read_blocks(file)
+            load(file)
         for word in words:
             assert word in str(refused.value)
         assert refused.value.remedy
@@ -170,27 +180,33 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
     write_pdf(tmp_path / "scan.pdf", [[]])
     refuse("a.txt", b"", "no text")
     refuse("b.txt", b"\0\1\2", "binary")
-    refuse("c.txt", b"caf\xe9", "UTF-8")
+    refuse("c.txt", "Привет, мир".encode("cp1251"), "encoding is not known", "iconv")
     refuse("d.txt", b"x" * (9 << 20), "larger than 8 MB")
     refuse("e.pdf", b"", "empty")
     refuse("f.pdf", b"hello", "no PDF file")
     refuse("g.pdf", good[: len(good) // 2], "cannot be read as PDF")
-    refuse("h.pdf", (tmp_path / "encrypted.pdf").read_bytes(), "encrypted", "qpdf")
+    refuse("h.pdf", (tmp_path / "encrypted.pdf").read_bytes(), "encrypted", "qpdf --decrypt")
     refuse("i.pdf", (tmp_path / "scan.pdf").read_bytes(), "no text", "OCR")
     refuse("j.docx", b"PK nothing", "cannot be read as DOCX")
     refuse("k.docx", b"\xd0\xcf\x11\xe0", "no DOCX file", "password")
     refuse("l.html", b"<html><script>x</script></html>", "no text")
+    refuse("o.txt", rb"{\rtf1 Hello}", "RTF", "soffice")
+    refuse("p.doc", b"\xd0\xcf\x11\xe0", "DOC file", "soffice")
+    for name, entry, word in (("q.docx", "xl/workbook.xml", "XLSX"), ("r.odt", "content.xml", "ODT")):
+        with zipfile.ZipFile(tmp_path / name, "w") as packed:
+            packed.writestr(entry, "")
+        refuse(name, (tmp_path / name).read_bytes(), word, "soffice")
     with (tmp_path / "m.pdf").open("wb") as stream:
         stream.write(b"%PDF-1.4")
         stream.truncate(100 << 20)
     with pytest.raises(DocumentError, match="larger than 64 MB"):
-        read_blocks(tmp_path / "m.pdf")
+        load(tmp_path / "m.pdf")
     with zipfile.ZipFile(tmp_path / "n.docx", "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("word/document.xml", b" " * (65 << 20))
     with pytest.raises(DocumentError, match="larger than 64 MB"):
-        read_blocks(tmp_path / "n.docx")
+        load(tmp_path / "n.docx")
     with pytest.raises(DocumentError, match="cannot be read"):
-        read_blocks(tmp_path / "none.docx")
+        load(tmp_path / "none.docx")
 
 
 @settings(max_examples=50)
@@ -205,6 +221,37 @@ def test_chunks_hold_every_passage_once_and_keep_to_the_limit(texts: list[str], 
     assert [passage for chunk in chunks for passage in chunk] == passages
     for chunk in chunks:
         assert sum(len(p.text) // 4 + 9 for p in chunk) <= max(limit, 240)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "ends"),
+    [
+        ("यह बैठक दिल्ली में हुई और समिति ने बजट को मंज़ूरी दी। ", "।"),
+        ("会議は五月に延期され、新しい予算が承認されました。", "。"),
+        ("会议推迟到五月，新的预算获得批准。", "。"),
+        ("تم تأجيل الاجتماع إلى شهر مايو؟ ", "؟"),
+        ("การประชุมถูกเลื่อนออกไปเป็นเดือนพฤษภาคม ", ""),
+        ("Η συνεδρίαση αναβλήθηκε για τον Μάιο; ", ";"),
+    ],
+)
+def test_passages_end_with_sentences_in_any_script(sentence: str, ends: str) -> None:
+    passages = cut_passages([Block((sentence * 90).strip(), "line 1")])
+    assert len(passages) > 1
+    for passage in passages:
+        assert len(passage.text) <= 900
+        assert passage.text.endswith(ends)
+        assert not passage.text[0].isspace()
+        if not ends:
+            assert all(part == sentence.strip() for part in passage.text.split())
+
+
+@given(text=st.text(max_size=400), n=st.integers(1, 50))
+def test_no_character_of_a_reader_is_cut(text: str, n: int) -> None:
+    pieces = cut(text, n)
+    assert "".join(pieces) == text
+    seen = {found.end() for found in regex.finditer(r"\X", text)} | {0}
+    ends = [sum(map(len, pieces[:i])) for i in range(len(pieces) + 1)]
+    assert set(ends) <= seen
 
 
 PASSAGE = "Dr Hamid said that 12,500 meters were installed in Aldmoor's old quarter in 2019 for 3.5 million euros."
@@ -225,6 +272,60 @@ PASSAGE = "Dr Hamid said that 12,500 meters were installed in Aldmoor's old quar
 )
 def test_what_a_passage_bears_out(statement: str, holds: bool) -> None:
     assert bears_out(PASSAGE, statement) == holds
+
+
+@pytest.mark.parametrize(
+    ("passage", "statement", "holds"),
+    [
+        ("यह बैठक दिल्ली में हुई और समिति ने 500 करोड़ का बजट मंज़ूर किया।", "समिति ने ५०० करोड़ का बजट मंज़ूर किया।", True),
+        ("यह बैठक दिल्ली में हुई और समिति ने 500 करोड़ का बजट मंज़ूर किया।", "समिति ने 600 करोड़ का बजट मंज़ूर किया।", False),
+        ("यह बैठक दिल्ली में हुई।", "मुंबई की सड़कों पर भारी बारिश से यातायात रुका।", False),
+        ("会議は5月に延期され、新しい予算が承認されました。", "新しい予算が承認された。", True),
+        ("会議は5月に延期され、新しい予算が承認されました。", "会議は6月に延期された。", False),
+        ("会議は5月に延期され、新しい予算が承認されました。", "工場で火災が発生した。", False),
+        ("การประชุมถูกเลื่อนออกไปเป็นเดือนพฤษภาคม", "การประชุมถูกเลื่อนเป็นเดือนพฤษภาคม", True),
+        ("การประชุมถูกเลื่อนออกไปเป็นเดือนพฤษภาคม", "โรงงานแห่งใหม่เปิดทำการแล้ว", False),
+        ("تم تأجيل الاجتماع إلى شهر مايو بسبب العاصفة", "أُجِّل الاجتماع إلى شهر مايو بسبب عاصفة", True),
+        ("تم تأجيل الاجتماع إلى شهر مايو", "افتتح المصنع الجديد في المدينة", False),
+        ("新的预算获得批准，会议推迟到五月。", "会议推迟到五月。", True),
+        ("새 예산이 서울에서 승인되었고 회의는 연기되었다.", "서울에서 새 예산은 승인되었다.", True),
+        ("The sum is 1,25,000 rupees.", "The sum is 125000 rupees.", True),
+    ],
+)
+def test_what_a_passage_bears_out_in_any_script(passage: str, statement: str, holds: bool) -> None:
+    assert bears_out(passage, statement) == holds
+
+
+def test_a_summary_in_hindi_and_what_it_cannot_judge() -> None:
+    text = "यह बैठक दिल्ली में हुई और समिति ने बजट को मंज़ूरी दी।"
+    said = Answer([{"passage": 1, "fact": text.rstrip("।")}])
+
+    def carry_out(job: object) -> object:
+        return tuple(map(len, job.texts)) if isinstance(job, CountTokens) else said if isinstance(job, Task) else 8192
+
+    document = LoadedDocument((Block(text, "line 1"),), (Note("pictures", "1 picture was not read.", ("line 2",)),))
+    found = write_summary(carry_out, document, 5, Progress(None), no_parts)
+    assert [statement.text for statement in found.statements] == [text]
+    assert [note.kind for note in found.notes] == ["pictures", "script"]
+    assert "Devanagari" in found.notes[1].text
+
+
+def test_parts_with_nothing_stated_are_told() -> None:
+    texts = [f"Number {i} of the things was bought in Aldmoor. " * 12 for i in range(2)]
+
+    def carry_out(job: object) -> object:
+        if isinstance(job, CountTokens):
+            return tuple(2000 for _ in job.texts)
+        if isinstance(job, Task):
+            first = "Number 0" in job.data
+            return Answer(
+                [{"passage": 1, "fact": "Number 0 of the things was bought." if first else "It rains in Rome."}]
+            )
+        return 8192
+
+    blocks = tuple(Block(text.strip(), f"line {i}") for i, text in enumerate(texts, 1))
+    found = write_summary(carry_out, LoadedDocument(blocks), 5, Progress(None), no_parts)
+    assert [(note.kind, note.places) for note in found.notes] == [("parts_without_statements", ("line 2",))]
 
 
 def test_statements_that_say_the_same() -> None:

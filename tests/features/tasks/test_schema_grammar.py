@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import json
 import random
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +21,9 @@ from jsonschema import Draft202012Validator
 from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend
 from nano_lsp.errors import SchemaError
 from nano_lsp.features.tasks.closing import close_json
+from nano_lsp.features.tasks.formats import FORMATS
 from nano_lsp.features.tasks.numbers import integers
-from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault
+from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
 
 BACKEND = ScriptedBackend()
 _LIMIT = 4000
@@ -136,7 +142,9 @@ def test_optional_properties_come_in_any_selection_and_in_order() -> None:
     ("schema", "word"),
     [
         ({"$ref": "#"}, "recursive"),
-        ({"$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"}, "recursive"),
+        ({"properties": {"next": {"$ref": "#"}}, "required": ["next"]}, "no end"),
+        ({"type": "array", "items": {"enum": [1]}, "uniqueItems": True, "minItems": 2}, "more, or fewer"),
+        ({"allOf": [{"type": "string"}, {"type": "null"}]}, "differ in 'type'"),
         ({"$ref": "#/nowhere"}, "does not contain"),
         ({"$ref": "https://example.org/schema.json"}, "other files are not read"),
         ({"type": "integer", "minimum": 5, "maximum": 4}, "leave no number"),
@@ -148,7 +156,6 @@ def test_optional_properties_come_in_any_selection_and_in_order() -> None:
         ({"properties": {"a": {}}, "required": ["b"], "additionalProperties": False}, "requires 'b'"),
         ({"type": "string", "pattern": "a+"}, "pattern"),
         ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "two alternatives"),
-        ({"anyOf": [{}], "type": "string"}, "side by side"),
         ({"type": "strang"}, "no JSON schema"),
         ({"properties": {"a": False}, "required": ["a"]}, "no value at all"),
         ({"const": "\ud800"}, "half a character"),
@@ -204,3 +211,81 @@ def _parses(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def test_what_pydantic_writes_by_itself_is_kept() -> None:
+    schema: dict[str, Any] = {
+        "$defs": {
+            "Line item": {"type": "object", "properties": {"kind": {"const": "a/b"}}, "required": ["kind"]},
+            "a/b~c": {"type": "object", "properties": {"kind": {"const": "c"}}, "required": ["kind"]},
+        },
+        "properties": {
+            "tags": {"type": "array", "items": {"enum": ["x", "y", "z"]}, "uniqueItems": True, "minItems": 1},
+            "n": {"type": "object", "propertyNames": {"enum": ["p", "q"]}, "additionalProperties": {"const": 1}},
+            "one": {
+                "oneOf": [{"$ref": "#/$defs/Line%20item"}, {"$ref": "#/$defs/a~1b~0c"}],
+                "discriminator": {"propertyName": "kind"},
+            },
+            "half": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"}]},
+            "both": {"allOf": [{"$ref": "#/$defs/Line%20item"}], "default": None},
+            "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
+        },
+    }
+    gbnf = compile_schema(schema)
+    for text, holds in (
+        ('{"tags": ["x", "z"]}', True),
+        ('{"tags": ["x", "x"]}', False),
+        ('{"tags": []}', False),
+        ('{"n": {"p": 1, "q": 1}}', True),
+        ('{"n": {"r": 1}}', False),
+        ('{"n": {}}', True),
+        ('{"one": {"kind": "a/b"}}', True),
+        ('{"one": {"kind": "d"}}', False),
+        ('{"half": 2.5}', True),
+        ('{"half": "2.5"}', False),
+        ('{"both": {"kind": "a/b"}}', True),
+        ('{"next": {"next": {"next": null}}}', True),
+    ):
+        assert accepts(gbnf, text) == holds, text
+
+
+def test_repetitions_that_no_grammar_can_see_are_left_out() -> None:
+    unique = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    schema = {"properties": {"a": {"anyOf": [unique, {"type": "null"}]}, "b": unique}}
+    compile_schema(schema)
+    value = {"a": ["x", "y", "x"], "b": ["z", "z"]}
+    assert without_repetitions(value, schema) == {"a": ["x", "y"], "b": ["z"]}
+    assert value["b"] == ["z", "z"]
+
+
+@settings(max_examples=100)
+@given(name=st.sampled_from(sorted(FORMATS)), seed=st.integers(0, 1 << 30))
+def test_what_is_said_in_a_format_is_read(name: str, seed: int) -> None:
+    readers: dict[str, Callable[[str], object]] = {
+        "date": date.fromisoformat,
+        "uuid": uuid.UUID,
+        "ipv4": ipaddress.IPv4Address,
+        "ipv6": ipaddress.IPv6Address,
+        "integer": int,
+        "time": lambda text: msgspec.convert(text, time),
+        "date-time": lambda text: msgspec.convert(text, datetime),
+        "duration": lambda text: msgspec.convert(text, timedelta),
+    }
+    said = say(compile_schema({"type": "string", "format": name}), seed)
+    if said is not None:
+        readers.get(name, str)(json.loads(said))
+
+
+@pytest.mark.parametrize(
+    ("day", "holds"),
+    [
+        ("2024-02-29", True),
+        ("2023-02-29", False),
+        ("1900-02-29", False),
+        ("2000-02-29", True),
+        ("2023-04-31", False),
+        ("2023-12-31", True),
+    ],
+)
+def test_days_are_in_the_calendar(day: str, holds: bool) -> None:
+    assert accepts(compile_schema({"type": "string", "format": "date"}), json.dumps(day)) == holds

@@ -156,20 +156,38 @@ def test_a_pydantic_model_and_what_it_checks_itself(assistant: LocalAssistant) -
         nano_lsp.run_task("Read it.", "", Never, assistant=assistant)
 
 
-@pytest.mark.parametrize("kind", [object, dict[int, str], complex, print])
+@pytest.mark.parametrize("kind", [object, dict[tuple[int, int], str], complex, print, set[complex]])
 def test_types_without_json_are_refused(kind: Any) -> None:  # noqa: ANN401
     with pytest.raises(SchemaError, match="There is no JSON"):
         nano_lsp.run_task("Do.", "", kind)
 
 
-def test_a_type_within_itself_is_refused() -> None:
-    @dataclasses.dataclass
-    class Node:
-        next: Node | None
+@dataclasses.dataclass
+class Holder:
+    name: str
+    secrets: set[complex]
 
-    Node.__annotations__["next"] = Optional[Node]  # noqa: UP045 - as before
-    with pytest.raises(SchemaError, match="contains itself"):
-        shape_of(Node)
+
+def test_a_refusal_names_the_field_and_its_type() -> None:
+    with pytest.raises(SchemaError, match=r"no JSON for complex, the type of the field 'secrets'"):
+        shape_of(list[Holder])
+    pydantic = pytest.importorskip("pydantic")
+
+    class Order(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        code: Annotated[str, pydantic.Field(pattern="^[A-Z]+$")]
+
+    with pytest.raises(SchemaError, match=r"The field 'code' of Order has the type str.*'pattern'"):
+        nano_lsp.run_task("Do.", "", list[Order])
+
+
+def test_a_type_within_itself_needs_an_end() -> None:
+    @dataclasses.dataclass
+    class Endless:
+        next: Endless
+
+    Endless.__annotations__["next"] = Endless
+    with pytest.raises(SchemaError, match="would have no end"):
+        nano_lsp.run_task("Do.", "", Endless)
 
 
 def test_a_question_and_data_that_make_no_sense() -> None:
@@ -348,6 +366,15 @@ def test_rows_of_tables(tmp_path: Path) -> None:
     table.write_bytes('\ufeffname,text\nada,"a, b"\nbob,é\n'.encode())
     assert list(read_rows(table, "text")) == [Row(1, "a, b"), Row(2, "é")]
     assert next(iter(read_rows(table))).data == '{"name": "ada", "text": "a, b"}'
+    table.write_text('name,text\nada\nbob,b,more\n"a\nb",c\n')
+    rows = list(read_rows(table, "text"))
+    assert [row.data for row in rows] == ["", "", "c"]
+    assert [row.fault for row in rows] == [
+        "Row 1 has no 'text': it has 1 of 2 cells.",
+        "Row 2 has 3 cells, and the header 2.",
+        "",
+    ]
+    assert next(iter(read_rows(table))).data == '{"name": "ada"}'
     with pytest.raises(DocumentError, match="It has: name, text"):
         list(read_rows(table, "texts"))
     lines = tmp_path / "t.jsonl"

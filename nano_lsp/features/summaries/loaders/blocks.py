@@ -1,0 +1,153 @@
+"""A document as paragraphs that know where they stand, and an account of what was not read of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, or a row of a table.
+
+    Attributes:
+        text: The text, on one line.
+        place: Where it stands, as `p. 12` or `line 340`.
+        heading: The heading above it; empty for none.
+    """
+
+    text: str
+    place: str
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about a document that its summary does not take into account, or takes in a certain way.
+
+    Attributes:
+        kind: A name for programs, as `pages_without_text`.
+        text: A sentence for people, with the remedy where there is one.
+        places: Where in the document; empty where it concerns all of it.
+    """
+
+    kind: str
+    text: str
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadedDocument:
+    """What was read of a document.
+
+    Attributes:
+        blocks: Its paragraphs, in order.
+        notes: What was not read, or read in a certain way.
+    """
+
+    blocks: tuple[Block, ...]
+    notes: tuple[Note, ...] = ()
+
+
+_OCR = "If they are scans, run OCR on the file first, for instance with ocrmypdf."
+_ACCEPTED = "Tracked changes are read as if they were accepted."
+_OMITTED = {  # one, several, what became of them, and what a person can do or must know
+    "pages_without_text": ("page without text", "pages without text", "not read", _OCR),
+    "unreadable_pages": (
+        "page whose characters have no meaning",
+        "pages whose characters have no meaning",
+        "not read",
+        "Run OCR on the file first, for instance with ocrmypdf --force-ocr.",
+    ),
+    "pictures": ("picture", "pictures", "not read", ""),
+    "comments": ("comment", "comments", "not read", ""),
+    "deletions": ("tracked deletion", "tracked deletions", "left out", _ACCEPTED),
+    "struck_out": ("struck-out passage", "struck-out passages", "left out", ""),
+    "equations": ("equation", "equations", "not read", ""),
+    "symbols": ("symbol of a picture font", "symbols of picture fonts", "not read", ""),
+    "charts": ("chart or diagram", "charts and diagrams", "not read", ""),
+    "embedded": ("embedded document or medium", "embedded documents and media", "not read", ""),
+    "fields": ("field without a result", "fields without a result", "not read", "Update them where you edit it."),
+    "list_numbers": ("automatic number of a paragraph", "automatic numbers of paragraphs", "not read", ""),
+    "navigation": ("navigation menu", "navigation menus", "left out", ""),
+    "hidden_by_style": ("passage that a style sheet hides", "passages that style sheets hide", "left out", ""),
+    "frames": ("frame with another document", "frames with other documents", "not read", ""),
+    "without_scripts": (
+        "passage for browsers without scripts",
+        "passages for browsers without scripts",
+        "left out",
+        "",
+    ),
+}
+_MAX_PLACES = 8  # in a sentence; a note has all
+
+
+@dataclass
+class Collector:
+    """Collects what a loader finds. A heading without a paragraph of its own becomes one: nothing of it is lost."""
+
+    _blocks: list[Block] = field(default_factory=list)
+    _notes: list[Note] = field(default_factory=list)
+    _omitted: dict[str, list[str]] = field(default_factory=dict)
+    _heading: str = ""
+    _bare: Block | None = None  # a heading that nothing stands under yet
+
+    def add_heading(self, text: str, place: str) -> None:
+        """Start a section."""
+        text = one_line(text)
+        if text:
+            self._end_heading()
+            self._heading, self._bare = text, Block(text, place, text)
+
+    def add(self, text: str, place: str) -> None:
+        """Add a paragraph; one without letters and digits is nothing to read."""
+        text = one_line(text)
+        if re.search(r"\w", text):
+            self._blocks.append(Block(text, place, self._heading))
+            self._bare = None
+
+    def omit(self, kind: str, place: str) -> None:
+        """Count something that is not read."""
+        self._omitted.setdefault(kind, []).append(place)
+
+    def note(self, kind: str, text: str, places: tuple[str, ...] = ()) -> None:
+        """Say something about the document."""
+        self._notes.append(Note(kind, text, places))
+
+    def finish(self) -> LoadedDocument:
+        """All that was found."""
+        self._end_heading()
+        counted = [_count(kind, places) for kind, places in self._omitted.items()]
+        return LoadedDocument(tuple(self._blocks), (*self._notes, *counted))
+
+    def _end_heading(self) -> None:
+        if self._bare:
+            self._blocks.append(self._bare)
+        self._bare = None
+
+
+def one_line(text: str) -> str:
+    """A text with single blanks, without soft hyphens."""
+    return re.sub(r"\s+", " ", text.replace("\u00ad", "")).strip()
+
+
+def _count(kind: str, places: list[str]) -> Note:
+    one, several, became, remedy = _OMITTED[kind]
+    distinct = tuple(dict.fromkeys(places))
+    ranges = _ranges(distinct)
+    listed = ", ".join(ranges[:_MAX_PLACES]) + (", …" if len(ranges) > _MAX_PLACES else "")
+    counted = f"1 {one} was" if len(places) == 1 else f"{len(places):,} {several} were"
+    return Note(kind, f"{counted} {became} ({listed}). {remedy}".strip(), distinct)
+
+
+def _ranges(places: tuple[str, ...]) -> list[str]:
+    """Places with runs of pages in one: `p. 2`, `p. 3`, `p. 4` are `p. 2-4`."""
+    found: list[tuple[str, int, int]] = []  # what stands before the number, first, last
+    for place in places:
+        split = re.fullmatch(r"(p\. )(\d+)", place)
+        number = int(split[2]) if split else 0
+        if split and found and found[-1][0] == split[1] and found[-1][2] == number - 1:
+            found[-1] = (split[1], found[-1][1], number)
+        else:
+            found.append((split[1] if split else place, number, number))
+    return [f"{begin}{first}-{last}" if last > first else f"{begin}{first or ''}" for begin, first, last in found]

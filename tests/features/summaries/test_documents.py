@@ -1,0 +1,168 @@
+"""HTML and PDF files as others make them: what a reader sees is read, or its absence is told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pypdf
+import pytest
+from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NumberObject, TextStringObject
+
+from nano_lsp.errors import DocumentError
+from nano_lsp.features.summaries.loaders import LoadedDocument, load_document_blocks
+from tests.documents import write_pdf
+
+
+def load(file: Path, content: str | bytes) -> LoadedDocument:
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return load_document_blocks(file)
+
+
+@pytest.mark.parametrize(
+    ("page", "expected", "told"),
+    [
+        ("<title>T</title><p>One", ["One"], []),
+        ("<html><head><title>T</title><body><p>One", ["One"], []),
+        ("<nav><a>Home</a></nav><p>One", ["One"], ["navigation"]),
+        ("<ul><li>one<li>two</ul><dl><dt>a<dd>b</dl>", ["one", "two", "a", "b"], []),
+        ("<p hidden>no<p>yes<div style='color:red; display : none'>no</div>", ["yes"], []),
+        (
+            "<p>yes</p><template><p>no</p></template><dialog>no</dialog><dialog open>shown</dialog>",
+            ["yes", "shown"],
+            [],
+        ),
+        (
+            "<style>.x, #y{display:none} @media print{p{display:none}}</style><p class=x>no<p>yes",
+            ["yes"],
+            ["hidden_by_style"],
+        ),
+        ("<p>One</p><noscript>Enable scripts</noscript>", ["One"], ["without_scripts"]),
+        ("<details><summary>More</summary>inside</details>", ["More", "inside"], []),
+        ("<p>caf&eacute; &amp; co&shy;op &#8364;5", ["café & coop €5"], []),
+        ("<p>漢<ruby>字<rp>(</rp><rt>ji</rt><rp>)</rp></ruby>", ["漢字(ji)"], []),
+        ("<table><tr><th>Oslo<td>5<td>5<td>7<tr><td colspan=4>wide</table>", ["Oslo | 5 | 5 | 7", "wide"], []),
+        ("<table><tr><td><h2>H</h2><p>laid out</p></table>", ["laid out"], []),
+        ("<p>A <img src=x alt='cat'> and <img src=y>", ["A (cat) and"], ["pictures"]),
+        ("<p>Was <s>20</s> <ins>15</ins>", ["Was 15"], ["struck_out"]),
+        ("<input value=val><input type=hidden value=no><textarea>ar</textarea>", ["val ar"], []),
+        ("<select><option>a<option>b</select><button>Go</button>", ["a", "b", "Go"], []),
+        ("<iframe src=x></iframe><video></video><p>One", ["One"], ["embedded", "frames"]),
+        ("<svg><title>no</title><text>shown</text></svg>", ["shown"], []),
+        ("<math><mi>x</mi><annotation>no</annotation></math>", ["x"], []),
+        ("<!-- no --><p>One<!-- no --> two<![CDATA[x]]>", ["One two"], []),
+        ("<div>" * 3000 + "deep", ["deep"], []),
+        ("<plaintext><p>one", ["<p>one"], []),
+        ("loose <b>text</b>\n<p>One<br>Two", ["loose text", "One", "Two"], []),
+    ],
+)
+def test_what_a_reader_sees_of_html(tmp_path: Path, page: str, expected: list[str], told: list[str]) -> None:
+    document = load(tmp_path / "a.html", page)
+    assert [block.text for block in document.blocks] == expected
+    assert sorted(note.kind for note in document.notes) == told
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<meta charset="shift_jis"><p>会議は五月'.encode("shift_jis"),
+        "<p>会議は五月".encode(),
+        "\ufeff<p>会議は五月".encode("utf-16-le"),
+        '<?xml version="1.0" encoding="euc-jp"?><html><p>会議は五月</p></html>'.encode("euc-jp"),
+    ],
+)
+def test_the_encoding_that_a_page_declares(tmp_path: Path, content: bytes) -> None:
+    document = load(tmp_path / "a.html", content)
+    assert [block.text for block in document.blocks] == ["会議は五月"]
+    assert not document.notes
+
+
+def test_other_encodings_of_text(tmp_path: Path) -> None:
+    assert load(tmp_path / "a.txt", "Grüße".encode("utf-16")).notes == ()
+    guessed = load(tmp_path / "b.txt", "Café costs 3 €.".encode("cp1252"))
+    assert guessed.blocks[0].text == "Café costs 3 €."
+    assert [note.kind for note in guessed.notes] == ["encoding_guessed"]
+
+
+def test_rows_of_any_length(tmp_path: Path) -> None:
+    table = load(tmp_path / "a.csv", 'a,b\n1\n1,2,3\n"x\ny","say ""z"""\n')
+    assert [(b.text, b.place) for b in table.blocks] == [
+        ("a | b", "line 1"),
+        ("1", "line 2"),
+        ("1 | 2 | 3", "line 3"),
+        ('x y | say "z"', "line 4"),
+    ]
+    assert load(tmp_path / "b.csv", "a;b\n1,5;2\n").blocks[1].text == "1,5 | 2"
+
+
+def make_pdf(path: Path, content: Sequence[Sequence[str]], scanned: Sequence[int] = ()) -> pypdf.PdfWriter:
+    """Pages of text; those that are scanned, by number, show a picture."""
+    write_pdf(path, content)
+    writer = pypdf.PdfWriter(path)
+    picture = pypdf.generic.StreamObject()
+    picture.set_data(b"\x00")
+    sizes = {"/Width": 1, "/Height": 1, "/BitsPerComponent": 8}
+    picture.update({NameObject(name): NumberObject(value) for name, value in sizes.items()})
+    names = {"/Type": "/XObject", "/Subtype": "/Image", "/ColorSpace": "/DeviceGray"}
+    picture.update({NameObject(name): NameObject(value) for name, value in names.items()})
+    reference = writer._add_object(picture)
+    for number in scanned:
+        page = writer.pages[number - 1]
+        page["/Resources"][NameObject("/XObject")] = DictionaryObject({NameObject("/I"): reference})  # type: ignore[index]
+        drawn = page.get_contents()
+        assert drawn is not None
+        drawn.set_data(drawn.get_data() + b" q 500 0 0 700 0 0 cm /I Do Q")
+        page.replace_contents(drawn)
+    return writer
+
+
+def test_pages_that_are_scans_are_told_by_number(tmp_path: Path) -> None:
+    pages = [["A first page of text."], ["2"], ["- 3 -"], ["Page 4 of 6"], [], ["The last page of text."]]
+    make_pdf(tmp_path / "a.pdf", pages, [2, 3, 4, 5]).write(tmp_path / "b.pdf")
+    document = load_document_blocks(tmp_path / "b.pdf")
+    assert [block.place for block in document.blocks] == ["p. 1", "p. 6"]
+    (note,) = document.notes
+    assert (note.kind, note.places) == ("pages_without_text", ("p. 2", "p. 3", "p. 4", "p. 5"))
+    assert "p. 2-5" in note.text
+    assert "ocrmypdf" in note.text
+
+
+def test_a_document_of_page_numbers_or_stamps_is_a_scan(tmp_path: Path) -> None:
+    for content in ([["1"], ["2"]], [["Scanned by Acme 1"], ["Scanned by Acme 2"]]):
+        make_pdf(tmp_path / "a.pdf", content, [1, 2]).write(tmp_path / "b.pdf")
+        with pytest.raises(DocumentError, match=r"no text.*OCR"):
+            load_document_blocks(tmp_path / "b.pdf")
+
+
+def test_an_empty_user_password(tmp_path: Path) -> None:
+    for algorithm in ("RC4-128", "AES-128", "AES-256"):
+        writer = make_pdf(tmp_path / "a.pdf", [["Hello world."]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # RC4 is old
+            writer.encrypt("", "owner", algorithm=algorithm)
+            writer.write(tmp_path / "b.pdf")
+        assert [block.text for block in load_document_blocks(tmp_path / "b.pdf").blocks] == ["Hello world."]
+
+
+def test_forms_and_annotations(tmp_path: Path) -> None:
+    writer = make_pdf(tmp_path / "a.pdf", [["A form."]])
+
+    def annotate(kind: str, **more: str) -> DictionaryObject:
+        texts = {NameObject(f"/{name}"): TextStringObject(text) for name, text in more.items()}
+        box = ArrayObject([FloatObject(0)] * 4)
+        return DictionaryObject({NameObject("/Subtype"): NameObject(kind), NameObject("/Rect"): box, **texts})
+
+    secret = annotate("/Widget", T="pin", V="1234")
+    secret[NameObject("/Ff")] = NumberObject(1 << 13)
+    notes = [
+        annotate("/Widget", T="name", V="Ada"),
+        annotate("/FreeText", Contents="Written on it."),
+        annotate("/Text", Contents="A comment."),
+        secret,
+    ]
+    writer.pages[0][NameObject("/Annots")] = ArrayObject([writer._add_object(note) for note in notes])
+    writer.write(tmp_path / "b.pdf")
+    document = load_document_blocks(tmp_path / "b.pdf")
+    assert [block.text for block in document.blocks] == ["A form.", "name: Ada", "Written on it."]
+    assert [note.kind for note in document.notes] == ["comments"]

@@ -1,0 +1,166 @@
+"""Types that Python and pydantic have: what is said under a type's grammar becomes a value of it, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import os
+import pathlib
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypedDict, TypeVar, Union
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
+from nano_lsp.features.tasks.types import Shape, shape_of
+from tests.features.tasks.test_schema_grammar import say
+
+pydantic = pytest.importorskip("pydantic")
+EXAMPLES = int(os.environ.get("NANO_LSP_TYPES", "60"))
+T = TypeVar("T")
+Name = NewType("Name", str)
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Place(NamedTuple):
+    x: int
+    y: float = 0.0
+
+
+@dataclasses.dataclass
+class Tree:
+    value: Literal["a", "b"]
+    children: list[Tree] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Box(Generic[T]):
+    content: T
+
+
+class Options(TypedDict, total=False):
+    level: Level
+    at: Place
+
+
+class Cat(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    kind: Literal["cat"]
+    lives: Annotated[int, pydantic.Field(ge=1, le=9)]
+
+
+class Dog(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    kind: Literal["dog"]
+    friend: Optional[Dog] = None  # noqa: UP045 - both forms are read
+
+
+class Home(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    pet: Annotated[Union[Cat, Dog], pydantic.Field(discriminator="kind")]  # noqa: UP007 - both forms are read
+    tags: set[Literal["x", "y"]]
+    counts: dict[Literal["a", "b"], int]
+
+
+KINDS: Sequence[Any] = (
+    *(
+        int,
+        float,
+        str,
+        bool,
+        None,
+        decimal.Decimal,
+        bytes,
+        pathlib.Path,
+        uuid.UUID,
+        Name,
+        Level,
+        Place,
+        Tree,
+        Options,
+    ),
+    *(datetime.date, datetime.time, datetime.datetime, Literal["one", "two"], Box[int], Cat, Dog, Home),
+    *(Annotated[int, pydantic.Field(ge=3, le=7)], Annotated[str, pydantic.Field(max_length=3)], tuple[()]),
+)
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = st.sampled_from([str, int, Level, Literal["p", "q"], uuid.UUID])
+    return st.one_of(
+        inner.map(lambda kind: list[kind]),
+        inner.map(lambda kind: Box[kind]),
+        inner.map(lambda kind: Optional[kind]),  # noqa: UP045
+        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),
+        st.tuples(inner).map(lambda kinds: tuple[kinds[0], ...]),
+        st.tuples(keys, inner).map(lambda kinds: dict[kinds[0], kinds[1]]),
+        st.tuples(inner, inner).map(lambda kinds: Union[kinds]),  # noqa: UP007
+        st.sampled_from([set[str], set[Level], frozenset[int], frozenset[Literal["a", "b"]]]),
+        inner.map(lambda kind: pydantic.create_model("Made", field=(kind, ...), more=(list[kind], []))),
+    )
+
+
+def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401
+    """Whether pydantic, which has its own reading of annotations, takes a value as it is for an instance."""
+    pydantic.TypeAdapter(kind).validate_python(value)
+    return True
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+@given(kind=st.recursive(st.sampled_from(KINDS), nested, max_leaves=4), seed=st.integers(0, 1 << 30))
+def test_what_is_said_under_a_type_becomes_a_value_of_it(kind: Any, seed: int) -> None:  # noqa: ANN401
+    shape = shape_of(kind)
+    for said in _said(shape, seed):
+        value = shape.convert(said)
+        assert is_a(value, kind)
+
+
+def _said(shape: Shape, seed: int) -> list[Any]:
+    if shape.schema is None:
+        return list(shape.choices) or ["text"]
+    text = say(compile_schema(shape.schema), seed, limit=600)
+    if text is None:
+        return []
+    said = without_repetitions(json.loads(text), shape.schema)
+    fault = find_fault(said, shape.schema)
+    assert not fault or "too short" in fault, fault  # repetitions left out may leave too few
+    if not fault:
+        Draft202012Validator(shape.schema).validate(said)
+    return [] if fault else [said]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "value"),
+    [
+        (set[str], ["a", "a", "b"], {"a", "b"}),
+        (frozenset[Level], ["LOW"], frozenset({Level.LOW})),
+        (dict[Literal["a", "b"], int], {"a": 1}, {"a": 1}),
+        (dict[int, str], {"-3": "x"}, {-3: "x"}),
+        (dict[Level, int], {"HIGH": 1}, {Level.HIGH: 1}),
+        (Tree, {"value": "a", "children": [{"value": "b"}]}, Tree("a", [Tree("b")])),
+        (Box[Place], {"content": {"x": 1}}, Box(Place(1))),
+        (decimal.Decimal, 2.5, decimal.Decimal("2.5")),
+        (datetime.datetime, "2024-02-29T12:00:00Z", datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)),
+        (bytes, "é", "é".encode()),
+        (pathlib.Path, "a/b", pathlib.Path("a/b")),
+        (list[Dog], [{"kind": "dog"}], [Dog(kind="dog")]),
+        (tuple[Cat, Home], [{"kind": "cat", "lives": 1}, {"pet": {"kind": "dog"}, "tags": [], "counts": {}}], None),
+    ],
+)
+def test_values_of_types(kind: Any, said: Any, value: Any) -> None:  # noqa: ANN401
+    shape = shape_of(kind)
+    assert shape.schema is not None
+    compile_schema(shape.schema)
+    said = without_repetitions(said, shape.schema)
+    assert not find_fault(said, shape.schema)
+    converted = shape.convert(said)
+    assert converted == value or value is None
