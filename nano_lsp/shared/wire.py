@@ -28,6 +28,8 @@ from nano_lsp.features.tasks import Task
 from nano_lsp.schema import Counters
 
 PREFIX = "/nano/v1"
+PROTOCOL = 1
+"""Raise it with each change of this module that an engine or a client of other code would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
 """A document may have 8 MB; JSON makes up to six bytes of one."""
 T = TypeVar("T")
@@ -62,12 +64,18 @@ class Card(msgspec.Struct):
         pid: its process.
         proof: that it knows the token, where there is one; see `place.prove`.
         draining: it takes no more jobs.
+        protocol: Its `PROTOCOL`; 0 for engines from before there was one.
+        code: Fingerprint of its code; see `nano_lsp.shared.installed_code`.
+        installed: When that code was installed, in seconds since 1970.
     """
 
     version: str
     pid: int
     proof: str = ""
     draining: bool = False
+    protocol: int = 0
+    code: str = ""
+    installed: float = 0.0
 
 
 class Loading(msgspec.Struct):

@@ -76,6 +76,8 @@ def logs(
     with path.open(encoding="utf-8", errors="replace") as stream:
         sys.stdout.writelines(deque(stream, lines))
         while follow:
+            if path.stat().st_size < stream.tell():  # it has been emptied: it had grown too long
+                stream.seek(0)
             sys.stdout.write(stream.read())
             sys.stdout.flush()
             time.sleep(0.2)
