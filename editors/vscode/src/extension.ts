@@ -31,7 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
     selectModel: () => chores.selectModel(lifecycle, log),
     pullModel: (name?: string, file?: string) => chores.pullModel(lifecycle, log, name, file),
     pullModelFromFile: (name?: string) => chores.pullModelFromFile(lifecycle, log, name),
-    install: () => chores.installServer(lifecycle, log, packageJSON.version),
+    install: () => chores.installServer(lifecycle, log),
     restart: () => lifecycle.restart(),
     showLog: () => log.show(),
     showStatistics: () => chores.showStatistics(lifecycle, view),
