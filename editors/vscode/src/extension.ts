@@ -21,7 +21,7 @@ export function activate(context: vscode.ExtensionContext): void {
   running = lifecycle;
   context.subscriptions.push(log, view, item, lifecycle, watchWalkthrough());
 
-  const { id, packageJSON } = context.extension;
+  const { id } = context.extension;
   const commands: Record<string, (...args: never[]) => unknown> = {
     explain: () => explainSelection(lifecycle, view),
     docstring: () => writeDocstring(lifecycle),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import psutil
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +22,7 @@ from nano_lsp.adapters.http.bodies import read_body
 from nano_lsp.adapters.http.doors import Doors
 from nano_lsp.adapters.http.events import EventStream, Mailbox
 from nano_lsp.config import Settings
-from nano_lsp.engine.hardware import peak_rss_bytes
+from nano_lsp.engine.hardware import peak_rss_bytes, rss_bytes
 from nano_lsp.errors import NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.features.host import Client, Host
@@ -73,7 +72,7 @@ def create_app(
     async def status(_request: Request) -> Response:
         """What the engine is at."""
         models = [dataclasses.asdict(model) for model in host.statuses()]
-        memory = {"rss_bytes": _rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
+        memory = {"rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
         return _json({"version": __version__, "code": code.fingerprint, "pid": os.getpid(), **memory, "network": network, "models": models})
 
     async def carry_out(request: Request) -> Response:
@@ -117,10 +116,6 @@ async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tu
             return "error", wire.Failure.of(explained)
         return "error", wire.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
     return "result", wire.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
-
-
-def _rss_bytes() -> int:
-    return int(psutil.Process().memory_info().rss)
 
 
 def _json(value: object) -> Response:
