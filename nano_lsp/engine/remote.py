@@ -90,12 +90,16 @@ class Remote:
             on_connection: is told when the server cannot be reached, and with None when it can again.
 
         Raises:
-            ConfigError: the address would send code unencrypted to another machine.
+            ConfigError: the address would send code unencrypted to another machine, or the key, a proxy or a file of
+                certificates cannot be used.
             EngineError: the server cannot be reached, or has no models.
         """
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise ConfigError(f"{address} would send code unencrypted to another machine.", "Use https://…")
+        key = key.strip()  # a file that it was read from ends with a line break
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError("The key of the server has characters that no key has.", "Correct NANO_LSP_API_KEY.")
         base = address.rstrip("/").removesuffix("/v1")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         found: list[dict[str, Any]] = []

@@ -86,6 +86,8 @@ def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report:
                         raise SourceError("it sends more than the file's size")
                     target.write(chunk)
                     report(target.tell())
+    except UnicodeEncodeError as error:
+        raise SourceError("HF_TOKEN has characters that no token has") from error
     except httpx.HTTPStatusError as error:
         raise SourceError(f"it answers {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:

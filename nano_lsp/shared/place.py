@@ -187,5 +187,5 @@ def _make_private(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise PermissionError(0, f"{folder} belongs to somebody else")
-    if status.st_mode & 0o077:
+    if stat.S_IMODE(status.st_mode) != 0o700:  # others could open it, or a strict umask keeps this user out
         folder.chmod(0o700)

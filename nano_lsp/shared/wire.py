@@ -21,7 +21,7 @@ import msgspec
 
 from nano_lsp import errors
 from nano_lsp.config import Settings
-from nano_lsp.errors import EngineError, NanoError
+from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.features.cells import FixCell, WriteCell
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.tasks import Task
@@ -133,12 +133,22 @@ class Event:
 
 
 def encode_order(client: str, settings: Settings, job: Job[Any], workspace: str) -> bytes:
-    """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark."""
+    """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark.
+
+    A workspace whose path is not UTF-8 is left out: nothing is imported from it.
+
+    Raises:
+        ConfigError: The path of the model or the adapter is not UTF-8.
+    """
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
         body = msgspec.json.encode(_mend(msgspec.to_builtins(job)))
-    return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+    workspace = workspace if _mend(workspace) == workspace else ""
+    try:
+        return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+    except UnicodeEncodeError as error:
+        raise ConfigError("The path of the model is not UTF-8.", "Rename the file or its folder.") from error
 
 
 def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:
