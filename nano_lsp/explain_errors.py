@@ -54,8 +54,8 @@ _CLASSES = {
     "requests.exceptions.RequestException": ("The transfer failed: {error}.", f"Check the network. {_PROXY}"),
     "huggingface_hub.errors.HfHubHTTPError": ("The model hub answers: {error}.", "Check HF_ENDPOINT and HF_TOKEN."),
     "aiohttp.client_exceptions.ClientError": ("The shared engine cannot be reached: {error}.", _LOG),
-    "sqlite3.Error": ("The database cannot be used: {error}.", f"Close other programs that use it, or {_OTHER_HOME}."),
-    "builtins.MemoryError": ("There is too little memory.", "Close other programs, or raise the limit (`ulimit -v`)."),
+    "sqlite3.Error": ("A database cannot be used: {error}.", f"Close other programs that use it, or {_OTHER_HOME}."),
+    "builtins.MemoryError": ("There is too little memory.", _ERRNOS[errno.ENOMEM][1]),
     "builtins.UnicodeEncodeError": ("A character cannot be shown: {error}.", "Set PYTHONUTF8=1 in the environment."),
     "builtins.ConnectionError": ("The connection failed: {error}.", _LOG),
 }

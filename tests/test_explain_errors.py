@@ -1,4 +1,4 @@
-"""What libraries and the system raise becomes a sentence with a remedy; mistakes of the program stay what they are."""
+"""What libraries and the system raise becomes a sentence with a remedy; mistakes of the program stay mistakes."""
 
 from __future__ import annotations
 

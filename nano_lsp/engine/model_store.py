@@ -11,7 +11,6 @@ import difflib
 import errno
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from nano_lsp.config import Folders, is_path
 from nano_lsp.engine.architecture import check_servable
 from nano_lsp.engine.gguf import read_header
 from nano_lsp.engine.manifest import ModelEntry, add_entry, load_manifest
+from nano_lsp.engine.receipt import has_receipt, receipt_path, write_receipt
 from nano_lsp.errors import (
     ChecksumError,
     ConfigError,
@@ -143,11 +143,10 @@ class ModelStore:
         entry, path = self._entry(name), self.path(name)
         if not path.is_file():
             raise ModelMissingError(f"The model {name} is not on this machine.", f"Run `nano-lsp model pull {name}`.")
-        receipt = path.with_suffix(".verified")
-        if trust_receipt and _read_receipt(receipt) == _describe(path, entry.sha256):
+        if trust_receipt and has_receipt(path, entry.sha256):
             return
         self._check(path, entry, on_progress)
-        _write_receipt(path, entry)
+        write_receipt(path, entry.sha256)
 
     def pull(self, name: str, from_file: Path | None = None, on_progress: Progress = _quiet) -> Path:
         """Get a model from the first source that has it, or from a file; nothing to do where it is here.
@@ -170,7 +169,7 @@ class ModelStore:
                 self._check_space(entry)
                 self._fetch(entry, from_file, on_progress)
             self._partial(entry).replace(path)
-            _write_receipt(path, entry)
+            write_receipt(path, entry.sha256)
         return path
 
     def import_file(self, file: Path, name: str | None = None, on_progress: Progress = _quiet) -> Path:
@@ -199,7 +198,7 @@ class ModelStore:
         """Delete a model's file, with what is left of interrupted pulls."""
         entry = self._entry(name)
         with self._writing(), self._lock():
-            for path in (self.path(name), self.path(name).with_suffix(".verified"), self._partial(entry)):
+            for path in (self.path(name), receipt_path(self.path(name)), self._partial(entry)):
                 path.unlink(missing_ok=True)
 
     def _entry(self, name: str) -> ModelEntry:
@@ -342,23 +341,3 @@ def _hash(path: Path, report: Callable[[int], None]) -> str:
             digest.update(chunk)
             report(stream.tell())
     return digest.hexdigest()
-
-
-def _describe(path: Path, sha256: str) -> dict[str, object]:
-    """What a receipt says of a file: change it, and the receipt is void."""
-    status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino, "sha256": sha256}
-
-
-def _write_receipt(path: Path, entry: ModelEntry) -> None:
-    """Keep that a file has been checked; a store that cannot be written still serves, and hashes each time."""
-    with contextlib.suppress(OSError):
-        receipt = json.dumps(_describe(path, entry.sha256))
-        path.with_suffix(".verified").write_text(receipt, encoding="utf-8")
-
-
-def _read_receipt(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -54,6 +54,18 @@ def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa:
     return httpx.AsyncClient(verify=trusted, trust_env=False, mounts=mounts, **named)
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key; blanks around it are left out, as a file that it was read from ends with some.
+
+    Raises:
+        ConfigError: It has characters that no header may have.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("The key of the server has characters that no key has.", "Correct NANO_LSP_API_KEY.")
+    return {"authorization": f"Bearer {key}"}
+
+
 def trusted_certificates() -> ssl.SSLContext:
     """The authorities in SSL_CERT_FILE or SSL_CERT_DIR; without these the system's, and Mozilla's (certifi).
 
@@ -106,7 +118,8 @@ def _read_proxy(text: str) -> httpx.Proxy:
     scheme = _ALIASES.get(scheme.lower(), scheme.lower()) or "http"
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigError(
-            "A SOCKS proxy needs the package socksio.", f"Run {sys.executable} -m pip install socksio, or use another proxy."
+            "A SOCKS proxy needs the package socksio.",
+            f"Run {sys.executable} -m pip install socksio, or use another proxy.",
         )
     with contextlib.suppress(ValueError, httpx.InvalidURL):
         if scheme in _SCHEMES and (proxy := httpx.Proxy(f"{scheme}://{rest}")).url.host:
@@ -118,7 +131,10 @@ def _read_proxy(text: str) -> httpx.Proxy:
 
 
 def _patterns(name: str, host: str) -> list[str]:
-    """An entry of NO_PROXY (https://curl.se/libcurl/c/CURLOPT_NOPROXY.html) as patterns of httpx; none for nonsense."""
+    """An entry of NO_PROXY as patterns of httpx; none for nonsense.
+
+    After https://curl.se/libcurl/c/CURLOPT_NOPROXY.html.
+    """
     with contextlib.suppress(ValueError):
         network = ipaddress.ip_network(name.strip("[]"), strict=False)
         with contextlib.suppress(ValueError):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from nano_lsp.engine.network import LOOPBACK, open_async_client, open_client
+from nano_lsp.engine.network import LOOPBACK, bearer, open_async_client, open_client
 from nano_lsp.engine.request import Request
 from nano_lsp.engine.text_vocabulary import TextVocabulary
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
@@ -97,11 +97,8 @@ class Remote:
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise ConfigError(f"{address} would send code unencrypted to another machine.", "Use https://…")
-        key = key.strip()  # a file that it was read from ends with a line break
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError("The key of the server has characters that no key has.", "Correct NANO_LSP_API_KEY.")
         base = address.rstrip("/").removesuffix("/v1")
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = bearer(key) if key else {}
         found: list[dict[str, Any]] = []
         try:
             with open_client(base, base_url=base, headers=headers, timeout=_TIMEOUT) as client:
@@ -115,7 +112,8 @@ class Remote:
         chosen = next((one for one in found if one.get("id") == model), found[0])
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
         vocabulary = TextVocabulary(str(chosen.get("id", "")), int(n_ctx))
-        return cls(open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT), vocabulary, on_connection)
+        client = open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT)
+        return cls(client, vocabulary, on_connection)
 
     @property
     def notice(self) -> Notice:
@@ -346,7 +344,6 @@ def _end(future: Future[Completion], error: Exception) -> None:
 
 
 def _unreachable(base: str, error: Exception) -> EngineError:
-    explained = explain_error(error)
-    reason = explained.message if explained else f"{error or type(error).__name__}."
+    why = explain_error(error) or NanoError(f"{error or type(error).__name__}.")
     remedy = "Check the setting engine, the network and the key (NANO_LSP_API_KEY), or set engine to shared."
-    return EngineError(f"{base} cannot be reached: {reason}", f"{explained.remedy} {remedy}" if explained else remedy)
+    return EngineError(f"{base} cannot be reached: {why.message}", f"{why.remedy} {remedy}".strip())

@@ -237,7 +237,11 @@ def test_closed_standard_streams_are_empty_ones(closed: str, tmp_path: Path) -> 
 
 def test_a_disk_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows the parent of `Z:\\` is `Z:\\`."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: (_ for _ in ()).throw(FileNotFoundError(2, "none", place)))
+
+    def none(place: Path) -> None:
+        raise FileNotFoundError(2, "none", str(place))
+
+    monkeypatch.setattr(shutil, "disk_usage", none)
     with pytest.raises(FileNotFoundError):
         free_bytes(Path("/x/y"))
     folders = find_folders()

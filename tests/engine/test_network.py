@@ -52,7 +52,9 @@ def test_a_proxy_is_taken(name: str, given_proxy: str, taken: str, monkeypatch: 
     assert goes_through(HUB) == taken
 
 
-@pytest.mark.parametrize("value", ["foo://x:1", "http://", "://", "http://a:port", "http://user:secret@a:99999x", "socks4://a:1"])
+@pytest.mark.parametrize(
+    "value", ["foo://x:1", "http://", "://", "http://a:port", "http://user:secret@a:99999x", "socks4://a:1"]
+)
 def test_a_proxy_that_is_none_is_named_without_its_password(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigError) as caught:

@@ -72,8 +72,9 @@ def create_app(
     async def status(_request: Request) -> Response:
         """What the engine is at."""
         models = [dataclasses.asdict(model) for model in host.statuses()]
+        about = {"version": __version__, "code": code.fingerprint, "pid": os.getpid()}
         memory = {"rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
-        return _json({"version": __version__, "code": code.fingerprint, "pid": os.getpid(), **memory, "network": network, "models": models})
+        return _json({**about, **memory, "network": network, "models": models})
 
     async def carry_out(request: Request) -> Response:
         """Do a job, and stream what comes of it."""
