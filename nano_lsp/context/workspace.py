@@ -247,7 +247,7 @@ def _open_store(path: Path) -> sqlite3.Connection:
     for place in (path, path, None):
         try:
             if place:
-                place.parent.mkdir(parents=True, exist_ok=True)
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # signatures of the user's code
             return _prepare(sqlite3.connect(place or ":memory:", check_same_thread=False))
         except (OSError, sqlite3.OperationalError):  # locked, read-only, on a file system without locks, a full disk
             continue

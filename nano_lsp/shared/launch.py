@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import subprocess
 import sys
@@ -198,7 +199,8 @@ async def _greet(place: Place) -> Card | None:
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
             return None
     port = place.read_port() if place.tcp else None
-    return None if port and card.proof != prove(port.token, nonce) else card
+    proved = port is None or secrets.compare_digest(card.proof.encode(), prove(port.token, nonce).encode())
+    return card if proved else None
 
 
 def start_process(place: Place) -> subprocess.Popen[bytes]:
@@ -211,7 +213,8 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-    with place.log.open("ab") as log:  # what llama.cpp says when it dies
+    handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "ab") as log:  # what llama.cpp says when it dies
         process = subprocess.Popen(
             [sys.executable, "-m", "nano_lsp", "engine", "run"],
             stdin=subprocess.DEVNULL,

@@ -173,7 +173,7 @@ class SameFileHandler(RotatingFileHandler):
     def doRollover(self) -> None:  # noqa: N802 - as logging has it
         """Copy the file and empty it."""
         with contextlib.suppress(OSError):  # a full disk: the log is emptied all the same
-            shutil.copyfile(self.baseFilename, f"{self.baseFilename}.1")
+            shutil.copy(self.baseFilename, f"{self.baseFilename}.1")
         with contextlib.suppress(OSError):
             os.truncate(self.baseFilename, 0)
 
