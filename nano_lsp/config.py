@@ -29,6 +29,8 @@ DRIFT_TOKENS = 16_384
 """Past so many prompt tokens the model's reasoning degrades (specification, "Limits")."""
 KV_TYPES = ("f16", "q8_0", "q4_0")
 SHARED, IN_PROCESS = "shared", "in-process"
+SCRIPTED = "scripted:"
+"""Begins the name of a model without weights, for tests; the path of its script follows."""
 ENGINE_PATTERN = f"{SHARED}|{IN_PROCESS}|https?://.+"
 
 
@@ -115,11 +117,32 @@ class Folders:
 
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
-    """The folders of this user; nothing is created."""
+    """The folders of this user, as absolute paths; nothing is created.
+
+    Raises:
+        ConfigError: There is no home folder, as for a container's user without an entry in /etc/passwd.
+    """
     home = env.get("NANO_LSP_HOME")
-    if home:
-        root = Path(home).expanduser()
-        return Folders(config=root / "config", models=root / "models", cache=root / "cache", runtime=root / "run")
+    try:
+        if home:
+            root = Path(home).expanduser().absolute()
+            return Folders(config=root / "config", models=root / "models", cache=root / "cache", runtime=root / "run")
+        found = _platform_folders(env)
+    except (RuntimeError, KeyError) as error:  # as pathlib says it, and older versions of platformdirs
+        raise _no_home() from error
+    if not all(folder.is_absolute() for folder in (found.config, found.models, found.cache)):
+        raise _no_home()
+    return found
+
+
+def _no_home() -> ConfigError:
+    return ConfigError(
+        "There is no home folder: HOME is not the full path of a folder, and this user has no entry in /etc/passwd.",
+        "Set NANO_LSP_HOME, or HOME, to a folder that can be written.",
+    )
+
+
+def _platform_folders(env: Mapping[str, str]) -> Folders:
     return Folders(
         config=platformdirs.user_config_path(APP, appauthor=False),
         models=platformdirs.user_data_path(APP, appauthor=False) / "models",
@@ -163,6 +186,30 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
     return replace(Settings(), **values)  # type: ignore[arg-type]
 
 
+def is_path(model: str) -> bool:
+    """Whether a model is named by the path of its file."""
+    return model.endswith(".gguf") or os.sep in model or "/" in model
+
+
+def with_absolute_paths(settings: Settings) -> Settings:
+    """The same files as another process finds them, whose working folder is another one."""
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - without a home, `~` stays
+
+    scheme = SCRIPTED if settings.model.startswith(SCRIPTED) else ""
+    model = settings.model.removeprefix(scheme)
+    if scheme or is_path(model):
+        model = absolute(model)
+    return replace(settings, model=scheme + model, adapter=settings.adapter and absolute(settings.adapter))
+
+
+def portable_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a process with another working folder: NANO_LSP_HOME is an absolute path."""
+    home = env.get("NANO_LSP_HOME")
+    return {**env, "NANO_LSP_HOME": os.path.abspath(os.path.expanduser(home))} if home else dict(env)  # noqa: PTH100, PTH111
+
+
 def load_toml(path: Path) -> dict[str, Any]:
     """A TOML file's content; empty where there is no file.
 
@@ -171,7 +218,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", "Correct the file or move it away.") from error

@@ -30,6 +30,7 @@
     │   ├── AnswerCutError         the answer needs more tokens than it may have
     │   └── TaskTimeoutError       the time allowed ran out
     ├── BundleError                a part of a bundle that could not be made       exit 7
+    ├── MachineError               the system or the network does not allow it     exit 8
     └── CancelledError             the request was called off                      exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -198,6 +199,12 @@ class BundleError(NanoError):
     """A part of a bundle for machines without a network could not be made."""
 
     exit_code = 7
+
+
+class MachineError(NanoError):
+    """The operating system, the file system or the network does not allow what is needed."""
+
+    exit_code = 8
 
 
 class CancelledError(NanoError):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.config import Settings, find_folders, load_settings, portable_environment, with_absolute_paths
 from nano_lsp.errors import ConfigError
 
 
@@ -59,3 +59,42 @@ def test_folders_follow_the_system_or_one_home(tmp_path: Path) -> None:
     assert {folders.config, folders.models, folders.cache} == {tmp_path / n for n in ("config", "models", "cache")}
     assert find_folders({}).models.parts[-2:] == ("nano-lsp", "models")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no passwd")
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_without_a_home_the_remedy_is_told(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has a number and no entry in /etc/passwd."""
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    def unknown(_: object) -> None:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    with pytest.raises(ConfigError, match="no home folder") as caught:
+        find_folders({})
+    assert "NANO_LSP_HOME" in caught.value.remedy
+    assert find_folders({"NANO_LSP_HOME": "/x"}).config == Path("/x/config").absolute()
+    with pytest.raises(ConfigError, match="no home folder"):
+        find_folders({"NANO_LSP_HOME": "~/x"})
+
+
+def test_relative_paths_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_folders({"NANO_LSP_HOME": "h"}).models == tmp_path / "h" / "models"
+    assert portable_environment({"NANO_LSP_HOME": "h", "A": "b"}) == {"NANO_LSP_HOME": str(tmp_path / "h"), "A": "b"}
+    assert portable_environment({"A": "b"}) == {"A": "b"}
+    for model, expected in {
+        "nano": "nano",
+        "my.gguf": str(tmp_path / "my.gguf"),
+        os.path.join("..", "my.gguf"): str(tmp_path.parent / "my.gguf"),  # noqa: PTH118 - as it is typed
+        "scripted:a.json": f"scripted:{tmp_path / 'a.json'}",
+        str(tmp_path / "b.gguf"): str(tmp_path / "b.gguf"),
+    }.items():
+        found = with_absolute_paths(Settings(model=model, adapter="lora.gguf"))
+        assert (found.model, found.adapter) == (expected, str(tmp_path / "lora.gguf"))
+    assert with_absolute_paths(Settings()).adapter == ""

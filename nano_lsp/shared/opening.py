@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings
+from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings, with_absolute_paths
 from nano_lsp.features.assistant import Assistant, LocalAssistant
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
@@ -37,6 +37,7 @@ def open_assistant(
         from nano_lsp.shared.client import SharedAssistant  # noqa: PLC0415 - others need no connection
         from nano_lsp.shared.place import find_place  # noqa: PLC0415
 
+        settings = with_absolute_paths(settings)
         shared = SharedAssistant(find_place(folders), settings, name, on_load=on_load, on_connection=on_connection)
         try:
             shared.connect()

@@ -142,12 +142,13 @@ def find_place(folders: Folders) -> Place:
     """
     log = folders.cache / "engine.log"
     failure = ""
-    for folder in (folders.runtime, _short_folder(folders.runtime)):
-        if HAS_UNIX_SOCKETS and len(os.fsencode(folder)) + len("/engine.12345678.sock") > _MAX_PATH_BYTES:
-            continue
+    for find_folder in (lambda: folders.runtime, lambda: _short_folder(folders.runtime)):
         try:
+            folder = find_folder()
+            if HAS_UNIX_SOCKETS and len(os.fsencode(folder)) + len("/engine.12345678.sock") > _MAX_PATH_BYTES:
+                continue
             _make_private(folder)
-        except OSError as error:
+        except OSError as error:  # also where there is no folder for temporary files
             failure = error.strerror or str(error)
             continue
         return Place(folder, log, tcp=not HAS_UNIX_SOCKETS or os.environ.get("NANO_LSP_TRANSPORT") == "tcp")
@@ -186,5 +187,5 @@ def _make_private(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise PermissionError(0, f"{folder} belongs to somebody else")
-    if status.st_mode & 0o077:
+    if stat.S_IMODE(status.st_mode) != 0o700:  # others could open it, or a strict umask keeps this user out
         folder.chmod(0o700)

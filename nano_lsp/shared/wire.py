@@ -21,13 +21,15 @@ import msgspec
 
 from nano_lsp import errors
 from nano_lsp.config import Settings
-from nano_lsp.errors import EngineError, NanoError
+from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.features.cells import FixCell, WriteCell
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.tasks import Task
 from nano_lsp.schema import Counters
 
 PREFIX = "/nano/v1"
+PROTOCOL = 1
+"""Raise it with each change of this module that an engine or a client of other code would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
 """A document may have 8 MB; JSON makes up to six bytes of one."""
 T = TypeVar("T")
@@ -62,12 +64,18 @@ class Card(msgspec.Struct):
         pid: its process.
         proof: that it knows the token, where there is one; see `place.prove`.
         draining: it takes no more jobs.
+        protocol: Its `PROTOCOL`; 0 for engines from before there was one.
+        code: Fingerprint of its code; see `nano_lsp.shared.installed_code`.
+        installed: When that code was installed, in seconds since 1970.
     """
 
     version: str
     pid: int
     proof: str = ""
     draining: bool = False
+    protocol: int = 0
+    code: str = ""
+    installed: float = 0.0
 
 
 class Loading(msgspec.Struct):
@@ -125,12 +133,22 @@ class Event:
 
 
 def encode_order(client: str, settings: Settings, job: Job[Any], workspace: str) -> bytes:
-    """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark."""
+    """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark.
+
+    A workspace whose path is not UTF-8 is left out: nothing is imported from it.
+
+    Raises:
+        ConfigError: The path of the model or the adapter is not UTF-8.
+    """
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
         body = msgspec.json.encode(_mend(msgspec.to_builtins(job)))
-    return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+    workspace = workspace if _mend(workspace) == workspace else ""
+    try:
+        return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+    except UnicodeEncodeError as error:
+        raise ConfigError("The path of the model is not UTF-8.", "Rename the file or its folder.") from error
 
 
 def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:

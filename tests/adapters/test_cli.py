@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 
 from nano_lsp import __version__
 from nano_lsp.adapters.cli.app import app
+from nano_lsp.adapters.cli.doctor import Level, examine_store, free_bytes
 from nano_lsp.adapters.cli.run import run
+from nano_lsp.config import find_folders, load_settings
 from tests.gguf_files import write_model
 
 LIMIT_S = 120
@@ -186,6 +189,66 @@ def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=False)
     assert_error(done, 70, "Internal error", "crash.log")
     assert "ZeroDivisionError" in (home / "cache" / "crash.log").read_text()
+
+
+def test_a_crash_log_has_no_data_of_a_users_and_is_theirs_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = home / "cache" / "crash.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("of an older version\n")
+    log.chmod(0o644)
+    monkeypatch.setattr(sys, "argv", ["nano-lsp", "task", "x", "--data", "private words"])
+
+    def broken(_: list[str]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(SystemExit) as left:
+        run(broken, [])
+    assert left.value.code == 70
+    said = log.read_text()
+    assert "private" not in said
+    assert "nano-lsp task" in said
+    if os.name == "posix":
+        assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("model", "list"), ("model", "list", "--json"), ("--version",)])
+def test_a_full_disk_behind_the_output_is_told(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "nano_lsp", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False)
+    assert done.returncode == 8
+    assert b"The disk is full." in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a shell does")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_empty_ones(closed: str, tmp_path: Path) -> None:
+    """Else the next file or socket gets their number, and what is printed."""
+    script = tmp_path / "script.json"
+    script.write_text('{"assistant\\n": "Two."}')
+    command = f'"{sys.executable}" -m nano_lsp ask --model "scripted:{script}" What? {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert ("Two." in done.stdout.decode()) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_a_disk_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows the parent of `Z:\\` is `Z:\\`."""
+
+    def none(place: Path) -> None:
+        raise FileNotFoundError(2, "none", str(place))
+
+    monkeypatch.setattr(shutil, "disk_usage", none)
+    with pytest.raises(FileNotFoundError):
+        free_bytes(Path("/x/y"))
+    folders = find_folders()
+    findings = [*examine_store(load_settings())]
+    assert [(one.level, one.title) for one in findings] == [(Level.PROBLEM, "disk")]
+    assert str(folders.models) in findings[0].detail
+    assert "NANO_LSP_HOME" in findings[0].remedy
 
 
 def test_evaluation_without_data_and_a_comparison(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,22 @@ def test_the_index_outlives_its_process_and_a_damaged_one_is_made_anew(project: 
     (file,) = (tmp_path / "store").glob("*.db")
     file.write_bytes(b"no database" * 500)
     assert Workspace(project.root, tmp_path / "store").update().n_read == 4
+
+
+def test_an_index_that_another_program_has_locked_is_left_alone(project: Workspace, tmp_path: Path) -> None:
+    project.close()
+    (file,) = (tmp_path / "store").glob("*.db")
+    other = sqlite3.connect(file)
+    other.execute("BEGIN EXCLUSIVE")
+    real = sqlite3.connect
+    with pytest.MonkeyPatch.context() as patch:  # not to wait for the other
+        patch.setattr(sqlite3, "connect", functools.partial(real, timeout=0))
+        workspace = Workspace(project.root, tmp_path / "store")
+    assert workspace.update().n_read == 4  # in memory
+    other.rollback()
+    other.close()
+    again = Workspace(project.root, tmp_path / "store")
+    assert again.update().n_read == 0
 
 
 def test_a_store_that_cannot_be_written_costs_only_time(project: Workspace, tmp_path: Path) -> None:

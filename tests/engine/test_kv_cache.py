@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -157,3 +158,25 @@ def test_a_sequence_that_has_no_room_goes_to_disk_and_comes_back(tmp_path: Path)
     for key, prompt in prompts.items():
         fill(cache, key, prompt)
     assert len(list(tmp_path.iterdir())) == n_files  # what is there already is not written again
+
+
+def test_each_snapshot_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots, others = Snapshots(tmp_path, "model"), Snapshots(tmp_path, "model")
+    opened: list[str] = []
+    real = Path.open
+
+    def counted(self: Path, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as Path has it
+        opened.append(self.name)
+        return real(self, *arguments, **named)
+
+    for first in range(5):
+        snapshots.save([first] * 80, b"state")
+    monkeypatch.setattr(Path, "open", counted)
+    for _ in range(3):
+        assert others.n_known([3] * 80) == 80
+    assert len(opened) == 5
+    snapshots.save([9] * 80, b"state")
+    assert others.n_known([9] * 80) == 80  # what another process has saved meanwhile is seen
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert others.n_known([3] * 80) == 0

@@ -22,7 +22,7 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.engine import sources
+from nano_lsp.engine import model_store, sources
 from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
 from nano_lsp.engine.model_store import ModelStore
 from nano_lsp.errors import (
@@ -93,6 +93,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     data = b""
     ranges: list[str]
     ignore_ranges = False
+    page = False  # what comes in place of the file
 
     def do_GET(self) -> None:
         """Answer a download."""
@@ -100,6 +101,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         self.ranges.append(self.headers["Range"])
+        if self.page:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"<p>Please log in")
+            return
         start = 0 if self.ignore_ranges else int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
         self.send_response(200 if self.ignore_ranges else 206)
         self.send_header("Content-Length", str(len(self.data) - start))
@@ -229,6 +236,43 @@ def test_a_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Pat
     assert hub.ranges == ["bytes=14-", "bytes=0-"]
 
 
+@pytest.mark.parametrize("more", [b"", b"x"])
+def test_a_partial_file_that_is_whole_needs_no_source(
+    home: Path, original: Path, hub: type[Hub], more: bytes
+) -> None:
+    """It was killed between the last byte and the end of the check: a hub has no further range to send."""
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    (home / "models").mkdir(parents=True)
+    (home / "models/tiny.gguf.part").write_bytes(original.read_bytes() + more)
+    assert store.pull("tiny").read_bytes() == original.read_bytes()
+    assert hub.ranges == (["bytes=0-"] if more else [])
+
+
+def test_a_whole_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Path, hub: type[Hub]) -> None:
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    (home / "models").mkdir(parents=True)
+    (home / "models/tiny.gguf.part").write_bytes(bytes(original.stat().st_size))
+    assert store.pull("tiny").read_bytes() == original.read_bytes()
+    assert hub.ranges == ["bytes=0-"]
+
+
+def test_a_login_page_in_place_of_the_file_is_told(home: Path, original: Path, hub: type[Hub]) -> None:
+    hub.page = True
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
+    (home / "models").mkdir(parents=True)
+    (home / "models/tiny.gguf.part").write_bytes(original.read_bytes()[:1000])
+    with pytest.raises(SourcesError, match="web page"):
+        store.pull("tiny")
+    assert store.statuses()[0].partial_bytes == 1000
+
+
+def test_what_a_killed_pull_left_of_an_index_is_removed(store: ModelStore, original: Path) -> None:
+    (store.models_dir / ".part-abc").mkdir(parents=True)
+    (store.models_dir / ".part-abc" / "tiny_part1-1.0-py3-none-any.whl").write_bytes(b"x" * 100)
+    store.pull("tiny", original)
+    assert not list(store.models_dir.glob(".part-*"))
+
+
 def test_a_source_that_never_ends_is_stopped(home: Path, original: Path, hub: type[Hub]) -> None:
     hub.data = original.read_bytes() + b"more" * 1000
     store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
@@ -276,12 +320,38 @@ def test_a_changed_file_is_found_out_and_pulled_again(store: ModelStore, origina
 
 
 def test_a_file_is_hashed_once(store: ModelStore, original: Path) -> None:
-    store.pull("tiny", original)
+    size = original.stat().st_size
+    steps: list[tuple[str, int]] = []
+    read: list[int] = []
+    real = model_store._hash
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_store, "_hash", lambda path, report: (read.append(_size(path)), real(path, report))[1])
+        store.pull("tiny", original, lambda what, done, total: steps.append((what, done)))
+    assert read == [size]
+    assert [done for what, done in steps if what == "verifying"][-1] == size
     seen: list[str] = []
     store.find("tiny", lambda what, done, total: seen.append(what))
     assert seen == []
     store.verify("tiny", lambda what, done, total: seen.append(what))
     assert "verifying" in seen
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x07b.gguf", "tab\there.gguf", "del\x7f.gguf", "new\nline.gguf", 'q"\\.gguf', "é🙂.gguf", "\udcff.gguf"]
+)
+def test_a_file_of_any_name_can_be_imported(home: Path, tmp_path: Path, name: str) -> None:
+    try:
+        file = write_model(tmp_path / name, "llama")
+    except (OSError, UnicodeError):
+        pytest.xfail("this file system has no such names")
+    path = ModelStore(home / "models", home / "config").import_file(file, "mine")
+    again = ModelStore(home / "models", home / "config")
+    assert again.find("mine") == path
+    assert again.entries["mine"].description.startswith("imported from")
 
 
 def test_missing_and_unknown_models(store: ModelStore) -> None:
@@ -330,6 +400,19 @@ def test_a_store_that_cannot_be_written(store: ModelStore, original: Path, monke
     monkeypatch.setattr(sources, "fetch_copy", refuse)
     with pytest.raises(StoreWriteError, match="Permission denied"):
         store.pull("tiny", original)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_told(
+    store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(self: FileLock) -> None:
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(StoreWriteError, match="no locks") as caught:
+        store.pull("tiny", original)
+    assert "local disk" in caught.value.remedy
 
 
 def test_a_read_only_store_still_serves(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,6 +491,7 @@ def test_the_packaged_manifest_and_a_users_own(tmp_path: Path) -> None:
         f'[a]\nfile_name = "../x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\n',
         '[a]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "short"\n',
         '[a]\nfile_name = "x.gguf"\n',
+        f'["a b"]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\n',
         f'[a]\nfile_name = "x.gguf"\nsize_bytes = 5\nsha256 = "{digest}"\ncolour = "red"\n',
         "a = 1\n",
         "[[",

@@ -271,3 +271,22 @@ def test_code_is_never_sent_unencrypted_to_another_machine(address: str) -> None
 def test_nobody_there() -> None:
     with pytest.raises(EngineError, match="cannot be reached"):
         Remote.connect("http://127.0.0.1:9", "nano", "", lambda _: None)
+
+
+def test_a_key_from_a_file_and_one_that_is_none(peer: Peer) -> None:
+    peer.connect("key\r\n").close()
+    assert peer.headers[0]["authorization"] == "Bearer key"
+    for wrong in ("schlüssel", "a\nb"):
+        with pytest.raises(ConfigError, match="key"):
+            peer.connect(wrong)
+
+
+@pytest.mark.parametrize("proxy", ["socks://127.0.0.1:9", "http://127.0.0.1:9", "foo://x"])
+def test_a_server_on_this_machine_is_never_asked_through_a_proxy(
+    peer: Peer, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
+    remote = peer.connect()
+    assert remote.submit(request(remote)).result(LIMIT_S).text == "ok"
+    remote.close()

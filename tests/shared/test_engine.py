@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ from nano_lsp.features.plan import Watcher
 from nano_lsp.schema import Completion
 from nano_lsp.shared import wire
 from nano_lsp.shared.client import SharedAssistant
+from nano_lsp.shared.installed_code import InstalledCode, installed_code
 from nano_lsp.shared.launch import Launcher, ask_engine, start_process
 from nano_lsp.shared.place import ALREADY_RUNNING, Place, find_place
 from tests.processes import engines_of
@@ -232,25 +234,63 @@ def test_one_that_is_stopped_goes_on_later(connect: Connects, home: Path) -> Non
         assert asked.result(LIMIT_S).text == "1 + 1"
 
 
-def test_an_older_engine_is_replaced_and_a_newer_one_is_not(
+def test_an_engine_of_older_code_is_replaced_and_one_of_newer_code_is_not(
     connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The version is the same throughout: it says nothing about the code between two releases."""
     connect().connect()
-    (older,) = engines_of(home)
-    monkeypatch.setattr("nano_lsp.shared.launch.__version__", "0.0.1")
-    with pytest.raises(EngineClosedError, match=f"is nano-lsp {__version__}, this is 0.0.1"):
+    (first,) = engines_of(home)
+    own = installed_code()
+    for other, code in (
+        ("the same code elsewhere", replace(own, installed=own.installed + 60)),
+        ("and long ago", replace(own, installed=1.0)),
+    ):
+        monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda code=code: code)
+        assert connect(other).carry_out(Complete(TASK)).text == "1 + 1"
+    assert engines_of(home) == [first]
+    older = InstalledCode("0" * 16, own.installed - 60)
+    monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda: older)
+    with pytest.raises(EngineClosedError, match=r"newer code .* Restart this program"):
         connect().connect()
-    monkeypatch.setattr("nano_lsp.shared.launch.__version__", "99.0")
+    newer = InstalledCode("f" * 16, own.installed + 60)
+    monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda: newer)
     launcher = Launcher(place)
 
     async def replace_it() -> None:
         task = asyncio.ensure_future(launcher.find())
-        await asyncio.to_thread(older.wait, LIMIT_S)
+        await asyncio.to_thread(first.wait, LIMIT_S)
         task.cancel()  # the next one is as old as the first, in this test
         await asyncio.wait({task})
 
     asyncio.run(replace_it())
-    assert not older.is_running()
+    assert not first.is_running()
+
+
+def test_an_engine_of_another_protocol_is_replaced(
+    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect().connect()
+    (first,) = engines_of(home)
+    monkeypatch.setattr("nano_lsp.shared.launch.PROTOCOL", 0)  # as a program from before this one
+    with pytest.raises(EngineClosedError, match="newer code"):
+        connect().connect()
+    assert first.is_running()
+
+
+def test_a_file_that_cannot_be_written_is_not_the_engines_fault(connect: Connects, home: Path) -> None:
+    class Full(Watcher):
+        def on_text(self, text: str) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    told: list[NanoError | None] = []
+    client = connect(on_connection=told.append)
+    client.connect()
+    told.clear()
+    with pytest.raises(OSError, match="No space left"):
+        client.carry_out(Ask("?"), Full())
+    assert told == []
+    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+    assert len(engines_of(home)) == 1
 
 
 def test_the_model_and_then_the_process_go_when_nobody_wants_them(
@@ -320,6 +360,8 @@ def test_over_a_port_where_there_are_no_unix_sockets(
         assert httpx.get(f"{address}/status").status_code == 401
         wrong = httpx.post(f"{address}/jobs/Warm", headers={"authorization": "Bearer guess"}, content=b"{}")
         assert wrong.status_code == 401
+        odd = httpx.get(f"{address}/status", headers={"authorization": b"Bearer \xff\xfe"})
+        assert odd.status_code == 401
         for engine in engines_of(home):
             engine.kill()
         assert client.carry_out(Complete(TASK)).text == "1 + 1"

@@ -94,6 +94,28 @@ def test_a_port_is_told_with_a_token_in_a_file_of_this_user() -> None:
     assert prove(port.token, "a") != prove(port.token, "b") != prove("other", "b")
 
 
+def test_a_strict_umask_keeps_nobody_from_their_own_engine(home: Path) -> None:
+    home.mkdir()
+    before = os.umask(0o777)
+    try:
+        place = find_place(find_folders())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
+
+
+def test_no_folder_for_temporary_files_is_needed_where_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert find_place(find_folders()).folder.is_dir()
+    monkeypatch.setenv("NANO_LSP_HOME", "/dev/null/x")
+    with pytest.raises(EngineError, match="No usable temporary directory") as caught:
+        find_place(find_folders())
+    assert "NANO_LSP_HOME" in caught.value.remedy
+
+
 def test_a_card_that_is_none_is_none() -> None:
     place = replace(find_place(find_folders()), tcp=True)
     assert place.read_port() is None

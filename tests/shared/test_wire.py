@@ -108,3 +108,13 @@ def test_each_error_comes_out_as_it_went_in(kind: type[errors.NanoError]) -> Non
 def test_what_is_no_job_is_refused(name: str, fields: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         wire.decode_job(name, msgspec.Raw(fields))
+
+
+def test_paths_that_are_not_utf_8() -> None:
+    """A folder's name may be any bytes; Python has half a surrogate pair for each that is not UTF-8."""
+    odd, job = "/home/\udcff/project", jobs.CountTokens(("x",))
+    order = msgspec.json.decode(wire.encode_order("c", Settings(), job, odd), type=wire.Order)
+    assert order.workspace == ""
+    assert msgspec.json.decode(wire.encode_order("c", Settings(), job, "/é"), type=wire.Order).workspace == "/é"
+    with pytest.raises(errors.ConfigError, match="not UTF-8"):
+        wire.encode_order("c", Settings(model=f"{odd}/m.gguf"), job, "")

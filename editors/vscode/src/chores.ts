@@ -4,13 +4,13 @@ import * as vscode from "vscode";
 import { InstallError, install, pythonsOnPath } from "./install.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { MarkdownView } from "./markdownView.ts";
-import { type Model, readModels, readPercent, WIDE } from "./models.ts";
+import { type Model, readModels, readPercent } from "./models.ts";
 import { statisticsTable } from "./page.ts";
 import { showProblem } from "./problems.ts";
 import { findInterpreter } from "./python.ts";
 import { type Outcome, run } from "./run.ts";
 
-const OUTPUT = { ...process.env, ...WIDE, NO_COLOR: "1" };
+const OUTPUT = { ...process.env, COLUMNS: "400", NO_COLOR: "1" }; // wide enough that no line is broken
 const FROM_FILE = "From a file…";
 
 /** Shows progress that can be called off. */
@@ -31,7 +31,7 @@ async function withProgress<T>(
 }
 
 async function listModels(command: string): Promise<Model[]> {
-  const { output } = await run(command, ["model", "list"], { env: OUTPUT });
+  const { output } = await run(command, ["model", "list", "--json"], { env: OUTPUT });
   return readModels(output);
 }
 
@@ -144,24 +144,19 @@ async function updateSetting(key: string, value: unknown): Promise<void> {
 }
 
 /** Install the server into the extension's own environment. */
-export async function installServer(
-  lifecycle: Lifecycle,
-  log: vscode.LogOutputChannel,
-  version: string,
-): Promise<void> {
-  const wheels = vscode.workspace.getConfiguration().get("nano.server.wheels", "") || (await chooseSource());
-  if (wheels === undefined) {
+export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputChannel): Promise<void> {
+  const folder = vscode.workspace.getConfiguration().get("nano.server.wheels", "") || (await chooseFolder());
+  if (!folder) {
     return;
   }
   try {
     await lifecycle.stop(); // on Windows a running program cannot be replaced
-    await withProgress("Installing nano-lsp", async (report, signal) => {
+    await withProgress(`Installing nano-lsp from ${folder}`, async (report, signal) => {
       const interpreter = await findInterpreter();
       const what = {
         pythons: [...(interpreter ? [interpreter] : []), ...pythonsOnPath(process.platform)],
         environment: lifecycle.privateEnvironment,
-        version,
-        wheels,
+        folder,
         platform: process.platform,
       };
       const onLine = (line: string) => {
@@ -182,16 +177,22 @@ export async function installServer(
   await lifecycle.restart();
 }
 
-/** A folder of wheels; empty for the package index, undefined where the user has thought better of it. */
-async function chooseSource(): Promise<string | undefined> {
-  const index = { label: "From the package index", description: "needs a network, or a mirror that pip knows" };
-  const folder = { label: "From a folder of wheels…", description: "for a machine without a network" };
-  const chosen = await vscode.window.showQuickPick([index, folder], { title: "Install nano-lsp" });
-  if (chosen === folder) {
-    const options = { title: "Folder of wheels", canSelectFiles: false, canSelectFolders: true };
-    return (await vscode.window.showOpenDialog(options))?.[0]?.fsPath;
+/** The folder that the server is in; undefined where the user has thought better of it. */
+async function chooseFolder(): Promise<string | undefined> {
+  const wheels = {
+    label: "From a bundle or a folder of wheels…",
+    description: "everything is taken from there, nothing from a network",
+  };
+  const source = {
+    label: "From a checkout of the project…",
+    description: "nano-lsp is built from there; the packages that it needs come from pip's package index",
+  };
+  const chosen = await vscode.window.showQuickPick([wheels, source], { title: "Install nano-lsp" });
+  if (!chosen) {
+    return undefined;
   }
-  return chosen && "";
+  const options = { title: chosen.label, canSelectFiles: false, canSelectFolders: true };
+  return (await vscode.window.showOpenDialog(options))?.[0]?.fsPath;
 }
 
 /** Look at CPU, memory, settings and model. */

@@ -21,7 +21,7 @@ export function activate(context: vscode.ExtensionContext): void {
   running = lifecycle;
   context.subscriptions.push(log, view, item, lifecycle, watchWalkthrough());
 
-  const { id, packageJSON } = context.extension;
+  const { id } = context.extension;
   const commands: Record<string, (...args: never[]) => unknown> = {
     explain: () => explainSelection(lifecycle, view),
     docstring: () => writeDocstring(lifecycle),
@@ -31,7 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
     selectModel: () => chores.selectModel(lifecycle, log),
     pullModel: (name?: string, file?: string) => chores.pullModel(lifecycle, log, name, file),
     pullModelFromFile: (name?: string) => chores.pullModelFromFile(lifecycle, log, name),
-    install: () => chores.installServer(lifecycle, log, packageJSON.version),
+    install: () => chores.installServer(lifecycle, log),
     restart: () => lifecycle.restart(),
     showLog: () => log.show(),
     showStatistics: () => chores.showStatistics(lifecycle, view),

@@ -1,6 +1,10 @@
-/** Installs the server into a virtual environment of the extension's own, from a package index or a folder of wheels. */
+/**
+ * Installs the server into a virtual environment of the extension's own, from a folder that the user names.
+ *
+ * The server itself is never looked up by its name on a package index: whoever owns the name there would run code here.
+ */
 
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { binFolder } from "./findServer.ts";
 import { type RunOptions, run } from "./run.ts";
@@ -25,10 +29,8 @@ export interface Installation {
   readonly pythons: readonly string[];
   /** Folder of the virtual environment; what is in it is replaced. */
   readonly environment: string;
-  /** Version of the server. */
-  readonly version: string;
-  /** Folder of wheels; empty for pip's package index. */
-  readonly wheels: string;
+  /** Folder that the server is in: a checkout of the project, a bundle, or wheels. */
+  readonly folder: string;
   readonly platform: NodeJS.Platform;
 }
 
@@ -44,6 +46,7 @@ export function pythonsOnPath(platform: NodeJS.Platform): string[] {
  * @throws InstallError with what to do about it; a half-made environment is gone then.
  */
 export async function install(what: Installation, options: RunOptions = {}): Promise<void> {
+  const source = await findSource(what.folder);
   const python = await choosePython(what.pythons);
   try {
     await mkdir(join(what.environment, ".."), { recursive: true });
@@ -54,14 +57,39 @@ export async function install(what: Installation, options: RunOptions = {}): Pro
       options,
     );
     const own = join(binFolder(what.environment, what.platform), "python");
-    const from = what.wheels ? ["--no-index", "--find-links", what.wheels] : [];
-    const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...from];
-    await step(own, [...args, `nano-lsp==${what.version}`], "nano-lsp could not be installed.", options);
+    const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...source];
+    await step(own, args, "nano-lsp could not be installed.", options);
   } catch (error) {
     await rm(what.environment, { recursive: true, force: true }).catch(() => undefined);
     throw error instanceof InstallError ? error : new InstallError(String(error), remedyFor(String(error)));
   }
 }
+
+/**
+ * Arguments of `pip install` for the server in a folder: of wheels (as in a bundle), from which alone everything is
+ * taken, or of its source, which pip builds with packages of the index that it is configured for.
+ *
+ * @throws InstallError there is neither.
+ */
+export async function findSource(folder: string): Promise<string[]> {
+  for (const wheels of [folder, join(folder, "wheels")]) {
+    const files = await readdir(wheels).catch(() => []);
+    const wheel = files.filter((name) => /^nano_lsp-[^-]+-.*\.whl$/.test(name)).sort(byNumbers).pop();
+    if (wheel) {
+      return ["--no-index", "--find-links", wheels, join(wheels, wheel)];
+    }
+  }
+  const project = await readFile(join(folder, "pyproject.toml"), "utf8").catch(() => "");
+  if (/^name\s*=\s*"nano-lsp"\s*$/m.test(project)) {
+    return [folder];
+  }
+  throw new InstallError(
+    `${folder} holds neither a wheel of nano-lsp nor its source.`,
+    "Choose a bundle, a folder of wheels, or a checkout of the project.",
+  );
+}
+
+const byNumbers = new Intl.Collator("en", { numeric: true }).compare;
 
 /** The first interpreter that the server runs on. */
 async function choosePython(pythons: readonly string[]): Promise<string> {
@@ -117,7 +145,7 @@ export function remedyFor(output: string): string {
     return "llama.cpp could not be built: install a C++ compiler (Debian and Ubuntu: sudo apt install build-essential python3-dev).";
   }
   if (/No matching distribution|Could not find a version|connection|resolve/i.test(output)) {
-    return "The package index does not have it, or cannot be reached: choose a folder of wheels (nano.server.wheels).";
+    return "A package that it needs is missing in that folder, or the package index cannot be reached: see the log.";
   }
   return "See the log.";
 }

@@ -1,6 +1,6 @@
 /** Reads what `nano-lsp model …` prints. */
 
-/** A row of `nano-lsp model list`. */
+/** An entry of `nano-lsp model list --json`, as far as it is used here. */
 export interface Model {
   readonly name: string;
   readonly size: string;
@@ -8,19 +8,32 @@ export interface Model {
   readonly description: string;
 }
 
-/** Wide enough that no row of a table is broken. */
-export const WIDE = { COLUMNS: "400" };
+interface ListedModel {
+  readonly name: string;
+  readonly size_bytes: number;
+  readonly here: boolean;
+  readonly description: string;
+}
 
-const ROW = /^(\S+)\s+([\d,.]+ [kMG]?B)\s+(yes|no|\d+ %)\s+(\S+)\s*(.*)$/;
 const PROGRESS = /(\d+) % of/;
-const PULL = /nano-lsp model pull (\w+)/;
+const PULL = /nano-lsp model pull ([\w.-]*[\w-])/;
 
-/** The models that there are. */
+/** The models that there are; none where the output has no such list. Warnings may stand around it. */
 export function readModels(output: string): Model[] {
-  const rows = output.split("\n").map((line) => ROW.exec(line.trimEnd()));
-  return rows.flatMap((row) =>
-    row ? [{ name: row[1] ?? "", size: row[2] ?? "", here: row[3] === "yes", description: row[5] ?? "" }] : [],
-  );
+  let listed: unknown;
+  try {
+    listed = JSON.parse(output.slice(output.search(/^\[/m), output.lastIndexOf("]") + 1));
+  } catch {
+    return [];
+  }
+  return Array.isArray(listed)
+    ? (listed as ListedModel[]).map(({ name, size_bytes, here, description }) => ({
+        name,
+        size: `${Math.round(size_bytes / 1e6).toLocaleString("en")} MB`,
+        here,
+        description,
+      }))
+    : [];
 }
 
 /** Per cent that a line of `nano-lsp model pull` tells; undefined for none. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { access, chmod, mkdtemp, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, test } from "node:test";
-import { type Installation, InstallError, install } from "../src/install.ts";
+import { findSource, type Installation, InstallError, install } from "../src/install.ts";
 import { run } from "../src/run.ts";
 
 let root: string;
@@ -22,7 +22,8 @@ async function says(name: string, output: string, code = 0): Promise<string> {
 
 async function failure(some: Partial<Installation>, signal?: AbortSignal): Promise<InstallError> {
   const environment = join(root, "server");
-  const what = { pythons: [], environment, version: "0.1.0", wheels: "", platform: process.platform, ...some };
+  await writeFile(join(root, "nano_lsp-0.1.0-py3-none-any.whl"), "not a wheel");
+  const what = { pythons: [], environment, folder: root, platform: process.platform, ...some };
   const error = await install(what, signal ? { signal } : {}).then(
     () => undefined,
     (reason: unknown) => reason,
@@ -48,9 +49,25 @@ test("a Python without venv says which package is missing", async () => {
   assert.match((await failure({ pythons })).message, /sudo apt install python3-venv/);
 });
 
-test("wheels that are not there: pip's own words lead to the remedy", async () => {
-  const error = await failure({ pythons: ["python3"], wheels: root });
-  assert.match(error.message, /^nano-lsp could not be installed\. .*nano\.server\.wheels/);
+test("a wheel that cannot be installed leads to the log", async () => {
+  const error = await failure({ pythons: ["python3"] });
+  assert.match(error.message, /^nano-lsp could not be installed\. .*log/);
+});
+
+test("the server comes from a folder, and never by its name from a package index", async () => {
+  await assert.rejects(findSource(root), /holds neither a wheel of nano-lsp nor its source/);
+  await writeFile(join(root, "pyproject.toml"), '[project]\nname = "nano-lsp-plugin"\n');
+  await assert.rejects(findSource(root), InstallError);
+  await writeFile(join(root, "pyproject.toml"), '[project]\nname = "nano-lsp"\n');
+  assert.deepEqual(await findSource(root), [root]);
+  const wheels = join(root, "wheels");
+  await mkdir(wheels);
+  for (const name of ["nano_lsp-0.9.0-py3-none-any.whl", "nano_lsp-0.10.0-py3-none-any.whl", "nano_lsp_jupyter-1-x.whl"]) {
+    await writeFile(join(wheels, name), "");
+  }
+  const expected = ["--no-index", "--find-links", wheels, join(wheels, "nano_lsp-0.10.0-py3-none-any.whl")];
+  assert.deepEqual(await findSource(root), expected);
+  assert.deepEqual(await findSource(wheels), expected);
 });
 
 test("a folder that cannot be written to is said", async () => {

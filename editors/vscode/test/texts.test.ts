@@ -4,32 +4,29 @@ import { pythonsOnPath, remedyFor } from "../src/install.ts";
 import { readModels, readPercent, readPull } from "../src/models.ts";
 import { buildPage, statisticsTable } from "../src/page.ts";
 
-const LIST = `name  size      here  license     description
-nano  1,117 MB  yes   Apache-2.0  NEURO-NANO: Qwen2.5-Coder-1.5B-Instruct, Q4_K_M
-pico  491 MB    no    Apache-2.0  A third of nano's size
-part  98 MB     40 %  Apache-2.0  For tests
-mine  98 MB     yes   unknown
-`;
+const LIST = JSON.stringify([
+  { name: "nano", size_bytes: 1117320768, here: true, partial_bytes: 0, description: "Qwen2.5-Coder, Q4_K_M" },
+  { name: "part", size_bytes: 98362432, here: false, partial_bytes: 40, description: "For tests" },
+  { name: "my-model.v2", size_bytes: 98362432, here: true, partial_bytes: 0, description: "" },
+]);
 
-test("the table of models is read", () => {
-  const models = readModels(LIST);
-  assert.deepEqual(
-    models.map(({ name, size, here }) => [name, size, here]),
-    [
-      ["nano", "1,117 MB", true],
-      ["pico", "491 MB", false],
-      ["part", "98 MB", false],
-      ["mine", "98 MB", true],
-    ],
-  );
-  assert.equal(models[1]?.description, "A third of nano's size");
-  assert.deepEqual(readModels("error: no store\n"), []);
+test("the list of models is read", () => {
+  assert.deepEqual(readModels(LIST), [
+    { name: "nano", size: "1,117 MB", here: true, description: "Qwen2.5-Coder, Q4_K_M" },
+    { name: "part", size: "98 MB", here: false, description: "For tests" },
+    { name: "my-model.v2", size: "98 MB", here: true, description: "" },
+  ]);
+  assert.equal(readModels(`warning: [x]\n${LIST}\nwarning`).length, 3);
+  assert.deepEqual(readModels("Error: no store\n"), []);
+  assert.deepEqual(readModels("{}"), []);
 });
 
 test("progress and remedies are read from what the server prints", () => {
   assert.equal(readPercent("package index: 30 % of 1,117 MB"), 30);
   assert.equal(readPercent("verifying"), undefined);
   assert.equal(readPull("Run `nano-lsp model pull pico`."), "pico");
+  assert.equal(readPull("Run `nano-lsp model pull my-model`."), "my-model");
+  assert.equal(readPull("Run nano-lsp model pull my_model.v2."), "my_model.v2");
   assert.equal(readPull("See the log."), undefined);
 });
 
@@ -51,7 +48,7 @@ test("what pip says becomes what to do", () => {
     "OSError: [Errno 28] No space left on device": /disk is full/,
     "ensurepip is not\navailable": /python3-venv/,
     "ERROR: Failed building wheel for llama-cpp-python": /compiler/,
-    "ERROR: No matching distribution found for nano-lsp==0.1.0": /folder of wheels/,
+    "ERROR: No matching distribution found for pygls": /package that it needs/,
     "something else": /log/,
   };
   for (const [output, remedy] of Object.entries(cases)) {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import platform
 import shutil
@@ -19,7 +21,7 @@ from rich.markup import escape
 from nano_lsp import __version__
 from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import Model, file_progress, open_assistant, persist, stdout
-from nano_lsp.config import SHARED, Settings, find_folders, load_settings
+from nano_lsp.config import SHARED, Settings, find_folders, load_settings, with_absolute_paths
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.engine import hardware
 from nano_lsp.engine.gguf import read_header
@@ -218,10 +220,16 @@ def examine_memory(settings: Settings, path: Path | None) -> Finding:
 def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
     """Disk space and the model's file; returns the file, or None where it is missing or unsound."""
     folders = find_folders()
-    folder = folders.models
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    try:
+        free = free_bytes(folders.models)
+    except OSError as error:
+        yield Finding(
+            Level.PROBLEM,
+            "disk",
+            f"{folders.models} cannot be reached: {error.strerror or error}",
+            "Set NANO_LSP_HOME to a folder on a disk that is there.",
+        )
+        return None
     try:
         store = ModelStore.open(folders)
         entry = store.entries.get(settings.model)
@@ -245,6 +253,18 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
     return path
 
 
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder is or would be made.
+
+    Raises:
+        OSError: Its disk is not there, or may not be looked at.
+    """
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return shutil.disk_usage(place).free
+    raise FileNotFoundError(errno.ENOENT, "the disk is not there", str(folder))
+
+
 def examine_model(settings: Settings) -> Iterator[Finding]:
     """Have the shared engine load the model and let it work; give the account of its memory.
 
@@ -266,7 +286,8 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     )
     if assistant.notice.is_new:
         yield Finding(Level.WARNING, "mode", assistant.notice.text)
-    loaded = next(one for one in engine["models"] if one["name"] == settings.model)
+    name = with_absolute_paths(settings).model
+    loaded = next(one for one in engine["models"] if one["name"] in {settings.model, name})
     account, peak = loaded["memory"], engine["peak_rss_bytes"]
     parts = {
         "weights": account["weights_bytes"],

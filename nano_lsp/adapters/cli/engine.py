@@ -17,7 +17,7 @@ from nano_lsp.adapters.cli.output import print_json
 from nano_lsp.adapters.cli.terminal import Model, stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EngineError
-from nano_lsp.shared.place import find_place
+from nano_lsp.shared.place import Place, find_place
 
 _STOP_S = 40.0
 
@@ -42,9 +42,10 @@ def start(model: Model = None) -> None:
 @app.command(epilog="Example: `nano-lsp engine stop --now`")
 def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what it is at.")] = False) -> None:
     """End the engine once it has done what it is at. Who needs it later starts it again."""
-    process = find_place(find_folders()).find_process()
+    place = find_place(find_folders())
+    process = place.find_process()
     if process is None:
-        stderr.print("The engine does not run.")
+        _stop_unseen(place)
         return
     if now:
         process.kill()
@@ -54,6 +55,21 @@ def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what i
         process.wait(_STOP_S)
     except psutil.TimeoutExpired:
         raise EngineError(f"Process {process.pid} goes on.", "Run `nano-lsp engine stop --now`.") from None
+    stderr.print("The engine has ended.")
+
+
+def _stop_unseen(place: Place) -> None:
+    """End an engine whose process cannot be looked up, as without /proc; most often there is none."""
+    try:
+        _ask("POST", "shutdown")
+    except EngineError:
+        stderr.print("The engine does not run.")
+        return
+    deadline = time.monotonic() + _STOP_S
+    while place.identity() is not None:
+        if time.monotonic() > deadline:
+            raise EngineError("The engine goes on.", "See `nano-lsp engine logs`.")
+        time.sleep(0.05)
     stderr.print("The engine has ended.")
 
 
@@ -76,6 +92,8 @@ def logs(
     with path.open(encoding="utf-8", errors="replace") as stream:
         sys.stdout.writelines(deque(stream, lines))
         while follow:
+            if path.stat().st_size < stream.tell():  # it has been emptied: it had grown too long
+                stream.seek(0)
             sys.stdout.write(stream.read())
             sys.stdout.flush()
             time.sleep(0.2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from nano_lsp.adapters.cli.output import print_data, print_json
@@ -16,7 +17,7 @@ from nano_lsp.adapters.cli.terminal import file_progress, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.engine.architecture import Architecture, describe, differences
 from nano_lsp.engine.gguf import read_header
-from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.engine.model_store import ModelStatus, ModelStore
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,9 +31,12 @@ def _store() -> ModelStore:
     return ModelStore.open(find_folders())
 
 
-@app.command("list")
-def list_models() -> None:
+@app.command("list", epilog="Example: `nano-lsp model list --json`")
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Show all models and whether they are on this machine."""
+    if as_json:
+        print(json.dumps([_as_json(status) for status in _store().statuses()], indent=2))
+        return
     table = Table(box=None, pad_edge=False)
     for title in ("name", "size", "here", "license", "description"):
         table.add_column(title)
@@ -41,7 +45,8 @@ def list_models() -> None:
         here = "yes" if status.present else "no"
         if status.partial_bytes:
             here = f"{status.partial_bytes * 100 // entry.size_bytes} %"
-        table.add_row(entry.name, f"{entry.size_bytes / 1e6:,.0f} MB", here, entry.license, entry.description)
+        size = f"{entry.size_bytes / 1e6:,.0f} MB"
+        table.add_row(entry.name, size, here, escape(entry.license), escape(entry.description))
     stdout.print(table)
 
 
@@ -57,7 +62,7 @@ def pull(
     """Download a model, or go on with a download, and verify it."""
     with file_progress() as show:
         path = _store().pull(name, from_file, show)
-    stdout.print(f"{name} is here, verified: {path}")
+    stdout.print(escape(f"{name} is here, verified: {path}"))
 
 
 @app.command("import", epilog="Example:\n\n`nano-lsp model import ~/Downloads/my-model.gguf --name mine`")
@@ -68,7 +73,7 @@ def import_model(
     """Copy a model file into the store."""
     with file_progress() as show:
         path = _store().import_file(file, name, show)
-    stdout.print(f"Imported: {path}")
+    stdout.print(escape(f"Imported: {path}"))
 
 
 @app.command(epilog="Examples:\n\n`nano-lsp model inspect nano`\n\n`nano-lsp model inspect my.gguf --json`")
@@ -119,6 +124,20 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do
 def show_path(name: Name = "nano") -> None:
     """Print where a model file is or would be."""
     print_data(os.fsencode(_store().path(name)) + b"\n")
+
+
+def _as_json(status: ModelStatus) -> dict[str, object]:
+    """A model for programs; sizes in bytes."""
+    entry = status.entry
+    return {
+        "name": entry.name,
+        "size_bytes": entry.size_bytes,
+        "here": status.present,
+        "partial_bytes": status.partial_bytes,
+        "license": entry.license,
+        "description": entry.description,
+        "path": str(status.path),
+    }
 
 
 def _rows(found: Architecture) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ EXAMPLES = """Editors start it themselves; by hand, for debugging:
 
 `nano-lsp server --tcp 127.0.0.1:7777 --log debug`
 """
+_MAX_PORT = 65_535
 
 
 def server(
@@ -39,7 +40,7 @@ def server(
         running.start_io()
     else:
         host, _, port = tcp.rpartition(":")
-        if host not in {"127.0.0.1", "localhost", "::1"} or not port.isdecimal():
+        if host not in {"127.0.0.1", "localhost", "::1"} or not port.isdecimal() or int(port) > _MAX_PORT:
             raise ConfigError(f"{tcp} is no loopback address.", "For example: 127.0.0.1:7777")
         running.start_tcp(host, int(port))
     running.session.acceptance.flush()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import psutil
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,11 +22,13 @@ from nano_lsp.adapters.http.bodies import read_body
 from nano_lsp.adapters.http.doors import Doors
 from nano_lsp.adapters.http.events import EventStream, Mailbox
 from nano_lsp.config import Settings
-from nano_lsp.engine.hardware import peak_rss_bytes
+from nano_lsp.engine.hardware import peak_rss_bytes, rss_bytes
 from nano_lsp.errors import NanoError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.features.host import Client, Host
 from nano_lsp.features.jobs import Job, Warm
 from nano_lsp.shared import wire
+from nano_lsp.shared.installed_code import installed_code
 from nano_lsp.shared.place import prove
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,8 @@ def create_app(
 
     def guarded(endpoint: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def check(request: Request) -> Response:
-            if token and request.headers.get("authorization") != f"Bearer {token}":
+            shown = request.headers.get("authorization", "").encode()
+            if token and not secrets.compare_digest(shown, f"Bearer {token}".encode()):
                 logger.warning("A client without the token was refused.")
                 raise HTTPException(401, "The token is wrong.")
             response: Response = await endpoint(request)
@@ -55,16 +58,23 @@ def create_app(
 
         return check
 
+    code = installed_code()
+
+    def card(proof: str = "", *, draining: bool) -> wire.Card:
+        about = __version__, os.getpid(), proof, draining
+        return wire.Card(*about, wire.PROTOCOL, code.fingerprint, code.installed)
+
     async def hello(request: Request) -> Response:
         """Who this is. Needs no token: who does not know it learns nothing of it."""
         proof = prove(token, request.query_params.get("nonce", "")) if token else ""
-        return _json(wire.Card(__version__, os.getpid(), proof, host.draining))
+        return _json(card(proof, draining=host.draining))
 
     async def status(_request: Request) -> Response:
         """What the engine is at."""
         models = [dataclasses.asdict(model) for model in host.statuses()]
-        memory = {"rss_bytes": _rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
-        return _json({"version": __version__, "pid": os.getpid(), **memory, "network": network, "models": models})
+        about = {"version": __version__, "code": code.fingerprint, "pid": os.getpid()}
+        memory = {"rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
+        return _json({**about, **memory, "network": network, "models": models})
 
     async def carry_out(request: Request) -> Response:
         """Do a job, and stream what comes of it."""
@@ -80,7 +90,7 @@ def create_app(
     async def shut_down(_request: Request) -> Response:
         """End the process once what runs is done."""
         stop()
-        return _json(wire.Card(__version__, os.getpid(), draining=True))
+        return _json(card(draining=True))
 
     routes = [
         Route(f"{wire.PREFIX}/hello", hello),
@@ -103,12 +113,10 @@ async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tu
         return "error", wire.Failure.of(error)
     except Exception as error:
         logger.exception("%s failed.", type(job).__name__)
+        if explained := explain_error(error):
+            return "error", wire.Failure.of(explained)
         return "error", wire.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
     return "result", wire.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
-
-
-def _rss_bytes() -> int:
-    return int(psutil.Process().memory_info().rss)
 
 
 def _json(value: object) -> Response:

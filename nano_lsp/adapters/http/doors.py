@@ -32,12 +32,11 @@ from nano_lsp.adapters.http.door_messages import (
     usage,
 )
 from nano_lsp.adapters.http.events import EventStream, Mailbox
-from nano_lsp.config import Settings
+from nano_lsp.config import SCRIPTED, Settings, is_path
 from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
 from nano_lsp.features import jobs
 from nano_lsp.features.host import Client, Host
 from nano_lsp.features.jobs import Job
-from nano_lsp.features.model import SCRIPTED
 from nano_lsp.schema import Completion
 from nano_lsp.shared import wire
 
@@ -148,8 +147,7 @@ class Doors:
             return _json({"content": b"".join(map(vocabulary.piece, known)).decode("utf-8", "replace")})
 
     async def _models(self, _request: Request) -> Response:
-        names = dict.fromkeys([self._settings.model, *(model.name for model in self._host.statuses())])
-        shown = [{"id": Path(name).stem, "object": "model", "created": 0, "owned_by": "nano-lsp"} for name in names]
+        shown = [{"id": name, "object": "model", "created": 0, "owned_by": "nano-lsp"} for name in self._known()]
         return _json({"object": "list", "data": shown})
 
     async def _health(self, _request: Request) -> Response:
@@ -162,12 +160,18 @@ class Doors:
         props = {"total_slots": 1, "model_path": spec.name, "chat_template": spec.chat_template or ""}
         return _json({"default_generation_settings": settings, **props})
 
+    def _known(self) -> dict[str, str]:
+        """Models by the names that clients see: a file's is its name without folders and `.gguf`."""
+        names = [self._settings.model, *(model.name for model in self._host.statuses())]
+        return {Path(name).name.removesuffix(".gguf") if is_path(name) else name: name for name in reversed(names)}
+
     def _client(self, request: Request, model: str) -> Client:
         """Who asks: clients of one kind share what is remembered of their prompts."""
-        known = {self._settings.model} | {status.name for status in self._host.statuses()}
+        known = self._known()
+        chosen = known.get(model, model if model in known.values() else "")
         settings = self._settings
-        if model in known and not model.startswith(SCRIPTED):
-            settings = replace(settings, model=model)
+        if chosen and not chosen.startswith(SCRIPTED):
+            settings = replace(settings, model=chosen)
         return Client(f"door-{request.headers.get('user-agent', '')[:40]}", settings)
 
     async def _complete(self, request: Request, asked: TextRequest, job: Job[Completion]) -> tuple[str, Completion]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -156,11 +157,32 @@ def create_server(app: ASGIApp) -> uvicorn.Server:
     return _Server(config)
 
 
+class SameFileHandler(RotatingFileHandler):
+    """Empties a log that has grown, after copying it beside itself; its file stays the same one.
+
+    llama.cpp and Python's faulthandler write to standard error, which is this file: after a rename they would write
+    to the old one, and Windows renames no file that is open.
+    """
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - as logging has it
+        """Whether the file has room for a record. Others write to it as well."""
+        with contextlib.suppress(OSError):
+            return int(os.path.getsize(self.baseFilename) + len(self.format(record)) >= self.maxBytes)  # noqa: PTH202
+        return 0
+
+    def doRollover(self) -> None:  # noqa: N802 - as logging has it
+        """Copy the file and empty it."""
+        with contextlib.suppress(OSError):  # a full disk: the log is emptied all the same
+            shutil.copy(self.baseFilename, f"{self.baseFilename}.1")
+        with contextlib.suppress(OSError):
+            os.truncate(self.baseFilename, 0)
+
+
 def _keep_log(place: Place) -> None:
     handlers: list[logging.Handler] = []
     with contextlib.suppress(OSError):
         place.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(RotatingFileHandler(place.log, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8"))
+        handlers.append(SameFileHandler(place.log, maxBytes=_MAX_LOG_BYTES, encoding="utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         handlers=handlers or [logging.NullHandler()],

@@ -139,7 +139,12 @@ def test_openai_clients_get_what_they_read(doors: Doors) -> None:
     assert len(choice["logprobs"]["tokens"]) == len(choice["logprobs"]["token_logprobs"])
     short = doors.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 2}).json()
     assert short["choices"][0]["finish_reason"] == "length"
-    assert doors.client.get("/v1/models").json()["data"][0]["id"] == "script"
+    assert doors.client.get("/v1/models").json()["data"][0]["id"] == "script.json"
+
+
+def test_models_keep_the_dots_in_their_names(script: Path) -> None:
+    with Doors(script, NANO_LSP_MODEL="/models/qwen2.5-coder.gguf") as doors:
+        assert [one["id"] for one in doors.client.get("/v1/models").json()["data"]] == ["qwen2.5-coder"]
 
 
 def test_what_goes_with_llama_server(doors: Doors) -> None:

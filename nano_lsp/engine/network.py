@@ -1,0 +1,152 @@
+"""HTTP clients for other machines, set up by the environment's proxies and certificate authorities.
+
+httpx reads the same variables, but raises where one is not as it expects: `socks://…`, as desktops set it, networks
+like `fd00::/8` in NO_PROXY, a certificate file that is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import ssl
+import sys
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import certifi
+import httpx
+
+from nano_lsp.errors import ConfigError
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_ALIASES = {"socks": "socks5"}  # what GNOME's settings and Chromium mean by it
+_SCHEMES = {"http", "https", "socks5", "socks5h"}
+
+
+def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - as httpx has them
+    """A client for a server; see `httpx.Client`.
+
+    Args:
+        address: URL of the server, which may redirect to others.
+        named: Further arguments of `httpx.Client`.
+
+    Raises:
+        ConfigError: A variable names a proxy or a file of certificates that cannot be used.
+    """
+    trusted = trusted_certificates()
+    mounts = {
+        pattern: proxy and httpx.HTTPTransport(verify=trusted, proxy=proxy)
+        for pattern, proxy in find_proxies(address).items()
+    }
+    return httpx.Client(verify=trusted, trust_env=False, mounts=mounts, **named)
+
+
+def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa: ANN401 - as httpx has them
+    """As `open_client`, for an event loop."""
+    trusted = trusted_certificates()
+    mounts = {
+        pattern: proxy and httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy)
+        for pattern, proxy in find_proxies(address).items()
+    }
+    return httpx.AsyncClient(verify=trusted, trust_env=False, mounts=mounts, **named)
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key; blanks around it are left out, as a file that it was read from ends with some.
+
+    Raises:
+        ConfigError: It has characters that no header may have.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("The key of the server has characters that no key has.", "Correct NANO_LSP_API_KEY.")
+    return {"authorization": f"Bearer {key}"}
+
+
+def trusted_certificates() -> ssl.SSLContext:
+    """The authorities in SSL_CERT_FILE or SSL_CERT_DIR; without these the system's, and Mozilla's (certifi).
+
+    The system's are those that an administrator adds to where a proxy inspects TLS.
+
+    Raises:
+        ConfigError: A variable names something else.
+    """
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    try:
+        context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+        if not file and not folder:
+            context.load_verify_locations(certifi.where())
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"The certificates in {file or folder or certifi.where()} cannot be read: {said}.",
+            "Correct the variables SSL_CERT_FILE and SSL_CERT_DIR, or remove them.",
+        ) from error
+    return context
+
+
+def find_proxies(address: str) -> dict[str, httpx.Proxy | None]:
+    """The environment's proxies by httpx's URL patterns; None stands for a direct connection.
+
+    This machine's own addresses are never reached through a proxy.
+
+    Args:
+        address: URL of the server that is asked first: only its address is compared with networks in NO_PROXY.
+
+    Raises:
+        ConfigError: A variable names a proxy that cannot be used.
+    """
+    given, host = getproxies(), urlsplit(address).hostname or ""
+    exceptions = [*filter(None, (name.strip() for name in given.get("no", "").split(",")))]
+    if "*" in exceptions or host in LOOPBACK:
+        return {}
+    proxies: dict[str, httpx.Proxy | None] = {
+        f"{scheme}://": _read_proxy(given[scheme]) for scheme in ("http", "https", "all") if given.get(scheme)
+    }
+    if not proxies:
+        return {}
+    for name in exceptions:
+        proxies |= dict.fromkeys(_patterns(name, host))
+    return proxies
+
+
+def _read_proxy(text: str) -> httpx.Proxy:
+    scheme, _, rest = text.rpartition("://")
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower()) or "http"
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ConfigError(
+            "A SOCKS proxy needs the package socksio.",
+            f"Run {sys.executable} -m pip install socksio, or use another proxy.",
+        )
+    with contextlib.suppress(ValueError, httpx.InvalidURL):
+        if scheme in _SCHEMES and (proxy := httpx.Proxy(f"{scheme}://{rest}")).url.host:
+            return proxy
+    raise ConfigError(
+        f"The proxy {_without_password(text)} cannot be used.",
+        "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to http://HOST:PORT, https://… or socks5://…, or remove it.",
+    )
+
+
+def _patterns(name: str, host: str) -> list[str]:
+    """An entry of NO_PROXY as patterns of httpx; none for nonsense.
+
+    After https://curl.se/libcurl/c/CURLOPT_NOPROXY.html.
+    """
+    with contextlib.suppress(ValueError):
+        network = ipaddress.ip_network(name.strip("[]"), strict=False)
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host) in network:
+                return [f"all://[{host}]" if ":" in host else f"all://{host}"]
+        return []
+    pattern = f"all://*{name.removeprefix('*').removeprefix('.')}"
+    with contextlib.suppress(ValueError, httpx.InvalidURL):
+        return [pattern] if httpx.URL(pattern).host else []
+    return []
+
+
+def _without_password(text: str) -> str:
+    before, at, rest = text.rpartition("@")
+    return f"{before.partition('://')[0]}://…@{rest}" if at else text
