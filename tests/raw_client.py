@@ -27,14 +27,24 @@ def inline(line: int = 0, column: int = 4, *, invoked: bool = True) -> dict[str,
 class RawClient:
     """A server process and the messages to and from it."""
 
-    def __init__(self, *arguments: str, home: Path | None = None, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        home: Path | None = None,
+        prefix: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:
         """Start a server.
 
         Args:
-            arguments: of the command.
-            home: folder for its files; None for the user's.
-            prefix: command that runs it.
+            arguments: The command's arguments.
+            home: Folder for its files; None: the user's.
+            prefix: Command that runs it.
+            environment: Its environment; None: this process's.
         """
+        environment = dict(os.environ if environment is None else environment)
+        if home:
+            environment["NANO_LSP_HOME"] = str(home)
         self.seen: list[dict[str, Any]] = []  # requests and notifications of the server
         self.replies: dict[str, object] = {}  # what its requests are answered
         self._states: list[dict[str, Any]] = []  # told since somebody waited for one
@@ -42,7 +52,7 @@ class RawClient:
             [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "NANO_LSP_HOME": str(home)} if home else None,
+            env=environment,
         )
         # Who waits for a message that never comes fails, rather than for ever.
         self._limit = threading.Timer(LIMIT_S, self.process.kill)
@@ -57,12 +67,12 @@ class RawClient:
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self.process.stdin.flush()
 
-    def request(self, request_id: int, method: str, params: object = None) -> dict[str, Any]:
+    def request(self, request_id: int | str, method: str, params: object = None) -> dict[str, Any]:
         """Send a request and read up to its answer."""
         self.send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         return self.answer(request_id)
 
-    def answer(self, request_id: int) -> dict[str, Any]:
+    def answer(self, request_id: int | str) -> dict[str, Any]:
         while True:
             message = self.read()
             if message.get("id") == request_id and "method" not in message:

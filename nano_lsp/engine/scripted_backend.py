@@ -82,10 +82,28 @@ def unsure_script(script: Script) -> Script:
     return unsure
 
 
+@dataclass
+class _RecordedScript:
+    """Writes all that reached a model into a JSON file, an array of texts."""
+
+    script: Script
+    path: Path
+    texts: list[str] = field(default_factory=list)
+
+    def __call__(self, history: Sequence[int]) -> int | NDArray[np.float32]:
+        text = b"".join(_PIECES[token] for token in history).decode("utf-8", "replace")
+        if self.texts and text.startswith(self.texts[-1]):
+            self.texts.pop()
+        self.texts.append(text)
+        self.path.write_text(json.dumps(self.texts), encoding="utf-8")
+        return self.script(history)
+
+
 def load_script(path: Path) -> ScriptedBackend:
     """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
 
-    Under `$batch_ms` it may say how long each batch takes, under `$unsure` that the model is not equally sure of all.
+    Further keys: `$batch_ms`, how long each batch takes; `$unsure`, true where the model is not equally sure of all;
+    `$prompts`, a file that gets all that reached the model, an array of texts.
 
     Raises:
         GgufError: there is no such file.
@@ -93,7 +111,9 @@ def load_script(path: Path) -> ScriptedBackend:
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
         batch_s, unsure = float(replies.pop("$batch_ms", 0)) / 1e3, bool(replies.pop("$unsure", False))
+        recorded = replies.pop("$prompts", None)
         script = reply_script({str(key): str(value) for key, value in replies.items()})
+        script = _RecordedScript(script, Path(recorded)) if recorded else script
         backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
