@@ -30,10 +30,10 @@ end
 ---@return string?
 local function of_plugins()
   local cmp, blink = package.loaded["cmp"], package.loaded["blink.cmp"]
-  if cmp and cmp.visible and cmp.visible() then
+  if cmp and cmp.get_selected_entry and cmp.visible() then
     local entry = cmp.get_selected_entry()
     return entry and text_of(entry.completion_item)
-  elseif blink and blink.is_menu_visible and blink.is_menu_visible() then
+  elseif blink and blink.get_selected_item and blink.is_menu_visible() then
     return text_of(blink.get_selected_item())
   end
 end
