@@ -47,7 +47,7 @@ class _Shown:
         text: What was shown.
         before: What stood before it in its line.
         record: What is known of it.
-        of_entry: It continues an entry that was selected in the editor's completion list.
+        entry: Text of the entry selected in the editor's completion list, with which `text` begins; empty for none.
         settled: Its record has been handed on; a timer may still know it.
     """
 
@@ -56,7 +56,7 @@ class _Shown:
     text: str
     before: str
     record: Record
-    of_entry: bool = False
+    entry: str = ""
     settled: bool = False
 
     @cached_property
@@ -158,7 +158,7 @@ class AcceptanceTracker:
                 self._shown[suggestion.id] = replace(known, place=offset, text=shown, before=before)
             return
         if entry:
-            self._drop_other_entries(document, offset)
+            self._drop_other_entries(document, offset, entry)
         self.n_shown += 1
         record = Record(
             date.today().isoformat(),
@@ -168,7 +168,7 @@ class AcceptanceTracker:
             weight=suggestion.weight,
             invoked=invoked,
         )
-        self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, of_entry=bool(entry))
+        self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, entry)
         still_open = [one for one in self._shown.values() if not one.record.accepted]
         self._settle(still_open[:-_MAX_OPEN])
 
@@ -215,12 +215,14 @@ class AcceptanceTracker:
         if self.enabled:
             self._statistics.add(left)
 
-    def _drop_other_entries(self, document: str, place: int) -> None:
+    def _drop_other_entries(self, document: str, place: int, entry: str) -> None:
         """Forget what was shown behind other entries of a completion list: the user only moved through it."""
         moved_past = [
             suggestion_id
             for suggestion_id, one in self._shown.items()
-            if one.of_entry and (one.document, one.place) == (document, place) and not one.record.accepted
+            if one.entry not in {"", entry}
+            and (one.document, one.place) == (document, place)
+            and not one.record.accepted
         ]
         for suggestion_id in moved_past:
             del self._shown[suggestion_id]
