@@ -162,9 +162,9 @@ def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) 
 
 BANK = "from bank import Account, Entry\n\n\n"
 BEHIND_ENTRIES = {
-    "for Account": " in accounts:\n    pass\n",
-    "for Entry": " in entries:\n    pass\n",
-    "for entry": " in ledger:\n    pass\n",
+    "for Account": " in accounts:\n",
+    "for Entry": " in entries:\n",
+    "for entry": " in ledger:\n",
 }
 
 
@@ -188,7 +188,7 @@ def test_a_suggestion_continues_the_entry_that_the_list_has_selected(open_workbe
     it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry")
     assert it.wait_for_ghost_text("in entries").startswith(" in entries:")
     it.press("Tab")
-    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry in entries:\n    pass")
+    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry in entries:")
 
 
 def test_a_suggestion_follows_the_selection_through_the_list(open_workbench: Open, tmp_path: Path) -> None:

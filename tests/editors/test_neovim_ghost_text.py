@@ -199,8 +199,9 @@ def test_a_suggestion_continues_the_entry_selected_in_the_menu(with_options: Neo
     neovim.keys("<C-n>")  # selects the first entry, and leaves the text as it is
     neovim.wait_for("for entries in 9:")
     assert neovim.text() == WORDS + "en"
-    neovim.keys("<C-n>")
+    neovim.keys("<Down>")
     neovim.wait_for("for entrance == 7:")
+    assert neovim.text() == WORDS + "en"
     neovim.keys("<M-l>")
     neovim.wait(lambda: neovim.text() == WORDS + "entrance == 7:", "the entry and what follows it")
 

@@ -13,12 +13,11 @@ from nano_lsp.features.statistics import Statistics
 from tests.raw_client import URI, RawClient, inline
 
 REPLIES = {
-    "for entry": " in 9:\n    pass\n",
-    "for Entry": " in entries:\n    pass\n",
-    "for Account": " in accounts:\n    pass\n",
+    "for entry": " in 9:\n",
+    "for Entry": " in entries:\n",
+    "for Account": " in accounts:\n",
     "console.log": '("done")\n',
     '"🙂" + total': " * 2\n",
-    "    return": " total\n",
 }
 BANK = "from bank import Account, Entry\n\n\n"
 METHOD = "textDocument/inlineCompletion"
@@ -67,7 +66,7 @@ def test_the_item_replaces_what_the_entry_replaces_and_begins_with_the_entry(cli
     client.open(f"{BANK}for {typed}\n")
     column = 4 + len(typed)
     (item,) = ask(client, 3, column, "Entry", 4)
-    assert item["insertText"] == "Entry in entries:\n    pass"
+    assert item["insertText"] == "Entry in entries:"
     assert item["range"] == {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": column}}
 
 
@@ -76,8 +75,8 @@ def test_without_a_selected_entry_suggestions_are_as_ever(client: RawClient) -> 
     params = inline(3, 9, invoked=False)
     params["context"]["selectedCompletionInfo"] = None
     (item,) = client.request(50, METHOD, params)["result"]["items"]
-    assert item["insertText"] == " in 9:\n    pass"
-    assert plain(client, 3, 9) == [" in 9:\n    pass"]
+    assert item["insertText"] == " in 9:"
+    assert plain(client, 3, 9) == [" in 9:"]
 
 
 def test_an_entry_may_replace_what_stands_around_the_cursor(client: RawClient) -> None:
@@ -88,7 +87,7 @@ def test_an_entry_may_replace_what_stands_around_the_cursor(client: RawClient) -
     client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
     client.open(f"{BANK}for Entries\n")
     (item,) = ask(client, 3, 7, "Entry", 4, 11)  # the editor overwrites the rest of the word
-    assert item["insertText"] == "Entry in entries:\n    pass"
+    assert item["insertText"] == "Entry in entries:"
     assert item["range"]["end"] == {"line": 3, "character": 11}
 
 
@@ -109,7 +108,7 @@ def test_an_entry_that_is_not_at_the_cursor_changes_nothing(
 ) -> None:
     client.open(f"{BANK}for entry\nelse\n")
     (item,) = ask(client, 3, 9, "Entry", start, end, **position)
-    assert item["insertText"] == " in 9:\n    pass"
+    assert item["insertText"] == " in 9:"
     assert item["range"] == {"start": {"line": 3, "character": 9}, "end": {"line": 3, "character": 9}}
 
 
@@ -122,7 +121,7 @@ def test_a_snippet_has_blanks_to_fill_in_first(client: RawClient, text: str) -> 
 
 def test_an_empty_entry_is_none(client: RawClient) -> None:
     client.open(f"{BANK}for entry\n")
-    assert [item["insertText"] for item in ask(client, 3, 9, "", 4)] == [" in 9:\n    pass"]
+    assert [item["insertText"] for item in ask(client, 3, 9, "", 4)] == [" in 9:"]
 
 
 def test_secrets_get_nothing(client: RawClient) -> None:
@@ -141,7 +140,7 @@ def test_moving_through_the_list_evaluates_only_the_entries(client: RawClient) -
     assert ask(client, 3, 4, "Entry", 4)
     before = stats(client)
     (item,) = ask(client, 3, 4, "Account", 4)
-    assert item["insertText"] == "Account in accounts:\n    pass"
+    assert item["insertText"] == "Account in accounts:"
     after = stats(client)
     assert after["evaluated_tokens"] - before["evaluated_tokens"] <= len("Account") + 1  # a token a byte here
     assert ask(client, 3, 4, "Entry", 4)
@@ -155,10 +154,10 @@ def test_typing_and_choosing_the_entry_need_no_model(client: RawClient) -> None:
     for n in range(1, 6):
         change(client, f"{BANK}for {'Entry'[:n]}\n", n + 1)
         (item,) = ask(client, 3, 4 + n, "Entry", 4)
-        assert item["insertText"] == "Entry in entries:\n    pass"
-    assert plain(client, 3, 9) == [" in entries:\n    pass"]  # the list has closed
+        assert item["insertText"] == "Entry in entries:"
+    assert plain(client, 3, 9) == [" in entries:"]  # the list has closed
     change(client, f"{BANK}for Entry in\n", 10)
-    assert plain(client, 3, 12) == [" entries:\n    pass"]
+    assert plain(client, 3, 12) == [" entries:"]
     assert stats(client)["model"] == asked
 
 
@@ -171,7 +170,7 @@ def test_the_document_changed_meanwhile(client: RawClient) -> None:
     change(client, f"{BANK}for Ac\n", 2)
     assert client.answer(70)["result"]["items"] == []
     (item,) = ask(client, 3, 6, "Account", 4)
-    assert item["insertText"] == "Account in accounts:\n    pass"
+    assert item["insertText"] == "Account in accounts:"
 
 
 def test_what_follows_an_entry_counts_once_and_is_accepted_with_it(client: RawClient, tmp_path: Path) -> None:
@@ -180,10 +179,10 @@ def test_what_follows_an_entry_counts_once_and_is_accepted_with_it(client: RawCl
         assert ask(client, 3, 4, entry, 4)
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 0)
     change(client, f"{BANK}for Entry\n", 2)  # the entry is chosen; what follows it is shown again
-    assert plain(client, 3, 9) == [" in entries:\n    pass"]
+    assert plain(client, 3, 9) == [" in entries:"]
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 0)
-    change(client, f"{BANK}for Entry in entries:\n    pass\n", 3)
+    change(client, f"{BANK}for Entry in entries:\n", 3)
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 1)
     client.request(80, "shutdown")
     (record,) = Statistics(tmp_path / "home" / "cache").records()
-    assert (record.chars, record.accepted, record.kept) == (len(" in entries:\n    pass"), True, True)
+    assert (record.chars, record.accepted, record.kept) == (len(" in entries:"), True, True)
