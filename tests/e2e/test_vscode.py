@@ -162,9 +162,9 @@ def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) 
 
 BANK = "from bank import Account, Entry\n\n\n"
 BEHIND_ENTRIES = {
-    "for Account": " in accounts:\n",
-    "for Entry": " in entries:\n",
-    "for entry": " in ledger:\n",
+    "for Account": " in Entry:\n",
+    "for Entry": " in Account:\n",
+    "for entry": " in (Entry,):\n",
 }
 
 
@@ -181,14 +181,14 @@ def test_a_suggestion_continues_the_entry_that_the_list_has_selected(open_workbe
     it.wait_for_status("ready")
     it.type("for En")  # to which the model has no answer, so VS Code opens its list
     it.wait_for_list("Entry")
-    assert it.wait_for_ghost_text("in entries").startswith("try in entries:")
+    assert it.wait_for_ghost_text("in Account").startswith("try in Account:")
     it.screenshot(SCREENSHOTS / "vscode-list.png")
     it.press("Tab")  # takes the entry; what follows it stays
     it.wait_for_no_list()
     it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry")
-    assert it.wait_for_ghost_text("in entries").startswith(" in entries:")
+    assert it.wait_for_ghost_text("in Account").startswith(" in Account:")
     it.press("Tab")
-    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry in entries:")
+    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry in Account:")
 
 
 def test_a_suggestion_follows_the_selection_through_the_list(open_workbench: Open, tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_a_suggestion_follows_the_selection_through_the_list(open_workbench: Ope
     it.type("for ")
     it.press("Control+Space")
     it.wait_for_list("Account")
-    it.wait_for_ghost_text("Account in accounts:")
+    it.wait_for_ghost_text("Account in Entry:")
     it.press("ArrowDown")
     while not it.page.locator(".suggest-widget .monaco-list-row.focused", has_text="Entry").count():
         it.press("ArrowDown")
-    it.wait_for_ghost_text("Entry in entries:")
+    it.wait_for_ghost_text("Entry in Account:")
 
 
 def test_what_is_typed_in_another_case_than_the_entry_gets_a_suggestion(open_workbench: Open, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_what_is_typed_in_another_case_than_the_entry_gets_a_suggestion(open_wor
     it.open_file("app.py")
     it.wait_for_status("ready")
     it.type("for entry")
-    assert it.wait_for_ghost_text("in ledger").startswith(" in ledger:")
+    assert it.wait_for_ghost_text("in (Entry").startswith(" in (Entry,):")
 
 
 def test_a_suggestion_that_vs_code_does_not_wait_for_is_shown(open_workbench: Open, tmp_path: Path) -> None:

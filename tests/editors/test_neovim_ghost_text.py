@@ -178,7 +178,7 @@ def test_letters_of_many_bytes_and_tabs(neovim: Neovim) -> None:
     neovim.wait(lambda: neovim.text() == 'größe = "🙂"; total = sum(range(9))', "accepted")
 
 
-WORDS = "entries = entrance = 1\nfor "
+WORDS = "entries = entrance = 1\nx = "
 
 
 @pytest.fixture
@@ -195,15 +195,15 @@ def test_a_suggestion_continues_the_entry_selected_in_the_menu(with_options: Neo
     neovim.nvim.command("set completeopt=menuone,noinsert")
     write(neovim, WORDS)
     neovim.keys("en")
-    neovim.wait_for("for end in 5:")
+    neovim.wait_for("x = enumerate([5])")
     neovim.keys("<C-n>")  # selects the first entry, and leaves the text as it is
-    neovim.wait_for("for entries in 9:")
+    neovim.wait_for("x = entries + 9")
     assert neovim.text() == WORDS + "en"
     neovim.keys("<Down>")
-    neovim.wait_for("for entrance == 7:")
+    neovim.wait_for("x = entrance - 7")
     assert neovim.text() == WORDS + "en"
     neovim.keys("<M-l>")
-    neovim.wait(lambda: neovim.text() == WORDS + "entrance == 7:", "the entry and what follows it")
+    neovim.wait(lambda: neovim.text() == WORDS + "entrance - 7", "the entry and what follows it")
 
 
 def test_an_entry_that_is_chosen_keeps_what_follows_it(with_options: Neovim) -> None:
@@ -211,13 +211,13 @@ def test_an_entry_that_is_chosen_keeps_what_follows_it(with_options: Neovim) -> 
     neovim.nvim.command("set completeopt=menuone,noinsert")
     write(neovim, WORDS)
     neovim.keys("en<C-n>")
-    neovim.wait_for("for entries in 9:")
+    neovim.wait_for("x = entries + 9")
     asked = stats(neovim)["model"]
     neovim.keys("<C-y>")
     neovim.wait(lambda: neovim.text() == WORDS + "entries", "the entry in the text")
-    neovim.wait_for("for entries in 9:")
+    neovim.wait_for("x = entries + 9")
     neovim.keys("<M-l>")
-    neovim.wait(lambda: neovim.text() == WORDS + "entries in 9:", "what follows it")
+    neovim.wait(lambda: neovim.text() == WORDS + "entries + 9", "what follows it")
     assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
 
 
@@ -225,9 +225,9 @@ def test_an_entry_that_the_menu_has_put_into_the_text_is_completed(neovim: Neovi
     write(neovim, WORDS)
     neovim.keys("en<C-n>")  # by Neovim's defaults, an entry is inserted when it is selected
     neovim.wait(lambda: neovim.text() == WORDS + "entries", "the entry in the text")
-    neovim.wait_for("for entries in 9:")
+    neovim.wait_for("x = entries + 9")
     neovim.keys("<C-n>")
-    neovim.wait_for("for entrance == 7:")
+    neovim.wait_for("x = entrance - 7")
 
 
 def test_with_no_entry_selected_what_is_typed_is_completed(with_options: Neovim) -> None:
@@ -236,7 +236,7 @@ def test_with_no_entry_selected_what_is_typed_is_completed(with_options: Neovim)
     write(neovim, WORDS)
     neovim.keys("en<C-n>")
     neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
-    neovim.wait_for("for end in 5:")
+    neovim.wait_for("x = enumerate([5])")
 
 
 def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
@@ -247,4 +247,4 @@ def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
     write(neovim, WORDS)
     neovim.keys("en")
     neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
-    neovim.wait_for("for end in 5:")
+    neovim.wait_for("x = enumerate([5])")

@@ -97,10 +97,10 @@ MENUS = {
 def test_a_suggestion_continues_the_entry_that_a_plugin_has_selected(
     version: str, menu: str, start: Callable[..., Neovim]
 ) -> None:
-    neovim = ready(start(version), "for ent")
+    neovim = ready(start(version), "entries = 1\nx = ent")
     neovim.lua(MENUS[menu].replace("ITEM", "{ label = 'entries' }"))
     neovim.keys("r")
-    neovim.wait_for("for entries in 9:")
+    neovim.wait_for("x = entries + 9")
     neovim.lua(MENUS[menu].replace("ITEM", "{ label = 'entry~', insertText = 'entry($1)', insertTextFormat = 2 }"))
     neovim.keys("<Esc>cctotal = ")
     neovim.wait_for("total = sum(range(9))")

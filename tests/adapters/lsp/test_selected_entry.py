@@ -13,9 +13,9 @@ from nano_lsp.features.statistics import Statistics
 from tests.raw_client import URI, RawClient, inline
 
 REPLIES = {
-    "for entry": " in 9:\n",
-    "for Entry": " in entries:\n",
-    "for Account": " in accounts:\n",
+    "for entry": " in (Entry,):\n",
+    "for Entry": " in Account:\n",
+    "for Account": " in Entry:\n",
     "console.log": '("done")\n',
     '"🙂" + total': " * 2\n",
 }
@@ -66,7 +66,7 @@ def test_the_item_replaces_what_the_entry_replaces_and_begins_with_the_entry(cli
     client.open(f"{BANK}for {typed}\n")
     column = 4 + len(typed)
     (item,) = ask(client, 3, column, "Entry", 4)
-    assert item["insertText"] == "Entry in entries:"
+    assert item["insertText"] == "Entry in Account:"
     assert item["range"] == {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": column}}
 
 
@@ -75,27 +75,27 @@ def test_without_a_selected_entry_suggestions_are_as_ever(client: RawClient) -> 
     params = inline(3, 9, invoked=False)
     params["context"]["selectedCompletionInfo"] = None
     (item,) = client.request(50, METHOD, params)["result"]["items"]
-    assert item["insertText"] == " in 9:"
-    assert plain(client, 3, 9) == [" in 9:"]
+    assert item["insertText"] == " in (Entry,):"
+    assert plain(client, 3, 9) == [" in (Entry,):"]
 
 
 def test_an_entry_may_replace_what_stands_around_the_cursor(client: RawClient) -> None:
-    client.open("console.\n")
-    (item,) = ask(client, 0, 8, ".log", 7)
+    client.open("console = None\nconsole.\n")
+    (item,) = ask(client, 1, 8, ".log", 7)
     assert item["insertText"] == '.log("done")'
-    assert item["range"]["start"] == {"line": 0, "character": 7}
+    assert item["range"]["start"] == {"line": 1, "character": 7}
     client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
     client.open(f"{BANK}for Entries\n")
     (item,) = ask(client, 3, 7, "Entry", 4, 11)  # the editor overwrites the rest of the word
-    assert item["insertText"] == "Entry in entries:"
+    assert item["insertText"] == "Entry in Account:"
     assert item["range"]["end"] == {"line": 3, "character": 11}
 
 
 def test_columns_are_utf_16(client: RawClient) -> None:
-    client.open('x = "🙂" + to\n')
-    (item,) = ask(client, 0, 13, "total", 11)
+    client.open('total = 2\nx = "🙂" + to\n')
+    (item,) = ask(client, 1, 13, "total", 11)
     assert item["insertText"] == "total * 2"
-    assert item["range"] == {"start": {"line": 0, "character": 11}, "end": {"line": 0, "character": 13}}
+    assert item["range"] == {"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 13}}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_entry_that_is_not_at_the_cursor_changes_nothing(
 ) -> None:
     client.open(f"{BANK}for entry\nelse\n")
     (item,) = ask(client, 3, 9, "Entry", start, end, **position)
-    assert item["insertText"] == " in 9:"
+    assert item["insertText"] == " in (Entry,):"
     assert item["range"] == {"start": {"line": 3, "character": 9}, "end": {"line": 3, "character": 9}}
 
 
@@ -121,7 +121,7 @@ def test_a_snippet_has_blanks_to_fill_in_first(client: RawClient, text: str) -> 
 
 def test_an_empty_entry_is_none(client: RawClient) -> None:
     client.open(f"{BANK}for entry\n")
-    assert [item["insertText"] for item in ask(client, 3, 9, "", 4)] == [" in 9:"]
+    assert [item["insertText"] for item in ask(client, 3, 9, "", 4)] == [" in (Entry,):"]
 
 
 def test_secrets_get_nothing(client: RawClient) -> None:
@@ -140,7 +140,7 @@ def test_moving_through_the_list_evaluates_only_the_entries(client: RawClient) -
     assert ask(client, 3, 4, "Entry", 4)
     before = stats(client)
     (item,) = ask(client, 3, 4, "Account", 4)
-    assert item["insertText"] == "Account in accounts:"
+    assert item["insertText"] == "Account in Entry:"
     after = stats(client)
     assert after["evaluated_tokens"] - before["evaluated_tokens"] <= len("Account") + 1  # a token a byte here
     assert ask(client, 3, 4, "Entry", 4)
@@ -154,10 +154,10 @@ def test_typing_and_choosing_the_entry_need_no_model(client: RawClient) -> None:
     for n in range(1, 6):
         change(client, f"{BANK}for {'Entry'[:n]}\n", n + 1)
         (item,) = ask(client, 3, 4 + n, "Entry", 4)
-        assert item["insertText"] == "Entry in entries:"
-    assert plain(client, 3, 9) == [" in entries:"]  # the list has closed
+        assert item["insertText"] == "Entry in Account:"
+    assert plain(client, 3, 9) == [" in Account:"]  # the list has closed
     change(client, f"{BANK}for Entry in\n", 10)
-    assert plain(client, 3, 12) == [" entries:"]
+    assert plain(client, 3, 12) == [" Account:"]
     assert stats(client)["model"] == asked
 
 
@@ -170,7 +170,7 @@ def test_the_document_changed_meanwhile(client: RawClient) -> None:
     change(client, f"{BANK}for Ac\n", 2)
     assert client.answer(70)["result"]["items"] == []
     (item,) = ask(client, 3, 6, "Account", 4)
-    assert item["insertText"] == "Account in accounts:"
+    assert item["insertText"] == "Account in Entry:"
 
 
 def test_what_follows_an_entry_counts_once_and_is_accepted_with_it(client: RawClient, tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_what_follows_an_entry_counts_once_and_is_accepted_with_it(client: RawCl
         assert ask(client, 3, 4, entry, 4)
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 0)
     change(client, f"{BANK}for Entry\n", 2)  # the entry is chosen; what follows it is shown again
-    assert plain(client, 3, 9) == [" in entries:"]
+    assert plain(client, 3, 9) == [" in Account:"]
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 0)
-    change(client, f"{BANK}for Entry in entries:\n", 3)
+    change(client, f"{BANK}for Entry in Account:\n", 3)
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 1)
     client.request(80, "shutdown")
     (record,) = Statistics(tmp_path / "home" / "cache").records()
-    assert (record.chars, record.accepted, record.kept) == (len(" in entries:"), True, True)
+    assert (record.chars, record.accepted, record.kept) == (len(" in Account:"), True, True)
