@@ -137,6 +137,8 @@ class Counters:
         ttft_ms: from the start of the work to the first token.
         prompt_ms: time spent on the prompt.
         decode_ms: time spent on the answer, after the prompt.
+        decoded_tokens: tokens of the answer that decode_ms was spent on: those taken back afterwards included, without
+            the newest, which nothing follows.
     """
 
     prompt_tokens: int = 0
@@ -148,6 +150,7 @@ class Counters:
     ttft_ms: float = 0.0
     prompt_ms: float = 0.0
     decode_ms: float = 0.0
+    decoded_tokens: int = 0
 
     @property
     def prompt_tokens_per_s(self) -> float:
@@ -156,8 +159,8 @@ class Counters:
 
     @property
     def decode_tokens_per_s(self) -> float:
-        """Answer tokens per second; 0 where none was generated."""
-        return self.generated_tokens / self.decode_ms * 1e3 if self.decode_ms else 0.0
+        """Answer tokens decoded per second; 0 where none was."""
+        return self.decoded_tokens / self.decode_ms * 1e3 if self.decode_ms else 0.0
 
     def __add__(self, other: Counters) -> Counters:
         """The sum of two requests, field by field."""

@@ -90,7 +90,19 @@ class CompletionTask(AtCursor):
 
     def after(self, typed: str) -> CompletionTask:
         """The task once something has been typed at the cursor."""
-        return replace(self, text=self.prefix + typed + self.suffix, offset=self.offset + len(typed))
+        return self.replaced(0, 0, typed)
+
+    def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionTask:
+        """The task once a text has replaced characters around the cursor, which then stands behind that text.
+
+        Args:
+            n_before: number of characters replaced before the cursor.
+            n_behind: number of characters replaced behind it.
+            text: the text put in their place.
+        """
+        start = self.offset - n_before
+        behind = self.text[self.offset + n_behind :]
+        return replace(self, text=self.text[:start] + text + behind, offset=start + len(text))
 
 
 @dataclass(frozen=True)

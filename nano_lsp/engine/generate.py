@@ -105,7 +105,7 @@ class Generation:
         self._row = 0
         self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
-        self._n_cached = self._n_evaluated = self._n_drafted = self._n_accepted = 0
+        self._n_cached = self._n_evaluated = self._n_decoded = self._n_drafted = self._n_accepted = 0
         self._paused = 0.0
         self._started = self._prompt_done = self._first_token = self._ended = 0.0
 
@@ -138,6 +138,7 @@ class Generation:
             ttft_ms=(self._first_token - self._started) * 1e3 if self._first_token else 0.0,
             prompt_ms=(prompt_done - self._started) * 1e3,
             decode_ms=max(0.0, (self._ended or self._now()) - prompt_done) * 1e3,
+            decoded_tokens=self._n_decoded,
         )
 
     def run(self) -> Completion:
@@ -188,8 +189,10 @@ class Generation:
             if not self._obey_hook(ended=token is None or self._answer.stopped):
                 self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
                 return
-            if len(self._answer.tokens) < self._params.max_tokens and not (yield from self._step()):
-                return
+            if len(self._answer.tokens) < self._params.max_tokens:
+                if not (yield from self._step()):
+                    return
+                self._n_decoded += 1
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason

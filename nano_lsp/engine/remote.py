@@ -316,6 +316,7 @@ class Remote:
             ttft_ms=(first - started) * 1e3,
             prompt_ms=(first - started) * 1e3,
             decode_ms=(ended - first) * 1e3,
+            decoded_tokens=max(0, len(answer.tokens) - 1),
         )
         return Completion(answer.text, tuple(answer.tokens), reason, counters)
 

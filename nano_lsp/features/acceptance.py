@@ -47,6 +47,7 @@ class _Shown:
         text: What was shown.
         before: What stood before it in its line.
         record: What is known of it.
+        entry: Text of the entry selected in the editor's completion list, with which `text` begins; empty for none.
         settled: Its record has been handed on; a timer may still know it.
     """
 
@@ -55,6 +56,7 @@ class _Shown:
     text: str
     before: str
     record: Record
+    entry: str = ""
     settled: bool = False
 
     @cached_property
@@ -122,29 +124,41 @@ class AcceptanceTracker:
         self._texts: dict[str, str] = {}
 
     def show(
-        self, document: str, text: str, offset: int, language: str, suggestion: Suggestion, *, invoked: bool
+        self,
+        document: str,
+        text: str,
+        offset: int,
+        language: str,
+        suggestion: Suggestion,
+        *,
+        invoked: bool,
+        entry: str = "",
     ) -> None:
         """A suggestion is shown; it counts once while it may be accepted, however often it is shown again.
 
         Args:
             document: The document's name.
             text: The document's text.
-            offset: The cursor's offset.
+            offset: The cursor's offset; with an entry, where the entry begins.
             language: The document's language.
             suggestion: What is shown.
             invoked: The user asked for it explicitly.
+            entry: Text of the entry selected in the editor's completion list, which the suggestion continues. Of
+                those shown while the selection moves, only the last counts.
         """
         if not suggestion.text.strip():
             return
         self.changed(document, text)
         self._texts[document] = text
-        before = text[line_start(text, offset) : offset]
+        before, shown = text[line_start(text, offset) : offset], entry + suggestion.text
         known = self._shown.get(suggestion.id)
         if known is not None:
             begun = text[known.place : offset] if known.place is not None else ""
-            if not known.record.accepted and begun + suggestion.text != known.text:  # its place was lost
-                self._shown[suggestion.id] = replace(known, place=offset, text=suggestion.text, before=before)
+            if not known.record.accepted and begun + shown != known.text:  # its place was lost
+                self._shown[suggestion.id] = replace(known, place=offset, text=shown, before=before)
             return
+        if entry:
+            self._drop_other_entries(document, offset, entry)
         self.n_shown += 1
         record = Record(
             date.today().isoformat(),
@@ -154,7 +168,7 @@ class AcceptanceTracker:
             weight=suggestion.weight,
             invoked=invoked,
         )
-        self._shown[suggestion.id] = _Shown(document, offset, suggestion.text, before, record)
+        self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, entry)
         still_open = [one for one in self._shown.values() if not one.record.accepted]
         self._settle(still_open[:-_MAX_OPEN])
 
@@ -200,6 +214,19 @@ class AcceptanceTracker:
         self._shown.clear()
         if self.enabled:
             self._statistics.add(left)
+
+    def _drop_other_entries(self, document: str, place: int, entry: str) -> None:
+        """Forget what was shown behind other entries of a completion list: the user only moved through it."""
+        moved_past = [
+            suggestion_id
+            for suggestion_id, one in self._shown.items()
+            if one.entry not in {"", entry}
+            and (one.document, one.place) == (document, place)
+            and not one.record.accepted
+        ]
+        for suggestion_id in moved_past:
+            del self._shown[suggestion_id]
+        self.n_shown -= len(moved_past)
 
     def _final(self, shown: _Shown) -> Record:
         kept = shown.record.accepted and shown.is_kept(self._texts.get(shown.document, ""))

@@ -20,7 +20,6 @@ from nano_lsp.features.plan import NOBODY, Plan, Watcher, wait_for
 from nano_lsp.schema import Completion, Counters, Notice
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
-_MAX_NEWEST = 8  # and the speed: the machine as it is now
 T = TypeVar("T")
 
 
@@ -40,11 +39,6 @@ class Assistant(Protocol):
     @property
     def ttft_ms_p50(self) -> float:
         """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
-        ...
-
-    @property
-    def decode_tokens_per_s(self) -> float:
-        """Answer tokens per second in the newest requests; 0 where there was none."""
         ...
 
     def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
@@ -84,24 +78,16 @@ class Ledger:
     def __init__(self) -> None:
         self.totals = Counters()
         self._ttft_ms: deque[float] = deque(maxlen=_MAX_MEASURED)
-        self._newest: deque[Counters] = deque(maxlen=_MAX_NEWEST)
 
     def enter(self, counters: Counters) -> None:
         """Add a request."""
         self.totals += counters
         self._ttft_ms.append(counters.ttft_ms)
-        if counters.generated_tokens:
-            self._newest.append(counters)
 
     @property
     def ttft_ms_p50(self) -> float:
         """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
         return median(self._ttft_ms) if self._ttft_ms else 0.0
-
-    @property
-    def decode_tokens_per_s(self) -> float:
-        """Answer tokens per second in the newest requests; 0 where there was none."""
-        return sum(self._newest, Counters()).decode_tokens_per_s
 
 
 class LocalAssistant:
@@ -141,11 +127,6 @@ class LocalAssistant:
     def ttft_ms_p50(self) -> float:
         """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
         return self._ledger.ttft_ms_p50
-
-    @property
-    def decode_tokens_per_s(self) -> float:
-        """Answer tokens per second in the newest requests; 0 where there was none."""
-        return self._ledger.decode_tokens_per_s
 
     def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
         """The result of a job; see `Assistant.carry_out`."""

@@ -100,7 +100,7 @@ class Budget:
     def observe(self, counters: Counters) -> None:
         """Learn from what a request has cost."""
         least_prompt, least_answer = _WORTH_MEASURING
-        n_prompt, n_answer = counters.evaluated_tokens, counters.generated_tokens
+        n_prompt, n_answer = counters.evaluated_tokens, counters.decoded_tokens
         if n_prompt:
             prompt_ms, known_ms = counters.prompt_ms / n_prompt, self._prompt.ms
             # A token of a short prompt takes longer, so that can only show that the machine is faster than thought.

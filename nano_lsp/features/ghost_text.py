@@ -28,6 +28,7 @@ from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
+_IN_WORD = re.compile(r"\w*")
 _MAX_KNOWN = 64
 _MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
 _IDS = itertools.count(1)  # of the process: a model loaded anew must not reuse the ids of suggestions still shown
@@ -84,9 +85,10 @@ class GhostTextStats:
 
 @dataclass(eq=False)
 class _Flight(Watcher):
-    """A suggestion on its way, and what it says so far."""
+    """A suggestion on its way, and what it says so far; `typed` is the document without the selected entry."""
 
     task: CompletionTask
+    typed: CompletionTask
     text: str = ""
     asked: float = field(default_factory=time.monotonic)
     begun: bool = False
@@ -117,6 +119,11 @@ class _Flight(Watcher):
         """Whether the answer may hold for another task, by what it says so far."""
         typed = typed_since(self.task, task)
         return typed is not None and (self.text.startswith(typed) or typed.startswith(self.text))
+
+    def is_wanted(self, now: CompletionTask) -> bool:
+        """Whether the answer may hold for a document as it is now, or once the selected entry is chosen there."""
+        typed = typed_since(self.typed, now)
+        return self.fits(now) or (self.typed != self.task and typed is not None and bool(_IN_WORD.fullmatch(typed)))
 
     @property
     def waited_s(self) -> float:
@@ -154,11 +161,14 @@ class GhostText:
     _ahead: asyncio.Task[None] | None = None
     _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
-    async def suggest(self, task: CompletionTask, watcher: Watcher = NOBODY) -> Suggestion:
+    async def suggest(
+        self, task: CompletionTask, watcher: Watcher = NOBODY, *, typed: CompletionTask | None = None
+    ) -> Suggestion:
         """What to show at a cursor while typing.
 
         Args:
             task: the code and the cursor.
+            typed: the document as it is, where the task has the selected entry of a completion list inserted.
             watcher: is told of the text while it grows; lines above the last are whole, and hold. Where `may_hide`
                 says so, what it is told may be hidden in the end.
 
@@ -172,7 +182,7 @@ class GhostText:
         elif not self._wants(task):
             return NOTHING
         else:
-            found = await self._wait_for(task, watcher)
+            found = await self._wait_for(task, typed or task, watcher)
         found = self._admit(task.language, found)
         if found.text and self.think_on:
             self._think_on(task, found.text)
@@ -212,7 +222,7 @@ class GhostText:
         """
         self._latest[task.name] = task
         flight = self._flights.get(task.name)
-        if flight and (not flight.fits(task) or flight.waited_s > self.patience_s):
+        if flight and (not flight.is_wanted(task) or flight.waited_s > self.patience_s):
             self._call_off(flight)
 
     @property
@@ -238,7 +248,7 @@ class GhostText:
         self._documents.close(name)
         self.assistant.forget(name)
 
-    async def _wait_for(self, task: CompletionTask, watcher: Watcher) -> Suggestion:
+    async def _wait_for(self, task: CompletionTask, typed: CompletionTask, watcher: Watcher) -> Suggestion:
         """The model's answer: the one on its way if it fits, else a new one."""
         flight = self._flights.get(task.name)
         if flight and flight.fits(task):
@@ -253,7 +263,7 @@ class GhostText:
         elif flight:
             self._call_off(flight)
         self.stats.model += 1
-        flight = _Flight(task)
+        flight = _Flight(task, typed)
         flight.follow(task, watcher)
         flight.work = asyncio.ensure_future(self._fly(flight))
         self._flights[task.name] = flight
@@ -268,7 +278,7 @@ class GhostText:
         finally:
             flight.n_waiting -= 1
             latest = self._latest.get(flight.task.name)
-            typed_on = latest is not None and latest.offset > flight.task.offset and flight.fits(latest)
+            typed_on = latest is not None and latest.offset > flight.typed.offset and flight.is_wanted(latest)
             if not flight.n_waiting and not flight.work.done() and not typed_on:
                 self._call_off(flight)
         if flight.work.cancelled() or isinstance(flight.work.exception(), CancelledError):

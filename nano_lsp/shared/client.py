@@ -105,11 +105,6 @@ class SharedAssistant:
         """Median time to the first token of the newest jobs, in milliseconds; 0 where there was none."""
         return self._ledger.ttft_ms_p50
 
-    @property
-    def decode_tokens_per_s(self) -> float:
-        """Answer tokens per second in the newest requests; 0 where there was none."""
-        return self._ledger.decode_tokens_per_s
-
     def connect(self) -> None:
         """Find or start the engine, and have the model loaded; waits.
 

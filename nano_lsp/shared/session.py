@@ -44,7 +44,6 @@ class Status:
         remedy: what the user can do about an error; empty for nothing.
         share: of the loading that is done, 0 to 1.
         model: that is loaded or asked for.
-        speed: tokens of an answer a second, as last measured, to two digits; 0 where nothing is.
         quiet: Why the document of the newest request gets no suggestions, in a word (`Quiet.reason`); empty where it
             does. The message and the remedy say the same in sentences while the state is `ready`.
         document: That document, where there is a reason.
@@ -55,7 +54,6 @@ class Status:
     remedy: str = ""
     share: float = 0.0
     model: str = ""
-    speed: float = 0.0
     quiet: str = ""
     document: str = ""
 
@@ -115,11 +113,6 @@ class Session:
     def notice(self) -> Notice:
         """What people should know of how the model runs; nothing before it is loaded."""
         return self.ghost_text.assistant.notice if self.ghost_text else Notice()
-
-    @property
-    def speed(self) -> float:
-        """Tokens of an answer a second, as last measured, to two digits; 0 where nothing is."""
-        return float(f"{self.ghost_text.assistant.decode_tokens_per_s:.2g}") if self.ghost_text else 0.0
 
     def read_settings(self, *given: object, project: Path | None) -> tuple[EditorSettings, list[str]]:
         """Settings as they are to be applied, and a sentence for each that cannot be used.

@@ -160,6 +160,70 @@ def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) 
     it.wait_for_no_ghost_text()
 
 
+BANK = "from bank import Account, Entry\n\n\n"
+BEHIND_ENTRIES = {
+    "for Account": " in Entry:\n",
+    "for Entry": " in Account:\n",
+    "for entry": " in (Entry,):\n",
+}
+
+
+def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
+    """Settings for a model that answers as it is told."""
+    script = folder / "own.json"
+    script.write_text(json.dumps(replies))
+    return {"nano.model": f"scripted:{script}"}
+
+
+def test_a_suggestion_continues_the_entry_that_the_list_has_selected(open_workbench: Open, tmp_path: Path) -> None:
+    it = open_workbench({"app.py": BANK}, scripted(tmp_path, BEHIND_ENTRIES))
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.type("for En")  # to which the model has no answer, so VS Code opens its list
+    it.wait_for_list("Entry")
+    assert it.wait_for_ghost_text("in Account").startswith("try in Account:")
+    it.screenshot(SCREENSHOTS / "vscode-list.png")
+    it.press("Tab")  # takes the entry; what follows it stays
+    it.wait_for_no_list()
+    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry")
+    assert it.wait_for_ghost_text("in Account").startswith(" in Account:")
+    it.press("Tab")
+    it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry in Account:")
+
+
+def test_a_suggestion_follows_the_selection_through_the_list(open_workbench: Open, tmp_path: Path) -> None:
+    it = open_workbench({"app.py": BANK}, scripted(tmp_path, BEHIND_ENTRIES))
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.type("for ")
+    it.press("Control+Space")
+    it.wait_for_list("Account")
+    it.wait_for_ghost_text("Account in Entry:")
+    it.press("ArrowDown")
+    while not it.page.locator(".suggest-widget .monaco-list-row.focused", has_text="Entry").count():
+        it.press("ArrowDown")
+    it.wait_for_ghost_text("Entry in Account:")
+
+
+def test_what_is_typed_in_another_case_than_the_entry_gets_a_suggestion(open_workbench: Open, tmp_path: Path) -> None:
+    it = open_workbench({"app.py": BANK}, scripted(tmp_path, BEHIND_ENTRIES))
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.type("for entry")
+    assert it.wait_for_ghost_text("in (Entry").startswith(" in (Entry,):")
+
+
+def test_a_suggestion_that_vs_code_does_not_wait_for_is_shown(open_workbench: Open, tmp_path: Path) -> None:
+    slow = scripted(tmp_path, {"total": " = 12\n", "$batch_ms": 200})  # VS Code gives it 750 ms, then looks for a list
+    it = open_workbench({"app.py": ""}, slow)
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.type("total")
+    assert it.wait_for_ghost_text() == " = 12"
+    it.press("Tab")
+    it.wait_for_document("app.py", lambda text: text == "total = 12")
+
+
 def test_docstring_explanation_statistics_and_doctor(open_workbench: Open) -> None:
     it = open_workbench({"app.py": MUL})
     it.open_file("app.py")

@@ -24,23 +24,15 @@ POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
 _GHOST_TEXT = ".monaco-editor [class*=ghost-text]"
-_USER_SETTINGS = {
-    "workbench.startupEditor": "none",
-    "workbench.welcomePage.walkthroughs.openOnInstall": False,
-    "workbench.tips.enabled": False,
-    "workbench.editor.empty.hint": "hidden",
+_USER_SETTINGS = {  # of the editor itself nothing is changed: its lists, hints, hovers and brackets are what users have
+    "workbench.startupEditor": "none",  # a page in front of the file that is opened
+    "workbench.welcomePage.walkthroughs.openOnInstall": False,  # the same
+    "workbench.secondarySideBar.defaultVisibility": "hidden",  # the page has room for the file and a view beside it
     "chat.disableAIFeatures": True,  # nothing else draws ghost text
-    "security.workspace.trust.enabled": False,
-    "telemetry.telemetryLevel": "off",
-    "extensions.ignoreRecommendations": True,
-    "git.enabled": False,
-    "editor.minimap.enabled": False,
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.wordBasedSuggestions": "off",
-    "editor.parameterHints.enabled": False,
-    "editor.hover.enabled": "off",
-    "security.workspace.trust.startupPrompt": "never",
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "security.workspace.trust.startupPrompt": "never",  # a dialog before everything; tests of trust use the editor
+    "telemetry.telemetryLevel": "off",  # nothing leaves the machine
+    "extensions.ignoreRecommendations": True,  # messages that would be taken for ours
+    "git.enabled": False,  # the same, where git is missing
 }
 
 
@@ -303,6 +295,15 @@ class Workbench:
     def wait_for_restricted_mode(self) -> None:
         """Returns once the window says that the folder is not trusted."""
         self.page.locator(".statusbar-item").filter(has_text="Restricted Mode").first.wait_for()
+
+    def wait_for_list(self, entry: str) -> None:
+        """Returns once the list of completions is open, with this entry selected."""
+        row = self.page.locator(".suggest-widget.visible .monaco-list-row.focused")
+        row.filter(has_text=entry).first.wait_for()
+
+    def wait_for_no_list(self) -> None:
+        """Returns once no list of completions is open."""
+        self.page.locator(".suggest-widget.visible").wait_for(state="hidden")
 
     def screenshot(self, file: Path) -> None:
         """Keep what is seen, where somebody wants it."""

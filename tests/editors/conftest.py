@@ -20,6 +20,9 @@ CHAT = "```\nassistant\n"
 REPLIES = {
     "def add(a, b):\n    return ": "a + b\n",
     "total = ": "sum(range(9))\n",
+    "x = entries": " + 9\n",
+    "x = entrance": " - 7\n",
+    "x = en": "umerate([5])\n",
     "class Stack:\n": "    def __init__(self):\n        self.items = []\n",
     'def add(a, b):\n    """': "Add two numbers.\n",
     "        a:": " The first.\n",

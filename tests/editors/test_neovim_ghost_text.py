@@ -176,3 +176,75 @@ def test_letters_of_many_bytes_and_tabs(neovim: Neovim) -> None:
     neovim.wait_for('größe = "🙂"; total = sum(range(9))')
     neovim.keys("<M-l>")
     neovim.wait(lambda: neovim.text() == 'größe = "🙂"; total = sum(range(9))', "accepted")
+
+
+WORDS = "entries = entrance = 1\nx = "
+
+
+@pytest.fixture
+def with_options(neovim: Neovim) -> Iterator[Neovim]:
+    """The same; its options are Neovim's own again afterwards."""
+    yield neovim
+    neovim.keys("<Esc>")
+    neovim.nvim.command("set completeopt&")
+    neovim.lua("if vim.fn.exists('+autocomplete') == 1 then vim.o.autocomplete = false end")
+
+
+def test_a_suggestion_continues_the_entry_selected_in_the_menu(with_options: Neovim) -> None:
+    neovim = with_options
+    neovim.nvim.command("set completeopt=menuone,noinsert")
+    write(neovim, WORDS)
+    neovim.keys("en")
+    neovim.wait_for("x = enumerate([5])")
+    neovim.keys("<C-n>")  # selects the first entry, and leaves the text as it is
+    neovim.wait_for("x = entries + 9")
+    assert neovim.text() == WORDS + "en"
+    neovim.keys("<Down>")
+    neovim.wait_for("x = entrance - 7")
+    assert neovim.text() == WORDS + "en"
+    neovim.keys("<M-l>")
+    neovim.wait(lambda: neovim.text() == WORDS + "entrance - 7", "the entry and what follows it")
+
+
+def test_an_entry_that_is_chosen_keeps_what_follows_it(with_options: Neovim) -> None:
+    neovim = with_options
+    neovim.nvim.command("set completeopt=menuone,noinsert")
+    write(neovim, WORDS)
+    neovim.keys("en<C-n>")
+    neovim.wait_for("x = entries + 9")
+    asked = stats(neovim)["model"]
+    neovim.keys("<C-y>")
+    neovim.wait(lambda: neovim.text() == WORDS + "entries", "the entry in the text")
+    neovim.wait_for("x = entries + 9")
+    neovim.keys("<M-l>")
+    neovim.wait(lambda: neovim.text() == WORDS + "entries + 9", "what follows it")
+    assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
+
+
+def test_an_entry_that_the_menu_has_put_into_the_text_is_completed(neovim: Neovim) -> None:
+    write(neovim, WORDS)
+    neovim.keys("en<C-n>")  # by Neovim's defaults, an entry is inserted when it is selected
+    neovim.wait(lambda: neovim.text() == WORDS + "entries", "the entry in the text")
+    neovim.wait_for("x = entries + 9")
+    neovim.keys("<C-n>")
+    neovim.wait_for("x = entrance - 7")
+
+
+def test_with_no_entry_selected_what_is_typed_is_completed(with_options: Neovim) -> None:
+    neovim = with_options
+    neovim.nvim.command("set completeopt=menuone,noselect")
+    write(neovim, WORDS)
+    neovim.keys("en<C-n>")
+    neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
+    neovim.wait_for("x = enumerate([5])")
+
+
+def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
+    neovim = with_options
+    if not neovim.nvim.funcs.exists("+autocomplete"):
+        pytest.skip("Neovim 0.12 has it")
+    neovim.nvim.command("set autocomplete")
+    write(neovim, WORDS)
+    neovim.keys("en")
+    neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
+    neovim.wait_for("x = enumerate([5])")

@@ -85,6 +85,37 @@ def test_menus_of_plugins_have_tab_as_well(version: str, menu: str, start: Calla
     neovim.wait(lambda: neovim.text() == "total = [own]", "the other plugin's Tab")
 
 
+MENUS = {
+    "cmp": "package.loaded['cmp'] = { visible = function() return true end, get_selected_entry = function() "
+    "return { completion_item = ITEM } end }",
+    "blink.cmp": "package.loaded['blink.cmp'] = { is_menu_visible = function() return true end, "
+    "get_selected_item = function() return ITEM end }",
+}
+
+
+@pytest.mark.parametrize("menu", MENUS)
+def test_a_suggestion_continues_the_entry_that_a_plugin_has_selected(
+    version: str, menu: str, start: Callable[..., Neovim]
+) -> None:
+    neovim = ready(start(version), "entries = 1\nx = ent")
+    neovim.lua(MENUS[menu].replace("ITEM", "{ label = 'entries' }"))
+    neovim.keys("r")
+    neovim.wait_for("x = entries + 9")
+    neovim.lua(MENUS[menu].replace("ITEM", "{ label = 'entry~', insertText = 'entry($1)', insertTextFormat = 2 }"))
+    neovim.keys("<Esc>cctotal = ")
+    neovim.wait_for("total = sum(range(9))")
+
+
+def test_in_a_snippet_tab_goes_to_the_next_placeholder(version: str, start: Callable[..., Neovim]) -> None:
+    neovim = ready(start(version, keys={"accept": "<Tab>"}), "")
+    neovim.lua("vim.snippet.expand('$1\\ntotal = $2\\n$0')")
+    neovim.keys("x<Tab>")
+    neovim.wait_for("total = sum(range(9))")
+    neovim.keys("<Tab>")
+    neovim.wait(lambda: neovim.nvim.current.window.cursor[0] == 3, "the last placeholder")
+    assert neovim.text() == "x\ntotal = \n"
+
+
 def test_a_map_with_a_function_is_kept(version: str, start: Callable[..., Neovim]) -> None:
     before = "vim.keymap.set('i', '<M-l>', function() vim.g.called = 1 end)"
     neovim = ready(start(version, before), "x")

@@ -124,6 +124,21 @@ def test_after_a_roll_back_another_token_comes() -> None:
         history.append(token.id)
 
 
+def test_the_speed_counts_tokens_that_were_taken_back() -> None:
+    taken_back = []
+
+    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:  # noqa: ARG001 - as a hook has it
+        if len(tokens) == 8 and not taken_back:
+            taken_back.append(text)
+            return Verdict(roll_back=7, stop=True)
+        return None
+
+    counters = run(engine_for({"a": "bcdefghijk"}), "a", hook).counters
+    assert (counters.generated_tokens, counters.decoded_tokens) == (1, 7)
+    assert counters.decode_tokens_per_s == pytest.approx(7e3 / counters.decode_ms)
+    assert run(engine_for({"a": "b"}), "a", max_tokens=1).counters.decode_tokens_per_s == 0
+
+
 def test_after_an_end_a_hook_may_ask_for_another_try() -> None:
     asked: list[tuple[str, bool]] = []
 

@@ -207,6 +207,36 @@ async def test_the_same_text_in_the_next_line_is_another_suggestion(statistics: 
     assert editor.tracker.n_accepted == 1
 
 
+@pytest.mark.parametrize("typed", ["Ent", "ent", ""])
+async def test_what_follows_a_selected_entry_is_accepted_with_it_or_after_it(
+    statistics: Statistics, typed: str
+) -> None:
+    for parts in (["Entry in entries:"], ["Entry", "Entry in entries:"]):
+        editor = Editor(statistics, f"for {typed}|\n")
+        one = Suggestion(" in entries:", 1, 0.5)
+        for _ in range(2):
+            editor.tracker.show(NAME, editor.text, 4, "python", one, invoked=False, entry="Entry")
+        for part in parts:
+            assert editor.tracker.n_accepted == 0
+            editor.replace(4, editor.offset, part)
+            if part == "Entry":
+                editor.show(" in entries:")
+        assert (editor.tracker.n_shown, editor.tracker.n_accepted) == (1, 1)
+        assert [record.chars for record in editor.records] == []
+        assert editor.wait() == [KEPT]
+        assert [record.chars for record in editor.records] == [len(" in entries:")]
+
+
+async def test_of_what_was_shown_while_the_selection_moved_only_the_last_counts(statistics: Statistics) -> None:
+    editor = Editor(statistics, "for |\n")
+    for i, entry in enumerate(("Account", "Entry", "entries"), start=1):
+        one = Suggestion(" in x:", i, 0.5)
+        editor.tracker.show(NAME, editor.text, 4, "python", one, invoked=False, entry=entry)
+    assert editor.tracker.n_shown == 1
+    editor.tracker.close(NAME)
+    assert editor.wait() == [REJECTED]
+
+
 async def test_deleting_accepts_nothing(statistics: Statistics) -> None:
     editor = Editor(statistics, "x = |2 1\n")
     editor.show("1")

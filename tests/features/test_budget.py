@@ -15,7 +15,7 @@ MOST = Limits(prompt_tokens=768, max_tokens=128)
 
 def cost(prompt_ms: float, decode_ms: float) -> Counters:
     """Of a request on a machine that takes so long a token."""
-    return Counters(evaluated_tokens=100, prompt_ms=100 * prompt_ms, generated_tokens=10, decode_ms=10 * decode_ms)
+    return Counters(evaluated_tokens=100, prompt_ms=100 * prompt_ms, decoded_tokens=10, decode_ms=10 * decode_ms)
 
 
 def test_everything_while_nothing_is_known_and_where_no_target_is_set() -> None:
@@ -36,7 +36,7 @@ def test_a_slow_machine_reads_and_writes_less() -> None:
 
 def test_requests_too_small_to_measure_teach_nothing() -> None:
     budget = Budget(MOST, 2000)
-    budget.observe(Counters(evaluated_tokens=2, prompt_ms=1e6, generated_tokens=1, decode_ms=1e6))
+    budget.observe(Counters(evaluated_tokens=2, prompt_ms=1e6, decoded_tokens=1, decode_ms=1e6))
     assert budget.limits() == MOST
 
 
@@ -90,7 +90,7 @@ class Session:
         cost = Counters(
             evaluated_tokens=n_prompt,
             prompt_ms=prompt_ms,
-            generated_tokens=n_answer,
+            decoded_tokens=n_answer,
             decode_ms=slowness * self.decode_ms * n_answer,
         )
         self.now_s += (cost.prompt_ms + cost.decode_ms) / 1e3

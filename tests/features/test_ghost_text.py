@@ -7,6 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,6 +203,56 @@ def test_who_has_typed_on_asks_for_that_alone() -> None:
         go_on.set()
         assert [(await each).text for each in asked] == ["7", "", "", "([1, 2])"]
         assert ghost.stats.model == 2
+
+    run(ghost, work())
+
+
+def test_an_answer_behind_a_selected_entry_goes_on_while_the_entry_is_typed() -> None:
+    ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
+    chosen = task("x = sorted|\n")
+
+    async def work() -> None:
+        ghost.changed(task("x = so|\n"))
+        first = asyncio.ensure_future(ghost.suggest(chosen, typed=task("x = so|\n")))
+        await asyncio.to_thread(started.wait, 20)
+        ghost.changed(task("x = sor|\n"))
+        first.cancel()  # as editors do at each key
+        await asyncio.wait({first})
+        second = asyncio.ensure_future(ghost.suggest(chosen, typed=task("x = sor|\n")))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert (await second).text == "([1])"
+        assert (ghost.stats.model, ghost.stats.joined) == (1, 1)
+
+    run(ghost, work())
+
+
+@pytest.mark.parametrize("now", ["x = so |\n", "x = so|\ny\n", "x = s|\n"])
+def test_an_answer_behind_a_selected_entry_is_called_off_where_that_is_not_typed(now: str) -> None:
+    ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
+
+    async def work() -> None:
+        first = asyncio.ensure_future(ghost.suggest(task("x = sorted|\n"), typed=task("x = so|\n")))
+        await asyncio.to_thread(started.wait, 20)
+        ghost.changed(task(now))
+        assert ghost.pending == 0
+        go_on.set()
+        assert (await first).text == ""
+
+    run(ghost, work())
+
+
+def test_an_answer_behind_an_entry_is_called_off_with_its_request_where_nothing_was_typed() -> None:
+    ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
+
+    async def work() -> None:
+        ghost.changed(task("x = so|\n"))
+        first = asyncio.ensure_future(ghost.suggest(task("x = sorted|\n"), typed=task("x = so|\n")))
+        await asyncio.to_thread(started.wait, 20)
+        first.cancel()
+        await asyncio.wait({first})
+        assert ghost.pending == 0
+        go_on.set()
 
     run(ghost, work())
 

@@ -89,6 +89,10 @@ def text_of(some: Sequence[Token]) -> str:
         # broken
         ("def f():\n    ", "return 1 +* 2", "\n", "return 1"),
         ("x = 1\n", "for i in range(3):\n", "\ny = 2\n", ""),
+        # the head of a block, its body is written next
+        ("x = [1]\n\nfor item", " in x:\n    print(item)\n", "\ny = 2\n", " in x:"),
+        ("x = [1]\n\nif x", ":\n    print(x)\n", "", ":"),
+        ("x = [1]\n\ny = x", ":\n", "\n", ""),
         # nothing to do
         ("x = ", "1", "", "1"),
         ("", "", "", ""),

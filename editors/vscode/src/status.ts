@@ -9,8 +9,6 @@ export interface Status {
   readonly share: number;
   /** The model that it has or is asked for; empty before it has said so. */
   readonly model?: string;
-  /** Tokens of an answer a second, as last measured; 0 where nothing is. */
-  readonly speed?: number;
   /** Why the document gets no suggestions, in a word; empty where it does. The message then says the same. */
   readonly quiet?: string;
   /** URI of that document. */
@@ -79,15 +77,13 @@ export function describe(status: Status, around: Surroundings): Shown {
         ? `${model} is ready.`
         : status.message;
   const percent = state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
-  const speed = working && status.speed ? `${status.speed} tokens/s` : "";
   const isError = state === "error" || state === "missing";
   return {
-    text: [`${ICONS[state]} ${model}${percent}`, speed].filter(Boolean).join(" · "),
+    text: `${ICONS[state]} ${model}${percent}`,
     tooltip: [
       `NEURO-NANO: ${sentence}`,
       status.remedy && (isError || here) ? status.remedy : "",
       `Model: ${model}`,
-      speed && `Measured last: ${speed}`,
     ]
       .filter(Boolean)
       .join("\n\n"),

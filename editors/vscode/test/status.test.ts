@@ -57,14 +57,10 @@ test("an error's remedy is in the tooltip", () => {
   assert.match(describe(status, AROUND).tooltip, /No model\.\n\nPull it\.\n\nModel: nano/);
 });
 
-test("the measured speed is shown once there is one, with the server's word on the model", () => {
-  const busy: Status = { ...READY, state: "busy", model: "/models/pico.gguf", speed: 4.6 };
-  assert.match(describe(busy, AROUND).text, / pico · 4\.6 tokens\/s$/);
-  assert.match(describe(busy, AROUND).tooltip, /Model: pico\n\nMeasured last: 4\.6 tokens\/s$/);
-  for (const status of [{ ...busy, speed: 0 }, { ...busy, state: "error" } as const, READY]) {
-    const { text, tooltip } = describe(status, AROUND);
-    assert.doesNotMatch(text + tooltip, /tokens/);
-  }
+test("the server's word on the model goes before the settings'", () => {
+  const busy: Status = { ...READY, state: "busy", model: "/models/pico.gguf" };
+  assert.match(describe(busy, AROUND).text, / pico$/);
+  assert.match(describe(busy, AROUND).tooltip, /Model: pico$/);
 });
 
 test("a model's file is shown by its name", () => {

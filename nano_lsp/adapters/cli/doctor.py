@@ -282,7 +282,7 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         Level.OK,
         "inference",
-        f"`return a` goes on with {done.text!r}, {done.counters.decode_tokens_per_s:.0f} tokens/s",
+        f"`return a` goes on with {done.text!r}, decoding {done.counters.decode_tokens_per_s:.0f} tokens/s",
     )
     if assistant.notice.is_new:
         yield Finding(Level.WARNING, "mode", assistant.notice.text)

@@ -84,8 +84,8 @@ class NanoServer(LanguageServer):
         logger.error("%s: %s", source, error)
 
     def show_status(self, status: Status) -> None:
-        """Tell the editor what the server is at, and with it which model it has and how fast that is."""
-        self.status = status = replace(status, model=self.session.settings.model, speed=self.session.speed)
+        """Tell the editor what the server is at, and with it which model it has."""
+        self.status = status = replace(status, model=self.session.settings.model)
         uri, quiet = self._quiet or ("", None)
         self.protocol.notify(STATUS, {**asdict(status.with_reason(quiet, uri)), "state": status.state.value})
         notice = self.session.notice
@@ -95,11 +95,6 @@ class NanoServer(LanguageServer):
             self.warn(f"{status.message} {status.remedy}".strip(), types.MessageType.Error)
         if self.shows_progress:
             self._loading.show(status)
-
-    def show_speed(self) -> None:
-        """Tell the editor how fast the model is, where that is not what it was told; for when a request has ended."""
-        if self.session.speed != self.status.speed:
-            self.show_status(self.status)
 
     def show_quiet(self, uri: str, quiet: Quiet | None) -> None:
         """Tell the editor why a document gets no suggestions, or that it does, where that is not what it was told.

@@ -56,9 +56,16 @@ class SyntaxGuard:
             return 3
         if n_errors > self._n_errors_elsewhere:
             return 2
-        if self._site.language is not PYTHON or self._compiles(document):
+        if self._site.language is not PYTHON or self._compiles(document) or self._opens_block(text):
             return 0
         return 3 if self._compiles_elsewhere else 1
+
+    def _opens_block(self, text: str) -> bool:
+        """Whether the line that is being typed becomes the head of a block, whose body is written next."""
+        site, head = self._site, text.rstrip()
+        if site.multi_line or site.line_rest is not LineRest.EMPTY or not head.endswith(":"):
+            return False
+        return self._compiles(f"{site.prefix}{head} pass{site.suffix}")
 
     def _judge_lines(self, draft: Draft) -> Cut | None:
         """While it is being written: look at each line once it is complete, without what follows the cursor."""

@@ -76,8 +76,7 @@ local COMMANDS = {
   end,
   status = function()
     local now = status.current
-    local speed = now.speed > 0 and ("%g tokens a second, as last measured."):format(now.speed) or ""
-    show("status", vim.trim(("%s: %s\n%s%s"):format(now.state, now.message, now.remedy, speed)))
+    show("status", vim.trim(("%s: %s\n%s"):format(now.state, now.message, now.remedy)))
   end,
   log = function()
     vim.cmd.split(vim.fn.fnameescape(vim.lsp.log.get_filename()))

@@ -6,6 +6,7 @@ local OF_MENUS = {}
 for _, key in ipairs({ "<Tab>", "<S-Tab>", "<CR>", "<C-N>", "<C-P>", "<C-Y>", "<C-E>", "<Up>", "<Down>" }) do
   OF_MENUS[key] = true
 end
+local DIRECTIONS = { ["<Tab>"] = 1, ["<S-Tab>"] = -1 } -- in a snippet, to the next placeholder and back
 
 ---@class nano.Action
 ---@field call string  Lua
@@ -72,7 +73,8 @@ function M.setup(config)
       M.mapped[key] = name
       vim.keymap.set("i", key, function()
         local menu = M.menu_is_shown()
-        if (yields and menu) or not (action.always or require("nano.ghost").is_shown()) then
+        local jumps = DIRECTIONS[key] and vim.snippet.active({ direction = DIRECTIONS[key] })
+        if (yields and menu) or jumps or not (action.always or require("nano.ghost").is_shown()) then
           return otherwise
         end
         -- The menu goes, and leaves the text as it is; undo takes back the suggestion alone.

@@ -7,7 +7,6 @@ local M = {}
 ---@field remedy string  what the user can do about an error; empty for nothing
 ---@field share number  of the loading that is done, 0 to 1
 ---@field model string  that it has or is asked for; empty where no server runs
----@field speed number  tokens of an answer a second, as last measured; 0 where nothing is
 ---@field quiet string  why `document` gets no suggestions, in a word; empty where it does
 ---@field document string  URI of the document of the newest request, where there is a reason
 
@@ -18,7 +17,6 @@ M.current = {
   remedy = "",
   share = 0,
   model = "",
-  speed = 0,
   quiet = "",
   document = "",
 }
@@ -36,7 +34,6 @@ function M.set(status)
     remedy = status.remedy or "",
     share = status.share or 0,
     model = status.model or "",
-    speed = status.speed or 0,
     quiet = status.quiet or "",
     document = status.document or "",
   }
@@ -60,7 +57,7 @@ function M.text()
   elseif state == "ready" and is_quiet() then
     return "nano quiet"
   elseif state == "ready" then
-    return M.current.speed > 0 and ("nano %g t/s"):format(M.current.speed) or "nano"
+    return "nano"
   elseif state == "loading" then
     return "nano " .. BARS[math.min(#BARS, 1 + math.floor(M.current.share * #BARS))]
   end

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from nano_lsp.adapters.lsp import selected_entry
 from nano_lsp.adapters.lsp.documents import TextDocument
+from nano_lsp.adapters.lsp.selected_entry import SelectedEntry
 from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.errors import NanoError
 from nano_lsp.shared.quiet import hidden_reason
@@ -35,8 +37,11 @@ async def _on_inline_completion(
     if document is None or not server.documents.is_code(document) or server.is_quiet(document):
         return types.InlineCompletionList([])
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-    found = await _suggest(server, document, params.position, invoked=invoked)
-    return types.InlineCompletionList([_inline_item(params.position, one) for one in found])
+    entry = selected_entry.from_lsp(document, params)
+    if entry is not None and entry.has_blanks:
+        return types.InlineCompletionList([])
+    found = await _suggest(server, document, params.position, entry, invoked=invoked)
+    return types.InlineCompletionList([_inline_item(params.position, entry, one) for one in found])
 
 
 async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
@@ -66,11 +71,20 @@ def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 -
 
 
 async def _suggest(
-    server: NanoServer, document: TextDocument, position: types.Position, *, invoked: bool
+    server: NanoServer,
+    document: TextDocument,
+    position: types.Position,
+    entry: SelectedEntry | None = None,
+    *,
+    invoked: bool,
 ) -> Sequence[Suggestion]:
-    """Suggestions at a position, once the model is there; none where the document has changed in the meantime."""
+    """Suggestions at a position, once the model is there; none where the document has changed in the meantime.
+
+    With an entry selected in the editor's completion list, they continue the document as if it had been chosen.
+    """
     offset = document.offset(position)
-    task = server.documents.task(document, offset)
+    typed = server.documents.task(document, offset)
+    task = entry.insert(typed) if entry else typed
 
     def stale() -> bool:
         return server.documents.get(document.uri) is not document
@@ -84,18 +98,18 @@ async def _suggest(
             await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
             if stale():
                 return []
-        found = await ghost_text.offer(task) if invoked else [await ghost_text.suggest(task)]
+        found = await ghost_text.offer(task) if invoked else [await ghost_text.suggest(task, typed=typed)]
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []
-    server.show_speed()
     if stale():
         return []
     server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
     shown = [one for one in found if one.text]
     for one in shown:
-        acceptance = server.session.acceptance
-        acceptance.show(document.uri, document.text, offset, task.language, one, invoked=invoked)
+        acceptance, place = server.session.acceptance, entry.start if entry else offset
+        lead = entry.text if entry else ""
+        acceptance.show(document.uri, document.text, place, task.language, one, invoked=invoked, entry=lead)
     return shown
 
 
@@ -103,9 +117,11 @@ def _report(suggestion: Suggestion) -> types.Command:
     return types.Command("Accepted", ACCEPTED, arguments=[suggestion.id])
 
 
-def _inline_item(position: types.Position, suggestion: Suggestion) -> types.InlineCompletionItem:
-    at = types.Range(position, position)
-    return types.InlineCompletionItem(suggestion.text, range=at, command=_report(suggestion))
+def _inline_item(
+    position: types.Position, entry: SelectedEntry | None, suggestion: Suggestion
+) -> types.InlineCompletionItem:
+    at, lead = (entry.range, entry.text) if entry else (types.Range(position, position), "")
+    return types.InlineCompletionItem(lead + suggestion.text, range=at, command=_report(suggestion))
 
 
 def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion) -> types.CompletionItem:

@@ -8,6 +8,7 @@ local ghost = require("nano.ghost")
 local M = {} ---@type nano.Ghost
 
 local INVOKED = 1 -- LSP, InlineCompletionTriggerKind
+local USED = { "request", "automatic_request", "show", "hide", "abort", "select", "handler", "count_items" }
 
 ---@return table?
 local function capability()
@@ -20,7 +21,7 @@ function M.is_available()
   local found = vim.lsp.inline_completion and capability()
   return found ~= nil
     and type(found.active) == "table"
-    and vim.iter({ "request", "show", "hide", "abort", "select", "handler", "count_items" }):all(function(name)
+    and vim.iter(USED):all(function(name)
       return type(found[name]) == "function"
     end)
     and vim.range ~= nil
@@ -67,7 +68,7 @@ local function follow()
     return
   end
   local rest = rest_of(it.current)
-  if rest and rest ~= "" then
+  if rest and rest ~= "" and ghost.continues_entry(rest) then
     move(it, rest)
   else
     it:hide()
@@ -133,6 +134,17 @@ function M.attach(_, bufnr)
     group = group,
     buffer = bufnr,
     callback = follow,
+  })
+  vim.api.nvim_create_autocmd("CompleteChanged", { -- Neovim asks anew where the text changes, not the selection
+    group = group,
+    buffer = bufnr,
+    callback = vim.schedule_wrap(function()
+      local it = completor()
+      if it and vim.startswith(vim.api.nvim_get_mode().mode, "i") then
+        follow()
+        it:automatic_request()
+      end
+    end),
   })
 end
 

@@ -163,13 +163,19 @@ end
 function M.attach(client, bufnr)
   define_highlights()
   local group = vim.api.nvim_create_augroup("nano.ghost_text." .. bufnr, {})
-  vim.api.nvim_create_autocmd({ "InsertEnter", "CursorMovedI", "TextChangedI", "TextChangedP" }, {
+  local events = { "InsertEnter", "CursorMovedI", "TextChangedI", "TextChangedP", "CompleteChanged" }
+  vim.api.nvim_create_autocmd(events, {
     group = group,
     buffer = bufnr,
     callback = vim.schedule_wrap(function() -- at InsertEnter it is not Insert mode yet
       if vim.api.nvim_get_current_buf() ~= bufnr or not in_insert_mode() then
         return
-      elseif not draw() and not client:is_stopped() then
+      end
+      local rest = M.rest()
+      if rest and not ghost.continues_entry(rest) then
+        M.dismiss()
+      end
+      if not draw() and not client:is_stopped() then
         ask(client, AUTOMATIC, 0)
       end
     end),

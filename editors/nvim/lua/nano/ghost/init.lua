@@ -40,8 +40,17 @@ end
 ---@param bufnr integer
 function M.attach(client, bufnr)
   if painter then
+    require("nano.ghost.entry").tell(client)
     painter.attach(client, bufnr)
   end
+end
+
+--- Whether a suggestion's rest continues the entry that is selected in a completion menu, or none is selected.
+---@param rest string
+---@return boolean
+function M.continues_entry(rest)
+  local text, n_typed = require("nano.ghost.entry").selected()
+  return not text or vim.startswith(rest, text:sub(n_typed + 1))
 end
 
 ---@return boolean

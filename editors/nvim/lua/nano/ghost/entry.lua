@@ -1,0 +1,90 @@
+--- The entry that is selected in a completion menu and not in the text yet: a suggestion then continues it, as LSP 3.18
+--- has it (`context.selectedCompletionInfo`).
+local M = {}
+
+local METHOD = "textDocument/inlineCompletion"
+local SNIPPET = 2 -- LSP, InsertTextFormat
+local telling = setmetatable({}, { __mode = "k" }) ---@type table<vim.lsp.Client, true>
+
+--- What an item of a language server inserts; nil for a snippet, whose placeholders come first.
+---@param item? lsp.CompletionItem
+---@return string?
+local function text_of(item)
+  if not item or item.insertTextFormat == SNIPPET then
+    return nil
+  end
+  return item.textEdit and item.textEdit.newText or item.insertText or item.label
+end
+
+---@return string?
+local function of_neovim()
+  local info = vim.fn.complete_info({ "pum_visible", "selected", "items" })
+  local item = info.pum_visible == 1 and info.selected >= 0 and info.items[info.selected + 1]
+  if not item then
+    return nil
+  end
+  local of_server = vim.tbl_get(item, "user_data", "nvim", "lsp", "completion_item")
+  return not (of_server and of_server.insertTextFormat == SNIPPET) and item.word or nil
+end
+
+---@return string?
+local function of_plugins()
+  local cmp, blink = package.loaded["cmp"], package.loaded["blink.cmp"]
+  if cmp and cmp.get_selected_entry and cmp.visible() then
+    local entry = cmp.get_selected_entry()
+    return entry and text_of(entry.completion_item)
+  elseif blink and blink.get_selected_item and blink.is_menu_visible() then
+    return text_of(blink.get_selected_item())
+  end
+end
+
+--- What the selected entry would put in, and how many bytes of it stand before the cursor already. nil where none is
+--- selected, where it is in the text, and where it does not continue what is typed.
+---@return string? text
+---@return integer? n_typed
+function M.selected()
+  local text = of_neovim() or of_plugins()
+  if not text or text == "" then
+    return nil
+  end
+  local before = vim.api.nvim_get_current_line():sub(1, vim.api.nvim_win_get_cursor(0)[2])
+  for n = math.min(#text, #before), 1, -1 do
+    if vim.startswith(text, before:sub(-n)) then
+      return n < #text and text or nil, n
+    end
+  end
+  return vim.fn.match(before, [[\k$]]) < 0 and text or nil, 0
+end
+
+--- Have a client tell the selected entry with each request for suggestions. What it is answered then begins with the
+--- entry, and is handed on from the cursor on.
+---@param client vim.lsp.Client
+function M.tell(client)
+  if telling[client] then
+    return
+  end
+  telling[client] = true
+  local request = client.request
+  client.request = function(self, method, params, handler, ...)
+    local text, n_typed
+    if method == METHOD then
+      text, n_typed = M.selected()
+    end
+    if not text then
+      return request(self, method, params, handler, ...)
+    end
+    local line, col = vim.api.nvim_get_current_line(), vim.api.nvim_win_get_cursor(0)[2]
+    local start = vim.str_utfindex(line, self.offset_encoding, col - n_typed, false)
+    local range = { start = { line = params.position.line, character = start }, ["end"] = params.position }
+    params.context.selectedCompletionInfo = { text = text, range = range }
+    return request(self, method, params, function(err, result, ...)
+      for _, item in ipairs(result and result.items or {}) do
+        item.insertText = item.insertText:sub(n_typed + 1)
+        item.range.start = params.position
+      end
+      return handler(err, result, ...)
+    end, ...)
+  end
+end
+
+return M
