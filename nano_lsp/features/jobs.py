@@ -187,7 +187,7 @@ class WriteDocstrings(Job[list[Docstring]]):
     result: ClassVar[Any] = list[Docstring]
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Docstring]]:
-        """The docstrings that hold; none for a text that cannot be parsed."""
+        """The docstrings; none for a text that is too large, see `DocstringWriter.write_all` for what is refused."""
         tree = SyntaxTree.parse(self.text, PYTHON)
         if tree is None:
             return []

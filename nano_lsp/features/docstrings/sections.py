@@ -2,7 +2,8 @@ r"""The sections and entries of a docstring, and the lines they stand in: a pars
 
 Grammars: the Google Python Style Guide, 3.8, with the section names that Sphinx' Napoleon knows; numpydoc's format;
 the field lists of Sphinx' Python domain; epytext's fields. One docstring may have several of them. What is no section
-of theirs is text, and so is what stands in a literal block, a doctest, a directive or a fence.
+of theirs is text, and so is what stands in a literal block, a doctest, a directive or a fence. Written here, because
+docstring-parser, griffe and numpydoc say what a docstring contains, and not where in it that stands.
 """
 
 from __future__ import annotations
