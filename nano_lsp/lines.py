@@ -38,9 +38,14 @@ def split_at_newlines(data: AnyStr, *, keep_ends: bool = False) -> list[AnyStr]:
         data: The whole text or its bytes. A newline at its end begins no further line.
         keep_ends: Leave each line its newline.
     """
-    newline, nothing = ("\n", "") if isinstance(data, str) else (b"\n", b"")
+    if isinstance(data, str):
+        return _split(data, "\n", keep_ends=keep_ends)
+    return _split(data, b"\n", keep_ends=keep_ends)
+
+
+def _split(data: AnyStr, newline: AnyStr, *, keep_ends: bool) -> list[AnyStr]:
     *lines, last = data.split(newline)
-    return [line + newline if keep_ends else line for line in lines] + ([last] if last != nothing else [])
+    return [line + newline if keep_ends else line for line in lines] + ([last] if last else [])
 
 
 def line_starts(text: str) -> list[int]:

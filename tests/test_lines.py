@@ -69,10 +69,9 @@ def test_indented_text_keeps_its_line_breaks() -> None:
 def splitters(tree: ast.AST) -> Iterator[int]:
     """Lines where something splits at whatever Unicode takes for a line's end: `textwrap.indent` does so, too."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "splitlines":
-            yield node.lineno
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "textwrap.indent":
-            yield node.lineno
+        if isinstance(node, ast.Attribute):
+            if node.attr == "splitlines" or ast.unparse(node) == "textwrap.indent":
+                yield node.lineno
         elif isinstance(node, ast.ImportFrom) and node.module == "textwrap":
             yield from (node.lineno for name in node.names if name.name == "indent")
 

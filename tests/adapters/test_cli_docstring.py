@@ -129,10 +129,10 @@ PIECES = st.lists(
     st.sampled_from(
         [
             *("", "# plain", "# \x0c form feed", "\x0c", "# \u2028 \x85 \x0b \x1c", "# one\r# two", "# é", "# \\"),
-            *("x = 'a\u2028b\x85c'", "y = \"\"\"one\x0c\ntwo\u2029\"\"\"", "z = [\n1,\n\n2]", "w = 1 - -1"),
+            *("x = 'a\u2028b\x85c'", 'y = """one\x0c\ntwo\u2029"""', "z = [\n1,\n\n2]", "w = 1 - -1"),
             *("def f(a):\n    return a", "class A:\n    def m(self): pass"),
             "if x:\n\x0c\n    def g():\n        pass",
-            "def h():\n    \"\"\"It is.\x0c \u2028\n\n    Args:\n        gone: Not there.\n    \"\"\"",
+            'def h():\n    """It is.\x0c \u2028\n\n    Args:\n        gone: Not there.\n    """',
         ]
     ),
     min_size=1,
@@ -150,7 +150,7 @@ NAMES = st.sampled_from(["m.py", "two words.py", "é.py", "tab\t'\".py" if sys.p
     name=NAMES,
 )
 def test_git_makes_of_a_diff_what_write_writes(
-    tmp_path: Path, home: Path, pieces: list[str], ends: list[str], encoding: str, last: bool, name: str
+    tmp_path: Path, *, pieces: list[str], ends: list[str], encoding: str, last: bool, name: str
 ) -> None:
     text = "".join(piece + "\n" for piece in pieces)
     declared = f"# vim: set fileencoding={encoding} :\n" if encoding not in {"utf-8", "utf-8-sig"} else ""
@@ -298,8 +298,8 @@ def test_what_git_ignores_is_left_alone(tmp_path: Path) -> None:
         (root / name).write_text(CODE)
     (root / ".git").mkdir()
     (root / ".gitignore").write_text("generated/\n/src/c.py\n")
-    for given in (root, root / "src"):
-        listed = nano_lsp("docstring", str(given), "--check").stdout.decode()
+    for folder in (root, root / "src"):
+        listed = nano_lsp("docstring", str(folder), "--check").stdout.decode()
         assert {line.split(":")[0].rsplit("/", 1)[-1] for line in listed.splitlines()} == {"a.py"}
     assert b"c.py" in nano_lsp("docstring", str(root / "src/c.py"), "--check").stdout  # asked for by name
 

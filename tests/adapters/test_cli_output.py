@@ -91,16 +91,12 @@ def test_output_for_programs_is_utf8(encoding: str, tmp_path: Path, model: str) 
 def test_windows_line_breaks_are_not_doubled(encoding: str, tmp_path: Path, model: str) -> None:
     file = tmp_path / "a.py"
     file.write_bytes(CODE.replace("\n", "\r\n").encode() + b"x = ")
-    for command in (["complete", f"{file}:3:5"], ["explain", str(file)]):
-        code, out, _ = nano_lsp(*command, "--model", model, encoding=encoding, newline="\r\n")
-        assert code == 0
+    for command in (["complete", f"{file}:3:5"], ["explain", f"{file}::size"], ["docstring", f"{file}::size"]):
+        code, out, said = nano_lsp(*command, "--model", model, encoding=encoding, newline="\r\n")
+        assert code == 0, said
         assert b"\r\r" not in out
         assert b"\n" in out
-    file.write_bytes(CODE.replace("\n", "\r\n").encode())
-    code, out, _ = nano_lsp("docstring", str(file), "--model", model, encoding=encoding, newline="\r\n")
-    assert code == 0
-    assert b"\r\r" not in out
-    assert b"+++ b/" in out
+        file.write_bytes(CODE.replace("\n", "\r\n").encode())
     assert b" def size(entry):\r\n" in out
 
 

@@ -44,9 +44,10 @@ class Source:
         try:
             return text.encode(self.encoding)
         except UnicodeError as error:
-            lacks = f"has no {text[error.start]!r}" if isinstance(error, UnicodeEncodeError) else "cannot hold this text"
+            lacks = repr(text[error.start]) if isinstance(error, UnicodeEncodeError) else "form for this text"
             raise DocumentError(
-                f"{self.path} is in {self.encoding}, which {lacks}; it is left as it is.", "Convert the file to UTF-8."
+                f"{self.path} is in {self.encoding}, which has no {lacks}; it is left as it is.",
+                "Convert the file to UTF-8.",
             ) from error
 
 
