@@ -15,10 +15,17 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A code cell, and the kernel's number of its last execution."""
+    """A code cell.
+
+    Attributes:
+        code: The cell's text.
+        execution_count: The kernel's number of the cell's last execution; None where it has not run.
+        language: The cell's language, where its metadata says one; empty for the kernel's.
+    """
 
     code: str
     execution_count: int | None = None
+    language: str = ""
 
 
 class Suggest(msgspec.Struct, frozen=True):

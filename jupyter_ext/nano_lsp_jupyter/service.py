@@ -212,7 +212,7 @@ class Service:
         if not asked.language:
             language = language_of(name).name
             return CompletionTask(name, asked.cells[asked.index].code, asked.offset, language)
-        cells = [Cell(cell.code, asked.language, cell.execution_count) for cell in asked.cells]
+        cells = [Cell(cell.code, cell.language or asked.language, cell.execution_count) for cell in asked.cells]
         text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
         context = self._live_names.get(name, "") if language == "python" else ""
         return CompletionTask(name, text, offset, language, context)

@@ -6,7 +6,7 @@ import type { IEditorTracker } from "@jupyterlab/fileeditor";
 import type { INotebookTracker } from "@jupyterlab/notebook";
 import type { Api, Work } from "./api.ts";
 import { languageOfNotebook } from "./documents.ts";
-import { type Panel, proposed } from "./panel.ts";
+import type { Panel } from "./panel.ts";
 import { Proposal } from "./proposal.ts";
 
 export type Kind = Work["kind"];
@@ -70,20 +70,24 @@ export class Actions {
       controller.abort();
     });
     let text = "";
-    let code: string | null = null;
+    let proposal: Proposal | null = null;
     let failed = "";
     try {
       for await (const told of this.api.work(work, controller.signal)) {
         text = told.text ?? text;
-        code = told.code ?? code;
         if (told.part) {
           this.panel.tell(`${told.part[0]} of ${told.part[1]}`);
         }
         if (told.error) {
           failed = `${told.error.message} ${told.error.remedy}`.trim();
         }
-        if (!called) {
-          this.panel.show_(code === null ? text : proposed(text, code, work.language));
+        if (called) {
+          continue;
+        }
+        this.panel.show_(text);
+        proposal = told.code === undefined ? proposal : propose(told.code);
+        if (told.code !== undefined && proposal) {
+          await this.panel.compare(proposal, work.language);
         }
       }
     } catch (error) {
@@ -92,7 +96,6 @@ export class Actions {
     if (called) {
       return; // other work has begun, or the user has called it off
     }
-    const proposal = code === null ? null : propose(code);
     this.panel.end(failed || (proposal ? "Nothing has been changed yet." : ""), failed ? null : proposal);
   }
 }

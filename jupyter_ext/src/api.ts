@@ -13,6 +13,7 @@ export interface Suggestion {
 export interface Cell {
   code: string;
   execution_count: number | null;
+  language: string; // empty for the kernel's
 }
 
 /** A place in a document; the offset counts code points. */

@@ -23,7 +23,7 @@ export function placeOf(widget: Widget, request: CompletionHandler.IRequest): Pl
   }
   const content = "content" in widget ? widget.content : null;
   if (content instanceof FileEditor) {
-    const cells = [{ code: request.text, execution_count: null }];
+    const cells = [{ code: request.text, execution_count: null, language: "" }];
     return { path: content.context.path, language: "", cells, index: 0, offset: request.offset };
   }
   return null;
@@ -47,7 +47,7 @@ function inNotebook(panel: NotebookPanel, request: CompletionHandler.IRequest): 
 
 function inConsole(panel: ConsolePanel, request: CompletionHandler.IRequest): Place {
   const run = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
-  const cells = [...run.map(toCell), { code: request.text, execution_count: null }];
+  const cells = [...run.map(toCell), { code: request.text, execution_count: null, language: "" }];
   const language = languageOfConsole(panel.console);
   return { path: pathOfConsole(panel), language, cells, index: run.length, offset: request.offset };
 }
@@ -60,7 +60,8 @@ export function pathOfConsole(panel: ConsolePanel): string {
 
 function toCell(model: ICellModel): Cell {
   const count = (model as ICellModel & Executable).executionCount;
-  return { code: model.sharedModel.getSource(), execution_count: count ?? null };
+  const vscode = model.getMetadata("vscode") as { languageId?: string } | undefined; // what VS Code writes
+  return { code: model.sharedModel.getSource(), execution_count: count ?? null, language: vscode?.languageId ?? "" };
 }
 
 /** The language of a notebook's kernel; Python where nothing is said. */

@@ -2,6 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
+import { IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { ICompletionProviderManager } from "@jupyterlab/completer";
 import { IConsoleTracker } from "@jupyterlab/console";
 import { IEditorTracker } from "@jupyterlab/fileeditor";
@@ -31,7 +32,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "An offline coding assistant: ghost text, docstrings, explanations and fixes.",
   autoStart: true,
   requires: [ICompletionProviderManager, INotebookTracker, IRenderMimeRegistry],
-  optional: [ISettingRegistry, IEditorTracker, IConsoleTracker, IStatusBar, ICommandPalette],
+  optional: [ISettingRegistry, IEditorTracker, IConsoleTracker, IStatusBar, ICommandPalette, IEditorLanguageRegistry],
   activate: (
     app: JupyterFrontEnd,
     completion: ICompletionProviderManager,
@@ -42,12 +43,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     consoles: IConsoleTracker | null,
     statusBar: IStatusBar | null,
     palette: ICommandPalette | null,
+    languages: IEditorLanguageRegistry | null,
   ): void => {
     const api = new Api(app.serviceManager.serverSettings);
     const provider = new Provider(api);
     completion.registerInlineProvider(provider);
 
-    const panel = new Panel(rendermime);
+    const panel = new Panel(rendermime, languages);
     const reveal = () => {
       if (!panel.isAttached) {
         app.shell.add(panel, "right", { rank: 900 });

@@ -1,9 +1,13 @@
 /** The panel beside the notebook: what is said of a cell, and what it could become. */
 
+import type { EditorView } from "@codemirror/view";
+import type { IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { type IRenderMime, type IRenderMimeRegistry, MimeModel } from "@jupyterlab/rendermime";
 import { Widget } from "@lumino/widgets";
+import { createDiff } from "./diff.ts";
 import { icon } from "./icon.ts";
-import { fenced, type Outcome, type Proposal } from "./proposal.ts";
+import type { Outcome, Proposal } from "./proposal.ts";
+import { OfflineSanitizer } from "./sanitizer.ts";
 
 const SAID: Record<Outcome, string> = {
   applied: "Applied. Undo in the cell takes it back.",
@@ -16,20 +20,29 @@ export class Panel extends Widget {
   private readonly note = document.createElement("p");
   private readonly buttons = document.createElement("div");
   private readonly body = document.createElement("div");
+  private readonly changes = document.createElement("div");
+  private readonly rendermime: IRenderMimeRegistry;
+  private compared: Proposal | null = null;
+  private diff: EditorView | null = null;
   private renderer: IRenderMime.IRenderer | null = null;
   private next: string | null = null;
   private rendering = false;
   private onCancel: () => void = () => {};
 
-  constructor(private readonly rendermime: IRenderMimeRegistry) {
+  constructor(
+    rendermime: IRenderMimeRegistry,
+    private readonly languages: IEditorLanguageRegistry | null,
+  ) {
     super();
+    this.rendermime = rendermime.clone({ sanitizer: new OfflineSanitizer(rendermime.sanitizer) });
+    this.changes.className = "jp-NeuroNano-diff";
     this.id = "neuro-nano-panel";
     this.title.icon = icon;
     this.title.caption = "NEURO-NANO";
     this.title.closable = true;
     this.addClass("jp-NeuroNano-panel");
     this.note.setAttribute("role", "status");
-    this.node.append(this.heading, this.note, this.buttons, this.body);
+    this.node.append(this.heading, this.note, this.buttons, this.body, this.changes);
     this.heading.textContent = "NEURO-NANO";
     this.note.textContent = "Explain, Docstring and Fix are in a cell's toolbar and in its context menu.";
   }
@@ -41,6 +54,7 @@ export class Panel extends Widget {
     this.heading.textContent = title;
     this.note.textContent = "Working…";
     this.show_("");
+    this.clear();
     this.offer("Cancel", onCancel);
   }
 
@@ -55,6 +69,19 @@ export class Panel extends Widget {
     if (!this.rendering) {
       void this.render();
     }
+  }
+
+  /** Show what a proposal changes. */
+  async compare(proposal: Proposal, language: string): Promise<void> {
+    this.clear();
+    this.compared = proposal;
+    const diff = await createDiff(proposal.before, proposal.code, language, this.languages);
+    if (this.compared !== proposal) {
+      diff.destroy(); // other work has begun
+      return;
+    }
+    this.diff = diff;
+    this.changes.append(diff.dom);
   }
 
   /** Work has ended, with code to apply or without. */
@@ -76,6 +103,12 @@ export class Panel extends Widget {
     this.parent = null;
   }
 
+  private clear(): void {
+    this.compared = null;
+    this.diff?.destroy();
+    this.diff = null;
+  }
+
   private offer(title: string, action: () => void): void {
     const button = document.createElement("button");
     button.className = "jp-mod-styled jp-mod-accept";
@@ -93,22 +126,9 @@ export class Panel extends Widget {
         this.renderer = this.rendermime.createRenderer("text/markdown");
         Widget.attach(this.renderer, this.body);
       }
-      const data = { "text/markdown": withoutImages(text) };
+      const data = { "text/markdown": text };
       await this.renderer.renderModel(new MimeModel({ data, trusted: false })).catch(() => {});
-      for (const image of this.body.querySelectorAll("img, audio, video, iframe, link")) {
-        image.remove(); // what the model writes loads nothing
-      }
     }
     this.rendering = false;
   }
-}
-
-/** Markdown whose images are links, so that nothing is fetched when it is shown. */
-export function withoutImages(markdown: string): string {
-  return markdown.replace(/!\[/g, "\\![").replace(/<(?=\s*\/?\s*[a-z!])/gi, "\\<");
-}
-
-/** What is shown of code that is proposed. */
-export function proposed(text: string, code: string, language: string): string {
-  return `${text}\n\n${fenced(code, language)}`;
 }

@@ -10,8 +10,8 @@ export type Outcome = "applied" | "changed" | "gone";
 /** What a cell was when it was read, and what it would be. */
 export class Proposal {
   private readonly source: Source;
-  private readonly before: string;
-  private readonly code: string;
+  readonly before: string;
+  readonly code: string;
   private readonly isGone: () => boolean;
 
   constructor(source: Source, before: string, code: string, isGone: () => boolean) {
@@ -32,11 +32,4 @@ export class Proposal {
     this.source.setSource(this.code);
     return "applied";
   }
-}
-
-/** A fence that a text cannot close. */
-export function fenced(code: string, language: string): string {
-  const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map((found) => found[0].length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}${language}\n${code}\n${fence}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readLines } from "../src/lines.ts";
-import { fenced, Proposal } from "../src/proposal.ts";
+import { Proposal } from "../src/proposal.ts";
 import { label, modelName, tooltip } from "../src/texts.ts";
 
 async function* pieces(...parts: string[]): AsyncGenerator<Uint8Array> {
@@ -35,11 +35,6 @@ test("a proposal changes only what it was made for", () => {
   assert.equal(proposal.apply(), "applied");
   assert.equal(text, "b");
   assert.equal(proposal.apply(), "changed");
-});
-
-test("code cannot leave its fence", () => {
-  assert.equal(fenced("x = 1", "python"), "```python\nx = 1\n```");
-  assert.equal(fenced("````\n", ""), "`````\n````\n\n`````");
 });
 
 test("what the status bar says", () => {

@@ -58,20 +58,31 @@ class OpenDocument:
 
 
 class OpenDocuments:
-    """The documents seen last, so many that their trees stay small."""
+    """The documents seen last, at most 16 of them.
+
+    A notebook has one for each language that its cells are written in.
+    """
 
     def __init__(self) -> None:
-        self._documents: OrderedDict[str, OpenDocument] = OrderedDict()
+        self._documents: OrderedDict[tuple[str, str], OpenDocument] = OrderedDict()
 
     def update(self, name: str, text: str, language: str = "") -> OpenDocument:
-        """The document of a name, with this text; its language as LSP calls it, or as its name tells."""
-        document = self._documents.pop(name, None) or OpenDocument(name, language_of(name, language))
+        """The document with a name and a language, with a new text.
+
+        Args:
+            name: The document's path or URI.
+            text: The whole text.
+            language: The language as LSP calls it; empty for the one that the name's ending says.
+        """
+        found = language_of(name, language)
+        document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
         document.update(text)
-        self._documents[name] = document
+        self._documents[name, found.name] = document
         if len(self._documents) > _MAX_DOCUMENTS:
             self._documents.popitem(last=False)
         return document
 
     def close(self, name: str) -> None:
-        """Forget a document."""
-        self._documents.pop(name, None)
+        """Forget a document, in all its languages."""
+        for key in [key for key in self._documents if key[0] == name]:
+            del self._documents[key]

@@ -14,10 +14,10 @@ from nano_lsp.engine.request import Request
 from nano_lsp.errors import DocumentError
 from nano_lsp.features.chat import build_request
 from nano_lsp.features.desk import Desk
+from nano_lsp.features.fences import extract_code, fenced, text_behind
 from nano_lsp.features.jobs import Job
 from nano_lsp.features.plan import Plan, Watcher
 from nano_lsp.features.prompts import cut_code
-from nano_lsp.features.rewrite import extract_code
 from nano_lsp.schema import SamplingParams
 
 _MAX_TOKENS = 512
@@ -28,7 +28,6 @@ _AGAIN = SamplingParams(temperature=0.5, seed=1)
 _WHY = re.compile(r"\bwhy\b\W*\s+(.+)", re.IGNORECASE)
 _WHY_LINE = re.compile(r"^\s*#?\s*\W*why:\W*", re.IGNORECASE | re.MULTILINE)  # within the code's block
 _DATA = re.compile(r"(\w+): \w+  # (?:of|shape|\d+ rows)\b")  # as `live_names` says it
-_FENCE = re.compile(r"^```.*$", re.MULTILINE)
 _SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)")
 
 
@@ -52,13 +51,13 @@ class Surroundings:
         """A question with all this in front of it."""
         parts: list[str] = []
         if self.cells:
-            parts.append(f"These cells have run:\n```python\n{_newest(self.cells)}\n```")
+            parts.append(f"These cells have run:\n{fenced(_newest(self.cells), 'python')}")
         if self.live:
-            parts.append("These names exist already:\n```python\n" + "\n".join(self.live) + "\n```")
+            parts.append("These names exist already:\n" + fenced("\n".join(self.live), "python"))
         if self.output:
-            parts.append(f"The last output:\n```\n{self.output[:_MAX_ERROR_CHARS]}\n```")
+            parts.append(f"The last output:\n{fenced(self.output[:_MAX_ERROR_CHARS])}")
         if self.error:
-            parts.append(f"The last error:\n```\n{self.error[-_MAX_ERROR_CHARS:]}\n```")
+            parts.append(f"The last error:\n{fenced(self.error[-_MAX_ERROR_CHARS:])}")
         return "\n\n".join([*parts, question])
 
 
@@ -139,8 +138,8 @@ class FixCell(Job[CellCode]):
         if cut_code(code, desk.vocabulary, _MAX_CODE_TOKENS) != code:
             raise DocumentError("The cell is too long to be corrected.", "Split it, and run the part that fails.")
         task = (
-            f"This Python code raises an error.\n\n```python\n{code}\n```\n\n"
-            f"```\n{self.error[-_MAX_ERROR_CHARS:]}\n```\n\n"
+            f"This Python code raises an error.\n\n{fenced(code, 'python')}\n\n"
+            f"{fenced(self.error[-_MAX_ERROR_CHARS:])}\n\n"
             "Reply with the whole corrected code, with as few changes as possible, in a ```python block. "
             'Below it, write one line that begins with "Why:" and says what was wrong.'
         )
@@ -183,9 +182,9 @@ def _without_made_up(code: str, live: Sequence[str]) -> str:
 
 def _corrects(fixed: str, code: str, error: str) -> bool:
     """Whether code differs from what it is to correct, and makes up nothing that was only read there."""
-    before, after = as_python(code).strip(), as_python(fixed).strip()
-    if before == after:
+    if code.strip() == fixed.strip():
         return False
+    before, after = as_python(code).strip(), as_python(fixed).strip()
     if not is_python(before):
         return True
     read, bound = _names(before, ast.Load), _names(before, ast.Store)
@@ -209,7 +208,7 @@ def read_code(answer: str) -> str:
 def read_fix(answer: str) -> CellCode:
     """The code and the reason in an answer, which may not be whole yet."""
     code, _, inside = _WHY_LINE.sub("\0", extract_code(answer), count=1).partition("\0")
-    behind = "".join(_FENCE.split(answer)[2:])
+    behind = text_behind(answer)
     found = _WHY.search(behind) or _WHY.search(f"why: {inside}" if inside else "")
     line = found[1] if found else next((line for line in behind.split("\n") if line.strip()), "")
     sentence = _SENTENCE.match(line.strip())
@@ -230,5 +229,5 @@ def _newest(cells: Sequence[str]) -> str:
     for cell in reversed(cells):
         if sum(map(len, kept)) + len(cell) > _MAX_CELLS_CHARS:
             break
-        kept.append(as_python(cell).strip("\n"))
+        kept.append(cell.strip("\n"))
     return "\n\n".join(reversed(kept))

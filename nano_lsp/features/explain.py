@@ -6,6 +6,7 @@ from textwrap import dedent
 
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.features.chat import build_request
+from nano_lsp.features.fences import fenced
 from nano_lsp.features.plan import NOBODY, Plan, Watcher
 from nano_lsp.features.prompts import cut_code
 from nano_lsp.schema import SamplingParams
@@ -33,7 +34,7 @@ def explain(
     if diagnostic:
         task = f"A tool reports about this {about}: {diagnostic}\nExplain briefly what is wrong and the remedy."
     request = build_request(
-        f"{task}\n\n```{language}\n{shown}\n```",
+        f"{task}\n\n{fenced(shown, language)}",
         vocabulary,
         code=False,
         think=False,

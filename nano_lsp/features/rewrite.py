@@ -20,6 +20,7 @@ from nano_lsp.context.syntax import SyntaxTree, breaks_parse, is_python
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
 from nano_lsp.features.chat import build_request
+from nano_lsp.features.fences import extract_code, fenced
 from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import cut_code
@@ -29,7 +30,6 @@ from nano_lsp.schema import SamplingParams
 _MAX_CODE_TOKENS = 1024
 _MAX_HINT_TOKENS = 24
 _AGAIN = SamplingParams(temperature=0.5, seed=1)
-_FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _TYPE_OF_LITERAL = {"true": "bool", "false": "bool", "integer": "int", "float": "float"}
 _ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
 _IMPORT = re.compile(r"(from|import) ")
@@ -155,7 +155,7 @@ class Rewriter:
     def _code_request(self, task: str, code: str, language: str) -> Request:
         size = len(self.vocabulary.tokenize(code))
         return build_request(
-            f"{task}\n\n```{language}\n{code}\n```",
+            f"{task}\n\n{fenced(code, language)}",
             self.vocabulary,
             code=True,
             think=False,
@@ -175,12 +175,6 @@ class _Place:
     offset: int
     default: int = 0
     type_of_default: str = ""
-
-
-def extract_code(answer: str) -> str:
-    """The code of an answer, without the fence around it."""
-    found = _FENCE.search(answer)
-    return (found[1] if found else answer).rstrip().lstrip("\n")
 
 
 def _same_definition(code: str, answer: str) -> str:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.real
 SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # a folder, for those in the docs
 PAGES = {"lab": "lab/tree/book.ipynb", "notebook": "notebooks/book.ipynb"}
 CHAT = "```\nassistant\n"
+PATTERN = 'import re\nprint(re.match("(?P<word>[a-z]+", "ab")["word"])'
+FIXED = 'import re\nprint(re.match("(?P<word>[a-z]+)", "ab")["word"])'
 MUL = "def mul(a, b):\n    return a * b"
 REPLIES = {
     "x = ": "first + second\n",
@@ -28,6 +30,8 @@ REPLIES = {
     "z = first_value": " * 3\n",
     "def steps(x):": "\n    a = x + 1\n    b = a * 2\n    return b\n\n\n",
     "return a * b\n" + CHAT: "It multiplies **two** numbers. ![seen](http://127.0.0.1:9/seen.png) <img src=x>",
+    "what was wrong.\nassistant\n": f"```python\n{FIXED}\n```\nWhy: The group is not closed.",
+    f"{PATTERN}\n{CHAT}": "It has `(?P<word>` twice:\n\n```python\n(?P<word>![a]<br>)\n```",
     'def mul(a, b):\n    """': "Multiply two numbers.\n",
     "        a:": " The first.\n",
     "        b:": " The second.\n",
@@ -97,6 +101,34 @@ def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Ope
     it.click(0)
     it.press("Control+Z")
     it.wait_for_cell(0, lambda code: code == MUL)
+
+
+def test_code_in_the_panel_is_shown_as_it_is(open_page: Open) -> None:
+    it = open_page(PATTERN)
+    it.wait_for_status("ready")
+    it.choose_of_cell(0, "Explain this cell")
+    shown = it.wait_for_panel(lambda text: "twice" in text and "Working" not in text)
+    assert "It has (?P<word> twice:" in shown
+    assert "(?P<word>![a]<br>)" in shown
+
+
+@pytest.mark.parametrize("app", PAGES)
+def test_a_fix_is_shown_as_what_it_changes(open_page: Open, app: str) -> None:
+    it = open_page(PATTERN, app=app)
+    it.wait_for_status("ready")
+    it.run(0)
+    it.choose_of_cell(0, "Correct the error of this cell")
+    it.wait_for_panel(lambda text: "Apply" in text and "(?P<word>" in text)
+    it.screenshot(SCREENSHOTS / f"{app}-diff.png")
+    diff = it.page.locator("#neuro-nano-panel .cm-editor")
+    assert diff.locator(".cm-deletedChunk").all_inner_texts() == [PATTERN.split("\n")[1]]
+    assert diff.locator(".cm-insertedLine, .cm-changedLine").all_inner_texts() == [FIXED.split("\n")[1]]
+    assert "\\<" not in diff.inner_text()
+    diff.locator(".cm-content").click()
+    it.type("x")  # it cannot be edited
+    assert "x" not in diff.locator(".cm-changedLine, .cm-insertedLine").first.inner_text()
+    it.apply()
+    it.wait_for_cell(0, lambda code: code == FIXED)
 
 
 def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> None:

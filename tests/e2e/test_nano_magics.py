@@ -101,11 +101,11 @@ def test_every_magic(kernel: Kernel, tmp_path: Path) -> None:
     assert answered.updates > 0
     assert "4" in kernel.run("%nano ask --values what is the last element of numbers?").shown
 
-    chosen = kernel.run("%nano task Which colour has the sky on a clear day? --choice blue,green")
+    chosen = kernel.run("%nano task --choice blue,green Which colour has the sky on a clear day?")
     assert chosen.shown.strip() == "blue"
     kernel.run("schema = {'type': 'object', 'properties': {'age': {'type': 'integer'}}, 'required': ['age']}")
     kernel.run("person = 'Ann is 31 years old.'")
-    assert '"age": 31' in kernel.run("%nano task Extract the age. --data person --schema schema").shown
+    assert '"age": 31' in kernel.run("%nano task --data person --schema schema Extract the age.").shown
 
     (tmp_path / "notes.md").write_text(
         "The bridge was built in 1932. It is 503 metres long. Trains cross it daily.\n" * 2

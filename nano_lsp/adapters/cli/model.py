@@ -35,7 +35,7 @@ def _store() -> ModelStore:
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Show all models and whether they are on this machine."""
     if as_json:
-        print(json.dumps([_as_json(status) for status in _store().statuses()], indent=2))
+        print_json([_as_json(status) for status in _store().statuses()])
         return
     table = Table(box=None, pad_edge=False)
     for title in ("name", "size", "here", "license", "description"):

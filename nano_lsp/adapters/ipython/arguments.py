@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 
 FORMATS = ("code", "markdown", "text", "json")
+_OPTION = re.compile(r"(?P<name>--?[A-Za-z][\w-]*|--)(?:(?P<equals>=)|(?=\s|$))")
+_VALUE = re.compile(r"(?:\"[^\"]*\"|'[^']*'|[^\s\"'])+")
+_NAME_OR_CELL = re.compile(r"(?:cell\s+)?In\s*\[\s*\d+\s*\]|cell\s+\d+|\S+", re.IGNORECASE)
 _CONTEXT = ("values", "in", "out", "error")
+
+
+class Takes(Enum):
+    """What may stand behind a subcommand and its options."""
+
+    NOTHING = "nothing"
+    NAME = "a name, a cell, a file or an expression"
+    CODE = "code"
+    TEXT = "a request"
 
 
 @dataclass(frozen=True)
 class Subcommand:
-    """What `%nano` can do.
+    """One thing that `%nano` can do.
 
     Attributes:
-        summary: of it, a line.
-        usage: what stands behind its name.
-        options: names of the options it takes besides `-f`.
-        example: of a use.
+        summary: What it does, in one line.
+        usage: What stands behind its name, for the help.
+        takes: What may stand behind its name and options.
+        options: Names of the options it takes besides `-f`.
+        example: An example of its use.
     """
 
     summary: str
     usage: str
+    takes: Takes
     options: tuple[str, ...]
     example: str
 
@@ -35,79 +50,151 @@ SUBCOMMANDS = {
     "code": Subcommand(
         "Write code for a request, into the next cell.",
         "TEXT…",
+        Takes.TEXT,
         ("replace", "think", "tokens", *_CONTEXT),
         "%%nano plot the sales of each city in df",
     ),
     "complete": Subcommand(
-        "Go on from code, into the next cell.", "CODE…", ("replace", "values"), "%nano complete def fibonacci(n):"
+        "Go on from code, into the next cell.",
+        "CODE…",
+        Takes.CODE,
+        ("replace", "values"),
+        "%nano complete def f(n):",
     ),
     "explain": Subcommand(
         "Explain a function, a class, a cell or the code below; the last cell unless told otherwise.",
         "[NAME | cell In[n]]",
+        Takes.NAME,
         (),
         "%nano explain cell In[3]",
     ),
     "doc": Subcommand(
         "Write the docstring of a live function or class; its code goes into the next cell.",
         "NAME",
+        Takes.NAME,
         ("replace", "style"),
-        "%nano doc load --style numpy",
+        "%nano doc --style numpy load",
     ),
     "fix": Subcommand(
         "Correct the code that raised the last error, into the next cell, and say why.",
         "",
+        Takes.NOTHING,
         ("replace",),
         "%nano fix",
     ),
     "test": Subcommand(
-        "Write a test of a live function, into the next cell.", "NAME", ("replace",), "%nano test slugify"
+        "Write a test of a live function, into the next cell.", "NAME", Takes.NAME, ("replace",), "%nano test slugify"
     ),
     "ask": Subcommand(
-        "Answer a question.", "TEXT…", ("think", "tokens", *_CONTEXT), "%nano ask --think is {n} a prime number?"
+        "Answer a question.",
+        "TEXT…",
+        Takes.TEXT,
+        ("think", "tokens", *_CONTEXT),
+        "%nano ask --think is {n} prime?",
     ),
     "summarize": Subcommand(
         "Summarize a text or a document; each statement says where it stands.",
         "EXPRESSION | FILE",
+        Takes.NAME,
         ("length",),
-        "%nano summarize report.pdf --length short",
+        "%nano summarize --length short report.pdf",
     ),
     "task": Subcommand(
         "Have a value: a choice, or JSON of a schema.",
         "TEXT…",
+        Takes.TEXT,
         ("think", "tokens", "data", "choice", "schema"),
-        "%nano task Which mood is this? --data review --choice good,bad",
+        "%nano task --data review --choice good,bad Which mood is this?",
     ),
-    "model": Subcommand("Show the models, or take another one.", "[NAME]", (), "%nano model pico"),
-    "status": Subcommand("Show the engine, the model and what it has cost.", "", (), "%nano status"),
-    "stats": Subcommand("Show what became of suggestions in editors.", "", (), "%nano stats"),
-    "help": Subcommand("Show this, or the options of a subcommand.", "[SUBCOMMAND]", (), "%nano help task"),
+    "model": Subcommand("Show the models, or take another one.", "[NAME]", Takes.NAME, (), "%nano model pico"),
+    "status": Subcommand("Show the engine, the model and what it has cost.", "", Takes.NOTHING, (), "%nano status"),
+    "stats": Subcommand("Show what became of suggestions in editors.", "", Takes.NOTHING, (), "%nano stats"),
+    "help": Subcommand("Show this, or a subcommand's options.", "[SUBCOMMAND]", Takes.NAME, (), "%nano help task"),
 }
 
 
 def parse(name: str, line: str) -> argparse.Namespace:
-    """The options of a subcommand, and as `text` what is none.
+    """The options that a subcommand's line begins with, and as `text` everything behind them, as it was typed.
+
+    The first word that is not one of the subcommand's own options begins the text; `--` ends the options as well.
+    Behind a NAME or a FILE options may stand too, since no name begins with a hyphen.
+
+    Returns:
+        The options, with `note`: what to tell the user of a text that seems to have options in it; empty for none.
 
     Raises:
-        UsageError: an option is unknown or lacks its value.
+        UsageError: An option lacks its value, or has a wrong one; or there is a text where none is taken.
     """
-    try:
-        words = shlex.split(line, posix=False)
-    except ValueError:  # a lone quote, as in a sentence
-        words = line.split()
-    found: argparse.Namespace = build_parser(name).parse_intermixed_args(words)
-    for option, value in vars(found).items():
-        if option not in {"text", "data"} and isinstance(value, str):
-            setattr(found, option, value.strip("\"'"))
-    found.text = " ".join(found.text)
+    parser, takes = build_parser(name), SUBCOMMANDS[name].takes
+    options, text = _split_options(parser, line)
+    if takes in {Takes.NAME, Takes.NOTHING}:
+        behind = re.search(r"\s(?=--?[a-z])", text)
+        more, rest = _split_options(parser, text[behind.end() :]) if behind else ([], text)
+        if behind and not rest:
+            options, text = [*options, *more], text[: behind.start()]
+        text = text.strip()
+        if text and takes is Takes.NOTHING:
+            raise UsageError(f"`{name}` takes no text. For code on request: %nano code {name} {text}")
+    found: argparse.Namespace = parser.parse_args([option for option in options if option != "--"])
+    found.text = text
+    found.note = "" if "--" in options or takes is Takes.CODE else _note_on_options(name, parser, text)
     return found
+
+
+def _note_on_options(name: str, parser: argparse.ArgumentParser, text: str) -> str:
+    own = [option for option in _options(parser) if option.startswith("--")]
+    words = [word.partition("=")[0] for word in text.split()]
+    found = next((word for word in words if word in own), "")
+    if found:
+        return f"`{found}` stands behind the text, so it is part of it. Options come first: %nano {name} {found} …"
+    if words and re.match(r"--[a-z]", words[0]):
+        return f"`{words[0]}` is not an option of `{name}`, so it is part of the text. See: %nano help {name}"
+    return ""
+
+
+def _split_options(parser: argparse.ArgumentParser, line: str) -> tuple[list[str], str]:
+    """The options that a line begins with, as words for the parser, and the rest of the line as it is."""
+    words: list[str] = []
+    known = _options(parser)
+    rest = line.lstrip()
+    while found := _OPTION.match(rest):
+        if found["name"] == "--":
+            return [*words, "--"], rest[found.end() :].removeprefix(" ")
+        action = known.get(found["name"])
+        if action is None or (action.nargs == 0 and found["equals"]):
+            break
+        words.append(found["name"])
+        rest = rest[found.end() :].lstrip()
+        if action.nargs != 0:
+            value = _VALUE.match(rest)
+            if value is None:
+                break
+            words[-1] += f"={_unquoted(value[0])}" if words[-1].startswith("--") else _unquoted(value[0])
+            rest = rest[value.end() :].lstrip()
+    return words, rest
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return parser._option_string_actions  # argparse has no other way to list them
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around the whole of it."""
+    quoted = re.fullmatch(r"\"([^\"]*)\"|'([^']*)'", value)
+    return (quoted[1] or quoted[2] or "") if quoted else value
 
 
 def build_parser(name: str) -> MagicArgumentParser:
     """The parser of a subcommand."""
     about = SUBCOMMANDS[name]
-    parser = MagicArgumentParser(prog=f"nano {name}", description=about.summary, epilog=f"Example: {about.example}")
+    parser = MagicArgumentParser(
+        prog=f"nano {name}",
+        usage=f"%(prog)s [OPTIONS] {about.usage}".rstrip(),
+        description=about.summary,
+        epilog=f"Example: {about.example}",
+        add_help=False,
+    )
     parser.allow_abbrev = False
-    parser.add_argument("text", nargs="*", metavar=about.usage or "TEXT", help="What it is about.")
     parser.add_argument("-f", "--format", choices=FORMATS, help="Show it as one of these.")
     for option in about.options:
         _ADDERS[option](parser)
@@ -115,12 +202,12 @@ def build_parser(name: str) -> MagicArgumentParser:
 
 
 def split_subcommand(line: str) -> tuple[str, str]:
-    """The subcommand that a line begins with, and the rest.
+    """The subcommand that the line of `%nano` begins with, and the rest as it was typed.
 
     Raises:
-        UsageError: it is none.
+        UsageError: There is no such subcommand.
     """
-    first, _, rest = line.strip().partition(" ")
+    first, rest = _first_word(line)
     if not first:
         return "help", ""
     if first not in SUBCOMMANDS:
@@ -128,6 +215,32 @@ def split_subcommand(line: str) -> tuple[str, str]:
             f"There is no subcommand {first!r}. Choose one of: {', '.join(SUBCOMMANDS)}. "
             "For code on request: %nano code TEXT, or a cell with %%nano."
         )
+    return first, rest
+
+
+def split_cell_subcommand(line: str) -> tuple[str, str]:
+    """The subcommand that the line of `%%nano` stands for, and the rest as it was typed.
+
+    Its first word counts as a subcommand only if nothing but its options and what it takes stands behind it: a text
+    behind `ask`, `code` and `task`, one word behind those that take a name, nothing behind the others. Any other line
+    is a request for code.
+    """
+    first, rest = _first_word(line)
+    about = SUBCOMMANDS.get(first)
+    if about is None:
+        return "code", line.strip()
+    text = _split_options(build_parser(first), rest)[1].strip()
+    fits = {
+        Takes.TEXT: True,
+        Takes.NAME: not text or bool(_NAME_OR_CELL.fullmatch(re.split(r"\s+-", text)[0])),
+        Takes.CODE: not text,
+        Takes.NOTHING: not text,
+    }
+    return (first, rest) if fits[about.takes] else ("code", line.strip())
+
+
+def _first_word(line: str) -> tuple[str, str]:
+    first, _, rest = line.strip().partition(" ")
     return first, rest
 
 
@@ -140,8 +253,12 @@ def help_text(name: str = "") -> str:
     return (
         "%nano SUBCOMMAND … , or a cell that begins with %%nano and says what code to write.\n\n"
         f"{rows}\n\n"
-        "{expression} stands for its value, as in IPython. Nothing that was written is run; names of\n"
-        "yours that a request mentions are told with types and shapes, with values only on --values.\n\n"
+        "Options stand in front of the text; behind them everything is taken as it was typed, and\n"
+        "`--` ends the options. In the request of code, ask and task, {expression} and $name stand for\n"
+        "their values, as in IPython; code and the lines below %%nano are never changed.\n"
+        "In %%nano, a first word such as `fix` counts as a subcommand only if nothing else follows.\n\n"
+        "Code that was written is not run; names of yours that a request mentions are described with\n"
+        "types and shapes, with values only on --values.\n\n"
         f"Examples:\n{examples}\n\n"
         "%nano help SUBCOMMAND shows options."
     )

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
+from IPython.utils.text import DollarFormatter
 
 from nano_lsp.context.live_names import describe
 from nano_lsp.context.live_source import find_source
@@ -103,7 +104,7 @@ class Kernel:
         """
         found = _CELL.fullmatch(name.strip())
         if found is None:
-            return find_source(self.find(name.strip()), self.cells())
+            return find_source(self.find(name.strip()), self.cells(), name.strip(), self._cell_of)
         number = int(found[1] or found[2])
         history = self._history
         if not 0 < number < len(history) or not history[number].strip():
@@ -125,6 +126,19 @@ class Kernel:
             raise DocumentError(
                 f"{expression!r} has no value: {type(error).__name__}.", "Give an expression of yours, or a file."
             ) from error
+
+    def expand(self, text: str, local_names: Mapping[str, Any]) -> str:
+        """A request with `{expression}` and `$name` replaced by their values; as it is where one has no value.
+
+        Args:
+            text: The request.
+            local_names: The names of the function that the magic is in, if it is in one.
+        """
+        names = {**self.shell.user_ns, **local_names}
+        try:
+            return str(DollarFormatter().vformat(text, args=[], kwargs=names))
+        except Exception:  # noqa: BLE001 - whatever the user's expression raises
+            return text
 
     def last_error(self) -> tuple[str, str]:
         """The code that has raised the last error, and that error with the lines it came through.

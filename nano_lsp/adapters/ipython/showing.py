@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from IPython.display import display
 
+from nano_lsp.features.fences import fenced
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -76,10 +78,7 @@ class Showing:
         self._publish({"text/markdown": shown, "text/plain": text if plain is None else plain})
 
     def _as_markdown(self, text: str) -> str:
-        if self._form != CODE:
-            return text
-        fence = "```" if "```" not in text else "~~~~"
-        return f"{fence}python\n{text}\n{fence}"
+        return fenced(text, "python") if self._form == CODE else text
 
     def _publish(self, bundle: dict[str, str]) -> None:
         if self._handle is None:

@@ -15,7 +15,7 @@ from pygls import uris
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import is_sound, undocumented
 from nano_lsp.context.languages import PYTHON, is_stub
-from nano_lsp.context.notebook import Cell, build_notebook_text
+from nano_lsp.context.notebook import Cell, as_python, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
 from nano_lsp.context.syntax import SyntaxTree
 
@@ -53,8 +53,13 @@ class TextDocument:
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
-        """Its syntax tree; None for what is no Python."""
-        return SyntaxTree.parse(self.text, PYTHON) if self.language == PYTHON.name else None
+        """The syntax tree of Python, whose offsets are those of the text; None for other languages.
+
+        What only IPython understands in a notebook's cell is a comment there.
+        """
+        if self.language != PYTHON.name:
+            return None
+        return SyntaxTree.parse(as_python(self.text) if self.notebook else self.text, PYTHON)
 
     @property
     def takes_docstrings(self) -> bool:
@@ -161,8 +166,10 @@ class Documents:
         return self._open.pop(uri, None)
 
     def open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
-        """An editor has opened a notebook."""
+        """An editor has opened a notebook; one that was open already is replaced, with its cells."""
         notebook = params.notebook_document
+        for known in self._notebooks.get(notebook.uri, ()):
+            self._close_cell(known.document, notebook.uri)
         self._notebooks[notebook.uri] = list(notebook.cells)
         for item in params.cell_text_documents:
             self.open(item, notebook.uri)
@@ -177,10 +184,10 @@ class Documents:
             array = structure.array
             start = min(array.start, len(listed))
             listed[start : start + array.delete_count] = array.cells or []
-            for item in structure.did_open or ():
-                self.open(item, uri)
             for closed in structure.did_close or ():
-                self.close(closed.uri)
+                self._close_cell(closed.uri, uri)
+            for item in structure.did_open or ():  # a cell that is moved or gets another language is in both
+                self.open(item, uri)
         for cell in cells.data or ():
             listed[:] = [cell if known.document == cell.document else known for known in listed]
         changed = None
@@ -192,9 +199,15 @@ class Documents:
         """An editor has closed a notebook: its name; None where it was not open."""
         uri = params.notebook_document.uri
         known = self._notebooks.pop(uri, None)
-        for item in params.cell_text_documents:
-            self.close(item.uri)
+        for cell in [*(known or ()), *params.cell_text_documents]:
+            self._close_cell(cell.document if isinstance(cell, types.NotebookCell) else cell.uri, uri)
         return (uris.to_fs_path(uri) or uri) if known is not None else None
+
+    def _close_cell(self, uri: str, notebook: str) -> None:
+        """Close a cell, unless another notebook has it by now."""
+        document = self._open.get(uri)
+        if document is not None and document.notebook in {"", notebook}:
+            self.close(uri)
 
 
 def _execution_count(cell: types.NotebookCell) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions, is_sound
-from nano_lsp.context.document import TextEdit, apply_edits, indent_of
+from nano_lsp.context.document import TextEdit, indent_of
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.engine.backend import Vocabulary
 from nano_lsp.engine.request import Request
@@ -23,7 +23,7 @@ from nano_lsp.features.docstrings.revision import Revision
 from nano_lsp.features.infill import build_infill_request
 from nano_lsp.features.plan import Plan
 from nano_lsp.features.prompts import cut_code
-from nano_lsp.lines import line_break_of, line_end, line_start
+from nano_lsp.lines import line_start
 from nano_lsp.schema import Completion, FinishReason
 
 _MAX_BODY_TOKENS = 768

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.adapters.ipython.arguments import parse
 from nano_lsp.adapters.ipython.completing import find_completions
 from nano_lsp.adapters.process_assistant import close_assistants
 from nano_lsp.features.cells import Surroundings
+from nano_lsp.features.fences import extract_code, fenced, text_behind
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="pip install 'nano-lsp[jupyter]'")
 Say = Callable[[dict[str, str]], None]
@@ -97,17 +99,20 @@ def test_code_that_is_no_python_is_tried_again_and_not_offered(shell: Shell, say
 
 
 def test_formats(shell: Shell) -> None:
-    assert shell.run("%nano ask hi -f text") == "Hello there.\n"
+    assert shell.run("%nano ask --format=text hi") == "Hello there.\n"
     assert shell.run("%nano ask -f markdown hi") == "Hello there.\n"
-    assert json.loads(shell.run("%nano ask hi -f json"))["text"] == "Hello there."
-    assert "invalid choice" in shell.run("%nano ask hi -f pdf")
+    assert json.loads(shell.run("%nano ask -f json hi"))["text"] == "Hello there."
+    assert "invalid choice" in shell.run("%nano ask -f pdf hi")
 
 
 def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
-    say({"is 41 prime?\nassistant\n": "Yes.", "41 and 42?\nassistant\n": "Both."})
+    below = "{n} and {n + 1}?"
+    say({f"{text}\nassistant\n": "Yes." for text in ("is 41 prime?", "is 7 local?", below)})
     shell.run("n = 41")
     assert shell.run("%nano ask is {n} prime?") == "Yes.\n"
-    assert shell.run("%%nano ask\n{n} and {n + 1}?") == "Both.\n"
+    assert shell.run("%%nano ask is {n} prime?").endswith("Yes.\n")
+    assert shell.run("def f(m):\n    %nano ask is $m local?\nf(7)") == "Yes.\n"
+    assert shell.run(f"%%nano ask\n{below}") == "Yes.\n"  # as it was typed
 
 
 def test_what_a_request_mentions_is_told_and_no_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +131,7 @@ def test_cells_output_and_error_are_told_on_request(shell: Shell, monkeypatch: p
     shell.run("1 / 0")
     shell.run("%nano ask hi")
     assert (told[0].cells, told[0].output, told[0].error) == ((), "", "")
-    shell.run("%nano ask hi --in --out --error")
+    shell.run("%nano ask --in --out --error hi")
     assert told[1].cells == ("a = 1", "a + 1", "1 / 0")
     assert told[1].output == "Out[3]: int = 2"
     assert told[1].error.endswith("ZeroDivisionError: division by zero")
@@ -184,12 +189,107 @@ def test_complete(shell: Shell, say: Say) -> None:
     assert shell.next == "def one():\n    return 1"
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("ask what does pip install -e . do", "what does pip install -e . do"),
+        ("ask --think what  does --in do", "what  does --in do"),
+        ("ask -- --think is an option of what", "--think is an option of what"),
+        ("ask why 'is it \"so", "why 'is it \"so"),
+        ('complete print("a  b")', 'print("a  b")'),
+        ('complete print(f"{n} of {{x}} for $price")', 'print(f"{n} of {{x}} for $price")'),
+        ("complete -x + --y", "-x + --y"),
+        ("task --choice a,b -f or -r", "-f or -r"),
+    ],
+)
+def test_a_text_is_what_was_typed(line: str, text: str) -> None:
+    assert parse(*line.split(" ", 1)).text == text
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("doc --style numpy load", ("load", "numpy")),
+        ("doc load --style numpy", ("load", "numpy")),
+        ("doc --style='numpy' load", ("load", "numpy")),
+        ("doc load -style", ("load -style", "auto")),
+    ],
+)
+def test_options_stand_in_front_and_behind_a_name_as_well(line: str, found: tuple[str, str]) -> None:
+    options = parse(*line.split(" ", 1))
+    assert (options.text, options.style) == found
+
+
+def test_an_option_within_a_text_is_said(shell: Shell) -> None:
+    assert "Options come first: %nano ask --think" in shell.run("%nano ask is it so --think")
+    assert "not an option of `ask`" in shell.run("%nano ask --thnk is it so")
+    assert shell.run("%nano ask -- --think is it so") == "Hello there.\n"
+
+
+@pytest.mark.parametrize("code", ['print(f"{n} of {{x}}")', 'x = f"{n} costs $price"', 'a = r"\\d{n}"\n\nb("a  b")'])
+def test_code_is_not_expanded(shell: Shell, say: Say, code: str) -> None:
+    say({code: "  # done"})
+    shell.run("n, price = 3, 9")
+    shell.run(f"%%nano complete\n{code}")
+    assert shell.next == code + "  # done"
+    if "\n" not in code:
+        shell.run(f"%nano complete {code}")
+        assert shell.next == code + "  # done"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "fix the dates in df",
+        "test whether df has missing values",
+        "summarize the sales of each city",
+        "complete the table with the missing rows",
+        "explain in a comment what df holds",
+        "doc strings of all functions as a list",
+        "model the sales as a line",
+        "status of each order as a bar chart",
+        "help me to sort df",
+    ],
+)
+@pytest.mark.parametrize("form", ["%%nano {}", "%%nano {}\n", "%%nano {}\nwith care"])
+def test_a_request_that_begins_like_a_subcommand(shell: Shell, say: Say, request_: str, form: str) -> None:
+    say({"assistant\n": "```python\nx = 1\n```"})
+    said = shell.run(form.format(request_))
+    assert shell.next == "x = 1"
+    assert f"The subcommand is: %nano {request_.split(maxsplit=1)[0]}" in said
+
+
+def test_a_cell_says_which_subcommand_it_has_run(shell: Shell) -> None:
+    shell.run("def slugify(x):\n    return x")
+    said = shell.run("%%nano test slugify")
+    assert "Running the subcommand test. For code on request: %%nano code test slugify" in said
+    assert "Running the subcommand ask" in shell.run("%%nano ask the user for a number")
+    assert shell.run("%%nano explain\nx = 1") == "Hello there.\n"
+    assert "no error to look at" in shell.run("%%nano fix")
+    assert "%nano SUBCOMMAND" in shell.run("%%nano")
+
+
+def test_a_question_in_a_string_stays(shell: Shell) -> None:
+    shell.run("text = '''\n%nano ask why?\n'''")
+    assert shell.ip.user_ns["text"] == "\n%nano ask why?\n"
+    assert shell.run("if True:\n    %nano ask why is it so?") == "Hello there.\n"
+
+
+def test_a_fence_is_longer_than_those_in_the_code() -> None:
+    code = 'def f():\n    """Use\n    ```python\n    f()\n    ```\n    """'
+    assert fenced(code, "python").startswith("````python\n")
+    for answer in (fenced(code), f"Here:\n```python\n{code}\n```\nWhy: it was."):
+        assert extract_code(answer) == code
+    assert text_behind(f"```\n{code}\n```\nWhy: it was.") == "\nWhy: it was."
+    assert extract_code("```py\nx = 1```\nWhy: so.") == "x = 1"
+
+
 def test_task_and_summary_of_expressions(shell: Shell) -> None:
-    assert "no value" in shell.run("%nano task is it? --data nothing --choice a,b")
+    assert "no value" in shell.run("%nano task --data nothing --choice a,b is it?")
     assert "not text" in shell.run("%nano summarize 3")
-    assert "no JSON schema" in shell.run("%nano task x --schema [1]")
+    assert "no JSON schema" in shell.run("%nano task --schema [1] x")
     shell.run("x = 1")
-    assert shell.run("%nano task is it? --data x --choice a,b").strip() in {"a", "b"}
+    assert shell.run("%nano task --data x --choice a,b is it?").strip() in {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -204,8 +304,10 @@ def test_task_and_summary_of_expressions(shell: Shell) -> None:
         ("doc data --style word", "no source"),
         ("test", "no name"),
         ("ask", "no question"),
-        ("ask hi --max-tokens many", "no number"),
-        ("ask --unheard hi", "unrecognized"),
+        ("ask --max-tokens many hi", "no number"),
+        ("ask --max-tokens", "expected one argument"),
+        ("fix the dates in df", "%nano code fix the dates in df"),
+        ("status please", "takes no text"),
         ("model unheard", "unheard"),
         ("help unheard", "no subcommand"),
         ("summarize nowhere.md", "no value"),
