@@ -141,7 +141,7 @@ PIECES = st.lists(
 NAMES = st.sampled_from(["m.py", "two words.py", "é.py", "tab\t'\".py" if sys.platform != "win32" else "t.py"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pieces=PIECES,
     ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=1, max_size=3),
