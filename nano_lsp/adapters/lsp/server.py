@@ -198,6 +198,8 @@ class NanoServer(LanguageServer):
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
+            if document is not None and self.documents.get(document.uri) is not document:
+                return None
             watcher = _Watcher(asyncio.get_running_loop(), on_part, on_text)
             task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(job, watcher))
             if document is not None:
