@@ -1,8 +1,8 @@
 """What the URI of a document says: the path in it, and the names of all files that it speaks of.
 
 Editors open more than files: `git:/w/a.py?{"path":"/w/a.py","ref":"~"}`, `vscode-vfs://github/owner/name/a.py`,
-`fugitive:///w/.git//0/a.py`, `gitsigns:///w/.git//:0:a.py`, `jar:file:///w/a.jar!/a.py`, `untitled:a.py`. Split as RFC
-3986, appendix B, has it; nothing here looks at a disk.
+`fugitive:///w/.git//0/a.py`, `gitsigns:///w/.git//:0:a.py`, `jar:file:///w/a.jar!/a.py`, `untitled:a.py`. URIs are
+split as RFC 3986, appendix B, has it; nothing here looks at a disk.
 """
 
 from __future__ import annotations

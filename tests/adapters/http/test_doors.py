@@ -249,9 +249,7 @@ def test_an_engine_that_dies_is_started_again(doors: Doors, home: Path) -> None:
 
 def test_null_is_as_good_as_nothing(doors: Doors, script: Path) -> None:
     """As .NET's and Java's serializers send what is not set."""
-    nothing = dict.fromkeys(
-        ["model", "n", "stream", "stop", "seed", "logprobs", "top_k", "temperature", "max_tokens"]
-    )
+    nothing = dict.fromkeys(["model", "n", "stream", "stop", "seed", "logprobs", "top_k", "max_tokens"])
     found = doors.post("/v1/completions", {**nothing, "prompt": "Once upon", "suffix": None, "echo": None})
     assert found.json()["choices"][0]["text"] == " a time, and never again."
     assert doors.post("/v1/completions", {**nothing, "prompt": None}).status_code == 200
