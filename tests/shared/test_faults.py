@@ -28,7 +28,7 @@ from tests.processes import engines_of
 from tests.shared.test_engine import LIMIT_S, wait_until, write_script
 
 N_ROUNDS = int(os.environ.get("FAULT_ROUNDS") or (60 if os.environ.get("CI") == "true" else 8))  # half a second each
-N_KILLS = int(os.environ.get("ENGINE_KILLS", 5))  # a second each
+N_KILLS = int(os.environ.get("ENGINE_KILLS") or 5)  # a second each
 N_DOCUMENTS = 12  # more than there are KV sequences: some go to disk
 # Put before the engine's own modules: its clock is off by what a file says.
 JUMPING_CLOCK = """import os, time
