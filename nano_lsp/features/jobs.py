@@ -39,6 +39,11 @@ class Job(Generic[T]):
 
     result: ClassVar[Any]  # [Any] also where it is set: without, Python 3.10 cannot evaluate it for msgspec
 
+    @property
+    def document(self) -> str:
+        """The path or URI of the document that it is about; empty where that makes no difference."""
+        return ""
+
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[T]:
         """What to ask of the model, and what comes out of its answers."""
         raise NotImplementedError
@@ -88,6 +93,11 @@ class Complete(Job[Completion]):
     ahead: bool = False
     result: ClassVar[Any] = Completion
 
+    @property
+    def document(self) -> str:
+        """The document to complete."""
+        return self.task.name
+
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The completion as it is shown."""
         options = desk.options(
@@ -112,6 +122,11 @@ class Alternatives(Job[list[Completion]]):
     judgement: Judgement = _LENIENT
     sampling: SamplingParams = _GREEDY
     result: ClassVar[Any] = list[Completion]
+
+    @property
+    def document(self) -> str:
+        """The document to complete."""
+        return self.task.name
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Completion]]:
         """The completions as they are shown."""

@@ -48,12 +48,14 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
         settings: of that program.
         job: the job's fields.
         workspace: folder whose files its documents import from; empty for none.
+        changed: Paths of files and folders that have changed since the client's last job.
     """
 
     client: str
     settings: Settings
     job: msgspec.Raw
     workspace: str = ""
+    changed: tuple[str, ...] = ()
 
 
 class Card(msgspec.Struct):
@@ -132,10 +134,12 @@ class Event:
     data: bytes
 
 
-def encode_order(client: str, settings: Settings, job: Job[Any], workspace: str) -> bytes:
+def encode_order(
+    client: str, settings: Settings, job: Job[Any], workspace: str, changed: tuple[str, ...] = ()
+) -> bytes:
     """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark.
 
-    A workspace whose path is not UTF-8 is left out: nothing is imported from it.
+    A workspace whose path is not UTF-8 is left out, and so is a changed file: nothing is imported from them.
 
     Raises:
         ConfigError: The path of the model or the adapter is not UTF-8.
@@ -145,8 +149,9 @@ def encode_order(client: str, settings: Settings, job: Job[Any], workspace: str)
     except UnicodeEncodeError:
         body = msgspec.json.encode(_mend(msgspec.to_builtins(job)))
     workspace = workspace if _mend(workspace) == workspace else ""
+    changed = tuple(path for path in changed if _mend(path) == path)
     try:
-        return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+        return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace, changed))
     except UnicodeEncodeError as error:
         raise ConfigError("The path of the model is not UTF-8.", "Rename the file or its folder.") from error
 
