@@ -38,6 +38,7 @@ _NEEDED: dict[str, Any] = {
 }
 """What is put where a message lacks it, by method; a list's one entry is for each of its entries."""
 _EXACT = {"contentChanges", "change", "textDocument", "position", "range"}
+"""What is taken as it stands; in `initialize`, these are names of capabilities."""
 _MAX_FAULTS = 100
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _path_of(error: BaseException) -> list[str | int]:
 
 def _leave_out(data: dict[str, Any], path: list[str | int]) -> bool:
     """Take away what stands at a path, or what around it cannot be without it; whether something could be."""
-    if _EXACT.intersection(key for key in path if isinstance(key, str)):
+    if data["method"] != "initialize" and not _EXACT.isdisjoint(path):
         return False
     for length in range(len(path), 1, -1):  # parameters as a whole stay
         holder: Any = data
