@@ -162,7 +162,7 @@ def _classes_in(kind: Any) -> Iterator[Any]:  # noqa: ANN401
 def _hints_or_nothing(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     fields = getattr(kind, "model_fields", None)
     if isinstance(fields, Mapping):  # pydantic's, with what it calls them in JSON
-        return {f.alias or name: kind.__annotations__.get(name, f.annotation) for name, f in fields.items()}
+        return {f.alias or name: f.annotation for name, f in fields.items()}
     try:
         return typing.get_type_hints(kind) if isinstance(kind, type) else {}
     except (NameError, TypeError):
@@ -370,14 +370,18 @@ def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
     """Makes pydantic describe what a model can write: Decimal as a number alone, keys that are numbers as such."""
     from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - the user has it, who gave a model
 
-    class Generator(GenerateJsonSchema):  # type: ignore[misc]
+    class Generator(GenerateJsonSchema):
         def decimal_schema(self, schema: Any) -> Any:  # noqa: ANN401
-            return self.float_schema({**schema, "type": "float"})
+            described = super().decimal_schema(schema)
+            return described.get("anyOf", [described])[0]
 
         def dict_schema(self, schema: Any) -> Any:  # noqa: ANN401
             described = super().dict_schema(schema)
-            if schema.get("keys_schema", {}).get("type") == "int":
+            keys = schema.get("keys_schema", {})
+            if keys.get("type") == "int":
                 described["propertyNames"] = {"type": "string", "format": INTEGER}
+            elif keys.get("type") == "enum":
+                described["propertyNames"] = {"enum": [str(member.value) for member in keys["members"]]}
             return described
 
     return Generator
