@@ -234,8 +234,9 @@ class _Describer:
             names = [*names, *sorted(container.__optional_keys__ - set(names))]
             return self._record(kind, container, arguments, names, sorted(container.__required_keys__))
         if isinstance(container, type) and issubclass(container, tuple) and hasattr(container, "_fields"):
-            needed = [name for name in container._fields if name not in container._field_defaults]
-            return self._record(kind, container, arguments, list(container._fields), needed)
+            made: Any = container
+            needed = [name for name in made._fields if name not in made._field_defaults]
+            return self._record(kind, made, arguments, list(made._fields), needed)
         if hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate"):  # pydantic, which need not be here
             return self._pydantic(kind)
         where = f", the type of the field {'.'.join(self._fields)!r}" if self._fields else ""

@@ -95,16 +95,21 @@ KINDS: Sequence[Any] = (
 def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keys = st.sampled_from([str, int, Level, Literal["p", "q"], uuid.UUID])
     return st.one_of(
-        inner.map(lambda kind: list[kind]),
-        inner.map(lambda kind: Box[kind]),
-        inner.map(lambda kind: Optional[kind]),  # noqa: UP045
-        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),
-        st.tuples(inner).map(lambda kinds: tuple[kinds[0], ...]),
-        st.tuples(keys, inner).map(lambda kinds: dict[kinds[0], kinds[1]]),
-        st.tuples(inner, inner).map(lambda kinds: Union[kinds]),  # noqa: UP007
+        inner.map(lambda kind: of(list, kind)),
+        inner.map(lambda kind: of(Box, kind)),
+        inner.map(lambda kind: of(Optional, kind)),
+        st.tuples(inner, inner).map(lambda kinds: of(tuple, *kinds)),
+        inner.map(lambda kind: of(tuple, kind, ...)),
+        st.tuples(keys, inner).map(lambda kinds: of(dict, *kinds)),
+        st.tuples(inner, inner).map(lambda kinds: of(Union, *kinds)),
         st.sampled_from([set[str], set[Level], frozenset[int], frozenset[Literal["a", "b"]]]),
-        inner.map(lambda kind: pydantic.create_model("Made", field=(kind, ...), more=(list[kind], []))),
+        inner.map(lambda kind: pydantic.create_model("Made", field=(kind, ...), more=(of(list, kind), []))),
     )
+
+
+def of(origin: Any, *kinds: Any) -> Any:  # noqa: ANN401
+    """A generic type with its parameters."""
+    return origin[kinds if len(kinds) > 1 else kinds[0]]
 
 
 def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401
