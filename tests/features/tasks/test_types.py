@@ -11,12 +11,13 @@ import os
 import pathlib
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypedDict, TypeVar, Union
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from typing_extensions import TypedDict
 
 from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
 from nano_lsp.features.tasks.types import Shape, shape_of

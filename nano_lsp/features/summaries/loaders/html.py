@@ -163,7 +163,7 @@ def _hidden_by_styles(tree: BeautifulSoup) -> frozenset[int]:
     """Elements, by identity, that a style sheet in the page hides; rules for some media only do not count."""
     found: set[int] = set()
     for sheet in tree.find_all("style"):
-        text = re.sub(r"/\*.*?\*/", "", sheet.get_text(), flags=re.DOTALL)
+        text = re.sub(r"/\*.*?\*/", "", sheet.string or "", flags=re.DOTALL)
         for rule in _RULE.finditer(text):
             if rule[1] and _HIDDEN.search(rule[2]):
                 with suppress(SelectorSyntaxError, NotImplementedError, ValueError):
