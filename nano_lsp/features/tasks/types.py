@@ -265,9 +265,9 @@ class _Describer:
             schema, convert = self.describe(kinds[0])
             return {"type": "array", "items": schema}, lambda values: tuple(map(convert, values))
         found = [self.describe(kind) for kind in kinds if kind != ()]
-        schema = {
+        schema: _Schema = {
             "type": "array",
-            "prefixItems": [schema for schema, _ in found],
+            **({"prefixItems": [schema for schema, _ in found]} if found else {}),
             "items": False,
             "minItems": len(found),
             "maxItems": len(found),
