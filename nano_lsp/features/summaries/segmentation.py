@@ -19,7 +19,7 @@ _CLAUSE = regex.compile(r"[,\u3001\uff0c\u060c\u061b\u1363\u104a\u17d6\u0964]\s*
 _BLANKS, _CHARACTER = regex.compile(r"\s+"), regex.compile(r"\X")
 _WORD = regex.compile(r"(?w)\p{Nd}+(?:[.,:/\u066b\u066c-]\p{Nd}+)*|(?:\b|(?<=[\p{Nd}_]))[\p{L}\p{M}\p{No}].*?\b")
 _UNSPACED = regex.compile(
-    r"(?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Tham}\p{Javanese}"
+    r"(?:(?!\p{Nd})[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Tham}\p{Javanese}"
     r"\p{Balinese}\u30fc\u3005]\p{M}*)+"
 )
 _WITHOUT_STOPS = ("THAI", "LAO", "TIBETAN", "KHMER", "MYANMAR")
@@ -53,7 +53,7 @@ def cut(text: str, max_chars: int) -> list[str]:
         whole = [found.end() for found in regex.finditer(r"\X", text[: max_chars + 1])][:-1]  # the last may go on
         ends = [{found.end() for found in marks.finditer(part)} & set(whole) for marks in (_CLAUSE, _BLANKS)]
         good = (max(each) for each in (*ends, whole) if each and max(each) > max_chars // 4)
-        end = next(good, 0) or max(whole, default=0) or _CHARACTER.match(text).end()
+        end = next(good, 0) or max(whole, default=0) or next(_CHARACTER.finditer(text)).end()
         pieces.append(text[:end])
         text = text[end:]
     return [*pieces, text] if text else pieces

@@ -236,9 +236,9 @@ class _Compiler:
         first = list(schema.get("prefixItems", ()))[:high]
         items = schema.get("items", len(first) < low or not schema.get("prefixItems"))
         if schema.get("uniqueItems") and not first:
-            listed = finite_values(self._root, items)
-            if listed is not None and len(listed) <= _MAX_LISTED:
-                members = [(gbnf_literal(to_json(value)), False) for value in listed]
+            values = finite_values(self._root, items)
+            if values is not None and len(values) <= _MAX_LISTED:
+                members = [(gbnf_literal(to_json(value)), False) for value in values]
                 return f'"[" {self._selection(members, low, high)} "]"'
         parts = [self._within(each) for each in first]
         low, high = max(0, low - len(parts)), None if high is None else high - len(parts)

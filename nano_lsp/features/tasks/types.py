@@ -162,7 +162,7 @@ def _classes_in(kind: Any) -> Iterator[Any]:  # noqa: ANN401
 def _hints_or_nothing(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     fields = getattr(kind, "model_fields", None)
     if isinstance(fields, Mapping):  # pydantic's, with what it calls them in JSON
-        return {f.alias or name: kind.__annotations__.get(name, f.annotation) for name, f in fields.items()}
+        return {f.alias or name: f.annotation for name, f in fields.items()}
     try:
         return typing.get_type_hints(kind) if isinstance(kind, type) else {}
     except (NameError, TypeError):
@@ -234,8 +234,9 @@ class _Describer:
             names = [*names, *sorted(container.__optional_keys__ - set(names))]
             return self._record(kind, container, arguments, names, sorted(container.__required_keys__))
         if isinstance(container, type) and issubclass(container, tuple) and hasattr(container, "_fields"):
-            needed = [name for name in container._fields if name not in container._field_defaults]
-            return self._record(kind, container, arguments, list(container._fields), needed)
+            made: Any = container
+            needed = [name for name in made._fields if name not in made._field_defaults]
+            return self._record(kind, made, arguments, list(made._fields), needed)
         if hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate"):  # pydantic, which need not be here
             return self._pydantic(kind)
         where = f", the type of the field {'.'.join(self._fields)!r}" if self._fields else ""
@@ -264,9 +265,9 @@ class _Describer:
             schema, convert = self.describe(kinds[0])
             return {"type": "array", "items": schema}, lambda values: tuple(map(convert, values))
         found = [self.describe(kind) for kind in kinds if kind != ()]
-        schema = {
+        schema: _Schema = {
             "type": "array",
-            "prefixItems": [schema for schema, _ in found],
+            **({"prefixItems": [schema for schema, _ in found]} if found else {}),
             "items": False,
             "minItems": len(found),
             "maxItems": len(found),
@@ -370,14 +371,18 @@ def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
     """Makes pydantic describe what a model can write: Decimal as a number alone, keys that are numbers as such."""
     from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - the user has it, who gave a model
 
-    class Generator(GenerateJsonSchema):  # type: ignore[misc]
+    class Generator(GenerateJsonSchema):
         def decimal_schema(self, schema: Any) -> Any:  # noqa: ANN401
-            return self.float_schema({**schema, "type": "float"})
+            described = super().decimal_schema(schema)
+            return described.get("anyOf", [described])[0]
 
         def dict_schema(self, schema: Any) -> Any:  # noqa: ANN401
             described = super().dict_schema(schema)
-            if schema.get("keys_schema", {}).get("type") == "int":
+            keys = schema.get("keys_schema", {})
+            if keys.get("type") == "int":
                 described["propertyNames"] = {"type": "string", "format": INTEGER}
+            elif keys.get("type") == "enum":
+                described["propertyNames"] = {"enum": [str(member.value) for member in keys["members"]]}
             return described
 
     return Generator

@@ -11,12 +11,13 @@ import os
 import pathlib
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypedDict, TypeVar, Union
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from typing_extensions import TypedDict
 
 from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
 from nano_lsp.features.tasks.types import Shape, shape_of
@@ -95,16 +96,21 @@ KINDS: Sequence[Any] = (
 def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keys = st.sampled_from([str, int, Level, Literal["p", "q"], uuid.UUID])
     return st.one_of(
-        inner.map(lambda kind: list[kind]),
-        inner.map(lambda kind: Box[kind]),
-        inner.map(lambda kind: Optional[kind]),  # noqa: UP045
-        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),
-        st.tuples(inner).map(lambda kinds: tuple[kinds[0], ...]),
-        st.tuples(keys, inner).map(lambda kinds: dict[kinds[0], kinds[1]]),
-        st.tuples(inner, inner).map(lambda kinds: Union[kinds]),  # noqa: UP007
+        inner.map(lambda kind: of(list, kind)),
+        inner.map(lambda kind: of(Box, kind)),
+        inner.map(lambda kind: of(Optional, kind)),
+        st.tuples(inner, inner).map(lambda kinds: of(tuple, *kinds)),
+        inner.map(lambda kind: of(tuple, kind, ...)),
+        st.tuples(keys, inner).map(lambda kinds: of(dict, *kinds)),
+        st.tuples(inner, inner).map(lambda kinds: of(Union, *kinds)),
         st.sampled_from([set[str], set[Level], frozenset[int], frozenset[Literal["a", "b"]]]),
-        inner.map(lambda kind: pydantic.create_model("Made", field=(kind, ...), more=(list[kind], []))),
+        inner.map(lambda kind: pydantic.create_model("Made", field=(kind, ...), more=(of(list, kind), []))),
     )
+
+
+def of(origin: Any, *kinds: Any) -> Any:  # noqa: ANN401
+    """A generic type with its parameters."""
+    return origin[kinds if len(kinds) > 1 else kinds[0]]
 
 
 def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401

@@ -36,6 +36,7 @@ _IGNORED = {  # neither text nor anything that holds it
     *("w:separator", "w:continuationSeparator", "w:footnoteRef", "w:endnoteRef", "w:annotationRef", "w:pgNum"),
 }
 _BLANKS = {"w:tab", "w:ptab", "w:br", "w:cr"}
+_ON = {"1", "true", "on"}
 _OFF = {"0", "false", "off", "none"}
 _NUMBERLESS = {"bullet", "none"}
 
@@ -116,7 +117,12 @@ class _Styles:
         styles = [each for each in root if _name(each) == "w:style"] if root is not None else []
         self._styles = {_value(each, "styleId"): each for each in styles}
         self._default = next(
-            (_value(s, "styleId") for s in styles if _value(s, "type") == "paragraph" and _is_on(s, "default")), ""
+            (
+                _value(s, "styleId")
+                for s in styles
+                if _value(s, "type") == "paragraph" and _value(s, "default") in _ON
+            ),
+            "",
         )
 
     def is_heading(self, paragraph: Element) -> bool:
@@ -472,6 +478,6 @@ def _value(element: Element | None, attribute: str = "val") -> str:
     return next((text for key, text in element.items() if key.rpartition("}")[2] == attribute), "")
 
 
-def _is_on(element: Element | None, attribute: str = "val") -> bool:
-    """Whether a property that is on or off is there, and on."""
-    return element is not None and _value(element, attribute).lower() not in _OFF
+def _is_on(element: Element | None) -> bool:
+    """Whether a property that is on or off is there, and on: without a value it is (17.17.4)."""
+    return element is not None and _value(element).lower() not in _OFF

@@ -27,6 +27,11 @@ _NOT_SHOWN = {
     *("script", "style", "template", "head", "datalist", "rp", "param", "source", "track", "area", "base", "link"),
     *("meta", "title", "desc", "metadata", "defs", "annotation", "annotation-xml", "colgroup"),
 }
+_MARKS = {  # what is shown before and behind an element
+    "rt": ("(", ")"),
+    "q": ("\u201c", "\u201d"),
+    **dict.fromkeys(("textarea", "button", "select", "output"), (" ", " ")),
+}
 _EMBEDDED = {"object", "embed", "audio", "video", "canvas", "applet"}
 _FRAMES = {"iframe", "frame", "portal"}
 _FRAMES_OF_THEIR_OWN = {"frames", "embedded"}  # what they show is not in the text
@@ -119,7 +124,7 @@ class _Reader:
             cells = [cell for cell in tag.find_all(["td", "th"], recursive=False) if not _is_hidden(cell)]
             self._text.append(" | ".join(one_line(_Cell(self._found, self._hidden).read(cell)) for cell in cells))
             return iter(())
-        before = {"rt": "(", "q": "\u201c"}.get(name, "")
+        before = _MARKS.get(name, ("", ""))[0]
         said = _replacement(tag)
         if before or said:
             self._say(before + said, tag)
@@ -130,8 +135,8 @@ class _Reader:
     def _close(self, tag: Tag) -> None:
         if tag.name in _BLOCKS or tag.name in _HEADINGS:
             self.end_block(is_heading=tag.name in _HEADINGS)
-        elif tag.name in {"rt", "q"} and not _is_hidden(tag):
-            self._text.append({"rt": ")", "q": "\u201d"}[tag.name])
+        elif tag.name in _MARKS and not _is_hidden(tag):
+            self._text.append(_MARKS[tag.name][1])
 
     def _say(self, text: str, within: Tag) -> None:
         if not self._text and text.strip():
@@ -163,7 +168,7 @@ def _hidden_by_styles(tree: BeautifulSoup) -> frozenset[int]:
     """Elements, by identity, that a style sheet in the page hides; rules for some media only do not count."""
     found: set[int] = set()
     for sheet in tree.find_all("style"):
-        text = re.sub(r"/\*.*?\*/", "", sheet.get_text(), flags=re.DOTALL)
+        text = re.sub(r"/\*.*?\*/", "", sheet.string or "", flags=re.DOTALL)
         for rule in _RULE.finditer(text):
             if rule[1] and _HIDDEN.search(rule[2]):
                 with suppress(SelectorSyntaxError, NotImplementedError, ValueError):
