@@ -77,7 +77,8 @@ async def carry_out(server: NanoServer, document: TextDocument, order: Order) ->
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
         offset = order.start if work is Work.DOCSTRING else None
         style = server.session.settings.docstring_style
-        found = await server.work(order.title, jobs.WriteDocstrings(text, offset, style=style))
+        source = document.tree.text if document.tree else text  # a cell's magics are comments there
+        found = await server.work(order.title, jobs.WriteDocstrings(source, offset, style=style))
         if found is None or not _is_of_use(server, document, found, order):
             return None
         return to_lsp_edit(
