@@ -15,7 +15,7 @@ from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import definition_at, undocumented
 from nano_lsp.context.document import TextEdit, apply_edits
 from nano_lsp.context.languages import PYTHON, language_of
-from nano_lsp.context.notebook import Cell, build_notebook_text
+from nano_lsp.context.notebook import Cell, as_python, build_notebook_text
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import NanoError
 from nano_lsp.features.plan import NOBODY, Watcher
@@ -221,6 +221,7 @@ class Service:
         """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
         from nano_lsp.features.jobs import WriteDocstrings  # noqa: PLC0415 - as above
 
+        code = as_python(code)  # of the same length
         tree = SyntaxTree.parse(code, PYTHON)
         around = definition_at(tree, offset) if tree and offset is not None else None
         if around is not None and around.name:

@@ -13,8 +13,6 @@ import re
 from dataclasses import dataclass
 from textwrap import dedent
 
-from nano_lsp.lines import line_start
-
 _TOKEN = re.compile(
     r"(?P<blank>[ \t\f]+|\\\r?\n)|(?P<newline>\r\n|\n|\r)|(?P<comment>#[^\r\n]*)"
     r"|(?P<string>(?i:r?[bft]|[bft]?r|u)?(?P<quote>'''|\"\"\"|'|\"))"
@@ -87,7 +85,8 @@ def mask(code: str) -> str:
         parts.append(code[done : special.start])
         text = code[special.start : special.end]
         # In a block a statement has to stay, and behind `=` an expression.
-        parts.append(_as_name(text) if special.start > line_start(code, special.start) else comment_out(text))
+        is_at_margin = code[special.start - 1 : special.start] in {"", "\n", "\r"}
+        parts.append(comment_out(text) if is_at_margin else _as_name(text))
         done = special.end
     return "".join([*parts, code[done:]])
 

@@ -169,7 +169,7 @@ def _class_source(cls: type, cells: Sequence[str], as_typed: AsTyped) -> str:
         if parsed is None:
             continue
         for node in reversed(list(_classes(parsed[0].body, name.split(".")))):
-            if _defines(node, functions, parsed[1]):
+            if _binds(node, members) and _defines(node, functions, parsed[1]):
                 return text.cut(node)
     raise _no_source(name)
 
@@ -186,6 +186,15 @@ def _classes(body: Sequence[ast.stmt], path: Sequence[str]) -> Iterator[ast.Clas
         else:
             for each in inner:
                 yield from _classes(each.body, rest)
+
+
+def _binds(node: ast.ClassDef, members: types.MappingProxyType[str, Any]) -> bool:
+    """Whether the live class has the attributes that a class in a text assigns or annotates."""
+    targets = [target for each in node.body if isinstance(each, ast.Assign) for target in each.targets]
+    targets += [each.target for each in node.body if isinstance(each, ast.AnnAssign)]
+    hints = members.get("__annotations__")
+    known = {*members, *(hints if type(hints) is dict else ())}
+    return all(target.id in known for target in targets if isinstance(target, ast.Name) and target.id[:2] != "__")
 
 
 def _defines(node: ast.ClassDef, functions: dict[str, types.FunctionType], codes: Sequence[types.CodeType]) -> bool:

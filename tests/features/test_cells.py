@@ -74,7 +74,7 @@ def test_answers_that_are_not_whole_yet() -> None:
 def test_what_a_notebook_lets_a_question_know() -> None:
     said = Surroundings(("x: int",), ("a = 1", "%cd .."), "Out[1]: int = 2", "KeyError: 1").tell("What?")
     assert said.endswith("What?")
-    for part in ("x: int", "a = 1\n\n# %cd ..", "Out[1]", "KeyError"):
+    for part in ("x: int", "a = 1\n\n%cd ..", "Out[1]", "KeyError"):
         assert part in said
     many = Surroundings(cells=tuple(f"x = {i}" * 100 for i in range(100))).tell("What?")
     assert "x = 99" in many

@@ -167,6 +167,19 @@ def test_docstring_comes_as_the_whole_cell(client: httpx.Client) -> None:
     assert error["error"]["message"] == "There is nothing to document."
 
 
+def test_a_cell_with_magics_is_documented_and_keeps_them(client: httpx.Client) -> None:
+    code = "%%time\nprint(a\n% b)\nfiles = !ls 'it\n\n\ndef mul(a, b):\n    return a * b\n"
+    told = work(client, kind="docstring", code=code)
+    documented = told[-1]["code"]
+    assert documented.startswith(code[: code.index("def mul")])
+    assert '    """Multiply two numbers.' in documented
+
+
+def test_a_cell_has_the_language_that_its_metadata_says(client: httpx.Client) -> None:
+    other = {"code": "total = 3", "language": "r", "execution_count": 1}
+    assert suggest(client, ("b = ", None), cells=[{"code": "b = "}, other]) == ["2"]
+
+
 def test_pause_stops_suggestions_until_it_ends(client: httpx.Client) -> None:
     assert client.post("status", json={"paused": True}).json()["state"] == "paused"
     assert suggest(client, ("b = ", None)) == []

@@ -114,9 +114,10 @@ def pass_on_questions(lines: list[str]) -> list[str]:
         if magic.name != "nano" or code[magic.body :].strip():
             return lines
         return [f"get_ipython().run_cell_magic('nano', {magic.line!r}, '\\n')\n"]
+    changed = code
     for special in reversed(find_specials(code)):
         question = _QUESTION.fullmatch(code[special.start : special.end])
         if question and "\\\n" not in question[0]:
             call = f"get_ipython().run_line_magic('nano', {question[1]!r})"
-            code = code[: special.start] + call + code[special.end :]
-    return split_at_newlines(code, keep_ends=True)
+            changed = changed[: special.start] + call + changed[special.end :]
+    return lines if changed == code else split_at_newlines(changed, keep_ends=True)

@@ -90,7 +90,8 @@ async def _make_edit(server: NanoServer, document: TextDocument, order: Order) -
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
         offset = order.start if work is Work.DOCSTRING else None
         style = server.session.settings_of(document.name).docstring_style
-        writing = jobs.WriteDocstrings(text, offset, style=style)
+        source = document.tree.text if document.tree else text  # a cell's magics are comments there
+        writing = jobs.WriteDocstrings(source, offset, style=style)
         found = await server.work(order.title, writing, document=document)
         if found is None or not _is_of_use(server, found, order):
             return None

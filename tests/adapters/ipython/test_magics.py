@@ -110,7 +110,7 @@ def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
     say({f"{text}\nassistant\n": "Yes." for text in ("is 41 prime?", "is 7 local?", below)})
     shell.run("n = 41")
     assert shell.run("%nano ask is {n} prime?") == "Yes.\n"
-    assert shell.run("%%nano ask is {n} prime?").endswith("Yes.\n")
+    assert "Yes.\n" in shell.run("%%nano ask is {n} prime?")
     assert shell.run("def f(m):\n    %nano ask is $m local?\nf(7)") == "Yes.\n"
     assert shell.run(f"%%nano ask\n{below}") == "Yes.\n"  # as it was typed
 
@@ -199,7 +199,7 @@ def test_complete(shell: Shell, say: Say) -> None:
         ('complete print("a  b")', 'print("a  b")'),
         ('complete print(f"{n} of {{x}} for $price")', 'print(f"{n} of {{x}} for $price")'),
         ("complete -x + --y", "-x + --y"),
-        ("task --choice a,b -f or -r", "-f or -r"),
+        ("task --choice a,b -e or -x", "-e or -x"),
     ],
 )
 def test_a_text_is_what_was_typed(line: str, text: str) -> None:

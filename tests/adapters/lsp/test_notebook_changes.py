@@ -92,7 +92,7 @@ class Client:
 
 
 TEXTS = st.sampled_from(
-    ["x = 1", "", "%time f()\ny = 2", "%%bash\nls 🙂", "if x:\n    !ls\n", "é🙂 = [\n1]", "print(a\n% (b, c))"]
+    ["x = 1", "", "%time f()\ny = 2", "%%bash\nls 🙂", "if x:\n    !ls\n", "é = [\n'🙂']", "print(a\n% (b, c))"]
 )
 LANGUAGES = st.sampled_from(["python", "python", "sql", "markdown"])
 
