@@ -125,9 +125,9 @@ def test_after_a_roll_back_another_token_comes() -> None:
 
 
 def test_the_speed_counts_tokens_that_were_taken_back() -> None:
-    taken_back = []
+    taken_back: list[str] = []
 
-    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:  # noqa: ARG001 - as a hook has it
+    def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         if len(tokens) == 8 and not taken_back:
             taken_back.append(text)
             return Verdict(roll_back=7, stop=True)
