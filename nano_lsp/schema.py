@@ -137,8 +137,8 @@ class Counters:
         ttft_ms: from the start of the work to the first token.
         prompt_ms: time spent on the prompt.
         decode_ms: time spent on the answer, after the prompt.
-        decoded_tokens: tokens of the answer that decode_ms was spent on: those taken back afterwards included, without
-            the newest, which nothing follows.
+        decoded_tokens: tokens of the answer that decode_ms was spent on: those taken back afterwards included, the
+            newest left out, as nothing follows it.
     """
 
     prompt_tokens: int = 0

@@ -213,17 +213,6 @@ def test_what_is_typed_in_another_case_than_the_entry_gets_a_suggestion(open_wor
     assert it.wait_for_ghost_text("in (Entry").startswith(" in (Entry,):")
 
 
-def test_a_suggestion_that_vs_code_does_not_wait_for_is_shown(open_workbench: Open, tmp_path: Path) -> None:
-    slow = scripted(tmp_path, {"total": " = 12\n", "$batch_ms": 200})  # VS Code gives it 750 ms, then looks for a list
-    it = open_workbench({"app.py": ""}, slow)
-    it.open_file("app.py")
-    it.wait_for_status("ready")
-    it.type("total")
-    assert it.wait_for_ghost_text() == " = 12"
-    it.press("Tab")
-    it.wait_for_document("app.py", lambda text: text == "total = 12")
-
-
 def test_docstring_explanation_statistics_and_doctor(open_workbench: Open) -> None:
     it = open_workbench({"app.py": MUL})
     it.open_file("app.py")

@@ -24,7 +24,7 @@ POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
 _GHOST_TEXT = ".monaco-editor [class*=ghost-text]"
-_USER_SETTINGS = {  # of the editor itself nothing is changed: its lists, hints, hovers and brackets are what users have
+_USER_SETTINGS = {  # nothing of the editor itself: its lists, hints, hovers and brackets are those that users have
     "workbench.startupEditor": "none",  # a page in front of the file that is opened
     "workbench.welcomePage.walkthroughs.openOnInstall": False,  # the same
     "workbench.secondarySideBar.defaultVisibility": "hidden",  # the page has room for the file and a view beside it

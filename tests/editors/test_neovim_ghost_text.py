@@ -235,7 +235,7 @@ def test_with_no_entry_selected_what_is_typed_is_completed(with_options: Neovim)
     neovim.nvim.command("set completeopt=menuone,noselect")
     write(neovim, WORDS)
     neovim.keys("en<C-n>")
-    neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
+    neovim.wait(neovim.nvim.funcs.pumvisible, "the menu")
     neovim.wait_for("x = enumerate([5])")
 
 
@@ -246,5 +246,5 @@ def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
     neovim.nvim.command("set autocomplete")
     write(neovim, WORDS)
     neovim.keys("en")
-    neovim.wait(lambda: neovim.nvim.funcs.pumvisible(), "the menu")
+    neovim.wait(neovim.nvim.funcs.pumvisible, "the menu")
     neovim.wait_for("x = enumerate([5])")

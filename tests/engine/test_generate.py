@@ -125,7 +125,7 @@ def test_after_a_roll_back_another_token_comes() -> None:
 
 
 def test_the_speed_counts_tokens_that_were_taken_back() -> None:
-    taken_back = []
+    taken_back: list[str] = []
 
     def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         if len(tokens) == 8 and not taken_back:

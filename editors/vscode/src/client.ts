@@ -14,7 +14,6 @@ import {
 } from "vscode-languageclient/node";
 import type { Server } from "./findServer.ts";
 import { SELECTOR } from "./languages.ts";
-import { lateSuggestions } from "./lateSuggestions.ts";
 import { collectSettings } from "./settings.ts";
 import type { Status } from "./status.ts";
 
@@ -57,7 +56,6 @@ export function createClient(
     errorHandler: createErrorHandler(watcher),
     initializationFailedHandler: () => false,
     middleware: {
-      ...lateSuggestions,
       workspace: {
         configuration: () => [
           { ...readSettings(settingKeys, Object.keys(initial)), trusted: vscode.workspace.isTrusted },

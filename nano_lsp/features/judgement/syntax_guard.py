@@ -47,10 +47,11 @@ class SyntaxGuard:
         """
         known = self._known.get(text)
         if known is None:
-            known = self._known[text] = self._measure(self._site.prefix + text + self._site.suffix)
+            known = self._known[text] = self._measure(text)
         return known
 
-    def _measure(self, document: str) -> int:
+    def _measure(self, text: str) -> int:
+        document = self._site.prefix + text + self._site.suffix
         n_errors = self._n_errors(document)
         if n_errors > max(self._n_errors_before, self._n_errors_elsewhere):
             return 3

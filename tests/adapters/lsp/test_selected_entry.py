@@ -28,17 +28,18 @@ def client(tmp_path: Path) -> Iterator[RawClient]:
     script = tmp_path / "script.json"
     script.write_text(json.dumps(REPLIES))
     it = RawClient(home=tmp_path / "home")
-    settings = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, "prefetch": False, "statistics": True}
-    it.initialize(**settings)
+    settings: dict[str, Any] = {"debounceMs": 0, "latencyMs": 0, "prefetch": False, "statistics": True}
+    it.initialize(model=f"scripted:{script}", **settings)
     it.wait_for_state("ready")
     yield it
     it.close()
 
 
 def ask(
-    client: RawClient, line: int, column: int, text: object, start: int, end: int | None = None, **position: int
+    client: RawClient, place: tuple[int, int], text: object, start: int, end: int | None = None, **position: int
 ) -> list[dict[str, Any]]:
     """What is answered while an entry with this text is selected that replaces the columns from start to end."""
+    line, column = place
     ends = {"line": line, "character": column if end is None else end}
     info = {"range": {"start": {"line": line, "character": start}, "end": {**ends, **position}}, "text": text}
     params = inline(line, column, invoked=False)
@@ -65,7 +66,7 @@ def change(client: RawClient, text: str, version: int) -> None:
 def test_the_item_replaces_what_the_entry_replaces_and_begins_with_the_entry(client: RawClient, typed: str) -> None:
     client.open(f"{BANK}for {typed}\n")
     column = 4 + len(typed)
-    (item,) = ask(client, 3, column, "Entry", 4)
+    (item,) = ask(client, (3, column), "Entry", 4)
     assert item["insertText"] == "Entry in Account:"
     assert item["range"] == {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": column}}
 
@@ -81,19 +82,19 @@ def test_without_a_selected_entry_suggestions_are_as_ever(client: RawClient) -> 
 
 def test_an_entry_may_replace_what_stands_around_the_cursor(client: RawClient) -> None:
     client.open("console = None\nconsole.\n")
-    (item,) = ask(client, 1, 8, ".log", 7)
+    (item,) = ask(client, (1, 8), ".log", 7)
     assert item["insertText"] == '.log("done")'
     assert item["range"]["start"] == {"line": 1, "character": 7}
     client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
     client.open(f"{BANK}for Entries\n")
-    (item,) = ask(client, 3, 7, "Entry", 4, 11)  # the editor overwrites the rest of the word
+    (item,) = ask(client, (3, 7), "Entry", 4, 11)  # the editor overwrites the rest of the word
     assert item["insertText"] == "Entry in Account:"
     assert item["range"]["end"] == {"line": 3, "character": 11}
 
 
 def test_columns_are_utf_16(client: RawClient) -> None:
     client.open('total = 2\nx = "🙂" + to\n')
-    (item,) = ask(client, 1, 13, "total", 11)
+    (item,) = ask(client, (1, 13), "total", 11)
     assert item["insertText"] == "total * 2"
     assert item["range"] == {"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 13}}
 
@@ -107,7 +108,7 @@ def test_an_entry_that_is_not_at_the_cursor_changes_nothing(
     client: RawClient, start: int, end: int | None, position: dict[str, int]
 ) -> None:
     client.open(f"{BANK}for entry\nelse\n")
-    (item,) = ask(client, 3, 9, "Entry", start, end, **position)
+    (item,) = ask(client, (3, 9), "Entry", start, end, **position)
     assert item["insertText"] == " in (Entry,):"
     assert item["range"] == {"start": {"line": 3, "character": 9}, "end": {"line": 3, "character": 9}}
 
@@ -115,13 +116,13 @@ def test_an_entry_that_is_not_at_the_cursor_changes_nothing(
 @pytest.mark.parametrize("text", ["for x in y:\n    pass", "for ${1:x} in $2:", "print($0)", "Entry\r\n"])
 def test_a_snippet_has_blanks_to_fill_in_first(client: RawClient, text: str) -> None:
     client.open(f"{BANK}for entry\n")
-    assert ask(client, 3, 9, text, 4) == []
+    assert ask(client, (3, 9), text, 4) == []
     assert stats(client)["model"] == 0
 
 
 def test_an_empty_entry_is_none(client: RawClient) -> None:
     client.open(f"{BANK}for entry\n")
-    assert [item["insertText"] for item in ask(client, 3, 9, "", 4)] == [" in (Entry,):"]
+    assert [item["insertText"] for item in ask(client, (3, 9), "", 4)] == [" in (Entry,):"]
 
 
 def test_secrets_get_nothing(client: RawClient) -> None:
@@ -137,23 +138,23 @@ def test_secrets_get_nothing(client: RawClient) -> None:
 
 def test_moving_through_the_list_evaluates_only_the_entries(client: RawClient) -> None:
     client.open(f"{BANK}for \n")
-    assert ask(client, 3, 4, "Entry", 4)
+    assert ask(client, (3, 4), "Entry", 4)
     before = stats(client)
-    (item,) = ask(client, 3, 4, "Account", 4)
+    (item,) = ask(client, (3, 4), "Account", 4)
     assert item["insertText"] == "Account in Entry:"
     after = stats(client)
     assert after["evaluated_tokens"] - before["evaluated_tokens"] <= len("Account") + 1  # a token a byte here
-    assert ask(client, 3, 4, "Entry", 4)
+    assert ask(client, (3, 4), "Entry", 4)
     assert stats(client)["model"] == after["model"]  # what was shown before is known
 
 
 def test_typing_and_choosing_the_entry_need_no_model(client: RawClient) -> None:
     client.open(f"{BANK}for \n")
-    assert ask(client, 3, 4, "Entry", 4)
+    assert ask(client, (3, 4), "Entry", 4)
     asked = stats(client)["model"]
     for n in range(1, 6):
         change(client, f"{BANK}for {'Entry'[:n]}\n", n + 1)
-        (item,) = ask(client, 3, 4 + n, "Entry", 4)
+        (item,) = ask(client, (3, 4 + n), "Entry", 4)
         assert item["insertText"] == "Entry in Account:"
     assert plain(client, 3, 9) == [" in Account:"]  # the list has closed
     change(client, f"{BANK}for Entry in\n", 10)
@@ -169,14 +170,14 @@ def test_the_document_changed_meanwhile(client: RawClient) -> None:
     client.send({"jsonrpc": "2.0", "id": 70, "method": METHOD, "params": params})
     change(client, f"{BANK}for Ac\n", 2)
     assert client.answer(70)["result"]["items"] == []
-    (item,) = ask(client, 3, 6, "Account", 4)
+    (item,) = ask(client, (3, 6), "Account", 4)
     assert item["insertText"] == "Account in Entry:"
 
 
 def test_what_follows_an_entry_counts_once_and_is_accepted_with_it(client: RawClient, tmp_path: Path) -> None:
     client.open(f"{BANK}for \n")
     for entry in ("Entry", "Account", "Entry"):
-        assert ask(client, 3, 4, entry, 4)
+        assert ask(client, (3, 4), entry, 4)
     assert (stats(client)["shown"], stats(client)["accepted"]) == (1, 0)
     change(client, f"{BANK}for Entry\n", 2)  # the entry is chosen; what follows it is shown again
     assert plain(client, 3, 9) == [" in Account:"]
