@@ -110,7 +110,7 @@ def test_whatever_is_spoiled_the_editor_is_let_in(data: st.DataObject) -> None:
         with contextlib.suppress(KeyError, IndexError, TypeError):  # spoiled already
             for key in path[:-1]:
                 holder = holder[key]
-            spoiled = data.draw(st.sampled_from(["gone", None, 99, "odd", [], {}]))
+            spoiled: Any = data.draw(st.sampled_from(["gone", None, 99, "odd", [], {}]))
             if spoiled == "gone":
                 del holder[path[-1]]
             else:
