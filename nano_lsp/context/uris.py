@@ -66,20 +66,18 @@ def _texts(uri: str) -> Iterator[str]:
     if parts is None:
         yield uri
         return
-    yield from _unescaped(parts["path"])
+    yield _unescaped(parts["path"])
     for part in (parts["authority"], parts["query"], parts["fragment"]):
-        for text in _unescaped(part or ""):
-            data = _data(text)
-            yield from (re.split(r"[?&#]", text) if data is None else _strings(data))
+        text = _unescaped(part or "")
+        data = _data(text)
+        yield from (re.split(r"[?&#]", text) if data is None else _strings(data))
 
 
-def _unescaped(text: str) -> Iterator[str]:
-    """A text with its escapes taken away, once and again."""
-    yield text
+def _unescaped(text: str) -> str:
+    """A text without its escapes, which may be escaped themselves."""
     for _ in range(_MAX_ESCAPES):
-        if (plain := unquote(text)) == text:
-            return
-        yield (text := plain)
+        text = unquote(text)
+    return text
 
 
 def _data(text: str) -> object:
@@ -98,7 +96,7 @@ def _data(text: str) -> object:
 def _strings(data: object) -> Iterator[str]:
     if isinstance(data, str):
         yield from _texts(data)
-        yield from _unescaped(data)
+        yield _unescaped(data)
     elif isinstance(data, list):
         for item in data:
             yield from _strings(item)

@@ -300,8 +300,10 @@ class CompletePrompt(Job[Completion]):
         ids = self.prompt if isinstance(self.prompt, tuple) else vocabulary.tokenize(self.prompt, parse_special=True)
         if not all(0 <= token < vocabulary.spec.n_vocab for token in ids):
             raise EngineError("A token id is outside the vocabulary.", f"Ids go up to {vocabulary.spec.n_vocab - 1}.")
-        begin = [] if vocabulary.spec.bos_id is None else [vocabulary.spec.bos_id]
-        request = Request(tuple(ids) or tuple(begin), self.params, Priority.CHAT, sequence="prompt")
+        if not ids:  # OpenAI's API reference: a prompt that is not given is this token
+            bos = vocabulary.spec.bos_id
+            ids = vocabulary.tokenize("<|endoftext|>", parse_special=True) if bos is None else [bos]
+        request = Request(tuple(ids), self.params, Priority.CHAT, sequence="prompt")
         return (yield replace(request, on_text=watcher.on_text, on_progress=watcher.on_progress))
 
 

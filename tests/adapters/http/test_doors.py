@@ -272,7 +272,9 @@ def test_secrets_that_a_client_sends_along_reach_no_prompt(script: Path) -> None
     (script / "script.json").write_text(json.dumps({**REPLIES, "$prompts": str(prompts)}))
     extra = [{"text": "KEY=abc123\n", "filename": name} for name in (".env", "file:///w/%2Eenv", "/w/server.key")]
     with Doors(script) as doors:
-        found = doors.post("/infill", {**LLAMA_VIM, "input_extra": [*extra, *LLAMA_VIM["input_extra"]]})
+        found = doors.post(
+            "/infill", {**LLAMA_VIM, "input_extra": [*extra, {"text": "x = 1\n", "filename": "other.py"}]}
+        )
         assert found.json()["content"] == "a + b"
     assert "abc123" not in prompts.read_text()
     assert "# other.py" in prompts.read_text()

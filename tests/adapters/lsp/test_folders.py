@@ -57,7 +57,7 @@ class Project:
         answer: dict[str, Any] = self.client.request(version, "textDocument/inlineCompletion", params)
         if not answer["result"]["items"]:
             return ""
-        return next(prompt for prompt in json.loads(self.prompts.read_text()) if f"x{version} =" in prompt)
+        return next(str(prompt) for prompt in json.loads(self.prompts.read_text()) if f"x{version} =" in prompt)
 
     def until(self, text: str) -> None:
         """Ask until something reaches the model: files are read in the background."""

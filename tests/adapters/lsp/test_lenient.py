@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -106,16 +107,14 @@ def test_whatever_is_spoiled_the_editor_is_let_in(data: st.DataObject) -> None:
     params = copy.deepcopy(data.draw(st.sampled_from([*EDITORS.values()])))
     for path in data.draw(st.lists(st.sampled_from(places(params)), max_size=4)):
         holder: Any = params
-        for key in path[:-1]:
-            holder = holder[key] if not isinstance(holder, dict) or key in holder else {}
-        if isinstance(holder, dict) and path[-1] in holder:
-            spoiled = data.draw(st.sampled_from(["gone", None, 99, "odd", [], {}]))
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # spoiled already
+            for key in path[:-1]:
+                holder = holder[key]
+            spoiled: Any = data.draw(st.sampled_from(["gone", None, 99, "odd", [], {}]))
             if spoiled == "gone":
                 del holder[path[-1]]
-            elif path[-1] != "processId" and not isinstance(holder[path[-1]], (dict, list)):
-                holder[path[-1]] = spoiled if spoiled is None else holder[path[-1]]
             else:
-                holder[path[-1]] = None if spoiled in ([], {}) else spoiled
+                holder[path[-1]] = spoiled
     assert isinstance(read("initialize", params, types.InitializeRequest), types.InitializeParams)
 
 
