@@ -90,14 +90,14 @@ class _Text:
         return dedent("\n".join(lines)).strip("\n")
 
 
-def _function_of(value: object, name: str) -> types.FunctionType | None:
+def _function_of(value: Any, name: str) -> types.FunctionType | None:  # noqa: ANN401 - it may be anything
     """The function within wrappers of Python's own, and below decorators."""
-    function = None
+    function: types.FunctionType | None = None
     for _ in range(_MAX_WRAPPERS):
         kind = type(value)
         if kind is types.FunctionType:
             function = value
-            value = function.__dict__.get("__wrapped__")  # type: ignore[union-attr]
+            value = value.__dict__.get("__wrapped__")
         elif kind in _WRAPPERS:
             value = getattr(value, _WRAPPERS[kind])
         elif issubclass(kind, type):
@@ -106,7 +106,7 @@ def _function_of(value: object, name: str) -> types.FunctionType | None:
             value = inspect.getattr_static(value, "__wrapped__", None)
         if value is None:
             break
-    return _undecorated(function, name) if type(function) is types.FunctionType else None
+    return _undecorated(function, name) if function is not None else None
 
 
 def _undecorated(function: types.FunctionType, name: str, depth: int = _MAX_WRAPPERS) -> types.FunctionType:

@@ -75,7 +75,8 @@ def starts_by_ipython(code: str) -> list[tuple[int, int]]:
     """The lines and columns of what IPython transforms, one after the other."""
     transformer = pytest.importorskip("IPython.core.inputtransformer2", reason="pip install 'nano-lsp[jupyter]'")
     manager = transformer.TransformerManager()
-    lines, n_gone, found = [line + "\n" for line in code.split("\n")], 0, []
+    lines, n_gone = [line + "\n" for line in code.split("\n")], 0
+    found: list[tuple[int, int]] = []
     while True:
         tokens = transformer.make_tokens_by_line(lines)
         there = [special for each in manager.token_transformers if (special := each.find(tokens))]
