@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nano_lsp.context.uris import names_in
 from nano_lsp.errors import DocumentError, PositionError
 
 MAX_BYTES = 8 << 20
@@ -30,9 +31,11 @@ _SECRETS_BUT_CODE = tuple(
 _TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub", "*.md", "*.rst")
 _CODE = (
     *("*.py", "*.pyi", "*.pyw", "*.ipynb", "*.js", "*.mjs", "*.jsx", "*.ts", "*.tsx", "*.c", "*.h", "*.cc", "*.cpp"),
-    *("*.hpp", "*.cs", "*.go", "*.java", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
+    *("*.hpp", "*.cs", "*.go", "*.java", "*.class", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
 )
 """Code about secrets is no secret: `tokens.py`."""
+_BACKUP = re.compile(r"(\.~\d+~|~|#|\.(bak|orig|old|save|sw[a-z]))+$")
+"""What editors and people put behind the name of a copy."""
 _LINE_BREAK = re.compile(r"[\r\n]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -84,7 +87,7 @@ def load_document(path: Path) -> Document:
     Raises:
         DocumentError: it is missing, unreadable, too large, binary, not UTF-8, or a file that holds secrets.
     """
-    if is_secret(path.name):
+    if is_secret(str(path)) or is_secret(str(path.resolve())):
         raise DocumentError(
             f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
         )
@@ -155,9 +158,18 @@ def read_document(data: bytes, name: str) -> Document:
     return Document(name, text)
 
 
-def is_secret(file_name: str) -> bool:
-    """Whether a file of this name is one of those that hold keys and passwords."""
-    name = file_name.lower()
+def is_secret(document: str) -> bool:
+    """Whether a document is one of those that hold keys and passwords, by the names in its path or URI.
+
+    Args:
+        document: The path of a file, its name alone, or the URI of a document, under whatever scheme.
+    """
+    return any(map(_is_secret_name, names_in(document)))
+
+
+def _is_secret_name(file_name: str) -> bool:
+    name = file_name.lower().rstrip(". ")  # Windows ignores these
+    name = _BACKUP.sub("", name).removeprefix("#") or name
 
     def matches(patterns: tuple[str, ...]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from pathspec import GitIgnoreSpec
 
 from nano_lsp.context.document import MAX_BYTES, is_secret
+from nano_lsp.context.uris import path_of
 from nano_lsp.features.editor_settings import EditorSettings
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
@@ -40,31 +40,31 @@ PAUSED = Quiet("paused", "Suggestions are paused.", "Resume them: nano.resume.")
 
 
 def quiet_reason(  # noqa: PLR0911 - a list of reasons
-    settings: EditorSettings, roots: Sequence[Path], document: str, language: str, size: int, *, paused: bool
+    settings: EditorSettings, root: Path | None, document: str, language: str, size: int, *, paused: bool
 ) -> Quiet | None:
     """Why a document gets no suggestions; None where it gets some.
 
     Args:
-        settings: The settings in force.
-        roots: Folders of the workspace.
-        document: The document's path, or what else names it.
+        settings: The settings of the document's folder.
+        root: The folder of the workspace that it is in; None for none.
+        document: The document's path or URI.
         language: The document's language.
         size: The length of its text in characters.
         paused: The user has paused suggestions.
     """
-    path = Path(document)
+    path = Path(path_of(document))
     if paused:
         return PAUSED
     if not settings.enabled:
         return Quiet("disabled", "Suggestions are switched off: nano.enabled is false.", "Set nano.enabled to true.")
-    if is_secret(path.name):
+    if is_secret(document):
         return Quiet("secret", f"Files like {path.name} usually hold secrets, so they get no suggestions.")
     if not settings.languages.get(language, True):
         message = f"Suggestions in {language} are switched off: nano.languages says so."
         return Quiet("language", message, f"Set {language} to true in nano.languages.")
     if size > MAX_BYTES:
         return Quiet("large", f"{path.name} is larger than {MAX_BYTES >> 20} MB, so it gets no suggestions.")
-    if pattern := _excluding_pattern(settings.exclude, roots, path):
+    if pattern := _excluding_pattern(settings.exclude, root, path):
         message = f"{path.name} gets no suggestions: nano.exclude has the pattern {pattern}."
         return Quiet("excluded", message, "Change nano.exclude.")
     return None
@@ -81,12 +81,9 @@ def hidden_reason(suggestion: Suggestion) -> Quiet | None:
     return Quiet(HIDDEN, message, "To see more, set nano.confidence to a lower value.")
 
 
-def _excluding_pattern(patterns: Sequence[str], roots: Sequence[Path], path: Path) -> str:
+def _excluding_pattern(patterns: Sequence[str], root: Path | None, path: Path) -> str:
     """The pattern that excludes a document; empty for none."""
-    name = path.as_posix()
-    for root in roots:
-        with contextlib.suppress(ValueError):
-            name = path.relative_to(root).as_posix()
+    name = (path.relative_to(root) if root else path).as_posix()
     spec = GitIgnoreSpec.from_lines(patterns)
     found = spec.check_file(name)
     return str(spec.patterns[found.index].pattern) if found.include and found.index is not None else ""

@@ -1,0 +1,106 @@
+"""What the URI of a document says: the path in it, and the names of all files that it speaks of.
+
+Editors open more than files: `git:/w/a.py?{"path":"/w/a.py","ref":"~"}`, `vscode-vfs://github/owner/name/a.py`,
+`fugitive:///w/.git//0/a.py`, `gitsigns:///w/.git//:0:a.py`, `jar:file:///w/a.jar!/a.py`, `untitled:a.py`. URIs are
+split as RFC 3986, appendix B, has it; nothing here looks at a disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+_PARTS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]+):"  # two letters at least: one is a drive
+    r"(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
+    re.DOTALL,
+)
+_DRIVE = re.compile(r"/([A-Za-z]:)(?=/|\Z)")
+_WITHIN_NAMES = re.compile(r"[:!;,=|]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`
+_MAX_ESCAPES = 4  # how often a text is escaped, at most: `%252Eenv`
+_REVISIONS = {"ref", "sha", "commit", "branch"}
+
+
+def path_of(uri: str) -> str:
+    """The path in a URI, under whatever scheme; a path is its own."""
+    parts = _PARTS.fullmatch(uri)
+    if parts is None:
+        return uri
+    path = unquote(parts["path"])
+    authority = unquote(parts["authority"] or "")
+    if parts["scheme"].lower() == "file" and authority.lower() not in {"", "localhost"}:
+        return f"//{authority}{path}"  # a share of another machine
+    return _DRIVE.sub(lambda drive: drive[1].lower(), path, count=1) if _DRIVE.match(path) else path
+
+
+def file_path(uri: str) -> Path | None:
+    """The file of a `file:` URI; None for what is no file."""
+    parts = _PARTS.fullmatch(uri)
+    is_file = parts is not None and parts["scheme"].lower() == "file" and "\0" not in path_of(uri)
+    return Path(path_of(uri)) if is_file else None
+
+
+def names_in(uri: str) -> set[str]:
+    """The names of all files that a URI or a path speaks of; some of them may be no file's."""
+    found = set()
+    for text in _texts(uri):
+        name = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+        found |= {name, *_WITHIN_NAMES.split(name)}
+    return found - {""}
+
+
+def innermost(folders: Sequence[Path], path: Path) -> Path | None:
+    """The deepest of some folders that a path is in; None where it is in none."""
+    around = [folder for folder in folders if path.is_relative_to(folder)]
+    return max(around, key=lambda folder: len(folder.parts), default=None)
+
+
+def _texts(uri: str) -> Iterator[str]:
+    """A URI's parts, unescaped, and the texts in the data that some carry."""
+    parts = _PARTS.fullmatch(uri)
+    if parts is None:
+        yield uri
+        return
+    yield _unescaped(parts["path"])
+    for part in (parts["authority"], parts["query"], parts["fragment"]):
+        text = _unescaped(part or "")
+        data = _data(text)
+        yield from (re.split(r"[?&#]", text) if data is None else _strings(data))
+
+
+def _unescaped(text: str) -> str:
+    """A text without its escapes, which may be escaped themselves."""
+    for _ in range(_MAX_ESCAPES):
+        text = unquote(text)
+    return text
+
+
+def _data(text: str) -> object:
+    """JSON as it stands in a URI: plain, in base64 or in hexadecimal digits; None for anything else."""
+    readings = (str.encode, bytes.fromhex, lambda given: base64.b64decode(given + "=" * (-len(given) % 4)))
+    for read in readings:
+        try:
+            data = json.loads(read(text))
+        except (ValueError, binascii.Error, RecursionError):
+            continue
+        if isinstance(data, (dict, list)):
+            return data
+    return None
+
+
+def _strings(data: object) -> Iterator[str]:
+    if isinstance(data, str):
+        yield from _texts(data)
+        yield _unescaped(data)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _strings(item)
+    elif isinstance(data, dict):
+        for key, item in data.items():
+            if key not in _REVISIONS:
+                yield from _strings(item)

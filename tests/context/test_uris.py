@@ -1,0 +1,92 @@
+"""URIs as editors have them, and the files that they speak of."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nano_lsp.context.document import is_secret
+from nano_lsp.context.uris import file_path, path_of
+
+SECRETS = (".env", ".ENV", "server.key", "id_rsa", "credentials", ".env~", "server.key.bak", "#.env#", ".env.~1~")
+CODE = ("app.py", "tokens.py", "Untitled-1", ".env.example", "AccessToken.class", "server.pub")
+FORMS = (
+    *(
+        "/w/{}",
+        "C:\\w\\{}",
+        "file:///w/{}",
+        "FILE:///w/{}",
+        "file:/w/{}",
+        "file:///c%3A/w/{}",
+        "file://server/share/{}",
+    ),
+    *("git:/w/{}?%7B%7D", "vscode-vfs://github/o/r/{}", "vscode-remote://ssh-remote%2Bhost/w/{}", "untitled:{}"),
+    *("vscode-notebook-cell:/w/{}#W0", "ssh://host//w/{}", "oil-ssh://host/w/{}", "fugitive:///w/.git//0/{}"),
+    *("gitsigns:///w/.git//:0:{}", "diffview:///w/.git/:0:/{}", "jar:file:///w/a.jar!/{}", "zipfile:///w/a.zip::{}"),
+    *("other:/w/a?path=%2Fw%2F{}&ref=HEAD", "other:/w/a.diff#/w/{}"),
+)
+
+
+def escaped(name: str, times: int) -> str:
+    for _ in range(times):
+        name = "".join(f"%{byte:02X}" for byte in name.encode())
+    return name
+
+
+def carried(name: str) -> list[str]:
+    """The name in data that URIs of Git extensions carry."""
+    data = json.dumps({"path": f"/w/{name}", "ref": "HEAD"})
+    return [
+        *(f"git:/w/a?{data}", f"gitlens:/a?{quote(data)}", f"gitlens://{data.encode().hex()}/a"),
+        f"git-graph:file?{base64.b64encode(data.encode()).decode()}",
+    ]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_seen_under_every_form(name: str) -> None:
+    for form in FORMS:
+        uri = form.format(name if form[0] in "/C" else quote(name))
+        assert is_secret(uri), uri
+    for uri in carried(name):
+        assert is_secret(uri), uri
+
+
+@given(st.sampled_from(SECRETS), st.sampled_from(FORMS[2:]), st.integers(1, 3))
+def test_escapes_hide_nothing(name: str, form: str, times: int) -> None:
+    assert is_secret(form.format(escaped(name, times)))
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_code_is_no_secret_under_any_form(name: str) -> None:
+    for uri in (*(form.format(name) for form in FORMS), *carried(name)):
+        assert not is_secret(uri), uri
+    assert not is_secret("/w/.env/app.py")  # a folder
+    assert not is_secret('git:/w/a.py?{"path":"/w/a.py","ref":"credentials"}')
+
+
+@given(st.text())
+def test_any_text_is_taken(text: str) -> None:
+    is_secret(text)
+    path_of(text)
+    file_path(f"file://{text}")
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///w/a%20b;c.py", "/w/a b;c.py"),
+        ("file:///c%3A/w/a.py", "c:/w/a.py"),
+        ("file://localhost/w/a.py", "/w/a.py"),
+        ("file://server/share/a.py", "//server/share/a.py"),
+        ('git:/w/gen/a.py?{"ref":"~"}', "/w/gen/a.py"),
+        ("/w/100%25.py", "/w/100%25.py"),
+    ],
+)
+def test_the_path_of_a_uri(uri: str, path: str) -> None:
+    assert path_of(uri) == path
+    assert (file_path(uri) is not None) == uri.startswith("file:")
