@@ -145,12 +145,24 @@ def read_settings(
     of_project, warnings = _read(project or {}, of_project=True)
     values |= of_project
     for layer in given:
-        inner = layer.get("nano") if isinstance(layer, Mapping) else None
-        settings = inner if isinstance(inner, Mapping) else layer
+        settings = _own(layer)
         own, others = _read(settings if isinstance(settings, Mapping) else {}, of_project=False)
         values |= own
         warnings += others
     return EditorSettings(**values), warnings
+
+
+def _own(layer: object) -> object:
+    """What of an object of settings is this program's: some editors send those of all their programs."""
+    if not isinstance(layer, Mapping):
+        return None
+    flat = {key: value for key, value in layer.items() if str(key).startswith("nano.")}
+    if "nano" in layer:
+        inner = layer["nano"]
+        return {**(inner if isinstance(inner, Mapping) else {}), **flat}
+    known = {key_of(setting.name) for setting in fields(EditorSettings)}
+    others = {key for key, value in layer.items() if isinstance(value, Mapping) or "." in str(key)} - known
+    return {**{key: value for key, value in layer.items() if key not in others}, **flat}
 
 
 def load_project(root: Path) -> dict[str, Any]:
@@ -180,6 +192,10 @@ def _read(given: Mapping[str, Any], *, of_project: bool) -> tuple[dict[str, Any]
         if value is None or (value == "" and setting.name in {"engine", "model"}):
             continue
         default = getattr(EditorSettings(), setting.name)
+        if value in ([], {}) and isinstance(default, (list, dict)):
+            value = default  # noqa: PLW2901 - Lua has one empty table for both
+        if isinstance(value, float) and isinstance(default, int) and value.is_integer():
+            value = int(value)  # noqa: PLW2901 - some languages have one kind of number
         if reason := _objection(value, default, setting.metadata):
             warnings.append(f"nano.{key} is {value!r}; {reason}. It counts as not set.")
         else:

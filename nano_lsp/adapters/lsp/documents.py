@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lsprotocol import types
-from pygls import uris
 
+from nano_lsp.adapters.lsp.lenient import UNKNOWN_VERSION
 from nano_lsp.context.cursor import CompletionTask
 from nano_lsp.context.definitions import undocumented
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.notebook import Cell, build_notebook_text
 from nano_lsp.context.positions import Encoding, Positions
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.uris import file_path
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class TextDocument:
     @cached_property
     def name(self) -> str:
         """Its path, a cell's notebook's; its URI where it is no file."""
-        uri = self.notebook or self.uri
-        return uris.to_fs_path(uri) or uri
+        return name_of(self.notebook or self.uri)
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
@@ -141,6 +141,8 @@ class Documents:
         document = self._open.get(uri)
         if document is None:
             return None
+        if version == UNKNOWN_VERSION:
+            version = document.version + 1
         end = 0
         for change in changes:
             document, end = document.changed([change], version)
@@ -186,7 +188,12 @@ class Documents:
         known = self._notebooks.pop(uri, None)
         for item in params.cell_text_documents:
             self.close(item.uri)
-        return (uris.to_fs_path(uri) or uri) if known is not None else None
+        return name_of(uri) if known is not None else None
+
+
+def name_of(uri: str) -> str:
+    """The path of a file; the URI of what is no file."""
+    return str(file_path(uri) or uri)
 
 
 def _execution_count(cell: types.NotebookCell) -> int | None:

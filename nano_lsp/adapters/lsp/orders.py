@@ -8,7 +8,6 @@ from enum import Enum
 from pathlib import Path
 
 from lsprotocol import types
-from pygls import uris
 
 from nano_lsp.adapters.lsp.documents import TextDocument
 from nano_lsp.adapters.lsp.edits import to_lsp_edit, to_lsp_new_file
@@ -16,6 +15,7 @@ from nano_lsp.adapters.lsp.server import NanoServer
 from nano_lsp.context.definitions import definition_at
 from nano_lsp.context.document import TextEdit
 from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.context.uris import file_path, innermost
 
 _SKELETON = "The model had no words for some of it: these say TODO."
 
@@ -67,7 +67,20 @@ def read_order(data: object) -> Order | None:
 
 
 async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    """The edit of an order; None where it was called off, failed, or the model has nothing that holds."""
+    """The edit of an order; None where it was called off, failed, came too late, or nothing valid was found.
+
+    The user is told which, unless they have called it off.
+    """
+    edit = await _make_edit(server, document, order)
+    if server.documents.get(document.uri) is document:
+        return edit
+    server.warn_again(
+        f"{order.title}: the document has changed meanwhile, so nothing was changed in it. Choose the action again."
+    )
+    return None
+
+
+async def _make_edit(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
     from nano_lsp.features import jobs  # noqa: PLC0415 - an editor is answered before the assistant is imported
 
     work = Work(order.work)
@@ -76,9 +89,10 @@ async def carry_out(server: NanoServer, document: TextDocument, order: Order) ->
     text, language = document.text, document.language
     if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
         offset = order.start if work is Work.DOCSTRING else None
-        style = server.session.settings.docstring_style
-        found = await server.work(order.title, jobs.WriteDocstrings(text, offset, style=style))
-        if found is None or not _is_of_use(server, document, found, order):
+        style = server.session.settings_of(document.name).docstring_style
+        writing = jobs.WriteDocstrings(text, offset, style=style)
+        found = await server.work(order.title, writing, document=document)
+        if found is None or not _is_of_use(server, found, order):
             return None
         return to_lsp_edit(
             document,
@@ -94,7 +108,7 @@ async def carry_out(server: NanoServer, document: TextDocument, order: Order) ->
         job = jobs.Simplify(text, start, end, language)
     else:
         job = jobs.Fix(text, start, end, order.about, language)
-    edits = await server.work(order.title, job)
+    edits = await server.work(order.title, job, document=document)
     return _confirmed(server, document, edits, order)
 
 
@@ -103,14 +117,14 @@ async def _write_test(
 ) -> types.WorkspaceEdit | None:
     from nano_lsp.features.jobs import WriteTest  # noqa: PLC0415 - as above
 
-    path = Path(uris.to_fs_path(document.uri) or "code.py")
+    path = file_path(document.uri) or Path("code.py")
     definition = definition_at(tree, order.start)
-    roots = [root for root in server.session.roots if root in path.parents]
-    module = _module_name(path, roots[0] if roots else path.parent)
-    text = await server.work(order.title, WriteTest(document.text, order.start, module))
-    if text is None or not _is_of_use(server, document, text, order):
+    root = innermost(server.session.roots, path)
+    module = _module_name(path, root or path.parent)
+    text = await server.work(order.title, WriteTest(document.text, order.start, module), document=document)
+    if text is None or not _is_of_use(server, text, order):
         return None
-    tests = roots[0] / "tests" if roots and (roots[0] / "tests").is_dir() else path.parent
+    tests = root / "tests" if root and (root / "tests").is_dir() else path.parent
     name = definition.name.rsplit(".", 1)[-1].lower()
     for target in (tests / f"test_{path.stem}.py", tests / f"test_{path.stem}_{name}.py"):
         if not target.exists() and server.documents.get(target.as_uri()) is None:
@@ -125,16 +139,16 @@ async def _write_test(
 def _confirmed(
     server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, order: Order
 ) -> types.WorkspaceEdit | None:
-    if edits is None or not _is_of_use(server, document, edits, order):
+    if edits is None or not _is_of_use(server, edits, order):
         return None
     return to_lsp_edit(document, edits, server.client_capabilities, label=order.title, confirm=True)
 
 
-def _is_of_use(server: NanoServer, document: TextDocument, found: Sized, order: Order) -> bool:
-    """Whether there is something for the document as it is; the user is told where the model had nothing."""
+def _is_of_use(server: NanoServer, found: Sized, order: Order) -> bool:
+    """Whether there is something; the user is told where the model had nothing."""
     if not found:
         server.warn_again(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
-    return bool(found) and server.documents.get(document.uri) is document
+    return bool(found)
 
 
 def _module_name(path: Path, root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,20 +11,24 @@ from functools import partial
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
+
+from nano_lsp.adapters.lsp.lenient import UnreadableError, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
 _INVALID_PARAMS = -32602
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Unreadable:
-    """A request whose parameters are not what its method takes."""
+    """A message whose parameters are not what its method takes; a notification has no id."""
 
-    id: int | str
+    id: object
     reason: str
+    is_request: bool
 
 
 def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
@@ -88,18 +93,27 @@ class NanoProtocol(LanguageServerProtocol):
                 result_future.add_done_callback(partial(_cancel_with, running))
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
-        """A message in its own type; a request that has none can still be answered."""
-        try:
+        """A message in its own type; a request that cannot be read can still be answered."""
+        if "jsonrpc" not in data or not isinstance(data.get("method"), str) or "error" in data:
             return super().structure_message(data)
-        except JsonRpcException:
-            if "method" in data and isinstance(data.get("id"), (int, str)):
-                return _Unreadable(data["id"], f"The parameters of {data['method']} cannot be read.")
-            raise
+        is_request = "id" in data
+        kind: Any = self.get_message_type(data["method"])
+        if kind is None:
+            kind, data = JsonRPCRequestMessage if is_request else JsonRPCNotification, {"params": None, **data}
+        if is_request and (isinstance(data["id"], bool) or not isinstance(data["id"], (int, str))):
+            return _Unreadable(data["id"], "A request's id is a whole number or a text.", is_request)
+        try:
+            return read_message(self._converter, data, kind)
+        except UnreadableError as error:
+            reason = f"The parameters of {data['method']} cannot be read: {error}."
+            return _Unreadable(data.get("id"), reason, is_request)
 
     def handle_message(self, message: Any) -> None:  # noqa: ANN401 - as pygls has it
         """Hand a message to its handler; refuse requests that come at the wrong time."""
         if isinstance(message, _Unreadable):
-            self._refuse(message.id, _INVALID_PARAMS, message.reason)
+            logger.warning(message.reason)
+            if message.is_request:
+                self._refuse(message.id, _INVALID_PARAMS, message.reason)
             return
         method, request_id = getattr(message, "method", None), getattr(message, "id", None)
         if method and request_id is not None:
@@ -116,5 +130,6 @@ class NanoProtocol(LanguageServerProtocol):
             return  # LSP: notifications before `initialize` are dropped
         super().handle_message(message)
 
-    def _refuse(self, request_id: int | str, code: int, reason: str) -> None:
-        self._send_response(request_id, error=types.ResponseError(code, reason))
+    def _refuse(self, request_id: object, code: int, reason: str) -> None:
+        error = {"code": code, "message": reason}
+        self._send_data({"jsonrpc": self.VERSION, "id": request_id, "error": error})

@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -78,6 +78,7 @@ class NanoServer(LanguageServer):
         self._logged: set[tuple[str, str]] = set()
         self._tokens = (f"nano-lsp-{n}" for n in itertools.count(1))
         self._n_busy = 0
+        self._works: dict[asyncio.Future[Any], str] = {}  # URIs of the documents that their results are for
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log a mistake; a dialog for each would bury the editor."""
@@ -132,7 +133,7 @@ class NanoServer(LanguageServer):
             self.show_quiet(uri, self._quiet_reason(document) if document else None)
 
     def _quiet_reason(self, document: TextDocument) -> Quiet | None:
-        return self.session.quiet_reason(document.name, document.language, len(document.text))
+        return self.session.quiet_reason(document.notebook or document.uri, document.language, len(document.text))
 
     def warn(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message, each only once."""
@@ -166,6 +167,7 @@ class NanoServer(LanguageServer):
         job: Job[T],
         on_text: Callable[[str], None] | None = None,
         token: types.ProgressToken | None = None,
+        document: TextDocument | None = None,
     ) -> T | None:
         """Do what a user has asked for: with progress that can be called off, and a status meanwhile.
 
@@ -174,6 +176,7 @@ class NanoServer(LanguageServer):
             job: to do.
             on_text: is told the whole text so far, on the event loop.
             token: of the progress, where the editor has given one.
+            document: The version of a document that the result is for: the work is called off when it changes.
 
         Returns:
             The job's result; None where it failed, which the user has been told, or was called off.
@@ -195,13 +198,18 @@ class NanoServer(LanguageServer):
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
+            if document is not None and self.documents.get(document.uri) is not document:
+                return None
             watcher = _Watcher(asyncio.get_running_loop(), on_part, on_text)
             task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(job, watcher))
+            if document is not None:
+                self._works[task] = document.uri
             if called_off is not None:
                 called_off.add_done_callback(lambda _future: task.cancel())
             try:
                 await asyncio.wait({task})
             finally:
+                self._works.pop(task, None)
                 task.cancel()  # the editor has called the request itself off
             return None if task.cancelled() else task.result()
         except CancelledError:
@@ -214,6 +222,11 @@ class NanoServer(LanguageServer):
             if token is not None:
                 progress.end(token, types.WorkDoneProgressEnd())
                 progress.tokens.pop(token, None)
+
+    def call_off(self, uri: str) -> None:
+        """End work whose result is for a version of a document that is no more."""
+        for task in [task for task, about in self._works.items() if about == uri]:
+            task.cancel()
 
     def _create_progress(self) -> types.ProgressToken | None:
         """A token of progress; nobody waits for the editor's consent: Helix answers nothing while it waits itself."""

@@ -60,15 +60,18 @@ def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[
 
 async def _on_resolve(server: NanoServer, action: types.CodeAction) -> types.CodeAction:
     ordered = _find_ordered(server, action.data)
-    if ordered is None:
-        raise JsonRpcException("The document has changed since.", code=_CONTENT_MODIFIED)
+    if isinstance(ordered, str):
+        server.warn_again(ordered)  # editors show no error of this kind
+        raise JsonRpcException(ordered, code=_CONTENT_MODIFIED)
     action.edit = await carry_out(server, *ordered)
+    if action.edit is None and isinstance(_find_ordered(server, asdict(ordered[1])), str):
+        raise JsonRpcException("The document has changed meanwhile.", code=_CONTENT_MODIFIED)
     return action
 
 
 def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[types.CodeLens]:
     document = server.served(params.text_document.uri)
-    if document is None or not server.session.settings.code_lens:
+    if document is None or not server.session.settings_of(document.name).code_lens:
         return []
     tree = document.tree
     lenses = []
@@ -96,23 +99,30 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
 
 async def _on_apply(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
     ordered = _find_ordered(server, read_argument(arguments))
-    if ordered is None:
-        server.warn("The document has changed since; choose the action again.")
+    if isinstance(ordered, str):
+        server.warn_again(ordered)
         return False
     return await _apply(server, *ordered)
 
 
-def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order] | None:
-    """An order and its document; None where that is not open any more, or has changed."""
+def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order] | str:
+    """An order and its document; in a sentence why there is none."""
     order = read_order(data)
-    document = server.documents.get(order.uri) if order else None
-    current = order is not None and document is not None and document.version == order.version
-    return (document, order) if order and document and current else None
+    if order is None:
+        return "This is no action of this server; list the actions again."
+    document = server.documents.get(order.uri)
+    if document is None:
+        return f"{order.title}: the document is not open any more."
+    if document.version != order.version:
+        return f"{order.title}: the document has changed since; choose the action again."
+    if server.served(order.uri) is None:
+        return f"{order.title}: this document gets no suggestions and no actions; ask for a suggestion to see why."
+    return document, order
 
 
 async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bool:
     edit = server.refused.pop(order, None) or await carry_out(server, document, order)
-    if edit is None or server.documents.get(document.uri) is not document:
+    if edit is None:
         return False
     answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
     if not answer.applied:  # Kate takes edits for two seconds after a choice, and the model may need longer

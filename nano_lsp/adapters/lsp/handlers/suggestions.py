@@ -77,7 +77,7 @@ async def _suggest(
 
     try:
         session = server.session
-        ghost_text = await (session.wait() if invoked else session.wait_quietly())
+        ghost_text = await (session.wait(task.name) if invoked else session.wait_quietly(task.name))
         if ghost_text is None or stale():
             return []
         if not invoked and ghost_text.find(task) is None:
