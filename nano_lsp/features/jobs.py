@@ -39,6 +39,11 @@ class Job(Generic[T]):
 
     result: ClassVar[Any]  # [Any] also where it is set: without, Python 3.10 cannot evaluate it for msgspec
 
+    @property
+    def document(self) -> str:
+        """The path or URI of the document that it is about; empty where that makes no difference."""
+        return ""
+
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[T]:
         """What to ask of the model, and what comes out of its answers."""
         raise NotImplementedError
@@ -88,6 +93,11 @@ class Complete(Job[Completion]):
     ahead: bool = False
     result: ClassVar[Any] = Completion
 
+    @property
+    def document(self) -> str:
+        """The document to complete."""
+        return self.task.name
+
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[Completion]:
         """The completion as it is shown."""
         options = desk.options(
@@ -112,6 +122,11 @@ class Alternatives(Job[list[Completion]]):
     judgement: Judgement = _LENIENT
     sampling: SamplingParams = _GREEDY
     result: ClassVar[Any] = list[Completion]
+
+    @property
+    def document(self) -> str:
+        """The document to complete."""
+        return self.task.name
 
     def plan(self, desk: Desk, watcher: Watcher) -> Plan[list[Completion]]:
         """The completions as they are shown."""
@@ -285,8 +300,10 @@ class CompletePrompt(Job[Completion]):
         ids = self.prompt if isinstance(self.prompt, tuple) else vocabulary.tokenize(self.prompt, parse_special=True)
         if not all(0 <= token < vocabulary.spec.n_vocab for token in ids):
             raise EngineError("A token id is outside the vocabulary.", f"Ids go up to {vocabulary.spec.n_vocab - 1}.")
-        begin = [] if vocabulary.spec.bos_id is None else [vocabulary.spec.bos_id]
-        request = Request(tuple(ids) or tuple(begin), self.params, Priority.CHAT, sequence="prompt")
+        if not ids:  # OpenAI's API reference: a prompt that is not given is this token
+            bos = vocabulary.spec.bos_id
+            ids = vocabulary.tokenize("<|endoftext|>", parse_special=True) if bos is None else [bos]
+        request = Request(tuple(ids), self.params, Priority.CHAT, sequence="prompt")
         return (yield replace(request, on_text=watcher.on_text, on_progress=watcher.on_progress))
 
 

@@ -74,7 +74,7 @@ def create_app(
             job = wire.decode_job(request.path_params["name"], order.job)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise HTTPException(400, f"That is no job: {error}") from error
-        client, mailbox = Client(order.client, order.settings, order.workspace), Mailbox()
+        client, mailbox = Client(order.client, order.settings, order.workspace, order.changed), Mailbox()
         return EventStream(_do(host, client, job, mailbox), mailbox)  # type: ignore[return-value]
 
     async def shut_down(_request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from pathlib import Path
@@ -9,9 +10,19 @@ from typing import Any
 
 import msgspec
 
+from nano_lsp.context.document import is_secret
 from nano_lsp.errors import EngineError
 from nano_lsp.features.prompts import Message
 from nano_lsp.schema import Completion, FinishReason, GenerateParams, SamplingParams
+
+logger = logging.getLogger(__name__)
+
+
+def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """JSON whose objects lack what is null in them: clients send null for what they do not set."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value if item is not None] if isinstance(value, list) else value
 
 
 class TextRequest(msgspec.Struct):
@@ -53,7 +64,7 @@ class TextRequest(msgspec.Struct):
 class CompletionRequest(TextRequest):
     """`/v1/completions`: a prompt as it is, or with a suffix what goes between."""
 
-    prompt: str | list[str | int] = ""
+    prompt: str | list[str | int | list[int]] = ""
     suffix: str | None = None
     logprobs: int | None = None
     n: int = 1
@@ -71,7 +82,8 @@ class CompletionRequest(TextRequest):
             return ids
         if len(self.prompt) > 1:
             raise EngineError("One prompt is completed at a time.", "Ask again for each.")
-        return str(self.prompt[0])
+        (only,) = self.prompt
+        return tuple(only) if isinstance(only, list) else str(only)
 
 
 class ChatMessage(msgspec.Struct):
@@ -108,6 +120,13 @@ class InfillRequest(TextRequest):
     input_extra: list[Extra] = []
     prompt: str = ""
     t_max_predict_ms: int = 0
+
+    def readable_extra(self) -> list[Extra]:
+        """The code of other files, without those that usually hold secrets; that is logged."""
+        secret = [extra.filename for extra in self.input_extra if is_secret(extra.filename)]
+        if secret:
+            logger.warning("Left out of a prompt, as files like these usually hold secrets: %s.", ", ".join(secret))
+        return [extra for extra in self.input_extra if extra.filename not in secret]
 
 
 class TokenizeRequest(msgspec.Struct):

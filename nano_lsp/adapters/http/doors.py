@@ -30,6 +30,7 @@ from nano_lsp.adapters.http.door_messages import (
     logprobs,
     timings,
     usage,
+    without_nulls,
 )
 from nano_lsp.adapters.http.events import EventStream, Mailbox
 from nano_lsp.config import Settings
@@ -116,7 +117,7 @@ class Doors:
         job = jobs.Infill(
             asked.input_prefix + asked.prompt,
             asked.input_suffix,
-            "\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.input_extra),
+            "\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.readable_extra()),
             asked.length(128),
             asked.t_max_predict_ms or None,
             asked.sampling(),
@@ -235,7 +236,7 @@ def _answering(door: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
 
 async def _read(request: Request, kind: type[B]) -> B:
     try:
-        return msgspec.json.decode(await read_body(request), type=kind, strict=False)
+        return msgspec.convert(without_nulls(msgspec.json.decode(await read_body(request))), kind, strict=False)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise EngineError(f"The request cannot be read: {error}.", "See docs/reference/engine.md.") from error
 

@@ -245,3 +245,31 @@ def test_an_engine_that_dies_is_started_again(doors: Doors, home: Path) -> None:
     for engine in engines_of(home):
         engine.kill()
     assert doors.post("/infill", LLAMA_VIM).json()["content"] == "a + b"
+
+
+def test_null_is_as_good_as_nothing(doors: Doors, script: Path) -> None:
+    """As .NET's and Java's serializers send what is not set."""
+    nothing = dict.fromkeys(["model", "n", "stream", "stop", "seed", "logprobs", "top_k", "max_tokens"])
+    found = doors.post("/v1/completions", {**nothing, "prompt": "Once upon", "suffix": None, "echo": None})
+    assert found.json()["choices"][0]["text"] == " a time, and never again."
+    assert doors.post("/v1/completions", {**nothing, "prompt": None}).status_code == 200
+    turn = {"role": "user", "content": [{"type": "text", "text": "?"}, {"type": "text", "text": None}], "name": None}
+    assert doors.post("/v1/chat/completions", {**nothing, "messages": [turn]}).status_code == 200
+    extra = [{"text": None, "filename": None}, {"text": "x = 1\n", "filename": "other.py", "time": None}]
+    for body in ({"input_extra": extra}, dict.fromkeys(["input_prefix", "input_suffix", "input_extra", "prompt"])):
+        found = doors.post("/infill", {**LLAMA_VIM, **nothing, "t_max_predict_ms": None, **body})
+        assert found.status_code == 200, found.text
+    assert doors.post("/tokenize", {"content": None, "with_pieces": None}).json() == {"tokens": []}
+
+
+def test_secrets_that_a_client_sends_along_reach_no_prompt(script: Path) -> None:
+    prompts = script / "prompts.json"
+    (script / "script.json").write_text(json.dumps({**REPLIES, "$prompts": str(prompts)}))
+    extra = [{"text": "KEY=abc123\n", "filename": name} for name in (".env", "file:///w/%2Eenv", "/w/server.key")]
+    with Doors(script) as doors:
+        found = doors.post(
+            "/infill", {**LLAMA_VIM, "input_extra": [*extra, {"text": "x = 1\n", "filename": "other.py"}]}
+        )
+        assert found.json()["content"] == "a + b"
+    assert "abc123" not in prompts.read_text()
+    assert "# other.py" in prompts.read_text()
