@@ -32,3 +32,4 @@ class NanoApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Let go of the model."""
         self.service.stop()
+        await self.service.session.closed()

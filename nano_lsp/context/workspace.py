@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,9 @@ class Workspace:
         self.root = root.resolve()
         self.n_indexed = 0
         self._lock = threading.Lock()
+        self._read: set[str] = set()  # by `read`, since an update began
+        self._updating = threading.Lock()
+        self._wanted = False  # an update
         self._file = _open_store(
             store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
         )
@@ -82,6 +85,7 @@ class Workspace:
         batch: list[tuple[object, ...]] = []
         n_read, complete = 0, True
         gone: set[str] = set()
+        self._read = set()
         for path in find_python_files(self.root):
             if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
                 complete = False
@@ -102,10 +106,32 @@ class Workspace:
                 on_progress(len(seen))
         self._write(batch)
         if complete:
-            gone = known.keys() - seen
+            gone = known.keys() - seen - self._read
             self._forget(gone)
         self.n_indexed += bool(n_read or gone)
         return IndexResult(len(seen), n_read, complete)
+
+    def read(self, paths: Iterable[Path]) -> None:
+        """Follow what has become of some files and folders: saved, made, renamed or deleted.
+
+        Where there are many, or a whole folder has come, all files are looked at, on a thread of its own; what lies
+        elsewhere is left out.
+        """
+        inside = {path: name for path in paths if (name := self.relative(str(path)))}
+        if len(inside) > _BATCH or any(path.name == ".gitignore" or path.is_dir() for path in inside):
+            self._wanted = True
+            threading.Thread(target=self._update_if_wanted, name="nano-lsp-index", daemon=True).start()
+            return
+        for path, name in inside.items():
+            self._read.add(name)
+            self._forget_folder(name)
+            if self._is_listed(self.root / name):
+                with contextlib.suppress(OSError):  # deleted
+                    status = path.stat()
+                    self._put([self._row(name, self.root / name, status.st_mtime_ns, status.st_size)])
+                    continue
+            self._forget({name})
+        self.n_indexed += bool(inside)
 
     def relative(self, path: str) -> str | None:
         """A file's path from the root, with slashes; None outside."""
@@ -170,7 +196,28 @@ class Workspace:
                 outline = read_outline(tree) if tree else outline
         return (name, _tail(name), mtime_ns, size, digest, outline.to_json())
 
+    def _update_if_wanted(self) -> None:
+        with self._updating:  # of several, the first does what all want
+            wanted, self._wanted = self._wanted, False
+            if wanted:
+                self.update()
+
+    def _is_listed(self, path: Path) -> bool:
+        """Whether `find_python_files` would find a file, if it is there."""
+        rules, folders = tuple(_rules_above(self.root)), path.relative_to(self.root).parts[:-1]
+        folder = self.root
+        for name in (*folders, ""):
+            rules = (*rules, *_read_rules(folder))
+            if (folder / "pyvenv.cfg").exists() or (name and not _enters(folder / name, rules)):
+                return False
+            folder /= name
+        return not path.is_symlink() and _takes(path, rules)
+
     def _write(self, rows: list[tuple[object, ...]]) -> None:
+        """Keep what an update has read, but for files that have been read again meanwhile."""
+        self._put([row for row in rows if row[0] not in self._read])
+
+    def _put(self, rows: list[tuple[object, ...]]) -> None:
         # A full disk or a closed file costs the rows, not the editor.
         with self._lock, contextlib.suppress(sqlite3.Error), self._file:
             self._file.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -178,6 +225,10 @@ class Workspace:
     def _forget(self, names: set[str]) -> None:
         with self._lock, contextlib.suppress(sqlite3.Error), self._file:
             self._file.executemany("DELETE FROM files WHERE path = ?", [(name,) for name in names])
+
+    def _forget_folder(self, name: str) -> None:
+        with self._lock, contextlib.suppress(sqlite3.Error), self._file:
+            self._file.execute("DELETE FROM files WHERE substr(path, 1, ?) = ?", (len(name) + 1, f"{name}/"))
 
     def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, contextlib.suppress(sqlite3.Error):
@@ -217,14 +268,26 @@ def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterat
     if ".gitignore" in names:
         rules = (*rules, *_read_rules(folder))
     for entry in entries:
-        if entry.name.startswith(".") or entry.is_symlink():
+        if entry.is_symlink():
             continue
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            if entry.name not in _SKIPPED_FOLDERS and not _ignored(path, rules, folder=True):
+            if _enters(path, rules):
                 yield from _walk(path, rules)
-        elif path.suffix in PYTHON.suffixes and not is_secret(entry.name) and not _ignored(path, rules):
+        elif _takes(path, rules):
             yield path
+
+
+def _enters(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
+    """Whether files of a folder are looked at, as far as its name and rules above it say."""
+    left_out = folder.name.startswith(".") or folder.name in _SKIPPED_FOLDERS
+    return not left_out and not _ignored(folder, rules, folder=True)
+
+
+def _takes(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
+    """Whether a file is one to read, as far as its name and rules say."""
+    left_out = path.name.startswith(".") or path.suffix not in PYTHON.suffixes or is_secret(path.name)
+    return not left_out and not _ignored(path, rules)
 
 
 def _ignored(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], *, folder: bool = False) -> bool:

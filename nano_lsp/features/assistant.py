@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from statistics import median
 from typing import Protocol, TypeVar
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.context.uris import innermost, path_of
 from nano_lsp.context.workspace import Workspace
 from nano_lsp.engine.request import Request, ServedModel
 from nano_lsp.features.desk import Desk
@@ -64,13 +65,33 @@ class Assistant(Protocol):
         """A document has been closed."""
         ...
 
-    def use_workspace(self, root: Path, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let completions know what documents import from a folder; its Python files are indexed first.
+    def use_workspace(
+        self,
+        root: Path,
+        settings: Settings | None = None,
+        *,
+        reads: bool = True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Add a folder of the workspace: its documents have its limits, and know what they import from it.
+
+        Its Python files are indexed first. Of folders in one another a document belongs to the innermost; one that is
+        in none belongs to the folder added first.
 
         Args:
-            root: the folder.
-            stopped: asked before each file; True calls the indexing off, and what is indexed counts.
+            root: The folder.
+            settings: Limits of jobs about documents in it; None: the assistant's own.
+            reads: Whether its files may be read.
+            stopped: Asked before each file; True calls the indexing off, and what is indexed counts.
         """
+        ...
+
+    def leave_workspace(self, root: Path) -> None:
+        """A folder does not belong to the workspace any more."""
+        ...
+
+    def files_changed(self, paths: Iterable[Path]) -> None:
+        """Files or folders were saved, made, renamed or deleted: the next job knows."""
         ...
 
     def close(self) -> None:
@@ -117,7 +138,10 @@ class LocalAssistant:
     def __init__(self, model: ServedModel, settings: Settings, folders: Folders, client: str = "") -> None:
         self.model = model
         self._client = client
-        self.desk = Desk(model.vocabulary, model.fim_order, settings)
+        self._settings = settings
+        self._desk = Desk(model.vocabulary, model.fim_order, settings)
+        self._desks: dict[Path, Desk] = {}  # by folder of the workspace
+        self._changed: set[Path] = set()
         self._folders = folders
         self._ledger = Ledger()
 
@@ -149,7 +173,8 @@ class LocalAssistant:
 
     def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
         """The result of a job; see `Assistant.carry_out`."""
-        plan = job.plan(self.desk, watcher)
+        self._read_changed()
+        plan = job.plan(self._desk_for(job), watcher)
         try:
             request = next(plan)
             while True:
@@ -164,7 +189,9 @@ class LocalAssistant:
 
     async def carry_out_counting(self, job: Job[T], watcher: Watcher) -> tuple[T, Counters]:
         """As `carry_out_async`, and what it has cost."""
-        plan: Plan[T] = job.plan(self.desk, watcher)
+        if self._changed:
+            await asyncio.to_thread(self._read_changed)
+        plan: Plan[T] = job.plan(self._desk_for(job), watcher)
         counters = Counters()
         try:
             request = next(plan)
@@ -184,13 +211,36 @@ class LocalAssistant:
 
     def forget(self, document: str) -> None:
         """A document has been closed."""
-        self.desk.completer.close(document)
+        for desk in (self._desk, *self._desks.values()):
+            desk.completer.close(document)
 
-    def use_workspace(self, root: Path, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let completions know what documents import from a folder; see `Assistant.use_workspace`."""
-        workspace = Workspace(root, self._folders.cache / "index")
-        workspace.update(stopped=stopped)
-        self.desk.completer.workspace = workspace
+    def use_workspace(
+        self,
+        root: Path,
+        settings: Settings | None = None,
+        *,
+        reads: bool = True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Add a folder of the workspace; see `Assistant.use_workspace`."""
+        workspace = Workspace(root, self._folders.cache / "index") if reads else None
+        self.take_workspace(root, workspace, settings)
+        if workspace:
+            workspace.update(stopped=stopped)
+
+    def take_workspace(self, root: Path, workspace: Workspace | None, settings: Settings | None = None) -> None:
+        """Add a folder of the workspace whose index somebody else keeps up to date; None for no index."""
+        desk = Desk(self.model.vocabulary, self.model.fim_order, settings or self._settings)
+        desk.completer.workspace = workspace
+        self._desks[root] = desk
+
+    def leave_workspace(self, root: Path) -> None:
+        """A folder does not belong to the workspace any more."""
+        self._desks.pop(root, None)
+
+    def files_changed(self, paths: Iterable[Path]) -> None:
+        """Files or folders have changed: the next job knows."""
+        self._changed.update(paths)
 
     def close(self) -> None:
         """Free the model."""
@@ -199,6 +249,18 @@ class LocalAssistant:
     def _submit(self, request: Request) -> Future[Completion]:
         return self.model.submit(replace(request, client=self._client))
 
+    def _desk_for(self, job: Job[T]) -> Desk:
+        roots = list(self._desks)
+        root = innermost(roots, Path(path_of(job.document))) or next(iter(roots), None)
+        return self._desks.get(root, self._desk) if root else self._desk
+
+    def _read_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        for desk in [*self._desks.values()] if changed else ():
+            if desk.completer.workspace:
+                desk.completer.workspace.read(changed)
+
     def _observe(self, completion: Completion) -> None:
-        self.desk.budget.observe(completion.counters)
+        for desk in (self._desk, *self._desks.values()):
+            desk.budget.observe(completion.counters)
         self._ledger.enter(completion.counters)

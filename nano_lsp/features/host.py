@@ -36,11 +36,13 @@ class Client:
         name: the same in all that one program asks.
         settings: of that program: which model, and its limits.
         workspace: folder whose files its documents import from; empty for none.
+        changed: Paths of files and folders that have changed since its last job.
     """
 
     name: str
     settings: Settings
     workspace: str = ""
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -51,7 +53,7 @@ class _Loaded:
     loading: asyncio.Task[Model]
     n_jobs: int = 0
     used: float = field(default_factory=time.monotonic)
-    assistants: OrderedDict[tuple[str, Settings], LocalAssistant] = field(default_factory=OrderedDict)
+    assistants: OrderedDict[tuple[str, Settings, str], LocalAssistant] = field(default_factory=OrderedDict)
     watchers: list[Progress] = field(default_factory=list)
 
     @property
@@ -150,7 +152,7 @@ class Host:
                 model.vocabulary.spec.name,
                 model.vocabulary.spec.n_ctx,
                 loaded.n_jobs,
-                tuple(dict.fromkeys(name for name, _ in loaded.assistants)),
+                tuple(dict.fromkeys(name for name, *_ in loaded.assistants)),
                 loaded.idle_s,
                 model.totals,
                 model.memory,
@@ -241,15 +243,16 @@ class Host:
             await asyncio.to_thread(model.close)
 
     def _assistant(self, loaded: _Loaded, model: Model, client: Client) -> LocalAssistant:
-        key = (client.name, client.settings)
-        assistant = loaded.assistants.pop(key, None) or LocalAssistant(
-            model, client.settings, self._folders, client.name
-        )
+        key = (client.name, client.settings, client.workspace)
+        assistant = loaded.assistants.pop(key, None)
+        if assistant is None:
+            assistant = LocalAssistant(model, client.settings, self._folders, client.name)
+            if client.workspace:
+                assistant.take_workspace(Path(client.workspace), self._index(client.workspace))
         loaded.assistants[key] = assistant
         if len(loaded.assistants) > _MAX_CLIENTS:
             loaded.assistants.popitem(last=False)
-        if client.workspace and assistant.desk.completer.workspace is None:
-            assistant.desk.completer.workspace = self._index(client.workspace)
+        assistant.files_changed(map(Path, client.changed))
         return assistant
 
     def _index(self, root: str) -> Workspace:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from nano_lsp.config import Settings
+from nano_lsp.context.uris import innermost, path_of
 from nano_lsp.engine.selftest import MAX_CRASHES
 from nano_lsp.errors import (
     CancelledError,
@@ -72,7 +73,9 @@ class SharedAssistant:
     ) -> None:
         self._settings = settings
         self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._workspace = ""
+        self._limits: dict[Path, Settings] = {}  # by folder of the workspace
+        self._read: set[Path] = set()  # of these folders
+        self._changed: set[Path] = set()  # files, since the last job
         self._on_load = on_load
         self._on_connection = on_connection
         self._ledger = Ledger()
@@ -135,9 +138,26 @@ class SharedAssistant:
     def forget(self, document: str) -> None:
         """The engine forgets documents by itself."""
 
-    def use_workspace(self, root: Path, *, stopped: Callable[[], bool] = lambda: False) -> None:  # noqa: ARG002
-        """Let completions know what documents import from a folder; the engine indexes it in the background."""
-        self._workspace = str(root.resolve())
+    def use_workspace(
+        self,
+        root: Path,
+        settings: Settings | None = None,
+        *,
+        reads: bool = True,
+        stopped: Callable[[], bool] = lambda: False,  # noqa: ARG002
+    ) -> None:
+        """Add a folder of the workspace; the engine indexes it in the background."""
+        self._limits = {**self._limits, root: settings or self._settings}
+        self._read = self._read | {root} if reads else self._read - {root}
+
+    def leave_workspace(self, root: Path) -> None:
+        """A folder does not belong to the workspace any more."""
+        self._limits = {folder: limits for folder, limits in self._limits.items() if folder != root}
+
+    def files_changed(self, paths: Iterable[Path]) -> None:
+        """Files or folders have changed: the next job tells the engine."""
+        with contextlib.suppress(RuntimeError):  # it has been closed
+            self._loop.call_soon_threadsafe(self._note_changed, {*paths})
 
     def close(self) -> None:
         """Call off what is open, and let go of the engine."""
@@ -148,6 +168,9 @@ class SharedAssistant:
             self._thread.join(5)
             if not self._thread.is_alive():
                 self._loop.close()
+
+    def _note_changed(self, paths: set[Path]) -> None:
+        self._changed |= paths
 
     def _submit(self, job: Job[T], watcher: Watcher) -> Future[T]:
         if not self._thread.is_alive():
@@ -166,13 +189,21 @@ class SharedAssistant:
         await self._launcher.close()
 
     async def _carry_out(self, job: Job[T], watcher: Watcher) -> T:
-        body = wire.encode_order(self._name, self._settings, job, self._workspace)
+        limits = self._limits
+        root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
+        settings = limits[root] if root else self._settings
+        workspace = str(root.resolve()) if root and root in self._read else ""
+        changed, self._changed = self._changed, set()
+        body = wire.encode_order(self._name, settings, job, workspace, tuple(map(str, changed)))
         for _ in range(_TRIES):
             client = await self._find()
             try:
                 return await self._ask(client, job, body, watcher)
             except (aiohttp.ClientError, OSError, _EndingError):
                 self._launcher.lose(client)  # it has not begun: the next engine gets it
+            except BaseException:
+                self._changed |= changed  # nobody knows whether the engine has read them
+                raise
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
     async def _find(self) -> aiohttp.ClientSession:

@@ -46,12 +46,14 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
         settings: of that program.
         job: the job's fields.
         workspace: folder whose files its documents import from; empty for none.
+        changed: Paths of files and folders that have changed since the client's last job.
     """
 
     client: str
     settings: Settings
     job: msgspec.Raw
     workspace: str = ""
+    changed: tuple[str, ...] = ()
 
 
 class Card(msgspec.Struct):
@@ -124,13 +126,15 @@ class Event:
     data: bytes
 
 
-def encode_order(client: str, settings: Settings, job: Job[Any], workspace: str) -> bytes:
+def encode_order(
+    client: str, settings: Settings, job: Job[Any], workspace: str, changed: tuple[str, ...] = ()
+) -> bytes:
     """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark."""
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
         body = msgspec.json.encode(_mend(msgspec.to_builtins(job)))
-    return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace))
+    return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace, changed))
 
 
 def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:
