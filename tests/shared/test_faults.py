@@ -27,7 +27,8 @@ from nano_lsp.shared.place import find_place
 from tests.processes import engines_of
 from tests.shared.test_engine import LIMIT_S, wait_until, write_script
 
-N_ROUNDS = 60 if os.environ.get("CI") == "true" else 8  # half a second each
+N_ROUNDS = int(os.environ.get("FAULT_ROUNDS") or (60 if os.environ.get("CI") == "true" else 8))  # half a second each
+N_KILLS = int(os.environ.get("ENGINE_KILLS") or 5)  # a second each
 N_DOCUMENTS = 12  # more than there are KV sequences: some go to disk
 # Put before the engine's own modules: its clock is off by what a file says.
 JUMPING_CLOCK = """import os, time
@@ -163,3 +164,28 @@ def test_whatever_befalls_it_the_engine_is_back_and_right(stage: Stage) -> None:
     engine.wait(LIMIT_S)
     assert not stage.place.address.exists()
     assert not engines_of(stage.home)
+
+
+def test_an_engine_killed_at_any_moment_leaves_no_request_without_an_answer(stage: Stage) -> None:
+    """Every request ends, with its answer or an error, and after each kill the engine is back and right."""
+    slowest_s, process, memory = 0.0, psutil.Process(), []
+
+    def ask(client: SharedAssistant) -> float:
+        began = time.monotonic()
+        stage.ask(client)
+        return time.monotonic() - began
+
+    stage.recover()
+    for _ in range(N_KILLS):
+        asked = [stage.pool.submit(ask, client) for client in stage.clients]
+        threading.Event().wait(stage.random.uniform(0, 0.1))  # any moment of their work
+        stage.kill_engine()
+        slowest_s = max(slowest_s, *(future.result(LIMIT_S) for future in asked))
+        stage.recover()
+        memory.append(process.memory_info().rss)
+    print(
+        f"{N_KILLS} kills; the slowest request took {slowest_s:.1f} s, until all were answered again "
+        f"{stage.slowest_s:.1f} s; {stage.n_refused} were refused; "
+        f"{memory[len(memory) // 2] >> 20} MiB after half of them, {memory[-1] >> 20} MiB at the end"
+    )
+    assert memory[-1] < 1.1 * memory[len(memory) // 2]

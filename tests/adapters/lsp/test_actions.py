@@ -270,3 +270,26 @@ def test_only_code_of_open_documents_that_are_no_secrets(start: Callable[..., Ra
     assert client.request(2, "textDocument/codeAction", params)["result"] == []
     assert client.command(3, "nano.explain", {"uri": "file:///.env", "range": span(0, 0)})["result"] is None
     assert actions(client, span(0, 0)) == {}
+
+
+@pytest.mark.parametrize("resolves", [True, False])
+def test_work_on_a_document_that_changes_meanwhile_is_called_off_and_that_is_said(
+    start: Callable[..., RawClient], *, resolves: bool
+) -> None:
+    capabilities = FULL if resolves else {"workspace": {"applyEdit": True}}
+    client = start(capabilities, {**REPLIES, "$batch_ms": 100})
+    client.open(CODE)
+    action = actions(client, span(0, 4))["nano: write docstring"]
+    method = "codeAction/resolve" if resolves else "workspace/executeCommand"
+    client.send({"jsonrpc": "2.0", "id": 50, "method": method, "params": action if resolves else action["command"]})
+    whole = {"text": CODE + "\n"}
+    client.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [whole]})
+    answer = client.answer(50)
+    assert answer["error"]["code"] == -32801 if resolves else answer["result"] is False
+    told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
+    assert any("the document has changed meanwhile" in message for message in told)
+    again = client.request(51, method, action if resolves else action["command"])
+    assert ("error" in again) == resolves  # the action is of the version before
+    client.request(52, "nano/stats")
+    told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
+    assert any("has changed since; choose the action again" in message for message in told)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.raw_client import RawClient, inline
 
-N_MESSAGES = 10_000 if os.environ.get("CI") else 2_000  # 17 s and 3 s
+N_MESSAGES = int(os.environ.get("SOAK_MESSAGES") or (10_000 if os.environ.get("CI") else 2_000))  # 17 s and 3 s
 N_WARM = N_MESSAGES // 2  # until then caches fill
 METHODS = (
     *("textDocument/inlineCompletion", "textDocument/completion", "nano/stats", "nano/unknown", "$/odd"),
@@ -23,6 +23,32 @@ METHODS = (
     *("workspace/executeCommand", "completionItem/resolve"),
 )
 COMMANDS = ("nano.explain", "nano.docstring", "nano.apply", "nano.accepted", "nano.showStats", "nano.unknown")
+URIS = (
+    *(f"file:///{i}.py" for i in range(4)),
+    *(
+        "vscode-notebook-cell:/book.ipynb#1",
+        "git:/0.py?%7B%22ref%22%3A%22~%22%7D",
+        "untitled:Untitled-1",
+        "file:///.env",
+    ),
+)
+FOLDER = {"uri": "file:///nowhere", "name": "nowhere"}
+NOTIFICATIONS: tuple[tuple[str, Any], ...] = (
+    ("workspace/didChangeWorkspaceFolders", {"event": {"added": [FOLDER], "removed": []}}),
+    ("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [FOLDER]}}),
+    ("workspace/didChangeConfiguration", {"settings": {"nano": {"alternatives": 2}}}),
+    ("workspace/didChangeConfiguration", {"settings": {"nano.alternatives": 2.0, "python": {}}}),
+    ("workspace/didChangeWatchedFiles", {"changes": [{"uri": "file:///nowhere/a.py", "type": 1}]}),
+    ("workspace/didRenameFiles", {"files": [{"oldUri": "file:///nowhere/a.py", "newUri": "file:///b.py"}]}),
+    ("workspace/didDeleteFiles", {"files": [{"uri": "file:///nowhere/a.py"}]}),
+    ("textDocument/didSave", {"textDocument": {"uri": "file:///0.py"}, "text": "x"}),
+    ("window/workDoneProgress/cancel", {"token": 7}),
+    ("window/workDoneProgress/cancel", {"token": "nano-lsp-1"}),
+    ("$/cancelRequest", {"id": "unknown"}),
+    ("$/setTrace", {"value": "verbose"}),
+    ("initialized", {}),
+)
+"""What editors send beside what is typed."""
 NOTEBOOK = "file:///book.ipynb"
 WORDS = ("x = ", "def f(a):\n    ", "🙂", "\r\n", "\u2028", "(", '"', "\t", "")
 
@@ -79,12 +105,33 @@ def edit(source: random.Random) -> dict[str, Any]:
     return change
 
 
+def spoiled(source: random.Random, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A value with some of its parts null or missing."""
+    if isinstance(value, dict):
+        kept = {key: spoiled(source, item) for key, item in value.items() if source.random() > 0.05}
+        return {key: None if source.random() < 0.05 else item for key, item in kept.items()}
+    return [spoiled(source, item) for item in value] if isinstance(value, list) else value
+
+
 def message(source: random.Random, number: int, asked: list[int]) -> dict[str, Any]:
-    """The next message; a request carries its number."""
-    uri = source.choice([*(f"file:///{i}.py" for i in range(4)), "vscode-notebook-cell:/book.ipynb#1"])
+    """The next message; a request carries its number. One in ten is not as the protocol has it."""
+    made = well_formed(source, number, asked)
+    if source.random() < 0.1:
+        made["params"] = spoiled(source, made.get("params"))
+    return made
+
+
+def well_formed(source: random.Random, number: int, asked: list[int]) -> dict[str, Any]:  # noqa: PLR0911
+    uri = source.choice(URIS)
     kind = source.random()
+    if kind < 0.03:
+        method, given = source.choice(NOTIFICATIONS)
+        return {"method": method, "params": given}
     if kind > 0.92:
-        odd = {"method": source.choice(["textDocument/didChange", "x/y", "initialized"]), "params": {"odd": [number]}}
+        odd: dict[str, Any] = {
+            "method": source.choice(["textDocument/didChange", "x/y", "initialized"]),
+            "params": {"odd": [number]},
+        }
         return odd if kind > 0.97 else notebook(source)
     if kind < 0.45:
         asked.append(number)
@@ -140,7 +187,7 @@ def test_random_messages(tmp_path: Path, seed: int) -> None:
             if number == N_WARM:
                 warm = process.memory_info().rss
         client.send(json.loads('{"jsonrpc": "2.0", "id": -1, "method": "nano/stats", "params": {}}'))
-        assert last.wait(120)
+        assert last.wait(120 + N_MESSAGES / 100)
         assert len(answers) > N_MESSAGES // 3
         missing = [number for number in asked if answers[number] != 1]
         # What is still being worked on when the last one is answered comes later.
