@@ -265,14 +265,14 @@ class _Describer:
             schema, convert = self.describe(kinds[0])
             return {"type": "array", "items": schema}, lambda values: tuple(map(convert, values))
         found = [self.describe(kind) for kind in kinds if kind != ()]
-        schema: _Schema = {
+        whole: _Schema = {
             "type": "array",
             **({"prefixItems": [schema for schema, _ in found]} if found else {}),
             "items": False,
             "minItems": len(found),
             "maxItems": len(found),
         }
-        return schema, lambda values: tuple(convert(value) for (_, convert), value in zip(found, values, strict=True))
+        return whole, lambda values: tuple(convert(value) for (_, convert), value in zip(found, values, strict=True))
 
     def _mapping(self, key: Any, value: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401
         schema, convert = self.describe(value)

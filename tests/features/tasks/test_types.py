@@ -24,7 +24,7 @@ from nano_lsp.features.tasks.types import Shape, shape_of
 from tests.features.tasks.test_schema_grammar import say
 
 pydantic = pytest.importorskip("pydantic")
-EXAMPLES = int(os.environ.get("NANO_LSP_TYPES", "60"))
+EXAMPLES = int(os.environ.get("NANO_LSP_TYPES", "10"))
 T = TypeVar("T")
 Name = NewType("Name", str)
 
@@ -133,7 +133,7 @@ def test_what_is_said_under_a_type_becomes_a_value_of_it(kind: Any, seed: int) -
 def _said(shape: Shape, seed: int) -> list[Any]:
     if shape.schema is None:
         return list(shape.choices) or ["text"]
-    text = say(compile_schema(shape.schema), seed, limit=600)
+    text = say(compile_schema(shape.schema), seed, limit=150)
     if text is None:
         return []
     said = without_repetitions(json.loads(text), shape.schema)
