@@ -37,8 +37,8 @@ def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - a
         ConfigError: A variable names a proxy or a file of certificates that cannot be used.
     """
     trusted = trusted_certificates()
-    mounts = {
-        pattern: proxy and httpx.HTTPTransport(verify=trusted, proxy=proxy)
+    mounts: dict[str, httpx.BaseTransport | None] = {
+        pattern: httpx.HTTPTransport(verify=trusted, proxy=proxy) if proxy else None
         for pattern, proxy in find_proxies(address).items()
     }
     return httpx.Client(verify=trusted, trust_env=False, mounts=mounts, **named)
@@ -47,8 +47,8 @@ def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - a
 def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa: ANN401 - as httpx has them
     """As `open_client`, for an event loop."""
     trusted = trusted_certificates()
-    mounts = {
-        pattern: proxy and httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy)
+    mounts: dict[str, httpx.AsyncBaseTransport | None] = {
+        pattern: httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) if proxy else None
         for pattern, proxy in find_proxies(address).items()
     }
     return httpx.AsyncClient(verify=trusted, trust_env=False, mounts=mounts, **named)
