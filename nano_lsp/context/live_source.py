@@ -207,8 +207,8 @@ def _defines(node: ast.ClassDef, functions: dict[str, types.FunctionType], codes
             live = functions.get(method.name) or functions.get(mangled)
             if live is None and not method.decorator_list:
                 return False
-            is_known = live is not None and live.__code__.co_name == method.name
-            if is_known and not any(_same(code, live.__code__) for code in inside):
+            own = live.__code__ if live is not None and live.__code__.co_name == method.name else None
+            if own is not None and not any(_same(code, own) for code in inside):
                 return False
     return True
 
@@ -251,7 +251,8 @@ def _same(one: object, other: object) -> bool:
 
 
 def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
 
 
 def _no_source(name: object) -> DocumentError:
