@@ -11,7 +11,6 @@ import difflib
 import errno
 import functools
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
