@@ -38,7 +38,7 @@ def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - a
     """
     trusted = trusted_certificates()
     mounts = {
-        pattern: proxy and httpx.HTTPTransport(verify=trusted, proxy=proxy)
+        pattern: httpx.HTTPTransport(verify=trusted, proxy=proxy) if proxy else None
         for pattern, proxy in find_proxies(address).items()
     }
     return httpx.Client(verify=trusted, trust_env=False, mounts=mounts, **named)
@@ -48,7 +48,7 @@ def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa:
     """As `open_client`, for an event loop."""
     trusted = trusted_certificates()
     mounts = {
-        pattern: proxy and httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy)
+        pattern: httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) if proxy else None
         for pattern, proxy in find_proxies(address).items()
     }
     return httpx.AsyncClient(verify=trusted, trust_env=False, mounts=mounts, **named)

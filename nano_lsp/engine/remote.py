@@ -112,8 +112,8 @@ class Remote:
         chosen = next((one for one in found if one.get("id") == model), found[0])
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
         vocabulary = TextVocabulary(str(chosen.get("id", "")), int(n_ctx))
-        client = open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT)
-        return cls(client, vocabulary, on_connection)
+        connection = open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT)
+        return cls(connection, vocabulary, on_connection)
 
     @property
     def notice(self) -> Notice:
