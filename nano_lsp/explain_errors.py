@@ -85,7 +85,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__
 
 
-def _sentence(error: BaseException) -> tuple[str, str] | None:
+def _sentence(error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911 - a list of cases
     if isinstance(error, OSError) and _TEMPORARY in str(error):
         return "There is no folder for temporary files.", "Set TMPDIR to a folder that can be written."
     if isinstance(error, ImportError):

@@ -142,9 +142,9 @@ def find_place(folders: Folders) -> Place:
     """
     log = folders.cache / "engine.log"
     failure = ""
-    for find_folder in (lambda: folders.runtime, lambda: _short_folder(folders.runtime)):
+    for choose in (Path, _short_folder):
         try:
-            folder = find_folder()
+            folder = choose(folders.runtime)
             if HAS_UNIX_SOCKETS and len(os.fsencode(folder)) + len("/engine.12345678.sock") > _MAX_PATH_BYTES:
                 continue
             _make_private(folder)

@@ -236,7 +236,7 @@ def test_closed_standard_streams_are_empty_ones(closed: str, tmp_path: Path) -> 
 
 
 def test_a_disk_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows the parent of `Z:\\` is `Z:\\`."""
+    """On Windows the parent of a drive that is not there is that drive."""
 
     def none(place: Path) -> None:
         raise FileNotFoundError(2, "none", str(place))

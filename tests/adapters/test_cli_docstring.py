@@ -221,7 +221,7 @@ def test_a_diff_of_files_elsewhere_says_where_it_applies(tmp_path: Path, monkeyp
     monkeypatch.chdir(here)
     shown = nano_lsp("docstring", "../there/one", str(tmp_path / "there/two/b.py"), "--model", model)
     assert f"git -C {tmp_path / 'there'} apply" in shown.stderr.decode().replace("\n", " ")
-    command = ["git", "-C", tmp_path / "there", "apply", "-"]
+    command = ["git", "-C", str(tmp_path / "there"), "apply", "-"]
     subprocess.run(command, input=shown.stdout, check=True, timeout=60)
     assert '"""Do what the name says."""' in (tmp_path / "there/two/b.py").read_text()
 

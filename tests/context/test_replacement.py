@@ -151,7 +151,8 @@ def test_a_save_in_between_is_not_overwritten(file: Path, linked: bool, monkeypa
 
 def test_a_disk_that_fills_up_leaves_the_old_content(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.with_name("other.py").hardlink_to(file)
-    write, failed = os.write, []
+    write = os.write
+    failed: list[int] = []
 
     def fill_up(handle: int, data: memoryview) -> int:
         if not failed:

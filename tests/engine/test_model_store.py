@@ -341,7 +341,8 @@ def _size(path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["a\x07b.gguf", "tab\there.gguf", "del\x7f.gguf", "new\nline.gguf", 'q"\\.gguf', "é🙂.gguf", "\udcff.gguf"]
+    "name",
+    ["a\x07b.gguf", "tab\there.gguf", "del\x7f.gguf", "new\nline.gguf", 'q"\\.gguf', "é🙂.gguf", "\udcff.gguf"],
 )
 def test_a_file_of_any_name_can_be_imported(home: Path, tmp_path: Path, name: str) -> None:
     try:
