@@ -44,8 +44,13 @@ def split_at_newlines(data: AnyStr, *, keep_ends: bool = False) -> list[AnyStr]:
 
 
 def _split(data: AnyStr, newline: AnyStr, *, keep_ends: bool) -> list[AnyStr]:
-    *lines, last = data.split(newline)
-    return [line + newline if keep_ends else line for line in lines] + ([last] if last else [])
+    lines = data.split(newline)
+    last = lines.pop()
+    if keep_ends:
+        lines = [line + newline for line in lines]
+    if last:
+        lines.append(last)
+    return lines
 
 
 def line_starts(text: str) -> list[int]:

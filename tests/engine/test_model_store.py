@@ -13,7 +13,7 @@ import sys
 import threading
 import zipfile
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -324,8 +324,13 @@ def test_a_file_is_hashed_once(store: ModelStore, original: Path) -> None:
     steps: list[tuple[str, int]] = []
     read: list[int] = []
     real = model_store._hash
+
+    def hash_and_count(path: Path, report: Callable[[int], None]) -> str:
+        read.append(_size(path))
+        return real(path, report)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_store, "_hash", lambda path, report: (read.append(_size(path)), real(path, report))[1])
+        patch.setattr(model_store, "_hash", hash_and_count)
         store.pull("tiny", original, lambda what, done, total: steps.append((what, done)))
     assert read == [size]
     assert [done for what, done in steps if what == "verifying"][-1] == size

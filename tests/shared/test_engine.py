@@ -360,7 +360,7 @@ def test_over_a_port_where_there_are_no_unix_sockets(
         assert httpx.get(f"{address}/status").status_code == 401
         wrong = httpx.post(f"{address}/jobs/Warm", headers={"authorization": "Bearer guess"}, content=b"{}")
         assert wrong.status_code == 401
-        odd = httpx.get(f"{address}/status", headers={"authorization": b"Bearer \xff\xfe"})
+        odd = httpx.get(f"{address}/status", headers={b"authorization": b"Bearer \xff\xfe"})
         assert odd.status_code == 401
         for engine in engines_of(home):
             engine.kill()
