@@ -30,7 +30,7 @@ const OWN: Json = {
     default: "",
     scope: "machine-overridable",
     markdownDescription:
-      "Folder of wheels to install the server from, for machines without a network. Empty: the package index that pip is configured for.",
+      "Folder to install the server from: a bundle, a folder of wheels, or a checkout of the project. Empty: **Install…** asks for it.",
   },
 };
 

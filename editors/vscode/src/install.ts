@@ -74,7 +74,10 @@ export async function install(what: Installation, options: RunOptions = {}): Pro
 export async function findSource(folder: string): Promise<string[]> {
   for (const wheels of [folder, join(folder, "wheels")]) {
     const files = await readdir(wheels).catch(() => []);
-    const wheel = files.filter((name) => /^nano_lsp-[^-]+-.*\.whl$/.test(name)).sort(byNumbers).pop();
+    const wheel = files
+      .filter((name) => /^nano_lsp-[^-]+-.*\.whl$/.test(name))
+      .sort(byNumbers)
+      .pop();
     if (wheel) {
       return ["--no-index", "--find-links", wheels, join(wheels, wheel)];
     }

@@ -80,11 +80,7 @@ export function describe(status: Status, around: Surroundings): Shown {
   const isError = state === "error" || state === "missing";
   return {
     text: `${ICONS[state]} ${model}${percent}`,
-    tooltip: [
-      `NEURO-NANO: ${sentence}`,
-      status.remedy && (isError || here) ? status.remedy : "",
-      `Model: ${model}`,
-    ]
+    tooltip: [`NEURO-NANO: ${sentence}`, status.remedy && (isError || here) ? status.remedy : "", `Model: ${model}`]
       .filter(Boolean)
       .join("\n\n"),
     label: `NEURO-NANO, ${state}: ${sentence}`,

@@ -62,7 +62,11 @@ test("the server comes from a folder, and never by its name from a package index
   assert.deepEqual(await findSource(root), [root]);
   const wheels = join(root, "wheels");
   await mkdir(wheels);
-  for (const name of ["nano_lsp-0.9.0-py3-none-any.whl", "nano_lsp-0.10.0-py3-none-any.whl", "nano_lsp_jupyter-1-x.whl"]) {
+  for (const name of [
+    "nano_lsp-0.9.0-py3-none-any.whl",
+    "nano_lsp-0.10.0-py3-none-any.whl",
+    "nano_lsp_jupyter-1-x.whl",
+  ]) {
     await writeFile(join(wheels, name), "");
   }
   const expected = ["--no-index", "--find-links", wheels, join(wheels, "nano_lsp-0.10.0-py3-none-any.whl")];
