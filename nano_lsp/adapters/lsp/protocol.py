@@ -39,8 +39,7 @@ def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
 class NanoProtocol(LanguageServerProtocol):
     """The protocol, but that the server's own handlers keep the documents.
 
-    They are called at once: of a notification whose handler is a generator or a coroutine, pygls 2.1 keeps a future
-    for ever, a kilobyte a keystroke.
+    They are called at once, in the order of the messages.
     """
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
@@ -82,6 +81,12 @@ class NanoProtocol(LanguageServerProtocol):
             if request_id != current and not future.done():
                 future.cancel()
         self._shutdown = True
+
+    def _execute_handler(self, msg_id: int | str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as pygls has it
+        """Run a handler, and forget it when it has ended; pygls 2.1 keeps those of notifications, a kilobyte each."""
+        super()._execute_handler(msg_id, *arguments, **named)
+        if running := self._request_futures.get(msg_id):
+            running.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
 
     def _run_generator(self, future: Any, *, gen: Any, result_future: Future[Any]) -> None:  # noqa: ANN401 - as pygls has it
         """Run what a request waits for, and call it off with it; pygls 2.1 lets commands run on, and keeps them."""
