@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nano_lsp.config import Folders, Settings, load_settings
 from nano_lsp.context.uris import innermost, path_of
 from nano_lsp.errors import ConfigError, NanoError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.features.acceptance import AcceptanceTracker
 from nano_lsp.features.editor_settings import EditorSettings, load_project, read_settings
 from nano_lsp.features.statistics import Record, Statistics
@@ -368,7 +369,7 @@ class Session:
             of_model = replace(settings.of_model, check_memory=self._check_memory)
             assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
-            failure = error if isinstance(error, NanoError) else _unforeseen(error)
+            failure = explain_error(error) or _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
             tell(_fail, future, failure)
             return

@@ -23,7 +23,7 @@ from nano_lsp.adapters.ipython.completing import Completing
 from nano_lsp.adapters.ipython.kernel import Kernel
 from nano_lsp.adapters.ipython.work import Work
 from nano_lsp.context.ipython_syntax import find_cell_magic, find_specials
-from nano_lsp.errors import NanoError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.lines import split_at_newlines
 
 if TYPE_CHECKING:
@@ -84,8 +84,11 @@ class NanoMagics(Magics):  # type: ignore[misc]
                 print(note, file=sys.stderr)
         try:
             subcommands.run(name, options, body, self._kernel, self._work)
-        except NanoError as error:
-            raise UsageError(f"{error.message} {error.remedy}".strip()) from None
+        except Exception as error:
+            explained = explain_error(error)
+            if explained is None:
+                raise
+            raise UsageError(f"{explained.message} {explained.remedy}".strip()) from None
 
     nano.__doc__ = help_text()
 
