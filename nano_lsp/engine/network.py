@@ -141,6 +141,7 @@ def _patterns(name: str, host: str) -> list[str]:
             if ipaddress.ip_address(host) in network:
                 return [f"all://[{host}]" if ":" in host else f"all://{host}"]
         return []
+    name = name.removesuffix(":443").removesuffix(":80")  # httpx has no number for these in an address
     pattern = f"all://*{name.removeprefix('*').removeprefix('.')}"
     with contextlib.suppress(ValueError, httpx.InvalidURL):
         return [pattern] if httpx.URL(pattern).host else []

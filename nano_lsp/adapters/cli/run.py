@@ -37,7 +37,7 @@ def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoRetur
     if unwritten is not None:
         code = 1
         if unwritten.errno not in PIPE_CLOSED:
-            _tell("Error", f"The output cannot be written: {unwritten.strerror}.", "See to space where it goes.")
+            code = _explain(unwritten) or _report(unwritten)
     elif mistake is not None:
         code = _explain(mistake) or _report(mistake)
     if code == 130:

@@ -164,7 +164,10 @@ class Doors:
     def _known(self) -> dict[str, str]:
         """Models by the names that clients see: a file's is its name without folders and `.gguf`."""
         names = [self._settings.model, *(model.name for model in self._host.statuses())]
-        return {Path(name).name.removesuffix(".gguf") if is_path(name) else name: name for name in reversed(names)}
+        known: dict[str, str] = {}
+        for name in names:
+            known.setdefault(Path(name).name.removesuffix(".gguf") if is_path(name) else name, name)
+        return known
 
     def _client(self, request: Request, model: str) -> Client:
         """Who asks: clients of one kind share what is remembered of their prompts."""
