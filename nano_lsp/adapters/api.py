@@ -13,6 +13,7 @@ from nano_lsp.context.definitions import Definition, DefinitionKind, find_defini
 from nano_lsp.context.document import apply_edits
 from nano_lsp.context.languages import PYTHON
 from nano_lsp.context.live_source import find_source
+from nano_lsp.context.notebook import as_python
 from nano_lsp.context.syntax import SyntaxTree
 from nano_lsp.errors import ConfigError, DocumentError
 from nano_lsp.features.jobs import Ask, Complete, Explain, WriteDocstrings
@@ -99,7 +100,8 @@ def docstring_job(text: str, style: str) -> WriteDocstrings:
     if style not in STYLES:
         raise ConfigError(f"There is no style {style!r}.", f"Choose one of: {', '.join(STYLES)}.")
     first = _first_definition(text)
-    return WriteDocstrings(text, first.start, first.name, style)
+    source = as_python(text)  # what only IPython understands in a cell is a comment there, and no place moves
+    return WriteDocstrings(source, first.start, first.name, style)
 
 
 def read_docstring(text: str) -> str:
