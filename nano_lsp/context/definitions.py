@@ -171,9 +171,11 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
         if definition.kind is DefinitionKind.FUNCTION or scope in functions:
             functions.add(name)
         empty = definition.kind is DefinitionKind.MODULE and not tree.text.strip()
-        own = name.rpartition(".")[2]
-        siblings = {own, *(each.rpartition(".")[2] for each in functions if each.rpartition(".")[0] == scope)}
-        accessor = any(is_accessor(each, sibling) for each in definition.decorators for sibling in siblings)
+        accessor = False
+        if definition.decorators:
+            own = name.rpartition(".")[2]
+            siblings = {own, *(each.rpartition(".")[2] for each in functions if each.rpartition(".")[0] == scope)}
+            accessor = any(is_accessor(each, sibling) for each in definition.decorators for sibling in siblings)
         if definition.docstring is None and not (private or empty or definition.is_overload or accessor):
             yield definition
 
@@ -254,8 +256,12 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
 
 def _deeper(indent: str, tree: SyntaxTree) -> str:
     """An indentation one level deeper, in tabs or blanks as the file has them."""
-    if "\t" in indent:
-        return indent + "\t"
+    return indent + ("\t" if "\t" in indent else _indent_unit(tree))
+
+
+@lru_cache(maxsize=4)  # each function in one line asks for it
+def _indent_unit(tree: SyntaxTree) -> str:
+    """What the first block of a file is indented by."""
     for statement in tree.root.named_children:
         inner = undecorated(statement) or statement
         first = first_child(next((child for child in inner.children if child.type == "block"), None))
@@ -263,8 +269,8 @@ def _deeper(indent: str, tree: SyntaxTree) -> str:
             at = tree.offset(first.start_byte)
             before = tree.text[line_start(tree.text, at) : at]
             if before and not before.strip():
-                return indent + before
-    return indent + "    "
+                return before
+    return "    "
 
 
 def _statements(block: Node) -> list[Node]:

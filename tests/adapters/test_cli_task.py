@@ -56,7 +56,7 @@ def test_mistakes_are_told_before_a_model_is_loaded(tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     large.write_bytes(b"x" * (9 << 20))
     assert_error(nano_lsp("task", " "), 2, "empty")
-    assert_error(nano_lsp("task", "Do.", "--schema", str(recursive)), 2, "recursive", "levels")
+    assert_error(nano_lsp("task", "Do.", "--schema", str(recursive)), 2, "recursive", "nothing but itself")
     assert_error(nano_lsp("task", "Do.", "--schema", str(wrong)), 2, "no JSON")
     assert_error(nano_lsp("task", "Do.", "--choice", "yes"), 2, "fewer than two")
     assert_error(nano_lsp("task", "Do.", "--choice", "a,b", "--type", "int"), 2, "several types")
