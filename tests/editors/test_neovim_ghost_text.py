@@ -239,10 +239,10 @@ def test_with_no_entry_selected_what_is_typed_is_completed(with_options: Neovim)
     neovim.wait_for("x = enumerate([5])")
 
 
+@pytest.mark.parametrize("opened", [("0.12", "builtin"), ("0.12", "extmarks")], ids="-".join, indirect=True)
 def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
+    """With the option `autocomplete`, which Neovim has since 0.12."""
     neovim = with_options
-    if not neovim.nvim.funcs.exists("+autocomplete"):
-        pytest.skip("Neovim 0.12 has it")
     neovim.nvim.command("set autocomplete")
     write(neovim, WORDS)
     neovim.keys("en")

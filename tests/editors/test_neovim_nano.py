@@ -43,7 +43,7 @@ def test_ghost_text_docstring_and_explanation(neovim: Neovim) -> None:
     neovim.wait_for("[nano]")
     neovim.nvim.current.window.cursor = [BEFORE.count("\n") + 1, 0]
     neovim.keys("A ")
-    neovim.wait_for("        return math.pi * self.radius ** 2", " t/s]")
+    neovim.wait_for("        return math.pi * self.radius ** 2", "[nano]")
     for cells in "        return math.pi", "        return math.pi * self":
         neovim.keys("<M-Right>" if cells.endswith("self") else "math.pi")
         neovim.wait_for("        return math.pi * self.radius ** 2")
