@@ -16,6 +16,7 @@ import pytest
 
 from nano_lsp import __version__
 from nano_lsp.adapters.cli.app import app
+from nano_lsp.adapters.cli.demo import snippets
 from nano_lsp.adapters.cli.doctor import Level, examine_store, free_bytes
 from nano_lsp.adapters.cli.run import run
 from nano_lsp.config import find_folders, load_settings
@@ -51,6 +52,10 @@ def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: st
     assert "Traceback" not in said
     for word in words:
         assert word in said
+
+
+def test_the_demo_finds_its_places_in_the_code() -> None:
+    assert [snippet.text[: snippet.offset].rpartition("\n")[2].strip() for snippet in snippets()] == [""] * 3
 
 
 @pytest.mark.parametrize(

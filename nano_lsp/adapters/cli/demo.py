@@ -97,9 +97,7 @@ def demo(
 def snippets() -> list[Snippet]:
     """Three places in this project, what follows the cursor there taken out."""
     return [
-        _cut(
-            "a property like the one above it", Counters, "        return self.generated_tokens", "\n    def __add__"
-        ),
+        _cut("a property like the one above it", Counters, "        return self.decoded_tokens", "\n    def __add__"),
         _cut("a method of the base of all errors", NanoError, "        return f", None),
         _cut(
             "an error like the one above it",
