@@ -119,7 +119,7 @@ def write_docx(path: Path, body: str, parts: Mapping[str, str] | None = None) ->
     """A DOCX file with exactly this XML in it.
 
     Args:
-        path: of the file.
+        path: The path of the file.
         body: what the body holds; prefixes are those that Word uses.
         parts: further parts by their kind, as `footnotes`, `header1`: what their roots hold. A part can be referred
             to by its kind.

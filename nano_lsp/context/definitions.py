@@ -13,7 +13,7 @@ from tree_sitter import Node
 from nano_lsp.context.decorators import OVERLOADS, RESULT_KEEPING, Names, is_accessor
 from nano_lsp.context.document import indent_of
 from nano_lsp.context.function_facts import FunctionFacts
-from nano_lsp.context.syntax import DECORATED, SyntaxTree, ancestors, first_child, undecorated
+from nano_lsp.context.syntax import DECORATED, SyntaxTree, ancestors, first_child, statements_of, undecorated
 from nano_lsp.lines import line_end, line_start
 
 _COMPOUND = {
@@ -195,7 +195,7 @@ def _definitions(node: Node, tree: SyntaxTree, scope: str, names: Names) -> Iter
 
 
 def _module(tree: SyntaxTree) -> Definition:
-    statements = _statements(tree.root)
+    statements = statements_of(tree.root)
     return Definition(
         DefinitionKind.MODULE,
         "",
@@ -211,7 +211,7 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
     colon = next((child for child in node.children if child.type == ":"), None)
     if name is None or body is None or colon is None or colon.is_missing:
         return None
-    statements = _statements(body)
+    statements = statements_of(body)
     if not statements:
         return None
     start, header_end = tree.offset(node.start_byte), tree.offset(colon.end_byte)
@@ -271,10 +271,6 @@ def _indent_unit(tree: SyntaxTree) -> str:
             if before and not before.strip():
                 return before
     return "    "
-
-
-def _statements(block: Node) -> list[Node]:
-    return [child for child in block.named_children if child.type != "comment"]
 
 
 def _docstring(statements: list[Node], tree: SyntaxTree) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tree_sitter import Node
 
-from nano_lsp.context.syntax import SyntaxTree, first_child
+from nano_lsp.context.syntax import SyntaxTree, first_child, statements_of
 
 _SCOPES = {"function_definition", "class_definition", "lambda"}
 _CATCH_ALL = {"Exception", "BaseException"}
@@ -21,7 +21,7 @@ class FunctionFacts:
         self.raises: list[str] = []
         self._tree = tree
         self._bound = _bound_names(parameters, body, tree)
-        statements = [s for s in _statements(body) if s.type != "pass_statement"]
+        statements = [s for s in statements_of(body) if s.type != "pass_statement"]
         self.is_stub = all(_is_inert(statement) for statement in statements)
         self._read(body)
 
@@ -73,10 +73,6 @@ def _is_kind_of(name: str, base: str) -> bool:
     """Whether one of Python's own exceptions is caught by the name of another."""
     kinds = getattr(builtins, name, None), getattr(builtins, base, None)
     return all(isinstance(kind, type) for kind in kinds) and issubclass(*kinds)  # type: ignore[arg-type]
-
-
-def _statements(block: Node) -> list[Node]:
-    return [child for child in block.named_children if child.type != "comment"]
 
 
 def _is_inert(statement: Node) -> bool:

@@ -139,6 +139,11 @@ def undecorated(node: Node) -> Node | None:
     return node.child_by_field_name("definition") if node.type == DECORATED else node
 
 
+def statements_of(block: Node) -> list[Node]:
+    """The statements of a block or a module, comments left out."""
+    return [child for child in block.named_children if child.type != "comment"]
+
+
 def first_child(node: Node | None) -> Node | None:
     """The first child that the grammar names; None where there is none."""
     return next(iter(node.named_children), None) if node is not None else None

@@ -41,7 +41,7 @@ def newer_chunk(text: str, others: dict[str, float]) -> dict[str, Any]:
 
 
 class Peer:
-    """A server that answers as it is told, and keeps what it was sent."""
+    """A server with scripted answers, which keeps what it was sent."""
 
     def __init__(self) -> None:
         self.reply: Reply = lambda _body: [chunk("ok")]

@@ -61,7 +61,7 @@ def check(case: Case) -> None:
     try:
         docstring = carry_out(WRITER.write(parse(case.code), definition), lambda: "some words")
     except DocumentError:
-        assert not case.in_lines  # what would have to go stands in several literals, which is told
+        assert not case.in_lines  # what would have to go stands in several literals: refused, and reported
         return
     if docstring is None:
         assert not case.is_outdated

@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def _run_command(arguments: list[str]) -> None:
-    """Import what a command needs, and run it; what cannot be imported is told like its other errors."""
+    """Import what a command needs, and run it; a failed import is reported like its other errors."""
     if arguments[:1] == ["server"]:  # an editor waits: it does not pay for the other commands
         from nano_lsp.adapters.cli.server import app  # noqa: PLC0415
 

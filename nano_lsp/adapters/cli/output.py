@@ -41,9 +41,14 @@ def print_data(data: str | bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def to_json(value: object) -> str:
+    """A value as JSON for a file or standard output."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def print_json(value: object) -> None:
     """Write a value as JSON to standard output."""
-    print_data(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    print_data(to_json(value))
 
 
 def flush_output() -> OSError | None:

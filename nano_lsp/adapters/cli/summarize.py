@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.adapters.cli.output import print_data
+from nano_lsp.adapters.cli.output import print_data, to_json
 from nano_lsp.adapters.cli.progress import row_progress
 from nano_lsp.adapters.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
 from nano_lsp.config import find_folders, load_settings
@@ -92,4 +92,4 @@ def _as_json(found: Summary) -> str:
         "notes": [asdict(note) for note in found.notes],
         "unsupported": found.n_unsupported,
     }
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    return to_json(record)

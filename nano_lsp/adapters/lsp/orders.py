@@ -69,7 +69,7 @@ def read_order(data: object) -> Order | None:
 async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
     """The edit of an order; None where it was called off, failed, came too late, or nothing valid was found.
 
-    The user is told which, unless they have called it off.
+    A message says which, unless the user has called it off.
     """
     edit = await _make_edit(server, document, order)
     if server.documents.get(document.uri) is document:
@@ -146,7 +146,7 @@ def _confirmed(
 
 
 def _is_of_use(server: NanoServer, found: Sized, order: Order) -> bool:
-    """Whether there is something; the user is told where the model had nothing."""
+    """Whether there is something to change; where there is nothing, a message says so."""
     if not found:
         server.warn_again(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
     return bool(found)

@@ -24,7 +24,7 @@ class Source:
     """A Python file as it was read.
 
     Attributes:
-        path: of the file.
+        path: The path of the file.
         data: its bytes.
         encoding: Python's name of the codec that makes these bytes of its text.
         tree: of its text.

@@ -169,7 +169,7 @@ class DocstringWriter:
         Args:
             around: the code before and behind the docstring.
             indent: of the docstring.
-            draft: of the docstring.
+            draft: The draft of the docstring.
             entry: without words.
         """
         *above, line = draft.lines(entry)

@@ -82,7 +82,7 @@ def without_repetitions(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - an
 
     Args:
         value: as `json.loads` gives it.
-        schema: that `compile_schema` has taken.
+        schema: A schema that `compile_schema` has taken.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 
@@ -102,7 +102,7 @@ def find_fault(value: object, schema: Schema) -> str:
 
     Args:
         value: as `json.loads` gives it.
-        schema: that `compile_schema` has taken.
+        schema: A schema that `compile_schema` has taken.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""DOCX files as Word, Google Docs and generators write them: what a reader sees is read, or its absence is told."""
+"""DOCX files as Word, Google Docs and generators write them: what a reader sees is read, or a note names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML and PDF files as others make them: what a reader sees is read, or its absence is told."""
+"""HTML and PDF files as others make them: what a reader sees is read, or a note names it."""
 
 from __future__ import annotations
 

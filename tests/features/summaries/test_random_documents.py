@@ -1,4 +1,4 @@
-"""Random DOCX and HTML files with known words: each word that a reader sees is read, or its absence is told.
+"""Random DOCX and HTML files with known words: each word that a reader sees is read, or a note says what was not.
 
 `NANO_LSP_DOCUMENTS=500` makes 500 files of each format.
 """
