@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nano_lsp.adapters.api import ask, complete, docstring, explain
-    from nano_lsp.adapters.run_task import TaskResult, run_task, run_task_async
+    from nano_lsp.api.functions import ask, complete, docstring, explain
+    from nano_lsp.api.run_task import TaskResult, run_task, run_task_async
 
 from nano_lsp.version import __version__
 
@@ -33,13 +33,13 @@ def __getattr__(name: str) -> object:
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
     """`%load_ext nano_lsp`: the magics `%nano` and `%%nano`."""
-    from nano_lsp.adapters.ipython import load  # noqa: PLC0415 - scripts need no IPython
+    from nano_lsp.ipython import load  # noqa: PLC0415 - scripts need no IPython
 
     load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
     """`%unload_ext nano_lsp`."""
-    from nano_lsp.adapters.ipython import unload  # noqa: PLC0415 - scripts need no IPython
+    from nano_lsp.ipython import unload  # noqa: PLC0415 - scripts need no IPython
 
     unload(shell)

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from nano_lsp.config import find_folders
-from nano_lsp.engine.model_store import ModelStore
-from nano_lsp.engine.selftest import SelfTest
+from nano_lsp.models.store import ModelStore
+from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.errors import ModelMissingError
 from tests.processes import engines_of
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp import lines
-from nano_lsp.context.positions import Encoding, Positions
+from nano_lsp.code.positions import Encoding, Positions
 
 ROOT = Path(__file__).parents[1]
 TEXTS = st.text(st.sampled_from("ab \n\r\x0b\x0c\x1c\x85\u2028\u2029é"), max_size=30)

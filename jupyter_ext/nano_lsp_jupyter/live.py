@@ -11,7 +11,7 @@ import inspect
 import json
 from functools import cache
 
-from nano_lsp.context import live_names
+from nano_lsp.code import namespace as live_names
 
 _MAX_REPLY = 64_000
 _MAX_ENTRIES = 40

@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nano_lsp.config import Folders
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.context.definitions import definition_at, undocumented
-from nano_lsp.context.document import TextEdit, apply_edits
-from nano_lsp.context.languages import PYTHON, language_of
-from nano_lsp.context.notebook import Cell, as_python, build_notebook_text
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.definitions import definition_at, undocumented
+from nano_lsp.code.document import TextEdit, apply_edits
+from nano_lsp.code.languages import PYTHON, language_of
+from nano_lsp.code.notebook import Cell, as_python, build_notebook_text
+from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import NanoError
-from nano_lsp.features.plan import NOBODY, Watcher
-from nano_lsp.features.typing_pace import TypingPace
-from nano_lsp.shared.quiet import Quiet, hidden_reason
-from nano_lsp.shared.session import Session, State, Status
+from nano_lsp.assistant.listener import NOBODY, Watcher
+from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.editor.quiet_reason import Quiet, hidden_reason
+from nano_lsp.editor.session import Session, State, Status
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import read_reply
 
 if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
-    from nano_lsp.features.cells import CellCode
-    from nano_lsp.features.ghost_text import Suggestion
-    from nano_lsp.features.jobs import Job
+    from nano_lsp.edits.cells import CellCode
+    from nano_lsp.editor.ghost_text import Suggestion
+    from nano_lsp.assistant.jobs import Job
 
 Tell = Callable[[dict[str, object]], None]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -161,13 +161,13 @@ class Service:
         Raises:
             NanoError: it failed; nothing has been changed.
         """
-        from nano_lsp.features import jobs  # noqa: PLC0415 - the Jupyter server starts before the assistant is
+        from nano_lsp.assistant import jobs  # noqa: PLC0415 - the Jupyter server starts before the assistant is
 
         code, error = asked.code, _plain_error(asked.error)
         if asked.kind == "docstring":
             tell({"code": apply_edits(code, await self._document(code, asked.offset, tell))})
         elif asked.kind == "fix":
-            from nano_lsp.features.cells import FixCell  # noqa: PLC0415 - as above
+            from nano_lsp.edits.cells import FixCell  # noqa: PLC0415 - as above
 
             fixed: CellCode = await self._do(FixCell(code, error), tell)
             tell({"text": fixed.why})
@@ -219,7 +219,7 @@ class Service:
 
     async def _document(self, code: str, offset: int | None, tell: Tell) -> list[TextEdit]:
         """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
-        from nano_lsp.features.jobs import WriteDocstrings  # noqa: PLC0415 - as above
+        from nano_lsp.assistant.jobs import WriteDocstrings  # noqa: PLC0415 - as above
 
         code = as_python(code)  # of the same length
         tree = SyntaxTree.parse(code, PYTHON)

@@ -1,1 +1,1 @@
-"""The engine: token ids in, token ids out. It knows no prompt, no document and no editor."""
+"""The way to an engine in another process: where it is, what is said, and who asks."""

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
-from nano_lsp.adapters.cli.app import app
-from nano_lsp.adapters.cli.demo import snippets
-from nano_lsp.adapters.cli.doctor import Level, examine_store, free_bytes
-from nano_lsp.adapters.cli.run import run
+from nano_lsp.cli.app import app
+from nano_lsp.cli.demo import snippets
+from nano_lsp.cli.doctor import Level, examine_store, free_bytes
+from nano_lsp.cli.run import run
 from nano_lsp.config import find_folders, load_settings
 from tests.gguf_files import write_model
 
@@ -77,7 +77,7 @@ def test_version() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from nano_lsp.adapters.cli.app import app\n"
+        "import sys; from nano_lsp.cli.app import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('llama_cpp', 'huggingface_hub', 'httpx') if m in sys.modules])"
     )
@@ -190,9 +190,9 @@ def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path
 
 def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
     code = (
-        "import sys; import nano_lsp.adapters.cli.model as m\n"
+        "import sys; import nano_lsp.cli.model as m\n"
         "def broken(): raise ZeroDivisionError('oops')\nm._store = broken\n"
-        "import sys; sys.argv = ['nano-lsp', 'model', 'list']; from nano_lsp.adapters.cli import main; main()"
+        "import sys; sys.argv = ['nano-lsp', 'model', 'list']; from nano_lsp.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=False)
     assert_error(done, 70, "Internal error", "crash.log")

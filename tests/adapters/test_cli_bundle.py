@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.adapters.cli import bundle_install
-from nano_lsp.adapters.cli.app import app
-from nano_lsp.adapters.cli.bundle import write_sums
-from nano_lsp.adapters.cli.bundle_parts import Step, Wheels, run
+from nano_lsp.cli import bundle_install
+from nano_lsp.cli.app import app
+from nano_lsp.cli.bundle import write_sums
+from nano_lsp.cli.bundle_parts import Step, Wheels, run
 from nano_lsp.config import find_folders
-from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.models.store import ModelStore
 from nano_lsp.errors import BundleError, DiskSpaceError
 from tests.gguf_files import write_model
 
@@ -199,7 +199,7 @@ class NoWheels(Wheels):
 def test_jupyterlab_comes_along_only_where_it_is_asked_for(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nano_lsp.adapters.cli.bundle_parts.Wheels", NoWheels)
+    monkeypatch.setattr("nano_lsp.cli.bundle_parts.Wheels", NoWheels)
     monkeypatch.setattr(NoWheels, "asked", [])
     common = ["--model", model, "--without", "vscode", "--source", str(ROOT)]
     server, extension = f"nano-lsp[jupyter] @ {ROOT.as_uri()}", str(ROOT / "jupyter_ext")

@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.context.definitions import find_definitions
-from nano_lsp.context.languages import PYTHON, Language
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.definitions import find_definitions
+from nano_lsp.code.languages import PYTHON, Language
+from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.docstrings import project
-from nano_lsp.features.docstrings.check import same_code
+from nano_lsp.docstrings import project
+from nano_lsp.docstrings.check import same_code
 from tests.adapters.test_cli import assert_error, nano_lsp
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
@@ -378,7 +378,7 @@ def test_what_the_disk_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.M
 
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
-    monkeypatch.setattr("nano_lsp.context.replacement.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("nano_lsp.code.file_replacement.tempfile.mkstemp", refuse)
     done = nano_lsp("docstring", str(file), "--write", "--model", model)
     assert done.returncode == 1
     assert b"cannot be written: No space left" in done.stderr

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.adapters.cli import bundle_install
-from nano_lsp.adapters.cli.app import app
-from nano_lsp.adapters.cli.run import run
+from nano_lsp.cli import bundle_install
+from nano_lsp.cli.app import app
+from nano_lsp.cli.run import run
 from tests.adapters.test_cli import LIMIT_S, assert_error
 
 ENCODINGS = ["latin-1", "cp1252", "ascii", "utf-8"]

@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine import hardware
-from nano_lsp.engine.generate import Engine, Generation
-from nano_lsp.engine.model_store import ModelStore
-from nano_lsp.engine.selftest import SelfTest
+from nano_lsp.inference import hardware
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.models.store import ModelStore
+from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.schema import Completion, GenerateParams, WeightLayout
 
 N_CTX = 4096
@@ -45,7 +45,7 @@ def ours(
     path: Path, n_prompt: int, n_decode: int, layout: WeightLayout = WeightLayout.REPACKED
 ) -> tuple[Action, Action]:
     """This project's engine: a cold prompt with its answer, and a prompt that goes on from there."""
-    from nano_lsp.engine.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
+    from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
 
     backend = LlamaBackend.load(path, Settings(n_ctx=N_CTX), layout=layout)
     engine = Engine(backend)

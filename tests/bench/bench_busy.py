@@ -27,14 +27,14 @@ from rich.console import Console
 from rich.table import Table
 
 from nano_lsp.config import Settings, find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import hardware
-from nano_lsp.engine.generate import Engine, Generation
-from nano_lsp.engine.model_store import ModelStore
-from nano_lsp.features.ghost_text import GhostText
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import hardware
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.models.store import ModelStore
+from nano_lsp.editor.ghost_text import GhostText
 from nano_lsp.schema import GenerateParams
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.place import find_place
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import home_with_models
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -111,7 +111,7 @@ class Raw:
 
 def serve(way: str, model: str) -> None:
     """The process of `Raw`: for each line of its input two speeds, in tokens a second."""
-    from nano_lsp.engine.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
+    from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
 
     backend = LlamaBackend.load(ModelStore.open(find_folders()).find(model), settings_of(way, model))
     engine = Engine(backend)

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from nano_lsp.context.open_documents import OpenDocuments
-from nano_lsp.context.window import cut_window
-from nano_lsp.context.workspace import Workspace
-from nano_lsp.engine import hardware
+from nano_lsp.code.open_documents import OpenDocuments
+from nano_lsp.code.window import cut_window
+from nano_lsp.code.workspace import Workspace
+from nano_lsp.inference import hardware
 
 SOURCES = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parents[2].glob("nano_lsp/**/*.py"))]
 TYPED = "    value = compute(first, second)\n"

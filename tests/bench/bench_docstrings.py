@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions
-from nano_lsp.context.document import TextEdit, apply_edits
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree, is_python
-from nano_lsp.engine import hardware
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.docstrings import Style
-from nano_lsp.features.jobs import WriteDocstrings
-from nano_lsp.features.model import Model
+from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions
+from nano_lsp.code.document import TextEdit, apply_edits
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree, is_python
+from nano_lsp.inference import hardware
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.docstrings import Style
+from nano_lsp.assistant.jobs import WriteDocstrings
+from nano_lsp.engine.loaded_model import Model
 
 _MAX_BYTES = 100_000
 

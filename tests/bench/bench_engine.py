@@ -17,16 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import hardware
-from nano_lsp.features.assistant import Assistant, LocalAssistant
-from nano_lsp.features.jobs import Ask, Complete, Job
-from nano_lsp.features.model import Model
-from nano_lsp.features.plan import Watcher
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import hardware
+from nano_lsp.engine.assistant import Assistant, LocalAssistant
+from nano_lsp.assistant.jobs import Ask, Complete, Job
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.assistant.listener import Watcher
 from nano_lsp.schema import Completion
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.launch import ask_engine
-from nano_lsp.shared.place import find_place
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.launcher import ask_engine
+from nano_lsp.engine.endpoint import find_place
 
 CODE = "".join(f"def function_{i}(first, second):\n    return first + second * {i}\n\n\n" for i in range(150))
 N_TOKENS = 400

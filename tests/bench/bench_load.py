@@ -21,16 +21,17 @@ from pathlib import Path
 import psutil
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import hardware, kv_cache
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import hardware
+from nano_lsp.inference import kv_cache
 from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
-from nano_lsp.features.ghost_text import GhostText
-from nano_lsp.features.jobs import Complete
-from nano_lsp.features.judgement import LEAST_TOKEN, Judgement
+from nano_lsp.editor.ghost_text import GhostText
+from nano_lsp.assistant.jobs import Complete
+from nano_lsp.completion.postprocess import LEAST_TOKEN, Judgement
 from nano_lsp.lines import line_start
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.launch import ask_engine
-from nano_lsp.shared.place import find_place
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.launcher import ask_engine
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import home_with_models
 
 SOURCE = Path(inspect.getfile(kv_cache)).read_text(encoding="utf-8")

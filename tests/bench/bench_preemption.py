@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import hardware, kv_cache
-from nano_lsp.features.jobs import Complete, Explain
-from nano_lsp.features.plan import Watcher
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.place import find_place
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import hardware
+from nano_lsp.inference import kv_cache
+from nano_lsp.assistant.jobs import Complete, Explain
+from nano_lsp.assistant.listener import Watcher
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import home_with_models
 
 SOURCE = Path(kv_cache.__file__).read_text(encoding="utf-8")

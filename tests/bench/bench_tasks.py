@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.features.assistant import Assistant, LocalAssistant
-from nano_lsp.features.jobs import Ask
-from nano_lsp.features.model import Model
-from nano_lsp.features.tasks import Task
-from nano_lsp.features.tasks.choosing import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
+from nano_lsp.engine.assistant import Assistant, LocalAssistant
+from nano_lsp.assistant.jobs import Ask
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.tasks import Task
+from nano_lsp.tasks.classification import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
 
 DATA = Path(__file__).parents[1] / "data"
 _MAX_TOKENS = 200

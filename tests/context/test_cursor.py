@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.cursor import CursorKind, LineRest, Site, find_site
-from nano_lsp.context.languages import PLAIN, PYTHON, Language
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.cursor_context import CursorKind, LineRest, Site, find_site
+from nano_lsp.code.languages import PLAIN, PYTHON, Language
+from nano_lsp.code.syntax_tree import SyntaxTree
 
 
 def at(code: str, language: Language = PYTHON) -> Site:

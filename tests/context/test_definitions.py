@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.definitions import (
+from nano_lsp.code.definitions import (
     Definition,
     DefinitionKind,
     definition_at,
@@ -18,8 +18,8 @@ from nano_lsp.context.definitions import (
     is_sound,
     undocumented,
 )
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 

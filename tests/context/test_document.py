@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.document import is_secret, load_document, offset_at, parse_location, read_document
+from nano_lsp.code.document import is_secret, load_document, offset_at, parse_location, read_document
 from nano_lsp.errors import DocumentError, PositionError
 
 lines = st.sampled_from(["\n", "\r\n", "\r"]).flatmap(

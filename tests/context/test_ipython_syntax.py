@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.ipython_syntax import find_cell_magic, find_specials, mask
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.notebook import as_python
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.ipython_syntax import find_cell_magic, find_specials, mask
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.notebook import as_python
+from nano_lsp.code.syntax_tree import SyntaxTree
 
 PYTHON_PIECES = (
     "x = 1",

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nano_lsp.context import live_names
-from nano_lsp.context.live_names import describe
+from nano_lsp.code import namespace as live_names
+from nano_lsp.code.namespace import describe
 
 
 def run(code: str) -> dict[str, Any]:

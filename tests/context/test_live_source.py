@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context.live_source import find_source
+from nano_lsp.code.live_source import find_source
 from nano_lsp.errors import DocumentError
 
 CODE = '''\

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.names import undefined_names
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.undefined_names import undefined_names
+from nano_lsp.code.syntax_tree import SyntaxTree
 
 
 @pytest.mark.parametrize(

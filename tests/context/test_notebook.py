@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.ipython_syntax import find_specials
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.notebook import Cell, as_python, build_notebook_text, in_execution_order
-from nano_lsp.context.syntax import SyntaxTree
+from nano_lsp.code.ipython_syntax import find_specials
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.notebook import Cell, as_python, build_notebook_text, in_execution_order
+from nano_lsp.code.syntax_tree import SyntaxTree
 from tests.context.test_ipython_syntax import PYTHON_PIECES, SPECIAL_PIECES
 
 LINES = st.sampled_from(["x = 1", "", "%matplotlib inline", "!ls", "def f():", "    return 1", "df.head?", "é🙂 = 2"])

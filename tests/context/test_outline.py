@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.outline import Import, Outline, read_imports, read_outline
-from nano_lsp.context.syntax import SyntaxTree, is_python
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.outline import Import, Outline, read_imports, read_outline
+from nano_lsp.code.syntax_tree import SyntaxTree, is_python
 
 CODE = '''"""Module."""
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.context.patch import build_patch, find_base
+from nano_lsp.code.patch import build_patch, find_base
 
 # What tools have taken for the end of a line, and what git takes for its own syntax.
 ODD = [b"\n", b"\r\n", b"\r", b"\x0c", b"\x0b", b"\x1c", b"\x85", b"\xc2\x85", "\u2028".encode(), b"\xef\xbb\xbf"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.positions import Encoding, Positions
+from nano_lsp.code.positions import Encoding, Positions
 
 TEXTS = st.text(st.sampled_from("ab\n\ré🙂\u2028\x0b\x85\u0301\t"), max_size=30)
 ENCODINGS = st.sampled_from(list(Encoding))

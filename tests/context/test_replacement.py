@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context import replacement
-from nano_lsp.context.replacement import replace_file
+from nano_lsp.code import file_replacement as replacement
+from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import DocumentError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
@@ -74,7 +74,7 @@ def test_owner_and_group_stay(file: Path) -> None:
 def test_somebody_elses_file_that_one_may_write_stays_theirs(folder_mode: int) -> None:
     """With and without the right to make a file beside it."""
     code = (
-        "import os, sys; from pathlib import Path; from nano_lsp.context.replacement import replace_file\n"
+        "import os, sys; from pathlib import Path; from nano_lsp.code.file_replacement import replace_file\n"
         "os.setgid(5678); os.setuid(5678); replace_file(Path(sys.argv[1]), sys.argv[2])"
     )
     with tempfile.TemporaryDirectory() as name:  # pytest's folders are closed to others

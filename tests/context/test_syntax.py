@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.languages import PLAIN, PYTHON, language_of
-from nano_lsp.context.syntax import MAX_BYTES, SyntaxTree
+from nano_lsp.code.languages import PLAIN, PYTHON, language_of
+from nano_lsp.code.syntax_tree import MAX_BYTES, SyntaxTree
 
 code = st.lists(
     st.sampled_from(

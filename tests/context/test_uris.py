@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.context.document import is_secret
-from nano_lsp.context.uris import file_path, path_of
+from nano_lsp.code.document import is_secret
+from nano_lsp.code.uris import file_path, path_of
 
 SECRETS = (".env", ".ENV", "server.key", "id_rsa", "credentials", ".env~", "server.key.bak", "#.env#", ".env.~1~")
 CODE = ("app.py", "tokens.py", "Untitled-1", ".env.example", "AccessToken.class", "server.pub")

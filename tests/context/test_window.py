@@ -8,9 +8,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.context.window import Anchor, cut_window
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.code.window import Anchor, cut_window
 
 
 def count(text: str) -> int:

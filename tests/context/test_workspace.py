@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context.imported import build_imported
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.outline import read_imports
-from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.context.workspace import Workspace, find_python_files
+from nano_lsp.code.imported_signatures import build_imported
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.outline import read_imports
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.code.workspace import Workspace, find_python_files
 
 
 def write(root: Path, files: dict[str, str]) -> None:

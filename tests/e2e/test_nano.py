@@ -143,7 +143,7 @@ def test_a_process_takes_at_most_1250_mib(tmp_path: Path) -> None:
     code = (Path(__file__).read_text() * 2).replace("|", "-")
     location = at_cursor(tmp_path / "long.py", code + "|")
     code = (
-        "import nano_lsp.adapters.cli as cli, nano_lsp.engine.hardware as h\n"
+        "import nano_lsp.cli as cli, nano_lsp.inference.hardware as h\n"
         "try: cli.main()\nfinally: print(h.peak_rss_bytes() / 2**20)"
     )
     command = [sys.executable, "-c", code, "complete", location, "--prompt-tokens", "1500", "--max-tokens", "16"]

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import sampling
-from nano_lsp.features.jobs import Chat, Complete
-from nano_lsp.features.plan import Watcher
-from nano_lsp.features.prompts import Message
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import sampling
+from nano_lsp.assistant.jobs import Chat, Complete
+from nano_lsp.assistant.listener import Watcher
+from nano_lsp.assistant.prompts import Message
 from nano_lsp.schema import Completion, GenerateParams
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.place import find_place
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import engines_of, without_network
 from tests.raw_client import RawClient
 

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from nano_lsp.config import Settings, find_folders
 from nano_lsp.errors import AnswerCutError
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import CompletePrompt
-from nano_lsp.features.model import Model
-from nano_lsp.features.summaries.evidence import bears_out
-from nano_lsp.features.tasks import Task, schema_grammar
-from nano_lsp.features.tasks.schema_grammar import find_fault
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import CompletePrompt
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.summarize.grounding import bears_out
+from nano_lsp.tasks import Task
+from nano_lsp.tasks import schema_grammar
+from nano_lsp.tasks.schema_grammar import find_fault
 from nano_lsp.schema import GenerateParams
 from tests.documents import as_markdown, pages, write_pdf
 from tests.e2e.test_nano import NANO_LSP, run

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine import generate
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import Complete
-from nano_lsp.features.judgement import Judgement
-from nano_lsp.features.model import Model
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference import generation as generate
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import Complete
+from nano_lsp.completion.postprocess import Judgement
+from nano_lsp.engine.loaded_model import Model
 
 KEYS = 200
 

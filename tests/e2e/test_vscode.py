@@ -21,7 +21,7 @@ from typing import Protocol
 import psutil
 import pytest
 
-from nano_lsp.adapters.cli.bundle_parts import package_extension
+from nano_lsp.cli.bundle_parts import package_extension
 from tests.e2e.workbench import CodeServer, Workbench, until
 from tests.editors.places import missing
 

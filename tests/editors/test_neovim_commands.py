@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context.document import MAX_BYTES
+from nano_lsp.code.document import MAX_BYTES
 from tests.editors.conftest import REPLIES
 from tests.editors.neovim import PLUGIN, Neovim
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.features.statistics import Statistics
+from nano_lsp.editor.statistics import Statistics
 from tests.editors.conftest import CHAT, REPLIES
 from tests.editors.desktop import Desktop
 from tests.editors.places import cached_editor, installed_editor

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.answer import Answer
+from nano_lsp.inference.detokenizer import Answer
 from nano_lsp.schema import Token
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy, NgramIndex
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy, NgramIndex
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 8))

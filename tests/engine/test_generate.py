@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
-from nano_lsp.engine.generate import Engine, Generation
-from nano_lsp.engine.kv_cache import KvCache
-from nano_lsp.engine.scripted_backend import ScriptedBackend, hashed_script, reply_script
-from nano_lsp.engine.snapshots import Snapshots
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.testing.scripted_backend import ScriptedBackend, hashed_script, reply_script
+from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
 from nano_lsp.schema import (
     Completion,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.engine import hardware
+from nano_lsp.inference import hardware
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.healing import mask_unfitting, take_back
-from nano_lsp.engine.scripted_backend import N_VOCAB, ScriptedBackend
+from nano_lsp.inference.token_healing import mask_unfitting, take_back
+from nano_lsp.testing.scripted_backend import N_VOCAB, ScriptedBackend
 
 BACKEND = ScriptedBackend()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine import hardware
-from nano_lsp.engine.gguf import read_header
-from nano_lsp.engine.hardware import Memory
-from nano_lsp.engine.loading import check_memory, load, needed_bytes
+from nano_lsp.inference import hardware
+from nano_lsp.models.gguf import read_header
+from nano_lsp.inference.hardware import Memory
+from nano_lsp.inference.loading import check_memory, load, needed_bytes
 from nano_lsp.errors import GgufError, MemoryShortageError
 from tests.gguf_files import write_model
 

@@ -22,9 +22,11 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.engine import model_store, sources
-from nano_lsp.engine.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
-from nano_lsp.engine.model_store import ModelStore
+from nano_lsp.models import store as model_store
+
+from nano_lsp.models import sources
+from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
+from nano_lsp.models.store import ModelStore
 from nano_lsp.errors import (
     ArchitectureError,
     ChecksumError,

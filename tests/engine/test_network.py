@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.network import find_proxies, open_client, trusted_certificates
+from nano_lsp.network import find_proxies, open_client, trusted_certificates
 from nano_lsp.errors import ConfigError
 
 HUB = "https://hub.example/file"

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings
-from nano_lsp.engine.backend import Aborted
-from nano_lsp.engine.drafting import MAX_DRAFT, DraftPolicy
-from nano_lsp.engine.generate import Engine, Generation
-from nano_lsp.engine.kv_cache import KvCache
-from nano_lsp.engine.llama_backend import LlamaBackend
-from nano_lsp.engine.request import Request
-from nano_lsp.engine.selftest import SelfTest, require_layout
-from nano_lsp.engine.snapshots import Snapshots
-from nano_lsp.engine.worker import Ticket, Worker
+from nano_lsp.inference.backend import Aborted
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.inference.llama_backend import LlamaBackend
+from nano_lsp.inference.request import Request
+from nano_lsp.inference.selftest import SelfTest, require_layout
+from nano_lsp.inference.snapshots import Snapshots
+from nano_lsp.inference.worker import Ticket, Worker
 from nano_lsp.errors import (
     CancelledError,
     EngineError,
@@ -31,7 +31,7 @@ from nano_lsp.errors import (
     KvCacheFullError,
     PromptTooLongError,
 )
-from nano_lsp.features.tasks.schema_grammar import compile_schema
+from nano_lsp.tasks.schema_grammar import compile_schema
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
 from tests.gguf_files import write_adapter, write_model
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine.remote import Remote
-from nano_lsp.engine.request import Request
-from nano_lsp.engine.text_vocabulary import TextVocabulary
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.inference.remote import Remote
+from nano_lsp.inference.request import Request
+from nano_lsp.inference.approximate_tokenizer import TextVocabulary
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import Alternatives, Ask, Complete
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import Alternatives, Ask, Complete
 from nano_lsp.schema import FinishReason, GenerateParams, Token, Verdict
 
 LIMIT_S = 60

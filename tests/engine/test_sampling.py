@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.sampling import Logits, Sampler, keep_probable, logprob, penalize
+from nano_lsp.inference.sampling import Logits, Sampler, keep_probable, logprob, penalize
 from nano_lsp.errors import ConfigError
 from nano_lsp.schema import SamplingParams
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.engine import hardware, selftest
-from nano_lsp.engine.selftest import MAX_CRASHES, Outcome, SelfTest, build_command, compiled_features, require_layout
+from nano_lsp.inference import hardware
+
+from nano_lsp.inference import selftest
+from nano_lsp.inference.selftest import MAX_CRASHES, Outcome, SelfTest, build_command, compiled_features, require_layout
 from nano_lsp.errors import LibraryError
 from nano_lsp.schema import WeightLayout
 from tests import dying_library
@@ -168,8 +170,8 @@ def test_the_command_that_builds_a_better_library(monkeypatch: pytest.MonkeyPatc
 GUARDED = """
 import os, sys, ctypes
 from pathlib import Path
-from nano_lsp.engine.crash_guard import CrashGuard
-from nano_lsp.engine.selftest import SelfTest
+from nano_lsp.inference.crash_guard import CrashGuard
+from nano_lsp.inference.selftest import SelfTest
 cache = Path(sys.argv[1])
 guard = CrashGuard(SelfTest(cache), cache / "crashes")
 print(guard.begin().layout.value, flush=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.threads import OtherPrograms, ThreadCount, choose_threads, sleeping_threads, spins_by_choice
+from nano_lsp.inference.threads import OtherPrograms, ThreadCount, choose_threads, sleeping_threads, spins_by_choice
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ class Finder:
         if name == "llama_cpp":
             seen.update(os.environ)
 sys.meta_path.insert(0, Finder())
-import nano_lsp.engine.llama_backend
+import nano_lsp.inference.llama_backend
 assert (seen["GOMP_SPINCOUNT"], seen["KMP_BLOCKTIME"]) == ("3000", "1"), seen
 assert "GOMP_SPINCOUNT" not in os.environ
 """

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.engine.generate import Engine
-from nano_lsp.engine.request import Request
-from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.engine.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
+from nano_lsp.inference.generation import Engine
+from nano_lsp.inference.request import Request
+from nano_lsp.testing.scripted_backend import ScriptedBackend
+from nano_lsp.inference.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
 from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, SupersededError
 from nano_lsp.schema import GenerateParams, Priority
 

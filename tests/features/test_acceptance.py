@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.features.acceptance import AcceptanceTracker
-from nano_lsp.features.ghost_text import Suggestion
-from nano_lsp.features.statistics import KEPT_AFTER_S, Record, Statistics
-from nano_lsp.features.threshold import AdaptiveThreshold
+from nano_lsp.editor.acceptance import AcceptanceTracker
+from nano_lsp.editor.ghost_text import Suggestion
+from nano_lsp.editor.statistics import KEPT_AFTER_S, Record, Statistics
+from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 
 pytestmark = pytest.mark.asyncio
 NAME = "a.py"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.features.budget import Budget, Limits
+from nano_lsp.assistant.budget import Budget, Limits
 from nano_lsp.schema import Counters
 
 MOST = Limits(prompt_tokens=768, max_tokens=128)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from nano_lsp.config import Settings
-from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.cells import CellCode, FixCell, Surroundings, WriteCell, read_code, read_fix
-from nano_lsp.features.desk import Desk
-from nano_lsp.features.plan import NOBODY
+from nano_lsp.edits.cells import CellCode, FixCell, Surroundings, WriteCell, read_code, read_fix
+from nano_lsp.assistant.context import Desk
+from nano_lsp.assistant.listener import NOBODY
 from tests.features.test_rewrite import carry_out
 
 DESK = Desk(ScriptedBackend(), "spm_tail", Settings())

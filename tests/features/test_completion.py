@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import Alternatives, Complete
-from nano_lsp.features.judgement import Judgement
-from nano_lsp.features.model import Model
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import Alternatives, Complete
+from nano_lsp.completion.postprocess import Judgement
+from nano_lsp.engine.loaded_model import Model
 
 
 def assistant(replies: dict[str, str], **values: object) -> LocalAssistant:

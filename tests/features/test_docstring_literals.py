@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.features.docstrings.literal import Change, Literal
+from nano_lsp.docstrings.literal import Change, Literal
 
 SOURCES = (
     *('"a"', "'a'", '"""a"""', "'''a'''", 'r"""\\d"""', 'U"é"', '("a")', '(("a"))', '"a" \'b\' """c"""'),

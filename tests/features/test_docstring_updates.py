@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from nano_lsp.context.definitions import Definition, find_definitions
-from nano_lsp.context.document import apply_edits
+from nano_lsp.code.definitions import Definition, find_definitions
+from nano_lsp.code.document import apply_edits
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.docstrings import is_outdated
+from nano_lsp.docstrings import is_outdated
 from tests.features.docstring_forms import Case, Generator
 from tests.features.test_docstrings import WRITER, carry_out, parse, without_docstrings
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.context.definitions import Definition, DefinitionKind, find_definitions, undocumented
-from nano_lsp.context.document import apply_edits
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, undocumented
+from nano_lsp.code.document import apply_edits
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.docstrings import Docstring, DocstringWriter, Style, is_outdated
-from nano_lsp.features.docstrings.layout import detect_style
-from nano_lsp.features.plan import Plan
+from nano_lsp.docstrings import Docstring, DocstringWriter, Style, is_outdated
+from nano_lsp.docstrings.layout import detect_style
+from nano_lsp.assistant.listener import Plan
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])

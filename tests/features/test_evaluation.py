@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.backend import Backend
-from nano_lsp.engine.generate import Engine, Generation
-from nano_lsp.engine.scripted_backend import ScriptedBackend
+from nano_lsp.inference.backend import Backend
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 from nano_lsp.errors import EvaluationError
-from nano_lsp.features.evaluation import metrics, problems, runner
-from nano_lsp.features.evaluation.memo import Memo
-from nano_lsp.features.evaluation.sandbox import Verdict, run_program
+from nano_lsp.evaluation import metrics
+from nano_lsp.evaluation import problems
+from nano_lsp.evaluation import runner
+from nano_lsp.evaluation.caching_backend import Memo
+from nano_lsp.evaluation.sandbox import Verdict, run_program
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams
 
 PROBLEM = problems.Problem(

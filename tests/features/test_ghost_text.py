@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.ghost_text import GhostText, typed_since
-from nano_lsp.features.model import Model
-from nano_lsp.features.plan import Watcher
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.editor.ghost_text import GhostText, typed_since
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.assistant.listener import Watcher
 
 
 def task(code: str, name: str = "a.py") -> CompletionTask:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.context.cursor import Site, find_site
-from nano_lsp.context.languages import PLAIN, PYTHON, Language
-from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.features.judgement import STEPS, Judge, Judgement
-from nano_lsp.features.judgement.repetition import shortest_period
-from nano_lsp.features.judgement.syntax_guard import is_open
+from nano_lsp.code.cursor_context import Site, find_site
+from nano_lsp.code.languages import PLAIN, PYTHON, Language
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.completion.postprocess import STEPS, Judge, Judgement
+from nano_lsp.completion.postprocess.repetition import shortest_period
+from nano_lsp.completion.postprocess.syntax_guard import is_open
 from nano_lsp.schema import Token
 
 MODEST = Judgement(modest=True)

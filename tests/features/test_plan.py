@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from nano_lsp.features.plan import wait_for
+from nano_lsp.assistant.listener import wait_for
 
 
 @pytest.mark.timeout(30)
@@ -25,7 +25,7 @@ def test_who_leaves_early_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nano_lsp.features.plan.wait", interrupted)
+    monkeypatch.setattr("nano_lsp.assistant.listener.wait", interrupted)
     future: Future[int] = Future()
     with pytest.raises(KeyboardInterrupt):
         wait_for(future)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.engine.scripted_backend import SPECIALS, ScriptedBackend
+from nano_lsp.testing.scripted_backend import SPECIALS, ScriptedBackend
 from nano_lsp.errors import ModelFileError
-from nano_lsp.features.prompts import (
+from nano_lsp.assistant.prompts import (
     CODE_DIRECTIVE,
     PERSONA,
     THINK_DIRECTIVE,

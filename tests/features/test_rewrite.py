@@ -8,15 +8,15 @@ from typing import TypeVar
 
 import pytest
 
-from nano_lsp.adapters.lsp.explanations import Explanations
-from nano_lsp.context.definitions import DefinitionKind, find_definitions
-from nano_lsp.context.document import apply_edits
-from nano_lsp.context.languages import PYTHON
-from nano_lsp.context.syntax import SyntaxTree
-from nano_lsp.engine.scripted_backend import ScriptedBackend
-from nano_lsp.features.explain import explain
-from nano_lsp.features.plan import Plan
-from nano_lsp.features.rewrite import Rewriter
+from nano_lsp.lsp.explanation_cache import Explanations
+from nano_lsp.code.definitions import DefinitionKind, find_definitions
+from nano_lsp.code.document import apply_edits
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.testing.scripted_backend import ScriptedBackend
+from nano_lsp.edits.explain import explain
+from nano_lsp.assistant.listener import Plan
+from nano_lsp.edits.rewrite import Rewriter
 from nano_lsp.schema import Completion, Counters, FinishReason
 
 BACKEND = ScriptedBackend()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.features.statistics import Record, Statistics, Summary, summarize
-from nano_lsp.features.typing_pace import TypingPace
+from nano_lsp.editor.statistics import Record, Statistics, Summary, summarize
+from nano_lsp.editor.typing_pace import TypingPace
 
 
 def record(confidence: float = 0.5, *, accepted: bool = False, kept: bool = False) -> Record:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.features.statistics import Record, Statistics
-from nano_lsp.features.threshold import (
+from nano_lsp.editor.statistics import Record, Statistics
+from nano_lsp.editor.adaptive_threshold import (
     MAX_HIDDEN,
     MIN_KEPT,
     MIN_SHOWN,

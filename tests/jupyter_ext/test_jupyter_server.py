@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from nano_lsp.features.statistics import Statistics
+from nano_lsp.editor.statistics import Statistics
 from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
 
 CHAT = "```\nassistant\n"

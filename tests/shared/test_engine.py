@@ -24,19 +24,19 @@ import pytest
 
 from nano_lsp import __version__
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.engine.scripted_backend import ScriptedBackend, reply_script
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import Ask, Complete, Explain, Job, Warm, WriteDocstrings
-from nano_lsp.features.model import Model
-from nano_lsp.features.plan import Watcher
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import Ask, Complete, Explain, Job, Warm, WriteDocstrings
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.assistant.listener import Watcher
 from nano_lsp.schema import Completion
-from nano_lsp.shared import wire
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.installed_code import InstalledCode, installed_code
-from nano_lsp.shared.launch import Launcher, ask_engine, start_process
-from nano_lsp.shared.place import ALREADY_RUNNING, Place, find_place
+from nano_lsp.inference import protocol as wire
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.installed_code import InstalledCode, installed_code
+from nano_lsp.engine.launcher import Launcher, ask_engine, start_process
+from nano_lsp.engine.endpoint import ALREADY_RUNNING, Place, find_place
 from tests.processes import engines_of
 
 LIMIT_S = 60
@@ -245,15 +245,15 @@ def test_an_engine_of_older_code_is_replaced_and_one_of_newer_code_is_not(
         ("the same code elsewhere", replace(own, installed=own.installed + 60)),
         ("and long ago", replace(own, installed=1.0)),
     ):
-        monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda code=code: code)
+        monkeypatch.setattr("nano_lsp.engine.launcher.installed_code", lambda code=code: code)
         assert connect(other).carry_out(Complete(TASK)).text == "1 + 1"
     assert engines_of(home) == [first]
     older = InstalledCode("0" * 16, own.installed - 60)
-    monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda: older)
+    monkeypatch.setattr("nano_lsp.engine.launcher.installed_code", lambda: older)
     with pytest.raises(EngineClosedError, match=r"newer code .* Restart this program"):
         connect().connect()
     newer = InstalledCode("f" * 16, own.installed + 60)
-    monkeypatch.setattr("nano_lsp.shared.launch.installed_code", lambda: newer)
+    monkeypatch.setattr("nano_lsp.engine.launcher.installed_code", lambda: newer)
     launcher = Launcher(place)
 
     async def replace_it() -> None:
@@ -271,7 +271,7 @@ def test_an_engine_of_another_protocol_is_replaced(
 ) -> None:
     connect().connect()
     (first,) = engines_of(home)
-    monkeypatch.setattr("nano_lsp.shared.launch.PROTOCOL", 0)  # as a program from before this one
+    monkeypatch.setattr("nano_lsp.engine.launcher.PROTOCOL", 0)  # as a program from before this one
     with pytest.raises(EngineClosedError, match="newer code"):
         connect().connect()
     assert first.is_running()

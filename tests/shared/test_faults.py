@@ -18,12 +18,12 @@ import psutil
 import pytest
 
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.context.cursor import CompletionTask
+from nano_lsp.code.cursor_context import CompletionTask
 from nano_lsp.errors import EngineError, SupersededError
-from nano_lsp.features.jobs import Complete
-from nano_lsp.shared.client import SharedAssistant
-from nano_lsp.shared.launch import start_process
-from nano_lsp.shared.place import find_place
+from nano_lsp.assistant.jobs import Complete
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.launcher import start_process
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import engines_of
 from tests.shared.test_engine import LIMIT_S, wait_until, write_script
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from nano_lsp.shared.installed_code import PACKAGE, installed_code, read_code
+from nano_lsp.engine.installed_code import PACKAGE, installed_code, read_code
 
 
 def test_what_changes_the_fingerprint(tmp_path: Path) -> None:

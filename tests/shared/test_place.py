@@ -16,7 +16,7 @@ import pytest
 
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EngineError
-from nano_lsp.shared.place import find_place, prove
+from nano_lsp.engine.endpoint import find_place, prove
 
 NOBODY = 65_534
 

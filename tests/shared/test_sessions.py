@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from nano_lsp.config import find_folders
-from nano_lsp.features.editor_settings import EditorSettings
+from nano_lsp.editor.settings import EditorSettings
 from nano_lsp.schema import Counters, Notice
-from nano_lsp.shared import opening
-from nano_lsp.shared.session import Session
+from nano_lsp.inference import connect as opening
+from nano_lsp.editor.session import Session
 
 LIMIT_S = 60
 

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from nano_lsp import errors
 from nano_lsp.config import Settings
-from nano_lsp.context.cursor import CompletionTask
-from nano_lsp.features import cells, jobs
-from nano_lsp.features.jobs import Job
-from nano_lsp.features.judgement import Judgement
-from nano_lsp.features.prompts import Message
-from nano_lsp.features.tasks import Answer, Task
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.edits import cells
+from nano_lsp.assistant import jobs
+from nano_lsp.assistant.jobs import Job
+from nano_lsp.completion.postprocess import Judgement
+from nano_lsp.assistant.prompts import Message
+from nano_lsp.tasks import Answer, Task
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, SamplingParams, Token
-from nano_lsp.shared import wire
+from nano_lsp.inference import protocol as wire
 
 texts = st.text(max_size=40)
 numbers = st.integers(0, 9999)

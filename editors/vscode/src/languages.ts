@@ -1,4 +1,4 @@
-/** The languages that the server completes, as its table has them (`nano_lsp/context/languages.py`). */
+/** The languages that the server completes, as its table has them (`nano_lsp/code/languages.py`). */
 
 export const LANGUAGES: readonly string[] = [
   "python",

@@ -46,7 +46,7 @@ test("only what is set is sent, and what was sent once is sent again", () => {
 });
 
 test("the languages are the server's", async () => {
-  const table = await readFile(new URL("../../../nano_lsp/context/languages.py", import.meta.url), "utf8");
+  const table = await readFile(new URL("../../../nano_lsp/code/languages.py", import.meta.url), "utf8");
   const named = [...table.matchAll(/Language\(\s*"(\w+)"/g)].map(([, name]) => name);
   assert.deepEqual(new Set(LANGUAGES), new Set(named.filter((name) => name !== "plaintext")));
   const activation = LANGUAGES.map((language) => `onLanguage:${language}`);

@@ -10,7 +10,7 @@ import pytest
 
 CODE = """
 import logging, os, sys
-from nano_lsp.adapters.http.process import SameFileHandler
+from nano_lsp.engine.server import SameFileHandler
 handler = SameFileHandler(sys.argv[1], maxBytes=10_000, encoding="utf-8")
 logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(message)s")
 for i in range(1000):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.adapters.ipython.arguments import parse
-from nano_lsp.adapters.ipython.completing import find_completions
-from nano_lsp.adapters.process_assistant import close_assistants
-from nano_lsp.features.cells import Surroundings
-from nano_lsp.features.fences import extract_code, fenced, text_behind
+from nano_lsp.ipython.arguments import parse
+from nano_lsp.ipython.completer import find_completions
+from nano_lsp.api.assistants import close_assistants
+from nano_lsp.edits.cells import Surroundings
+from nano_lsp.assistant.fences import extract_code, fenced, text_behind
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="pip install 'nano-lsp[jupyter]'")
 Say = Callable[[dict[str, str]], None]
@@ -154,7 +154,7 @@ def test_the_prompt_of_a_fix_is_the_code_that_raised_and_its_error(shell: Shell,
     shell.run("secret_plan = 'hunter2'")
     shell.run("def half(x):\n    return x / 0")
     shell.run("half(1)")
-    from nano_lsp.adapters.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
+    from nano_lsp.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
 
     magics = shell.ip.magics_manager.registry[NanoMagics.__name__]
     code, error = magics._kernel.last_error()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import converters, types
 
-from nano_lsp.adapters.lsp.lenient import UNKNOWN_VERSION, UnreadableError, read_message
+from nano_lsp.lsp.lenient import UNKNOWN_VERSION, UnreadableError, read_message
 
 CONVERTER = converters.get_converter()
 EDITORS: dict[str, dict[str, Any]] = {

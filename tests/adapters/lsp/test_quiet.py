@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nano_lsp.features.statistics import Record, Statistics
+from nano_lsp.editor.statistics import Record, Statistics
 from tests.raw_client import RawClient, inline
 
 Starts = Callable[..., RawClient]

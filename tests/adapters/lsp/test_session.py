@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nano_lsp.features.statistics import Statistics
+from nano_lsp.editor.statistics import Statistics
 from tests.raw_client import URI, RawClient, inline
 
 Starts = Callable[..., RawClient]

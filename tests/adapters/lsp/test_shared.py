@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders
-from nano_lsp.shared.launch import ask_engine
-from nano_lsp.shared.place import find_place
+from nano_lsp.engine.launcher import ask_engine
+from nano_lsp.engine.endpoint import find_place
 from tests.processes import engines_of
 from tests.raw_client import URI, RawClient, inline
 from tests.shared.test_engine import wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.summaries.loaders import LoadedDocument, load_document_blocks
+from nano_lsp.summarize.loaders import LoadedDocument, load_document_blocks
 from tests.documents import write_docx
 
 

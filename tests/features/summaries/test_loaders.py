@@ -11,7 +11,7 @@ import pytest
 from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NumberObject, TextStringObject
 
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.summaries.loaders import LoadedDocument, load_document_blocks
+from nano_lsp.summarize.loaders import LoadedDocument, load_document_blocks
 from tests.documents import write_pdf
 
 

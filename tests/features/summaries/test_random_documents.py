@@ -15,7 +15,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.features.summaries.loaders import load_document_blocks
+from nano_lsp.summarize.loaders import load_document_blocks
 from tests.documents import write_docx
 from tests.features.summaries.test_docx import cell, field, paragraph, run
 

@@ -18,20 +18,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
+from nano_lsp.testing.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
 from nano_lsp.errors import DocumentError
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.jobs import CountTokens
-from nano_lsp.features.model import Model
-from nano_lsp.features.summaries import summary
-from nano_lsp.features.summaries.evidence import bears_out, says_nothing_new
-from nano_lsp.features.summaries.loaders import Block, LoadedDocument, Note, load_document_blocks
-from nano_lsp.features.summaries.passages import Passage, cut_chunks, cut_passages
-from nano_lsp.features.summaries.progress import Progress
-from nano_lsp.features.summaries.segmentation import cut
-from nano_lsp.features.summaries.summary import Form, Statement
-from nano_lsp.features.summaries.writing import write_summary
-from nano_lsp.features.tasks import Answer, Task
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.assistant.jobs import CountTokens
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.summarize import summary
+from nano_lsp.summarize.grounding import bears_out, says_nothing_new
+from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
+from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
+from nano_lsp.summarize.progress import Progress
+from nano_lsp.summarize.segmentation import cut
+from nano_lsp.summarize.summary import Form, Statement
+from nano_lsp.summarize.pipeline import write_summary
+from nano_lsp.tasks import Answer, Task
 from tests.documents import as_html, as_markdown, pages, write_pdf
 
 _IM_START = 256 + SPECIALS.index("<|im_start|>")

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend
+from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend
 from nano_lsp.errors import SchemaError
-from nano_lsp.features.tasks.closing import close_json
-from nano_lsp.features.tasks.formats import FORMATS
-from nano_lsp.features.tasks.numbers import integers
-from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
+from nano_lsp.tasks.partial_json import close_json
+from nano_lsp.tasks.string_formats import FORMATS
+from nano_lsp.tasks.number_grammar import integers
+from nano_lsp.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
 
 BACKEND = ScriptedBackend()
 _LIMIT = 4000

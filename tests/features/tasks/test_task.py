@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 import nano_lsp
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine.scripted_backend import END, N_VOCAB, ScriptedBackend, hashed_script
+from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, hashed_script
 from nano_lsp.errors import AnswerCutError, DocumentError, SchemaError, TaskError, TaskTimeoutError
-from nano_lsp.features.assistant import LocalAssistant
-from nano_lsp.features.model import Model
-from nano_lsp.features.tasks import Answer, Task, shape_of
-from nano_lsp.features.tasks.batch import Row, read_rows, run_batch
-from nano_lsp.features.tasks.choosing import THINK_TEMPERATURE
-from nano_lsp.features.tasks.reasoning import CONCLUDE, worked_examples
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.tasks import Answer, Task, shape_of
+from nano_lsp.tasks.batch import Row, read_rows, run_batch
+from nano_lsp.tasks.classification import THINK_TEMPERATURE
+from nano_lsp.tasks.reasoning import CONCLUDE, worked_examples
 
 QUESTION = "Is it so?"
 

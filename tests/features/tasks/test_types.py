@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typing_extensions import TypedDict
 
-from nano_lsp.features.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
-from nano_lsp.features.tasks.types import Shape, shape_of
+from nano_lsp.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
+from nano_lsp.tasks.output_spec import Shape, shape_of
 from tests.features.tasks.test_schema_grammar import say
 
 pydantic = pytest.importorskip("pydantic")

@@ -1,0 +1,53 @@
+"""All commands."""
+
+from __future__ import annotations
+
+import typer
+
+from nano_lsp import __version__
+from nano_lsp.cli import ask
+from nano_lsp.cli import bundle
+from nano_lsp.cli import complete
+from nano_lsp.cli import demo
+from nano_lsp.cli import docstring
+from nano_lsp.cli import doctor
+from nano_lsp.cli import engine
+from nano_lsp.cli import eval
+from nano_lsp.cli import model
+from nano_lsp.cli import server
+from nano_lsp.cli import stats
+from nano_lsp.cli import summarize
+from nano_lsp.cli import task
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="NEURO-NANO: an offline coding assistant. Nothing leaves this machine.",
+    epilog="Start with `nano-lsp demo`; `nano-lsp doctor` says what is wrong and what to do about it.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """What belongs to no command."""
+    if version:
+        print(f"nano-lsp {__version__}")
+        raise typer.Exit
+
+
+# -:LINE:COL looks like an option.
+app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
+app.command(epilog=ask.EXAMPLES)(ask.ask)
+app.command(epilog=bundle.EXAMPLES)(bundle.bundle)
+app.command(epilog=demo.EXAMPLES)(demo.demo)
+app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
+app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
+app.command(epilog=server.EXAMPLES)(server.server)
+app.command(epilog=stats.EXAMPLES)(stats.stats)
+app.command(epilog=summarize.EXAMPLES)(summarize.summarize)
+app.command(epilog=task.EXAMPLES)(task.task)
+app.add_typer(engine.app, name="engine")
+app.add_typer(model.app, name="model")

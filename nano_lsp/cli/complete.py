@@ -1,0 +1,71 @@
+"""`nano-lsp complete`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nano_lsp.cli.output import print_data, print_json
+from nano_lsp.cli.terminal import (
+    Adapter,
+    Context,
+    Json,
+    Model,
+    Stream,
+    Threads,
+    WorkspaceRoot,
+    as_json,
+    model_settings,
+    open_assistant,
+)
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.document import load_document, offset_at, parse_location, read_document
+from nano_lsp.assistant.jobs import Alternatives
+from nano_lsp.schema import SamplingParams
+
+_RULE = "-" * 8
+EXAMPLES = """Examples:
+
+`nano-lsp complete src/app.py:12:5`
+
+`nano-lsp complete src/app.py:12:5 --alternatives 3`
+
+`git show HEAD:app.py | nano-lsp complete -:12:5 --json`
+"""
+
+
+def complete(  # noqa: PLR0917 - options, which typer passes by name
+    location: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Lines and columns from 1; - is stdin.")],
+    workspace: WorkspaceRoot = None,
+    model: Model = None,
+    adapter: Adapter = None,
+    max_tokens: Annotated[int | None, typer.Option(help="At most so many tokens.")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option(help="At most so many tokens of the document.")] = None,
+    n_ctx: Context = None,
+    threads: Threads = None,
+    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Of the random numbers.")] = None,
+    alternatives: Annotated[int, typer.Option(min=1, max=3, help="Print up to so many, no two alike.")] = 1,
+    as_json_: Json = False,
+) -> None:
+    """Print the completion at a place in a file."""
+    name, line, column = parse_location(location)
+    document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
+    task = CompletionTask(document.name, document.text, offset_at(document.text, line, column))
+    overrides = model_settings(model, adapter, n_ctx, threads)
+    with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
+        if workspace:
+            assistant.use_workspace(workspace)
+        # What was shown may have to be cut at its end, so text is not streamed here.
+        stream = Stream(show_text=False)
+        sampling = SamplingParams(temperature=temperature, seed=seed)
+        found = assistant.carry_out(Alternatives(task, alternatives, sampling=sampling), stream)
+        stream.finish(found[0])
+    if as_json_:
+        answers = [as_json(completion) for completion in found]
+        print_json(answers if alternatives > 1 else answers[0])
+    else:
+        print_data(f"\n{_RULE}\n".join(completion.text for completion in found) + "\n")

@@ -1,0 +1,199 @@
+"""`nano-lsp eval`: how good completions are, on problems or on one's own code."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from nano_lsp.cli.output import print_json
+from nano_lsp.cli.terminal import (
+    Adapter,
+    Context,
+    Model,
+    Threads,
+    WorkspaceRoot,
+    model_settings,
+    open_local_assistant,
+    stderr,
+    stdout,
+)
+from nano_lsp.config import find_folders
+from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.languages import language_of
+from nano_lsp.code.open_documents import OpenDocument
+from nano_lsp.errors import EvaluationError
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.evaluation import baseline
+from nano_lsp.evaluation import metrics
+from nano_lsp.evaluation import problems
+from nano_lsp.evaluation import runner
+from nano_lsp.evaluation.caching_backend import Memo
+from nano_lsp.assistant.jobs import Complete
+from nano_lsp.completion.postprocess import LEAST_TOKEN, STEPS, Judgement
+from nano_lsp.schema import Completion
+
+EXAMPLES = """Examples:
+
+`nano-lsp eval src --limit 100`
+
+`nano-lsp eval single.jsonl.gz --without syntax --results without-syntax.jsonl`
+
+`nano-lsp eval --compare first.jsonl second.jsonl`
+"""
+
+
+class Style(str, Enum):
+    """Whose requests are made."""
+
+    NANO = "nano"
+    LLAMA_VIM = "llama-vim"
+
+
+def evaluate(  # noqa: PLR0917 - options, which typer passes by name
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A folder of Python files, or HumanEval-Infilling problems (.jsonl, .jsonl.gz)."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many problems; 300 cursor points of a folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the cursor points in a folder.")] = 0,
+    results: Annotated[
+        Path | None, typer.Option(help="Outcomes, one a line; a run that was stopped goes on.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Leave out a step of judgement.")] = None,
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="As while typing: only what is likely right.")
+    ] = False,
+    memo: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep what the model says in this file: another run asks it only what is new. Times mean little."
+        ),
+    ] = None,
+    style: Annotated[Style, typer.Option(help="Make the requests of another client, to compare with.")] = Style.NANO,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the results of two runs.")
+    ] = None,
+    workspace: WorkspaceRoot = None,
+    model: Model = None,
+    adapter: Adapter = None,
+    n_ctx: Context = None,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure completions: exact match, tests passed, characters saved, code broken, tokens, time."""
+    if compare:
+        _show_comparison(metrics.compare(*map(runner.load_outcomes, compare)), as_json)
+        return
+    if data is None:
+        raise EvaluationError("There is nothing to evaluate on.", "Give a folder or a file of problems; see --help.")
+    off = frozenset(without or ())
+    unknown = off - {name for name, _ in STEPS}
+    if unknown:
+        known = ", ".join(name for name, _ in STEPS)
+        raise EvaluationError(f"There is no step {', '.join(sorted(unknown))}.", f"The steps are: {known}.")
+    chosen = (
+        problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
+    )
+    wrap = partial(Memo, path=memo) if memo else None
+    # Budgets by measured speed would make figures of a day.
+    overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
+    with open_local_assistant(wrap, **overrides) as (assistant, settings):
+        conditions: dict[str, object] = {
+            "data": data.name,
+            "seed": seed,
+            "style": style.value,
+            "without": sorted(off),
+            "automatic": automatic,
+            "model": settings.model,
+            "prompt_tokens": settings.prompt_tokens,
+        }
+        if workspace:
+            conditions["workspace"] = settings.imported_tokens
+            assistant.use_workspace(workspace)
+        slug = "-".join(
+            [
+                data.name.split(".")[0],
+                settings.model.split("/")[-1],
+                style.value,
+                *sorted(off),
+                *["workspace"] * bool(workspace),
+            ]
+        )
+        results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
+
+        how = Judgement(off=off, modest=automatic, least_token=LEAST_TOKEN if automatic else 0.0)
+
+        def complete(problem: problems.Problem) -> Completion:
+            task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
+            if style is Style.LLAMA_VIM:
+                return _complete_like_llama_vim(assistant, task)
+            return assistant.carry_out(Complete(task, how, draft=False))
+
+        outcomes = []
+        with _progress() as bar:
+            working = bar.add_task("evaluating", total=len(chosen))
+            for outcome in runner.run(chosen, complete, results, conditions):
+                outcomes.append(outcome)
+                bar.advance(working)
+    if as_json:
+        figures = {"all": metrics.summarize(outcomes), **_by_kind(outcomes)}
+        print_json({name: asdict(summary) for name, summary in figures.items()})
+    else:
+        _show(outcomes)
+        stderr.print(f"Outcomes: {results}")
+
+
+def _complete_like_llama_vim(assistant: LocalAssistant, task: CompletionTask) -> Completion:
+    document = OpenDocument(task.name, language_of(task.name))
+    document.update(task.text)
+    site = document.site(task.offset)
+    return baseline.finish(
+        site, assistant.answer(baseline.build_request(site, task.name, assistant.model.vocabulary))
+    )
+
+
+def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:
+    groups: dict[str, list[metrics.Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[outcome.cursor_kind].append(outcome)
+    return {kind: metrics.summarize(group) for kind, group in sorted(groups.items())}
+
+
+def _show(outcomes: Sequence[metrics.Outcome]) -> None:
+    titles = ("cursor in", "n", "exact", "pass@1", "saved", "shown", "broken", "evaluated", "generated", "ms")
+    table = Table(*(Column(title, no_wrap=True, justify="right" if i else "left") for i, title in enumerate(titles)))
+    for name, s in {**_by_kind(outcomes), "all": metrics.summarize(outcomes)}.items():
+        shares = ["" if share is None else f"{share:.1f} %" for share in (s.exact, s.passed, s.saved, s.shown)]
+        costs = [f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}"]
+        table.add_row(name, str(s.n), *shares, str(s.broken), *costs)
+    # Whole, even where the output is no terminal and so has no width.
+    console = stdout if stdout.is_terminal else Console(width=110)
+    console.print(table)
+
+
+def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(comparison) for comparison in comparisons])
+        return
+    table = Table("measure", "n", "A", "B", "difference", "p")
+    for c in comparisons:
+        difference = f"{c.second - c.first:+.1f}"
+        table.add_row(c.measure, str(c.n), f"{c.first:.1f} %", f"{c.second:.1f} %", difference, f"{c.p_value:.3f}")
+    stdout.print(table)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)

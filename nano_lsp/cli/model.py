@@ -1,0 +1,164 @@
+"""`nano-lsp model …`: the model store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from nano_lsp.cli.output import print_data, print_json
+from nano_lsp.cli.terminal import file_progress, stdout
+from nano_lsp.config import find_folders
+from nano_lsp.models.architecture import Architecture, describe, differences
+from nano_lsp.models.gguf import read_header
+from nano_lsp.models.store import ModelStatus, ModelStore
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Model files: pull, import, inspect, verify, remove.",
+    epilog="Start with `nano-lsp model pull nano`.",
+)
+Name = Annotated[str, typer.Argument(help="A name from `nano-lsp model list`.")]
+
+
+def _store() -> ModelStore:
+    return ModelStore.open(find_folders())
+
+
+@app.command("list", epilog="Example: `nano-lsp model list --json`")
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """Show all models and whether they are on this machine."""
+    if as_json:
+        print_json([_as_json(status) for status in _store().statuses()])
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "size", "here", "license", "description"):
+        table.add_column(title)
+    for status in _store().statuses():
+        entry = status.entry
+        here = "yes" if status.present else "no"
+        if status.partial_bytes:
+            here = f"{status.partial_bytes * 100 // entry.size_bytes} %"
+        size = f"{entry.size_bytes / 1e6:,.0f} MB"
+        table.add_row(entry.name, size, here, escape(entry.license), escape(entry.description))
+    stdout.print(table)
+
+
+@app.command(
+    epilog="Examples:\n\n`nano-lsp model pull nano`\n\n`nano-lsp model pull nano --from /media/usb/nano.gguf`"
+)
+def pull(
+    name: Name = "nano",
+    from_file: Annotated[
+        Path | None, typer.Option("--from", help="Take it from this file, not from a network.")
+    ] = None,
+) -> None:
+    """Download a model, or go on with a download, and verify it."""
+    with file_progress() as show:
+        path = _store().pull(name, from_file, show)
+    stdout.print(escape(f"{name} is here, verified: {path}"))
+
+
+@app.command("import", epilog="Example:\n\n`nano-lsp model import ~/Downloads/my-model.gguf --name mine`")
+def import_model(
+    file: Annotated[Path, typer.Argument(help="A GGUF file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it, if it is none of the known models.")] = None,
+) -> None:
+    """Copy a model file into the store."""
+    with file_progress() as show:
+        path = _store().import_file(file, name, show)
+    stdout.print(escape(f"Imported: {path}"))
+
+
+@app.command(epilog="Examples:\n\n`nano-lsp model inspect nano`\n\n`nano-lsp model inspect my.gguf --json`")
+def inspect(
+    model: Annotated[str, typer.Argument(help="A name, or the path of a GGUF file.")] = "nano",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show a model's architecture, and how it differs from the NEURO-NANO specification."""
+    store = _store()
+    path = store.path(model) if model in store.entries else store.find(model)
+    if model in store.entries and not path.is_file():
+        store.find(model)  # says what to do
+    found = describe(read_header(path))
+    if as_json:
+        print_json({**asdict(found), "differences": list(differences(found))})
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for row in _rows(found):
+        table.add_row(*row)
+    stdout.print(table)
+    unlike = list(differences(found))
+    stdout.print(
+        "\nDiffers from the NEURO-NANO specification:" if unlike else "\nMatches the NEURO-NANO specification."
+    )
+    for line in unlike:
+        stdout.print(f"  - {line}")
+
+
+@app.command()
+def verify(name: Name = "nano") -> None:
+    """Check size and SHA-256 of a model file."""
+    with file_progress() as show:
+        _store().verify(name, show)
+    stdout.print(f"{name} is what it should be.")
+
+
+@app.command()
+def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete a model file."""
+    store = _store()
+    if not yes:
+        typer.confirm(f"Delete {store.path(name)}?", abort=True)
+    store.remove(name)
+    stdout.print(f"{name} is deleted.")
+
+
+@app.command("path")
+def show_path(name: Name = "nano") -> None:
+    """Print where a model file is or would be."""
+    print_data(os.fsencode(_store().path(name)) + b"\n")
+
+
+def _as_json(status: ModelStatus) -> dict[str, object]:
+    """A model for programs; sizes in bytes."""
+    entry = status.entry
+    return {
+        "name": entry.name,
+        "size_bytes": entry.size_bytes,
+        "here": status.present,
+        "partial_bytes": status.partial_bytes,
+        "license": entry.license,
+        "description": entry.description,
+        "path": str(status.path),
+    }
+
+
+def _rows(found: Architecture) -> Iterator[tuple[str, str]]:
+    """The architecture table, a title and a value a row."""
+    kv_1k = found.kv_bytes_per_token * 1000
+    yield "architecture", f"{found.family}, decoder only"
+    yield "parameters", f"{found.parameters / 1e9:.2f} billion ({found.stored_parameters / 1e9:.2f} billion stored)"
+    yield "layers", str(found.layers)
+    yield (
+        "attention heads",
+        f"{found.query_heads} query, {found.kv_heads} key/value ({found.query_heads / found.kv_heads:g}:1)",
+    )
+    yield (
+        "KV cache",
+        f"{kv_1k / 1e6:.1f} MB per 1,000 tokens (f16), {found.kv_saving:.0%} less than full multi-head attention",
+    )
+    yield "feed-forward", "SwiGLU" if found.swiglu else "not gated"
+    yield "RoPE base", f"{found.rope_base:,.0f}"
+    yield "context", f"{found.context:,} tokens"
+    yield "vocabulary", f"{found.vocabulary:,} tokens"
+    yield "quantization", found.quantization
+    for name, types in found.tensor_classes.items():
+        yield f"  {name}", ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in sorted(types.items()))
+    yield "file", f"{found.file_bytes:,} bytes"

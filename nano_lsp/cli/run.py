@@ -1,0 +1,91 @@
+"""Runs a command, and tells what its errors are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from nano_lsp.cli.output import PIPE_CLOSED, flush_output, set_up_streams
+from nano_lsp.config import find_folders
+from nano_lsp.errors import CancelledError, NanoError
+from nano_lsp.explain_errors import explain_error
+
+_EX_SOFTWARE = 70  # sysexits.h: a mistake in the program
+
+
+def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
+    """Run a command and leave with its exit code. No mistake of a user's shows a traceback."""
+    set_up_streams()
+    mistake: Exception | None = None
+    try:
+        app(list(arguments))
+    except CancelledError:
+        code = 130
+    except NanoError as error:
+        _tell("Error", error.message, error.remedy)
+        code = error.exit_code
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0
+    except Exception as error:  # noqa: BLE001 - the last stop: our mistakes are reported, not thrown at the user
+        code, mistake = 1, error
+    unwritten = flush_output()
+    if unwritten is not None:
+        code = 1
+        if unwritten.errno not in PIPE_CLOSED:
+            code = _explain(unwritten) or _report(unwritten)
+    elif mistake is not None:
+        code = _explain(mistake) or _report(mistake)
+    if code == 130:
+        print("Interrupted.", file=sys.stderr)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Tell of an error that the machine or the network has brought about; 0 for a mistake in the program."""
+    explained = explain_error(error)
+    if explained is None:
+        return 0
+    if os.environ.get("NANO_LSP_DEBUG"):
+        traceback.print_exception(error)
+    _tell("Error", explained.message, explained.remedy)
+    return explained.exit_code
+
+
+def _report(error: Exception) -> int:
+    """Tell of a mistake in the program, and keep its traceback where only this user can read it.
+
+    Of the command only the name is kept: its arguments may be a user's code or data.
+    """
+    if os.environ.get("NANO_LSP_DEBUG"):
+        traceback.print_exception(error)
+        return _EX_SOFTWARE
+    where = "Run it again with NANO_LSP_DEBUG=1 for details."
+    with contextlib.suppress(OSError, NanoError):
+        log = find_folders().cache / "crash.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as stream:
+            log.chmod(0o600)  # of an older version, others could read it
+            command = next((word for word in sys.argv[1:2] if word.isidentifier()), "")
+            print(datetime.now().astimezone().isoformat(), f"nano-lsp {command}", file=stream)
+            traceback.print_exception(error, file=stream)
+        where = f"Details are in {log}."
+    _tell("Internal error", f"{type(error).__name__}: {error}", f"{where} Please report it.")
+    return _EX_SOFTWARE
+
+
+def _tell(kind: str, message: str, remedy: str) -> None:
+    try:
+        from rich.markup import escape  # noqa: PLC0415 - an editor's server starts without it
+
+        from nano_lsp.cli.terminal import stderr  # noqa: PLC0415
+    except ImportError:  # this may be what there is to tell
+        print(f"{kind}: {message}", remedy, sep="\n", file=sys.stderr)
+        return
+    stderr.print(f"[bold red]{kind}:[/] {escape(message)}")
+    if remedy:
+        stderr.print(escape(remedy))

@@ -1,0 +1,257 @@
+"""What the cursor is in: decides whether to complete, and how far.
+
+Code is broken while it is typed, so the text of the line has the first word and the syntax tree is asked where the
+line alone cannot tell: strings over several lines, brackets opened further up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from tree_sitter import Node
+
+from nano_lsp.code.document import indent_of
+from nano_lsp.code.languages import Language
+from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
+from nano_lsp.lines import line_end, line_start
+
+
+class CursorKind(str, Enum):
+    """What is being written at the cursor."""
+
+    STATEMENT_START = "statement start"
+    EMPTY_BLOCK = "empty block"
+    EXPRESSION = "expression"
+    CALL_ARGUMENTS = "call arguments"
+    ATTRIBUTE = "attribute"
+    IMPORT = "import"
+    DECORATOR = "decorator"
+    PARAMETERS = "parameter list"
+    STRING = "string"
+    DOCSTRING = "docstring"
+    COMMENT = "comment"
+
+
+class LineRest(str, Enum):
+    """What stands behind the cursor in its line."""
+
+    EMPTY = "nothing"
+    CLOSERS = "only closers"
+    CODE = "code"
+
+
+_CLOSERS = re.compile(r"[\s)\]}'\"`:;,]*")
+_WORD_END = re.compile(r"\w$")
+_FORMS = (
+    (CursorKind.IMPORT, re.compile(r"^\s*(from|import)\s")),
+    (CursorKind.DECORATOR, re.compile(r"^\s*@")),
+    (CursorKind.ATTRIBUTE, re.compile(r"(?:[^\W\d]\w*|[)\]}'\"])\s*\.\s*\w*$")),
+)
+_DEFINITION = re.compile(r"\s*(async\s+)?(def|function|func|fn)\s+\w+\s*\(")
+_MULTI_LINE = {CursorKind.STATEMENT_START, CursorKind.EMPTY_BLOCK}
+
+
+class AtCursor:
+    """What has a text and a cursor in it, at an offset in code points."""
+
+    text: str
+    offset: int
+
+    @property
+    def prefix(self) -> str:
+        """The text before the cursor."""
+        return self.text[: self.offset]
+
+    @property
+    def suffix(self) -> str:
+        """The text after the cursor."""
+        return self.text[self.offset :]
+
+
+@dataclass(frozen=True)
+class CompletionTask(AtCursor):
+    """Code to complete.
+
+    Attributes:
+        name: of the document; the KV cache knows it by it.
+        text: of the document.
+        offset: of the cursor, in code points.
+        language: of the document, as LSP calls it; empty for what its name tells.
+        context: code from elsewhere that the client has chosen, such as a kernel's live names; it comes first.
+    """
+
+    name: str
+    text: str
+    offset: int
+    language: str = ""
+    context: str = ""
+
+    def after(self, typed: str) -> CompletionTask:
+        """The task once something has been typed at the cursor."""
+        return self.replaced(0, 0, typed)
+
+    def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionTask:
+        """The task once a text has replaced characters around the cursor, which then stands behind that text.
+
+        Args:
+            n_before: number of characters replaced before the cursor.
+            n_behind: number of characters replaced behind it.
+            text: the text put in their place.
+        """
+        start = self.offset - n_before
+        behind = self.text[self.offset + n_behind :]
+        return replace(self, text=self.text[:start] + text + behind, offset=start + len(text))
+
+
+@dataclass(frozen=True)
+class Site(AtCursor):
+    """Where a completion goes.
+
+    Attributes:
+        text: of the document.
+        offset: of the cursor, in code points.
+        language: of the document.
+        tree: of the document; None where it cannot be parsed.
+        kind: what is being written.
+        line_rest: what stands behind the cursor in its line.
+        in_word: the cursor stands behind a word's beginning.
+    """
+
+    text: str
+    offset: int
+    language: Language
+    tree: SyntaxTree | None
+    kind: CursorKind
+    line_rest: LineRest
+    in_word: bool
+
+    @property
+    def typed(self) -> str:
+        """The cursor's line before the cursor."""
+        return self.text[line_start(self.text, self.offset) : self.offset]
+
+    @property
+    def rest(self) -> str:
+        """The cursor's line behind the cursor, without its end."""
+        return self.text[self.offset : line_end(self.text, self.offset)]
+
+    @property
+    def multi_line(self) -> bool:
+        """Whether more than one statement may be suggested."""
+        return self.kind in _MULTI_LINE and self.line_rest is LineRest.EMPTY
+
+    @property
+    def wants_completion(self) -> bool:
+        """Whether an editor is to suggest something without being asked."""
+        inside_word = self.in_word and _starts_word(self.rest)
+        return self.line_rest is not LineRest.CODE and not inside_word
+
+
+def find_site(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> Site:
+    """Look at a cursor.
+
+    Args:
+        text: of the document.
+        offset: of the cursor, in code points.
+        language: of the document.
+        tree: of that text; None for none.
+    """
+    typed = text[line_start(text, offset) : offset]
+    rest = text[offset : line_end(text, offset)]
+    if not rest.strip():
+        line_rest = LineRest.EMPTY
+    else:
+        line_rest = LineRest.CLOSERS if _CLOSERS.fullmatch(rest) else LineRest.CODE
+    kind = _kind(text, offset, typed, language, tree)
+    return Site(text, offset, language, tree, kind, line_rest, bool(_WORD_END.search(typed)))
+
+
+def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:
+    """The first that fits, from the most particular on."""
+    kind = _literal_kind(offset, language, tree)
+    if kind is None and tree is None and language.comment in typed:
+        kind = CursorKind.COMMENT
+    if kind is None:
+        kind = next((kind for kind, form in _FORMS if form.search(typed)), None)
+    if kind is None:
+        opener = _innermost_opener(text, offset, tree)
+        kind = _bracket_kind(*opener) if opener else None
+    if kind is None and _opens_block(text, offset):
+        kind = CursorKind.EMPTY_BLOCK
+    return kind or (CursorKind.EXPRESSION if typed.strip() else CursorKind.STATEMENT_START)
+
+
+def _literal_kind(offset: int, language: Language, tree: SyntaxTree | None) -> CursorKind | None:
+    """Whether the cursor stands within a comment or a string, by the tree."""
+    if tree is None or offset == 0:
+        return None
+    types = language.node_types
+    at = tree.byte_offset(offset)
+    for node in ancestors(tree.node_at(offset - 1)):
+        if node.type == "interpolation":
+            return None
+        if node.type in types.comments:
+            return CursorKind.COMMENT if at > node.start_byte else None
+        if node.type in types.strings and node.start_byte < at < node.end_byte and node.type == "string":
+            return CursorKind.DOCSTRING if _is_docstring(node) else CursorKind.STRING
+    return None
+
+
+def _is_docstring(string: Node) -> bool:
+    statement = string.parent
+    body = statement.parent if statement is not None and statement.type == "expression_statement" else None
+    return body is not None and body.named_child(0) == statement
+
+
+def _bracket_kind(bracket: str, before: str) -> CursorKind:
+    """The kind within an opened bracket, from the bracket and the text of its line before it."""
+    if bracket == "(" and _DEFINITION.match(before + bracket):
+        return CursorKind.PARAMETERS
+    if bracket == "(" and re.search(r"[\w)\]]$", before):
+        return CursorKind.CALL_ARGUMENTS
+    return CursorKind.EXPRESSION
+
+
+def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[str, str] | None:
+    """The bracket the cursor stands in and its line before it: of the cursor's line, else as the tree has it."""
+    start = line_start(text, offset)
+    stack: list[int] = []
+    for i in range(start, offset):
+        if text[i] in "([{":
+            stack.append(i)
+        elif text[i] in ")]}" and stack:
+            stack.pop()
+    if stack:
+        return text[stack[-1]], text[start : stack[-1]]
+    if tree is None or start == 0:
+        return None
+    at = tree.byte_offset(offset)
+    for node in ancestors(tree.node_at(offset - 1)):
+        first = node.child(0) if node.child_count else None
+        if first is not None and first.type in {"(", "[", "{"} and node.start_byte < at:
+            last = node.child(node.child_count - 1)
+            if last is not None and last.type in {")", "]", "}"} and last.end_byte <= at and not last.is_missing:
+                continue
+            opener = tree.offset(first.start_byte)
+            return text[opener], text[line_start(text, opener) : opener]
+        if node.type in tree.language.node_types.bodies:
+            return None
+    return None
+
+
+def _opens_block(text: str, offset: int) -> bool:
+    """Whether the code before the cursor opens a block that has nothing in it yet."""
+    *others, typed = text[line_start(text, max(0, offset - 4096)) : offset].split("\n")
+    if typed.strip():
+        others.append(typed)
+    above = next((line for line in reversed(others) if line.strip()), "")
+    if not re.sub(r"\s+(#|//).*$", "", above).rstrip().endswith((":", "{", "=>", "->")):
+        return False
+    below = next((line for line in text[offset : offset + 4096].split("\n")[1:] if line.strip()), "")
+    return indent_of(below) <= indent_of(above)
+
+
+def _starts_word(text: str) -> bool:
+    return bool(re.match(r"\w", text))

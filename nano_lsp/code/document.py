@@ -1,0 +1,237 @@
+r"""Source files as text: read safely, addressed by line and column.
+
+A line ends with `\\n`, `\\r\\n` or `\\r`, as in editors; lines and columns count from 1, columns in code points.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fnmatch
+import re
+import tokenize
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nano_lsp.code.languages import PYTHON, Language, language_of
+from nano_lsp.code.uris import names_in
+from nano_lsp.errors import DocumentError, PositionError
+from nano_lsp.lines import line_number, line_starts, split_lines
+
+MAX_BYTES = 8 << 20
+_SECRETS = (
+    *(".env", ".env.*", ".env-*", ".env_*", ".envrc", "*.env"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *(".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", "credentials"),
+)
+_SECRETS_BUT_CODE = tuple(
+    f"*{word}.*" for word in ("credentials", "secret", "secrets", "passwords", "token", "tokens")
+)
+_TEMPLATES = ("*.example", "*.sample", "*.template", "*.pub", "*.md", "*.rst")
+_CODE = (
+    *("*.py", "*.pyi", "*.pyw", "*.ipynb", "*.js", "*.mjs", "*.jsx", "*.ts", "*.tsx", "*.c", "*.h", "*.cc", "*.cpp"),
+    *("*.hpp", "*.cs", "*.go", "*.java", "*.class", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
+)
+"""Code about secrets is no secret: `tokens.py`."""
+_MAX_DECLARATION_BYTES = 4096
+_BACKUP = re.compile(r"(\.~\d+~|~|#|\.(bak|orig|old|save|sw[a-z]))+$")
+"""What editors and people put behind the name of a copy."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A source text.
+
+    Attributes:
+        name: of its file.
+        text: its content.
+        encoding: Python's name of the codec that makes the file's bytes of the text, a byte order mark included.
+    """
+
+    name: str
+    text: str
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class TextEdit:
+    """A change of a text.
+
+    Attributes:
+        start: offset of what it replaces, in code points.
+        end: of what it replaces.
+        text: what to put there.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edits(text: str, edits: Iterable[TextEdit], at: int = 0) -> str:
+    """A text with edits in it that do not overlap.
+
+    Args:
+        text: of a document, or a part of it.
+        edits: by offsets in the document.
+        at: offset in the document that the text begins at.
+    """
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: edit.start - at] + edit.text + text[edit.end - at :]
+    return text
+
+
+def load_document(path: Path) -> Document:
+    """Read a source file; see `read_bytes` and `read_document`.
+
+    Raises:
+        DocumentError: it is missing, unreadable, too large, binary, wrongly encoded, or a file that holds secrets.
+    """
+    return read_document(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a source file.
+
+    Raises:
+        DocumentError: it is missing, unreadable, too large, or a file that holds secrets.
+    """
+    if is_secret(str(path)) or is_secret(str(path.resolve())):
+        raise DocumentError(
+            f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
+        )
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DocumentError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+
+
+def read_document(data: bytes, name: str, language: Language | None = None) -> Document:
+    """Decode a source text: Python in the encoding that it declares (PEP 263), all else as UTF-8.
+
+    Args:
+        data: The bytes of its file. A byte order mark is no part of the text.
+        name: The name of its file, for messages.
+        language: Its language; None takes the one that the name says.
+
+    Raises:
+        DocumentError: it is too large, binary or in another encoding.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{name} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DocumentError(f"{name} is UTF-16.", f"Convert it: iconv -f UTF-16 -t UTF-8 {name}")
+    if b"\0" in data:
+        raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
+    is_python = (language or language_of(name)) == PYTHON
+    encoding = _declared_encoding(data, name) if is_python else "utf-8"
+    if data.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeError as error:
+        raise _undecodable(data, name, encoding, error) from error
+    if len(_CONTROL.findall(text)) > len(text) // 10:
+        raise DocumentError(f"{name} is a binary file.", "Choose a source file.")
+    return Document(name, text, encoding)
+
+
+def _declared_encoding(data: bytes, name: str) -> str:
+    """The encoding of Python source, as Python's own tokenizer reads it off the first two lines."""
+    marked = data.startswith(codecs.BOM_UTF8)
+    # Only ASCII counts in a declaration; what stands beside it is in the encoding that is still to be found.
+    text = data[:_MAX_DECLARATION_BYTES].removeprefix(codecs.BOM_UTF8).decode("ascii", "replace")
+    head = (line.encode("ascii", "replace") for line in split_lines(text, keep_ends=True))
+    try:
+        encoding, _ = tokenize.detect_encoding(lambda: next(head, b""))
+        readable = b"# coding".decode(encoding) == "# coding"  # not so in UTF-16
+    except SyntaxError as error:
+        raise DocumentError(f"{name}: {error.msg}.", "Correct the encoding in its first two lines.") from error
+    except (LookupError, UnicodeError):  # a codec of bytes, as base64
+        readable = False
+    if not readable or (marked and encoding != "utf-8"):
+        raise DocumentError(
+            f"{name} declares {encoding}, which it cannot be in.", "Correct the encoding in its first two lines."
+        )
+    return encoding
+
+
+def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> DocumentError:
+    """What to say of bytes that are not in the encoding they should be in."""
+    where = ""
+    if isinstance(error, UnicodeDecodeError):
+        line = line_number(data[: error.start].decode("latin-1"), error.start)
+        where = f": byte {error.start:,}, in line {line:,}"
+    if encoding.startswith("utf-8"):
+        return DocumentError(
+            f"{name} is not UTF-8{where}.", f"Convert it, for instance: iconv -f LATIN1 -t UTF-8 {name}"
+        )
+    return DocumentError(f"{name} is not {encoding}, as it declares{where}.", "Correct its declaration.")
+
+
+def is_secret(document: str) -> bool:
+    """Whether a document is one of those that hold keys and passwords, by the names in its path or URI.
+
+    Args:
+        document: The path of a file, its name alone, or the URI of a document, under whatever scheme.
+    """
+    return any(map(_is_secret_name, names_in(document)))
+
+
+def _is_secret_name(file_name: str) -> bool:
+    name = file_name.lower().rstrip(". ")  # Windows ignores these
+    name = _BACKUP.sub("", name).removeprefix("#") or name
+
+    def matches(patterns: tuple[str, ...]) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    is_key = name.startswith("id_") and "." not in name  # as ssh-keygen names them
+    named = matches(_SECRETS) or (matches(_SECRETS_BUT_CODE) and not matches(_CODE))
+    return is_key or (named and not matches(_TEMPLATES))
+
+
+def parse_location(location: str) -> tuple[str, int, int]:
+    """Split FILE:LINE:COL from the right, so that a drive's colon stays with the file.
+
+    Raises:
+        DocumentError: it has another form.
+    """
+    found = re.fullmatch(r"(.+):(\d+):(\d+)", location, re.DOTALL)
+    if not found:
+        raise DocumentError(f"{location!r} is not of the form FILE:LINE:COL.", "For example: src/app.py:12:5")
+    return found[1], int(found[2]), int(found[3])
+
+
+def offset_at(text: str, line: int, column: int) -> int:
+    """The offset of a position, in code points.
+
+    Args:
+        text: of the document.
+        line: from 1.
+        column: from 1; one past the line's last character is its end.
+
+    Raises:
+        PositionError: there is no such line, or it is shorter.
+    """
+    starts = line_starts(text)
+    if not 1 <= line <= len(starts):
+        raise PositionError(f"There is no line {line:,}.", f"The file has {len(starts):,} lines, counted from 1.")
+    start = starts[line - 1]
+    following = starts[line] if line < len(starts) else len(text)
+    length = len(text[start:following].rstrip("\r\n"))
+    if not 1 <= column <= length + 1:
+        raise PositionError(
+            f"There is no column {column:,} in line {line:,}.", f"The columns there are 1 to {length + 1:,}."
+        )
+    return start + column - 1
+
+
+def indent_of(line: str) -> int:
+    """How many blanks a line begins with."""
+    return len(line) - len(line.lstrip(" \t"))

@@ -1,0 +1,167 @@
+"""Syntax trees that follow a text as it changes, and how broken a text is.
+
+A change is found by comparing the texts: what stands before and after it is equal, so one edit describes it, and
+tree-sitter parses again only what the edit touches (Wagner 1998, "Practical Algorithms for Incremental Software
+Development Environments", as tree-sitter implements it).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+
+from tree_sitter import Node, Parser, Tree
+
+from nano_lsp.code.languages import Language
+
+DECORATED = "decorated_definition"  # as the Python grammar calls a definition with its decorators
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+MAX_BYTES = 1 << 20
+"""Larger texts are not parsed: nobody wrote them by hand."""
+
+
+class SyntaxTree:
+    """A text and its tree. Immutable: `edited` gives another one.
+
+    Attributes:
+        text: what was parsed.
+        language: of the text.
+        root: of the tree.
+    """
+
+    def __init__(self, text: str, data: bytes, tree: Tree, language: Language) -> None:
+        self.text = text
+        self.language = language
+        self.root = tree.root_node
+        self._data = data
+        self._tree = tree
+
+    @classmethod
+    def parse(cls, text: str, language: Language) -> SyntaxTree | None:
+        """Parse a text; None where the language has no grammar or the text is too large."""
+        data = _as_parsed(text)
+        grammar = language.grammar
+        if grammar is None or len(data) > MAX_BYTES:
+            return None
+        return cls(text, data, Parser(grammar).parse(data), language)
+
+    def edited(self, text: str) -> SyntaxTree | None:
+        """The tree of another text, parsed only where it differs; None where it is too large."""
+        if text == self.text:
+            return self
+        data = _as_parsed(text)
+        grammar = self.language.grammar
+        if grammar is None or len(data) > MAX_BYTES:
+            return None
+        old = self._data
+        start = _n_common(old, data)
+        while start and data[start - 1 : start] >= b"\x80":  # not within a character
+            start -= 1
+        end = _n_common(old[start:][::-1], data[start:][::-1])
+        old_end, new_end = len(old) - end, len(data) - end
+        tree = self._tree.copy()
+        tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(data, new_end))
+        return SyntaxTree(text, data, Parser(grammar).parse(data, tree), self.language)
+
+    def byte_offset(self, offset: int) -> int:
+        """The place of a code point in the encoded text."""
+        return offset if len(self._data) == len(self.text) else len(encode(self.text[:offset]))
+
+    def offset(self, byte_offset: int) -> int:
+        """The code point at a place in the encoded text."""
+        if len(self._data) == len(self.text):
+            return byte_offset
+        return len(self._data[:byte_offset].decode("utf-8", "surrogatepass"))
+
+    def node_at(self, offset: int) -> Node:
+        """The smallest node around the code point at an offset."""
+        at = self.byte_offset(offset)
+        return self.root.descendant_for_byte_range(at, min(at + 1, len(self._data))) or self.root
+
+    def text_of(self, node: Node) -> str:
+        """The text of a node."""
+        return self._data[node.start_byte : node.end_byte].decode("utf-8", "surrogatepass")
+
+    def n_errors(self) -> int:
+        """How many ERROR and MISSING nodes the tree has."""
+        return sum(1 for _ in self.errors())
+
+    def errors(self) -> Iterator[Node]:
+        """The ERROR and MISSING nodes; only subtrees that hold one are looked at."""
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
+            if node.is_error or node.is_missing:
+                yield node
+            if node.has_error:
+                stack.extend(node.children)
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; a lone surrogate, which editors may send, becomes three bytes that no grammar knows."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _as_parsed(text: str) -> bytes:
+    r"""What the grammars are given of a text: they do not know that a `\r` alone ends a line, as Python does."""
+    return encode(_LONE_RETURN.sub("\n", text) if "\r" in text else text)
+
+
+def is_python(text: str) -> bool:
+    """Whether this Python's own parser takes a text; it is stricter than the grammar."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
+    """Whether a text is worse than it was: more ERROR or MISSING nodes, or Python refuses it anew."""
+    if after.n_errors() > before.n_errors():
+        return True
+    return before.language.name == "python" and is_python(before.text) and not is_python(after.text)
+
+
+def ancestors(node: Node | None) -> Iterator[Node]:
+    """A node and all that it stands in, outwards."""
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def undecorated(node: Node) -> Node | None:
+    """The definition within its decorators; a node without any itself."""
+    return node.child_by_field_name("definition") if node.type == DECORATED else node
+
+
+def statements_of(block: Node) -> list[Node]:
+    """The statements of a block or a module, comments left out."""
+    return [child for child in block.named_children if child.type != "comment"]
+
+
+def first_child(node: Node | None) -> Node | None:
+    """The first child that the grammar names; None where there is none."""
+    return next(iter(node.named_children), None) if node is not None else None
+
+
+def _n_common(a: bytes, b: bytes) -> int:
+    """Length of the longest common beginning: by halving, as comparing slices costs next to nothing."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _point(data: bytes, at: int) -> tuple[int, int]:
+    return (data.count(b"\n", 0, at), at - data.rfind(b"\n", 0, at) - 1)

@@ -1,0 +1,220 @@
+"""The part of a document around the cursor that a prompt has room for.
+
+What is far away goes first, and whole: functions shrink to their signature, the furthest first; only where that is
+not enough are lines left out. What is left out before the cursor stays left out while the user types, so that a
+keystroke appends to the end of the prompt and the KV cache keeps the rest: the window is cut anew, with room to
+spare, only when it has outgrown its budget. A budget that has become smaller since then holds for the next window:
+to cut this one would mean to read most of it again.
+"""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tree_sitter import Node
+
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.lines import split_lines
+
+CountTokens = Callable[[str], int]
+
+_MAX_CHARS_PER_TOKEN = 8  # longer tokens are rare in code; what is cut away here could hardly have fitted
+_HEADROOM = 0.25  # of the budget, left free for typing when a window is cut
+_ELISION = "..."
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What a window made of the far parts of a document.
+
+    The next window makes the same of them while they stay the same, whatever half a statement near the cursor does to
+    the syntax tree.
+
+    Attributes:
+        head: the beginning of the document that is not shown as it is.
+        shown_head: what the window shows of it.
+        tail: the document after the cursor.
+        shown_tail: what the window shows of it.
+        budget_tokens: Budget that the window was cut for.
+    """
+
+    head: str = ""
+    shown_head: str = ""
+    tail: str = ""
+    shown_tail: str = ""
+    budget_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Text around a cursor.
+
+    Attributes:
+        prefix: before it.
+        suffix: after it.
+        anchor: for the next window of this document.
+    """
+
+    prefix: str
+    suffix: str
+    anchor: Anchor = Anchor()
+
+
+def cut_window(
+    text: str,
+    offset: int,
+    budget_tokens: int,
+    count_tokens: CountTokens,
+    *,
+    tree: SyntaxTree | None = None,
+    anchor: Anchor = Anchor(),
+    suffix_share: float = 0.25,
+) -> Window:
+    """Cut the window of at most so many tokens around an offset.
+
+    Args:
+        text: of the document.
+        offset: of the cursor, in code points.
+        budget_tokens: for both sides together.
+        count_tokens: counts the tokens of a text.
+        tree: of the text; without one, lines are left out and functions are not.
+        anchor: of the last window of this document.
+        suffix_share: of the budget that the text after the cursor may take.
+    """
+    tail_stays = len(text) - offset == len(anchor.tail) and text.endswith(anchor.tail)
+    head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
+    kept_tokens = max(budget_tokens, anchor.budget_tokens) if tail_stays and head_stays else budget_tokens
+    suffix_tokens = int(kept_tokens * suffix_share)
+    room = kept_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
+
+    def fits(shown: str, tokens: int) -> bool:
+        return len(shown) <= tokens * _MAX_CHARS_PER_TOKEN and count_tokens(shown) <= tokens
+
+    suffix = anchor.shown_tail if tail_stays else text[offset : offset + suffix_tokens * _MAX_CHARS_PER_TOKEN + 1]
+    head, shown_head = (anchor.head, anchor.shown_head) if head_stays else ("", "")
+    prefix = shown_head + text[len(head) : offset]
+    keeps = fits(suffix, suffix_tokens), fits(prefix, room)
+    if kept_tokens > budget_tokens and not all(keeps):
+        anchor = replace(anchor, budget_tokens=0)
+        return cut_window(
+            text, offset, budget_tokens, count_tokens, tree=tree, anchor=anchor, suffix_share=suffix_share
+        )
+    if not all(keeps):
+        bodies = _bodies(tree, offset, budget_tokens) if tree else []
+        count = _by_lines(count_tokens)
+    if not keeps[0]:
+        suffix = _cut_suffix(text, offset, [body for body in bodies if body[0] > offset], suffix_tokens, count)
+        while count_tokens(suffix) > suffix_tokens:  # the lines were counted one by one
+            suffix = suffix[: len(suffix) * 7 // 8]
+    if not keeps[1]:
+        before = [body for body in bodies if body[1] <= offset]
+        start, until = _find_anchor(text, offset, before, int(room * (1 - _HEADROOM)), count)
+        head = text[: max(start, until)]
+        shown_head = _elide(text, start, len(head), [body for body in before if body[1] <= until])
+        prefix = shown_head + text[len(head) : offset]
+        while count_tokens(prefix) > room:
+            prefix = prefix[len(prefix) // 8 + 1 :]
+    return Window(prefix, suffix, Anchor(head, shown_head, text[offset:], suffix, kept_tokens))
+
+
+def _find_anchor(
+    text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens
+) -> tuple[int, int]:
+    """Start and end of elision of the largest window that fits."""
+
+    def fits(start: int, n_elided: int) -> bool:
+        prefix = _elide(text, start, offset, bodies[:n_elided])
+        return len(prefix) <= room * _MAX_CHARS_PER_TOKEN and count(prefix) <= room
+
+    n_elided = bisect_left(range(len(bodies) + 1), True, key=lambda n: fits(0, n))
+    if n_elided <= len(bodies):
+        return 0, bodies[n_elided - 1][1] if n_elided else 0
+    until = bodies[-1][1] if bodies else 0
+    nearest = max(0, offset - _MAX_CHARS_PER_TOKEN * room * 16)
+    starts = [i + 1 for i in range(nearest, offset) if text[i] == "\n"]
+    chosen = bisect_left(starts, True, key=lambda start: fits(start, len(bodies)))
+    if chosen < len(starts):
+        return starts[chosen], until
+    line = starts[-1] if starts else 0
+    within = range(line, offset + 1)  # a line too long: part of it
+    return within[min(bisect_left(within, True, key=lambda start: fits(start, len(bodies))), len(within) - 1)], until
+
+
+def _cut_suffix(text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens) -> str:
+    """The text after the cursor: whole, else with the furthest functions shrunk, else as many lines as fit."""
+    end = min(len(text), offset + room * _MAX_CHARS_PER_TOKEN * 4)
+    whole = end == len(text)
+
+    def fits(suffix: str) -> bool:
+        return len(suffix) <= room * _MAX_CHARS_PER_TOKEN and count(suffix) <= room
+
+    inside = [body for body in bodies if body[1] <= end]
+    for n_kept in (len(inside), *range(min(2, len(inside)), -1, -1)):
+        suffix = _elide(text, offset, end, inside[n_kept:])
+        if whole and fits(suffix):
+            return suffix
+    lines = split_lines(suffix, keep_ends=True)
+    n_lines = bisect_left(range(1, len(lines) + 1), True, key=lambda n: not fits("".join(lines[:n])))
+    if n_lines or not lines:
+        return "".join(lines[:n_lines])
+    line = lines[0][: room * _MAX_CHARS_PER_TOKEN]
+    return line[: bisect_left(range(1, len(line) + 1), True, key=lambda n: not fits(line[:n]))]
+
+
+def _elide(text: str, start: int, end: int, bodies: Sequence[tuple[int, int]]) -> str:
+    """Part of a text, with `...` in place of the bodies within it."""
+    parts = []
+    at = start
+    for body_start, body_end in bodies:
+        if body_start >= at and body_end <= end:
+            parts += [text[at:body_start], _ELISION]
+            at = body_end
+    return "".join([*parts, text[at:end]])
+
+
+def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int, int]]:
+    """Start and end of the bodies of functions that the cursor is not in, as offsets, in order.
+
+    Only those within reach of the budget: a signature takes some tokens, too.
+    """
+    cursor = tree.byte_offset(offset)
+    return [
+        (tree.offset(body.start_byte), tree.offset(body.end_byte))
+        for body in _function_bodies(tree.root, tree)
+        if not body.start_byte <= cursor <= body.end_byte and abs(body.start_byte - cursor) < budget_tokens * 400
+    ]
+
+
+def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
+    """Bodies of functions at the top level and in classes; functions within functions go with them."""
+    types = tree.language.node_types
+    for child in node.named_children:
+        inner = child.child_by_field_name("definition") if child.type in types.decorated else child
+        if inner is None:
+            continue
+        body = inner.child_by_field_name("body")
+        if body is None:
+            if inner.has_error and inner.named_child_count:
+                yield from _function_bodies(inner, tree)
+        elif inner.type in types.functions:
+            yield body
+        elif inner.type in types.classes:
+            yield from _function_bodies(body, tree)
+
+
+def _by_lines(count_tokens: CountTokens) -> CountTokens:
+    """Counts line by line and remembers each: nearly the same, and a text that has changed little costs little."""
+    count_line = _line_counter(count_tokens)
+
+    def count(text: str) -> int:
+        return sum(map(count_line, split_lines(text, keep_ends=True)))
+
+    return count
+
+
+@functools.lru_cache(maxsize=4)
+def _line_counter(count_tokens: CountTokens) -> CountTokens:
+    return functools.lru_cache(maxsize=8192)(count_tokens)

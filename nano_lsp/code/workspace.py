@@ -1,0 +1,340 @@
+"""An index of a workspace's Python files: their outlines, kept on disk, renewed where a file has changed.
+
+What git ignores, hidden folders, environments, links and files that usually hold secrets are left out. An index is a
+help and never a condition: what cannot be read, parsed or written is missing from it, and nothing else happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pathspec import GitIgnoreSpec
+
+from nano_lsp.code.document import is_secret, load_document
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.outline import Outline, read_outline
+from nano_lsp.code.syntax_tree import MAX_BYTES, SyntaxTree
+from nano_lsp.errors import DocumentError
+from nano_lsp.lines import split_at_newlines
+
+MAX_FILES = 10_000
+MAX_SECONDS = 120.0
+_BATCH = 64  # files a transaction
+_SCHEMA = 1
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """What a run of the index has done.
+
+    Attributes:
+        n_files: Python files found.
+        n_read: of these, read because they were new or had changed.
+        complete: neither called off nor stopped by a limit.
+    """
+
+    n_files: int
+    n_read: int
+    complete: bool
+
+
+class Workspace:
+    """The index of one folder. Any thread may use it.
+
+    Args:
+        root: the folder.
+        store: folder for the index; where it cannot be written, the index lives in memory.
+
+    Attributes:
+        root: the folder, without links.
+        n_indexed: how often an update has changed the index.
+    """
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self.root = root.resolve()
+        self.n_indexed = 0
+        self._lock = threading.Lock()
+        self._read: set[str] = set()  # by `read`, since an update began
+        self._updating = threading.Lock()
+        self._wanted = False  # an update
+        self._file = _open_store(
+            store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
+        )
+
+    def update(
+        self, *, stopped: Callable[[], bool] = lambda: False, on_progress: Callable[[int], None] | None = None
+    ) -> IndexResult:
+        """Look at all files; read those that are new or have changed; forget those that are gone.
+
+        Args:
+            stopped: asked before each file; True calls it off.
+            on_progress: is told how many files have been looked at.
+        """
+        deadline = time.monotonic() + MAX_SECONDS
+        known = {path: (mtime, size) for path, mtime, size in self._query("SELECT path, mtime_ns, size FROM files")}
+        seen: set[str] = set()
+        batch: list[tuple[object, ...]] = []
+        n_read, complete = 0, True
+        gone: set[str] = set()
+        self._read = set()
+        for path in find_python_files(self.root):
+            if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
+                complete = False
+                break
+            name = path.relative_to(self.root).as_posix()
+            seen.add(name)
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # gone since the folder was listed
+            if known.get(name) != (status.st_mtime_ns, status.st_size):
+                batch.append(self._row(name, path, status.st_mtime_ns, status.st_size))
+                n_read += 1
+            if len(batch) == _BATCH:
+                self._write(batch)
+                batch = []
+            if on_progress:
+                on_progress(len(seen))
+        self._write(batch)
+        if complete:
+            gone = known.keys() - seen - self._read
+            self._forget(gone)
+        self.n_indexed += bool(n_read or gone)
+        return IndexResult(len(seen), n_read, complete)
+
+    def read(self, paths: Iterable[Path]) -> None:
+        """Follow what has become of some files and folders: saved, made, renamed or deleted.
+
+        Where there are many, or a whole folder has come, all files are looked at, on a thread of its own; what lies
+        elsewhere is left out.
+        """
+        inside = {path: name for path in paths if (name := self.relative(str(path)))}
+        if len(inside) > _BATCH or any(path.name == ".gitignore" or path.is_dir() for path in inside):
+            self._wanted = True
+            threading.Thread(target=self._update_if_wanted, name="nano-lsp-index", daemon=True).start()
+            return
+        for path, name in inside.items():
+            self._read.add(name)
+            self._forget_folder(name)
+            if self._is_listed(self.root / name):
+                with contextlib.suppress(OSError):  # deleted
+                    status = path.stat()
+                    self._put([self._row(name, self.root / name, status.st_mtime_ns, status.st_size)])
+                    continue
+            self._forget({name})
+        self.n_indexed += bool(inside)
+
+    def relative(self, path: str) -> str | None:
+        """A file's path from the root, with slashes; None outside."""
+        try:
+            return Path(path).resolve().relative_to(self.root).as_posix()
+        except (ValueError, OSError):
+            return None
+
+    def outline(self, name: str) -> Outline | None:
+        """The outline of a file; None where the index has none.
+
+        Args:
+            name: path from the root, with slashes.
+        """
+        rows = self._query("SELECT outline FROM files WHERE path = ?", name)
+        return Outline.from_json(rows[0][0]) if rows else None
+
+    def find_module(self, module: str, importer: str) -> str | None:
+        """The file of a module, as a path from the root; None where the workspace has none.
+
+        Args:
+            module: dotted, with a dot in front for each level of a relative import.
+            importer: path from the root of the file that imports it.
+        """
+        stem = module.lstrip(".").replace(".", "/")
+        level = len(module) - len(module.lstrip("."))
+        if level:
+            folder = "/".join(importer.split("/")[:-level])
+            base = "/".join(part for part in (folder, stem) if part)
+            rows = self._query(
+                "SELECT path FROM files WHERE path IN (?, ?)", f"{base}.py", f"{base}/__init__.py".lstrip("/")
+            )
+        else:
+            # The shortest path is the one nearest to the root, as with `src/` layouts.
+            rows = self._query(
+                "SELECT path FROM files WHERE tail = ? AND (path IN (?, ?) OR path LIKE ? OR path LIKE ?)"
+                " ORDER BY length(path) LIMIT 1",
+                stem.rsplit("/", 1)[-1],
+                f"{stem}.py",
+                f"{stem}/__init__.py",
+                f"%/{stem}.py",
+                f"%/{stem}/__init__.py",
+            )
+        return str(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        """Close the index's file."""
+        with self._lock:
+            self._file.close()
+
+    def _row(self, name: str, path: Path, mtime_ns: int, size: int) -> tuple[object, ...]:
+        """What the index keeps of a file; a file that has only been touched is not parsed."""
+        outline, digest = Outline(), b""
+        with contextlib.suppress(DocumentError):
+            if size <= MAX_BYTES:
+                text = load_document(path).text
+                digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+                rows = self._query("SELECT outline FROM files WHERE path = ? AND digest = ?", name, digest)
+                if rows:
+                    return (name, _tail(name), mtime_ns, size, digest, rows[0][0])
+                tree = SyntaxTree.parse(text, PYTHON)
+                outline = read_outline(tree) if tree else outline
+        return (name, _tail(name), mtime_ns, size, digest, outline.to_json())
+
+    def _update_if_wanted(self) -> None:
+        with self._updating:  # of several, the first does what all want
+            wanted, self._wanted = self._wanted, False
+            if wanted:
+                self.update()
+
+    def _is_listed(self, path: Path) -> bool:
+        """Whether `find_python_files` would find a file, if it is there."""
+        rules, folders = tuple(_rules_above(self.root)), path.relative_to(self.root).parts[:-1]
+        folder = self.root
+        for name in (*folders, ""):
+            rules = (*rules, *_read_rules(folder))
+            if (folder / "pyvenv.cfg").exists() or (name and not _enters(folder / name, rules)):
+                return False
+            folder /= name
+        return not path.is_symlink() and _takes(path, rules)
+
+    def _write(self, rows: list[tuple[object, ...]]) -> None:
+        """Keep what an update has read, but for files that have been read again meanwhile."""
+        self._put([row for row in rows if row[0] not in self._read])
+
+    def _put(self, rows: list[tuple[object, ...]]) -> None:
+        # A full disk or a closed file costs the rows, not the editor.
+        with self._lock, contextlib.suppress(sqlite3.Error), self._file:
+            self._file.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def _forget(self, names: set[str]) -> None:
+        with self._lock, contextlib.suppress(sqlite3.Error), self._file:
+            self._file.executemany("DELETE FROM files WHERE path = ?", [(name,) for name in names])
+
+    def _forget_folder(self, name: str) -> None:
+        with self._lock, contextlib.suppress(sqlite3.Error), self._file:
+            self._file.execute("DELETE FROM files WHERE substr(path, 1, ?) = ?", (len(name) + 1, f"{name}/"))
+
+    def _query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            return self._file.execute(sql, values).fetchall()
+        return []
+
+
+def find_python_files(root: Path) -> Iterator[Path]:
+    """The Python files of a folder that git would not ignore, in a fixed order; links are not followed."""
+    root = root.resolve()
+    yield from _walk(root, tuple(_rules_above(root)))
+
+
+def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    """What the folders above say of one in a repository, outermost first."""
+    above = [folder for folder in (root, *root.parents) if (folder / ".git").exists()][:1]
+    folders = [folder for folder in root.parents if above and folder.is_relative_to(above[0])]
+    return [rule for folder in reversed(folders) for rule in _read_rules(folder)]
+
+
+def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    try:
+        text = (folder / ".gitignore").read_bytes().decode("utf-8-sig", "replace")
+        return [(folder, GitIgnoreSpec.from_lines(line.removesuffix("\r") for line in split_at_newlines(text)))]
+    except (OSError, ValueError):
+        return []
+
+
+def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    names = {entry.name for entry in entries}
+    if "pyvenv.cfg" in names:
+        return
+    if ".gitignore" in names:
+        rules = (*rules, *_read_rules(folder))
+    for entry in entries:
+        if entry.is_symlink():
+            continue
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if _enters(path, rules):
+                yield from _walk(path, rules)
+        elif _takes(path, rules):
+            yield path
+
+
+def _enters(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
+    """Whether files of a folder are looked at, as far as its name and rules above it say."""
+    left_out = folder.name.startswith(".") or folder.name in _SKIPPED_FOLDERS
+    return not left_out and not _ignored(folder, rules, folder=True)
+
+
+def _takes(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
+    """Whether a file is one to read, as far as its name and rules say."""
+    left_out = path.name.startswith(".") or path.suffix not in PYTHON.suffixes or is_secret(path.name)
+    return not left_out and not _ignored(path, rules)
+
+
+def _ignored(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], *, folder: bool = False) -> bool:
+    """What the innermost `.gitignore` that speaks of a path says of it."""
+    for base, spec in reversed(rules):
+        said = spec.check_file(path.relative_to(base).as_posix() + "/" * folder).include
+        if said is not None:
+            return said
+    return False
+
+
+def _tail(name: str) -> str:
+    """The last part of a module's name."""
+    *folders, last = name.removesuffix(".py").removesuffix(".pyi").removesuffix(".pyw").split("/")
+    return folders[-1] if last == "__init__" and folders else last
+
+
+def _open_store(path: Path) -> sqlite3.Connection:
+    """The index's database: in a file, or in memory where that file cannot be used now, as while another has it."""
+    for place in (path, path, None):
+        try:
+            if place:
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # signatures of the user's code
+            return _prepare(sqlite3.connect(place or ":memory:", check_same_thread=False))
+        except (OSError, sqlite3.OperationalError):  # locked, read-only, on a file system without locks, a full disk
+            continue
+        except sqlite3.DatabaseError:  # damaged, or none at all: it is only a copy of what the files say
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    raise AssertionError("a database in memory can always be opened")
+
+
+def _prepare(file: sqlite3.Connection) -> sqlite3.Connection:
+    """The same connection, once it has this version's table."""
+    try:
+        with file:
+            file.execute("PRAGMA synchronous=OFF")  # what is lost is read again
+            if file.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
+                file.execute("DROP TABLE IF EXISTS files")
+                file.execute(f"PRAGMA user_version={_SCHEMA}")
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS files"
+                " (path TEXT PRIMARY KEY, tail TEXT, mtime_ns INTEGER, size INTEGER, digest BLOB, outline TEXT)"
+            )
+            file.execute("CREATE INDEX IF NOT EXISTS by_tail ON files (tail)")
+    except sqlite3.Error:
+        file.close()  # on Windows an open file cannot be deleted
+        raise
+    return file

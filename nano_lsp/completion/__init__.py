@@ -1,0 +1,1 @@
+"""Completes code at a cursor, and postprocesses what the model offers."""

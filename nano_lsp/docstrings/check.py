@@ -1,0 +1,100 @@
+"""Whether a docstring may be offered: an independent look, by tree-sitter and docstring-parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+
+import docstring_parser
+from docstring_parser.common import DocstringParam, DocstringRaises, DocstringReturns
+from tree_sitter import Node
+
+from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions
+from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse
+from nano_lsp.docstrings.layout import Style
+from nano_lsp.docstrings.literal import Literal
+
+_PARSERS = {
+    Style.GOOGLE: docstring_parser.DocstringStyle.GOOGLE,
+    Style.NUMPY: docstring_parser.DocstringStyle.NUMPYDOC,
+    Style.SPHINX: docstring_parser.DocstringStyle.REST,
+    Style.EPYTEXT: docstring_parser.DocstringStyle.EPYDOC,
+}
+
+
+def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition) -> str:
+    """What is wrong with a document in which a docstring has been put or changed; empty for nothing.
+
+    Args:
+        before: The document without the change.
+        after: The document with it.
+        definition: What the docstring describes, in the document before.
+    """
+    if breaks_parse(before, after):
+        return "it breaks the code"
+    written = definition_at(after, definition.start)  # what is written begins behind that
+    if (written.name, written.start) != (definition.name, definition.start) or written.docstring is None:
+        return "it is no docstring"
+    old = [definition.docstring] if definition.docstring else []
+    if list(_code(before, *old)) != list(_code(after, written.docstring)):
+        return "it changes the code"
+    return ""
+
+
+def find_untrue(after: SyntaxTree, definition: Definition, style: Style) -> str:
+    """What is wrong with a docstring that no person has written a word of; empty for nothing.
+
+    Args:
+        after: The document with it.
+        definition: What it describes, in the document before.
+        style: Of the docstring.
+    """
+    written = definition_at(after, definition.start)
+    literal = Literal.read(after.text[slice(*written.docstring)]) if written.docstring else None
+    if literal is None:
+        return "it is no docstring"
+    if any(line.strip() and not line.startswith(written.indent) for line in literal.value.split("\n")[1:]):
+        return "its indentation is wrong"
+    try:
+        parsed = docstring_parser.parse(literal.value, _PARSERS[style])
+    except docstring_parser.ParseError:
+        return "it cannot be parsed"
+    if not (parsed.short_description or "").strip():
+        return "it has no summary"
+    if definition.kind is not DefinitionKind.FUNCTION:
+        return ""
+    named = [entry.arg_name.lstrip("*\\") for entry in parsed.meta if isinstance(entry, DocstringParam)]
+    results = {entry.is_generator for entry in parsed.meta if isinstance(entry, DocstringReturns)}
+    raised = {str(entry.type_name) for entry in parsed.meta if isinstance(entry, DocstringRaises)}
+    untrue = {
+        "its parameters are not the function's": named != [p.name for p in definition.parameters],
+        "it is wrong about what is returned": (False in results) != definition.returns,
+        "it is wrong about what is yielded": (True in results) != definition.yields,
+        "its exceptions are others": raised != set(definition.raises),
+    }
+    return next((reason for reason, holds in untrue.items() if holds), "")
+
+
+def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
+    """Whether two documents differ in nothing but their docstrings and blanks."""
+    tokens = [
+        _code(tree, *(found.docstring for found in find_definitions(tree) if found.docstring))
+        for tree in (before, after)
+    ]
+    return all(one == other for one, other in zip_longest(*tokens))
+
+
+def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
+    """The tokens of a document but those of some docstrings."""
+    skipped = {(tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings}
+    stack: list[Node] = [tree.root]
+    while stack:
+        node = stack.pop()
+        if (node.start_byte, node.end_byte) in skipped:
+            continue
+        if node.child_count:
+            stack.extend(reversed(node.children))
+        else:
+            text = tree.text_of(node)
+            if text.strip():
+                yield text

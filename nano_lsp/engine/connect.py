@@ -1,0 +1,70 @@
+"""An assistant where the settings say that the model runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings, with_absolute_paths
+from nano_lsp.engine.assistant import Assistant, LocalAssistant
+
+if TYPE_CHECKING:  # not imported: they know the model hub, and the network
+    from nano_lsp.models.store import Progress
+    from nano_lsp.engine.client import OnConnection
+
+
+def open_assistant(
+    settings: Settings,
+    folders: Folders,
+    name: str,
+    on_load: Progress,
+    on_connection: OnConnection = lambda _error: None,
+) -> Assistant:
+    """An assistant, ready for work; can be interrupted at any time.
+
+    Args:
+        settings: which model, and where it runs.
+        folders: of this user.
+        name: of this program, for people.
+        on_load: is told of the model's loading, in bytes.
+        on_connection: is told when an engine in another process has gone, and with None when it is back.
+
+    Raises:
+        NanoError: the model cannot be loaded, or the engine cannot be reached.
+    """
+    if settings.engine == SHARED:
+        from nano_lsp.engine.client import SharedAssistant  # noqa: PLC0415 - others need no connection
+        from nano_lsp.engine.endpoint import find_place  # noqa: PLC0415
+
+        settings = with_absolute_paths(settings)
+        shared = SharedAssistant(find_place(folders), settings, name, on_load=on_load, on_connection=on_connection)
+        try:
+            shared.connect()
+        except BaseException:
+            shared.close()
+            raise
+        return shared
+    if settings.engine == IN_PROCESS:
+        from nano_lsp.engine.loaded_model import Model  # noqa: PLC0415 - others need no arrays
+
+        return LocalAssistant(Model.load(settings, folders, on_load), settings, folders)
+    from nano_lsp.inference.remote import Remote  # noqa: PLC0415 - seldom needed
+
+    remote = Remote.connect(settings.engine, settings.model, find_key(settings.engine), on_connection)
+    return LocalAssistant(remote, settings, folders)
+
+
+def find_key(address: str) -> str:
+    """The key of a remote engine: NANO_LSP_API_KEY, or what the system's keyring has for the service `nano-lsp`.
+
+    Args:
+        address: of the engine, the keyring's user name.
+    """
+    key = os.environ.get("NANO_LSP_API_KEY", "")
+    if not key:
+        with contextlib.suppress(Exception):  # no keyring, or none that can be opened here
+            import keyring  # noqa: PLC0415 - seldom needed, and not always there
+
+            key = keyring.get_password("nano-lsp", address) or ""
+    return key

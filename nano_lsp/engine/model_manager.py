@@ -1,0 +1,272 @@
+"""The models of an engine that several clients share, and an assistant for each of them.
+
+A client sends all there is to know with each job, so nothing here need outlive a job: what a client's assistant
+remembers makes it faster, and is gone when the model is unloaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nano_lsp.config import Folders, Settings
+from nano_lsp.code.workspace import Workspace
+from nano_lsp.models.store import Progress
+from nano_lsp.errors import EngineBusyError, EngineClosedError
+from nano_lsp.engine.assistant import LocalAssistant
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.schema import Counters, MemoryAccount
+
+_MAX_MODELS = 2
+_MAX_CLIENTS = 64  # whose documents are remembered
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks, and how.
+
+    Attributes:
+        name: the same in all that one program asks.
+        settings: of that program: which model, and its limits.
+        workspace: folder whose files its documents import from; empty for none.
+        changed: Paths of files and folders that have changed since its last job.
+    """
+
+    name: str
+    settings: Settings
+    workspace: str = ""
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class _Loaded:
+    """A model, or one that is being loaded."""
+
+    settings: Settings
+    loading: asyncio.Task[Model]
+    n_jobs: int = 0
+    used: float = field(default_factory=time.monotonic)
+    assistants: OrderedDict[tuple[str, Settings, str], LocalAssistant] = field(default_factory=OrderedDict)
+    watchers: list[Progress] = field(default_factory=list)
+
+    @property
+    def idle_s(self) -> float:
+        return 0.0 if self.n_jobs or not self.loading.done() else time.monotonic() - self.used
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """A loaded model, for people.
+
+    Attributes:
+        name: of the model.
+        n_ctx: its context in tokens.
+        n_jobs: that are being carried out.
+        clients: that it has served lately.
+        idle_s: since the last job ended.
+        totals: what its requests have cost.
+        memory: Where its memory goes.
+        notice: What people should know of how it runs; empty for nothing.
+    """
+
+    name: str
+    n_ctx: int
+    n_jobs: int
+    clients: tuple[str, ...]
+    idle_s: float
+    totals: Counters
+    memory: MemoryAccount
+    notice: str
+
+
+class Host:
+    """Loads models when they are wanted, and frees them after a while. Use it on one event loop.
+
+    Args:
+        folders: of this user.
+        settings: of the engine: `snapshots` and `unload_minutes`.
+
+    Attributes:
+        used: when a job began or ended last, on the monotonic clock.
+        draining: no more jobs are taken.
+    """
+
+    def __init__(self, folders: Folders, settings: Settings) -> None:
+        self._folders = folders
+        self._settings = settings
+        self._loaded: dict[_Key, _Loaded] = {}
+        self._workspaces: dict[str, Workspace] = {}
+        self._indexing: set[asyncio.Task[object]] = set()
+        self._changing = asyncio.Lock()
+        self.draining = False
+        self.used = time.monotonic()
+
+    @asynccontextmanager
+    async def serving(self, client: Client, on_load: Progress) -> AsyncIterator[LocalAssistant]:
+        """A client's assistant; its model stays loaded meanwhile.
+
+        Args:
+            client: who asks.
+            on_load: is told of the model's loading, in bytes.
+
+        Raises:
+            EngineClosedError: the engine is about to end.
+            EngineBusyError: there is no room for another model.
+            NanoError: the model cannot be loaded.
+        """
+        self.check_open()
+        self.used = time.monotonic()
+        loaded = await self._reserve(client.settings)
+        try:
+            loaded.watchers.append(on_load)
+            try:
+                # Others may wait for the same model: who leaves does not call its loading off.
+                model = await asyncio.shield(loaded.loading)
+            finally:
+                loaded.watchers.remove(on_load)
+            yield self._assistant(loaded, model, client)
+        finally:
+            loaded.n_jobs -= 1
+            loaded.used = self.used = time.monotonic()
+
+    def check_open(self) -> None:
+        """Refuse work when the engine is about to end.
+
+        Raises:
+            EngineClosedError: it is.
+        """
+        if self.draining:
+            raise EngineClosedError("The engine is about to end.", "Ask again: another one is started.")
+
+    def statuses(self) -> list[ModelStatus]:
+        """The models that are loaded."""
+        return [
+            ModelStatus(
+                model.vocabulary.spec.name,
+                model.vocabulary.spec.n_ctx,
+                loaded.n_jobs,
+                tuple(dict.fromkeys(name for name, *_ in loaded.assistants)),
+                loaded.idle_s,
+                model.totals,
+                model.memory,
+                model.notice.text,
+            )
+            for loaded in self._loaded.values()
+            if (model := _model_of(loaded))
+        ]
+
+    @property
+    def n_jobs(self) -> int:
+        """How many jobs are being carried out."""
+        return sum(loaded.n_jobs for loaded in self._loaded.values())
+
+    async def unload_idle(self) -> None:
+        """Free the models that nobody has wanted for a while."""
+        async with self._changing:
+            for key, loaded in [*self._loaded.items()]:
+                if loaded.idle_s > 60 * self._settings.unload_minutes:
+                    await self._unload(key)
+
+    async def drain(self, patience_s: float) -> None:
+        """Take no more jobs, and wait until those there are have ended."""
+        self.draining = True
+        deadline = time.monotonic() + patience_s
+        while self.n_jobs and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        """End what is running, and free all models."""
+        self.draining = True
+        async with self._changing:
+            for key in [*self._loaded]:
+                await self._unload(key)
+
+    async def _reserve(self, settings: Settings) -> _Loaded:
+        """The model of some settings, loaded or loading, counted as in use."""
+        key = (settings.model, settings.adapter, settings.kv_type)
+        async with self._changing:
+            loaded = self._loaded.get(key)
+            if loaded and loaded.settings.n_ctx < settings.n_ctx:  # a longer context takes a new KV cache
+                await self._make_room(key)
+                loaded = None
+            if loaded is None:
+                if len(self._loaded) >= _MAX_MODELS:
+                    await self._make_room(max(self._loaded, key=lambda other: self._loaded[other].idle_s))
+                loaded = self._loaded[key] = self._load(key, settings)
+            loaded.n_jobs += 1
+            return loaded
+
+    def _load(self, key: _Key, settings: Settings) -> _Loaded:
+        loop = asyncio.get_running_loop()
+        checked = replace(settings, check_memory=self._settings.check_memory)  # editors know nothing of it
+
+        def tell(what: str, done: int, total: int) -> None:
+            for on_load in loaded.watchers:
+                on_load(what, done, total)
+
+        async def load() -> Model:
+            def on_progress(what: str, done: int, total: int) -> None:
+                loop.call_soon_threadsafe(tell, what, done, total)
+
+            snapshots = self._folders.cache / "kv" if self._settings.snapshots else None
+            return await asyncio.to_thread(Model.load, checked, self._folders, on_progress, snapshots=snapshots)
+
+        def forget_failure(task: asyncio.Task[Model]) -> None:
+            if (task.cancelled() or task.exception()) and self._loaded.get(key) is loaded:
+                del self._loaded[key]
+
+        loaded = _Loaded(settings, asyncio.create_task(load()))
+        loaded.loading.add_done_callback(forget_failure)
+        return loaded
+
+    async def _make_room(self, key: _Key) -> None:
+        loaded = self._loaded[key]
+        if loaded.n_jobs or not loaded.loading.done():
+            raise EngineBusyError(
+                f"The shared engine is at work with {loaded.settings.model}.",
+                "Ask again when that is done, or choose the same model and context in all programs.",
+            )
+        await self._unload(key)
+
+    async def _unload(self, key: _Key) -> None:
+        loaded = self._loaded.pop(key)
+        loaded.assistants.clear()
+        with contextlib.suppress(Exception):  # what could not be loaded has been told to who waited for it
+            model = await loaded.loading
+            await asyncio.to_thread(model.close)
+
+    def _assistant(self, loaded: _Loaded, model: Model, client: Client) -> LocalAssistant:
+        key = (client.name, client.settings, client.workspace)
+        assistant = loaded.assistants.pop(key, None)
+        if assistant is None:
+            assistant = LocalAssistant(model, client.settings, self._folders, client.name)
+            if client.workspace:
+                assistant.take_workspace(Path(client.workspace), self._index(client.workspace))
+        loaded.assistants[key] = assistant
+        if len(loaded.assistants) > _MAX_CLIENTS:
+            loaded.assistants.popitem(last=False)
+        assistant.files_changed(map(Path, client.changed))
+        return assistant
+
+    def _index(self, root: str) -> Workspace:
+        """The index of a workspace, brought up to date in the background."""
+        if root not in self._workspaces:
+            self._workspaces[root] = Workspace(Path(root), self._folders.cache / "index")
+        workspace = self._workspaces[root]
+        update: Callable[[], object] = workspace.update
+        task = asyncio.create_task(asyncio.to_thread(update))
+        self._indexing.add(task)
+        task.add_done_callback(self._indexing.discard)
+        return workspace
+
+
+def _model_of(loaded: _Loaded) -> Model | None:
+    task = loaded.loading
+    return task.result() if task.done() and not task.cancelled() and not task.exception() else None

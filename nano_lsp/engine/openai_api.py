@@ -1,0 +1,265 @@
+"""The doors that other clients know: OpenAI's completions and chat, llama-server's `/infill` and what goes with it.
+
+After OpenAI's API reference (`/v1/completions`, `/v1/chat/completions`, `/v1/models`) and the README of llama.cpp's
+server (`/infill`, `/health`, `/props`, `/tokenize`, `/detokenize`), as far as llama.vim, llama.vscode, minuet and
+Continue use them. What is not set is greedy; what is not known is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nano_lsp.engine.request_body import read_body, until_disconnected
+from nano_lsp.engine.openai_messages import (
+    ChatRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    InfillRequest,
+    TextRequest,
+    TokenizeRequest,
+    about,
+    finish,
+    logprobs,
+    timings,
+    usage,
+    without_nulls,
+)
+from nano_lsp.engine.event_stream import EventStream, Mailbox
+from nano_lsp.config import SCRIPTED, Settings, is_path
+from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
+from nano_lsp.assistant import jobs
+from nano_lsp.engine.model_manager import Client, Host
+from nano_lsp.assistant.jobs import Job
+from nano_lsp.schema import Completion
+from nano_lsp.inference import protocol as wire
+
+PATHS = (
+    "/v1/completions",
+    "/v1/chat/completions",
+    "/v1/models",
+    "/infill",
+    "/health",
+    "/props",
+    "/tokenize",
+    "/detokenize",
+)
+_STATUSES = ((EngineBusyError, 429), (EngineClosedError, 503), (EngineError, 400))
+_DONE = b"data: [DONE]\n\n"
+B = TypeVar("B")
+
+
+class Doors:
+    """The doors to a host.
+
+    Args:
+        host: of the models.
+        settings: of the engine: its model, where a request names none that is known.
+    """
+
+    def __init__(self, host: Host, settings: Settings) -> None:
+        self._host = host
+        self._settings = settings
+
+    def routes(self, guard: Callable[[Callable[[Request], Any]], Callable[[Request], Any]]) -> list[Route]:
+        """The routes, each behind a guard."""
+        answers = {
+            "/v1/completions": self._completions,
+            "/v1/chat/completions": self._chat,
+            "/infill": self._infill,
+            "/tokenize": self._tokenize,
+            "/detokenize": self._detokenize,
+        }
+        shows = {"/v1/models": self._models, "/health": self._health, "/props": self._props}
+        return [
+            *(Route(path, guard(_answering(door)), methods=["POST"]) for path, door in answers.items()),
+            *(Route(path, guard(_answering(door))) for path, door in shows.items()),
+        ]
+
+    async def _completions(self, request: Request) -> Response:
+        asked = await _read(request, CompletionRequest)
+        if asked.n != 1:
+            raise EngineError("One completion is made at a time.", "Ask again for each.")
+        prompt, params = asked.text_or_ids(), asked.params(128)
+        job: Job[Completion] = jobs.CompletePrompt(prompt, params)
+        if asked.suffix and isinstance(prompt, str):
+            job = jobs.Infill(prompt, asked.suffix, max_tokens=params.max_tokens, sampling=params.sampling)
+        header = about("cmpl", "text_completion", asked.model or self._settings.model)
+
+        def choice(text: str, done: Completion | None) -> dict[str, object]:
+            return {"index": 0, "text": text, "logprobs": logprobs(asked.logprobs, done), **finish(done)}
+
+        return await self._answer(request, asked, job, header, choice)
+
+    async def _chat(self, request: Request) -> Response:
+        asked = await _read(request, ChatRequest)
+        if asked.n != 1:
+            raise EngineError("One answer is made at a time.", "Ask again for each.")
+        job = jobs.Chat(tuple(one.message() for one in asked.messages), asked.params(512))
+        header = about("chatcmpl", "chat.completion" + ".chunk" * asked.stream, asked.model or self._settings.model)
+
+        def choice(text: str, done: Completion | None) -> dict[str, object]:
+            said = {"role": "assistant", "content": text}
+            return {"index": 0, ("delta" if asked.stream else "message"): said, **finish(done)}
+
+        return await self._answer(request, asked, job, header, choice)
+
+    async def _infill(self, request: Request) -> Response:
+        asked = await _read(request, InfillRequest)
+        job = jobs.Infill(
+            asked.input_prefix + asked.prompt,
+            asked.input_suffix,
+            "\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.readable_extra()),
+            asked.length(128),
+            asked.t_max_predict_ms or None,
+            asked.sampling(),
+        )
+
+        def body(text: str, done: Completion | None) -> dict[str, object]:
+            return {"content": text, "stop": done is not None, **(timings(done) if done else {})}
+
+        if asked.stream:
+            return self._stream(request, asked, job, body, b"")
+        return _json(body(*await self._complete(request, asked, job)))
+
+    async def _tokenize(self, request: Request) -> Response:
+        asked = await _read(request, TokenizeRequest)
+        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
+            vocabulary = assistant.model.vocabulary
+            tokens: Sequence[object] = vocabulary.tokenize(asked.content, parse_special=True)
+            if asked.with_pieces:
+                tokens = [
+                    {"id": i, "piece": vocabulary.piece(int(str(i))).decode("utf-8", "replace")} for i in tokens
+                ]
+        return _json({"tokens": tokens})
+
+    async def _detokenize(self, request: Request) -> Response:
+        asked = await _read(request, DetokenizeRequest)
+        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
+            vocabulary = assistant.model.vocabulary
+            known = (token for token in asked.tokens if 0 <= token < vocabulary.spec.n_vocab)
+            return _json({"content": b"".join(map(vocabulary.piece, known)).decode("utf-8", "replace")})
+
+    async def _models(self, _request: Request) -> Response:
+        shown = [{"id": name, "object": "model", "created": 0, "owned_by": "nano-lsp"} for name in self._known()]
+        return _json({"object": "list", "data": shown})
+
+    async def _health(self, _request: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def _props(self, request: Request) -> Response:
+        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
+            spec = assistant.model.vocabulary.spec
+        settings = {"n_ctx": spec.n_ctx, "n_predict": -1}
+        props = {"total_slots": 1, "model_path": spec.name, "chat_template": spec.chat_template or ""}
+        return _json({"default_generation_settings": settings, **props})
+
+    def _known(self) -> dict[str, str]:
+        """Models by the names that clients see: a file's is its name without folders and `.gguf`."""
+        names = [self._settings.model, *(model.name for model in self._host.statuses())]
+        known: dict[str, str] = {}
+        for name in names:
+            known.setdefault(Path(name).name.removesuffix(".gguf") if is_path(name) else name, name)
+        return known
+
+    def _client(self, request: Request, model: str) -> Client:
+        """Who asks: clients of one kind share what is remembered of their prompts."""
+        known = self._known()
+        chosen = known.get(model, model if model in known.values() else "")
+        settings = self._settings
+        if chosen and not chosen.startswith(SCRIPTED):
+            settings = replace(settings, model=chosen)
+        return Client(f"door-{request.headers.get('user-agent', '')[:40]}", settings)
+
+    async def _complete(self, request: Request, asked: TextRequest, job: Job[Completion]) -> tuple[str, Completion]:
+        mailbox = Mailbox()
+        async with self._host.serving(self._client(request, asked.model), mailbox.on_load) as assistant:
+            done = await until_disconnected(request, assistant.carry_out_async(job, mailbox))
+        return done.text, done
+
+    async def _answer(
+        self,
+        request: Request,
+        asked: TextRequest,
+        job: Job[Completion],
+        header: dict[str, object],
+        choice: Callable[[str, Completion | None], dict[str, object]],
+    ) -> Response:
+        if asked.stream:
+            return self._stream(
+                request, asked, job, lambda text, done: {**header, "choices": [choice(text, done)]}, _DONE
+            )
+        text, done = await self._complete(request, asked, job)
+        return _json({**header, "choices": [choice(text, done)], "usage": usage(done)})
+
+    def _stream(
+        self,
+        request: Request,
+        asked: TextRequest,
+        job: Job[Completion],
+        body: Callable[[str, Completion | None], dict[str, object]],
+        end: bytes,
+    ) -> Response:
+        """Chunks of an answer as they come."""
+        mailbox, said = Mailbox(), ""
+
+        async def work() -> tuple[str, object]:
+            try:
+                async with self._host.serving(self._client(request, asked.model), mailbox.on_load) as assistant:
+                    return "result", await assistant.carry_out_async(job, mailbox)
+            except NanoError as error:
+                return "error", error
+
+        def encode(_name: str, value: object) -> bytes:
+            nonlocal said
+            if isinstance(value, wire.Text) and value.keep == len(said):
+                said += value.add
+                return _chunk(body(value.add, None))
+            if isinstance(value, Completion):
+                rest = value.text[len(said) :] if value.text.startswith(said) else ""
+                return _chunk(body(rest, value)) + end
+            return _chunk(_failure(value)[0]) + end if isinstance(value, NanoError) else b""
+
+        return EventStream(work(), mailbox, encode)  # type: ignore[return-value]
+
+
+def _answering(door: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            return await door(request)
+        except NanoError as error:
+            body, status = _failure(error)
+            return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+    return answer
+
+
+async def _read(request: Request, kind: type[B]) -> B:
+    try:
+        return msgspec.convert(without_nulls(msgspec.json.decode(await read_body(request))), kind, strict=False)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise EngineError(f"The request cannot be read: {error}.", "See docs/reference/engine.md.") from error
+
+
+def _failure(error: NanoError) -> tuple[dict[str, object], int]:
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    return {"error": {"message": str(error), "type": type(error).__name__, "code": status}}, status
+
+
+def _chunk(body: object) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(body)
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def _tell_nobody(what: str, done: int, total: int) -> None:
+    """Nobody looks at the model's loading."""

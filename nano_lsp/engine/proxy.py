@@ -1,0 +1,131 @@
+"""`nano-lsp engine serve`: the engine's doors for other programs on a TCP port, and nothing but the doors.
+
+The engine itself never listens there: this process passes on what it has checked. A page in a browser cannot use it:
+the Host header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import aiohttp
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from nano_lsp.engine.request_body import read_body
+from nano_lsp.engine.openai_api import PATHS
+from nano_lsp.engine.server import create_server
+from nano_lsp.errors import ConfigError, EngineClosedError
+from nano_lsp.engine.launcher import Launcher
+from nano_lsp.engine.endpoint import Place, listen_on
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not streamed comes when it is done
+logger = logging.getLogger(__name__)
+
+
+def serve(place: Place, host: str, port: int, key: str) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        place: of the engine, which is started where it does not run.
+        host: address to listen on.
+        port: to listen on; 0 for a free one, which is logged.
+        key: that clients must show; empty for none, on a loopback address only.
+
+    Raises:
+        ConfigError: the address cannot be listened on, or would be open to others without a key.
+    """
+    if not key and not is_loopback(host):
+        raise ConfigError(f"{host} can be reached from other machines.", "Set a key: NANO_LSP_SERVE_KEY.")
+    try:
+        listening = listen_on(host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {error.strerror}.", "Choose another --port."
+        ) from error
+    port = listening.getsockname()[1]
+    names = {host, *_LOOPBACK} if is_loopback(host) else {host}
+    logger.warning("Serving on http://%s:%d.", f"[{host}]" if ":" in host else host, port)
+
+    async def run() -> None:
+        launcher = Launcher(place)
+        try:
+            await create_server(create_gate(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
+        finally:
+            await launcher.close()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
+    """The application.
+
+    Args:
+        launcher: the way to the engine.
+        hosts: Host headers that are this machine's.
+        key: that clients must show; empty for none.
+    """
+
+    def check(request: Request) -> None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if host.lower() not in hosts or (origin and origin.partition("://")[2].lower() != host.lower()):
+            logger.warning("A request for %.100r from %.100r was refused.", host, origin)
+            raise HTTPException(403, "This host is not served.")
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get(
+            "x-api-key", ""
+        )
+        if key and not secrets.compare_digest(shown.encode(), key.encode()):
+            logger.warning("A request without the key was refused.")
+            raise HTTPException(401, "The key is missing or wrong.", {"www-authenticate": "Bearer"})
+
+    async def pass_on(request: Request) -> Response:
+        check(request)
+        headers = {"user-agent": request.headers.get("user-agent", "")}
+        body = await read_body(request)
+        for _ in range(2):
+            client = await launcher.find()
+            try:
+                answer = await client.request(
+                    request.method, request.url.path, data=body, headers=headers, timeout=_PATIENCE
+                )
+            except (aiohttp.ClientError, OSError):
+                launcher.lose(client)
+            else:
+                return StreamingResponse(
+                    _chunks(answer), answer.status, media_type=answer.headers.get("content-type")
+                )
+        raise EngineClosedError("The engine has gone.", "Ask again.")
+
+    async def refuse(_request: Request, error: Exception) -> Response:
+        return Response(str(error), 503)
+
+    routes = [Route(path, pass_on, methods=["GET", "POST"]) for path in PATHS]
+    return Starlette(routes=routes, exception_handlers={EngineClosedError: refuse})
+
+
+async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError):
+        logger.warning("The engine has gone in the middle of an answer.")
+    finally:
+        answer.close()

@@ -1,0 +1,61 @@
+"""What a client sends, which is neither long nor slow; and whether it is still there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from nano_lsp.errors import CancelledError
+from nano_lsp.inference import protocol as wire
+
+_BODY_S = 5.0
+_CLOSE = {"connection": "close"}
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        HTTPException: it is too long, or does not come in time.
+    """
+    body = bytearray()
+
+    async def collect() -> None:
+        async for chunk in request.stream():
+            body.extend(chunk)
+            if len(body) > wire.MAX_BODY_BYTES:
+                logger.warning("A body of more than %d bytes was refused.", wire.MAX_BODY_BYTES)
+                raise HTTPException(413, f"At most {wire.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
+
+    try:
+        await asyncio.wait_for(collect(), _BODY_S)
+    except asyncio.TimeoutError:
+        logger.warning("A body did not come within %g s.", _BODY_S)
+        raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
+    return bytes(body)
+
+
+async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is cancelled when the client goes away; its body has been read."""
+    working = asyncio.ensure_future(work)
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        working.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await working
+    except asyncio.CancelledError:
+        raise CancelledError("The client has gone.") from None
+    finally:
+        watching.cancel()
+        working.cancel()

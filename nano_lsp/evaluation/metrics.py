@@ -1,0 +1,180 @@
+"""What is measured of each suggestion, and how two runs compare."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.code import syntax_tree as syntax
+from nano_lsp.code.languages import language_of
+from nano_lsp.code.syntax_tree import SyntaxTree, is_python
+from nano_lsp.evaluation.problems import Problem
+
+_PERMUTATIONS = 10_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one problem.
+
+    Attributes:
+        name: of the problem.
+        kind: of its hole.
+        cursor_kind: what the cursor was in.
+        text: suggested; empty for nothing.
+        exact: it is what stood there.
+        passed: its test passed; None where it has none.
+        reference_chars: length of what stood there, in its first line.
+        saved_chars: of these, those that accepting whole words of the suggestion spares.
+        broken: the document parses worse with it than without.
+        prompt_tokens: length of the prompt.
+        evaluated_tokens: of the prompt, those the KV cache did not hold.
+        generated_tokens: by the model, those thrown away included.
+        latency_ms: from the request to the answer.
+        confidence: mean probability of the tokens shown, 0 to 1.
+    """
+
+    name: str
+    kind: str
+    cursor_kind: str
+    text: str
+    exact: bool
+    passed: bool | None
+    reference_chars: int
+    saved_chars: int
+    broken: bool
+    prompt_tokens: int
+    evaluated_tokens: int
+    generated_tokens: int
+    latency_ms: float
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A set of outcomes in figures; shares in per cent, None where there is nothing to count.
+
+    Attributes:
+        n: problems.
+        exact: share answered exactly.
+        passed: share of those with a test that passed it (pass@1).
+        saved: share of the characters of the line that were spared.
+        shown: share with a suggestion.
+        broken: suggestions that break the parse.
+        evaluated_tokens: prompt tokens a problem, mean.
+        generated_tokens: a problem, mean.
+        latency_ms: median.
+    """
+
+    n: int
+    exact: float | None
+    passed: float | None
+    saved: float | None
+    shown: float | None
+    broken: int
+    evaluated_tokens: float
+    generated_tokens: float
+    latency_ms: float
+
+
+def summarize(outcomes: Sequence[Outcome]) -> Summary:
+    """The figures of some outcomes."""
+    tested = [outcome.passed for outcome in outcomes if outcome.passed is not None]
+    n = len(outcomes)
+    return Summary(
+        n=n,
+        exact=_share(sum(outcome.exact for outcome in outcomes), n),
+        passed=_share(sum(tested), len(tested)),
+        saved=_share(sum(o.saved_chars for o in outcomes), sum(o.reference_chars for o in outcomes)),
+        shown=_share(sum(bool(outcome.text) for outcome in outcomes), n),
+        broken=sum(outcome.broken for outcome in outcomes),
+        evaluated_tokens=sum(outcome.evaluated_tokens for outcome in outcomes) / max(1, n),
+        generated_tokens=sum(outcome.generated_tokens for outcome in outcomes) / max(1, n),
+        latency_ms=float(np.median([outcome.latency_ms for outcome in outcomes])) if outcomes else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same problems.
+
+    Attributes:
+        measure: what is compared.
+        n: problems that both have.
+        first: mean of the first run, in per cent.
+        second: mean of the second.
+        p_value: how often chance alone makes a difference as large.
+    """
+
+    measure: str
+    n: int
+    first: float
+    second: float
+    p_value: float
+
+
+def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Comparison]:
+    """Compare two runs problem by problem: McNemar's exact test for yes and no, a permutation test for shares."""
+    others = {outcome.name: outcome for outcome in second}
+    pairs = [(outcome, others[outcome.name]) for outcome in first if outcome.name in others]
+    measures: tuple[tuple[str, Callable[[Outcome], float | None]], ...] = (
+        ("pass@1", lambda o: None if o.passed is None else float(o.passed)),
+        ("exact match", lambda o: float(o.exact)),
+        ("characters saved", lambda o: o.saved_chars / o.reference_chars if o.reference_chars else None),
+        ("breaks the parse", lambda o: float(o.broken)),
+    )
+    found = []
+    for measure, value in measures:
+        values = [(x, y) for a, b in pairs if (x := value(a)) is not None and (y := value(b)) is not None]
+        if values:
+            xs, ys = np.array(values, np.float64).T
+            p = _permutation(ys - xs) if measure == "characters saved" else _mcnemar(xs, ys)
+            found.append(Comparison(measure, len(values), 100 * float(xs.mean()), 100 * float(ys.mean()), p))
+    return found
+
+
+def saved_chars(suggestion: str, reference: str) -> int:
+    """Characters of the reference that accepting the suggestion's first words spares: whole words, from the start."""
+    n = next((i for i, (a, b) in enumerate(zip(suggestion, reference, strict=False)) if a != b), None)
+    if n is None:
+        n = min(len(suggestion), len(reference))
+    if n < len(suggestion):
+        ends = [end.end() for end in re.finditer(r"\w+|[^\w\s]|\s+", suggestion)]
+        n = max((end for end in ends if end <= n), default=0)
+    return n
+
+
+def breaks_parse(problem: Problem, text: str) -> bool:
+    """Whether the document is worse with the suggestion: more ERROR or MISSING nodes, or Python refuses it anew."""
+    if not text:
+        return False
+    before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
+    language = language_of(problem.file_name)
+    trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
+    if trees[0] and trees[1]:
+        return syntax.breaks_parse(trees[0], trees[1])
+    return language.name == "python" and is_python(before) and not is_python(after)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def _mcnemar(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
+    """Exact binomial form, two-sided (McNemar 1947)."""
+    gained, lost = int((ys > xs).sum()), int((ys < xs).sum())
+    n = gained + lost
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n
+    return min(1.0, float(2 * tail))
+
+
+def _permutation(differences: NDArray[np.float64]) -> float:
+    """Flips the signs of the differences at random, with a fixed seed (Fisher 1935)."""
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(_PERMUTATIONS, len(differences)))
+    as_large = np.abs((signs * differences).mean(axis=1)) >= abs(differences.mean()) - 1e-12
+    return float((as_large.sum() + 1) / (_PERMUTATIONS + 1))

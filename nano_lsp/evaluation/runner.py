@@ -1,0 +1,115 @@
+"""Runs an evaluation, problem by problem; every outcome is written at once, so a run can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from nano_lsp.code.cursor_context import find_site
+from nano_lsp.code.languages import language_of
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.errors import EvaluationError
+from nano_lsp.evaluation.metrics import Outcome, breaks_parse, saved_chars
+from nano_lsp.evaluation.problems import Problem
+from nano_lsp.evaluation.sandbox import Verdict, run_program
+from nano_lsp.schema import Completion
+
+Complete = Callable[[Problem], Completion]
+"""A way of completing; the text of what it gives is what would be shown."""
+
+
+def run(
+    problems: Sequence[Problem], complete: Complete, results: Path, conditions: dict[str, object]
+) -> Iterator[Outcome]:
+    """Complete and measure every problem; those already in the results are not done again.
+
+    Args:
+        problems: to complete.
+        complete: completes one.
+        results: JSON lines; the first holds the conditions.
+        conditions: what the outcomes depend on; a file with other ones is refused.
+
+    Yields:
+        The outcomes in the problems' order, known ones included.
+
+    Raises:
+        EvaluationError: the file cannot be written, or was made under other conditions.
+    """
+    try:
+        known = _load_or_start(results, conditions)
+        with results.open("a", encoding="utf-8") as stream:
+            for problem in problems:
+                outcome = known.get(problem.name)
+                if outcome is None:
+                    outcome = measure(problem, complete)
+                    print(json.dumps(asdict(outcome)), file=stream, flush=True)
+                yield outcome
+    except OSError as error:
+        raise EvaluationError(
+            f"{results} cannot be written: {error.strerror}.", "Give another --results FILE."
+        ) from error
+
+
+def load_outcomes(results: Path) -> list[Outcome]:
+    """The outcomes of a run; a last line that was cut off is left out.
+
+    Raises:
+        EvaluationError: the file cannot be read or is something else.
+    """
+    try:
+        lines = results.read_text(encoding="utf-8").split("\n")
+        json.loads(lines[0])["conditions"]
+        return [Outcome(**json.loads(line)) for line in lines[1:-1] if line]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EvaluationError(
+            f"{results} holds no results: {error}.", "Give a file that `nano-lsp eval` wrote."
+        ) from error
+
+
+def measure(problem: Problem, complete: Complete) -> Outcome:
+    """Complete one problem, and look at what came."""
+    started = time.perf_counter()
+    completion = complete(problem)
+    latency_ms = (time.perf_counter() - started) * 1e3
+    document, language = problem.prefix + problem.suffix, language_of(problem.file_name)
+    site = find_site(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
+    text = completion.text
+    filled = problem.prefix + text + problem.suffix
+    line = problem.reference.split("\n", 1)[0].rstrip()
+    counters = completion.counters
+    return Outcome(
+        name=problem.name,
+        kind=problem.kind,
+        cursor_kind=site.kind.value,
+        text=text,
+        exact=text.rstrip() == problem.reference.rstrip(),
+        passed=run_program(filled + problem.test) is Verdict.PASSED if problem.test else None,
+        reference_chars=len(line),
+        saved_chars=saved_chars(text.split("\n", 1)[0].rstrip(), line),
+        broken=breaks_parse(problem, text),
+        prompt_tokens=counters.prompt_tokens,
+        evaluated_tokens=counters.evaluated_tokens,
+        generated_tokens=counters.generated_tokens,
+        latency_ms=latency_ms,
+        confidence=round(completion.confidence, 4),
+    )
+
+
+def _load_or_start(results: Path, conditions: dict[str, object]) -> dict[str, Outcome]:
+    header = json.dumps({"conditions": conditions})
+    if not results.exists() or not results.stat().st_size:
+        results.parent.mkdir(parents=True, exist_ok=True)
+        results.write_text(header + "\n", encoding="utf-8")
+        return {}
+    outcomes = load_outcomes(results)
+    content = results.read_text(encoding="utf-8")
+    if json.loads(content.split("\n", 1)[0]) != json.loads(header):
+        raise EvaluationError(
+            f"{results} was made under other conditions.", "Give another --results FILE, or remove it."
+        )
+    if not content.endswith("\n"):  # a line cut off by an interruption
+        results.write_text(content[: content.rfind("\n") + 1], encoding="utf-8")
+    return {outcome.name: outcome for outcome in outcomes}

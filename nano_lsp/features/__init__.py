@@ -1,1 +1,0 @@
-"""What the assistant can do. It knows no protocol, no terminal and no editor."""

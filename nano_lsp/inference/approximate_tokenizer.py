@@ -1,0 +1,90 @@
+"""A vocabulary for a model whose own is elsewhere: prompts are laid out and measured in pieces of text.
+
+A piece is about as long as a token of code, so that budgets fit. For the server a prompt of pieces is text again,
+which reads `<|name|>` as control tokens: what a user wrote of that form is changed so that it is none.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Sequence
+
+from nano_lsp.schema import FimTokens, ModelSpec
+
+_PIECE = re.compile(r"\n+|[ \t]+| ?[^\W\d_]{1,6}|\d{1,3}|\s|.", re.DOTALL)
+_CONTROL = re.compile(r"<(?=\|\w+\|>)|<(?=(?:fim_|file_sep|repo_name|\uff5c))")
+# Names of fill-in-the-middle tokens, as the models' cards have them: prefix, suffix, middle.
+_FIM = (
+    ("starcoder", ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
+    ("granite", ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
+    ("deepseek", ("<\uff5cfim\u2581begin\uff5c>", "<\uff5cfim\u2581hole\uff5c>", "<\uff5cfim\u2581end\uff5c>")),
+    ("", ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
+)
+_CHAT = ("<|im_start|>", "<|im_end|>")
+
+
+class TextVocabulary:
+    """Pieces of text with numbers; see `nano_lsp.inference.backend.Vocabulary`. Any thread may use it.
+
+    Args:
+        model: as its server calls it.
+        n_ctx: its context in tokens.
+    """
+
+    def __init__(self, model: str, n_ctx: int) -> None:
+        self._lock = threading.Lock()
+        self._pieces: list[str] = []
+        self._ids: dict[str, int] = {}
+        names = next(names for part, names in _FIM if part in model.lower())
+        self._controls = [*names, *_CHAT]
+        prefix, suffix, middle, *_ = (self.intern(name) for name in self._controls)
+        self.spec = ModelSpec(
+            name=model,
+            fingerprint=model,
+            n_vocab=1 << 30,
+            n_ctx=n_ctx,
+            n_ctx_train=n_ctx,
+            n_batch=n_ctx,
+            n_seq_max=1,
+            eog_ids=frozenset(),
+            bos_id=None,
+            fim=FimTokens(prefix, suffix, middle),
+            chat_template=None,
+        )
+
+    def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
+        """Ids of the pieces of a text."""
+        parts = re.split(f"({'|'.join(map(re.escape, self._controls))})", text) if parse_special else [text]
+        return [self.intern(piece) for part in parts for piece in self._split(part)]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a piece; empty for control tokens."""
+        return b"" if token < len(self._controls) else self._pieces[token].encode("utf-8", "replace")
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """A prompt as its server takes it."""
+        parts: list[str] = []
+        written: list[str] = []
+        for token in tokens:
+            if token < len(self._controls):
+                parts += [_defuse("".join(written)), self._pieces[token]]
+                written = []
+            else:
+                written.append(self._pieces[token])
+        return "".join([*parts, _defuse("".join(written))]).encode("utf-8", "replace").decode()
+
+    def intern(self, piece: str) -> int:
+        """The number of a piece."""
+        with self._lock:
+            number = self._ids.setdefault(piece, len(self._pieces))
+            if number == len(self._pieces):
+                self._pieces.append(piece)
+            return number
+
+    def _split(self, text: str) -> Iterable[str]:
+        return [text] if text in self._controls else _PIECE.findall(text)
+
+
+def _defuse(text: str) -> str:
+    return _CONTROL.sub("< ", text)

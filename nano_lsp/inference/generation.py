@@ -1,0 +1,335 @@
+"""One generation: brings the KV cache up to its tokens, chooses the next one, and knows when to end.
+
+The tokens so far (prompt and answer) are the truth; whatever of them the KV sequence does not hold is
+evaluated, in chunks. So a prompt, the next token, a roll back and a sequence that somebody else has evicted
+are one case. Knows nothing of requests, threads or queues: whoever iterates lets others in between two steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.config import DRIFT_TOKENS
+from nano_lsp.inference.detokenizer import Answer
+from nano_lsp.inference.backend import Aborted, Backend
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy, NgramIndex
+from nano_lsp.inference.token_healing import mask_unfitting, take_back
+from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.inference.sampling import Sampler, logprob
+from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
+from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
+
+_MAX_ROLL_BACKS = 32
+
+
+class Engine:
+    """A backend with what generations share: the KV cache and the measured cost of drafts."""
+
+    def __init__(self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None) -> None:
+        self.backend = backend
+        self.kv_cache = kv_cache or KvCache(backend)
+        self.drafts = drafts or DraftPolicy()
+
+
+class Generation:
+    """A running generation: iterate for its tokens, or step by step; read `text` for what is settled of its text.
+
+    Attributes:
+        finish_reason: why it ended; None while it runs.
+        counters: what it has cost so far.
+        warnings: sentences for the user.
+
+    A hook that rolls back takes back tokens already yielded: show all of `text` then.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        key: str,
+        prompt: Sequence[int],
+        params: GenerateParams,
+        *,
+        hook: Hook | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is evaluated before the iteration starts.
+
+        Args:
+            engine: the model.
+            key: names the KV sequence to continue.
+            prompt: token ids, at least one.
+            params: what to generate and when to stop.
+            hook: asked after each token.
+            on_progress: is told the prompt tokens in the KV cache and the prompt's length.
+
+        Raises:
+            EngineError: an empty prompt.
+            PromptTooLongError: no room for a single token after the prompt.
+            GrammarError: the grammar cannot be parsed.
+        """
+        spec = engine.backend.spec
+        if not prompt:
+            raise EngineError("The prompt is empty.", "Give it at least one token.")
+        if len(prompt) >= spec.n_ctx:
+            raise PromptTooLongError(
+                f"The prompt is {len(prompt):,} tokens long, the context holds {spec.n_ctx:,}.",
+                "Shorten the input, or raise the setting n_ctx (at most 32768).",
+            )
+        self.finish_reason: FinishReason | None = None
+        self.warnings: tuple[str, ...] = ()
+        if len(prompt) > DRIFT_TOKENS:
+            self.warnings = (f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} the answers drift.",)
+        self._engine = engine
+        self._backend = engine.backend
+        self._key = key
+        self._params = params
+        self._hook = hook
+        self._on_progress = on_progress
+        kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
+        begun = [token.id for token in params.begin]
+        self._tokens = kept + begun
+        self._n_prompt = len(kept)
+        self._answer = Answer(healed, params.stop)
+        self._sampler = Sampler(params.sampling)
+        self._grammar = self._backend.compile_grammar(params.grammar) if params.grammar else None
+        for token in params.begin:
+            self._answer.append(token)
+            if self._grammar:
+                self._grammar.accept(token.id)
+        self._index = NgramIndex(params.draft_text, self._tokens) if params.draft else None
+        self._ahead: list[int] = []  # draft tokens in the KV cache, past the tokens
+        self._row = 0
+        self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
+        self._roll_backs = 0
+        self._n_cached = self._n_evaluated = self._n_decoded = self._n_drafted = self._n_accepted = 0
+        self._paused = 0.0
+        self._started = self._prompt_done = self._first_token = self._ended = 0.0
+
+    @property
+    def text(self) -> str:
+        """The text so far, without a beginning of a stop string or half a character at its end."""
+        return self._answer.text
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether the prompt is not evaluated yet."""
+        return not self._prompt_done
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether another generation may run before the next step: what the last batch gave has been used."""
+        return not (self._ahead and self._ahead[0] == self._tokens[-1])
+
+    @property
+    def counters(self) -> Counters:
+        """What it has cost so far; time spent on other requests in between is left out."""
+        prompt_done = self._prompt_done or self._ended
+        return Counters(
+            prompt_tokens=self._n_prompt,
+            cached_tokens=self._n_cached,
+            evaluated_tokens=self._n_evaluated,
+            generated_tokens=len(self._answer.tokens),
+            drafted_tokens=self._n_drafted,
+            accepted_tokens=self._n_accepted,
+            ttft_ms=(self._first_token - self._started) * 1e3 if self._first_token else 0.0,
+            prompt_ms=(prompt_done - self._started) * 1e3,
+            decode_ms=max(0.0, (self._ended or self._now()) - prompt_done) * 1e3,
+            decoded_tokens=self._n_decoded,
+        )
+
+    def run(self) -> Completion:
+        """Generate to the end."""
+        for _ in self:
+            pass
+        return self.completion()
+
+    def completion(self) -> Completion:
+        """The answer, once the iteration is over."""
+        assert self.finish_reason is not None  # noqa: S101 - a mistake of the caller, not of the user
+        return Completion(
+            self._answer.text, tuple(self._answer.tokens), self.finish_reason, self.counters, self.warnings
+        )
+
+    def __iter__(self) -> Iterator[Token]:
+        """Yield token by token."""
+        return (token for token in self.steps() if token is not None)
+
+    def steps(self) -> Generator[Token | None]:
+        """Yield after each batch at the latest: a token, or None where none has been chosen yet.
+
+        The next step evaluates one batch at most. What was evaluated stays in the KV cache however the iteration
+        ends; time between two steps is not this generation's.
+        """
+        self._started = self._now()
+        cache = self._engine.kv_cache
+        self._sequence = cache.acquire(self._key, self._tokens)
+        self._n_cached = len(self._sequence.tokens)
+        try:
+            yield from self._generate()
+        finally:
+            self._ended = self._now()
+            cache.release(self._sequence)
+
+    def _generate(self) -> Generator[Token | None]:
+        if not (yield from self._evaluate([])):
+            return
+        self._prompt_done = self._now()
+        while True:
+            full = len(self._answer.tokens) >= self._params.max_tokens
+            token = None if full else self._choose()
+            if token is not None:
+                if not self._first_token:
+                    self._first_token = self._now()
+                self._append(token)
+                yield from self._pause(token)
+            if not self._obey_hook(ended=token is None or self._answer.stopped):
+                self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
+                return
+            if len(self._answer.tokens) < self._params.max_tokens:
+                if not (yield from self._step()):
+                    return
+                self._n_decoded += 1
+
+    def _finish(self, reason: FinishReason) -> None:
+        self.finish_reason = reason
+        self._answer.close()
+
+    def _choose(self) -> Token | None:
+        """The next token; None where the text ends."""
+        raw = self._backend.logits(self._row)
+        fitting: NDArray[np.float32] = raw
+        if self._answer.missing:
+            fitting = mask_unfitting(raw, self._answer.missing, self._backend.piece)
+        logits = fitting
+        banned = self._banned.get(len(self._tokens), set())
+        ends = self._backend.spec.eog_ids | self._params.stop_ids
+        least = self._params.min_tokens
+        if len(self._answer.tokens) < least or (least and not self._answer.text):  # what is regrown says nothing yet
+            banned = banned | ends
+        if banned:
+            logits = logits.copy() if logits is raw else logits
+            logits[list(banned)] = -np.inf
+        recent = self._tokens[self._n_prompt :]
+        token = self._sampler.choose(logits, recent)
+        if token is not None and self._grammar and not self._grammar.allows(token):
+            # Sampling first and masking only on refusal spares most steps a pass over the vocabulary.
+            token = self._sampler.choose(self._grammar.mask(logits), recent)
+        # A control token other than the end tokens has no text: whatever follows it is not this answer.
+        if token is None or token in ends or not self._backend.piece(token):
+            return None
+        return Token(token, self._backend.piece(token), logprob(fitting, token))
+
+    def _append(self, token: Token) -> None:
+        if self._index:
+            ngram, proposed = self._index.propose(1)
+            if proposed:
+                self._engine.drafts.measured_hit(ngram, proposed[0] == token.id)
+            self._index.extend([token.id])
+        if self._grammar:
+            self._grammar.accept(token.id)
+        self._tokens.append(token.id)
+        self._answer.append(token)
+
+    def _step(self) -> Generator[Token | None, None, bool]:
+        """Have logits for the place after the newest token; False where the generation ended instead."""
+        if self._ahead and self._ahead[0] == self._tokens[-1]:
+            del self._ahead[0]
+            self._row += 1
+            self._n_accepted += 1
+            return True
+        self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
+        return (yield from self._evaluate(self._draft()))
+
+    def _draft(self) -> list[int]:
+        if not self._index or self._answer.missing:
+            return []
+        ngram, proposed = self._index.propose(MAX_DRAFT)
+        room = min(
+            self._engine.drafts.n_draft(ngram),
+            self._params.max_tokens - len(self._answer.tokens) - 1,
+            self._backend.spec.n_ctx - len(self._tokens),
+            self._backend.spec.n_batch - 1,
+        )
+        return proposed[: max(0, room)]
+
+    def _evaluate(self, draft: list[int]) -> Generator[Token | None, None, bool]:
+        """Bring the KV cache up to the tokens and the draft; False where deadline or context ended it."""
+        sequence = self._sequence
+        n_batch = self._backend.spec.n_batch
+        prefill = not self._prompt_done
+        while True:
+            if prefill and self._on_progress:
+                self._on_progress(len(sequence.tokens), self._n_prompt)
+            if self._out_of_time():
+                self._finish(FinishReason.DEADLINE)
+                return False
+            rest = self._tokens[len(sequence.tokens) :]
+            last = len(rest) <= n_batch - len(draft)
+            batch = rest + draft if last else rest[:n_batch]
+            n_logits = 1 + len(draft) if last else 0
+            started = self._now()
+            try:
+                self._engine.kv_cache.decode(sequence, batch, n_logits)
+            except Aborted:
+                yield from self._pause()  # whoever iterates knows why
+                continue
+            except KvCacheFullError:
+                if prefill:
+                    raise
+                self._finish(FinishReason.LENGTH)
+                return False
+            self._measure(len(batch), n_logits, started, prefill)
+            if last:
+                self._ahead = list(draft)
+                self._n_drafted += len(draft)
+                self._row = 0
+                return True
+            yield from self._pause()
+
+    def _measure(self, n_tokens: int, n_logits: int, started: float, prefill: bool) -> None:
+        elapsed_ms = (self._now() - started) * 1e3
+        if prefill:
+            self._n_evaluated += n_tokens
+        if n_logits == n_tokens:
+            self._engine.drafts.measured_batch(n_tokens, elapsed_ms)
+        elif n_tokens == self._backend.spec.n_batch:
+            self._engine.drafts.measured_prompt(n_tokens, elapsed_ms)
+
+    def _obey_hook(self, *, ended: bool) -> bool:
+        """Ask the hook; False where the generation is to end."""
+        verdict = self._hook(self._answer.text, self._answer.tokens, ended) if self._hook else None
+        if verdict is None:
+            return not ended
+        n = max(0, len(self._answer.tokens) - verdict.roll_back)
+        if n < len(self._answer.tokens):
+            removed = self._answer.tokens[n].id
+            self._answer.truncate(n)
+            del self._tokens[self._n_prompt + n :]
+            self._ahead = []
+            self._banned = {place: ids for place, ids in self._banned.items() if place <= len(self._tokens)}
+            self._banned.setdefault(len(self._tokens), set()).add(removed)
+            self._roll_backs += 1
+            if self._grammar:
+                self._grammar.reset()
+                for token in self._answer.tokens:
+                    self._grammar.accept(token.id)
+        elif ended:
+            return False
+        return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
+
+    def _out_of_time(self) -> bool:
+        limit = self._params.deadline_ms
+        return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
+
+    def _pause(self, token: Token | None = None) -> Generator[Token | None]:
+        """End a step; the time until the next one is not this generation's."""
+        started = time.perf_counter()
+        yield token
+        self._paused += time.perf_counter() - started
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._paused

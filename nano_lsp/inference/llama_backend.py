@@ -1,0 +1,352 @@
+"""The real model: llama.cpp through llama_cpp's low-level API.
+
+It knows ids, positions, logits and buffers. It does not choose tokens, remember what a sequence holds or
+decide what is worth keeping.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.config import Settings
+from nano_lsp.inference.backend import Aborted
+from nano_lsp.models.gguf import read_header
+from nano_lsp.inference.llama_grammar import LlamaGrammar
+from nano_lsp.inference.llama_library import VERSION, llama, threads_sleep
+from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
+from nano_lsp.inference.threads import ThreadCount
+from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
+from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
+
+_Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
+
+_SETTLE_TOKENS = 256  # their embeddings map 10 to 30 MB, by the folios of the page cache; tidying up takes 15 ms
+
+MAX_LOGITS = 8
+"""Rows of logits one `decode` can keep."""
+
+_KV_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
+_BUFFER_LINE = re.compile(r"(\w+) +(model|KV|compute|output) buffer size\s*=\s*([\d.]+) MiB")
+_MAX_PIECE_BYTES = 512
+_LOG_DEBUG = 1  # ggml.h, enum ggml_log_level
+_LLAMA_LOG: deque[str] = deque(maxlen=400)
+
+
+@llama.llama_log_callback  # type: ignore[untyped-decorator]
+def _keep_log(level: int, text: bytes, _user_data: object) -> None:
+    """Keep what llama.cpp prints: its errors explain a failed load, its buffer sizes are the account."""
+    if level != _LOG_DEBUG:
+        _LLAMA_LOG.append(text.decode("utf-8", "replace").rstrip())
+
+
+def system_info() -> str:
+    """llama.cpp's list of the CPU features that it was compiled with, such as `CPU : AVX2 = 1 | OPENMP = 1 |`."""
+    info: bytes = llama.llama_print_system_info()
+    return info.decode("utf-8", "replace")
+
+
+class LlamaBackend:
+    """A GGUF model in memory, with its KV cache. Load it with `LlamaBackend.load`."""
+
+    def __init__(
+        self, model: _Pointer, context: _Pointer, weights: ResidentWeights, spec: ModelSpec, threads: ThreadCount
+    ) -> None:
+        self._model = model
+        self._context = context
+        self._vocab = llama.llama_model_get_vocab(model)
+        self._memory = llama.llama_get_memory(context)
+        self._batch = llama.llama_batch_init(spec.n_batch, 0, 1)
+        self._n_kept = (0, 0)  # tokens, rows of logits of the last decode
+        self._spec = spec
+        self._weights = weights
+        self._threads = threads
+        self._n_threads = 0  # of the last batch
+        self._account = _read_account(weights)
+        # strlen as the abort callback: "" is false, "x" is true, and no Python runs between graph nodes.
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        self._abort_flag = ctypes.create_string_buffer(2)
+        self._abort_callback = ctypes.cast(libc.strlen, llama.ggml_abort_callback)
+        llama.llama_set_abort_callback(context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
+        self._n_unsettled = 0  # tokens evaluated since the mapping was tidied up
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        settings: Settings,
+        *,
+        layout: WeightLayout = WeightLayout.REPACKED,
+        name: str = "",
+        on_progress: Callable[[float], bool] | None = None,
+    ) -> LlamaBackend:
+        """Load a model file that the model store has verified.
+
+        Args:
+            path: the GGUF file.
+            settings: context, threads, KV type and adapter.
+            layout: A layout of the weights with which llama.cpp works on this CPU; see `selftest`.
+            name: what the user calls the model; the file's name where empty.
+            on_progress: is told the share of the file read, 0 to 1; False calls the loading off.
+
+        Raises:
+            GgufError: llama.cpp cannot load the file or the adapter.
+            EngineError: no memory for the context.
+        """
+        weights = ResidentWeights(path, read_header(path))
+        _LLAMA_LOG.clear()
+        llama.llama_log_set(_keep_log, ctypes.c_void_p(0))
+        llama.llama_backend_init()
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = 0
+        params.use_extra_bufts = layout is WeightLayout.REPACKED
+        # Mapped pages are released while repacking goes on; where they cannot, reading is lighter.
+        params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
+        released, called_off = 0.0, False
+
+        @llama.llama_progress_callback  # type: ignore[untyped-decorator]
+        def progress(share: float, _user_data: object) -> bool:
+            nonlocal released, called_off
+            if share - released >= 0.05:
+                released = share
+                weights.release()
+            called_off = on_progress is not None and not on_progress(share)
+            return not called_off
+
+        params.progress_callback = progress
+        model = llama.llama_model_load_from_file(str(path).encode(), params)
+        if not model and called_off:
+            raise CancelledError("The loading was called off.")
+        if not model:
+            raise GgufError(
+                f"llama.cpp cannot load {path}: {_last_error()}",
+                "Run `nano-lsp model verify` on it, or pull it again.",
+            )
+        weights.set_buffers({found[1] for line in _LLAMA_LOG if (found := _BUFFER_LINE.search(line))})
+        weights.settle()
+        try:
+            context = _new_context(model, settings)
+            try:
+                if settings.adapter:
+                    _load_adapter(model, context, Path(settings.adapter))
+            except GgufError:
+                llama.llama_free(context)
+                raise
+        except (EngineError, GgufError):
+            llama.llama_model_free(model)
+            raise
+        spec = _read_spec(model, context, path, settings, name or path.stem)
+        return cls(model, context, weights, spec, ThreadCount(settings.n_threads, sleeping=threads_sleep()))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self._spec
+
+    def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
+        """Token ids of a text, without start or end tokens; lone surrogates are replaced."""
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 8
+        ids = (llama.llama_token * size)()
+        n = llama.llama_tokenize(self._vocab, data, len(data), ids, size, False, parse_special)
+        if n < 0:
+            raise EngineError(f"llama.cpp cannot tokenize a text of {len(data)} bytes.", "Shorten it.")
+        return list(ids[:n])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; empty for control tokens."""
+        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
+        n = llama.llama_token_to_piece(self._vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
+        return buffer.raw[: max(n, 0)]
+
+    def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
+        """Evaluate tokens; see `Backend.decode`."""
+        n = len(tokens)
+        if not 1 <= n <= self._spec.n_batch or n_logits > min(n, MAX_LOGITS):
+            raise EngineError(f"A batch of {n} tokens with {n_logits} rows of logits does not fit.")
+        batch = self._batch
+        batch.n_tokens = n
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = n_past + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = seq_id
+            batch.logits[i] = i >= n - n_logits
+        if (n_threads := self._threads.next()) != self._n_threads:
+            llama.llama_set_n_threads(self._context, n_threads, n_threads)
+            self._n_threads = n_threads
+        code = llama.llama_decode(self._context, batch)
+        self._n_kept = (n, n_logits) if code == 0 else (0, 0)
+        self._n_unsettled += n
+        if self._n_unsettled >= _SETTLE_TOKENS:
+            self._weights.settle()
+            self._n_unsettled = 0
+        if code == 0:
+            return
+        self.seq_trim(seq_id, n_past)
+        if code == 2:
+            raise Aborted
+        if code == 1:
+            raise KvCacheFullError(f"The KV cache of {self._spec.n_ctx} tokens is full.", "Raise the setting n_ctx.")
+        raise EngineError(f"llama.cpp failed with code {code}: {_last_error()}", "Restart; report it if it stays.")
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`; a view."""
+        n, n_logits = self._n_kept
+        if not 0 <= index < n_logits:
+            raise EngineError(f"The last decode kept {n_logits} rows of logits, not row {index}.")
+        pointer = llama.llama_get_logits_ith(self._context, n - n_logits + index)
+        row: NDArray[np.float32] = np.ctypeslib.as_array(pointer, (self._spec.n_vocab,))
+        return row
+
+    def seq_copy(self, source: int, target: int, n_past: int) -> None:
+        """Let an empty sequence share the first n_past tokens of another one."""
+        llama.llama_memory_seq_cp(self._memory, source, target, 0, n_past)
+
+    def seq_trim(self, seq_id: int, n_past: int) -> None:
+        """Keep only the first n_past tokens of a sequence."""
+        llama.llama_memory_seq_rm(self._memory, seq_id, n_past, -1)
+
+    def seq_save(self, seq_id: int) -> bytes:
+        """Keys and values of a sequence, as bytes."""
+        size = llama.llama_state_seq_get_size(self._context, seq_id)
+        buffer = (ctypes.c_uint8 * size)()
+        written = llama.llama_state_seq_get_data(self._context, buffer, size, seq_id)
+        return bytes(memoryview(buffer)[:written])
+
+    def seq_load(self, seq_id: int, state: bytes) -> None:
+        """Put back into an empty sequence what `seq_save` gave; see `Backend.seq_load`."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if not llama.llama_state_seq_set_data(self._context, buffer, len(state), seq_id):
+            self.seq_trim(seq_id, 0)
+            raise EngineError("A saved KV sequence does not fit this model or its free cells.")
+
+    def compile_grammar(self, gbnf: str) -> LlamaGrammar:
+        """A grammar whose start symbol is `root`; GrammarError where it cannot be parsed."""
+        grammar = LlamaGrammar(self._vocab, self._spec.n_vocab, gbnf)
+        if not gbnf.strip() or not grammar.parsed:
+            raise GrammarError(
+                f"The grammar cannot be parsed: {_last_error()}", "It must be GBNF with a rule named root."
+            )
+        return grammar
+
+    def abort(self) -> None:
+        """Make a running `decode` raise `Aborted` soon; callable from any thread."""
+        self._abort_flag[0] = b"x"
+
+    def clear_abort(self) -> None:
+        """Forget an `abort`."""
+        self._abort_flag[0] = b"\0"
+
+    def memory(self) -> MemoryAccount:
+        """Where the memory goes, as llama.cpp reports its buffers."""
+        return self._account
+
+    def close(self) -> None:
+        """Free everything; the backend is unusable afterwards."""
+        if self._context is None:
+            return
+        llama.llama_batch_free(self._batch)
+        llama.llama_free(self._context)
+        llama.llama_model_free(self._model)  # frees the adapter as well
+        self._context = self._model = None
+
+
+def _new_context(model: _Pointer, settings: Settings) -> _Pointer:
+    params = llama.llama_context_default_params()
+    params.n_ctx = settings.n_ctx
+    params.n_batch = params.n_ubatch = settings.n_batch
+    params.n_seq_max = settings.n_seq_max
+    params.n_outputs_max = max(MAX_LOGITS, settings.n_seq_max)  # llama.cpp asserts at least one per sequence
+    params.kv_unified = True  # all sequences share the cells, so a fork copies nothing
+    params.type_k = params.type_v = _KV_TYPES[settings.kv_type]
+    # On a CPU the fused kernel reads prompts slower, by half at 3,000 tokens; only a quantized cache needs it.
+    fused = settings.kv_type != "f16"
+    params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_ENABLED if fused else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.offload_kqv = params.op_offload = False
+    params.no_perf = True
+    context = llama.llama_init_from_model(model, params)
+    if not context:
+        raise EngineError(
+            f"No context of {settings.n_ctx} tokens could be made: {_last_error()}",
+            "Lower n_ctx, or set kv_type to q8_0.",
+        )
+    return context
+
+
+def _load_adapter(model: _Pointer, context: _Pointer, path: Path) -> None:
+    adapter = llama.llama_adapter_lora_init(model, str(path).encode())
+    if not adapter:
+        raise GgufError(
+            f"The adapter {path} cannot be loaded: {_last_error()}",
+            "Give a LoRA adapter in GGUF that was made for this model.",
+        )
+    adapters = (llama.llama_adapter_lora_p_ctypes * 1)(adapter)
+    llama.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0))
+
+
+def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Settings, name: str) -> ModelSpec:
+    vocab = llama.llama_model_get_vocab(model)
+    n_vocab = llama.llama_vocab_n_tokens(vocab)
+    bos = llama.llama_vocab_bos(vocab)
+    fim = FimTokens(
+        llama.llama_vocab_fim_pre(vocab), llama.llama_vocab_fim_suf(vocab), llama.llama_vocab_fim_mid(vocab)
+    )
+    template = llama.llama_model_chat_template(model, None)
+    return ModelSpec(
+        name=name,
+        fingerprint=_fingerprint(path, settings),
+        n_vocab=n_vocab,
+        n_ctx=llama.llama_n_ctx(context),
+        n_ctx_train=llama.llama_model_n_ctx_train(model),
+        n_batch=settings.n_batch,
+        n_seq_max=settings.n_seq_max,
+        eog_ids=frozenset(i for i in range(n_vocab) if llama.llama_vocab_is_eog(vocab, i)),
+        bos_id=bos if bos >= 0 and llama.llama_vocab_get_add_bos(vocab) else None,
+        fim=fim if min(fim.prefix, fim.suffix, fim.middle) >= 0 else None,
+        chat_template=template.decode("utf-8", "replace") if template else None,
+    )
+
+
+def _fingerprint(path: Path, settings: Settings) -> str:
+    """Names weights, adapter, KV type and llama.cpp; files by their size and 64 samples of 64 KiB."""
+    digest = hashlib.sha256(f"{VERSION} {settings.kv_type}".encode())
+    for file in [path] + [Path(settings.adapter)] * bool(settings.adapter):
+        size = file.stat().st_size
+        digest.update(str(size).encode())
+        with file.open("rb") as stream:
+            for i in range(64):
+                stream.seek(size * i // 64)
+                digest.update(stream.read(65_536))
+    return digest.hexdigest()
+
+
+def _read_account(weights: ResidentWeights) -> MemoryAccount:
+    sizes = {"KV": 0.0, "compute": 0.0, "output": 0.0, "model": 0.0}
+    for line in _LLAMA_LOG:
+        if found := _BUFFER_LINE.search(line):
+            sizes[found[2]] += 0.0 if found[1] == "CPU_Mapped" else float(found[3])
+    mib = 1 << 20
+    mapped = weights.hot_bytes if SUPPORTED else 0
+    return MemoryAccount(
+        weights_bytes=int(sizes["model"] * mib) + mapped,
+        kv_cache_bytes=int(sizes["KV"] * mib),
+        compute_bytes=int((sizes["compute"] + sizes["output"]) * mib),
+    )
+
+
+def _last_error() -> str:
+    """The newest line of llama.cpp's log that speaks of a failure."""
+    for line in reversed(_LLAMA_LOG):
+        if any(word in line.lower() for word in ("error", "fail", "unexpected", "invalid", "expect")):
+            return line.strip()
+    return "no reason was given"

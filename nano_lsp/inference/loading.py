@@ -1,0 +1,123 @@
+"""Loads a model file as this machine can bear it: memory is asked for first, and llama.cpp is tested first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nano_lsp.config import Folders, Settings
+from nano_lsp.inference import hardware
+from nano_lsp.models.architecture import describe
+from nano_lsp.inference.backend import Backend
+from nano_lsp.inference.crash_guard import CrashGuard
+from nano_lsp.models.gguf import GgufHeader, read_header
+from nano_lsp.models.manifest import load_manifest
+from nano_lsp.inference.page_residency import SUPPORTED, row_wise
+from nano_lsp.inference.selftest import SelfTest, require_layout
+from nano_lsp.errors import MemoryShortageError
+from nano_lsp.schema import Notice
+
+_OVERHEAD_BYTES = 100 << 20  # the engine's process without a model, and scratch buffers
+_VOCABULARY_BYTES = 350  # a token: its text, its merges, its rows of logits
+_SMALLER_SHARE = 1.25  # of a small model's file: what it needs at 4,096 tokens of context; 1.22 for pico
+_KV_SHARE = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # of two bytes a value
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        backend: The model.
+        guard: Watches the process until the model has answered.
+        notice: What people should know of how it runs.
+    """
+
+    backend: Backend
+    guard: CrashGuard
+    notice: Notice
+
+
+def load(
+    path: Path,
+    settings: Settings,
+    folders: Folders,
+    *,
+    name: str = "",
+    on_progress: Callable[[float], bool] | None = None,
+) -> Loaded:
+    """Load a model file that the store has verified.
+
+    Args:
+        path: The GGUF file.
+        settings: Context, threads, KV type and adapter.
+        folders: The user's folders; outcomes of the self-test are kept in the cache.
+        name: What the user calls the model.
+        on_progress: Is called with the share of the file that has been read, 0 to 1; returning False stops loading.
+
+    Raises:
+        MemoryShortageError: There is less memory than the model needs.
+        LibraryError: llama.cpp does not work on this CPU.
+        GgufError: llama.cpp cannot load the file or the adapter.
+        EngineError: There is no memory for the context.
+        CancelledError: `on_progress` has returned False.
+    """
+    if settings.check_memory:
+        check_memory(path, settings, folders.config)
+    selftest = SelfTest(folders.cache)
+    guard = CrashGuard(selftest, folders.cache / "crashes")
+    outcome = guard.begin()
+    try:
+        layout = require_layout(outcome)
+        from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - not before the self-test has passed
+
+        backend = LlamaBackend.load(path, settings, layout=layout, name=name, on_progress=on_progress)
+    except BaseException:
+        guard.end(answered=False)
+        raise
+    return Loaded(backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice)))
+
+
+def needed_bytes(header: GgufHeader, settings: Settings) -> int:
+    """About how much memory a model takes while it runs.
+
+    Peaks measured at 4,096 tokens of context, in MiB: nano 1,184 (here 1,197), pico 573 (571), smol 262 (299).
+
+    Raises:
+        GgufError: The header lacks what every model has.
+    """
+    model = describe(header)
+    weights = sum(tensor.n_bytes for tensor in header.tensors)
+    if SUPPORTED:  # elsewhere the file is read whole
+        weights -= sum(tensor.n_bytes for tensor in row_wise(header.tensors))
+    kv_cache = model.kv_bytes_per_token * _KV_SHARE[settings.kv_type] * settings.n_ctx
+    return int(weights + kv_cache + _VOCABULARY_BYTES * model.vocabulary) + _OVERHEAD_BYTES
+
+
+def check_memory(path: Path, settings: Settings, config: Path) -> None:
+    """Refuse to load a model for which there is no memory.
+
+    Args:
+        path: The model's file.
+        settings: Which model, and how large its context is.
+        config: The configuration folder, which may name further models.
+
+    Raises:
+        MemoryShortageError: There is less than the model needs, swap space included.
+        GgufError: The file is not a model.
+    """
+    needed, memory = needed_bytes(read_header(path), settings), hardware.find_memory()
+    if needed <= memory.usable_bytes:
+        return
+    smaller = [
+        f"choose the smaller model {entry.name} (`nano-lsp model pull {entry.name}`, then the setting "
+        f'model = "{entry.name}")'
+        for entry in load_manifest(config).values()
+        if entry.fim_order and entry.size_bytes * _SMALLER_SHARE < memory.usable_bytes
+    ]
+    remedies = ["Close other programs" + " or raise that limit" * bool(memory.limit_bytes), *smaller[:1]]
+    raise MemoryShortageError(
+        f"{settings.model} needs about {needed >> 20:,} MiB of memory; there are {memory}.",
+        f"{', or '.join(remedies)}. The setting check_memory = false loads it all the same.",
+    )

@@ -1,0 +1,274 @@
+"""One thread owns the model and answers requests by priority.
+
+- A completion runs before a chat, a chat before a warm-up: a more urgent request ends a batch of a prompt, waits for
+  that of a token, and the running generation goes on later where it was.
+- Clients share the engine fairly: of equally urgent requests, that of the client comes first who has had the least of
+  the model's time. Chats of two clients take turns, where the KV cache has room for both.
+- A newer request of the same client, priority and document supersedes the older one, which still finishes its batch:
+  the newer one mostly begins with the same tokens.
+- Cancelling takes effect within a running batch; what the batches before it evaluated stays in the KV cache.
+- Every request is answered: with a completion, or with the error that ended it. No more wait than have room.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.request import Request
+from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, NanoError, SupersededError
+from nano_lsp.schema import Completion, Counters, Priority, Token
+
+MAX_WAITING = 256
+MAX_WAITING_OF_CLIENT = 32
+_SLICE_S = 0.5  # of the model's time, that a chat may be ahead of another client's
+_MAX_TURNS = 2  # chats that take turns; each holds a KV sequence
+_MAX_REMEMBERED = 256  # clients whose time is remembered though they ask nothing
+
+
+class Ticket(Future[Completion]):
+    """The answer to a request, to be. `cancel` works at any time before it is there."""
+
+    def __init__(self, worker: Worker, request: Request, order: int) -> None:
+        super().__init__()
+        self.request = request
+        self.order = order
+        self._worker = worker
+        self.error: NanoError | None = None  # set once: why the request is to end early
+
+    def cancel(self) -> bool:
+        """Call the request off; False where it has been answered already."""
+        return self._worker.call_off(self, CancelledError("The request was called off."))
+
+
+def _no_steps() -> Generator[Token | None]:
+    yield from ()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A request that has begun."""
+
+    ticket: Ticket
+    generation: Generation | None = None
+    steps: Generator[Token | None] = field(default_factory=_no_steps)
+
+    def begin(self, engine: Engine) -> Generation:
+        """Make the generation; see there for what it raises."""
+        request = self.ticket.request
+        self.generation = Generation(
+            engine,
+            request.key,
+            request.prompt,
+            request.params,
+            hook=request.hook,
+            on_progress=request.on_progress,
+        )
+        self.steps = self.generation.steps()
+        return self.generation
+
+    @property
+    def reads_prompt(self) -> bool:
+        """Whether its batch may take long; a token's is not worth losing."""
+        return self.generation is None or self.generation.reads_prompt
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether another one may be worked on now."""
+        return self.ticket.error is not None or self.generation is None or self.generation.may_pause
+
+
+class Worker:
+    """The owner of an engine. Close it to free the model."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[Ticket] = []
+        self._runs: list[_Run] = []
+        self._current: _Run | None = None  # whose step it is, or was last
+        self._spent_s: dict[str, float] = {}  # of the model's time, by client
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._totals = Counters()
+        self._thread = threading.Thread(target=self._serve, name="nano-lsp-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def totals(self) -> Counters:
+        """The sum over all requests of this process, those cancelled included."""
+        return self._totals
+
+    def submit(self, request: Request) -> Ticket:
+        """Queue a request; superseded ones are answered with `SupersededError`.
+
+        Raises:
+            EngineClosedError: the worker is closed.
+            EngineBusyError: too many requests wait, of this client or in all.
+        """
+        ticket = Ticket(self, request, next(self._order))
+        with self._changed:
+            if self._closed:
+                raise EngineClosedError("The engine has been shut down.", "Start it again.")
+            older = [ticket_before for ticket_before in self._open() if request.same_work(ticket_before.request)]
+            self._check_room(request.client, {*older})
+            self._welcome(request.client)
+            self._waiting.append(ticket)
+            self._changed.notify()
+            current = self._current
+            if current and current.reads_prompt and request.priority < current.ticket.request.priority:
+                self._engine.backend.abort()
+        for ticket_before in older:
+            self.call_off(ticket_before, SupersededError("A newer request took this one's place."), at_once=False)
+        return ticket
+
+    def call_off(self, ticket: Ticket, error: NanoError, *, at_once: bool = True) -> bool:
+        """End a request early with an error; False where it has been answered already.
+
+        Args:
+            ticket: of the request.
+            error: its answer.
+            at_once: do not wait for the end of the batch that is running.
+        """
+        with self._changed:
+            if ticket.done():
+                return False
+            ticket.error = ticket.error or error
+            waiting = ticket in self._waiting
+            if waiting:
+                self._waiting.remove(ticket)
+            if at_once and self._current and self._current.ticket is ticket:
+                self._engine.backend.abort()
+        if waiting:
+            ticket.set_exception(ticket.error)
+        return True
+
+    def close(self) -> None:
+        """Answer everything still open with `EngineClosedError`, wait for the thread, free the model."""
+        with self._changed:
+            self._closed = True
+            pending = self._open()
+            self._changed.notify()
+        for ticket in pending:
+            self.call_off(ticket, EngineClosedError("The engine was shut down.", "Start it again."))
+        self._thread.join()
+        self._engine.kv_cache.save_all()
+        self._engine.backend.close()
+
+    def _open(self) -> list[Ticket]:
+        return [*self._waiting, *(run.ticket for run in self._runs)]
+
+    def _check_room(self, client: str, leaving: set[Ticket]) -> None:
+        waiting = [ticket for ticket in self._waiting if ticket not in leaving]
+        of_client = sum(ticket.request.client == client for ticket in waiting)
+        if len(waiting) >= MAX_WAITING or of_client >= MAX_WAITING_OF_CLIENT:
+            raise EngineBusyError(f"{len(waiting)} requests wait for the model already.", "Ask again later.")
+
+    def _welcome(self, client: str) -> None:
+        """A client who has asked for nothing has saved no time up: it begins where the others are."""
+        present = {ticket.request.client for ticket in self._open()}
+        if client not in present:
+            least = min((self._spent_s.get(other, 0.0) for other in present), default=0.0)
+            self._spent_s[client] = max(self._spent_s.get(client, 0.0), least)
+            if len(self._spent_s) > _MAX_REMEMBERED:
+                self._spent_s = {name: self._spent_s[name] for name in present | {client}}
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._current = None
+                self._changed.wait_for(lambda: self._waiting or self._runs or self._closed)
+                if not self._waiting and not self._runs:
+                    return
+            self._work()
+
+    def _work(self) -> None:
+        """Step by step, until nothing is left to do."""
+        while True:
+            with self._changed:
+                # First: whoever aborts after this line is seen by the next batch.
+                self._engine.backend.clear_abort()
+                if self._current is None or self._current.may_pause:
+                    self._current = self._choose()
+                run = self._current
+            if run is None:
+                return
+            self._advance(run)
+
+    def _choose(self) -> _Run | None:
+        """What to work on next; the caller holds the lock."""
+        ending = next((run for run in self._runs if run.ticket.error), None)
+        if ending:
+            return ending
+        active = min(self._runs, key=lambda run: self._rank(run.ticket), default=None)
+        ticket = min(self._waiting, key=self._rank, default=None)
+        if ticket is not None and (active is None or self._begins_before(ticket, active.ticket)):
+            self._waiting.remove(ticket)
+            self._runs.append(run := _Run(ticket))
+            return run
+        current = self._current if self._current in self._runs else None
+        if active and current and self._is_turn(current.ticket, active.ticket):
+            return current
+        return active
+
+    def _rank(self, ticket: Ticket) -> tuple[int, float, int]:
+        return ticket.request.priority, self._spent_s.get(ticket.request.client, 0.0), ticket.order
+
+    def _is_turn(self, current: Ticket, other: Ticket) -> bool:
+        """Whether who has the model keeps it: turns last a while."""
+        if current.request.priority != other.request.priority:
+            return current.request.priority < other.request.priority
+        return self._spent_s[current.request.client] < self._spent_s[other.request.client] + _SLICE_S
+
+    def _begins_before(self, waiting: Ticket, active: Ticket) -> bool:
+        """Whether a request begins though another one has begun: it is more urgent, or it may take turns."""
+        if waiting.request.priority != active.request.priority:
+            return waiting.request.priority < active.request.priority
+        if waiting.request.priority is not Priority.CHAT or self._is_turn(active, waiting):
+            return False
+        chats = [run.ticket.request for run in self._runs if run.ticket.request.priority is Priority.CHAT]
+        cells = sum(len(chat.prompt) + chat.params.max_tokens for chat in [*chats, waiting.request])
+        others = all(chat.client != waiting.request.client for chat in chats)
+        return others and len(chats) < _MAX_TURNS and cells <= self._engine.backend.spec.n_ctx
+
+    def _advance(self, run: _Run) -> None:
+        """One step of a request; answer it where that was the last one, whatever happens."""
+        ticket, client = run.ticket, run.ticket.request.client
+        completion: Completion | None = None
+        failure: Exception | None = ticket.error
+        started = time.perf_counter()
+        if failure is None:
+            try:
+                completion = self._step(run)
+            except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer; the thread goes on
+                failure = error
+        self._spent_s[client] += time.perf_counter() - started
+        if completion is None and failure is None:
+            return
+        run.steps.close()
+        with self._changed:
+            self._runs.remove(run)
+            self._current = None
+            if run.generation:
+                self._totals += run.generation.counters
+        if completion is not None:
+            ticket.set_result(completion)
+        else:
+            ticket.set_exception(failure)
+
+    def _step(self, run: _Run) -> Completion | None:
+        """The completion, where this was the last step."""
+        on_text = run.ticket.request.on_text
+        generation = run.generation or run.begin(self._engine)
+        try:
+            token = next(run.steps)
+        except StopIteration:
+            return generation.completion()
+        if token is not None and on_text:
+            on_text(generation.text)
+        return None

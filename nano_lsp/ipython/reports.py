@@ -1,0 +1,73 @@
+"""What `%nano model`, `status` and `stats` say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from nano_lsp.api.assistants import opened_assistants
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.models.store import ModelStore
+from nano_lsp.editor.statistics import Record, Statistics, summarize
+from nano_lsp.version import __version__
+
+
+def models(model: str | None) -> str:
+    """The models there are, the one in use marked.
+
+    Args:
+        model: that is in use; None for the one of the user's settings.
+    """
+    current = load_settings(model=model).model
+    statuses = ModelStore.open(find_folders()).statuses()
+    rows = [
+        f"{'*' if each.entry.name == current else ' '} {each.entry.name:<8} {each.entry.size_bytes / 1e6:>6,.0f} MB  "
+        f"{'here' if each.present else 'not here: nano-lsp model pull ' + each.entry.name}"
+        for each in statuses
+    ]
+    if current not in {each.entry.name for each in statuses}:
+        rows.append(f"* {current}")
+    return "\n".join(rows)
+
+
+def status(model: str | None, engine: dict[str, Any] | None) -> str:
+    """Where the model runs and what it has cost.
+
+    Args:
+        model: that is in use; None for the one of the user's settings.
+        engine: what the shared engine says of itself; None where it does not run.
+    """
+    settings = load_settings(model=model)
+    lines = [f"nano-lsp {__version__}, model {settings.model}, engine {settings.engine}"]
+    if engine is not None:
+        lines.append(f"The engine is process {engine['pid']} with {engine['rss_bytes'] / 2**20:,.0f} MiB.")
+        lines += [f"Loaded there: {each['name']}, context {each['n_ctx']:,} tokens." for each in engine["models"]]
+        lines += dict.fromkeys(each["notice"] for each in engine["models"] if each["notice"])
+    elif settings.engine == "shared":
+        lines.append("The engine does not run; the next request starts it.")
+    assistant = opened_assistants().get(settings.model)
+    if assistant is None:
+        lines.append("This program has asked nothing yet.")
+    else:
+        totals = assistant.totals
+        lines.append(
+            f"This program: {totals.evaluated_tokens:,} tokens evaluated, {totals.cached_tokens:,} from the cache, "
+            f"{totals.generated_tokens:,} generated."
+        )
+    return "\n".join(lines)
+
+
+def statistics() -> str:
+    """What became of suggestions in editors, by language."""
+    records = list(Statistics(find_folders().cache).records())
+    if not records:
+        return "No suggestion has been shown in an editor yet."
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record.language].append(record)
+    found = {name: summarize(group) for name, group in [*sorted(groups.items()), ("all", records)]}
+    rows = [
+        f"{name:<12} {each.shown:>7,} {each.accepted:>9,} {each.kept:>7,} {each.chars:>11,}"
+        for name, each in found.items()
+    ]
+    return "\n".join([f"{'language':<12} {'shown':>7} {'accepted':>9} {'kept':>7} {'characters':>11}", *rows])

@@ -1,0 +1,111 @@
+"""What the editor has open."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+from lsprotocol import types
+
+from nano_lsp.lsp.documents import TextDocument
+from nano_lsp.lsp.handlers.lifecycle import apply_settings
+from nano_lsp.lsp.server import NanoServer
+from nano_lsp.code.uris import file_path
+
+_FILES = types.FileOperationRegistrationOptions(
+    [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
+)
+logger = logging.getLogger(__name__)
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_on_did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_on_did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_on_did_close)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(_on_did_save)
+    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_on_did_change_watched_files)
+    server.feature(types.WORKSPACE_DID_CREATE_FILES, _FILES)(_on_did_create_files)
+    server.feature(types.WORKSPACE_DID_RENAME_FILES, _FILES)(_on_did_rename_files)
+    server.feature(types.WORKSPACE_DID_DELETE_FILES, _FILES)(_on_did_delete_files)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(_on_did_open_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(_on_did_change_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(_on_did_close_notebook)
+
+
+def _on_did_open(server: NanoServer, params: types.DidOpenTextDocumentParams) -> None:
+    server.documents.open(params.text_document)
+    server.call_off(params.text_document.uri)
+
+
+def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams) -> None:
+    identifier = params.text_document
+    changed = server.documents.change(identifier.uri, params.content_changes, identifier.version)
+    if changed is None:
+        logger.warning("A change of %s was left out: the document is not open.", identifier.uri)
+    _follow(server, changed)
+
+
+def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) -> None:
+    document = server.documents.close(params.text_document.uri)
+    server.call_off(params.text_document.uri)
+    server.session.acceptance.close(params.text_document.uri)
+    server.refresh_quiet()
+    if document and (ghost_text := server.session.ghost_text_of(document.name)):
+        ghost_text.close(document.name)
+
+
+def _on_did_save(server: NanoServer, params: types.DidSaveTextDocumentParams) -> None:
+    _follow_files(server, [params.text_document.uri])
+
+
+def _on_did_change_watched_files(server: NanoServer, params: types.DidChangeWatchedFilesParams) -> None:
+    _follow_files(server, [change.uri for change in params.changes])
+
+
+def _on_did_create_files(server: NanoServer, params: types.CreateFilesParams) -> None:
+    _follow_files(server, [file.uri for file in params.files])
+
+
+def _on_did_rename_files(server: NanoServer, params: types.RenameFilesParams) -> None:
+    _follow_files(server, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
+
+
+def _on_did_delete_files(server: NanoServer, params: types.DeleteFilesParams) -> None:
+    _follow_files(server, [file.uri for file in params.files])
+
+
+def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:
+    server.documents.open_notebook(params)
+
+
+def _on_did_change_notebook(server: NanoServer, params: types.DidChangeNotebookDocumentParams) -> None:
+    _follow(server, server.documents.change_notebook(params))
+
+
+def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDocumentParams) -> None:
+    name = server.documents.close_notebook(params)
+    for cell in params.cell_text_documents:
+        server.session.acceptance.close(cell.uri)
+        server.call_off(cell.uri)
+    server.refresh_quiet()
+    if name and (ghost_text := server.session.ghost_text_of(name)):
+        ghost_text.close(name)
+
+
+def _follow(server: NanoServer, changed: tuple[TextDocument, int] | None) -> None:
+    server.pace.observe(time.monotonic())
+    if changed:
+        server.call_off(changed[0].uri)
+    if changed and (ghost_text := server.session.ghost_text_of(changed[0].name)):
+        document, end = changed
+        ghost_text.changed(server.documents.task(document, end))
+
+
+def _follow_files(server: NanoServer, uris: Iterable[str]) -> None:
+    """Read again what has changed on disk: settings of a project, and files that documents import from."""
+    paths = [path for uri in uris if (path := file_path(uri))]
+    if any(path.name == "pyproject.toml" and path.parent in server.session.roots for path in paths):
+        apply_settings(server)
+    server.session.files_changed(paths)

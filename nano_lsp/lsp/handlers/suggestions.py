@@ -1,0 +1,145 @@
+"""Ghost text, and the completion menu for editors without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from nano_lsp.lsp import selected_completion as selected_entry
+from nano_lsp.lsp.documents import TextDocument
+from nano_lsp.lsp.selected_completion import SelectedEntry
+from nano_lsp.lsp.server import NanoServer
+from nano_lsp.errors import NanoError
+from nano_lsp.editor.quiet_reason import hidden_reason
+from nano_lsp.editor.session import State, Status
+
+if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+    from nano_lsp.editor.ghost_text import Suggestion
+
+ACCEPTED = "nano.accepted"
+
+
+def register(server: NanoServer) -> None:
+    """Add these handlers to a server."""
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_on_inline_completion)
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(resolve_provider=True))(_on_completion)
+    server.feature(types.COMPLETION_ITEM_RESOLVE)(_on_resolve)
+    server.command(ACCEPTED)(_on_accepted)
+
+
+async def _on_inline_completion(
+    server: NanoServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList:
+    document = server.documents.get(params.text_document.uri)
+    if document is None or not server.documents.is_code(document) or server.is_quiet(document):
+        return types.InlineCompletionList([])
+    invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    entry = selected_entry.from_lsp(document, params)
+    if entry is not None and entry.has_blanks:
+        return types.InlineCompletionList([])
+    found = await _suggest(server, document, params.position, entry, invoked=invoked)
+    return types.InlineCompletionList([_inline_item(params.position, entry, one) for one in found])
+
+
+async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
+    document = server.documents.get(params.text_document.uri)
+    capabilities = server.client_capabilities.text_document
+    has_ghost_text = capabilities is not None and capabilities.inline_completion is not None
+    wanted = not has_ghost_text or server.session.settings.completion_item
+    if document is None or not wanted or not server.documents.is_code(document) or server.is_quiet(document):
+        return types.CompletionList(is_incomplete=False, items=[])
+    if server.session.ghost_text is None:  # a menu shows what others have, it does not wait for the model
+        return types.CompletionList(is_incomplete=True, items=[])
+    found = await _suggest(server, document, params.position, invoked=False)
+    items = [_completion_item(document, document.offset(params.position), one) for one in found]
+    return types.CompletionList(is_incomplete=True, items=items)
+
+
+def _on_resolve(item: types.CompletionItem) -> types.CompletionItem:
+    data = item.data if isinstance(item.data, dict) else {}
+    code = f"```{data.get('language', '')}\n{data.get('code', '')}\n```"
+    item.documentation = types.MarkupContent(types.MarkupKind.Markdown, code)
+    return item
+
+
+def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 - sent by a client
+    suggestion_id = arguments[0] if arguments and isinstance(arguments[0], int) else 0
+    server.session.acceptance.accept(suggestion_id)
+
+
+async def _suggest(
+    server: NanoServer,
+    document: TextDocument,
+    position: types.Position,
+    entry: SelectedEntry | None = None,
+    *,
+    invoked: bool,
+) -> Sequence[Suggestion]:
+    """Suggestions at a position, once the model is there; none where the document has changed in the meantime.
+
+    With an entry selected in the editor's completion list, they continue the document as if it had been chosen.
+    """
+    offset = document.offset(position)
+    typed = server.documents.task(document, offset)
+    task = entry.insert(typed) if entry else typed
+
+    def stale() -> bool:
+        return server.documents.get(document.uri) is not document
+
+    try:
+        session = server.session
+        ghost_text = await (session.wait(task.name) if invoked else session.wait_quietly(task.name))
+        if ghost_text is None or stale():
+            return []
+        if not invoked and ghost_text.find(task) is None:
+            await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
+            if stale():
+                return []
+        found = await ghost_text.offer(task) if invoked else [await ghost_text.suggest(task, typed=typed)]
+    except NanoError as error:
+        server.show_status(Status(State.ERROR, error.message, error.remedy))
+        return []
+    if stale():
+        return []
+    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
+    shown = [one for one in found if one.text]
+    for one in shown:
+        acceptance, place = server.session.acceptance, entry.start if entry else offset
+        lead = entry.text if entry else ""
+        acceptance.show(document.uri, document.text, place, task.language, one, invoked=invoked, entry=lead)
+    return shown
+
+
+def _report(suggestion: Suggestion) -> types.Command:
+    return types.Command("Accepted", ACCEPTED, arguments=[suggestion.id])
+
+
+def _inline_item(
+    position: types.Position, entry: SelectedEntry | None, suggestion: Suggestion
+) -> types.InlineCompletionItem:
+    at, lead = (entry.range, entry.text) if entry else (types.Range(position, position), "")
+    return types.InlineCompletionItem(lead + suggestion.text, range=at, command=_report(suggestion))
+
+
+def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion) -> types.CompletionItem:
+    """A suggestion for the menu; it replaces the word before the cursor, so that editors match it with that word."""
+    start = offset
+    while start and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
+        start -= 1
+    word, text = document.text[start:offset], suggestion.text
+    first, *others = (word + text).strip().split("\n")
+    return types.CompletionItem(
+        label=first + (" …" if others else ""),
+        kind=types.CompletionItemKind.Text,
+        detail="NEURO-NANO",
+        sort_text="\0",
+        filter_text=word + text,
+        preselect=True,
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(document.range(start, offset), word + text),
+        data={"language": document.language, "code": word + text},
+        command=_report(suggestion),
+    )

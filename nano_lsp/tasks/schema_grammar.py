@@ -1,0 +1,389 @@
+"""JSON schemas as grammars (GBNF): what the model writes under one is JSON that the schema allows.
+
+A part of JSON Schema 2020-12: what a grammar cannot keep is refused, so nothing is promised that does not hold. The
+form is fixed, one blank behind commas and colons, as models write it and without room to run away in.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from decimal import Decimal
+from typing import Any
+
+from nano_lsp.errors import SchemaError
+from nano_lsp.tasks.string_formats import FORMATS
+from nano_lsp.tasks.number_grammar import integers
+from nano_lsp.tasks.schema_parts import (
+    MAX_DEPTH,
+    SHAPING,
+    Schema,
+    check_distinct,
+    finite_values,
+    flatten,
+    has_an_end,
+    is_number_as_text,
+    merge,
+    repeated_items,
+    resolve,
+    to_json,
+    too_deep,
+)
+
+MAX_REPEATED = 1000
+"""More repetitions are more than llama.cpp takes: longer strings and arrays are only checked afterwards."""
+_MAX_LISTED = 64  # values or names of which any selection may be written
+_ANY_DEPTH = 2  # of a value that may be anything
+_MAX_DECIMALS = 6  # of a number with bounds; what a bound has behind them narrows the range
+_FAR = 10**15  # where a range without an end ends: doubles are exact up to there
+_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+_REFUSED = (
+    *("pattern", "multipleOf", "contains", "minContains", "maxContains", "patternProperties"),
+    *("dependentRequired", "dependentSchemas", "not", "if", "then", "else"),
+    *("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"),
+)
+_CHAR = r'([^"\\\x00-\x1F\x7F] | "\\" ["\\/bfnrt])'
+_INTEGER = '"-"? ("0" | [1-9] [0-9]{0,14})'
+_NUMBER = _INTEGER + ' ("." [0-9]{1,12})?'
+
+
+def compile_schema(schema: Schema) -> str:
+    """GBNF for the JSON documents that a schema allows.
+
+    Raises:
+        SchemaError: it is no JSON schema, contradicts itself, has no end, or uses what no grammar can keep; its
+            `path` has the names of the properties that lead there.
+    """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a twentieth of a second that only schemas need
+    from jsonschema.exceptions import SchemaError as InvalidSchemaError  # noqa: PLC0415
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except InvalidSchemaError as error:
+        raise SchemaError(f"This is no JSON schema: {error.message}", "Correct it (JSON Schema 2020-12).") from error
+    except RecursionError:
+        raise too_deep() from None
+    compiler = _Compiler(schema)
+    try:
+        root = compiler.root()
+    except SchemaError as error:
+        error.path = tuple(compiler.path)
+        raise
+    gbnf = "\n".join([f"root ::= {root}", *(f"{name} ::= {body}" for name, body in compiler.rules.items())]) + "\n"
+    if any(0xD800 <= ord(char) < 0xE000 for char in gbnf):
+        raise SchemaError("The JSON schema has half a character in it.", "Correct its text.")
+    return gbnf
+
+
+def without_repetitions(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
+    """A value with the repetitions left out of lists that must have none: no grammar can look back at a list.
+
+    Args:
+        value: as `json.loads` gives it.
+        schema: A schema that `compile_schema` has taken.
+    """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
+
+    value = deepcopy(value)
+    if "uniqueItems" not in json.dumps(schema):
+        return value
+    for path in list(repeated_items(Draft202012Validator(schema).iter_errors(value))):
+        found: Any = value
+        for step in path:
+            found = found[step]
+        found[:] = list({to_json(each): each for each in found}.values())
+    return value
+
+
+def find_fault(value: object, schema: Schema) -> str:
+    """Why a value is not what a schema allows; empty where it is.
+
+    Args:
+        value: as `json.loads` gives it.
+        schema: A schema that `compile_schema` has taken.
+    """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
+
+    error = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
+    return "" if error is None else f"{'/'.join(map(str, error.path)) or 'the value'}: {error.message}"
+
+
+_MAKE_OPTIONAL = "Let the inner one be left out, or be null."
+
+
+class _Compiler:
+    """One schema on its way to a grammar.
+
+    Attributes:
+        rules: Bodies of rules, by name.
+        path: Names of the properties that lead to where it is.
+    """
+
+    def __init__(self, root: Schema) -> None:
+        self.rules: dict[str, str] = {}
+        self.path: list[str] = []
+        self._root = root
+        self._is_recursive = False
+        self._names: dict[str, str] = {}  # of rules, by what they say
+        self._followed: dict[str, str] = {}  # names of rules, by references
+        self._open: list[str] = []  # references that are being followed
+        self._open_here: list[str] = []  # those with no bracket written since
+        self._depth = 0
+
+    def root(self) -> str:
+        """The name of the rule for the whole."""
+        name = self.value(self._root)
+        if self._is_recursive and not has_an_end(self._root, self._root):
+            raise SchemaError("A value of the JSON schema would have no end: it contains itself.", _MAKE_OPTIONAL)
+        return name
+
+    def value(self, schema: Schema | bool) -> str:
+        """The name of the rule for a schema's values."""
+        if schema is True:
+            return self._anything(_ANY_DEPTH)
+        if schema is False or not isinstance(schema, Mapping):
+            raise SchemaError("A part of the JSON schema allows no value at all.", "Leave that part out.")
+        refused = [word for word in _REFUSED if schema.get(word) not in (None, False)]
+        if refused:
+            raise SchemaError(
+                f"A grammar cannot keep {refused[0]!r} of a JSON schema.",
+                "Leave it out, and check the value yourself.",
+            )
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep()
+        try:
+            return self._define(self._body(schema))
+        finally:
+            self._depth -= 1
+
+    def _body(self, schema: Schema) -> str:  # noqa: PLR0911 - one return a form
+        if SHAPING & schema.keys() == {"$ref"}:
+            return self._reference(schema["$ref"])
+        if SHAPING & schema.keys() == {"allOf"} and len(schema["allOf"]) == 1:
+            return self.value(schema["allOf"][0])
+        flat = flatten(self._root, schema)
+        if flat is not schema:
+            return self.value(flat)
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                beside = {name: value for name, value in schema.items() if name in SHAPING - {word}}
+                return self._alternatives(schema[word], beside, distinct=word == "oneOf")
+        if "enum" in schema or "const" in schema:
+            return self._listed(schema)
+        types = schema.get("type", _guess_type(schema))
+        if isinstance(types, str):
+            return self._typed(types, schema)
+        return " | ".join(self._define(self._typed(each, schema)) for each in types)
+
+    def _alternatives(self, schemas: Sequence[Schema | bool], beside: Schema, *, distinct: bool) -> str:
+        """Each alternative, with what stands beside them all."""
+        if distinct:
+            check_distinct(self._root, schemas)
+        has_number = any(isinstance(each, Mapping) and each.get("type") == "number" for each in schemas)
+        kept = [each for each in schemas if not (has_number and is_number_as_text(each))]
+        merged = [merge(flatten(self._root, each), beside) if beside else each for each in kept]
+        return " | ".join(dict.fromkeys(self.value(each) for each in merged))
+
+    def _reference(self, pointer: str) -> str:
+        if pointer in self._open_here:
+            raise SchemaError(f"The JSON schema is recursive: {pointer} is nothing but itself.", "Correct it.")
+        self._is_recursive |= pointer in self._open
+        if pointer not in self._followed:
+            self._followed[pointer] = f"ref{len(self._followed)}"
+            self._open.append(pointer)
+            self._open_here.append(pointer)
+            self.rules[self._followed[pointer]] = self.value(resolve(self._root, pointer))
+            self._open_here.pop()
+            self._open.pop()
+        return self._followed[pointer]
+
+    def _within(self, schema: Schema | bool, name: str = "") -> str:
+        """The rule of a part that stands between brackets: of a property of this name, or of an item."""
+        here, self._open_here = self._open_here, []
+        self.path += [name] * bool(name)
+        rule = self.value(schema)
+        if name:
+            self.path.pop()
+        self._open_here = here
+        return rule
+
+    def _listed(self, schema: Schema) -> str:
+        values = [schema["const"]] if "const" in schema else schema["enum"]
+        fitting = [value for value in values if not find_fault(value, schema)]
+        if not fitting:
+            raise SchemaError("A JSON schema lists only values that it rules out elsewhere.", "Correct 'enum'.")
+        return " | ".join(gbnf_literal(to_json(value)) for value in fitting)
+
+    def _typed(self, kind: str, schema: Schema) -> str:
+        if kind == "object":
+            return self._object(schema)
+        if kind == "array":
+            return self._array(schema)
+        if kind == "string":
+            if schema.get("format") in FORMATS:
+                return rf'"\"" ({FORMATS[schema["format"]]}) "\""'
+            low, high = _bounds(schema, "minLength", "maxLength")
+            return rf'"\"" {_repeat(self._define(_CHAR), low, high)} "\""'
+        if kind in {"integer", "number"}:
+            return _number(schema, whole=kind == "integer")
+        return '"true" | "false"' if kind == "boolean" else '"null"'
+
+    def _array(self, schema: Schema) -> str:
+        low, high = _bounds(schema, "minItems", "maxItems")
+        first = list(schema.get("prefixItems", ()))[:high]
+        items = schema.get("items", len(first) < low or not schema.get("prefixItems"))
+        if schema.get("uniqueItems") and not first:
+            values = finite_values(self._root, items)
+            if values is not None and len(values) <= _MAX_LISTED:
+                members = [(gbnf_literal(to_json(value)), False) for value in values]
+                return f'"[" {self._selection(members, low, high)} "]"'
+        parts = [self._within(each) for each in first]
+        low, high = max(0, low - len(parts)), None if high is None else high - len(parts)
+        if items is False or high == 0:
+            if low:
+                raise SchemaError("A JSON schema asks for more items than it allows.", "Correct 'minItems'.")
+            return " ".join(['"["', ' ", " '.join(parts), '"]"'])
+        item = self._within(items)
+        following = self._define(f'", " {item}')  # a rule of its own: llama.cpp counts all symbols that are repeated
+        if parts:
+            listed = ' ", " '.join(parts) + " " + _repeat(following, low, high)
+        elif low:
+            listed = f"{item} {_repeat(following, low - 1, None if high is None else high - 1)}"
+        else:
+            listed = f"({item} {_repeat(following, 0, None if high is None else high - 1)})?"
+        return f'"[" {listed} "]"'
+
+    def _object(self, schema: Schema) -> str:
+        properties: Mapping[str, Schema | bool] = schema.get("properties", {})
+        required = list(schema.get("required", ()))
+        more = schema.get("additionalProperties", not properties)
+        names = schema.get("propertyNames", True)
+        listed = finite_values(self._root, names) if more is not False else None
+        low, high = _bounds(schema, "minProperties", "maxProperties")
+        unknown = [name for name in sorted(required) if name not in properties]
+        if unknown and more is False:
+            raise SchemaError(
+                f"A JSON schema requires {unknown[0]!r} and allows no such property.", "Correct 'required'."
+            )
+        extra = [name for name in listed or () if isinstance(name, str) and name not in properties]
+        if len(extra) > _MAX_LISTED:
+            raise SchemaError(f"A JSON schema lists more than {_MAX_LISTED} names of properties.", "List fewer.")
+        members: list[tuple[str, bool]] = []
+        for name in dict.fromkeys([*properties, *unknown, *extra]):
+            if properties.get(name) is False and name not in required:
+                continue
+            value = self._within(properties.get(name, more), name)
+            members.append((f"{gbnf_literal(to_json(name) + ': ')} {value}", name in required))
+        if members or more is False or listed is not None:
+            return f'"{{" {self._selection(members, low, high)} "}}"'
+        if names is True:
+            name = rf'"\"" {_repeat(self._define(_CHAR), 1, 40)} "\""'
+        else:
+            name = self.value(merge({"type": "string"}, flatten(self._root, names)))
+        member = self._define(f'{name} ": " {self._within(more)}')
+        following = self._define(f'", " {member}')
+        if low:
+            return f'"{{" {member} {_repeat(following, low - 1, None if high is None else high - 1)} "}}"'
+        if high == 0:
+            return '"{}"'
+        return f'"{{" ({member} {_repeat(following, 0, None if high is None else high - 1)})? "}}"'
+
+    def _selection(self, members: Sequence[tuple[str, bool]], low: int = 0, high: int | None = None) -> str:
+        """Members in order, some of them needed, from low to high of them in all, with commas between."""
+        most = len(members) if high is None else min(high, len(members))
+        cap = max(1, low, most if most < len(members) else 0)  # as many or more: all that must be counted
+        rest = [('""' if n >= low else "") for n in range(cap + 1)]  # what may follow n members; empty for nothing
+        for member, needed in reversed(members):
+            before: list[str] = []
+            for n in range(cap + 1):
+                after = rest[min(n + 1, cap)] if most == len(members) or n < most else ""
+                ways = [f"""{'", " ' * bool(n)}{member} {after}"""] if after else []
+                ways += [rest[n]] if rest[n] and not needed else []
+                before.append(self._define(" | ".join(ways)) if ways else "")
+            rest = before
+        if not rest[0]:
+            raise SchemaError("A JSON schema asks for more, or fewer, members than it names.", "Correct its bounds.")
+        return rest[0]
+
+    def _anything(self, depth: int) -> str:
+        schema: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+        if depth:
+            inner = self._anything(depth - 1)
+            text = self._define(rf'"\"" {self._define(_CHAR)}* "\""')
+            return self._define(
+                f'{self.value(schema)} | "[" ({inner} (", " {inner})*)? "]"'
+                f' | "{{" ({text} ": " {inner} (", " {text} ": " {inner})*)? "}}"'
+            )
+        return self.value(schema)
+
+    def _define(self, body: str) -> str:
+        """The name of a rule; the same for what says the same."""
+        if body not in self._names:
+            self._names[body] = f"r{len(self._names)}"
+            self.rules[self._names[body]] = body
+        return self._names[body]
+
+
+def _guess_type(schema: Schema) -> Sequence[str]:
+    """The types that a schema without one has words for; all types where it has none."""
+    for kind, words in {
+        "object": (
+            "properties",
+            "required",
+            "additionalProperties",
+            "propertyNames",
+            "minProperties",
+            "maxProperties",
+        ),
+        "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
+        "string": ("minLength", "maxLength", "format"),
+        "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    }.items():
+        if any(word in schema for word in words):
+            return (kind,)
+    return tuple(kind for kind in _TYPES if kind != "integer")
+
+
+def _bounds(schema: Schema, least: str, most: str) -> tuple[int, int | None]:
+    low, high = int(schema.get(least, 0)), schema.get(most)
+    if high is not None and low > high:
+        raise SchemaError(f"In a JSON schema {least!r} is {low}, and {most!r} {high}.", "Correct one of them.")
+    if low > MAX_REPEATED:
+        raise SchemaError(f"In a JSON schema {least!r} is {low:,}.", f"It can be {MAX_REPEATED:,} at most.")
+    return low, None if high is None or high > MAX_REPEATED else int(high)
+
+
+def _repeat(item: str, low: int, high: int | None) -> str:
+    if high is None:
+        return f"{item}{{{low},}}" if low else f"{item}*"
+    return f"{item}{{{low},{high}}}"
+
+
+def _number(schema: Schema, *, whole: bool) -> str:
+    words = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    bounds = {word: Decimal(str(schema[word])) for word in words if word in schema}
+    if not bounds:
+        return _INTEGER if whole else _NUMBER
+    if any(abs(bound) > _FAR for bound in bounds.values()):
+        raise SchemaError(f"A bound in the JSON schema is beyond {_FAR:,}.", "Choose a smaller one.")
+    exact = [-int(bound.normalize().as_tuple().exponent) for bound in bounds.values()]
+    decimals = 0 if whole else min(max(2, *exact), _MAX_DECIMALS)
+    scale = 10**decimals
+    lows = [math.ceil(bounds["minimum"] * scale)] if "minimum" in bounds else []
+    lows += [math.floor(bounds["exclusiveMinimum"] * scale) + 1] if "exclusiveMinimum" in bounds else []
+    highs = [math.floor(bounds["maximum"] * scale)] if "maximum" in bounds else []
+    highs += [math.ceil(bounds["exclusiveMaximum"] * scale) - 1] if "exclusiveMaximum" in bounds else []
+    low = max(lows) if lows else min(0, *highs) - _FAR * scale
+    high = min(highs) if highs else max(0, low) + _FAR * scale
+    if low > high:
+        raise SchemaError("The bounds of a number in the JSON schema leave no number.", "Correct one of them.")
+    return integers(low, high, decimals)
+
+
+def gbnf_literal(text: str) -> str:
+    """A text as GBNF has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

@@ -1,0 +1,1 @@
+"""The scripted backend: a model without weights, for tests."""

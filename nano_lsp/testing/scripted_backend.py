@@ -1,0 +1,282 @@
+"""A deterministic model without weights: a byte tokenizer, scripted logits, a simulated KV cache.
+
+What it predicts depends only on the tokens it finds in its own cells, so a mistake in the KV code shows as
+different text. It counts what it evaluates, and lets a test step in between two batches.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nano_lsp.inference.backend import Aborted
+from nano_lsp.testing.scripted_grammar import ScriptedGrammar
+from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
+from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
+
+SPECIALS = (
+    "<|endoftext|>",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|im_start|>",
+    "<|im_end|>",
+)
+WORDS = ("    ", " return", "return", " def", "def", " self", "ret", "urn", "re", " r", "\n\n")
+"""Tokens of more than one byte, so that text has several tokenizations, as with a real vocabulary."""
+END = 256
+"""The id of `<|endoftext|>`."""
+
+Script = Callable[[Sequence[int]], "int | NDArray[np.float32]"]
+"""From the tokens so far to the next token, or to a whole row of logits."""
+
+
+def hashed_script(history: Sequence[int]) -> NDArray[np.float32]:
+    """Logits that look random and depend on every token of the history and its place."""
+    seed = zlib.crc32(np.asarray(history, np.int32).tobytes())
+    return np.random.default_rng(seed).normal(0.0, 3.0, N_VOCAB).astype(np.float32)
+
+
+def reply_script(replies: Mapping[str, str]) -> Script:
+    """Answers a prompt that ends with a key, piece by piece, with that key's text; then ends.
+
+    Where blanks or punctuation at the key's end were taken back to be healed, it goes on with these.
+    """
+    stems = {key: key.rstrip(" \t") if key[-1:] in {" ", "\t"} else key.rstrip(string.punctuation) for key in replies}
+
+    def script(history: Sequence[int]) -> int:
+        said = b"".join(_PIECES[token] for token in history)
+        for trigger, reply in replies.items():
+            start = said.rfind(trigger.encode())
+            if start >= 0 and reply.encode().startswith(rest := said[start + len(trigger.encode()) :]):
+                left = reply.encode()[len(rest) :]
+                return _longest_token(left) if left else END
+        for trigger, stem in stems.items():
+            if stem and stem != trigger and said.endswith(stem.encode()):
+                return _longest_token(trigger.encode()[len(stem.encode()) :])
+        return END
+
+    return script
+
+
+def unsure_script(script: Script) -> Script:
+    """Gives the tokens of a script probabilities from 0.4 to 0.95, by the text before them."""
+
+    def unsure(history: Sequence[int]) -> NDArray[np.float32]:
+        share = zlib.crc32(np.asarray(history, np.int32).tobytes()) / 2**32
+        probability = 0.4 + 0.55 * share
+        row = np.zeros(N_VOCAB, np.float32)
+        row[script(history)] = np.log(probability / (1 - probability) * (N_VOCAB - 1))
+        return row
+
+    return unsure
+
+
+@dataclass
+class _RecordedScript:
+    """Writes all that reached a model into a JSON file, an array of texts."""
+
+    script: Script
+    path: Path
+    texts: list[str] = field(default_factory=list)
+
+    def __call__(self, history: Sequence[int]) -> int | NDArray[np.float32]:
+        text = b"".join(_PIECES[token] for token in history).decode("utf-8", "replace")
+        if self.texts and text.startswith(self.texts[-1]):
+            self.texts.pop()
+        self.texts.append(text)
+        self.path.write_text(json.dumps(self.texts), encoding="utf-8")
+        return self.script(history)
+
+
+def load_script(path: Path) -> ScriptedBackend:
+    """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
+
+    Further keys: `$batch_ms`, how long each batch takes; `$unsure`, true where the model is not equally sure of all;
+    `$prompts`, a file that gets all that reached the model, an array of texts.
+
+    Raises:
+        GgufError: there is no such file.
+    """
+    try:
+        replies = json.loads(path.read_text(encoding="utf-8"))
+        batch_s, unsure = float(replies.pop("$batch_ms", 0)) / 1e3, bool(replies.pop("$unsure", False))
+        recorded = replies.pop("$prompts", None)
+        script = reply_script({str(key): str(value) for key, value in replies.items()})
+        script = _RecordedScript(script, Path(recorded)) if recorded else script
+        backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
+    if batch_s:
+        backend.on_decode = lambda: time.sleep(batch_s)
+    return backend
+
+
+_PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]
+N_VOCAB = len(_PIECES)
+_SPECIAL_IDS = {name: 256 + i for i, name in enumerate(SPECIALS)}
+_BY_LENGTH = sorted(range(N_VOCAB), key=lambda i: -len(_PIECES[i]))
+
+
+def _longest_token(data: bytes) -> int:
+    return next(i for i in _BY_LENGTH if _PIECES[i] and data.startswith(_PIECES[i]))
+
+
+@dataclass(eq=False)
+class _Cell:
+    """One token in the KV cache; sequences that were forked share it."""
+
+    token: int
+
+
+@dataclass
+class ScriptedBackend:
+    """The scripted model.
+
+    Attributes:
+        script: predicts the next token.
+        n_ctx: KV cells, shared by all sequences.
+        n_batch: tokens a batch, at most.
+        n_seq_max: sequences, at most.
+        with_fim: whether it has fill-in-the-middle tokens.
+        on_decode: is called at the start of each batch, before the abort flag is looked at.
+        batches: sizes of the batches evaluated so far.
+    """
+
+    script: Script = hashed_script
+    n_ctx: int = 4096
+    n_batch: int = 32
+    n_seq_max: int = 8
+    with_fim: bool = True
+    on_decode: Callable[[], None] | None = None
+    batches: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._cells: dict[int, list[_Cell]] = {i: [] for i in range(self.n_seq_max)}
+        self._rows: list[NDArray[np.float32]] = []
+        self._aborted = threading.Event()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        fim = FimTokens(*(_SPECIAL_IDS[f"<|fim_{part}|>"] for part in ("prefix", "suffix", "middle")))
+        return ModelSpec(
+            name="scripted",
+            fingerprint="scripted",
+            n_vocab=N_VOCAB,
+            n_ctx=self.n_ctx,
+            n_ctx_train=32_768,
+            n_batch=self.n_batch,
+            n_seq_max=self.n_seq_max,
+            eog_ids=frozenset({END, _SPECIAL_IDS["<|im_end|>"]}),
+            bos_id=None,
+            fim=fim if self.with_fim else None,
+            chat_template=None,
+        )
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens evaluated so far."""
+        return sum(self.batches)
+
+    def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
+        """Longest match first, byte by byte where nothing longer fits."""
+        ids: list[int] = []
+        parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
+        specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
+        for i, part in enumerate(parts):
+            data = part.encode("utf-8", "replace")
+            while data:
+                ids.append(_longest_token(data))
+                data = data[len(_PIECES[ids[-1]]) :]
+            if i < len(specials):
+                ids.append(_SPECIAL_IDS[specials[i]])
+        return ids
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; empty for control tokens."""
+        return _PIECES[token]
+
+    def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
+        """Evaluate tokens; see `Backend.decode`."""
+        if self.on_decode:
+            self.on_decode()
+        cells = self._cells[seq_id]
+        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > len(tokens):
+            raise EngineError(f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached.")
+        if not all(0 <= token < N_VOCAB for token in tokens):
+            raise EngineError("A token is outside the vocabulary.")
+        if self._aborted.is_set():
+            raise Aborted
+        if self._used() + len(tokens) > self.n_ctx:
+            raise KvCacheFullError(f"The KV cache of {self.n_ctx} tokens is full.", "Raise the setting n_ctx.")
+        cells.extend(_Cell(token) for token in tokens)
+        self.batches.append(len(tokens))
+        history = [cell.token for cell in cells]
+        ends = range(len(history) - n_logits + 1, len(history) + 1)
+        self._rows = [_as_logits(self.script(history[:end])) for end in ends]
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`."""
+        return self._rows[index]
+
+    def seq_copy(self, source: int, target: int, n_past: int) -> None:
+        """Let an empty sequence share the first n_past tokens of another one."""
+        if self._cells[target]:
+            raise EngineError(f"Sequence {target} is not empty.")
+        self._cells[target] = self._cells[source][:n_past]
+
+    def seq_trim(self, seq_id: int, n_past: int) -> None:
+        """Keep only the first n_past tokens of a sequence."""
+        del self._cells[seq_id][n_past:]
+
+    def seq_save(self, seq_id: int) -> bytes:
+        """The tokens of a sequence, as bytes."""
+        return np.asarray([cell.token for cell in self._cells[seq_id]], np.int32).tobytes()
+
+    def seq_load(self, seq_id: int, state: bytes) -> None:
+        """Put back into an empty sequence what `seq_save` gave; see `Backend.seq_load`."""
+        if len(state) % 4 or self._used() + len(state) // 4 > self.n_ctx:
+            raise EngineError("A saved KV sequence does not fit this model or its free cells.")
+        self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
+
+    def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
+        """A grammar; see `ScriptedGrammar`."""
+        return ScriptedGrammar(gbnf, self.piece, N_VOCAB, self.spec.eog_ids)
+
+    def abort(self) -> None:
+        """Make a running `decode` raise `Aborted`."""
+        self._aborted.set()
+
+    def clear_abort(self) -> None:
+        """Forget an `abort`."""
+        self._aborted.clear()
+
+    def memory(self) -> MemoryAccount:
+        """Nothing to speak of."""
+        return MemoryAccount(weights_bytes=0, kv_cache_bytes=0, compute_bytes=0)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._cells.clear()
+
+    def _used(self) -> int:
+        return len({id(cell) for cells in self._cells.values() for cell in cells})
+
+
+def _as_logits(said: int | NDArray[np.float32]) -> NDArray[np.float32]:
+    if isinstance(said, np.ndarray):
+        return said
+    row = np.zeros(N_VOCAB, np.float32)
+    row[said] = 10.0
+    return row
