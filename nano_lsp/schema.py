@@ -13,7 +13,7 @@ class Priority(IntEnum):
 
     COMPLETION = 0
     CHAT = 1
-    WARM_UP = 2
+    PREFETCH = 2
 
 
 class WeightLayout(str, Enum):
@@ -60,7 +60,7 @@ class Token:
     """One generated token.
 
     Attributes:
-        id: in the model's vocabulary.
+        id: in the model's tokenizer.
         piece: its bytes; a character may be split over several tokens.
         logprob: natural logarithm of the probability the model gave it, before temperature and filters; while a
             cut word is regrown, among the tokens that fit it.
@@ -209,7 +209,7 @@ class ModelSpec:
     Attributes:
         name: as the user calls it.
         fingerprint: names weights, adapter and KV types; a KV snapshot fits only the same one.
-        n_vocab: size of the vocabulary.
+        n_vocab: size of the tokenizer.
         n_ctx: context in tokens, shared by all sequences.
         n_ctx_train: context the model was trained for.
         n_batch: tokens evaluated at once, at most.

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from nano_lsp.config import find_folders
-from nano_lsp.models.store import ModelStore
-from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.errors import ModelMissingError
+from nano_lsp.inference.selftest import SelfTest
+from nano_lsp.models.store import ModelStore
 from tests.processes import engines_of
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test

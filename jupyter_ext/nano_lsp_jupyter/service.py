@@ -10,25 +10,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nano_lsp.config import Folders
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.definitions import definition_at, undocumented
 from nano_lsp.code.document import TextEdit, apply_edits
 from nano_lsp.code.languages import PYTHON, language_of
 from nano_lsp.code.notebook import Cell, as_python, build_notebook_text
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.errors import NanoError
-from nano_lsp.assistant.listener import NOBODY, Watcher
-from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.config import Folders
 from nano_lsp.editor.quiet_reason import Quiet, hidden_reason
 from nano_lsp.editor.session import Session, State, Status
+from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.errors import NanoError
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.live import read_reply
 
 if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
-    from nano_lsp.edits.cells import CellCode
+    from nano_lsp.assistant.job import Job
     from nano_lsp.editor.ghost_text import Suggestion
-    from nano_lsp.assistant.jobs import Job
+    from nano_lsp.edits.cells import CellCode
 
 Tell = Callable[[dict[str, object]], None]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -133,10 +133,10 @@ class Service:
                     return ()
         try:
             if asked.invoked:
-                found = await ghost_text.offer(task)
+                found = await ghost_text.alternatives(task)
             else:
                 grows = not ghost_text.may_hide(task.language)  # what was shown is not taken away
-                lines = _Lines(asyncio.get_running_loop(), tell) if grows else NOBODY
+                lines = _Lines(asyncio.get_running_loop(), tell) if grows else NULL_LISTENER
                 found = [await ghost_text.suggest(task, lines)]
         except NanoError as error:
             self._show(Status(State.ERROR, error.message, error.remedy))
@@ -161,7 +161,7 @@ class Service:
         Raises:
             NanoError: it failed; nothing has been changed.
         """
-        from nano_lsp.assistant import jobs  # noqa: PLC0415 - the Jupyter server starts before the assistant is
+        from nano_lsp.chat import Explain  # noqa: PLC0415 - the Jupyter server starts before the assistant is
 
         code, error = asked.code, _plain_error(asked.error)
         if asked.kind == "docstring":
@@ -175,7 +175,7 @@ class Service:
                 raise NanoError("The model has no correction that holds.", "Explain says what it knows of the error.")
             tell({"code": fixed.code})
         else:
-            await self._do(jobs.Explain(code, asked.language, error[:_MAX_ERROR]), tell)
+            await self._do(Explain(code, asked.language, error[:_MAX_ERROR]), tell)
 
     def remember_names(self, told: messages.LiveNames) -> None:
         """A kernel has come to rest: these are its names, until it does again."""
@@ -205,21 +205,21 @@ class Service:
         newest = self._newest.get(name)
         return newest is not None and newest.page == asked.page and newest.number > asked.number
 
-    def _task(self, asked: messages.Suggest) -> CompletionTask:
+    def _task(self, asked: messages.Suggest) -> CompletionInput:
         if asked.index >= len(asked.cells) or asked.offset > len(asked.cells[asked.index].code):
             raise ValueError("There is no such cell, or no such place in it.")
         name = self._name(asked.path)
         if not asked.language:
             language = language_of(name).name
-            return CompletionTask(name, asked.cells[asked.index].code, asked.offset, language)
+            return CompletionInput(name, asked.cells[asked.index].code, asked.offset, language)
         cells = [Cell(cell.code, cell.language or asked.language, cell.execution_count) for cell in asked.cells]
         text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
         context = self._live_names.get(name, "") if language == "python" else ""
-        return CompletionTask(name, text, offset, language, context)
+        return CompletionInput(name, text, offset, language, context)
 
     async def _document(self, code: str, offset: int | None, tell: Tell) -> list[TextEdit]:
         """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
-        from nano_lsp.assistant.jobs import WriteDocstrings  # noqa: PLC0415 - as above
+        from nano_lsp.docstrings import WriteDocstrings  # noqa: PLC0415 - as above
 
         code = as_python(code)  # of the same length
         tree = SyntaxTree.parse(code, PYTHON)
@@ -242,8 +242,8 @@ class Service:
         ghost_text = await self.session.wait()
         self._set_busy(1)
         try:
-            watcher = _Watcher(asyncio.get_running_loop(), tell)
-            result = await ghost_text.assistant.carry_out_async(job, watcher)
+            listener = _Listener(asyncio.get_running_loop(), tell)
+            result = await ghost_text.assistant.run_async(job, listener)
         finally:
             self._set_busy(-1)
         if isinstance(result, str):
@@ -260,7 +260,7 @@ class Service:
 
 
 @dataclass
-class _Watcher(Watcher):
+class _Listener(ProgressListener):
     """Passes on what it is told to the event loop."""
 
     loop: asyncio.AbstractEventLoop
@@ -279,7 +279,7 @@ class _Watcher(Watcher):
 
 
 @dataclass
-class _Lines(_Watcher):
+class _Lines(_Listener):
     """Passes on whole lines of a suggestion that grows: an only line may still be cut, or become another."""
 
     told: str = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import threading
 
+from nano_lsp.assistant.job import Assistant
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.assistant import Assistant
 from nano_lsp.engine.connect import open_assistant
 
 _LOCK = threading.Lock()

@@ -8,15 +8,17 @@ from __future__ import annotations
 import ast
 
 from nano_lsp.api.assistants import find_assistant
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.chat import Ask, Explain
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions
 from nano_lsp.code.document import apply_edits
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.live_source import find_source
 from nano_lsp.code.notebook import as_python
 from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.completion.completer import Complete
+from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.errors import ConfigError, DocumentError
-from nano_lsp.assistant.jobs import Ask, Complete, Explain, WriteDocstrings
 
 STYLES = ("auto", "google", "numpy", "sphinx")
 
@@ -36,8 +38,8 @@ def complete(
     Raises:
         NanoError: the model cannot be loaded, or fails.
     """
-    task = CompletionTask("", prefix + suffix, len(prefix), language, context)
-    return find_assistant(model).carry_out(Complete(task)).text
+    task = CompletionInput("", prefix + suffix, len(prefix), language, context)
+    return find_assistant(model).run(Complete(task)).text
 
 
 def explain(code: object, *, language: str = "python", model: str | None = None) -> str:
@@ -53,7 +55,7 @@ def explain(code: object, *, language: str = "python", model: str | None = None)
         NanoError: the model cannot be loaded, or fails.
     """
     job = Explain(_as_text(code), language)
-    return find_assistant(model).carry_out(job)
+    return find_assistant(model).run(job)
 
 
 def docstring(code: object, *, style: str = "auto", model: str | None = None) -> str:
@@ -71,7 +73,7 @@ def docstring(code: object, *, style: str = "auto", model: str | None = None) ->
     """
     text = _as_text(code)
     job = docstring_job(text, style)
-    found = find_assistant(model).carry_out(job)
+    found = find_assistant(model).run(job)
     return read_docstring(apply_edits(text, [each.edit for each in found]))
 
 
@@ -92,7 +94,7 @@ def ask(
     """
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano_lsp.ask("What is a monad?")')
-    return find_assistant(model).carry_out(Ask(question, code, think, max_tokens)).text
+    return find_assistant(model).run(Ask(question, code, think, max_tokens)).text
 
 
 def docstring_job(text: str, style: str) -> WriteDocstrings:

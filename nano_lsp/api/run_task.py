@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from nano_lsp.api.assistants import find_assistant
+from nano_lsp.assistant.job import Assistant
 from nano_lsp.errors import SchemaError, TaskError
-from nano_lsp.engine.assistant import Assistant
-from nano_lsp.tasks import MAX_TOKENS, Answer, Shape, Task, in_words_of, shape_of
+from nano_lsp.tasks import MAX_TOKENS, Answer, OutputSpec, Task, in_words_of, shape_of
 
 T = TypeVar("T")
 
@@ -95,9 +95,9 @@ def run_task(
         TaskTimeoutError: the time ran out.
         NanoError: the model cannot be loaded, or fails.
     """
-    shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
+    spec, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
     kernel = assistant or find_assistant(model)
-    found = _finish(shape, kernel.carry_out(task))
+    found = _finish(spec, kernel.run(task))
     return found if full else found.value
 
 
@@ -115,9 +115,9 @@ async def run_task_async(
     assistant: Assistant | None = None,
 ) -> Any:  # noqa: ANN401
     """As `run_task`, for an event loop; cancelling the task calls the model off."""
-    shape, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
+    spec, task = _prepare(prompt, data, result, choices, think=think, max_tokens=max_tokens, deadline_ms=deadline_ms)
     kernel = await asyncio.to_thread(find_assistant, model) if assistant is None else assistant
-    found = _finish(shape, await kernel.carry_out_async(task))
+    found = _finish(spec, await kernel.run_async(task))
     return found if full else found.value
 
 
@@ -130,25 +130,25 @@ def _prepare(
     think: bool,
     max_tokens: int,
     deadline_ms: float | None,
-) -> tuple[Shape, Task]:
+) -> tuple[OutputSpec, Task]:
     """The task, checked before a model is loaded."""
-    shape = Shape(None, tuple(choices), str) if choices else shape_of(result)
+    spec = OutputSpec(None, tuple(choices), str) if choices else shape_of(result)
     try:
         text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-        schema = json.dumps(shape.schema, ensure_ascii=False) if shape.schema is not None else ""
+        schema = json.dumps(spec.schema, ensure_ascii=False) if spec.schema is not None else ""
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"The data is no text and no JSON: {error}.", "Turn it into text yourself.") from error
-    task = Task(prompt, text, shape.choices, schema, think, max_tokens, deadline_ms=deadline_ms)
+    task = Task(prompt, text, spec.choices, schema, think, max_tokens, deadline_ms=deadline_ms)
     try:
         task.check()
     except SchemaError as error:
         raise in_words_of(result, error) from error
-    return shape, task
+    return spec, task
 
 
-def _finish(shape: Shape, answer: Answer) -> TaskResult[Any]:
+def _finish(spec: OutputSpec, answer: Answer) -> TaskResult[Any]:
     try:
-        value = shape.convert(answer.value)
+        value = spec.convert(answer.value)
     except (TypeError, ValueError) as error:  # what the type checks itself, as a pydantic validator
         raise TaskError(
             f"The type refuses the answer: {error}", "Say in the prompt, or in the schema, what it demands."

@@ -1,61 +1,78 @@
-"""What a client's jobs are planned with: the features, what they remember of its documents, and its limits."""
+"""What a feature works with: the model, what is known of the client's documents, and its limits."""
 
 from __future__ import annotations
 
-from nano_lsp.config import Settings
-from nano_lsp.inference.backend import Vocabulary
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 from nano_lsp.assistant.budget import Budget, Limits
-from nano_lsp.completion.completer import Completer, CompletionOptions
-from nano_lsp.docstrings import DocstringWriter
-from nano_lsp.completion.postprocess import Judgement
-from nano_lsp.assistant.listener import NOBODY, Watcher
-from nano_lsp.edits.rewrite import Rewriter
-from nano_lsp.schema import SamplingParams
+from nano_lsp.code.open_documents import OpenDocuments
+from nano_lsp.code.workspace import Workspace
+from nano_lsp.config import Settings
+from nano_lsp.inference.backend import Tokenizer
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.schema import Completion
 
 
-class Desk:
-    """Plans the jobs of one client of a model.
+class ProgressListener:
+    """Receives progress, on another thread than its own. Override the methods of interest."""
+
+    def on_progress(self, done: int, total: int) -> None:
+        """Receive the number of prompt tokens that are evaluated, and of all."""
+
+    def on_text(self, text: str) -> None:
+        """Receive the whole text so far."""
+
+    def on_part(self, done: int, total: int) -> None:
+        """Receive the number of parts of the result that are done, and of all."""
+
+
+NULL_LISTENER = ProgressListener()
+"""Ignores everything."""
+
+
+class ClientState:
+    """What is kept for a client, and for each folder of its workspace, from one job to the next.
+
+    Losing it costs time, never an answer.
 
     Args:
-        vocabulary: of the model.
-        fim_order: how its prompts are laid out.
-        settings: of the client.
+        settings: The client's limits.
 
     Attributes:
-        vocabulary: of the model.
-        completer: plans completions.
-        docstrings: plans docstrings.
-        rewriter: plans rewritings.
-        budget: learns how fast this machine is.
+        documents: Syntax trees and prompt windows of its documents.
+        workspace: Index of the files that its documents import from; None for none.
+        budget: Learns how fast this machine is.
+        max_limits: What a request may cost where its user waits for it.
+        max_imported_tokens: Maximum number of prompt tokens for signatures imported from the workspace.
     """
 
-    def __init__(self, vocabulary: Vocabulary, fim_order: str, settings: Settings) -> None:
-        self.vocabulary = vocabulary
-        self.completer = Completer(vocabulary, fim_order)
-        self.docstrings = DocstringWriter(vocabulary, fim_order)
-        self.rewriter = Rewriter(vocabulary, fim_order)
-        self._most = Limits(settings.prompt_tokens, settings.max_tokens)
-        self._imported_tokens = settings.imported_tokens
-        self.budget = Budget(self._most, settings.latency_ms)
+    def __init__(self, settings: Settings) -> None:
+        self.documents = OpenDocuments()
+        self.workspace: Workspace | None = None
+        self.max_limits = Limits(settings.prompt_tokens, settings.max_tokens)
+        self.max_imported_tokens = settings.imported_tokens
+        self.budget = Budget(self.max_limits, settings.latency_ms)
 
-    def options(
-        self,
-        judgement: Judgement,
-        *,
-        sampling: SamplingParams = SamplingParams(),  # noqa: B008 - frozen
-        draft: bool = True,
-        watcher: Watcher = NOBODY,
-        ahead: bool = False,
-    ) -> CompletionOptions:
-        """How to complete, with the limits of the settings; see `CompletionOptions`."""
-        limits = self.budget.limits() if judgement.modest else self._most
-        return CompletionOptions(
-            prompt_tokens=limits.prompt_tokens,
-            imported_tokens=min(self._imported_tokens, limits.prompt_tokens // 3),
-            max_tokens=limits.max_tokens,
-            judgement=judgement,
-            sampling=sampling,
-            draft=draft,
-            watcher=watcher,
-            ahead=ahead,
-        )
+
+@dataclass(frozen=True)
+class FeatureContext:
+    """What a feature works with while it does one job.
+
+    Attributes:
+        tokenizer: The model's tokenizer, with its special tokens.
+        fim_order: Order of prefix and suffix in its fill-in-the-middle prompts.
+        state: What is kept for the client.
+        generate: Asks the model; cancelling the task calls the request off.
+        listener: Receives progress.
+    """
+
+    tokenizer: Tokenizer
+    fim_order: str
+    state: ClientState
+    generate: Callable[[GenerationRequest], Awaitable[Completion]]
+    listener: ProgressListener = NULL_LISTENER
+
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens of a text."""
+        return len(self.tokenizer.tokenize(text))

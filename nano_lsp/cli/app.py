@@ -5,19 +5,21 @@ from __future__ import annotations
 import typer
 
 from nano_lsp import __version__
-from nano_lsp.cli import ask
-from nano_lsp.cli import bundle
-from nano_lsp.cli import complete
-from nano_lsp.cli import demo
-from nano_lsp.cli import docstring
-from nano_lsp.cli import doctor
-from nano_lsp.cli import engine
-from nano_lsp.cli import eval
-from nano_lsp.cli import model
-from nano_lsp.cli import server
-from nano_lsp.cli import stats
-from nano_lsp.cli import summarize
-from nano_lsp.cli import task
+from nano_lsp.cli import (
+    ask,
+    bundle,
+    complete,
+    demo,
+    docstring,
+    doctor,
+    engine,
+    eval,
+    model,
+    server,
+    stats,
+    summarize,
+    task,
+)
 
 app = typer.Typer(
     no_args_is_help=True,

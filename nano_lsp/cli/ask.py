@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nano_lsp.chat import Ask
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import (
     Adapter,
@@ -21,7 +22,6 @@ from nano_lsp.cli.terminal import (
 )
 from nano_lsp.code.document import read_document
 from nano_lsp.errors import DocumentError
-from nano_lsp.assistant.jobs import Ask
 from nano_lsp.schema import SamplingParams
 
 EXAMPLES = """Examples:
@@ -59,7 +59,7 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
         stream = Stream(show_text=not as_json_, as_data=code)
         sampling = SamplingParams(temperature=temperature, seed=seed)
         job = Ask(question, code, think, max_tokens, sampling=sampling)
-        answer = assistant.carry_out(job, stream)
+        answer = assistant.run(job, stream)
         stream.finish(answer)
     if as_json_:
         print_json(as_json(answer))

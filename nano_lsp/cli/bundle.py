@@ -15,13 +15,12 @@ from typing import Annotated
 import typer
 
 import nano_lsp
-from nano_lsp.cli import bundle_install
-from nano_lsp.cli import bundle_parts
+from nano_lsp.cli import bundle_install, bundle_parts
 from nano_lsp.cli.terminal import file_progress, stderr, stdout
 from nano_lsp.config import find_folders
+from nano_lsp.errors import BundleError, ConfigError, DiskSpaceError, StoreWriteError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
-from nano_lsp.errors import BundleError, ConfigError, DiskSpaceError, StoreWriteError
 
 EXAMPLES = """Examples:
 

@@ -21,9 +21,9 @@ from nano_lsp.cli.terminal import (
     model_settings,
     open_assistant,
 )
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import load_document, offset_at, parse_location, read_document
-from nano_lsp.assistant.jobs import Alternatives
+from nano_lsp.completion.completer import Alternatives
 from nano_lsp.schema import SamplingParams
 
 _RULE = "-" * 8
@@ -54,7 +54,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
     """Print the completion at a place in a file."""
     name, line, column = parse_location(location)
     document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
-    task = CompletionTask(document.name, document.text, offset_at(document.text, line, column))
+    task = CompletionInput(document.name, document.text, offset_at(document.text, line, column))
     overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
         if workspace:
@@ -62,7 +62,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
         # What was shown may have to be cut at its end, so text is not streamed here.
         stream = Stream(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        found = assistant.carry_out(Alternatives(task, alternatives, sampling=sampling), stream)
+        found = assistant.run(Alternatives(task, alternatives, sampling=sampling), stream)
         stream.finish(found[0])
     if as_json_:
         answers = [as_json(completion) for completion in found]

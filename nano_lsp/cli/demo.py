@@ -11,18 +11,18 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from nano_lsp.assistant.job import Assistant
 from nano_lsp.cli.terminal import Model, Stream, file_progress, open_assistant, persist, stdout
-from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import SHARED, find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.engine.launcher import ask_engine
+from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.errors import ModelMissingError, NanoError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
-from nano_lsp.errors import ModelMissingError, NanoError
-from nano_lsp.engine.assistant import Assistant
-from nano_lsp.assistant.jobs import Complete
 from nano_lsp.schema import Completion, Counters
-from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
 
 _LINES_SHOWN = 5
 EXAMPLES = "Example:\n\n`nano-lsp demo`"
@@ -63,8 +63,8 @@ def demo(
         drafted = Counters()
         if not no_drafts:
             for snippet in snippets():
-                drafted += assistant.carry_out(Complete(_task(snippet))).counters
-        engine = asyncio.run(ask_engine(find_place(find_folders()), "GET", "status"))
+                drafted += assistant.run(Complete(_task(snippet))).counters
+        engine = asyncio.run(ask_engine(find_endpoint(find_folders()), "GET", "status"))
     stdout.print(
         f"[bold]Speed[/]: prompt {plain.prompt_tokens_per_s:.1f} tokens/s, "
         f"decoding {plain.decode_tokens_per_s:.1f} tokens/s"
@@ -117,8 +117,8 @@ def _cut(title: str, thing: type | Callable[..., object], cut: str, until: str |
     return Snippet(title, f"{source[:cursor]}\n{source[end:]}", cursor)
 
 
-def _task(snippet: Snippet) -> CompletionTask:
-    return CompletionTask(snippet.title, snippet.text, snippet.offset)
+def _task(snippet: Snippet) -> CompletionInput:
+    return CompletionInput(snippet.title, snippet.text, snippet.offset)
 
 
 def _show(assistant: Assistant, snippet: Snippet) -> Completion:

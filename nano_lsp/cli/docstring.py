@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nano_lsp.assistant.job import Assistant
+from nano_lsp.chat import Explain
 from nano_lsp.cli.output import print_data
 from nano_lsp.cli.progress import row_progress
 from nano_lsp.cli.terminal import (
@@ -25,16 +27,13 @@ from nano_lsp.cli.terminal import (
     stderr,
     stdout,
 )
-from nano_lsp.config import find_folders, load_settings
 from nano_lsp.code.definitions import Definition, find_definitions
 from nano_lsp.code.languages import is_stub
 from nano_lsp.code.patch import build_patch, find_base
 from nano_lsp.code.workspace import find_python_files
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.docstrings import Docstring, WriteDocstrings, project
 from nano_lsp.errors import ConfigError, DocumentError
-from nano_lsp.engine.assistant import Assistant
-from nano_lsp.docstrings import Docstring
-from nano_lsp.docstrings import project
-from nano_lsp.assistant.jobs import Explain, WriteDocstrings
 from nano_lsp.lines import line_number, line_start
 
 EXAMPLES = """Examples:
@@ -105,7 +104,7 @@ class _Writer:
         if self._assistant is None:
             self._assistant = self.stack.enter_context(open_assistant(**self.overrides))
         job = WriteDocstrings(source.tree.text, definition.start, definition.name, self.style.value)
-        found = self._assistant.carry_out(job)
+        found = self._assistant.run(job)
         return found[0] if found else None
 
 
@@ -206,7 +205,7 @@ def explain(
     if not code.strip():
         raise DocumentError(f"{name} is empty.", "Choose another file.")
     with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
-        text = assistant.carry_out(Explain(code, "python"), Stream(show_text=stdout.is_terminal))
+        text = assistant.run(Explain(code, "python"), Stream(show_text=stdout.is_terminal))
     print() if stdout.is_terminal else print(text)
 
 

@@ -21,17 +21,17 @@ from rich.markup import escape
 from nano_lsp import __version__
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_assistant, persist, stdout
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import SHARED, Settings, find_folders, load_settings, with_absolute_paths
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import hardware
-from nano_lsp.models.gguf import read_header
-from nano_lsp.inference.loading import check_memory, needed_bytes
-from nano_lsp.models.store import ModelStore
-from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
-from nano_lsp.errors import LibraryError, NanoError
-from nano_lsp.assistant.jobs import Complete
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.errors import LibraryError, NanoError
+from nano_lsp.inference import hardware
+from nano_lsp.inference.loading import check_memory, needed_bytes
+from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
+from nano_lsp.models.gguf import read_header
+from nano_lsp.models.store import ModelStore
 
 EXAMPLES = """Examples:
 
@@ -273,9 +273,9 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     chosen = {name: getattr(settings, name) for name in ("model", "adapter", "n_ctx", "n_threads", "kv_type")}
     try:
         with open_assistant(**chosen, engine=SHARED) as assistant:
-            task = CompletionTask("doctor", "def add(a, b):\n    return a", 27)
+            task = CompletionInput("doctor", "def add(a, b):\n    return a", 27)
             done = persist(assistant, Complete(task))
-            engine = asyncio.run(ask_engine(find_place(find_folders()), "GET", "status"))
+            engine = asyncio.run(ask_engine(find_endpoint(find_folders()), "GET", "status"))
     except NanoError as error:
         yield Finding(Level.PROBLEM, "inference", error.message, error.remedy, _exit_code(error))
         return
@@ -299,5 +299,5 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         Level.OK,
         "memory account (MiB)",
-        f"{listed}, vocabulary, libraries and load {rest / 2**20:,.0f}; peak of the engine {peak / 2**20:,.0f}",
+        f"{listed}, tokenizer, libraries and load {rest / 2**20:,.0f}; peak of the engine {peak / 2**20:,.0f}",
     )

@@ -16,8 +16,8 @@ import typer
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, stderr, stdout
 from nano_lsp.config import find_folders
+from nano_lsp.engine.endpoint import EngineEndpoint, find_endpoint
 from nano_lsp.errors import EngineError
-from nano_lsp.engine.endpoint import Place, find_place
 
 _STOP_S = 40.0
 
@@ -42,7 +42,7 @@ def start(model: Model = None) -> None:
 @app.command(epilog="Example: `nano-lsp engine stop --now`")
 def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what it is at.")] = False) -> None:
     """End the engine once it has done what it is at. Who needs it later starts it again."""
-    place = find_place(find_folders())
+    place = find_endpoint(find_folders())
     process = place.find_process()
     if process is None:
         _stop_unseen(place)
@@ -58,7 +58,7 @@ def stop(now: Annotated[bool, typer.Option("--now", help="Do not wait for what i
     stderr.print("The engine has ended.")
 
 
-def _stop_unseen(place: Place) -> None:
+def _stop_unseen(place: EngineEndpoint) -> None:
     """End an engine whose process cannot be looked up, as without /proc; most often there is none."""
     try:
         _ask("POST", "shutdown")
@@ -85,7 +85,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come; Ctrl-C ends it.")] = False,
 ) -> None:
     """Show what the engine has logged."""
-    path = find_place(find_folders()).log
+    path = find_endpoint(find_folders()).log
     if not path.is_file():
         stderr.print(f"There is no log yet: {path}")
         return
@@ -114,7 +114,7 @@ def serve(
     from nano_lsp.engine.proxy import serve as serve_doors  # noqa: PLC0415 - the others need no server
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    serve_doors(find_place(find_folders()), host, port, os.environ.get("NANO_LSP_SERVE_KEY", ""))
+    serve_doors(find_endpoint(find_folders()), host, port, os.environ.get("NANO_LSP_SERVE_KEY", ""))
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
@@ -142,4 +142,4 @@ def _ask(method: str, what: str) -> dict[str, Any]:
     """Ask the running engine; none is started."""
     from nano_lsp.engine.launcher import ask_engine  # noqa: PLC0415 - `--help` needs no connection
 
-    return asyncio.run(ask_engine(find_place(find_folders()), method, what))
+    return asyncio.run(ask_engine(find_endpoint(find_folders()), method, what))

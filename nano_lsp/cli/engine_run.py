@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from nano_lsp.engine.server import run_engine
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.engine.server import run_engine
 
 
 def run() -> None:
     """Run the engine in this process, until nobody needs it or it is told to stop."""
     folders = find_folders()
-    code = run_engine(find_place(folders), folders, load_settings())
+    code = run_engine(find_endpoint(folders), folders, load_settings())
     os._exit(code)  # a thread that still reads a model must not keep the process

@@ -27,19 +27,17 @@ from nano_lsp.cli.terminal import (
     stderr,
     stdout,
 )
-from nano_lsp.config import find_folders
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
+from nano_lsp.completion.completer import Complete
+from nano_lsp.completion.postprocess import LEAST_TOKEN, STEPS, PostprocessOptions
+from nano_lsp.config import find_folders
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EvaluationError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.evaluation import baseline
-from nano_lsp.evaluation import metrics
-from nano_lsp.evaluation import problems
-from nano_lsp.evaluation import runner
-from nano_lsp.evaluation.caching_backend import Memo
-from nano_lsp.assistant.jobs import Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, STEPS, Judgement
+from nano_lsp.evaluation import metrics, problems, runner
+from nano_lsp.evaluation.baseline import LlamaVimCompletion
+from nano_lsp.evaluation.caching_backend import CachingBackend
 from nano_lsp.schema import Completion
 
 EXAMPLES = """Examples:
@@ -71,7 +69,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     results: Annotated[
         Path | None, typer.Option(help="Outcomes, one a line; a run that was stopped goes on.")
     ] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Leave out a step of judgement.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="STEP", help="Leave out a step of postprocess.")
+    ] = None,
     automatic: Annotated[
         bool, typer.Option("--automatic", help="As while typing: only what is likely right.")
     ] = False,
@@ -106,7 +106,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     chosen = (
         problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
     )
-    wrap = partial(Memo, path=memo) if memo else None
+    wrap = partial(CachingBackend, path=memo) if memo else None
     # Budgets by measured speed would make figures of a day.
     overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
     with open_local_assistant(wrap, **overrides) as (assistant, settings):
@@ -133,13 +133,15 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         )
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
-        how = Judgement(off=off, modest=automatic, least_token=LEAST_TOKEN if automatic else 0.0)
+        how = PostprocessOptions(
+            off=off, automatic=automatic, min_token_probability=LEAST_TOKEN if automatic else 0.0
+        )
 
         def complete(problem: problems.Problem) -> Completion:
-            task = CompletionTask(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
+            task = CompletionInput(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
             if style is Style.LLAMA_VIM:
                 return _complete_like_llama_vim(assistant, task)
-            return assistant.carry_out(Complete(task, how, draft=False))
+            return assistant.run(Complete(task, how, draft=False))
 
         outcomes = []
         with _progress() as bar:
@@ -155,13 +157,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         stderr.print(f"Outcomes: {results}")
 
 
-def _complete_like_llama_vim(assistant: LocalAssistant, task: CompletionTask) -> Completion:
+def _complete_like_llama_vim(assistant: LocalAssistant, task: CompletionInput) -> Completion:
     document = OpenDocument(task.name, language_of(task.name))
     document.update(task.text)
-    site = document.site(task.offset)
-    return baseline.finish(
-        site, assistant.answer(baseline.build_request(site, task.name, assistant.model.vocabulary))
-    )
+    cursor = document.cursor(task.offset)
+    return assistant.run(LlamaVimCompletion(task.name, cursor))
 
 
 def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:

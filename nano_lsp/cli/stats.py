@@ -12,9 +12,9 @@ from rich.table import Table
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import stderr, stdout
 from nano_lsp.config import find_folders
-from nano_lsp.errors import StoreWriteError
-from nano_lsp.editor.statistics import Record, Statistics, summarize
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
+from nano_lsp.editor.statistics import Record, Statistics, summarize
+from nano_lsp.errors import StoreWriteError
 
 EXAMPLES = """Examples:
 

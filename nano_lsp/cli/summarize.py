@@ -15,14 +15,14 @@ import typer
 from nano_lsp.cli.output import print_data, to_json
 from nano_lsp.cli.progress import row_progress
 from nano_lsp.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
-from nano_lsp.config import find_folders, load_settings
 from nano_lsp.code.file_replacement import replace_file
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.loaders import Block, load_document_blocks
+from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.summarize.progress import Progress
 from nano_lsp.summarize.summary import Form, Length, Summary
-from nano_lsp.summarize.pipeline import write_summary
 
 EXAMPLES = """Examples:
 
@@ -60,7 +60,7 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
         conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"
         progress = Progress(_progress_path(document.blocks, conditions) if keep else None)
         n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
-        found = write_summary(assistant.carry_out, document, n, progress, parts)
+        found = write_summary(assistant.run, document, n, progress, parts)
     text = _as_json(found) if as_json else summary.render(found.statements, form)
     if output:
         try:

@@ -24,12 +24,12 @@ from nano_lsp.cli.terminal import (
     open_assistant,
     stderr,
 )
-from nano_lsp.config import load_settings
 from nano_lsp.code.document import load_document, read_document
+from nano_lsp.config import load_settings
 from nano_lsp.errors import ConfigError, SchemaError
+from nano_lsp.schema import SamplingParams
 from nano_lsp.tasks import MAX_TOKENS, Answer, Task, shape_of
 from nano_lsp.tasks.batch import RowResult, read_rows, run_batch
-from nano_lsp.schema import SamplingParams
 
 EXAMPLES = """Examples:
 
@@ -114,9 +114,9 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
         if rows and output:
             settings = load_settings(**overrides)
             name = f"{settings.model} {settings.adapter}"
-            found = run_batch(asked, read_rows(rows, column), assistant.carry_out, output, name)
+            found = run_batch(asked, read_rows(rows, column), assistant.run, output, name)
             raise typer.Exit(_show_rows(found, total, output))
-        said = assistant.carry_out(asked)
+        said = assistant.run(asked)
     for warning in said.warnings:
         stderr.print(f"[yellow]Warning:[/] {warning}")
     _print(said, as_json=as_json_)

@@ -22,18 +22,18 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.assistant.job import Assistant, Job
 from nano_lsp.cli.output import print_data
 from nano_lsp.config import Settings, find_folders, load_settings
-from nano_lsp.inference.backend import Backend
-from nano_lsp.models.store import Progress as StoreProgress
-from nano_lsp.inference.selftest import MAX_CRASHES, build_command
-from nano_lsp.errors import EngineGoneError, LibraryError
-from nano_lsp.engine.assistant import Assistant, LocalAssistant
-from nano_lsp.assistant.jobs import Job
-from nano_lsp.engine.loaded_model import Model as LoadedModel
-from nano_lsp.assistant.listener import NOBODY, Watcher
-from nano_lsp.schema import Completion
 from nano_lsp.engine.connect import open_assistant as open_engine
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.errors import EngineGoneError, LibraryError
+from nano_lsp.inference.backend import Backend
+from nano_lsp.inference.selftest import MAX_CRASHES, build_command
+from nano_lsp.models.store import Progress as StoreProgress
+from nano_lsp.schema import Completion
 
 T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
@@ -94,7 +94,7 @@ def file_progress() -> Iterator[StoreProgress]:
         yield show
 
 
-class Stream(Watcher):
+class Stream(ProgressListener):
     """Prints an answer while it grows, and a line on the prompt's progress before that.
 
     What was printed stays, even where the finished text turns out shorter.
@@ -182,7 +182,7 @@ def open_local_assistant(
         yield assistant, settings
 
 
-def persist(assistant: Assistant, job: Job[T], watcher: Watcher = NOBODY) -> T:
+def persist(assistant: Assistant, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
     """The result of a job, asked for again if the engine dies: after two deaths it takes a safer mode by itself.
 
     Raises:
@@ -191,7 +191,7 @@ def persist(assistant: Assistant, job: Job[T], watcher: Watcher = NOBODY) -> T:
     """
     for _ in range(MAX_CRASHES + 1):
         try:
-            return assistant.carry_out(job, watcher)
+            return assistant.run(job, listener)
         except EngineGoneError as error:
             stderr.print(f"[yellow]{error}[/]")
     raise LibraryError(

@@ -34,7 +34,7 @@ class CursorKind(str, Enum):
     COMMENT = "comment"
 
 
-class LineRest(str, Enum):
+class TextAfterCursor(str, Enum):
     """What stands behind the cursor in its line."""
 
     EMPTY = "nothing"
@@ -71,7 +71,7 @@ class AtCursor:
 
 
 @dataclass(frozen=True)
-class CompletionTask(AtCursor):
+class CompletionInput(AtCursor):
     """Code to complete.
 
     Attributes:
@@ -88,11 +88,11 @@ class CompletionTask(AtCursor):
     language: str = ""
     context: str = ""
 
-    def after(self, typed: str) -> CompletionTask:
+    def after(self, typed: str) -> CompletionInput:
         """The task once something has been typed at the cursor."""
         return self.replaced(0, 0, typed)
 
-    def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionTask:
+    def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionInput:
         """The task once a text has replaced characters around the cursor, which then stands behind that text.
 
         Args:
@@ -106,7 +106,7 @@ class CompletionTask(AtCursor):
 
 
 @dataclass(frozen=True)
-class Site(AtCursor):
+class CursorContext(AtCursor):
     """Where a completion goes.
 
     Attributes:
@@ -115,7 +115,7 @@ class Site(AtCursor):
         language: of the document.
         tree: of the document; None where it cannot be parsed.
         kind: what is being written.
-        line_rest: what stands behind the cursor in its line.
+        text_after_cursor: what stands behind the cursor in its line.
         in_word: the cursor stands behind a word's beginning.
     """
 
@@ -124,7 +124,7 @@ class Site(AtCursor):
     language: Language
     tree: SyntaxTree | None
     kind: CursorKind
-    line_rest: LineRest
+    text_after_cursor: TextAfterCursor
     in_word: bool
 
     @property
@@ -140,16 +140,16 @@ class Site(AtCursor):
     @property
     def multi_line(self) -> bool:
         """Whether more than one statement may be suggested."""
-        return self.kind in _MULTI_LINE and self.line_rest is LineRest.EMPTY
+        return self.kind in _MULTI_LINE and self.text_after_cursor is TextAfterCursor.EMPTY
 
     @property
     def wants_completion(self) -> bool:
         """Whether an editor is to suggest something without being asked."""
         inside_word = self.in_word and _starts_word(self.rest)
-        return self.line_rest is not LineRest.CODE and not inside_word
+        return self.text_after_cursor is not TextAfterCursor.CODE and not inside_word
 
 
-def find_site(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> Site:
+def find_cursor_context(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> CursorContext:
     """Look at a cursor.
 
     Args:
@@ -161,11 +161,11 @@ def find_site(text: str, offset: int, language: Language, tree: SyntaxTree | Non
     typed = text[line_start(text, offset) : offset]
     rest = text[offset : line_end(text, offset)]
     if not rest.strip():
-        line_rest = LineRest.EMPTY
+        text_after_cursor = TextAfterCursor.EMPTY
     else:
-        line_rest = LineRest.CLOSERS if _CLOSERS.fullmatch(rest) else LineRest.CODE
+        text_after_cursor = TextAfterCursor.CLOSERS if _CLOSERS.fullmatch(rest) else TextAfterCursor.CODE
     kind = _kind(text, offset, typed, language, tree)
-    return Site(text, offset, language, tree, kind, line_rest, bool(_WORD_END.search(typed)))
+    return CursorContext(text, offset, language, tree, kind, text_after_cursor, bool(_WORD_END.search(typed)))
 
 
 def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from nano_lsp.code.cursor_context import Site, find_site
+from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
 from nano_lsp.code.imported_signatures import build_imported
 from nano_lsp.code.languages import PYTHON, Language, language_of
 from nano_lsp.code.outline import Import, read_imports
@@ -43,9 +43,9 @@ class OpenDocument:
         self.tree = self.tree.edited(text) if self.tree else SyntaxTree.parse(text, self.language)
         self.text = text
 
-    def site(self, offset: int) -> Site:
+    def cursor(self, offset: int) -> CursorContext:
         """What the cursor is in, at an offset in code points."""
-        return find_site(self.text, offset, self.language, self.tree)
+        return find_cursor_context(self.text, offset, self.language, self.tree)
 
     def look_up_imports(self, workspace: Workspace, budget_tokens: int, count: CountTokens) -> None:
         """Renew `imported` where the imports have changed, or the workspace was indexed since."""

@@ -6,6 +6,6 @@ new entries, `revision` what a docstring lacks and what its code refutes, `placi
 """
 
 from nano_lsp.docstrings.layout import Style
-from nano_lsp.docstrings.writer import Docstring, DocstringWriter, is_outdated
+from nano_lsp.docstrings.writer import Docstring, DocstringWriter, WriteDocstrings, is_outdated
 
-__all__ = ["Docstring", "DocstringWriter", "Style", "is_outdated"]
+__all__ = ["Docstring", "DocstringWriter", "Style", "WriteDocstrings", "is_outdated"]

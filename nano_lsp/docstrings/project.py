@@ -10,12 +10,12 @@ from pathlib import Path
 
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, undocumented
 from nano_lsp.code.document import TextEdit, apply_edits, read_bytes, read_document
-from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.file_replacement import replace_file
+from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree, is_python
-from nano_lsp.errors import DocumentError
 from nano_lsp.docstrings.check import same_code
 from nano_lsp.docstrings.writer import Docstring, is_outdated
+from nano_lsp.errors import DocumentError
 from nano_lsp.lines import line_number, split_at_newlines
 
 

@@ -9,20 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, is_sound
+from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.job import Job
+from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.assistant.requests import build_infill_request
+from nano_lsp.code.definitions import (
+    Definition,
+    DefinitionKind,
+    definition_at,
+    find_definitions,
+    is_sound,
+    undocumented,
+)
 from nano_lsp.code.document import TextEdit, indent_of
+from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.inference.backend import Vocabulary
-from nano_lsp.inference.request import Request
-from nano_lsp.errors import DocumentError
 from nano_lsp.docstrings.layout import Draft, NewEntry, Style, Topic, detect_style, fill
 from nano_lsp.docstrings.literal import Literal
 from nano_lsp.docstrings.placing import NewDocstring, Update
 from nano_lsp.docstrings.revision import Revision
-from nano_lsp.assistant.infill import build_infill_request
-from nano_lsp.assistant.listener import Plan
-from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.errors import DocumentError
+from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.lines import line_start
 from nano_lsp.schema import Completion, FinishReason
 
@@ -46,29 +55,59 @@ class Docstring:
     skeleton: bool = False
 
 
+@dataclass(frozen=True)
+class WriteDocstrings(Job[list[Docstring]]):
+    """Write the docstrings of Python code, or bring them up to date.
+
+    Attributes:
+        text: The document.
+        offset: An offset in the definition, the innermost one there; None for all that have no docstring.
+        name: The definition's name, where the offset is its beginning: several may begin at one place.
+        style: `google`, `numpy`, `sphinx`, or `auto` for the one that the document has.
+    """
+
+    text: str
+    offset: int | None = None
+    name: str | None = None
+    style: str = "auto"
+    result: ClassVar[Any] = list[Docstring]
+
+    async def run(self, context: FeatureContext) -> list[Docstring]:
+        """The docstrings; none for a text that is too large, see `DocstringWriter.write_all` for what is refused."""
+        tree = SyntaxTree.parse(self.text, PYTHON)
+        if tree is None:
+            return []
+        if self.offset is None:
+            chosen = list(undocumented(tree))
+        elif self.name is None:
+            chosen = [definition_at(tree, self.offset)]
+        else:
+            place = self.offset, self.name
+            chosen = [found for found in find_definitions(tree) if (found.start, found.name) == place]
+        return await DocstringWriter(context).write_all(tree, chosen, self.style, context.listener.on_part)
+
+
 def _tell_nobody(_done: int, _total: int) -> None:
     """For those who do not ask how far a plan is."""
 
 
 @dataclass(frozen=True)
 class DocstringWriter:
-    """Plans docstrings.
+    """Writes docstrings.
 
     Attributes:
-        vocabulary: the model.
-        fim_order: how its prompts are laid out.
+        context: Asks the model.
     """
 
-    vocabulary: Vocabulary
-    fim_order: str
+    context: FeatureContext
 
-    def write(
+    async def write(
         self,
         tree: SyntaxTree,
         definition: Definition,
         style: Style | None = None,
         on_part: Callable[[int, int], None] = _tell_nobody,
-    ) -> Plan[Docstring | None]:
+    ) -> Docstring | None:
         """A docstring for a definition, or the one it has brought up to date; None where nothing needs to change.
 
         Args:
@@ -81,15 +120,15 @@ class DocstringWriter:
         Raises:
             DocumentError: The docstring cannot be written, or not without changing other words of its author.
         """
-        return (yield from self._write(tree, list(find_definitions(tree)), definition, style, on_part))
+        return await self._write(tree, list(find_definitions(tree)), definition, style, on_part)
 
-    def write_all(
+    async def write_all(
         self,
         tree: SyntaxTree,
         definitions: Sequence[Definition],
         style: str,
         on_part: Callable[[int, int], None] = _tell_nobody,
-    ) -> Plan[list[Docstring]]:
+    ) -> list[Docstring]:
         """Docstrings for several definitions of a document; see `write`.
 
         Args:
@@ -110,7 +149,7 @@ class DocstringWriter:
                 on_part(i, len(definitions))
             on_entry = on_part if len(definitions) == 1 else _tell_nobody
             try:
-                one = yield from self._write(tree, every, definition, named, on_entry)
+                one = await self._write(tree, every, definition, named, on_entry)
             except DocumentError as error:
                 refused = refused or error
                 continue
@@ -119,14 +158,14 @@ class DocstringWriter:
             raise refused
         return found
 
-    def _write(
+    async def _write(
         self,
         tree: SyntaxTree,
         every: Sequence[Definition],
         definition: Definition,
         style: Style | None,
         on_part: Callable[[int, int], None],
-    ) -> Plan[Docstring | None]:
+    ) -> Docstring | None:
         if not is_sound(tree, definition):
             raise _refusal(definition, "the code there is no Python that parses")
         literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
@@ -134,23 +173,26 @@ class DocstringWriter:
             raise _refusal(definition, "its string literals cannot be read")
         shown = style or detect_style(tree.text) or Style.GOOGLE
         if literal is None or not literal.value.strip():
-            return (yield from self._fill(NewDocstring(tree, definition, shown), every, on_part))
+            return await self._fill(NewDocstring(tree, definition, shown), every, on_part)
         revision = _revision(literal, definition, every)
         if not revision.missing and not revision.refuted:
             return None
         update = Update(tree, definition, literal, revision, revision.style or shown)
-        return (yield from self._fill(update, every, on_part))
+        return await self._fill(update, every, on_part)
 
-    def _fill(
+    async def _fill(
         self, target: NewDocstring | Update, every: Sequence[Definition], on_part: Callable[[int, int], None]
-    ) -> Plan[Docstring]:
+    ) -> Docstring:
         """A docstring with words; with placeholders where the model has none, or none that its form can hold."""
         tree, definition, skeleton = target.tree, target.definition, False
-        around = _head(tree, definition, every), cut_code(_body(tree, definition), self.vocabulary, _MAX_BODY_TOKENS)
+        around = (
+            _head(tree, definition, every),
+            cut_code(_body(tree, definition), self.context.tokenizer, _MAX_BODY_TOKENS),
+        )
         entries = target.draft.new_entries()
         for i, entry in enumerate(entries):
             on_part(i, len(entries))
-            words = yield from self._find_words(around, definition.indent, target.draft, entry)
+            words = await self._find_words(around, definition.indent, target.draft, entry)
             fill(entry, words or _SKELETON, definition.indent)
             skeleton |= not words
         edit, fault = target.edit()
@@ -163,7 +205,7 @@ class DocstringWriter:
             raise _refusal(definition, fault)
         return Docstring(edit, skeleton)
 
-    def _find_words(self, around: tuple[str, str], indent: str, draft: Draft, entry: NewEntry) -> Plan[str]:
+    async def _find_words(self, around: tuple[str, str], indent: str, draft: Draft, entry: NewEntry) -> str:
         """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice.
 
         Args:
@@ -175,23 +217,23 @@ class DocstringWriter:
         *above, line = draft.lines(entry)
         so_far = ("\n" + indent).join([*above, line.rstrip() or line])
         request = self._request(around, so_far, entry.topic)
-        answer = yield request
+        answer = await self.context.generate(request)
         if _is_wrapped(answer):  # the model goes on in the next line
             said = answer.text.rstrip()
             hanging = "\n" + indent + line[: indent_of(line)] + "    " * bool(line.strip())
-            rest = yield self._request(around, so_far + said + hanging, entry.topic)
+            more = self._request(around, so_far + said + hanging, entry.topic)
+            rest = await self.context.generate(more)
             answer = replace(rest, text=f"{said} {rest.text.strip()}")
         words = _as_sentence(answer, entry)
         if not words and answer.tokens:
             elsewhere = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
-            words = _as_sentence((yield replace(request, params=elsewhere)), entry)
+            words = _as_sentence(await self.context.generate(replace(request, params=elsewhere)), entry)
         return words
 
-    def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> Request:
+    def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> GenerationRequest:
         head, body = around
         return build_infill_request(
-            self.vocabulary,
-            self.fim_order,
+            self.context,
             f'{head}"""{so_far}',
             body,
             max_tokens=_MAX_SUMMARY_TOKENS if topic is Topic.TEXT else _MAX_ENTRY_TOKENS,

@@ -15,15 +15,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.assistant.job import Assistant
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
-from nano_lsp.errors import CancelledError
-from nano_lsp.engine.assistant import Assistant
-from nano_lsp.assistant.jobs import Alternatives, Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, Judgement
-from nano_lsp.assistant.listener import NOBODY, Watcher
+from nano_lsp.completion.completer import Alternatives, Complete
+from nano_lsp.completion.postprocess import LEAST_TOKEN, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
+from nano_lsp.errors import CancelledError
 from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
 
@@ -84,43 +84,43 @@ class GhostTextStats:
 
 
 @dataclass(eq=False)
-class _Flight(Watcher):
+class _InFlight(ProgressListener):
     """A suggestion on its way, and what it says so far; `typed` is the document without the selected entry."""
 
-    task: CompletionTask
-    typed: CompletionTask
+    task: CompletionInput
+    typed: CompletionInput
     text: str = ""
     asked: float = field(default_factory=time.monotonic)
     begun: bool = False
     n_waiting: int = 0
     work: asyncio.Task[Suggestion] | None = None
-    followers: tuple[tuple[str, Watcher], ...] = ()
+    followers: tuple[tuple[str, ProgressListener], ...] = ()
 
-    def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - of a watcher
+    def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - of a listener
         """The model is at it."""
         self.begun = True
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
         self.text, self.begun = text, True
-        for typed, watcher in self.followers:
+        for typed, listener in self.followers:
             if text.startswith(typed):
-                watcher.on_text(text[len(typed) :])
+                listener.on_text(text[len(typed) :])
 
-    def follow(self, task: CompletionTask, watcher: Watcher) -> None:
+    def follow(self, task: CompletionInput, listener: ProgressListener) -> None:
         """Tell somebody what is left of the text after what has been typed since."""
         typed = typed_since(self.task, task)
-        if watcher is not NOBODY and typed is not None:
-            self.followers += ((typed, watcher),)
+        if listener is not NULL_LISTENER and typed is not None:
+            self.followers += ((typed, listener),)
             if self.text.startswith(typed):
-                watcher.on_text(self.text[len(typed) :])
+                listener.on_text(self.text[len(typed) :])
 
-    def fits(self, task: CompletionTask) -> bool:
+    def fits(self, task: CompletionInput) -> bool:
         """Whether the answer may hold for another task, by what it says so far."""
         typed = typed_since(self.task, task)
         return typed is not None and (self.text.startswith(typed) or typed.startswith(self.text))
 
-    def is_wanted(self, now: CompletionTask) -> bool:
+    def is_wanted(self, now: CompletionInput) -> bool:
         """Whether the answer may hold for a document as it is now, or once the selected entry is chosen there."""
         typed = typed_since(self.typed, now)
         return self.fits(now) or (self.typed != self.task and typed is not None and bool(_IN_WORD.fullmatch(typed)))
@@ -137,39 +137,45 @@ class GhostText:
 
     Attributes:
         assistant: has the model.
-        judgement: how strict to be with what nobody asked for.
-        n_alternatives: how many to offer who asks.
-        think_on: complete what follows a suggestion as if it had been accepted.
-        patience_s: a request that has waited longer for a model at other work is asked anew with what has been typed.
+        postprocess: how strict to be with what nobody asked for.
+        n_alternatives: how many to alternatives who asks.
+        prefetch: complete what follows a suggestion as if it had been accepted.
+        stale_after_s: a request that has waited longer for a model at other work is asked anew with what has been typed.
         min_confidence: Confidence below which automatic suggestions are hidden, 0 to 1.
         threshold: Hides further ones, by what the user keeps; None hides none.
         stats: how suggestions came about.
     """
 
     assistant: Assistant
-    judgement: Judgement = field(default_factory=lambda: Judgement(modest=True, least_token=LEAST_TOKEN))
+    postprocess: PostprocessOptions = field(
+        default_factory=lambda: PostprocessOptions(automatic=True, min_token_probability=LEAST_TOKEN)
+    )
     n_alternatives: int = 3
-    think_on: bool = True
-    patience_s: float = 1.0
+    prefetch: bool = True
+    stale_after_s: float = 1.0
     min_confidence: float = 0.0
     threshold: AdaptiveThreshold | None = None
     stats: GhostTextStats = field(default_factory=GhostTextStats)
-    _known: OrderedDict[CompletionTask, Suggestion] = field(default_factory=OrderedDict)
-    _flights: dict[str, _Flight] = field(default_factory=dict)
-    _latest: dict[str, CompletionTask] = field(default_factory=dict)
-    _accepted: CompletionTask | None = None
-    _ahead: asyncio.Task[None] | None = None
+    _known: OrderedDict[CompletionInput, Suggestion] = field(default_factory=OrderedDict)
+    _in_flight: dict[str, _InFlight] = field(default_factory=dict)
+    _latest: dict[str, CompletionInput] = field(default_factory=dict)
+    _accepted: CompletionInput | None = None
+    _prefetching: asyncio.Task[None] | None = None
     _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
     async def suggest(
-        self, task: CompletionTask, watcher: Watcher = NOBODY, *, typed: CompletionTask | None = None
+        self,
+        task: CompletionInput,
+        listener: ProgressListener = NULL_LISTENER,
+        *,
+        typed: CompletionInput | None = None,
     ) -> Suggestion:
         """What to show at a cursor while typing.
 
         Args:
             task: the code and the cursor.
             typed: the document as it is, where the task has the selected entry of a completion list inserted.
-            watcher: is told of the text while it grows; lines above the last are whole, and hold. Where `may_hide`
+            listener: is told of the text while it grows; lines above the last are whole, and hold. Where `may_hide`
                 says so, what it is told may be hidden in the end.
 
         Raises:
@@ -182,21 +188,21 @@ class GhostText:
         elif not self._wants(task):
             return NOTHING
         else:
-            found = await self._wait_for(task, typed or task, watcher)
+            found = await self._wait_for(task, typed or task, listener)
         found = self._admit(task.language, found)
-        if found.text and self.think_on:
-            self._think_on(task, found.text)
+        if found.text and self.prefetch:
+            self._prefetch(task, found.text)
         return found
 
-    async def offer(self, task: CompletionTask) -> Sequence[Suggestion]:
-        """What to offer somebody who asks: up to `n_alternatives` suggestions, the best first.
+    async def alternatives(self, task: CompletionInput) -> Sequence[Suggestion]:
+        """What to alternatives somebody who asks: up to `n_alternatives` suggestions, the best first.
 
         Raises:
             EngineError: inference failed.
         """
         self.stats.requests += 1
         self.stats.model += 1
-        completions = await self.assistant.carry_out_async(Alternatives(task, self.n_alternatives))
+        completions = await self.assistant.run_async(Alternatives(task, self.n_alternatives))
         offered = [self._suggestion(completion) for completion in completions if completion.text]
         if offered:
             self._remember(task, offered[0])
@@ -206,7 +212,7 @@ class GhostText:
         """Whether suggestions in a language may be hidden once they are whole."""
         return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
 
-    def find(self, task: CompletionTask) -> Suggestion | None:
+    def find(self, task: CompletionInput) -> Suggestion | None:
         """What is known to be good at a cursor; None where nothing is known."""
         for known, found in reversed(self._known.items()):
             typed, text = typed_since(known, task), found.text
@@ -214,115 +220,117 @@ class GhostText:
                 return replace(found, text=text[len(typed) :])
         return None
 
-    def changed(self, task: CompletionTask) -> None:
+    def changed(self, task: CompletionInput) -> None:
         """A document has changed: call off what is on its way and no longer fits.
 
         Args:
             task: the document as it is now, and where the change ended.
         """
         self._latest[task.name] = task
-        flight = self._flights.get(task.name)
-        if flight and (not flight.is_wanted(task) or flight.waited_s > self.patience_s):
-            self._call_off(flight)
+        in_flight = self._in_flight.get(task.name)
+        if in_flight and (not in_flight.is_wanted(task) or in_flight.waited_s > self.stale_after_s):
+            self._cancel(in_flight)
 
     @property
     def pending(self) -> int:
         """How many suggestions are on their way, those thought on ahead included."""
-        return len(self._flights) + (self._ahead is not None and not self._ahead.done())
+        return len(self._in_flight) + (self._prefetching is not None and not self._prefetching.done())
 
     async def idle(self) -> None:
         """Wait until nothing is on its way."""
-        while work := {flight.work for flight in self._flights.values() if flight.work}:
+        while work := {in_flight.work for in_flight in self._in_flight.values() if in_flight.work}:
             await asyncio.wait(work)
-        if self._ahead:
-            await asyncio.wait({self._ahead})
+        if self._prefetching:
+            await asyncio.wait({self._prefetching})
 
     def close(self, name: str) -> None:
         """Forget a document."""
-        flight = self._flights.get(name)
-        if flight:
-            self._call_off(flight)
+        in_flight = self._in_flight.get(name)
+        if in_flight:
+            self._cancel(in_flight)
         self._latest.pop(name, None)
         for task in [task for task in self._known if task.name == name]:
             del self._known[task]
         self._documents.close(name)
         self.assistant.forget(name)
 
-    async def _wait_for(self, task: CompletionTask, typed: CompletionTask, watcher: Watcher) -> Suggestion:
+    async def _wait_for(
+        self, task: CompletionInput, typed: CompletionInput, listener: ProgressListener
+    ) -> Suggestion:
         """The model's answer: the one on its way if it fits, else a new one."""
-        flight = self._flights.get(task.name)
-        if flight and flight.fits(task):
+        in_flight = self._in_flight.get(task.name)
+        if in_flight and in_flight.fits(task):
             self.stats.joined += 1
-            flight.follow(task, watcher)
-            await self._share(flight)
+            in_flight.follow(task, listener)
+            await self._join(in_flight)
             found = self.find(task)
             if found is not None:
                 return found
             if typed_since(task, self._latest.get(task.name, task)):
                 return NOTHING  # whoever has typed on asks for that
-        elif flight:
-            self._call_off(flight)
+        elif in_flight:
+            self._cancel(in_flight)
         self.stats.model += 1
-        flight = _Flight(task, typed)
-        flight.follow(task, watcher)
-        flight.work = asyncio.ensure_future(self._fly(flight))
-        self._flights[task.name] = flight
-        return await self._share(flight)
+        in_flight = _InFlight(task, typed)
+        in_flight.follow(task, listener)
+        in_flight.work = asyncio.ensure_future(self._run(in_flight))
+        self._in_flight[task.name] = in_flight
+        return await self._join(in_flight)
 
-    async def _share(self, flight: _Flight) -> Suggestion:
-        """Wait for a flight; it is called off when nobody waits any more, unless what was typed since still fits."""
-        assert flight.work is not None  # noqa: S101 - set where it is made
-        flight.n_waiting += 1
+    async def _join(self, in_flight: _InFlight) -> Suggestion:
+        """Wait for a in_flight; it is called off when nobody waits any more, unless what was typed since still fits."""
+        assert in_flight.work is not None  # noqa: S101 - set where it is made
+        in_flight.n_waiting += 1
         try:
-            await asyncio.wait({flight.work})
+            await asyncio.wait({in_flight.work})
         finally:
-            flight.n_waiting -= 1
-            latest = self._latest.get(flight.task.name)
-            typed_on = latest is not None and latest.offset > flight.typed.offset and flight.is_wanted(latest)
-            if not flight.n_waiting and not flight.work.done() and not typed_on:
-                self._call_off(flight)
-        if flight.work.cancelled() or isinstance(flight.work.exception(), CancelledError):
+            in_flight.n_waiting -= 1
+            latest = self._latest.get(in_flight.task.name)
+            typed_on = latest is not None and latest.offset > in_flight.typed.offset and in_flight.is_wanted(latest)
+            if not in_flight.n_waiting and not in_flight.work.done() and not typed_on:
+                self._cancel(in_flight)
+        if in_flight.work.cancelled() or isinstance(in_flight.work.exception(), CancelledError):
             return NOTHING  # a newer one took its place, or the engine went away
-        return flight.work.result()
+        return in_flight.work.result()
 
-    async def _fly(self, flight: _Flight) -> Suggestion:
+    async def _run(self, in_flight: _InFlight) -> Suggestion:
         try:
-            completion = await self.assistant.carry_out_async(Complete(flight.task, self.judgement), flight)
+            completion = await self.assistant.run_async(Complete(in_flight.task, self.postprocess), in_flight)
             found = self._suggestion(completion)
-            self._remember(flight.task, found)
+            self._remember(in_flight.task, found)
             return found
         finally:
-            if self._flights.get(flight.task.name) is flight:
-                del self._flights[flight.task.name]
+            if self._in_flight.get(in_flight.task.name) is in_flight:
+                del self._in_flight[in_flight.task.name]
 
-    def _call_off(self, flight: _Flight) -> None:
-        if self._flights.get(flight.task.name) is flight:
-            del self._flights[flight.task.name]
-        if flight.work:
-            flight.work.cancel()
+    def _cancel(self, in_flight: _InFlight) -> None:
+        if self._in_flight.get(in_flight.task.name) is in_flight:
+            del self._in_flight[in_flight.task.name]
+        if in_flight.work:
+            in_flight.work.cancel()
 
-    def _think_on(self, task: CompletionTask, text: str) -> None:
+    def _prefetch(self, task: CompletionInput, text: str) -> None:
         accepted = task.after(text)
         if self.find(accepted) is None and accepted != self._accepted:
-            if self._ahead:
-                self._ahead.cancel()
+            if self._prefetching:
+                self._prefetching.cancel()
             self._accepted = accepted
-            self._ahead = asyncio.ensure_future(self._complete_ahead(accepted))
+            self._prefetching = asyncio.ensure_future(self._prefetch_next(accepted))
 
-    async def _complete_ahead(self, task: CompletionTask) -> None:
+    async def _prefetch_next(self, task: CompletionInput) -> None:
         """Complete an accepted suggestion; where it ends its line, the line that would follow."""
-        found = await self._find_ahead(task)
+        found = await self._prefetch_at(task)
         if found is not None and not found.text and (entered := _entered(task)):
-            await self._find_ahead(entered)
+            await self._prefetch_at(entered)
 
-    async def _find_ahead(self, task: CompletionTask) -> Suggestion | None:
+    async def _prefetch_at(self, task: CompletionInput) -> Suggestion | None:
         if (known := self.find(task)) is not None:
             return known
         if not self._wants(task):
             return None
         self.stats.ahead += 1
         try:
-            completion = await self.assistant.carry_out_async(Complete(task, self.judgement, ahead=True))
+            completion = await self.assistant.run_async(Complete(task, self.postprocess, prefetch=True))
         except CancelledError:
             return None
         found = self._suggestion(completion)
@@ -342,23 +350,23 @@ class GhostText:
             return Suggestion(confidence=found.confidence, threshold=decision.threshold, learned=True)
         return replace(found, weight=decision.weight)
 
-    def _wants(self, task: CompletionTask) -> bool:
+    def _wants(self, task: CompletionInput) -> bool:
         """Whether to suggest something at a cursor without being asked."""
-        return self._documents.update(task.name, task.text, task.language).site(task.offset).wants_completion
+        return self._documents.update(task.name, task.text, task.language).cursor(task.offset).wants_completion
 
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:
             return NOTHING
         return Suggestion(completion.text, next(_IDS), completion.confidence)
 
-    def _remember(self, task: CompletionTask, found: Suggestion) -> None:
+    def _remember(self, task: CompletionInput, found: Suggestion) -> None:
         self._known.pop(task, None)
         self._known[task] = found
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
 
-def _entered(task: CompletionTask) -> CompletionTask | None:
+def _entered(task: CompletionInput) -> CompletionInput | None:
     """The task after Enter at a line's end, as editors indent; None elsewhere."""
     line = task.text[line_start(task.text, task.offset) : task.offset]
     if not line.strip() or not re.match(r"\r?(\n|\Z)", task.suffix):
@@ -369,7 +377,7 @@ def _entered(task: CompletionTask) -> CompletionTask | None:
     return task.after(line_break_of(task.text) + indent + "    " * line.rstrip().endswith(":"))
 
 
-def typed_since(before: CompletionTask, now: CompletionTask) -> str | None:
+def typed_since(before: CompletionInput, now: CompletionInput) -> str | None:
     """What has been typed between two tasks; None where something else has changed."""
     n = now.offset - before.offset
     if (

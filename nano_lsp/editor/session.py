@@ -11,19 +11,19 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nano_lsp.config import Folders, Settings, load_settings
 from nano_lsp.code.uris import innermost, path_of
-from nano_lsp.errors import ConfigError, NanoError
-from nano_lsp.explain_errors import explain_error
+from nano_lsp.config import Folders, Settings, load_settings
 from nano_lsp.editor.acceptance import AcceptanceTracker
+from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
+from nano_lsp.editor.quiet_reason import PAUSED, Quiet, quiet_reason
 from nano_lsp.editor.settings import EditorSettings, load_project, read_settings
 from nano_lsp.editor.statistics import Record, Statistics
-from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
+from nano_lsp.errors import ConfigError, NanoError
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Notice
-from nano_lsp.editor.quiet_reason import PAUSED, Quiet, quiet_reason
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
-    from nano_lsp.engine.assistant import Assistant
+    from nano_lsp.assistant.job import Assistant
     from nano_lsp.editor.ghost_text import GhostText
 
 
@@ -320,11 +320,11 @@ class Session:
 
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
-        ghost_text.think_on = settings.prefetch
+        ghost_text.prefetch = settings.prefetch
         ghost_text.min_confidence = settings.confidence
         ghost_text.threshold = self._threshold if settings.calibrate else None
-        ghost_text.judgement = replace(
-            ghost_text.judgement, least_token=settings.token_confidence, max_lines=settings.max_lines
+        ghost_text.postprocess = replace(
+            ghost_text.postprocess, min_token_probability=settings.token_confidence, max_lines=settings.max_lines
         )
 
     def _load(

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.fences import extract_code, fenced, text_behind
+from nano_lsp.assistant.job import Job
+from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.assistant.requests import build_chat_request
 from nano_lsp.code.notebook import as_python
 from nano_lsp.code.syntax_tree import is_python
-from nano_lsp.inference.request import Request
 from nano_lsp.errors import DocumentError
-from nano_lsp.assistant.chat import build_request
-from nano_lsp.assistant.context import Desk
-from nano_lsp.assistant.fences import extract_code, fenced, text_behind
-from nano_lsp.assistant.jobs import Job
-from nano_lsp.assistant.listener import Plan, Watcher
-from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import SamplingParams
 
 _MAX_TOKENS = 512
@@ -96,24 +95,23 @@ class WriteCell(Job[CellCode]):
     max_tokens: int = _MAX_TOKENS
     result: ClassVar[Any] = CellCode
 
-    def plan(self, desk: Desk, watcher: Watcher) -> Plan[CellCode]:
+    async def run(self, context: FeatureContext) -> CellCode:
         """The code as it goes into a cell."""
         task = f"Write the code of one Python notebook cell. {self.request.strip()}"
         if self.around.live:
             task += "\nUse the names that exist already, do not assign them again; import what else is needed."
-        request = build_request(
+        request = build_chat_request(
             self.around.tell(task),
-            desk.vocabulary,
+            context,
             code=not self.think,
             think=self.think,
             max_tokens=self.max_tokens,
-            sampling=SamplingParams(),
-            watcher=watcher,
+            listener=context.listener,
         )
-        first = extract_code((yield request).text)
+        first = extract_code((await context.generate(request)).text)
         if _is_code(first):
             return CellCode(_without_made_up(first, self.around.live))
-        second = extract_code((yield _again(request)).text)
+        second = extract_code((await context.generate(_again(request))).text)
         if _is_code(second):
             return CellCode(_without_made_up(second, self.around.live))
         return CellCode(first, parses=False)
@@ -132,10 +130,10 @@ class FixCell(Job[CellCode]):
     error: str
     result: ClassVar[Any] = CellCode
 
-    def plan(self, desk: Desk, watcher: Watcher) -> Plan[CellCode]:
+    async def run(self, context: FeatureContext) -> CellCode:
         """The corrected code and a sentence on why; only that where the model has no code that parses and differs."""
         code = self.code.strip("\n")
-        if cut_code(code, desk.vocabulary, _MAX_CODE_TOKENS) != code:
+        if cut_code(code, context.tokenizer, _MAX_CODE_TOKENS) != code:
             raise DocumentError("The cell is too long to be corrected.", "Split it, and run the part that fails.")
         task = (
             f"This Python code raises an error.\n\n{fenced(code, 'python')}\n\n"
@@ -143,19 +141,16 @@ class FixCell(Job[CellCode]):
             "Reply with the whole corrected code, with as few changes as possible, in a ```python block. "
             'Below it, write one line that begins with "Why:" and says what was wrong.'
         )
-        request = build_request(
+        request = build_chat_request(
             task,
-            desk.vocabulary,
-            code=False,
-            think=False,
-            max_tokens=2 * len(desk.vocabulary.tokenize(code)) + 192,
-            sampling=SamplingParams(),
-            watcher=watcher,
+            context,
+            max_tokens=2 * len(context.tokenizer.tokenize(code)) + 192,
+            listener=context.listener,
         )
         last = self.error.strip().split("\n")[-1]
         why = ""
         for attempt in (request, _again(request)):
-            answer = (yield attempt).text
+            answer = (await context.generate(attempt)).text
             found = read_fix(answer)
             why = why or found.why
             if "```" in answer and _is_code(found.code) and _corrects(found.code, code, last):
@@ -215,7 +210,7 @@ def read_fix(answer: str) -> CellCode:
     return CellCode(code.rstrip().rstrip("`").rstrip(), why=(sentence[1] if sentence else line).strip(" *_"))
 
 
-def _again(request: Request) -> Request:
+def _again(request: GenerationRequest) -> GenerationRequest:
     return replace(request, params=replace(request.params, sampling=_AGAIN))
 
 

@@ -11,19 +11,19 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
+from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.fences import extract_code, fenced
+from nano_lsp.assistant.job import Job
+from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.assistant.requests import build_chat_request, build_infill_request
 from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.code.document import TextEdit, apply_edits, indent_of
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.outline import read_imports
 from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse, is_python
-from nano_lsp.inference.backend import Vocabulary
-from nano_lsp.inference.request import Request
-from nano_lsp.assistant.chat import build_request
-from nano_lsp.assistant.fences import extract_code, fenced
-from nano_lsp.assistant.infill import build_infill_request
-from nano_lsp.assistant.listener import Plan
-from nano_lsp.assistant.prompts import cut_code
+from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.lines import indent_text, line_break_of, line_end, line_start
 from nano_lsp.schema import SamplingParams
 
@@ -37,131 +37,187 @@ _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
 
 @dataclass(frozen=True)
-class Rewriter:
-    """Plans rewritings.
+class Simplify(Job[list[TextEdit]]):
+    """Simplify whole lines; see `simplify`."""
 
-    Attributes:
-        vocabulary: the model.
-        fim_order: how its prompts are laid out.
+    text: str
+    start: int
+    end: int
+    language: str = ""
+    result: ClassVar[Any] = list[TextEdit]
+
+    async def run(self, context: FeatureContext) -> list[TextEdit]:
+        """The edits that keep the document valid."""
+        return await simplify(context, self.text, self.start, self.end, self.language)
+
+
+@dataclass(frozen=True)
+class Fix(Job[list[TextEdit]]):
+    """Correct what a tool reports; see `fix`."""
+
+    text: str
+    start: int
+    end: int
+    problem: str
+    language: str = ""
+    result: ClassVar[Any] = list[TextEdit]
+
+    async def run(self, context: FeatureContext) -> list[TextEdit]:
+        """The edits that keep the document valid."""
+        return await fix(context, self.text, self.start, self.end, self.problem, self.language)
+
+
+@dataclass(frozen=True)
+class AddTypeHints(Job[list[TextEdit]]):
+    """Annotate the function at an offset of Python code; see `add_type_hints`."""
+
+    text: str
+    offset: int
+    result: ClassVar[Any] = list[TextEdit]
+
+    async def run(self, context: FeatureContext) -> list[TextEdit]:
+        """The edits that keep the document valid."""
+        tree = SyntaxTree.parse(self.text, PYTHON)
+        return await add_type_hints(context, tree, definition_at(tree, self.offset)) if tree else []
+
+
+@dataclass(frozen=True)
+class WriteTest(Job[str]):
+    """Write a test of the function at an offset of Python code; see `write_test`."""
+
+    text: str
+    offset: int
+    module: str
+    result: ClassVar[Any] = str
+
+    async def run(self, context: FeatureContext) -> str:
+        """The test module; empty where the model has none that parses."""
+        tree = SyntaxTree.parse(self.text, PYTHON)
+        return await write_test(context, tree, definition_at(tree, self.offset), self.module) if tree else ""
+
+
+async def simplify(context: FeatureContext, text: str, start: int, end: int, language: str = "") -> list[TextEdit]:
+    """Simpler code for whole lines of a document; no edit where the model has none that holds.
+
+    Args:
+        text: of the document.
+        start: offset of the code, moved to the beginning of its line.
+        end: offset of its end, moved to the end of its line.
+        language: of the document.
     """
+    task = f"Simplify this {language.capitalize()} code. Keep what it does and its names."
+    return await _rewrite(context, task, text, (start, end), language)
 
-    vocabulary: Vocabulary
-    fim_order: str
 
-    def simplify(self, text: str, start: int, end: int, language: str = "") -> Plan[list[TextEdit]]:
-        """Simpler code for whole lines of a document; no edit where the model has none that holds.
+async def fix(
+    context: FeatureContext, text: str, start: int, end: int, problem: str, language: str = ""
+) -> list[TextEdit]:
+    """Code without a problem that a tool reports; no edit where the model has none that holds.
 
-        Args:
-            text: of the document.
-            start: offset of the code, moved to the beginning of its line.
-            end: offset of its end, moved to the end of its line.
-            language: of the document.
-        """
-        task = f"Simplify this {language.capitalize()} code. Keep what it does and its names."
-        return (yield from self._rewrite(task, text, (start, end), language))
+    Args:
+        text: of the document.
+        start: offset of what is reported; the function or class around it is worked on.
+        end: of what is reported.
+        problem: what the tool says.
+        language: of the document.
+    """
+    line = text[line_start(text, start) : line_end(text, start)].strip()
+    tree = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
+    around = definition_at(tree, start) if tree else None
+    if around is not None and around.name:
+        start, end = around.start, around.end
+    task = (
+        f"A tool reports this problem in the {language.capitalize()} code below: {problem} "
+        f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
+    )
+    return await _rewrite(context, task, text, (start, end), language)
 
-    def fix(self, text: str, start: int, end: int, problem: str, language: str = "") -> Plan[list[TextEdit]]:
-        """Code without a problem that a tool reports; no edit where the model has none that holds.
 
-        Args:
-            text: of the document.
-            start: offset of what is reported; the function or class around it is worked on.
-            end: of what is reported.
-            problem: what the tool says.
-            language: of the document.
-        """
-        line = text[line_start(text, start) : line_end(text, start)].strip()
-        tree = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
-        around = definition_at(tree, start) if tree else None
-        if around is not None and around.name:
-            start, end = around.start, around.end
-        task = (
-            f"A tool reports this problem in the {language.capitalize()} code below: {problem} "
-            f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
-        )
-        return (yield from self._rewrite(task, text, (start, end), language))
+async def _rewrite(
+    context: FeatureContext, task: str, text: str, span: tuple[int, int], language: str
+) -> list[TextEdit]:
+    start, end = line_start(text, span[0]), line_end(text, max(span[0], span[1] - 1))
+    lines = text[start:end]
+    code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
+    if not code.strip() or len(context.tokenizer.tokenize(code)) > _MAX_CODE_TOKENS:
+        return []
+    request = _code_request(context, task.replace("  ", " "), code, language)
+    answer = extract_code((await context.generate(request)).text)
+    if language == PYTHON.name:
+        answer = _same_definition(code, answer)
+    if not answer.strip() or answer == code:
+        return []
+    indent = next(line[: indent_of(line)] for line in lines.split("\n") if line.strip())
+    edit = TextEdit(start, end, indent_text(answer, indent).replace("\n", line_break_of(text)))
+    before = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
+    after = before.edited(apply_edits(text, [edit])) if before else None
+    return [] if before and after and breaks_parse(before, after) else [edit]
 
-    def _rewrite(self, task: str, text: str, span: tuple[int, int], language: str) -> Plan[list[TextEdit]]:
-        start, end = line_start(text, span[0]), line_end(text, max(span[0], span[1] - 1))
-        lines = text[start:end]
-        code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
-        if not code.strip() or len(self.vocabulary.tokenize(code)) > _MAX_CODE_TOKENS:
-            return []
-        request = self._code_request(task.replace("  ", " "), code, language)
-        answer = extract_code((yield request).text)
-        if language == PYTHON.name:
-            answer = _same_definition(code, answer)
-        if not answer.strip() or answer == code:
-            return []
-        indent = next(line[: indent_of(line)] for line in lines.split("\n") if line.strip())
-        edit = TextEdit(start, end, indent_text(answer, indent).replace("\n", line_break_of(text)))
-        before = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
-        after = before.edited(apply_edits(text, [edit])) if before else None
-        return [] if before and after and breaks_parse(before, after) else [edit]
 
-    def write_test(self, tree: SyntaxTree, definition: Definition, module: str) -> Plan[str]:
-        """A pytest test of a function, with its import; empty where the model has none that parses.
+async def write_test(context: FeatureContext, tree: SyntaxTree, definition: Definition, module: str) -> str:
+    """A pytest test of a function, with its import; empty where the model has none that parses.
 
-        Args:
-            tree: of the document.
-            definition: the function.
-            module: that it is imported from, dotted; empty where the test stands beside it, as in a notebook: then it
-                is called as well.
-        """
-        code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
-        name = definition.name.split(".")[0]
-        where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
-        task = f"Write one short pytest test of this Python code. {where}"
-        shown = cut_code(code, self.vocabulary, _MAX_CODE_TOKENS)
-        request = self._code_request(task, shown, PYTHON.name)
-        for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
-            text = _read_test(extract_code((yield attempt).text), tree, name, module)
-            if text:
-                return text
-        return ""
+    Args:
+        tree: of the document.
+        definition: the function.
+        module: that it is imported from, dotted; empty where the test stands beside it, as in a notebook: then it
+            is called as well.
+    """
+    code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
+    name = definition.name.split(".")[0]
+    where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
+    task = f"Write one short pytest test of this Python code. {where}"
+    shown = cut_code(code, context.tokenizer, _MAX_CODE_TOKENS)
+    request = _code_request(context, task, shown, PYTHON.name)
+    for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
+        text = _read_test(extract_code((await context.generate(attempt)).text), tree, name, module)
+        if text:
+            return text
+    return ""
 
-    def add_type_hints(self, tree: SyntaxTree, definition: Definition) -> Plan[list[TextEdit]]:
-        """Annotations for the parameters and the result of a function that have none and whose type is clear.
 
-        Nothing but annotations is inserted, and only names that the file binds or Python has.
-        """
-        text, known = tree.text, _bound(tree)
-        edits: list[TextEdit] = []
-        for place in _places_for_hints(tree, definition):
-            lead = ": " if place.name else " -> "
-            so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
-            hint = place.type_of_default
-            if not hint:
-                request = self._hint_request(tree, definition, so_far + lead.rstrip(), place.offset)
-                found = _HINT.match((yield request).text.strip())
-                hint = found[0].strip().rstrip(",") if found else ""
-            if place.name:
-                hint = _first_type(hint)
-            if _is_hint(hint, known) and not (hint == "None" and place.name):
-                is_optional = text.startswith("None", place.default) if place.default else False
-                hint += " | None" if is_optional and not _ALLOWS_NONE.search(hint) else ""
-                end = place.default or place.offset
-                edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
-        after = tree.edited(apply_edits(text, edits))
-        return edits if after and not breaks_parse(tree, after) else []
+async def add_type_hints(context: FeatureContext, tree: SyntaxTree, definition: Definition) -> list[TextEdit]:
+    """Annotations for the parameters and the result of a function that have none and whose type is clear.
 
-    def _hint_request(self, tree: SyntaxTree, definition: Definition, so_far: str, offset: int) -> Request:
-        rest = cut_code(tree.text[offset : definition.end], self.vocabulary, _MAX_CODE_TOKENS)
-        stop = ("\n", "=", ":", ")")
-        return build_infill_request(
-            self.vocabulary, self.fim_order, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints"
-        )
+    Nothing but annotations is inserted, and only names that the file binds or Python has.
+    """
+    text, known = tree.text, _bound(tree)
+    edits: list[TextEdit] = []
+    for place in _places_for_hints(tree, definition):
+        lead = ": " if place.name else " -> "
+        so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
+        hint = place.type_of_default
+        if not hint:
+            request = _hint_request(context, tree, definition, so_far + lead.rstrip(), place.offset)
+            found = _HINT.match((await context.generate(request)).text.strip())
+            hint = found[0].strip().rstrip(",") if found else ""
+        if place.name:
+            hint = _first_type(hint)
+        if _is_hint(hint, known) and not (hint == "None" and place.name):
+            is_optional = text.startswith("None", place.default) if place.default else False
+            hint += " | None" if is_optional and not _ALLOWS_NONE.search(hint) else ""
+            end = place.default or place.offset
+            edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
+    after = tree.edited(apply_edits(text, edits))
+    return edits if after and not breaks_parse(tree, after) else []
 
-    def _code_request(self, task: str, code: str, language: str) -> Request:
-        size = len(self.vocabulary.tokenize(code))
-        return build_request(
-            f"{task}\n\n{fenced(code, language)}",
-            self.vocabulary,
-            code=True,
-            think=False,
-            max_tokens=min(2 * size + 128, self.vocabulary.spec.n_ctx - size - 256),
-            sampling=SamplingParams(),
-        )
+
+def _hint_request(
+    context: FeatureContext, tree: SyntaxTree, definition: Definition, so_far: str, offset: int
+) -> GenerationRequest:
+    rest = cut_code(tree.text[offset : definition.end], context.tokenizer, _MAX_CODE_TOKENS)
+    stop = ("\n", "=", ":", ")")
+    return build_infill_request(context, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints")
+
+
+def _code_request(context: FeatureContext, task: str, code: str, language: str) -> GenerationRequest:
+    size = len(context.tokenizer.tokenize(code))
+    return build_chat_request(
+        f"{task}\n\n{fenced(code, language)}",
+        context,
+        code=True,
+        max_tokens=min(2 * size + 128, context.tokenizer.spec.n_ctx - size - 256),
+    )
 
 
 @dataclass(frozen=True)

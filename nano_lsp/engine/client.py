@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 import msgspec
 
-from nano_lsp.config import Settings
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.code.uris import innermost, path_of
-from nano_lsp.inference.selftest import MAX_CRASHES
+from nano_lsp.config import Settings
+from nano_lsp.engine.endpoint import EngineEndpoint
+from nano_lsp.engine.launcher import Launcher
+from nano_lsp.engine.local_assistant import UsageStats
 from nano_lsp.errors import (
     CancelledError,
     EngineBusyError,
@@ -26,13 +30,10 @@ from nano_lsp.errors import (
     EngineGoneError,
     NanoError,
 )
-from nano_lsp.engine.assistant import Ledger
-from nano_lsp.assistant.jobs import Job, Warm
-from nano_lsp.assistant.listener import NOBODY, Watcher, wait_for
+from nano_lsp.engine import protocol
+from nano_lsp.inference.request import wait_for
+from nano_lsp.inference.selftest import MAX_CRASHES
 from nano_lsp.schema import Counters, Notice
-from nano_lsp.inference import protocol as wire
-from nano_lsp.engine.launcher import Launcher
-from nano_lsp.engine.endpoint import Place
 
 if TYPE_CHECKING:  # not imported: it knows the model hub
     from nano_lsp.models.store import Progress
@@ -64,7 +65,7 @@ class SharedAssistant:
 
     def __init__(
         self,
-        place: Place,
+        place: EngineEndpoint,
         settings: Settings,
         name: str,
         *,
@@ -78,7 +79,7 @@ class SharedAssistant:
         self._changed: set[Path] = set()  # files, since the last job
         self._on_load = on_load
         self._on_connection = on_connection
-        self._ledger = Ledger()
+        self._usage = UsageStats()
         self._notice = Notice()
         self._away = False  # the engine, or the model
         self._reviving: asyncio.Task[None] | None = None
@@ -101,12 +102,12 @@ class SharedAssistant:
     @property
     def totals(self) -> Counters:
         """What the jobs of this program have cost that came to an end."""
-        return self._ledger.totals
+        return self._usage.totals
 
     @property
     def ttft_ms_p50(self) -> float:
         """Median time to the first token of the newest jobs, in milliseconds; 0 where there was none."""
-        return self._ledger.ttft_ms_p50
+        return self._usage.ttft_ms_p50
 
     def connect(self) -> None:
         """Find or start the engine, and have the model loaded; waits.
@@ -118,17 +119,17 @@ class SharedAssistant:
         """
         for _ in range(MAX_CRASHES):
             with contextlib.suppress(EngineGoneError):
-                self.carry_out(Warm())
+                self.run(LoadModel())
                 return
-        self.carry_out(Warm())
+        self.run(LoadModel())
 
-    def carry_out(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
-        """The result of a job; see `Assistant.carry_out`."""
-        return wait_for(self._submit(job, watcher))
+    def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
+        """The result of a job; see `Assistant.run`."""
+        return wait_for(self._submit(job, listener))
 
-    async def carry_out_async(self, job: Job[T], watcher: Watcher = NOBODY) -> T:
-        """As `carry_out`, for an event loop."""
-        return await asyncio.wrap_future(self._submit(job, watcher))
+    async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
+        """As `run`, for an event loop."""
+        return await asyncio.wrap_future(self._submit(job, listener))
 
     def forget(self, document: str) -> None:
         """The engine forgets documents by itself."""
@@ -167,10 +168,10 @@ class SharedAssistant:
     def _note_changed(self, paths: set[Path]) -> None:
         self._changed |= paths
 
-    def _submit(self, job: Job[T], watcher: Watcher) -> Future[T]:
+    def _submit(self, job: Job[T], listener: ProgressListener) -> Future[T]:
         if not self._thread.is_alive():
             raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
-        return self._run(self._carry_out(job, watcher))
+        return self._run(self._carry_out(job, listener))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -183,17 +184,17 @@ class SharedAssistant:
         await asyncio.gather(*others, return_exceptions=True)
         await self._launcher.close()
 
-    async def _carry_out(self, job: Job[T], watcher: Watcher) -> T:
+    async def _carry_out(self, job: Job[T], listener: ProgressListener) -> T:
         limits = self._limits
         root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
         settings = limits[root] if root else self._settings
         workspace = str(root.resolve()) if root and root in self._read else ""
         changed, self._changed = self._changed, set()
-        body = wire.encode_order(self._name, settings, job, workspace, tuple(map(str, changed)))
+        body = protocol.encode_order(self._name, settings, job, workspace, tuple(map(str, changed)))
         for _ in range(_TRIES):
             client = await self._find()
             try:
-                return await self._ask(client, job, body, watcher)
+                return await self._ask(client, job, body, listener)
             except _OutputError as error:
                 raise error.error from None
             except (aiohttp.ClientError, OSError, _EndingError):
@@ -210,12 +211,12 @@ class SharedAssistant:
             self._tell_lost(error)
             raise
 
-    async def _ask(self, client: aiohttp.ClientSession, job: Job[T], body: bytes, watcher: Watcher) -> T:
+    async def _ask(self, client: aiohttp.ClientSession, job: Job[T], body: bytes, listener: ProgressListener) -> T:
         """Send a job, and follow what comes of it."""
-        ending: wire.Event | None = None
+        ending: protocol.Event | None = None
         begun = False
-        text, reader = "", wire.EventReader()
-        address = f"{wire.PREFIX}/jobs/{type(job).__name__}"
+        text, reader = "", protocol.EventReader()
+        address = f"{protocol.PREFIX}/jobs/{type(job).__name__}"
         try:
             async with client.post(address, data=body, timeout=_PATIENCE) as response:
                 if response.status != _OK:
@@ -224,18 +225,18 @@ class SharedAssistant:
                 async for chunk in response.content.iter_any():
                     for event in reader.feed(chunk):
                         if event.name == "text":
-                            change = msgspec.json.decode(event.data, type=wire.Text)
+                            change = msgspec.json.decode(event.data, type=protocol.Text)
                             text = text[: change.keep] + change.add
-                            _tell(watcher.on_text, text)
+                            _tell(listener.on_text, text)
                         elif event.name in {"result", "error"}:
                             ending = event
                         else:
-                            self._tell_progress(event, watcher)
+                            self._tell_progress(event, listener)
             if ending is None:
                 raise self._lose(client, _gone())
             if ending.name == "error":
-                raise msgspec.json.decode(ending.data, type=wire.Failure).error()
-            result = msgspec.json.decode(ending.data, type=wire.Result)
+                raise msgspec.json.decode(ending.data, type=protocol.Failure).error()
+            result = msgspec.json.decode(ending.data, type=protocol.Result)
         except asyncio.TimeoutError as error:
             silent = EngineClosedError("The shared engine does not answer.", _RESTARTED)
             raise self._lose(client, silent) from error
@@ -243,20 +244,22 @@ class SharedAssistant:
             if not begun:
                 raise
             raise self._lose(client, _gone()) from error
-        self._ledger.enter(result.counters)
+        self._usage.record(result.counters)
         self._tell_back()
-        return wire.decode_result(job, result)
+        return protocol.decode_result(job, result)
 
-    def _tell_progress(self, event: wire.Event, watcher: Watcher) -> None:
+    def _tell_progress(self, event: protocol.Event, listener: ProgressListener) -> None:
         if event.name == "loading":
-            loading = msgspec.json.decode(event.data, type=wire.Loading)
+            loading = msgspec.json.decode(event.data, type=protocol.Loading)
             self._away = True
             _tell(self._on_load, loading.what, loading.done, loading.total)
         elif event.name == "notice":
             self._notice = msgspec.json.decode(event.data, type=Notice)
         elif event.name in {"progress", "part"}:
-            progress = msgspec.json.decode(event.data, type=wire.Progress)
-            _tell(watcher.on_progress if event.name == "progress" else watcher.on_part, progress.done, progress.total)
+            progress = msgspec.json.decode(event.data, type=protocol.Progress)
+            _tell(
+                listener.on_progress if event.name == "progress" else listener.on_part, progress.done, progress.total
+            )
 
     def _lose(self, client: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
         """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
@@ -270,7 +273,7 @@ class SharedAssistant:
         """Have the engine and the model back before anybody asks."""
         while True:
             try:
-                await self._carry_out(Warm(), NOBODY)
+                await self._carry_out(LoadModel(), NULL_LISTENER)
             except CancelledError:
                 return
             except EngineClosedError:
@@ -296,7 +299,7 @@ def _gone() -> EngineGoneError:
 
 
 class _OutputError(Exception):
-    """What a watcher has been told it could not write, as on a full disk: the engine is not to blame."""
+    """What a listener has been told it could not write, as on a full disk: the engine is not to blame."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -318,7 +321,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     """Why the engine did not take a job."""
     body = await response.read()
     with contextlib.suppress(msgspec.MsgspecError):
-        error = msgspec.json.decode(body, type=wire.Failure).error()
+        error = msgspec.json.decode(body, type=protocol.Failure).error()
         return _EndingError() if isinstance(error, EngineClosedError) else error
     if response.status == _BUSY:
         return EngineBusyError("The shared engine has too many clients.", "Ask again later.")

@@ -6,12 +6,13 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from nano_lsp.assistant.job import Assistant
 from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings, with_absolute_paths
-from nano_lsp.engine.assistant import Assistant, LocalAssistant
+from nano_lsp.engine.local_assistant import LocalAssistant
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
-    from nano_lsp.models.store import Progress
     from nano_lsp.engine.client import OnConnection
+    from nano_lsp.models.store import Progress
 
 
 def open_assistant(
@@ -35,10 +36,10 @@ def open_assistant(
     """
     if settings.engine == SHARED:
         from nano_lsp.engine.client import SharedAssistant  # noqa: PLC0415 - others need no connection
-        from nano_lsp.engine.endpoint import find_place  # noqa: PLC0415
+        from nano_lsp.engine.endpoint import find_endpoint  # noqa: PLC0415
 
         settings = with_absolute_paths(settings)
-        shared = SharedAssistant(find_place(folders), settings, name, on_load=on_load, on_connection=on_connection)
+        shared = SharedAssistant(find_endpoint(folders), settings, name, on_load=on_load, on_connection=on_connection)
         try:
             shared.connect()
         except BaseException:
@@ -46,9 +47,9 @@ def open_assistant(
             raise
         return shared
     if settings.engine == IN_PROCESS:
-        from nano_lsp.engine.loaded_model import Model  # noqa: PLC0415 - others need no arrays
+        from nano_lsp.engine.loaded_model import LoadedModel  # noqa: PLC0415 - others need no arrays
 
-        return LocalAssistant(Model.load(settings, folders, on_load), settings, folders)
+        return LocalAssistant(LoadedModel.load(settings, folders, on_load), settings, folders)
     from nano_lsp.inference.remote import Remote  # noqa: PLC0415 - seldom needed
 
     remote = Remote.connect(settings.engine, settings.model, find_key(settings.engine), on_connection)

@@ -38,7 +38,7 @@ class Port(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Place:
+class EngineEndpoint:
     """The files of a user's engine.
 
     Attributes:
@@ -109,7 +109,7 @@ class Place:
             return msgspec.json.decode(self.port.read_bytes(), type=Port)
         return None
 
-    def claim(self) -> None:
+    def write_pid_file(self) -> None:
         """Say that this process is the engine; only for who holds the lock."""
         with contextlib.suppress(OSError):  # a disk that is full keeps nobody from working
             self.process.write_text(str(os.getpid()), encoding="ascii")
@@ -134,7 +134,7 @@ class Place:
         Path(name).replace(self.port)
 
 
-def find_place(folders: Folders) -> Place:
+def find_endpoint(folders: Folders) -> EngineEndpoint:
     """The place of this user's engine; its folder is made where it is missing.
 
     Raises:
@@ -151,7 +151,7 @@ def find_place(folders: Folders) -> Place:
         except OSError as error:  # also where there is no folder for temporary files
             failure = error.strerror or str(error)
             continue
-        return Place(folder, log, tcp=not HAS_UNIX_SOCKETS or os.environ.get("NANO_LSP_TRANSPORT") == "tcp")
+        return EngineEndpoint(folder, log, tcp=not HAS_UNIX_SOCKETS or os.environ.get("NANO_LSP_TRANSPORT") == "tcp")
     raise EngineError(
         f"There is no folder for the shared engine's socket: {failure or folders.runtime}.",
         "Set NANO_LSP_HOME to a folder of your own, or the setting engine to in-process.",
@@ -168,7 +168,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family)
 
 
-def prove(token: str, nonce: str) -> str:
+def challenge_response(token: str, nonce: str) -> str:
     """What shows to who knows the token that somebody else does: HMAC-SHA256 (RFC 2104) of a nonce."""
     return hmac.new(token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from nano_lsp.assistant.listener import Watcher
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.engine import protocol
 from nano_lsp.schema import Notice
-from nano_lsp.inference import protocol as wire
 
 _KEEP_ALIVE_S = 2.0
 _PAUSE_S = 0.01  # between two messages: nobody reads faster, and each costs both sides
@@ -19,7 +19,7 @@ _KEEP_ALIVE = b": still here\n\n"
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
 
 
-class Mailbox(Watcher):
+class EventBuffer(ProgressListener):
     """What is to be told of a job. Any thread may put something in."""
 
     def __init__(self) -> None:
@@ -32,15 +32,15 @@ class Mailbox(Watcher):
 
     def on_progress(self, done: int, total: int) -> None:
         """So many tokens of the prompt are evaluated."""
-        self._put("progress", wire.Progress(done, total))
+        self._put("progress", protocol.Progress(done, total))
 
     def on_part(self, done: int, total: int) -> None:
         """So many of the parts of a result are done."""
-        self._put("part", wire.Progress(done, total))
+        self._put("part", protocol.Progress(done, total))
 
     def on_load(self, what: str, done: int, total: int) -> None:
         """So many bytes of the model are loaded."""
-        self._put("loading", wire.Loading(what, done, total))
+        self._put("loading", protocol.Loading(what, done, total))
 
     def on_notice(self, notice: Notice) -> None:
         """What people should know of how the model runs."""
@@ -69,7 +69,7 @@ class Mailbox(Watcher):
         text = self._text
         if text is not None and text != self._told:
             keep = _n_common(self._told, text)
-            yield "text", wire.Text(keep, text[keep:])
+            yield "text", protocol.Text(keep, text[keep:])
             self._told = text
 
     def _put(self, name: str, value: object) -> None:
@@ -87,18 +87,18 @@ class EventStream:
 
     Args:
         work: what is done; gives the last event.
-        mailbox: that is told of it.
+        event_buffer: that is told of it.
         encode: an event as it is sent; empty for one that is not.
     """
 
     def __init__(
         self,
         work: Coroutine[Any, Any, tuple[str, object]],
-        mailbox: Mailbox,
-        encode: Callable[[str, object], bytes] = wire.encode_event,
+        event_buffer: EventBuffer,
+        encode: Callable[[str, object], bytes] = protocol.encode_event,
     ) -> None:
         self._work = work
-        self._mailbox = mailbox
+        self._mailbox = event_buffer
         self._encode = encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - of ASGI
@@ -123,7 +123,7 @@ class EventStream:
             watching.cancel()
 
     def _events(self) -> bytes:
-        """What the mailbox has."""
+        """What the event_buffer has."""
         return b"".join(self._encode(*event) for event in self._mailbox.empty())
 
 

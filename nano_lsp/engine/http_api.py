@@ -18,24 +18,24 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp import __version__
-from nano_lsp.engine.request_body import read_body
-from nano_lsp.engine.openai_api import Doors
-from nano_lsp.engine.event_stream import EventStream, Mailbox
+from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.config import Settings
-from nano_lsp.inference.hardware import peak_rss_bytes, rss_bytes
+from nano_lsp.engine.endpoint import challenge_response
+from nano_lsp.engine.event_stream import EventBuffer, EventStream
+from nano_lsp.engine.installed_code import installed_code
+from nano_lsp.engine.model_manager import Client, ModelManager
+from nano_lsp.engine.openai_api import OpenAiApi
+from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import NanoError
 from nano_lsp.explain_errors import explain_error
-from nano_lsp.engine.model_manager import Client, Host
-from nano_lsp.assistant.jobs import Job, Warm
-from nano_lsp.inference import protocol as wire
-from nano_lsp.engine.installed_code import installed_code
-from nano_lsp.engine.endpoint import prove
+from nano_lsp.engine import protocol
+from nano_lsp.inference.hardware import peak_rss_bytes, rss_bytes
 
 logger = logging.getLogger(__name__)
 
 
 def create_app(
-    host: Host, settings: Settings, token: str, stop: Callable[[], None], network: Sequence[str] = ()
+    host: ModelManager, settings: Settings, token: str, stop: Callable[[], None], network: Sequence[str] = ()
 ) -> ASGIApp:
     """The engine's application.
 
@@ -60,13 +60,13 @@ def create_app(
 
     code = installed_code()
 
-    def card(proof: str = "", *, draining: bool) -> wire.Card:
+    def card(proof: str = "", *, draining: bool) -> protocol.ServerInfo:
         about = __version__, os.getpid(), proof, draining
-        return wire.Card(*about, wire.PROTOCOL, code.fingerprint, code.installed)
+        return protocol.ServerInfo(*about, protocol.PROTOCOL, code.fingerprint, code.installed)
 
-    async def hello(request: Request) -> Response:
+    async def version(request: Request) -> Response:
         """Who this is. Needs no token: who does not know it learns nothing of it."""
-        proof = prove(token, request.query_params.get("nonce", "")) if token else ""
+        proof = challenge_response(token, request.query_params.get("nonce", "")) if token else ""
         return _json(card(proof, draining=host.draining))
 
     async def status(_request: Request) -> Response:
@@ -76,16 +76,16 @@ def create_app(
         memory = {"rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
         return _json({**about, **memory, "network": network, "models": models})
 
-    async def carry_out(request: Request) -> Response:
+    async def run(request: Request) -> Response:
         """Do a job, and stream what comes of it."""
         host.check_open()  # before the stream begins: the next engine can still be asked
         try:
-            order = msgspec.json.decode(await read_body(request), type=wire.Order)
-            job = wire.decode_job(request.path_params["name"], order.job)
+            order = msgspec.json.decode(await read_body(request), type=protocol.JobRequest)
+            job = protocol.decode_job(request.path_params["name"], order.job)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise HTTPException(400, f"That is no job: {error}") from error
-        client, mailbox = Client(order.client, order.settings, order.workspace, order.changed), Mailbox()
-        return EventStream(_do(host, client, job, mailbox), mailbox)  # type: ignore[return-value]
+        client, event_buffer = Client(order.client, order.settings, order.workspace, order.changed), EventBuffer()
+        return EventStream(_do(host, client, job, event_buffer), event_buffer)  # type: ignore[return-value]
 
     async def shut_down(_request: Request) -> Response:
         """End the process once what runs is done."""
@@ -93,30 +93,30 @@ def create_app(
         return _json(card(draining=True))
 
     routes = [
-        Route(f"{wire.PREFIX}/hello", hello),
-        Route(f"{wire.PREFIX}/status", guarded(status)),
-        Route(f"{wire.PREFIX}/jobs/{{name}}", guarded(carry_out), methods=["POST"]),
-        Route(f"{wire.PREFIX}/shutdown", guarded(shut_down), methods=["POST"]),
-        *Doors(host, settings).routes(guarded),
+        Route(f"{protocol.PREFIX}/version", version),
+        Route(f"{protocol.PREFIX}/status", guarded(status)),
+        Route(f"{protocol.PREFIX}/jobs/{{name}}", guarded(run), methods=["POST"]),
+        Route(f"{protocol.PREFIX}/shutdown", guarded(shut_down), methods=["POST"]),
+        *OpenAiApi(host, settings).routes(guarded),
     ]
     return Starlette(routes=routes, exception_handlers={NanoError: _on_error})
 
 
-async def _do(host: Host, client: Client, job: Job[Any], mailbox: Mailbox) -> tuple[str, object]:
+async def _do(host: ModelManager, client: Client, job: Job[Any], event_buffer: EventBuffer) -> tuple[str, object]:
     """The last event of a job."""
     try:
-        async with host.serving(client, mailbox.on_load) as assistant:
-            if isinstance(job, Warm):
-                mailbox.on_notice(assistant.notice)
-            value, counters = await assistant.carry_out_counting(job, mailbox)
+        async with host.acquire(client, event_buffer.on_load) as assistant:
+            if isinstance(job, LoadModel):
+                event_buffer.on_notice(assistant.notice)
+            value, counters = await assistant.run_counting(job, event_buffer)
     except NanoError as error:
-        return "error", wire.Failure.of(error)
+        return "error", protocol.Failure.of(error)
     except Exception as error:
         logger.exception("%s failed.", type(job).__name__)
         if explained := explain_error(error):
-            return "error", wire.Failure.of(explained)
-        return "error", wire.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
-    return "result", wire.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
+            return "error", protocol.Failure.of(explained)
+        return "error", protocol.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
+    return "result", protocol.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
 
 
 def _json(value: object) -> Response:
@@ -125,4 +125,4 @@ def _json(value: object) -> Response:
 
 async def _on_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, NanoError)  # noqa: S101 - it is what this is called for
-    return Response(msgspec.json.encode(wire.Failure.of(error)), 503, media_type="application/json")
+    return Response(msgspec.json.encode(protocol.Failure.of(error)), 503, media_type="application/json")

@@ -16,10 +16,10 @@ import aiohttp
 import msgspec
 
 from nano_lsp.config import portable_environment
-from nano_lsp.errors import EngineClosedError
+from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint, challenge_response
 from nano_lsp.engine.installed_code import InstalledCode, installed_code
-from nano_lsp.engine.endpoint import ALREADY_RUNNING, Place, prove
-from nano_lsp.engine.protocol import PREFIX, PROTOCOL, Card
+from nano_lsp.engine.protocol import PREFIX, PROTOCOL, ServerInfo
+from nano_lsp.errors import EngineClosedError
 
 _POLL_S = 0.02
 _START_S = 30.0  # a loaded machine takes long to start a process
@@ -37,7 +37,7 @@ class Launcher:
         place: of the engine.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: EngineEndpoint) -> None:
         self._place = place
         self._finding = asyncio.Lock()
         self._found: aiohttp.ClientSession | None = None
@@ -106,7 +106,7 @@ class Launcher:
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
             )
 
-    async def _replace(self, client: aiohttp.ClientSession, card: Card) -> None:
+    async def _replace(self, client: aiohttp.ClientSession, card: ServerInfo) -> None:
         """Have an engine of older code end.
 
         Raises:
@@ -151,7 +151,7 @@ class Launcher:
             ) from error
 
 
-def connect(place: Place, *, trusted: bool = True) -> aiohttp.ClientSession | None:
+def connect(place: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSession | None:
     """A connection to whoever listens; None where nobody does.
 
     Args:
@@ -180,7 +180,7 @@ def connect(place: Place, *, trusted: bool = True) -> aiohttp.ClientSession | No
     )
 
 
-async def _greet(place: Place) -> Card | None:
+async def _greet(place: EngineEndpoint) -> ServerInfo | None:
     """Who listens; None for nobody, or somebody else who has taken the port.
 
     Raises:
@@ -192,18 +192,20 @@ async def _greet(place: Place) -> Card | None:
     nonce = secrets.token_hex(16)
     async with stranger:
         try:
-            async with stranger.get(f"{PREFIX}/hello", params={"nonce": nonce}) as response:
-                card = msgspec.json.decode(await response.read(), type=Card)
+            async with stranger.get(f"{PREFIX}/version", params={"nonce": nonce}) as response:
+                card = msgspec.json.decode(await response.read(), type=ServerInfo)
         except asyncio.TimeoutError:
             raise
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
             return None
     port = place.read_port() if place.tcp else None
-    proved = port is None or secrets.compare_digest(card.proof.encode(), prove(port.token, nonce).encode())
+    proved = port is None or secrets.compare_digest(
+        card.proof.encode(), challenge_response(port.token, nonce).encode()
+    )
     return card if proved else None
 
 
-def start_process(place: Place) -> subprocess.Popen[bytes]:
+def start_process(place: EngineEndpoint) -> subprocess.Popen[bytes]:
     """Start an engine that outlives this program; it ends at once where one runs already.
 
     Raises:
@@ -230,7 +232,7 @@ def start_process(place: Place) -> subprocess.Popen[bytes]:
     return process
 
 
-async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
+async def ask_engine(place: EngineEndpoint, method: str, what: str) -> dict[str, Any]:
     """Ask the running engine something of itself, whatever its version; none is started.
 
     Raises:
@@ -253,5 +255,5 @@ async def ask_engine(place: Place, method: str, what: str) -> dict[str, Any]:
     return found
 
 
-def _is_same(card: Card, code: InstalledCode) -> bool:
+def _is_same(card: ServerInfo, code: InstalledCode) -> bool:
     return (card.protocol, card.code) == (PROTOCOL, code.fingerprint)

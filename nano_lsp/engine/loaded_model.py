@@ -9,27 +9,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nano_lsp.config import SCRIPTED, Folders, Settings
+from nano_lsp.errors import CancelledError
 from nano_lsp.inference import loading
-from nano_lsp.inference.backend import Backend, Vocabulary
+from nano_lsp.inference.backend import Backend, Tokenizer
 from nano_lsp.inference.crash_guard import CrashGuard
 from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.kv_cache import KvCache
-from nano_lsp.models.store import ModelStore, Progress
-from nano_lsp.inference.request import Request
-from nano_lsp.testing.scripted_backend import load_script
+from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.worker import Ticket, Worker
-from nano_lsp.errors import CancelledError
-from nano_lsp.assistant.listener import wait_for
+from nano_lsp.models.store import ModelStore, Progress
 from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
+from nano_lsp.testing.scripted_backend import load_script
 
 
 @dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """A model at work. Close it to free it.
 
     Attributes:
-        vocabulary: what prompts are built with.
+        tokenizer: what prompts are built with.
         worker: answers requests.
         fim_order: how its prompts are laid out.
         memory: where its memory goes.
@@ -37,7 +36,7 @@ class Model:
         guard: Watches the process until the model has answered; None where nothing can die.
     """
 
-    vocabulary: Vocabulary
+    tokenizer: Tokenizer
     worker: Worker
     fim_order: str
     memory: MemoryAccount
@@ -45,7 +44,7 @@ class Model:
     guard: CrashGuard | None = None
 
     @classmethod
-    def of(cls, backend: Backend, fim_order: str = "spm_tail", snapshots: Path | None = None) -> Model:
+    def of(cls, backend: Backend, fim_order: str = "spm_tail", snapshots: Path | None = None) -> LoadedModel:
         """A model whose backend is there already; snapshots of prompts go into a folder, or nowhere."""
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         return cls(backend, Worker(Engine(backend, KvCache(backend, kept))), fim_order, backend.memory())
@@ -59,7 +58,7 @@ class Model:
         *,
         wrap: Callable[[Backend], Backend] | None = None,
         snapshots: Path | None = None,
-    ) -> Model:
+    ) -> LoadedModel:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
         Args:
@@ -91,7 +90,7 @@ class Model:
         """What all requests have cost, those cancelled included."""
         return self.worker.totals
 
-    def submit(self, request: Request) -> Ticket:
+    def submit(self, request: GenerationRequest) -> Ticket:
         """Queue a request; see `Worker.submit`."""
         ticket = self.worker.submit(request)
         if self.guard:

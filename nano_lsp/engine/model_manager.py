@@ -15,12 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nano_lsp.config import Folders, Settings
 from nano_lsp.code.workspace import Workspace
-from nano_lsp.models.store import Progress
+from nano_lsp.config import Folders, Settings
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EngineBusyError, EngineClosedError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.models.store import Progress
 from nano_lsp.schema import Counters, MemoryAccount
 
 _MAX_MODELS = 2
@@ -50,7 +50,7 @@ class _Loaded:
     """A model, or one that is being loaded."""
 
     settings: Settings
-    loading: asyncio.Task[Model]
+    loading: asyncio.Task[LoadedModel]
     n_jobs: int = 0
     used: float = field(default_factory=time.monotonic)
     assistants: OrderedDict[tuple[str, Settings, str], LocalAssistant] = field(default_factory=OrderedDict)
@@ -86,7 +86,7 @@ class ModelStatus:
     notice: str
 
 
-class Host:
+class ModelManager:
     """Loads models when they are wanted, and frees them after a while. Use it on one event loop.
 
     Args:
@@ -109,7 +109,7 @@ class Host:
         self.used = time.monotonic()
 
     @asynccontextmanager
-    async def serving(self, client: Client, on_load: Progress) -> AsyncIterator[LocalAssistant]:
+    async def acquire(self, client: Client, on_load: Progress) -> AsyncIterator[LocalAssistant]:
         """A client's assistant; its model stays loaded meanwhile.
 
         Args:
@@ -149,8 +149,8 @@ class Host:
         """The models that are loaded."""
         return [
             ModelStatus(
-                model.vocabulary.spec.name,
-                model.vocabulary.spec.n_ctx,
+                model.tokenizer.spec.name,
+                model.tokenizer.spec.n_ctx,
                 loaded.n_jobs,
                 tuple(dict.fromkeys(name for name, *_ in loaded.assistants)),
                 loaded.idle_s,
@@ -194,11 +194,11 @@ class Host:
         async with self._changing:
             loaded = self._loaded.get(key)
             if loaded and loaded.settings.n_ctx < settings.n_ctx:  # a longer context takes a new KV cache
-                await self._make_room(key)
+                await self._evict(key)
                 loaded = None
             if loaded is None:
                 if len(self._loaded) >= _MAX_MODELS:
-                    await self._make_room(max(self._loaded, key=lambda other: self._loaded[other].idle_s))
+                    await self._evict(max(self._loaded, key=lambda other: self._loaded[other].idle_s))
                 loaded = self._loaded[key] = self._load(key, settings)
             loaded.n_jobs += 1
             return loaded
@@ -211,14 +211,14 @@ class Host:
             for on_load in loaded.watchers:
                 on_load(what, done, total)
 
-        async def load() -> Model:
+        async def load() -> LoadedModel:
             def on_progress(what: str, done: int, total: int) -> None:
                 loop.call_soon_threadsafe(tell, what, done, total)
 
             snapshots = self._folders.cache / "kv" if self._settings.snapshots else None
-            return await asyncio.to_thread(Model.load, checked, self._folders, on_progress, snapshots=snapshots)
+            return await asyncio.to_thread(LoadedModel.load, checked, self._folders, on_progress, snapshots=snapshots)
 
-        def forget_failure(task: asyncio.Task[Model]) -> None:
+        def forget_failure(task: asyncio.Task[LoadedModel]) -> None:
             if (task.cancelled() or task.exception()) and self._loaded.get(key) is loaded:
                 del self._loaded[key]
 
@@ -226,7 +226,7 @@ class Host:
         loaded.loading.add_done_callback(forget_failure)
         return loaded
 
-    async def _make_room(self, key: _Key) -> None:
+    async def _evict(self, key: _Key) -> None:
         loaded = self._loaded[key]
         if loaded.n_jobs or not loaded.loading.done():
             raise EngineBusyError(
@@ -242,7 +242,7 @@ class Host:
             model = await loaded.loading
             await asyncio.to_thread(model.close)
 
-    def _assistant(self, loaded: _Loaded, model: Model, client: Client) -> LocalAssistant:
+    def _assistant(self, loaded: _Loaded, model: LoadedModel, client: Client) -> LocalAssistant:
         key = (client.name, client.settings, client.workspace)
         assistant = loaded.assistants.pop(key, None)
         if assistant is None:
@@ -267,6 +267,6 @@ class Host:
         return workspace
 
 
-def _model_of(loaded: _Loaded) -> Model | None:
+def _model_of(loaded: _Loaded) -> LoadedModel | None:
     task = loaded.loading
     return task.result() if task.done() and not task.cancelled() and not task.exception() else None

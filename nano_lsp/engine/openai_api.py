@@ -17,7 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nano_lsp.engine.request_body import read_body, until_disconnected
+from nano_lsp.assistant.job import Job
+from nano_lsp.chat import Chat, CompletePrompt
+from nano_lsp.completion.completer import Infill
+from nano_lsp.config import SCRIPTED, Settings, is_path
+from nano_lsp.engine.event_stream import EventBuffer, EventStream
+from nano_lsp.engine.model_manager import Client, ModelManager
 from nano_lsp.engine.openai_messages import (
     ChatRequest,
     CompletionRequest,
@@ -32,14 +37,10 @@ from nano_lsp.engine.openai_messages import (
     usage,
     without_nulls,
 )
-from nano_lsp.engine.event_stream import EventStream, Mailbox
-from nano_lsp.config import SCRIPTED, Settings, is_path
+from nano_lsp.engine.request_body import read_body, until_disconnected
 from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
-from nano_lsp.assistant import jobs
-from nano_lsp.engine.model_manager import Client, Host
-from nano_lsp.assistant.jobs import Job
+from nano_lsp.engine import protocol
 from nano_lsp.schema import Completion
-from nano_lsp.inference import protocol as wire
 
 PATHS = (
     "/v1/completions",
@@ -56,7 +57,7 @@ _DONE = b"data: [DONE]\n\n"
 B = TypeVar("B")
 
 
-class Doors:
+class OpenAiApi:
     """The doors to a host.
 
     Args:
@@ -64,7 +65,7 @@ class Doors:
         settings: of the engine: its model, where a request names none that is known.
     """
 
-    def __init__(self, host: Host, settings: Settings) -> None:
+    def __init__(self, host: ModelManager, settings: Settings) -> None:
         self._host = host
         self._settings = settings
 
@@ -88,9 +89,9 @@ class Doors:
         if asked.n != 1:
             raise EngineError("One completion is made at a time.", "Ask again for each.")
         prompt, params = asked.text_or_ids(), asked.params(128)
-        job: Job[Completion] = jobs.CompletePrompt(prompt, params)
+        job: Job[Completion] = CompletePrompt(prompt, params)
         if asked.suffix and isinstance(prompt, str):
-            job = jobs.Infill(prompt, asked.suffix, max_tokens=params.max_tokens, sampling=params.sampling)
+            job = Infill(prompt, asked.suffix, max_tokens=params.max_tokens, sampling=params.sampling)
         header = about("cmpl", "text_completion", asked.model or self._settings.model)
 
         def choice(text: str, done: Completion | None) -> dict[str, object]:
@@ -102,7 +103,7 @@ class Doors:
         asked = await _read(request, ChatRequest)
         if asked.n != 1:
             raise EngineError("One answer is made at a time.", "Ask again for each.")
-        job = jobs.Chat(tuple(one.message() for one in asked.messages), asked.params(512))
+        job = Chat(tuple(one.message() for one in asked.messages), asked.params(512))
         header = about("chatcmpl", "chat.completion" + ".chunk" * asked.stream, asked.model or self._settings.model)
 
         def choice(text: str, done: Completion | None) -> dict[str, object]:
@@ -113,7 +114,7 @@ class Doors:
 
     async def _infill(self, request: Request) -> Response:
         asked = await _read(request, InfillRequest)
-        job = jobs.Infill(
+        job = Infill(
             asked.input_prefix + asked.prompt,
             asked.input_suffix,
             "\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.readable_extra()),
@@ -131,21 +132,19 @@ class Doors:
 
     async def _tokenize(self, request: Request) -> Response:
         asked = await _read(request, TokenizeRequest)
-        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
-            vocabulary = assistant.model.vocabulary
-            tokens: Sequence[object] = vocabulary.tokenize(asked.content, parse_special=True)
+        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+            tokenizer = assistant.model.tokenizer
+            tokens: Sequence[object] = tokenizer.tokenize(asked.content, parse_special=True)
             if asked.with_pieces:
-                tokens = [
-                    {"id": i, "piece": vocabulary.piece(int(str(i))).decode("utf-8", "replace")} for i in tokens
-                ]
+                tokens = [{"id": i, "piece": tokenizer.piece(int(str(i))).decode("utf-8", "replace")} for i in tokens]
         return _json({"tokens": tokens})
 
     async def _detokenize(self, request: Request) -> Response:
         asked = await _read(request, DetokenizeRequest)
-        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
-            vocabulary = assistant.model.vocabulary
-            known = (token for token in asked.tokens if 0 <= token < vocabulary.spec.n_vocab)
-            return _json({"content": b"".join(map(vocabulary.piece, known)).decode("utf-8", "replace")})
+        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+            tokenizer = assistant.model.tokenizer
+            known = (token for token in asked.tokens if 0 <= token < tokenizer.spec.n_vocab)
+            return _json({"content": b"".join(map(tokenizer.piece, known)).decode("utf-8", "replace")})
 
     async def _models(self, _request: Request) -> Response:
         shown = [{"id": name, "object": "model", "created": 0, "owned_by": "nano-lsp"} for name in self._known()]
@@ -155,8 +154,8 @@ class Doors:
         return _json({"status": "ok"})
 
     async def _props(self, request: Request) -> Response:
-        async with self._host.serving(self._client(request, ""), _tell_nobody) as assistant:
-            spec = assistant.model.vocabulary.spec
+        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+            spec = assistant.model.tokenizer.spec
         settings = {"n_ctx": spec.n_ctx, "n_predict": -1}
         props = {"total_slots": 1, "model_path": spec.name, "chat_template": spec.chat_template or ""}
         return _json({"default_generation_settings": settings, **props})
@@ -179,9 +178,9 @@ class Doors:
         return Client(f"door-{request.headers.get('user-agent', '')[:40]}", settings)
 
     async def _complete(self, request: Request, asked: TextRequest, job: Job[Completion]) -> tuple[str, Completion]:
-        mailbox = Mailbox()
-        async with self._host.serving(self._client(request, asked.model), mailbox.on_load) as assistant:
-            done = await until_disconnected(request, assistant.carry_out_async(job, mailbox))
+        event_buffer = EventBuffer()
+        async with self._host.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+            done = await until_disconnected(request, assistant.run_async(job, event_buffer))
         return done.text, done
 
     async def _answer(
@@ -208,18 +207,18 @@ class Doors:
         end: bytes,
     ) -> Response:
         """Chunks of an answer as they come."""
-        mailbox, said = Mailbox(), ""
+        event_buffer, said = EventBuffer(), ""
 
         async def work() -> tuple[str, object]:
             try:
-                async with self._host.serving(self._client(request, asked.model), mailbox.on_load) as assistant:
-                    return "result", await assistant.carry_out_async(job, mailbox)
+                async with self._host.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+                    return "result", await assistant.run_async(job, event_buffer)
             except NanoError as error:
                 return "error", error
 
         def encode(_name: str, value: object) -> bytes:
             nonlocal said
-            if isinstance(value, wire.Text) and value.keep == len(said):
+            if isinstance(value, protocol.Text) and value.keep == len(said):
                 said += value.add
                 return _chunk(body(value.add, None))
             if isinstance(value, Completion):
@@ -227,7 +226,7 @@ class Doors:
                 return _chunk(body(rest, value)) + end
             return _chunk(_failure(value)[0]) + end if isinstance(value, NanoError) else b""
 
-        return EventStream(work(), mailbox, encode)  # type: ignore[return-value]
+        return EventStream(work(), event_buffer, encode)  # type: ignore[return-value]
 
 
 def _answering(door: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from nano_lsp.assistant.prompts import Message
 from nano_lsp.code.document import is_secret
 from nano_lsp.errors import EngineError
-from nano_lsp.assistant.prompts import Message
 from nano_lsp.schema import Completion, FinishReason, GenerateParams, SamplingParams
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 An event is `event: NAME` and `data: JSON` (WHATWG HTML, section 9.2), one of
 
 - `loading` {what, done, total}: the model is on its way, in bytes;
-- `notice` {text, is_new}: what people should know of how the model runs; at `Warm`;
+- `notice` {text, is_new}: what people should know of how the model runs; at `LoadModel`;
 - `progress` {done, total}: tokens of the prompt;
 - `part` {done, total}: parts of the result;
 - `text` {keep, add}: the text so far is as many characters of what it was, and these;
@@ -20,12 +20,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from nano_lsp import errors
+from nano_lsp.assistant.job import CountTokens, Job, LoadModel
+from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
+from nano_lsp.completion.completer import Alternatives, Complete, Infill
 from nano_lsp.config import Settings
-from nano_lsp.errors import ConfigError, EngineError, NanoError
+from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits.cells import FixCell, WriteCell
-from nano_lsp.assistant.jobs import Job
-from nano_lsp.tasks import Task
+from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
+from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.schema import Counters
+from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
 PROTOCOL = 1
@@ -33,14 +37,23 @@ PROTOCOL = 1
 MAX_BODY_BYTES = 64 << 20
 """A document may have 8 MB; JSON makes up to six bytes of one."""
 T = TypeVar("T")
-JOBS: dict[str, type[Job[Any]]] = {kind.__name__: kind for kind in {*Job.__subclasses__(), Task, FixCell, WriteCell}}
+JOBS: dict[str, type[Job[Any]]] = {
+    kind.__name__: kind
+    for kind in (
+        *(LoadModel, CountTokens),
+        *(Complete, Alternatives, Infill),
+        *(Ask, Chat, CompletePrompt, Explain),
+        *(WriteDocstrings, Simplify, Fix, AddTypeHints, WriteTest, FixCell, WriteCell),
+        Task,
+    )
+}
 """What an engine does for its clients, by name."""
 _ERRORS = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NanoError)
 }
 
 
-class Order(msgspec.Struct, forbid_unknown_fields=True):
+class JobRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A job as it is sent.
 
     Attributes:
@@ -58,13 +71,13 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     changed: tuple[str, ...] = ()
 
 
-class Card(msgspec.Struct):
+class ServerInfo(msgspec.Struct):
     """Who an engine is.
 
     Attributes:
         version: of nano-lsp.
         pid: its process.
-        proof: that it knows the token, where there is one; see `place.prove`.
+        proof: that it knows the token, where there is one; see `place.challenge_response`.
         draining: it takes no more jobs.
         protocol: Its `PROTOCOL`; 0 for engines from before there was one.
         code: Fingerprint of its code; see `nano_lsp.engine.installed_code`.
@@ -134,7 +147,7 @@ class Event:
     data: bytes
 
 
-def encode_order(
+def encode_request(
     client: str, settings: Settings, job: Job[Any], workspace: str, changed: tuple[str, ...] = ()
 ) -> bytes:
     """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark.
@@ -147,11 +160,11 @@ def encode_order(
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
-        body = msgspec.json.encode(_mend(msgspec.to_builtins(job)))
-    workspace = workspace if _mend(workspace) == workspace else ""
-    changed = tuple(path for path in changed if _mend(path) == path)
+        body = msgspec.json.encode(replace_surrogates(msgspec.to_builtins(job)))
+    workspace = workspace if replace_surrogates(workspace) == workspace else ""
+    changed = tuple(path for path in changed if replace_surrogates(path) == path)
     try:
-        return msgspec.json.encode(Order(client, settings, msgspec.Raw(body), workspace, changed))
+        return msgspec.json.encode(JobRequest(client, settings, msgspec.Raw(body), workspace, changed))
     except UnicodeEncodeError as error:
         raise ConfigError("The path of the model is not UTF-8.", "Rename the file or its folder.") from error
 
@@ -195,9 +208,9 @@ class EventReader:
                 yield Event(fields[b"event"].decode(), fields.get(b"data", b"null"))
 
 
-def _mend(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
+def replace_surrogates(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {key: _mend(item) for key, item in value.items()}
-    return [_mend(item) for item in value] if isinstance(value, list) else value
+        return {key: replace_surrogates(item) for key, item in value.items()}
+    return [replace_surrogates(item) for item in value] if isinstance(value, list) else value

@@ -1,7 +1,7 @@
 """`nano-lsp engine serve`: the engine's doors for other programs on a TCP port, and nothing but the doors.
 
 The engine itself never listens there: this process passes on what it has checked. A page in a browser cannot use it:
-the Host header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
+the ModelManager header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from nano_lsp.engine.request_body import read_body
+from nano_lsp.engine.endpoint import EngineEndpoint, listen_on
+from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.openai_api import PATHS
+from nano_lsp.engine.request_body import read_body
 from nano_lsp.engine.server import create_server
 from nano_lsp.errors import ConfigError, EngineClosedError
-from nano_lsp.engine.launcher import Launcher
-from nano_lsp.engine.endpoint import Place, listen_on
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not streamed comes when it is done
 logger = logging.getLogger(__name__)
 
 
-def serve(place: Place, host: str, port: int, key: str) -> None:
+def serve(place: EngineEndpoint, host: str, port: int, key: str) -> None:
     """Serve until Ctrl-C.
 
     Args:
@@ -80,7 +80,7 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
 
     Args:
         launcher: the way to the engine.
-        hosts: Host headers that are this machine's.
+        hosts: ModelManager headers that are this machine's.
         key: that clients must show; empty for none.
     """
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from nano_lsp.errors import CancelledError
-from nano_lsp.inference import protocol as wire
+from nano_lsp.engine import protocol
 
 _BODY_S = 5.0
 _CLOSE = {"connection": "close"}
@@ -30,9 +30,9 @@ async def read_body(request: Request) -> bytes:
     async def collect() -> None:
         async for chunk in request.stream():
             body.extend(chunk)
-            if len(body) > wire.MAX_BODY_BYTES:
-                logger.warning("A body of more than %d bytes was refused.", wire.MAX_BODY_BYTES)
-                raise HTTPException(413, f"At most {wire.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
+            if len(body) > protocol.MAX_BODY_BYTES:
+                logger.warning("A body of more than %d bytes was refused.", protocol.MAX_BODY_BYTES)
+                raise HTTPException(413, f"At most {protocol.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
 
     try:
         await asyncio.wait_for(collect(), _BODY_S)

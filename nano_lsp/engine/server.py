@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 from starlette.types import ASGIApp
 
 from nano_lsp import __version__
+from nano_lsp.config import Folders, Settings
+from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint
 from nano_lsp.engine.http_api import create_app
 from nano_lsp.engine.http_protocol import GuardedProtocol
+from nano_lsp.engine.model_manager import ModelManager
 from nano_lsp.engine.network_watch import watch_network
-from nano_lsp.config import Folders, Settings
-from nano_lsp.engine.model_manager import Host
-from nano_lsp.engine.endpoint import ALREADY_RUNNING, Place
 
 _WATCH_S = 0.25  # between looks at the socket and the clock
 _DRAIN_S = 30.0
@@ -33,7 +33,7 @@ _MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)
 
 
-def run_engine(place: Place, folders: Folders, settings: Settings) -> int:
+def run_engine(place: EngineEndpoint, folders: Folders, settings: Settings) -> int:
     """Run until nobody wants the engine any more, or it is told to stop.
 
     Args:
@@ -50,12 +50,12 @@ def run_engine(place: Place, folders: Folders, settings: Settings) -> int:
     except Timeout:
         return ALREADY_RUNNING
     with lock:
-        place.claim()
+        place.write_pid_file()
         _keep_log(place)
         sys.setswitchinterval(_SWITCH_S)
         logger.info("Engine %s, process %d.", __version__, os.getpid())
         try:
-            asyncio.run(_Process(place, Host(folders, settings), settings).run())
+            asyncio.run(_Process(place, ModelManager(folders, settings), settings).run())
         finally:
             place.clear()
             logger.info("The engine has ended.")
@@ -65,7 +65,7 @@ def run_engine(place: Place, folders: Folders, settings: Settings) -> int:
 class _Process:
     """The running engine."""
 
-    def __init__(self, place: Place, host: Host, settings: Settings) -> None:
+    def __init__(self, place: EngineEndpoint, host: ModelManager, settings: Settings) -> None:
         self._place = place
         self._host = host
         self._settings = settings
@@ -178,7 +178,7 @@ class SameFileHandler(RotatingFileHandler):
             os.truncate(self.baseFilename, 0)
 
 
-def _keep_log(place: Place) -> None:
+def _keep_log(place: EngineEndpoint) -> None:
     handlers: list[logging.Handler] = []
     with contextlib.suppress(OSError):
         place.log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """A model that is asked each thing once: what it said is kept in a file.
 
-Another rule on the same problems asks the model mostly what an earlier run has asked. `Memo` keeps the most
+Another rule on the same problems asks the model mostly what an earlier run has asked. `CachingBackend` keeps the most
 probable next tokens of each run of tokens that it was asked for; what it does not know the model evaluates.
 """
 
@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nano_lsp.errors import EvaluationError
 from nano_lsp.inference.backend import Backend, Grammar
 from nano_lsp.inference.snapshots import common_prefix
-from nano_lsp.errors import EvaluationError
 from nano_lsp.schema import MemoryAccount, ModelSpec
 
-_N_KEPT = 32  # tokens a place; the rest of the vocabulary shares what probability is left
+_N_KEPT = 32  # tokens a place; the rest of the tokenizer shares what probability is left
 
 
-class Memo:
+class CachingBackend:
     """A backend around another one. Its sequences hold tokens only; see `Backend` for its methods.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nano_lsp.code.cursor_context import find_site
+from nano_lsp.code.cursor_context import find_cursor_context
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import EvaluationError
@@ -75,7 +75,7 @@ def measure(problem: Problem, complete: Complete) -> Outcome:
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
     document, language = problem.prefix + problem.suffix, language_of(problem.file_name)
-    site = find_site(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
+    cursor = find_cursor_context(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
     text = completion.text
     filled = problem.prefix + text + problem.suffix
     line = problem.reference.split("\n", 1)[0].rstrip()
@@ -83,7 +83,7 @@ def measure(problem: Problem, complete: Complete) -> Outcome:
     return Outcome(
         name=problem.name,
         kind=problem.kind,
-        cursor_kind=site.kind.value,
+        cursor_kind=cursor.kind.value,
         text=text,
         exact=text.rstrip() == problem.reference.rstrip(),
         passed=run_program(filled + problem.test) is Verdict.PASSED if problem.test else None,

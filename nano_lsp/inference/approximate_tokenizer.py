@@ -1,4 +1,4 @@
-"""A vocabulary for a model whose own is elsewhere: prompts are laid out and measured in pieces of text.
+"""A tokenizer for a model whose own is elsewhere: prompts are laid out and measured in pieces of text.
 
 A piece is about as long as a token of code, so that budgets fit. For the server a prompt of pieces is text again,
 which reads `<|name|>` as control tokens: what a user wrote of that form is changed so that it is none.
@@ -24,8 +24,8 @@ _FIM = (
 _CHAT = ("<|im_start|>", "<|im_end|>")
 
 
-class TextVocabulary:
-    """Pieces of text with numbers; see `nano_lsp.inference.backend.Vocabulary`. Any thread may use it.
+class ApproximateTokenizer:
+    """Pieces of text with numbers; see `nano_lsp.inference.backend.Tokenizer`. Any thread may use it.
 
     Args:
         model: as its server calls it.

@@ -40,7 +40,7 @@ class Grammar(Protocol):
         ...
 
 
-class Vocabulary(Protocol):
+class Tokenizer(Protocol):
     """What prompts are built with."""
 
     @property
@@ -62,7 +62,7 @@ class Vocabulary(Protocol):
         ...
 
 
-class Backend(Vocabulary, Protocol):
+class Backend(Tokenizer, Protocol):
     """A loaded model with its KV cache."""
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.config import DRIFT_TOKENS
-from nano_lsp.inference.detokenizer import Answer
+from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
 from nano_lsp.inference.backend import Aborted, Backend
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy, NgramIndex
-from nano_lsp.inference.token_healing import mask_unfitting, take_back
+from nano_lsp.inference.detokenizer import Answer
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
-from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy, NgramIndex
+from nano_lsp.inference.token_healing import mask_unfitting, take_back
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
 _MAX_ROLL_BACKS = 32
@@ -101,7 +101,7 @@ class Generation:
             if self._grammar:
                 self._grammar.accept(token.id)
         self._index = NgramIndex(params.draft_text, self._tokens) if params.draft else None
-        self._ahead: list[int] = []  # draft tokens in the KV cache, past the tokens
+        self._prefetching: list[int] = []  # draft tokens in the KV cache, past the tokens
         self._row = 0
         self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
@@ -122,7 +122,7 @@ class Generation:
     @property
     def may_pause(self) -> bool:
         """Whether another generation may run before the next step: what the last batch gave has been used."""
-        return not (self._ahead and self._ahead[0] == self._tokens[-1])
+        return not (self._prefetching and self._prefetching[0] == self._tokens[-1])
 
     @property
     def counters(self) -> Counters:
@@ -216,7 +216,7 @@ class Generation:
         recent = self._tokens[self._n_prompt :]
         token = self._sampler.choose(logits, recent)
         if token is not None and self._grammar and not self._grammar.allows(token):
-            # Sampling first and masking only on refusal spares most steps a pass over the vocabulary.
+            # Sampling first and masking only on refusal spares most steps a pass over the tokenizer.
             token = self._sampler.choose(self._grammar.mask(logits), recent)
         # A control token other than the end tokens has no text: whatever follows it is not this answer.
         if token is None or token in ends or not self._backend.piece(token):
@@ -236,8 +236,8 @@ class Generation:
 
     def _step(self) -> Generator[Token | None, None, bool]:
         """Have logits for the place after the newest token; False where the generation ended instead."""
-        if self._ahead and self._ahead[0] == self._tokens[-1]:
-            del self._ahead[0]
+        if self._prefetching and self._prefetching[0] == self._tokens[-1]:
+            del self._prefetching[0]
             self._row += 1
             self._n_accepted += 1
             return True
@@ -284,7 +284,7 @@ class Generation:
                 return False
             self._measure(len(batch), n_logits, started, prefill)
             if last:
-                self._ahead = list(draft)
+                self._prefetching = list(draft)
                 self._n_drafted += len(draft)
                 self._row = 0
                 return True
@@ -309,7 +309,7 @@ class Generation:
             removed = self._answer.tokens[n].id
             self._answer.truncate(n)
             del self._tokens[self._n_prompt + n :]
-            self._ahead = []
+            self._prefetching = []
             self._banned = {place: ids for place, ids in self._banned.items() if place <= len(self._tokens)}
             self._banned.setdefault(len(self._tokens), set()).add(removed)
             self._roll_backs += 1

@@ -14,9 +14,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nano_lsp.errors import EngineError, KvCacheFullError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.snapshots import Snapshots, common_prefix
-from nano_lsp.errors import EngineError, KvCacheFullError
 
 _WORTH_READING = 64  # tokens that a snapshot must spare to be read from disk
 

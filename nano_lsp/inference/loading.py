@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nano_lsp.config import Folders, Settings
+from nano_lsp.errors import MemoryShortageError
 from nano_lsp.inference import hardware
-from nano_lsp.models.architecture import describe
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.crash_guard import CrashGuard
-from nano_lsp.models.gguf import GgufHeader, read_header
-from nano_lsp.models.manifest import load_manifest
 from nano_lsp.inference.page_residency import SUPPORTED, row_wise
 from nano_lsp.inference.selftest import SelfTest, require_layout
-from nano_lsp.errors import MemoryShortageError
+from nano_lsp.models.architecture import describe
+from nano_lsp.models.gguf import GgufHeader, read_header
+from nano_lsp.models.manifest import load_manifest
 from nano_lsp.schema import Notice
 
 _OVERHEAD_BYTES = 100 << 20  # the engine's process without a model, and scratch buffers

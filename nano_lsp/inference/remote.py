@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from nano_lsp.network import LOOPBACK, bearer, open_async_client, open_client
-from nano_lsp.inference.request import Request
-from nano_lsp.inference.approximate_tokenizer import TextVocabulary
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
 from nano_lsp.explain_errors import explain_error
+from nano_lsp.inference.approximate_tokenizer import ApproximateTokenizer
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.network import LOOPBACK, bearer, open_async_client, open_client
 from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=None)
@@ -40,7 +40,7 @@ OnConnection = Callable[["NanoError | None"], None]
 class _Answer:
     """An answer in the making."""
 
-    request: Request
+    request: GenerationRequest
     prompt: str
     healed: str  # blanks that stood at the prompt's end: the model mostly makes them part of its first token
     started: float
@@ -65,14 +65,16 @@ class Remote:
 
     fim_order = "spm_tail"
 
-    def __init__(self, client: httpx.AsyncClient, vocabulary: TextVocabulary, on_connection: OnConnection) -> None:
-        self.vocabulary = vocabulary
+    def __init__(
+        self, client: httpx.AsyncClient, tokenizer: ApproximateTokenizer, on_connection: OnConnection
+    ) -> None:
+        self.tokenizer = tokenizer
         self._client = client
         self._on_connection = on_connection
         self._lost = False
         self._with_logprobs = True
         self._totals = Counters()
-        self._open: dict[Future[Completion], Request] = {}
+        self._open: dict[Future[Completion], GenerationRequest] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._loop = asyncio.new_event_loop()
@@ -111,9 +113,9 @@ class Remote:
             raise EngineError(f"{base} serves no model.", "Start it with one.")
         chosen = next((one for one in found if one.get("id") == model), found[0])
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
-        vocabulary = TextVocabulary(str(chosen.get("id", "")), int(n_ctx))
+        tokenizer = ApproximateTokenizer(str(chosen.get("id", "")), int(n_ctx))
         connection = open_async_client(base, base_url=base, headers=headers, timeout=_TIMEOUT)
-        return cls(connection, vocabulary, on_connection)
+        return cls(connection, tokenizer, on_connection)
 
     @property
     def notice(self) -> Notice:
@@ -125,7 +127,7 @@ class Remote:
         """What all requests of this process have cost, as far as the server tells."""
         return self._totals
 
-    def submit(self, request: Request) -> Future[Completion]:
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
         """Begin to answer a request; a newer one of the same client, priority and document takes its place.
 
         Raises:
@@ -158,7 +160,7 @@ class Remote:
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _answer_future(self, request: Request, future: Future[Completion]) -> None:
+    async def _answer_future(self, request: GenerationRequest, future: Future[Completion]) -> None:
         try:
             completion = await self._answer(request)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
@@ -171,8 +173,8 @@ class Remote:
             with self._lock:
                 self._open.pop(future, None)
 
-    async def _answer(self, request: Request) -> Completion:
-        prompt = self.vocabulary.text(request.prompt)
+    async def _answer(self, request: GenerationRequest) -> Completion:
+        prompt = self.tokenizer.text(request.prompt)
         kept = prompt.rstrip(" \t") if request.params.heal else prompt
         if kept.endswith("\n"):  # an indentation is a token of its own
             kept = prompt
@@ -213,7 +215,7 @@ class Remote:
         async with contextlib.aclosing(self._ask(answer, 1, _N_OTHERS)) as choices:  # type: ignore[type-var]
             async for choice in choices:
                 for text, logprob in _others(choice):
-                    token = self.vocabulary.intern(text)
+                    token = self.tokenizer.intern(text)
                     if text and token not in banned:
                         answer.tokens.append(Token(token, text.encode(), logprob))
                         return self._judge(answer, ended=False)
@@ -244,7 +246,7 @@ class Remote:
         if "".join(token for token, _ in pairs) != text:
             pairs = [(text, 0.0)]
         return [
-            Token(self.vocabulary.intern(token), token.encode("utf-8", "replace"), min(0.0, float(logprob or 0.0)))
+            Token(self.tokenizer.intern(token), token.encode("utf-8", "replace"), min(0.0, float(logprob or 0.0)))
             for token, logprob in pairs
             if token
         ]
@@ -253,7 +255,7 @@ class Remote:
         """The choices of a streamed completion of the prompt and the answer so far."""
         params = answer.request.params
         body: dict[str, Any] = {
-            "model": self.vocabulary.spec.name,
+            "model": self.tokenizer.spec.name,
             "prompt": answer.prompt + answer.said,
             "max_tokens": max_tokens,
             "temperature": params.sampling.temperature,

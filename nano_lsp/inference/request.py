@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from nano_lsp.inference.backend import Vocabulary
+from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Notice, Priority
+
+_POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """What a caller wants generated.
 
     Attributes:
@@ -43,7 +46,7 @@ class Request:
         name = self.sequence or self.document
         return f"{self.client}\0{name}" if self.client else name
 
-    def same_work(self, other: Request) -> bool:
+    def same_work(self, other: GenerationRequest) -> bool:
         """Whether the newer of the two takes the older one's place."""
         mine, others = (self.client, self.priority, self.document), (other.client, other.priority, other.document)
         return bool(self.document) and mine == others
@@ -53,7 +56,7 @@ class ServedModel(Protocol):
     """A model that answers requests: one of this process, or another one's (`remote`)."""
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def tokenizer(self) -> Tokenizer:
         """What prompts are built with."""
         ...
 
@@ -72,10 +75,21 @@ class ServedModel(Protocol):
         """What all requests have cost."""
         ...
 
-    def submit(self, request: Request) -> Future[Completion]:
+    def submit(self, request: GenerationRequest) -> Future[Completion]:
         """Begin to answer a request; cancelling the future calls it off, at any time before it is answered."""
         ...
 
     def close(self) -> None:
         """Answer everything still open with `EngineClosedError`, and free what there is to free."""
         ...
+
+
+def wait_for(future: Future[T]) -> T:
+    """Wait for the result of a future; leaving early, as with Ctrl-C, cancels it."""
+    try:
+        while not future.done():
+            wait([future], _POLL_S)
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import msgspec
 
-from nano_lsp.inference import hardware
 from nano_lsp.errors import LibraryError
+from nano_lsp.inference import hardware
 from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
 

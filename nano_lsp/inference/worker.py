@@ -19,9 +19,9 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from nano_lsp.inference.generation import Engine, Generation
-from nano_lsp.inference.request import Request
 from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, NanoError, SupersededError
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import Completion, Counters, Priority, Token
 
 MAX_WAITING = 256
@@ -34,7 +34,7 @@ _MAX_REMEMBERED = 256  # clients whose time is remembered though they ask nothin
 class Ticket(Future[Completion]):
     """The answer to a request, to be. `cancel` works at any time before it is there."""
 
-    def __init__(self, worker: Worker, request: Request, order: int) -> None:
+    def __init__(self, worker: Worker, request: GenerationRequest, order: int) -> None:
         super().__init__()
         self.request = request
         self.order = order
@@ -104,7 +104,7 @@ class Worker:
         """The sum over all requests of this process, those cancelled included."""
         return self._totals
 
-    def submit(self, request: Request) -> Ticket:
+    def submit(self, request: GenerationRequest) -> Ticket:
         """Queue a request; superseded ones are answered with `SupersededError`.
 
         Raises:

@@ -9,20 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from nano_lsp.ipython.streaming_display import Showing
 from nano_lsp.api.assistants import find_assistant
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.config import find_folders
-from nano_lsp.errors import NanoError
-from nano_lsp.assistant.jobs import Job, Warm
-from nano_lsp.assistant.listener import Watcher
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.errors import NanoError
+from nano_lsp.ipython.streaming_display import StreamingDisplay
 
 _POLL_S = 0.1
 T = TypeVar("T")
 
 
-class _News(Watcher):
+class _News(ProgressListener):
     """The newest of what a job has told."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class _News(Watcher):
         self.note = f"Writing part {done + 1} of {total} …"
 
 
-class Work:
+class JobRunner:
     """Carries out jobs of one shell.
 
     Attributes:
@@ -56,8 +56,12 @@ class Work:
         self._thread = threading.Thread(target=self._loop.run_forever, name="nano-lsp-magics", daemon=True)
         self._thread.start()
 
-    def carry_out(
-        self, job: Job[T], showing: Showing, read: Callable[[str], str] | None = None, model: str | None = None
+    def run(
+        self,
+        job: Job[T],
+        showing: StreamingDisplay,
+        read: Callable[[str], str] | None = None,
+        model: str | None = None,
     ) -> T:
         """The result of a job; leaving early, as with Ctrl-C, calls it off.
 
@@ -73,7 +77,7 @@ class Work:
         opening = self._opening.submit(find_assistant, model or self.model)
         assistant = _wait(opening, lambda: showing.note("Loading the model …"))
         news = _News()
-        running = asyncio.run_coroutine_threadsafe(assistant.carry_out_async(job, news), self._loop)
+        running = asyncio.run_coroutine_threadsafe(assistant.run_async(job, news), self._loop)
 
         def show() -> None:
             if news.text and read is not None:
@@ -85,18 +89,20 @@ class Work:
 
         return _wait(running, show)
 
-    def use(self, model: str, showing: Showing) -> None:
+    def use(self, model: str, showing: StreamingDisplay) -> None:
         """Take another model from now on, once it is loaded.
 
         Raises:
             NanoError: it cannot be loaded; the one before stays.
         """
-        self.carry_out(Warm(), showing, model=model)
+        self.run(LoadModel(), showing, model=model)
         self.model = model
 
     def engine_status(self) -> dict[str, Any] | None:
         """What the shared engine says of itself; None where it does not run. None is started."""
-        asking = asyncio.run_coroutine_threadsafe(ask_engine(find_place(find_folders()), "GET", "status"), self._loop)
+        asking = asyncio.run_coroutine_threadsafe(
+            ask_engine(find_endpoint(find_folders()), "GET", "status"), self._loop
+        )
         try:
             return _wait(asking, lambda: None)
         except NanoError:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
+from nano_lsp.code.ipython_syntax import find_cell_magic, find_specials
+from nano_lsp.explain_errors import explain_error
 from nano_lsp.ipython import subcommands
 from nano_lsp.ipython.arguments import (
     SUBCOMMANDS,
@@ -20,10 +22,8 @@ from nano_lsp.ipython.arguments import (
     split_subcommand,
 )
 from nano_lsp.ipython.completer import Completing
-from nano_lsp.ipython.shell_state import Kernel
-from nano_lsp.ipython.job_runner import Work
-from nano_lsp.code.ipython_syntax import find_cell_magic, find_specials
-from nano_lsp.explain_errors import explain_error
+from nano_lsp.ipython.job_runner import JobRunner
+from nano_lsp.ipython.shell_state import ShellState
 from nano_lsp.lines import split_at_newlines
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class NanoMagics(Magics):  # type: ignore[misc]
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self._kernel = Kernel(shell)
-        self._work = Work()
+        self._kernel = ShellState(shell)
+        self._work = JobRunner()
         self._completing = Completing(shell)
 
     def install(self) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from nano_lsp.api.assistants import opened_assistants
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.models.store import ModelStore
 from nano_lsp.editor.statistics import Record, Statistics, summarize
+from nano_lsp.models.store import ModelStore
 from nano_lsp.version import __version__
 
 

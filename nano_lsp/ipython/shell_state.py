@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.utils.text import DollarFormatter
 
-from nano_lsp.code.namespace import describe
 from nano_lsp.code.live_source import find_source
-from nano_lsp.errors import DocumentError
+from nano_lsp.code.namespace import describe
 from nano_lsp.edits.cells import Surroundings
+from nano_lsp.errors import DocumentError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -29,7 +29,7 @@ _CELL = re.compile(r"(?:cell\s+)?(?:In\s*\[\s*(\d+)\s*\]|(?<=cell )\s*(\d+))", r
 _MISSING = object()
 
 
-class Kernel:
+class ShellState:
     """A shell, as the magics see it.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CODE, MARKDOWN, TEXT, JSON = "code", "markdown", "text", "json"
 
 
-class Showing:
+class StreamingDisplay:
     """Where the answer to one magic is shown.
 
     Args:

@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from nano_lsp.api.functions import docstring_job, read_docstring
-from nano_lsp.ipython import reports
-from nano_lsp.ipython.arguments import SUBCOMMANDS, help_text
-from nano_lsp.ipython.shell_state import Kernel
-from nano_lsp.ipython.streaming_display import CODE, MARKDOWN, TEXT, Showing
-from nano_lsp.ipython.job_runner import Work
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.assistant.job import Job
+from nano_lsp.chat import Ask, Explain
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import apply_edits, load_document
 from nano_lsp.code.notebook import Cell, build_notebook_text
-from nano_lsp.errors import DocumentError, SchemaError
+from nano_lsp.completion.completer import Complete
 from nano_lsp.edits.cells import CellCode, FixCell, WriteCell, read_code, read_fix
-from nano_lsp.assistant.jobs import Ask, Complete, Explain, Job, WriteTest
+from nano_lsp.edits.rewrite import WriteTest
+from nano_lsp.errors import DocumentError, SchemaError
+from nano_lsp.ipython import reports
+from nano_lsp.ipython.arguments import SUBCOMMANDS, help_text
+from nano_lsp.ipython.job_runner import JobRunner
+from nano_lsp.ipython.shell_state import ShellState
+from nano_lsp.ipython.streaming_display import CODE, MARKDOWN, TEXT, StreamingDisplay
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.loaders import load_document_blocks
+from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.summarize.progress import Progress
 from nano_lsp.summarize.summary import Form, Length
-from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.tasks import Answer, Task
 
 Options = argparse.Namespace
@@ -44,17 +47,17 @@ class Run:
         work: carries out jobs.
     """
 
-    def __init__(self, name: str, options: Options, body: str, kernel: Kernel, work: Work) -> None:
+    def __init__(self, name: str, options: Options, body: str, kernel: ShellState, work: JobRunner) -> None:
         self.options = options
         self.body = body.strip("\n")
         self.text = "\n".join(part for part in (options.text, self.body) if part.strip())
         self.kernel = kernel
         self.work = work
-        self.showing = Showing(kernel.shell, options.format or _FORMS.get(name, TEXT))
+        self.showing = StreamingDisplay(kernel.shell, options.format or _FORMS.get(name, TEXT))
 
     def ask(self, job: Job[Any], read: Callable[[str], str] | None = None) -> Any:  # noqa: ANN401 - of any job
         """The result of a job, shown while it grows."""
-        return self.work.carry_out(job, self.showing, read)
+        return self.work.run(job, self.showing, read)
 
     def offer(self, code: str) -> None:
         """Put code where the user can run it."""
@@ -78,7 +81,7 @@ class Run:
         return self.text
 
 
-def run(name: str, options: Options, body: str, kernel: Kernel, work: Work) -> None:
+def run(name: str, options: Options, body: str, kernel: ShellState, work: JobRunner) -> None:
     """Carry out a subcommand; interrupted, what it has shown stays.
 
     Raises:
@@ -107,7 +110,7 @@ def _complete(asked: Run) -> None:
     cells = [Cell(cell, execution_count=i) for i, cell in enumerate(asked.kernel.cells())]
     text, offset, language = build_notebook_text([*cells, Cell(code)], len(cells), len(code))
     live = "\n".join(asked.kernel.live(code, values=asked.options.values))
-    found = asked.ask(Complete(CompletionTask("notebook", text, offset, language, live + "\n" if live else "")))
+    found = asked.ask(Complete(CompletionInput("notebook", text, offset, language, live + "\n" if live else "")))
     if not found.text.strip():
         raise DocumentError("The model has nothing to add.", "Write a little more of it.")
     asked.showing.finish(code + found.text)

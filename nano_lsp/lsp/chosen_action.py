@@ -6,21 +6,25 @@ from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from nano_lsp.lsp.documents import TextDocument
-from nano_lsp.lsp.edits import to_lsp_edit, to_lsp_new_file
-from nano_lsp.lsp.server import NanoServer
 from nano_lsp.code.definitions import definition_at
 from nano_lsp.code.document import TextEdit
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.uris import file_path, innermost
+from nano_lsp.lsp.documents import TextDocument
+from nano_lsp.lsp.edits import to_lsp_edit, to_lsp_new_file
+from nano_lsp.lsp.server import NanoServer
+
+if TYPE_CHECKING:
+    from nano_lsp.assistant.job import Job
 
 _SKELETON = "The model had no words for some of it: these say TODO."
 
 
-class Work(str, Enum):
+class ActionKind(str, Enum):
     """What an action does."""
 
     DOCSTRING = "docstring"
@@ -32,7 +36,7 @@ class Work(str, Enum):
 
 
 @dataclass(frozen=True)
-class Order:
+class ChosenAction:
     """An action that may be carried out later.
 
     Attributes:
@@ -54,19 +58,19 @@ class Order:
     about: str = ""
 
 
-def read_order(data: object) -> Order | None:
+def read_chosen_action(data: object) -> ChosenAction | None:
     """An order as the client sends it back; None for anything else."""
     given = data if isinstance(data, Mapping) else getattr(data, "_asdict", dict)()
     try:
-        order = Order(**given)
+        order = ChosenAction(**given)
     except TypeError:
         return None
     kinds = {"uri": str, "version": int, "work": str, "start": int, "end": int, "title": str, "about": str}
     sound = all(isinstance(getattr(order, name), kind) for name, kind in kinds.items())
-    return order if sound and order.work in {work.value for work in Work} else None
+    return order if sound and order.work in {work.value for work in ActionKind} else None
 
 
-async def carry_out(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
+async def run(server: NanoServer, document: TextDocument, order: ChosenAction) -> types.WorkspaceEdit | None:
     """The edit of an order; None where it was called off, failed, came too late, or nothing valid was found.
 
     A message says which, unless the user has called it off.
@@ -80,18 +84,20 @@ async def carry_out(server: NanoServer, document: TextDocument, order: Order) ->
     return None
 
 
-async def _make_edit(server: NanoServer, document: TextDocument, order: Order) -> types.WorkspaceEdit | None:
-    from nano_lsp.assistant import jobs  # noqa: PLC0415 - an editor is answered before the assistant is imported
+async def _make_edit(server: NanoServer, document: TextDocument, order: ChosenAction) -> types.WorkspaceEdit | None:
+    # An editor is answered before the assistant is imported.
+    from nano_lsp.docstrings import WriteDocstrings  # noqa: PLC0415
+    from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify  # noqa: PLC0415
 
-    work = Work(order.work)
-    if work is Work.TEST:
+    work = ActionKind(order.work)
+    if work is ActionKind.TEST:
         return await _write_test(server, document, document.tree, order) if document.tree else None
     text, language = document.text, document.language
-    if work in {Work.DOCSTRING, Work.DOCSTRINGS}:
-        offset = order.start if work is Work.DOCSTRING else None
+    if work in {ActionKind.DOCSTRING, ActionKind.DOCSTRINGS}:
+        offset = order.start if work is ActionKind.DOCSTRING else None
         style = server.session.settings_of(document.name).docstring_style
         source = document.tree.text if document.tree else text  # a cell's magics are comments there
-        writing = jobs.WriteDocstrings(source, offset, style=style)
+        writing = WriteDocstrings(source, offset, style=style)
         found = await server.work(order.title, writing, document=document)
         if found is None or not _is_of_use(server, found, order):
             return None
@@ -103,20 +109,20 @@ async def _make_edit(server: NanoServer, document: TextDocument, order: Order) -
             description=_SKELETON if any(one.skeleton for one in found) else "",
         )
     start, end = sorted(min(max(0, offset), len(text)) for offset in (order.start, order.end))
-    if work is Work.TYPE_HINTS:
-        job: jobs.Job[list[TextEdit]] = jobs.AddTypeHints(text, start)
-    elif work is Work.SIMPLIFY:
-        job = jobs.Simplify(text, start, end, language)
+    if work is ActionKind.TYPE_HINTS:
+        job: Job[list[TextEdit]] = AddTypeHints(text, start)
+    elif work is ActionKind.SIMPLIFY:
+        job = Simplify(text, start, end, language)
     else:
-        job = jobs.Fix(text, start, end, order.about, language)
+        job = Fix(text, start, end, order.about, language)
     edits = await server.work(order.title, job, document=document)
     return _confirmed(server, document, edits, order)
 
 
 async def _write_test(
-    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: Order
+    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: ChosenAction
 ) -> types.WorkspaceEdit | None:
-    from nano_lsp.assistant.jobs import WriteTest  # noqa: PLC0415 - as above
+    from nano_lsp.edits.rewrite import WriteTest  # noqa: PLC0415 - as above
 
     path = file_path(document.uri) or Path("code.py")
     definition = definition_at(tree, order.start)
@@ -138,14 +144,14 @@ async def _write_test(
 
 
 def _confirmed(
-    server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, order: Order
+    server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, order: ChosenAction
 ) -> types.WorkspaceEdit | None:
     if edits is None or not _is_of_use(server, edits, order):
         return None
     return to_lsp_edit(document, edits, server.client_capabilities, label=order.title, confirm=True)
 
 
-def _is_of_use(server: NanoServer, found: Sized, order: Order) -> bool:
+def _is_of_use(server: NanoServer, found: Sized, order: ChosenAction) -> bool:
     """Whether there is something to change; where there is nothing, a message says so."""
     if not found:
         server.warn_again(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)

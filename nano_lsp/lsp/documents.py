@@ -11,14 +11,14 @@ from functools import cached_property
 
 from lsprotocol import types
 
-from nano_lsp.lsp.lenient import UNKNOWN_VERSION
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.definitions import is_sound, undocumented
 from nano_lsp.code.languages import PYTHON, is_stub
 from nano_lsp.code.notebook import Cell, as_python, build_notebook_text
 from nano_lsp.code.positions import Encoding, Positions
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.uris import file_path
+from nano_lsp.lsp.lenient import UNKNOWN_VERSION
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Documents:
         """An open document; None for one that is not open."""
         return self._open.get(uri)
 
-    def task(self, document: TextDocument, offset: int) -> CompletionTask:
+    def task(self, document: TextDocument, offset: int) -> CompletionInput:
         """What to complete at an offset in a document; in a cell, with the notebook's other cells around it."""
         text, language = document.text, document.language
         listed = self._notebooks.get(document.notebook, [])
@@ -134,7 +134,7 @@ class Documents:
             }
             index = list(opened).index(document.uri)
             text, offset, language = build_notebook_text(list(opened.values()), index, offset)
-        return CompletionTask(document.name, text, offset, language)
+        return CompletionInput(document.name, text, offset, language)
 
     def is_code(self, document: TextDocument) -> bool:
         """Whether a document is code: not so a Markdown cell."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.code.document import TextEdit
+from nano_lsp.lsp.documents import TextDocument
 
 _ID = "nano"
 

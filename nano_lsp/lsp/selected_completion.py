@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from lsprotocol import types
 
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.lsp.documents import TextDocument
-from nano_lsp.code.cursor_context import CompletionTask
 
 _PLACEHOLDER = re.compile(r"\$(\d|\{\d)")  # LSP 3.17, "Snippet Syntax"
 _LINE_BREAK = re.compile(r"[\r\n]")
@@ -40,7 +40,7 @@ class SelectedEntry:
         """Whether the user has yet to fill the entry in: snippets have several lines or placeholders."""
         return bool(_LINE_BREAK.search(self.text) or _PLACEHOLDER.search(self.text))
 
-    def insert(self, task: CompletionTask) -> CompletionTask:
+    def insert(self, task: CompletionInput) -> CompletionInput:
         """The task once the entry has been chosen."""
         return task.replaced(self.n_before, self.n_behind, self.text)
 

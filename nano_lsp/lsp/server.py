@@ -13,19 +13,19 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nano_lsp import __version__
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.config import Folders
+from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
+from nano_lsp.editor.session import Session, State, Status
+from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
 from nano_lsp.lsp.explanation_cache import Explanations
 from nano_lsp.lsp.protocol import NanoProtocol
-from nano_lsp.config import Folders
-from nano_lsp.errors import CancelledError, NanoError
-from nano_lsp.assistant.listener import Watcher
-from nano_lsp.editor.typing_pace import TypingPace
-from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
-from nano_lsp.editor.session import Session, State, Status
 
 if TYPE_CHECKING:  # not imported: orders need the server; an editor is answered before the assistant is
-    from nano_lsp.lsp.chosen_action import Order
-    from nano_lsp.assistant.jobs import Job
+    from nano_lsp.assistant.job import Job
+    from nano_lsp.lsp.chosen_action import ChosenAction
 
 STATUS = "nano/status"
 _NOTEBOOKS = types.NotebookDocumentSyncOptions(
@@ -71,7 +71,7 @@ class NanoServer(LanguageServer):
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = Explanations()
         self.pace = TypingPace()
-        self.refused: dict[Order, types.WorkspaceEdit] = {}
+        self.refused: dict[ChosenAction, types.WorkspaceEdit] = {}
         self._loading = _LoadingProgress(self)
         self._told: set[str] = set()
         self._quiet: tuple[str, Quiet] | None = None  # the document of the newest request, and why it gets nothing
@@ -195,8 +195,8 @@ class NanoServer(LanguageServer):
             ghost_text = await self.session.wait()
             if document is not None and self.documents.get(document.uri) is not document:
                 return None
-            watcher = _Watcher(asyncio.get_running_loop(), on_part, on_text)
-            task = asyncio.ensure_future(ghost_text.assistant.carry_out_async(job, watcher))
+            listener = _Listener(asyncio.get_running_loop(), on_part, on_text)
+            task = asyncio.ensure_future(ghost_text.assistant.run_async(job, listener))
             if document is not None:
                 self._works[task] = document.uri
             if called_off is not None:
@@ -240,7 +240,7 @@ class NanoServer(LanguageServer):
 
 
 @dataclass(frozen=True)
-class _Watcher(Watcher):
+class _Listener(ProgressListener):
     """Passes on what it is told to the event loop."""
 
     loop: asyncio.AbstractEventLoop

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nano_lsp.models.gguf import GgufHeader, TensorInfo
 from nano_lsp.errors import ArchitectureError, GgufError
+from nano_lsp.models.gguf import GgufHeader, TensorInfo
 
 SERVED = ("qwen2", "llama")
 """Values of `general.architecture` that prompts and KV cache are tested with."""

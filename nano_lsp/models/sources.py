@@ -19,11 +19,11 @@ import httpx
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex
-from nano_lsp.network import open_client
 from nano_lsp.errors import ConfigError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.lines import split_at_newlines
+from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex
+from nano_lsp.network import open_client
 
 Report = Callable[[int], None]
 """Is told how many bytes of the file are there."""

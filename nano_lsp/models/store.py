@@ -21,10 +21,6 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from nano_lsp.config import Folders, is_path
-from nano_lsp.models.architecture import check_servable
-from nano_lsp.models.gguf import read_header
-from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
-from nano_lsp.models.receipt import has_receipt, receipt_path, write_receipt
 from nano_lsp.errors import (
     ChecksumError,
     ConfigError,
@@ -35,6 +31,10 @@ from nano_lsp.errors import (
     StoreWriteError,
     UnknownModelError,
 )
+from nano_lsp.models.architecture import check_servable
+from nano_lsp.models.gguf import read_header
+from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
+from nano_lsp.models.receipt import has_receipt, receipt_path, write_receipt
 
 
 class Progress(Protocol):

@@ -49,7 +49,7 @@ def key_terms(statement: str) -> tuple[set[str], set[str]]:
     return exact, stems
 
 
-def bears_out(passage: str, statement: str) -> bool:
+def is_supported(passage: str, statement: str) -> bool:
     """Whether a passage has the key terms of a statement."""
     exact, stems = key_terms(statement)
     known: set[str] = set()

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from nano_lsp.assistant.job import CountTokens, Job, LoadModel
 from nano_lsp.errors import AnswerCutError, DocumentError
-from nano_lsp.assistant.jobs import CountTokens, Job, Warm
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.loaders import LoadedDocument, Note
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
+from nano_lsp.summarize.loaders import LoadedDocument, Note
 from nano_lsp.summarize.progress import Progress
 from nano_lsp.summarize.segmentation import marks_sentences, uncased_script
 from nano_lsp.summarize.summary import Statement, Summary
@@ -18,7 +18,7 @@ from nano_lsp.tasks import Task
 
 
 def write_summary(
-    carry_out: Callable[[Job[Any]], Any],
+    run: Callable[[Job[Any]], Any],
     document: LoadedDocument,
     n: int,
     progress: Progress,
@@ -27,7 +27,7 @@ def write_summary(
     """The summary of a document.
 
     Args:
-        carry_out: gives the result of a job.
+        run: gives the result of a job.
         document: what was read of it.
         n: at most so many statements.
         progress: what has been said already, and what is said now.
@@ -41,7 +41,7 @@ def write_summary(
         known = progress.get(step)
         if known is None:
             try:
-                said = carry_out(task)
+                said = run(task)
                 known = said.value[:-1] if said.cut else said.value  # half a statement may say something else
             except AnswerCutError:
                 known = []
@@ -50,8 +50,8 @@ def write_summary(
 
     passages = cut_passages(document.blocks)
     texts = tuple(passage.text for passage in passages)
-    sizes = dict(zip(texts, carry_out(CountTokens(texts)), strict=True))
-    n_ctx = carry_out(Warm())
+    sizes = dict(zip(texts, run(CountTokens(texts)), strict=True))
+    n_ctx = run(LoadModel())
     each = summary.fact_tokens(sum(sizes.values()) / max(1, sum(map(len, sizes))), n_ctx)
     chunks = cut_chunks(passages, sizes.__getitem__, summary.chunk_tokens(n_ctx, each))
     n_facts = max(2, -(-3 * n // (2 * len(chunks))))

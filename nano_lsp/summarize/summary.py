@@ -13,9 +13,9 @@ from enum import Enum
 from typing import Any
 
 from nano_lsp.config import DRIFT_TOKENS
-from nano_lsp.summarize.grounding import bears_out, says_nothing_new
-from nano_lsp.summarize.loaders import Note
 from nano_lsp.summarize.chunking import Passage
+from nano_lsp.summarize.grounding import is_supported, says_nothing_new
+from nano_lsp.summarize.loaders import Note
 from nano_lsp.summarize.segmentation import with_full_stop
 from nano_lsp.tasks import Task
 
@@ -138,7 +138,9 @@ def read_facts(value: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) 
         text = " ".join(str(each["fact"]).split())
         named = passages[each["passage"] - 1]
         whole = len(each["fact"]) < _FACT_CHARS  # otherwise it ends where the grammar ended it
-        passage = next((p for p in (named, *passages) if whole and bears_out(f"{p.heading}\n{p.text}", text)), None)
+        passage = next(
+            (p for p in (named, *passages) if whole and is_supported(f"{p.heading}\n{p.text}", text)), None
+        )
         if passage is None:
             dropped += 1
         elif not any(says_nothing_new(text, other.text) for other in found):

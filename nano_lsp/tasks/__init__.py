@@ -5,7 +5,7 @@ for it, `choosing` how sure it is of a choice, `reasoning` how it thinks first, 
 rows.
 """
 
+from nano_lsp.tasks.output_spec import OutputSpec, in_words_of, shape_of
 from nano_lsp.tasks.task import MAX_TOKENS, Answer, Task
-from nano_lsp.tasks.output_spec import Shape, in_words_of, shape_of
 
-__all__ = ["MAX_TOKENS", "Answer", "Shape", "Task", "in_words_of", "shape_of"]
+__all__ = ["MAX_TOKENS", "Answer", "OutputSpec", "Task", "in_words_of", "shape_of"]

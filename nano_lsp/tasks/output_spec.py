@@ -92,7 +92,7 @@ _BOUNDS = (  # attributes of pydantic's Field, msgspec's Meta and annotated_type
 
 
 @dataclass(frozen=True)
-class Shape:
+class OutputSpec:
     """What a result looks like, and how it becomes a value.
 
     Attributes:
@@ -106,8 +106,8 @@ class Shape:
     convert: Callable[[Any], Any]
 
 
-def shape_of(kind: Any) -> Shape:  # noqa: ANN401 - anything that may stand in an annotation
-    """The shape of a type.
+def shape_of(kind: Any) -> OutputSpec:  # noqa: ANN401 - anything that may stand in an annotation
+    """The spec of a type.
 
     Args:
         kind: a type as in an annotation, or a JSON schema as a mapping.
@@ -116,17 +116,17 @@ def shape_of(kind: Any) -> Shape:  # noqa: ANN401 - anything that may stand in a
         SchemaError: there is no JSON for such a type.
     """
     if kind is str:
-        return Shape(None, (), str)
+        return OutputSpec(None, (), str)
     if kind is bool:
-        return Shape(None, ("yes", "no"), lambda choice: choice == "yes")
+        return OutputSpec(None, ("yes", "no"), lambda choice: choice == "yes")
     if isinstance(kind, Mapping):
-        return Shape(kind, (), lambda value: value)
+        return OutputSpec(kind, (), lambda value: value)
     named = _named_values(kind)
     if named:
-        return Shape(None, tuple(named), named.__getitem__)
+        return OutputSpec(None, tuple(named), named.__getitem__)
     describer = _Describer()
     schema, convert = describer.describe(kind)
-    return Shape({**schema, "$defs": describer.definitions} if describer.definitions else schema, (), convert)
+    return OutputSpec({**schema, "$defs": describer.definitions} if describer.definitions else schema, (), convert)
 
 
 def in_words_of(kind: Any, error: SchemaError) -> SchemaError:  # noqa: ANN401
@@ -288,13 +288,15 @@ class _Describer:
         )
 
     def _union(self, kinds: Sequence[Any]) -> tuple[_Schema, _Convert]:
-        from nano_lsp.tasks.schema_grammar import find_fault  # noqa: PLC0415 - most types need no validation
+        from nano_lsp.tasks.schema_grammar import validation_error  # noqa: PLC0415 - most types need no validation
 
         found = [self.describe(kind) for kind in kinds]
 
         def convert(value: Any) -> Any:  # noqa: ANN401
             whole = {"$defs": self.definitions}
-            return next(convert for schema, convert in found if not find_fault(value, {**schema, **whole}))(value)
+            return next(convert for schema, convert in found if not validation_error(value, {**schema, **whole}))(
+                value
+            )
 
         return {"anyOf": [schema for schema, _ in found]}, convert
 

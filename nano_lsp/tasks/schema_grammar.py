@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any
 
 from nano_lsp.errors import SchemaError
-from nano_lsp.tasks.string_formats import FORMATS
 from nano_lsp.tasks.number_grammar import integers
 from nano_lsp.tasks.schema_parts import (
     MAX_DEPTH,
@@ -31,6 +30,7 @@ from nano_lsp.tasks.schema_parts import (
     to_json,
     too_deep,
 )
+from nano_lsp.tasks.string_formats import FORMATS
 
 MAX_REPEATED = 1000
 """More repetitions are more than llama.cpp takes: longer strings and arrays are only checked afterwards."""
@@ -97,7 +97,7 @@ def without_repetitions(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - an
     return value
 
 
-def find_fault(value: object, schema: Schema) -> str:
+def validation_error(value: object, schema: Schema) -> str:
     """Why a value is not what a schema allows; empty where it is.
 
     Args:
@@ -212,7 +212,7 @@ class _Compiler:
 
     def _listed(self, schema: Schema) -> str:
         values = [schema["const"]] if "const" in schema else schema["enum"]
-        fitting = [value for value in values if not find_fault(value, schema)]
+        fitting = [value for value in values if not validation_error(value, schema)]
         if not fitting:
             raise SchemaError("A JSON schema lists only values that it rules out elsewhere.", "Correct 'enum'.")
         return " | ".join(gbnf_literal(to_json(value)) for value in fitting)

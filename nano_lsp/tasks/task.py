@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from nano_lsp.inference.backend import Vocabulary
-from nano_lsp.inference.request import Request
-from nano_lsp.errors import AnswerCutError, DocumentError, TaskTimeoutError
-from nano_lsp.assistant.context import Desk
-from nano_lsp.assistant.jobs import Job
-from nano_lsp.assistant.listener import Plan, Watcher
+from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.job import Job
 from nano_lsp.assistant.prompts import Message, build_chat_prompt
+from nano_lsp.errors import AnswerCutError, DocumentError, TaskTimeoutError
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Priority, SamplingParams
 from nano_lsp.tasks.classification import (
     AT_ONCE_WEIGHT,
     TEMPERATURE,
@@ -26,8 +25,7 @@ from nano_lsp.tasks.classification import (
 )
 from nano_lsp.tasks.partial_json import close_json
 from nano_lsp.tasks.reasoning import BEGIN, CONCLUDE, worked_examples
-from nano_lsp.tasks.schema_grammar import compile_schema, find_fault, gbnf_literal, without_repetitions
-from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Priority, SamplingParams
+from nano_lsp.tasks.schema_grammar import compile_schema, gbnf_literal, validation_error, without_repetitions
 
 MAX_TOKENS = 512
 """Of an answer, unless said otherwise."""
@@ -96,8 +94,8 @@ class Task(Job[Answer]):
             check_choices(self.choices)
         return compile_schema(json.loads(self.schema)) if self.schema else ""
 
-    def plan(self, desk: Desk, watcher: Watcher) -> Plan[Answer]:  # noqa: ARG002 - nothing to watch
-        """The requests that lead to the answer.
+    async def run(self, context: FeatureContext) -> Answer:
+        """The answer.
 
         Raises:
             DocumentError: there is no prompt.
@@ -106,31 +104,30 @@ class Task(Job[Answer]):
             TaskTimeoutError: the time ran out.
         """
         grammar = self.check()
-        return _Run(self, desk.vocabulary, grammar).plan()
+        return await _Run(self, context, grammar).run()
 
 
 class _Run:
     """A task at work."""
 
-    def __init__(self, task: Task, vocabulary: Vocabulary, grammar: str) -> None:
-        self._task, self._vocabulary, self._grammar = task, vocabulary, grammar
+    def __init__(self, task: Task, context: FeatureContext, grammar: str) -> None:
+        self._task, self._context, self._grammar = task, context, grammar
+        self._tokenizer = context.tokenizer
         self._started = time.monotonic()
         self._counters = Counters()
         self._warnings: list[str] = []
         self._cut = False
         self._reasoning = ""
 
-    def plan(self) -> Plan[Answer]:
+    async def run(self) -> Answer:
         task, prompt = self._task, self._prompt()
         if task.choices:
-            answer = yield from self._choose(prompt)
+            answer = await self._choose(prompt)
         else:
             if task.think:
-                prompt = yield from self._reason(prompt)
-                prompt += self._vocabulary.tokenize(":\n\n")
-            answer = Answer(
-                self._read((yield from self._generate(prompt, task.max_tokens, grammar=self._grammar or None)))
-            )
+                prompt = await self._reason(prompt)
+                prompt += self._tokenizer.tokenize(":\n\n")
+            answer = Answer(self._read(await self._generate(prompt, task.max_tokens, grammar=self._grammar or None)))
         return replace(
             answer,
             reasoning=self._reasoning,
@@ -148,35 +145,35 @@ class _Run:
             parts.append(f"Answer with JSON of this schema and nothing else: {task.schema}")
         turns = [*worked_examples()] if task.think and task.choices else []
         turns.append(Message("user", "\n\n".join(filter(None, parts))))
-        return build_chat_prompt(self._vocabulary.spec, self._vocabulary, turns, think=task.think)
+        return build_chat_prompt(self._tokenizer.spec, self._tokenizer, turns, think=task.think)
 
-    def _reason(self, prompt: list[int]) -> Plan[list[int]]:
+    async def _reason(self, prompt: list[int]) -> list[int]:
         """The prompt and a reasoning, up to where its conclusion is to be said."""
-        prompt = prompt + self._vocabulary.tokenize(BEGIN)
-        thought = yield from self._generate(prompt, self._task.reasoning_tokens, stop=(f"\n\n{CONCLUDE}",))
+        prompt = prompt + self._tokenizer.tokenize(BEGIN)
+        thought = await self._generate(prompt, self._task.reasoning_tokens, stop=(f"\n\n{CONCLUDE}",))
         self._reasoning = thought.text.strip()
-        return prompt + self._vocabulary.tokenize(f"{thought.text.rstrip()}\n\n{CONCLUDE}")
+        return prompt + self._tokenizer.tokenize(f"{thought.text.rstrip()}\n\n{CONCLUDE}")
 
-    def _choose(self, prompt: list[int]) -> Plan[Answer]:
+    async def _choose(self, prompt: list[int]) -> Answer:
         choices = self._task.choices
         if self._task.think:
             # At once comes first: the reasoning then goes on from the same prompt.
-            at_once = yield from self._score(prompt, f'{CONCLUDE} "')
-            reasoned = yield from self._score((yield from self._reason(prompt)), ' "')
+            at_once = await self._score(prompt, f'{CONCLUDE} "')
+            reasoned = await self._score((await self._reason(prompt)), ' "')
             weighed = [AT_ONCE_WEIGHT * first + second for first, second in zip(at_once, reasoned, strict=True)]
             found = probabilities(weighed, THINK_TEMPERATURE)
         else:
-            found = probabilities((yield from self._score(prompt, '"')), TEMPERATURE)
+            found = probabilities((await self._score(prompt, '"')), TEMPERATURE)
         best = max(range(len(found)), key=found.__getitem__)
         return Answer(choices[best], dict(zip(choices, found, strict=True)))
 
-    def _score(self, prompt: list[int], opening: str) -> Plan[list[float]]:
+    async def _score(self, prompt: list[int], opening: str) -> list[float]:
         """Log-probability of each choice behind a prompt and what ends in its opening quote."""
-        prompt = prompt + self._vocabulary.tokenize(opening)
+        prompt = prompt + self._tokenizer.tokenize(opening)
         scores = []
         for choice in self._task.choices:
             rest = quote(choice)[1:]
-            said = yield from self._generate(prompt, _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}")
+            said = await self._generate(prompt, _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}")
             if said.text != rest:
                 raise AnswerCutError(f"The choice {choice!r} is too long.", "Give choices of a few words.")
             scores.append(sum(token.logprob for token in said.tokens))
@@ -196,7 +193,7 @@ class _Run:
                 value = without_repetitions(json.loads(closed), schema)
             except ValueError:
                 continue
-            if not find_fault(value, schema):
+            if not validation_error(value, schema):
                 if closed != text:
                     self._tell_cut(said)
                 return value
@@ -209,9 +206,9 @@ class _Run:
         self._cut = True
         self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
 
-    def _generate(
+    async def _generate(
         self, prompt: list[int], max_tokens: int, grammar: str | None = None, stop: tuple[str, ...] = ()
-    ) -> Plan[Completion]:
+    ) -> Completion:
         limit = self._task.deadline_ms
         left = None if limit is None else limit - (time.monotonic() - self._started) * 1e3
         if left is not None and left <= 0:
@@ -224,7 +221,8 @@ class _Run:
             stop=stop,
             draft=False,  # drafts run where they pay on this day: batches of another size round differently
         )
-        said = yield Request(tuple(prompt), params, Priority.CHAT, sequence=_SEQUENCE)
+        request = GenerationRequest(tuple(prompt), params, Priority.CHAT, sequence=_SEQUENCE)
+        said = await self._context.generate(request)
         self._counters += said.counters
         self._warnings += [warning for warning in said.warnings if warning not in self._warnings]
         if said.finish_reason is FinishReason.DEADLINE:

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nano_lsp.inference.backend import Aborted
-from nano_lsp.testing.scripted_grammar import ScriptedGrammar
 from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
+from nano_lsp.inference.backend import Aborted
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
+from nano_lsp.testing.scripted_grammar import ScriptedGrammar
 
 SPECIALS = (
     "<|endoftext|>",
@@ -33,7 +33,7 @@ SPECIALS = (
     "<|im_end|>",
 )
 WORDS = ("    ", " return", "return", " def", "def", " self", "ret", "urn", "re", " r", "\n\n")
-"""Tokens of more than one byte, so that text has several tokenizations, as with a real vocabulary."""
+"""Tokens of more than one byte, so that text has several tokenizations, as with a real tokenizer."""
 END = 256
 """The id of `<|endoftext|>`."""
 

@@ -20,8 +20,8 @@ from nano_lsp.cli.app import app
 from nano_lsp.cli.bundle import write_sums
 from nano_lsp.cli.bundle_parts import Step, Wheels, run
 from nano_lsp.config import find_folders
-from nano_lsp.models.store import ModelStore
 from nano_lsp.errors import BundleError, DiskSpaceError
+from nano_lsp.models.store import ModelStore
 from tests.gguf_files import write_model
 
 ROOT = Path(__file__).parents[2]

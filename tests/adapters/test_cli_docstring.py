@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from nano_lsp.code.definitions import find_definitions
 from nano_lsp.code.languages import PYTHON, Language
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.errors import DocumentError
 from nano_lsp.docstrings import project
 from nano_lsp.docstrings.check import same_code
+from nano_lsp.errors import DocumentError
 from tests.adapters.test_cli import assert_error, nano_lsp
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])

@@ -28,8 +28,8 @@ from rich.table import Table
 from nano_lsp.config import Settings, find_folders
 from nano_lsp.inference import hardware
 from nano_lsp.inference.generation import Engine, Generation
-from nano_lsp.models.store import ModelStore
 from nano_lsp.inference.selftest import SelfTest
+from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import Completion, GenerateParams, WeightLayout
 
 N_CTX = 4096

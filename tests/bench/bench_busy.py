@@ -26,15 +26,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.config import Settings, find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.editor.ghost_text import GhostText
+from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.inference import hardware
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.models.store import ModelStore
-from nano_lsp.editor.ghost_text import GhostText
 from nano_lsp.schema import GenerateParams
-from nano_lsp.engine.client import SharedAssistant
-from nano_lsp.engine.endpoint import find_place
 from tests.processes import home_with_models
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -161,7 +161,7 @@ class Typist:
         """At the beginning of a line, behind the blanks that an editor puts there."""
         line = self._new[n]
         above = self._above + "".join(self._new[:n]) + line[: len(line) - len(line.lstrip(" "))]
-        task = CompletionTask(self._name, f"{above}\n{self._below}", len(above))
+        task = CompletionInput(self._name, f"{above}\n{self._below}", len(above))
         self._ghost_text.changed(task)
         await self._ghost_text.suggest(task)
 
@@ -182,7 +182,7 @@ async def measure_suggestions(cells: dict[tuple[str, int], Cell], options: argpa
     """Through the shared engine, one way after the other: each has an engine of its own."""
     for way in options.ways:
         with home_with_models(), environment_of(way):
-            settings, place = settings_of(way, options.model), find_place(find_folders())
+            settings, place = settings_of(way, options.model), find_endpoint(find_folders())
             for number in range(options.places):
                 for n in options.busy:
                     mark = f"{number}.{n}"

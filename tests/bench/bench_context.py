@@ -46,7 +46,7 @@ def measure_keys(n_lines: int, n_keys: int, *, extra: str) -> list[float]:
         edited = text[:middle] + typed + text[middle:]
         started = time.perf_counter()
         document = documents.update("document.py", edited)
-        document.site(middle + i)
+        document.cursor(middle + i)
         window = cut_window(edited, middle + i, 768, count_tokens, tree=document.tree, anchor=document.anchor)
         document.anchor = window.anchor
         spent.append((time.perf_counter() - started) * 1e3)

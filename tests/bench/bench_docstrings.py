@@ -14,16 +14,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from nano_lsp.config import find_folders, load_settings
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions
 from nano_lsp.code.document import TextEdit, apply_edits
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree, is_python
-from nano_lsp.inference import hardware
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.docstrings import Style
-from nano_lsp.assistant.jobs import WriteDocstrings
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.docstrings import Style, WriteDocstrings
 from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.inference import hardware
 
 _MAX_BYTES = 100_000
 
@@ -69,7 +68,7 @@ def main() -> None:
         for i in range(options.functions):
             path, tree, definition = next(functions)
             job = WriteDocstrings(tree.text, definition.start, definition.name, list(Style)[i % 3].value)
-            written = assistant.carry_out(job)
+            written = assistant.run(job)
             found = written[0] if written else None
             offered += found is not None
             worded += found is not None and not found.skeleton

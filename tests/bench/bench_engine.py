@@ -16,23 +16,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.assistant.job import Assistant, Job
+from nano_lsp.chat import Ask
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import hardware
-from nano_lsp.engine.assistant import Assistant, LocalAssistant
-from nano_lsp.assistant.jobs import Ask, Complete, Job
-from nano_lsp.engine.loaded_model import Model
-from nano_lsp.assistant.listener import Watcher
-from nano_lsp.schema import Completion
 from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.inference import hardware
+from nano_lsp.schema import Completion
 
 CODE = "".join(f"def function_{i}(first, second):\n    return first + second * {i}\n\n\n" for i in range(150))
 N_TOKENS = 400
 
 
-class Reader(Watcher):
+class Reader(ProgressListener):
     """Reads along, as an editor does."""
 
     def __init__(self) -> None:
@@ -53,7 +55,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 def differences(local: Assistant, shared: Assistant, job: Job[Completion], n: int) -> list[float]:
     """What a job takes longer in the other process, in milliseconds, each time."""
     return [
-        milliseconds(lambda: shared.carry_out(job, Reader())) - milliseconds(lambda: local.carry_out(job, Reader()))
+        milliseconds(lambda: shared.run(job, Reader())) - milliseconds(lambda: local.run(job, Reader()))
         for _ in range(n)
     ]
 
@@ -72,17 +74,17 @@ def main() -> None:
         replies = {"x = ": "1 + 1\n", "assistant\n": answer_text, "$batch_ms": options.batch_ms}
         script.write_text(json.dumps(replies))
         settings, folders = load_settings(model=f"scripted:{script}", prompt_tokens=64), find_folders()
-        place = find_place(folders)
+        place = find_endpoint(folders)
         with (
             LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as local,
             SharedAssistant(place, settings, "bench") as shared,
         ):
             shared.connect()
             text = f"{CODE}x = "
-            completion, answer = Complete(CompletionTask("a.py", text, len(text)), draft=False), Ask("?")
+            completion, answer = Complete(CompletionInput("a.py", text, len(text)), draft=False), Ask("?")
             differences(local, shared, completion, 5)
             a_request = differences(local, shared, completion, options.requests)
-            n = local.carry_out(answer).counters.generated_tokens
+            n = local.run(answer).counters.generated_tokens
             a_token = [difference / n for difference in differences(local, shared, answer, options.answers)]
             asyncio.run(ask_engine(place, "POST", "shutdown"))
     low, high = statistics.quantiles(a_request, n=20)[0], statistics.quantiles(a_request, n=20)[-1]

@@ -20,22 +20,21 @@ from pathlib import Path
 
 import psutil
 
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
+from nano_lsp.completion.postprocess import LEAST_TOKEN, PostprocessOptions
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import hardware
-from nano_lsp.inference import kv_cache
-from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
 from nano_lsp.editor.ghost_text import GhostText
-from nano_lsp.assistant.jobs import Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, Judgement
-from nano_lsp.lines import line_start
 from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.errors import CancelledError, EngineBusyError, SupersededError
+from nano_lsp.inference import hardware, kv_cache
+from nano_lsp.lines import line_start
 from tests.processes import home_with_models
 
 SOURCE = Path(inspect.getfile(kv_cache)).read_text(encoding="utf-8")
-HOW = Judgement(modest=True, least_token=LEAST_TOKEN)
+HOW = PostprocessOptions(automatic=True, min_token_probability=LEAST_TOKEN)
 
 
 @dataclass
@@ -47,15 +46,15 @@ class Tally:
     open: int = 0
 
 
-Ask = Callable[[CompletionTask], Awaitable[bool]]
+Ask = Callable[[CompletionInput], Awaitable[bool]]
 """One request; whether it has been answered."""
 
 
 def asks_plainly(client: SharedAssistant) -> Ask:
     """Each request is the engine's."""
 
-    async def ask(task: CompletionTask) -> bool:
-        await client.carry_out_async(Complete(task, HOW))
+    async def ask(task: CompletionInput) -> bool:
+        await client.run_async(Complete(task, HOW))
         return True
 
     return ask
@@ -65,14 +64,14 @@ def asks_as_a_server(client: SharedAssistant) -> Ask:
     """As `adapters/lsp`: what has been typed since goes to the suggestions first; nothing to show is no answer."""
     ghost_text = GhostText(client, HOW)
 
-    async def ask(task: CompletionTask) -> bool:
+    async def ask(task: CompletionInput) -> bool:
         ghost_text.changed(task)
         return bool((await ghost_text.suggest(task)).text)
 
     return ask
 
 
-async def count(ask: Ask, task: CompletionTask, tally: Tally) -> None:
+async def count(ask: Ask, task: CompletionInput, tally: Tally) -> None:
     """One request, counted."""
     started = time.perf_counter()
     tally.open += 1
@@ -98,7 +97,7 @@ async def type_along(ask: Ask, number: int, keys_per_s: float, until: float, tal
     n = 0
     while time.monotonic() < until:
         n += 1
-        task = CompletionTask(f"{number}.py", f"{SOURCE[: start + n]}\n{rest}", start + n)
+        task = CompletionInput(f"{number}.py", f"{SOURCE[: start + n]}\n{rest}", start + n)
         asked.add(work := asyncio.ensure_future(count(ask, task, tally)))
         work.add_done_callback(asked.discard)
         await asyncio.sleep(1 / keys_per_s)
@@ -109,7 +108,7 @@ async def type_along(ask: Ask, number: int, keys_per_s: float, until: float, tal
 
 async def run(options: argparse.Namespace) -> None:
     """The load, and the report."""
-    settings, place = load_settings(model=options.model, prompt_tokens=256), find_place(find_folders())
+    settings, place = load_settings(model=options.model, prompt_tokens=256), find_endpoint(find_folders())
     clients = [SharedAssistant(place, settings, f"load{i}") for i in range(options.clients)]
     await asyncio.to_thread(clients[0].connect)
     engine = psutil.Process((await ask_engine(place, "GET", "status"))["pid"])

@@ -21,11 +21,11 @@ from tests.raw_client import RawClient
 N_KERNELS = 2
 IN_KERNEL = """
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.assistant.jobs import Complete
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.engine.connect import open_assistant
 assistant = open_assistant(load_settings(model={model!r}), find_folders(), "kernel", lambda *_: None)
-print(assistant.carry_out(Complete(CompletionTask("cell", "total = sum(", 12))).text)
+print(assistant.run(Complete(CompletionInput("cell", "total = sum(", 12))).text)
 """
 
 

@@ -12,14 +12,14 @@ import threading
 import time
 from pathlib import Path
 
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.chat import Explain
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import hardware
-from nano_lsp.inference import kv_cache
-from nano_lsp.assistant.jobs import Complete, Explain
-from nano_lsp.assistant.listener import Watcher
 from nano_lsp.engine.client import SharedAssistant
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.inference import hardware, kv_cache
 from tests.processes import home_with_models
 
 SOURCE = Path(kv_cache.__file__).read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ LINE = "        held = min(common_prefix(sequence.tokens, prompt), limit)\n"
 MAX_TOKENS = 8
 
 
-class Streaming(Watcher):
+class Streaming(ProgressListener):
     """Knows that an answer has begun, and how often it has grown."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def type_line(client: SharedAssistant, name: str) -> tuple[list[float], float]:
     for n in range(20, len(LINE) - 1):
         text = SOURCE[:start] + LINE[:n] + SOURCE[start + len(LINE) :]
         begun = time.perf_counter()
-        done = client.carry_out(Complete(CompletionTask(name, text, start + n), draft=False))
+        done = client.run(Complete(CompletionInput(name, text, start + n), draft=False))
         took.append((time.perf_counter() - begun) * 1e3)
         evaluated.append(done.counters.evaluated_tokens)
     return took[1:], statistics.mean(evaluated[1:])
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--model", default="nano")
     model = parser.parse_args().model
     with home_with_models():
-        settings, place = load_settings(model=model, max_tokens=MAX_TOKENS), find_place(find_folders())
+        settings, place = load_settings(model=model, max_tokens=MAX_TOKENS), find_endpoint(find_folders())
         with (
             SharedAssistant(place, settings, "typist") as typist,
             SharedAssistant(place, settings, "reader") as reader,
@@ -71,7 +71,7 @@ def main() -> None:
 
             def explain() -> None:
                 while not stop.is_set():
-                    reader.carry_out(Explain(SOURCE[:1500], "python"), streaming)
+                    reader.run(Explain(SOURCE[:1500], "python"), streaming)
 
             thread = threading.Thread(target=explain)
             thread.start()

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.assistant.job import Assistant
+from nano_lsp.chat import Ask
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.assistant import Assistant, LocalAssistant
-from nano_lsp.assistant.jobs import Ask
 from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.tasks import Task
 from nano_lsp.tasks.classification import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
 
@@ -93,9 +94,9 @@ def _answer(assistant: Assistant, row: dict[str, Any], way: str) -> dict[str, An
     choices = tuple(row["choices"])
     if way == "free":
         question = f"{row['question']}\n\n{ask_for(choices)}"
-        return {way: assistant.carry_out(Ask(question, max_tokens=_MAX_TOKENS)).text}
+        return {way: assistant.run(Ask(question, max_tokens=_MAX_TOKENS)).text}
     task = Task(row["question"], choices=choices, think=way == "think")
-    answer = assistant.carry_out(task)
+    answer = assistant.run(task)
     return {way: dict(answer.probabilities), f"{way}_tokens": answer.counters.generated_tokens}
 
 

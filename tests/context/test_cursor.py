@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.code.cursor_context import CursorKind, LineRest, Site, find_site
+from nano_lsp.code.cursor_context import CursorContext, CursorKind, TextAfterCursor, find_cursor_context
 from nano_lsp.code.languages import PLAIN, PYTHON, Language
 from nano_lsp.code.syntax_tree import SyntaxTree
 
 
-def at(code: str, language: Language = PYTHON) -> Site:
-    """The site of a cursor that is drawn as a bar."""
+def at(code: str, language: Language = PYTHON) -> CursorContext:
+    """The cursor of a cursor that is drawn as a bar."""
     before, after = code.split("|")
     text = before + after
-    return find_site(text, len(before), language, SyntaxTree.parse(text, language))
+    return find_cursor_context(text, len(before), language, SyntaxTree.parse(text, language))
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_without_a_grammar_the_line_alone_decides() -> None:
 @pytest.mark.parametrize(
     ("code", "rest", "wanted"),
     [
-        ("x = |\n", LineRest.EMPTY, True),
-        ("print(|)\n", LineRest.CLOSERS, True),
-        ("d = {'a': [|]}:\n", LineRest.CLOSERS, True),
-        ("x = | + 1\n", LineRest.CODE, False),
-        ("wor|d\n", LineRest.CODE, False),
-        ("wor|\n", LineRest.EMPTY, True),
+        ("x = |\n", TextAfterCursor.EMPTY, True),
+        ("print(|)\n", TextAfterCursor.CLOSERS, True),
+        ("d = {'a': [|]}:\n", TextAfterCursor.CLOSERS, True),
+        ("x = | + 1\n", TextAfterCursor.CODE, False),
+        ("wor|d\n", TextAfterCursor.CODE, False),
+        ("wor|\n", TextAfterCursor.EMPTY, True),
     ],
 )
-def test_what_stands_behind_the_cursor(code: str, rest: LineRest, wanted: bool) -> None:
-    site = at(code)
-    assert (site.line_rest, site.wants_completion) == (rest, wanted)
+def test_what_stands_behind_the_cursor(code: str, rest: TextAfterCursor, wanted: bool) -> None:
+    cursor = at(code)
+    assert (cursor.text_after_cursor, cursor.wants_completion) == (rest, wanted)
 
 
 def test_several_lines_only_where_a_statement_begins() -> None:
@@ -87,8 +87,8 @@ def test_several_lines_only_where_a_statement_begins() -> None:
 def test_any_text_and_any_offset(text: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, len(text)))
     for language in (PYTHON, PLAIN):
-        site = find_site(text, offset, language, SyntaxTree.parse(text, language))
-        assert site.prefix + site.suffix == text
-        assert site.prefix.endswith(site.typed)
-        assert site.suffix.startswith(site.rest)
-        assert not set("\r\n") & set(site.typed + site.rest)
+        cursor = find_cursor_context(text, offset, language, SyntaxTree.parse(text, language))
+        assert cursor.prefix + cursor.suffix == text
+        assert cursor.prefix.endswith(cursor.typed)
+        assert cursor.suffix.startswith(cursor.rest)
+        assert not set("\r\n") & set(cursor.typed + cursor.rest)

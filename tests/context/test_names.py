@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nano_lsp.code.languages import PYTHON
-from nano_lsp.code.undefined_names import undefined_names
 from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.code.undefined_names import undefined_names
 
 
 @pytest.mark.parametrize(

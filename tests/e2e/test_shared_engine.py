@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import sampling
-from nano_lsp.assistant.jobs import Chat, Complete
-from nano_lsp.assistant.listener import Watcher
+from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.assistant.prompts import Message
-from nano_lsp.schema import Completion, GenerateParams
+from nano_lsp.chat import Chat
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.client import SharedAssistant
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.inference import sampling
+from nano_lsp.schema import Completion, GenerateParams
 from tests.processes import engines_of, without_network
 from tests.raw_client import RawClient
 
@@ -32,7 +33,7 @@ SOURCE = Path(sampling.__file__).read_text(encoding="utf-8")
 CODE = 'def add(a: int, b: int) -> int:\n    """The sum."""\n    return '
 
 
-class Begun(Watcher):
+class Begun(ProgressListener):
     """Knows when an answer has begun."""
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Begun(Watcher):
 
 @pytest.fixture
 def client() -> Iterator[SharedAssistant]:
-    with SharedAssistant(find_place(find_folders()), load_settings(), "test") as client:
+    with SharedAssistant(find_endpoint(find_folders()), load_settings(), "test") as client:
         yield client
 
 
@@ -58,15 +59,15 @@ def equal_up_to_a_tie(a: Completion, b: Completion) -> bool:
 def test_ghost_text_runs_before_an_explanation_which_says_the_same_in_the_end(client: SharedAssistant) -> None:
     question = (Message("user", f"Explain what this Python code does.\n\n{SOURCE}"),)
     explain = Chat(question, GenerateParams(max_tokens=300, draft=False))
-    client.carry_out(explain)  # the prompt is read: in batches of another size numbers round differently
-    alone = client.carry_out(explain)
+    client.run(explain)  # the prompt is read: in batches of another size numbers round differently
+    alone = client.run(explain)
     begun = Begun()
     with ThreadPoolExecutor(1) as pool:
-        explaining = pool.submit(client.carry_out, explain, begun)
+        explaining = pool.submit(client.run, explain, begun)
         assert begun.event.wait(LIMIT_S)
         for i in range(4):
             text = f"# {i}\n{CODE}"
-            done = client.carry_out(Complete(CompletionTask(f"{i}.py", text, len(text))))
+            done = client.run(Complete(CompletionInput(f"{i}.py", text, len(text))))
             assert done.text.startswith("a + b")
         assert not explaining.done()  # it has been waiting meanwhile
         assert equal_up_to_a_tie(explaining.result(LIMIT_S), alone)

@@ -16,16 +16,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.chat import CompletePrompt
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.errors import AnswerCutError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import CompletePrompt
 from nano_lsp.engine.loaded_model import Model
-from nano_lsp.summarize.grounding import bears_out
-from nano_lsp.tasks import Task
-from nano_lsp.tasks import schema_grammar
-from nano_lsp.tasks.schema_grammar import find_fault
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.errors import AnswerCutError
 from nano_lsp.schema import GenerateParams
+from nano_lsp.summarize.grounding import is_supported
+from nano_lsp.tasks import Task, schema_grammar
+from nano_lsp.tasks.schema_grammar import validation_error
 from tests.documents import as_markdown, pages, write_pdf
 from tests.e2e.test_nano import NANO_LSP, run
 from tests.features.tasks.test_schema_grammar import schemas
@@ -59,11 +58,11 @@ def test_what_real_weights_say_under_a_schema_validates_or_is_told_to_be_cut(
 ) -> None:
     task = Task(question, schema=json.dumps(schema), max_tokens=limit)
     try:
-        answer = smol.carry_out(task)
+        answer = smol.run(task)
     except AnswerCutError as error:
         assert error.remedy  # noqa: PT017 - either outcome will do
     else:
-        assert find_fault(answer.value, schema) == ""
+        assert validation_error(answer.value, schema) == ""
 
 
 @pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/engine/test_real_engine.py
@@ -77,7 +76,7 @@ def test_the_longest_repetitions_are_grammars_that_llama_cpp_takes(smol: LocalAs
         {"properties": {f"p{i}": {"type": "integer"} for i in range(60)}},
     ):
         grammar = schema_grammar.compile_schema(schema)
-        assert smol.carry_out(CompletePrompt("x", GenerateParams(max_tokens=1, grammar=grammar)))
+        assert smol.run(CompletePrompt("x", GenerateParams(max_tokens=1, grammar=grammar)))
 
 
 @pytest.mark.usefixtures("models")
@@ -126,7 +125,7 @@ def test_twenty_pages_killed_in_the_middle_and_gone_on_with(tmp_path: Path, home
         page = texts[int(each["place"].removeprefix("p. ")) - 1]
         numbers = re.findall(r"\d+", each["statement"])
         assert set(numbers) <= set(re.findall(r"\d+", page)), each
-        assert bears_out(page, each["statement"])
+        assert is_supported(page, each["statement"])
     assert not kept.exists()
 
 
@@ -143,7 +142,7 @@ def test_everything_works_without_a_network(tmp_path: Path) -> None:
     found = json.loads(run("summarize", str(document), "--length", "short", "--json", prefix=prefix))["statements"]
     assert found
     for each in found:
-        assert bears_out(each["text"], each["statement"])
+        assert is_supported(each["text"], each["statement"])
         assert each["text"][:40] in document.read_text().splitlines()[int(each["place"].removeprefix("line ")) - 1]
     source = tmp_path / "a.py"
     source.write_text("def area(width, height):\n    return width * height\n")

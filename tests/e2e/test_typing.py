@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
+from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference import generation as generate
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import Complete
-from nano_lsp.completion.postprocess import Judgement
 from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.inference import generation as generate
 
 KEYS = 200
 
@@ -31,8 +31,8 @@ def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> 
     with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
 
         def ask(n_keys: int) -> int:
-            task = CompletionTask("generate.py", above + typed[:n_keys] + below, start + n_keys)
-            return assistant.carry_out(Complete(task, Judgement(modest=True))).counters.evaluated_tokens
+            task = CompletionInput("generate.py", above + typed[:n_keys] + below, start + n_keys)
+            return assistant.run(Complete(task, PostprocessOptions(automatic=True))).counters.evaluated_tokens
 
         opened = ask(0)
         evaluated = [ask(n) for n in range(1, KEYS + 1)]

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
+from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.kv_cache import KvCache
-from nano_lsp.testing.scripted_backend import ScriptedBackend, hashed_script, reply_script
 from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
 from nano_lsp.schema import (
     Completion,
     FinishReason,
@@ -23,6 +22,7 @@ from nano_lsp.schema import (
     Token,
     Verdict,
 )
+from nano_lsp.testing.scripted_backend import ScriptedBackend, hashed_script, reply_script
 
 
 def engine_for(replies: dict[str, str]) -> Engine:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.errors import ArchitectureError, GgufError, NanoError
 from nano_lsp.models.architecture import check_servable, describe, differences
 from nano_lsp.models.gguf import read_header
-from nano_lsp.errors import ArchitectureError, GgufError, NanoError
 from tests.gguf_files import EMBEDDING, VOCABULARY, write_adapter, write_model
 
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from nano_lsp.inference.kv_cache import KvCache
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.errors import EngineError, KvCacheFullError
+from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.inference.snapshots import Snapshots
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 
 tokens = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 keys = st.sampled_from("abcdef")

@@ -22,11 +22,6 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.models import store as model_store
-
-from nano_lsp.models import sources
-from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
-from nano_lsp.models.store import ModelStore
 from nano_lsp.errors import (
     ArchitectureError,
     ChecksumError,
@@ -39,6 +34,10 @@ from nano_lsp.errors import (
     StoreWriteError,
     UnknownModelError,
 )
+from nano_lsp.models import sources
+from nano_lsp.models import store as model_store
+from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex, load_manifest
+from nano_lsp.models.store import ModelStore
 from tests.gguf_files import write_model
 
 PART_BYTES = 60_000

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.network import find_proxies, open_client, trusted_certificates
 from nano_lsp.errors import ConfigError
+from nano_lsp.network import find_proxies, open_client, trusted_certificates
 
 HUB = "https://hub.example/file"
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")

@@ -14,15 +14,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.config import Settings
-from nano_lsp.inference.backend import Aborted
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
-from nano_lsp.inference.generation import Engine, Generation
-from nano_lsp.inference.kv_cache import KvCache
-from nano_lsp.inference.llama_backend import LlamaBackend
-from nano_lsp.inference.request import Request
-from nano_lsp.inference.selftest import SelfTest, require_layout
-from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.inference.worker import Ticket, Worker
 from nano_lsp.errors import (
     CancelledError,
     EngineError,
@@ -31,8 +22,17 @@ from nano_lsp.errors import (
     KvCacheFullError,
     PromptTooLongError,
 )
-from nano_lsp.tasks.schema_grammar import compile_schema
+from nano_lsp.inference.backend import Aborted
+from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.inference.llama_backend import LlamaBackend
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.inference.selftest import SelfTest, require_layout
+from nano_lsp.inference.snapshots import Snapshots
+from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
+from nano_lsp.inference.worker import Ticket, Worker
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
+from nano_lsp.tasks.schema_grammar import compile_schema
 from tests.gguf_files import write_adapter, write_model
 
 # Where llama.cpp hangs in this process, no signal handler of Python runs: a thread prints stacks and ends the run.
@@ -179,13 +179,13 @@ def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(load: Load, smol_f
             assert submitted.wait(LIMIT_S)
             tickets[0].cancel()
 
-    request = Request(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress)
+    request = GenerationRequest(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress)
     tickets.append(worker.submit(request))
     submitted.set()
     assert isinstance(tickets[0].exception(LIMIT_S), CancelledError)
     assert seen == [0, 128, 256, 384, 512]
     assert len(engine.kv_cache.held("a")) == 512
-    again = worker.submit(Request(prompt, GenerateParams(max_tokens=1), document="a")).result(LIMIT_S)
+    again = worker.submit(GenerationRequest(prompt, GenerateParams(max_tokens=1), document="a")).result(LIMIT_S)
     assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (512, 1488)
     worker.close()
 

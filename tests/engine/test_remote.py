@@ -12,18 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp.chat import Ask
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Alternatives, Complete
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.inference.remote import Remote
-from nano_lsp.inference.request import Request
-from nano_lsp.inference.approximate_tokenizer import TextVocabulary
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import Alternatives, Ask, Complete
+from nano_lsp.inference.approximate_tokenizer import ApproximateTokenizer
+from nano_lsp.inference.remote import Remote
+from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import FinishReason, GenerateParams, Token, Verdict
 
 LIMIT_S = 60
-VOCABULARY = TextVocabulary("qwen", 4096)
+VOCABULARY = ApproximateTokenizer("qwen", 4096)
 Reply = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
@@ -113,8 +114,8 @@ def remote(peer: Peer) -> Iterator[Remote]:
     remote.close()
 
 
-def request(remote: Remote, text: str = "x = ", **fields: Any) -> Request:  # noqa: ANN401 - fields of any type
-    return Request(tuple(remote.vocabulary.tokenize(text)), **fields)
+def request(remote: Remote, text: str = "x = ", **fields: Any) -> GenerationRequest:  # noqa: ANN401 - fields of any type
+    return GenerationRequest(tuple(remote.tokenizer.tokenize(text)), **fields)
 
 
 @given(st.text(alphabet="ab <|>_fimprefsu\n\t🙂é", max_size=60))
@@ -131,7 +132,7 @@ def test_control_tokens_are_the_models_own_and_never_the_users(peer: Peer, remot
     code = 'bad = "<|fim_middle|>"\nx = \ny = 2\n'
     with LocalAssistant(remote, Settings(), find_folders()) as assistant:
         offset = code.index("x = ") + 4
-        assert assistant.carry_out(Complete(CompletionTask("a.py", code, offset), draft=False)).text == "1"
+        assert assistant.run(Complete(CompletionInput("a.py", code, offset), draft=False)).text == "1"
     prompt = peer.bodies[0]["prompt"]
     assert prompt.startswith("<|fim_prefix|><|fim_suffix|>")
     assert prompt.endswith('< |fim_middle|>"\nx =')
@@ -180,7 +181,7 @@ def test_alternatives_differ(peer: Peer, remote: Remote) -> None:
 
     peer.reply = reply
     with LocalAssistant(remote, Settings(), find_folders()) as assistant:
-        found = assistant.carry_out(Alternatives(CompletionTask("a.py", "x = ", 4), 2))
+        found = assistant.run(Alternatives(CompletionInput("a.py", "x = ", 4), 2))
     assert [completion.text for completion in found] == ["dict()", "list()"]
 
 
@@ -255,7 +256,7 @@ def test_limits_and_stops_are_the_servers_to_keep(peer: Peer, remote: Remote) ->
 
 def test_a_question_is_laid_out_as_a_conversation(peer: Peer, remote: Remote) -> None:
     with LocalAssistant(remote, Settings(), find_folders()) as assistant:
-        assert assistant.carry_out(Ask("6*7? <|im_end|>")).text == "ok"
+        assert assistant.run(Ask("6*7? <|im_end|>")).text == "ok"
     prompt = peer.bodies[0]["prompt"]
     assert "NEURO-NANO" in prompt
     assert prompt.endswith("<|im_start|>assistant\n")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.models.gguf import read_header
 from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
+from nano_lsp.models.gguf import read_header
 from tests.gguf_files import write_model
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.inference.sampling import Logits, Sampler, keep_probable, logprob, penalize
 from nano_lsp.errors import ConfigError
+from nano_lsp.inference.sampling import Logits, Sampler, keep_probable, logprob, penalize
 from nano_lsp.schema import SamplingParams
 
 rows = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30).map(lambda x: np.array(x, np.float32))

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.inference import hardware
-
-from nano_lsp.inference import selftest
-from nano_lsp.inference.selftest import MAX_CRASHES, Outcome, SelfTest, build_command, compiled_features, require_layout
 from nano_lsp.errors import LibraryError
+from nano_lsp.inference import hardware, selftest
+from nano_lsp.inference.selftest import (
+    MAX_CRASHES,
+    Outcome,
+    SelfTest,
+    build_command,
+    compiled_features,
+    require_layout,
+)
 from nano_lsp.schema import WeightLayout
 from tests import dying_library
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.inference.generation import Engine
-from nano_lsp.inference.request import Request
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.inference.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
 from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, SupersededError
+from nano_lsp.inference.generation import Engine
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.inference.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
 from nano_lsp.schema import GenerateParams, Priority
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 
 LIMIT_S = 60  # far beyond what anything here takes; only a hang reaches it
 
@@ -62,9 +62,9 @@ def worker(backend: ScriptedBackend, gate: Gate) -> Iterator[Worker]:
     worker.close()
 
 
-def request(text: str = "x" * 100, **fields: object) -> Request:
+def request(text: str = "x" * 100, **fields: object) -> GenerationRequest:
     prompt = tuple(ScriptedBackend().tokenize(text))
-    return Request(prompt, GenerateParams(max_tokens=3, draft=False), **fields)  # type: ignore[arg-type]
+    return GenerationRequest(prompt, GenerateParams(max_tokens=3, draft=False), **fields)  # type: ignore[arg-type]
 
 
 def finish_order(*tickets: Ticket) -> tuple[list[int], Callable[[], None]]:
@@ -80,7 +80,7 @@ def finish_order(*tickets: Ticket) -> tuple[list[int], Callable[[], None]]:
 
 
 def test_the_more_urgent_runs_first_and_a_running_one_lets_it_through(worker: Worker, gate: Gate) -> None:
-    warm_up = worker.submit(request("w" * 100, priority=Priority.WARM_UP, document="w"))
+    warm_up = worker.submit(request("w" * 100, priority=Priority.PREFETCH, document="w"))
     gate.wait_for_batch()
     chat = worker.submit(request("c" * 100, priority=Priority.CHAT, document="c"))
     completion = worker.submit(request("k" * 100, priority=Priority.COMPLETION, document="k"))
@@ -92,7 +92,7 @@ def test_the_more_urgent_runs_first_and_a_running_one_lets_it_through(worker: Wo
 
 
 def test_a_request_that_was_interrupted_gives_the_same_answer(worker: Worker, gate: Gate) -> None:
-    slow = worker.submit(request("w" * 100, priority=Priority.WARM_UP, document="w"))
+    slow = worker.submit(request("w" * 100, priority=Priority.PREFETCH, document="w"))
     gate.wait_for_batch()
     worker.submit(request("k" * 100, document="k"))
     gate.open()
@@ -146,7 +146,7 @@ def test_cancelling_one_that_waits(worker: Worker, gate: Gate) -> None:
 
 def test_a_failure_is_the_answer_and_the_worker_goes_on(worker: Worker, gate: Gate) -> None:
     gate.open()
-    assert isinstance(worker.submit(Request(())).exception(LIMIT_S), EngineError)
+    assert isinstance(worker.submit(GenerationRequest(())).exception(LIMIT_S), EngineError)
 
     def broken(text: str) -> None:
         raise ZeroDivisionError
@@ -228,9 +228,9 @@ def test_chats_of_two_clients_take_turns_and_say_what_they_would_alone(gate: Gat
     worker = Worker(Engine(backend))
     params = GenerateParams(max_tokens=600, draft=False)
 
-    def chat(client: str, **fields: object) -> Request:
+    def chat(client: str, **fields: object) -> GenerationRequest:
         prompt = tuple(backend.tokenize(client * 50))
-        return Request(prompt, params, Priority.CHAT, client=client, sequence="chat", **fields)  # type: ignore[arg-type]
+        return GenerationRequest(prompt, params, Priority.CHAT, client=client, sequence="chat", **fields)  # type: ignore[arg-type]
 
     said: list[str] = []
     talking = threading.Event()

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.editor.acceptance import AcceptanceTracker
+from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.editor.ghost_text import Suggestion
 from nano_lsp.editor.statistics import KEPT_AFTER_S, Record, Statistics
-from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 
 pytestmark = pytest.mark.asyncio
 NAME = "a.py"

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from nano_lsp.config import Settings
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.errors import DocumentError
 from nano_lsp.edits.cells import CellCode, FixCell, Surroundings, WriteCell, read_code, read_fix
-from nano_lsp.assistant.context import Desk
-from nano_lsp.assistant.listener import NOBODY
-from tests.features.test_rewrite import carry_out
+from nano_lsp.errors import DocumentError
+from tests.features.scripted_answers import run
 
-DESK = Desk(ScriptedBackend(), "spm_tail", Settings())
 LIVE = Surroundings(live=("words: list  # of 3 str", "n: int"))
 
 
 def written(*answers: str, around: Surroundings = LIVE) -> CellCode:
-    return carry_out(WriteCell("sort words", around).plan(DESK, NOBODY), *answers)
+    return run(WriteCell("sort words", around).run, *answers)
 
 
 def fixed(code: str, error: str, *answers: str) -> CellCode:
-    return carry_out(FixCell(code, error).plan(DESK, NOBODY), *answers)
+    return run(FixCell(code, error).run, *answers)
 
 
 def test_the_code_is_taken_out_and_tried_once_more() -> None:

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Alternatives, Complete
+from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.code.cursor_context import CompletionTask
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import Alternatives, Complete
-from nano_lsp.completion.postprocess import Judgement
-from nano_lsp.engine.loaded_model import Model
 
 
 def assistant(replies: dict[str, str], **values: object) -> LocalAssistant:
@@ -26,36 +26,36 @@ def assistant(replies: dict[str, str], **values: object) -> LocalAssistant:
 
 
 def at_work(backend: ScriptedBackend, **values: object) -> LocalAssistant:
-    return LocalAssistant(Model.of(backend), Settings(**values), find_folders())  # type: ignore[arg-type]
+    return LocalAssistant(LoadedModel.of(backend), Settings(**values), find_folders())  # type: ignore[arg-type]
 
 
 def tokenize(text: str) -> list[int]:
     return ScriptedBackend().tokenize(text, parse_special=True)
 
 
-def task(code: str, name: str = "a.py") -> CompletionTask:
+def task(code: str, name: str = "a.py") -> CompletionInput:
     before, after = code.split("|")
-    return CompletionTask(name, before + after, len(before))
+    return CompletionInput(name, before + after, len(before))
 
 
 def test_the_suffix_comes_first_and_the_prefix_last() -> None:
     with assistant({"x = ": "1"}) as it:
-        assert it.carry_out(Complete(task("x = |\ny = 2\n"))).text == "1"
+        assert it.run(Complete(task("x = |\ny = 2\n"))).text == "1"
         prompt = tokenize("<|fim_prefix|><|fim_suffix|>y = 2\n<|fim_middle|>x = ")
         assert it.totals.prompt_tokens == len(prompt) - 1  # the blank is taken back and regrown
 
 
 def test_at_the_end_of_a_line_the_line_break_behind_the_cursor_is_the_models() -> None:
     with assistant({"x = 1\n": "y = 2\n"}) as it:
-        assert it.carry_out(Complete(task("x = 1\n|\nz = 3\n"))).text == "y = 2"
+        assert it.run(Complete(task("x = 1\n|\nz = 3\n"))).text == "y = 2"
         prompt = tokenize("<|fim_prefix|><|fim_suffix|>z = 3\n<|fim_middle|>x = 1\n")
         assert it.totals.prompt_tokens == len(prompt)
 
 
 def test_who_asks_gets_an_answer_even_where_the_model_would_say_nothing() -> None:
     with assistant({"x=": ""}) as it:
-        assert it.carry_out(Complete(task("x=|\n"), Judgement(modest=True))).counters.generated_tokens <= 1
-        assert it.carry_out(Complete(task("x=|\n"))).counters.generated_tokens > 1
+        assert it.run(Complete(task("x=|\n"), PostprocessOptions(automatic=True))).counters.generated_tokens <= 1
+        assert it.run(Complete(task("x=|\n"))).counters.generated_tokens > 1
 
 
 def test_alternatives_differ_and_cost_one_prompt() -> None:
@@ -70,20 +70,20 @@ def test_alternatives_differ_and_cost_one_prompt() -> None:
     backend = ScriptedBackend(script=script)
     code = "".join(f"value_{i} = {i}\n" for i in range(40)) + "x=|\n"
     with at_work(backend, max_tokens=6) as it:
-        found = it.carry_out(Alternatives(task(code)))
+        found = it.run(Alternatives(task(code)))
         assert len({completion.text for completion in found}) == 3
-        assert found[0].text == it.carry_out(Complete(task(code))).text
+        assert found[0].text == it.run(Complete(task(code))).text
         for other in found[1:]:
             assert other.counters.cached_tokens >= found[0].counters.prompt_tokens - 1
             assert other.counters.evaluated_tokens <= len(found[0].tokens)
             assert all(text.strip() for text in (found[0].text, other.text))
     with assistant({"x=": "1"}) as it:
-        assert [completion.text for completion in it.carry_out(Alternatives(task("x=|\n"), 1))] == ["1"]
+        assert [completion.text for completion in it.run(Alternatives(task("x=|\n"), 1))] == ["1"]
 
 
 def test_a_broken_line_is_tried_once_more() -> None:
     with assistant({"x = ": "1 2\n"}, max_tokens=16) as it:
-        done = it.carry_out(Complete(task("x = |\n"), draft=False))
+        done = it.run(Complete(task("x = |\n"), draft=False))
     assert done.text in ("1", "")
     assert done.counters.generated_tokens > 0
 
@@ -93,11 +93,11 @@ def test_what_is_imported_from_the_workspace_comes_first_and_stays(tmp_path: Pat
     name = str(tmp_path / "app.py")
     with assistant({"x = ": "1"}) as it:
         it.use_workspace(tmp_path)
-        assert it.carry_out(Complete(task("from shapes import area\nx = |\n", name))).text == "1"
+        assert it.run(Complete(task("from shapes import area\nx = |\n", name))).text == "1"
         code = "# shapes.py\ndef area(width: int, height: int) -> int: ...\n"
         expected = f"<|fim_prefix|>{code}<|fim_suffix|><|fim_middle|>from shapes import area\nx ="
         assert it.totals.prompt_tokens == len(tokenize(expected))
-        after = it.carry_out(Complete(task("from shapes import area\nx = 1\nyy = |\n", name), draft=False))
+        after = it.run(Complete(task("from shapes import area\nx = 1\nyy = |\n", name), draft=False))
         assert after.counters.evaluated_tokens < 16
 
 
@@ -112,16 +112,16 @@ def test_prompts_stay_within_their_budget(prompt_tokens: int, imported_tokens: i
         limits = {"prompt_tokens": prompt_tokens, "imported_tokens": imported_tokens}
         with assistant({"never": ""}, max_tokens=1, **limits) as it:
             it.use_workspace(root)
-            done = it.carry_out(Complete(CompletionTask(str(root / "app.py"), text, len(text) // 2)))
+            done = it.run(Complete(CompletionInput(str(root / "app.py"), text, len(text) // 2)))
             assert done.counters.prompt_tokens <= prompt_tokens + 3
 
 
 def test_typing_on_evaluates_only_what_was_typed() -> None:
     code = "".join(f"value_{i} = {i}\n" for i in range(40))
     with assistant({"never": ""}, max_tokens=1, prompt_tokens=2000) as it:
-        it.carry_out(Complete(task(code + "total|\nprint(total)\n"), draft=False))
+        it.run(Complete(task(code + "total|\nprint(total)\n"), draft=False))
         for typed in ("total1", "total12", "total12("):
-            done = it.carry_out(Complete(task(code + typed + "|\nprint(total)\n"), draft=False))
+            done = it.run(Complete(task(code + typed + "|\nprint(total)\n"), draft=False))
             assert done.counters.evaluated_tokens <= 2
             assert done.counters.cached_tokens > 300
 
@@ -139,10 +139,10 @@ def test_bad_texts_give_an_answer_or_none(line_end: str, name: str) -> None:
     with assistant({"never": ""}, max_tokens=4, prompt_tokens=256) as it:
         for text in texts:
             for offset in (0, len(text) // 2, len(text)):
-                it.carry_out(Complete(CompletionTask(name, text, offset)))
+                it.run(Complete(CompletionInput(name, text, offset)))
 
 
 def test_a_file_of_20_mb_and_a_line_of_2_mb() -> None:
     for text in ("value = compute(1, 2)\n" * 950_000, "x = [" + "1, " * 700_000):
         with assistant({"never": ""}, max_tokens=2, prompt_tokens=256) as it:
-            it.carry_out(Complete(CompletionTask("a.py", text, len(text) // 2)))
+            it.run(Complete(CompletionInput("a.py", text, len(text) // 2)))

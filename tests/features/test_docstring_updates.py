@@ -14,10 +14,11 @@ import pytest
 
 from nano_lsp.code.definitions import Definition, find_definitions
 from nano_lsp.code.document import apply_edits
-from nano_lsp.errors import DocumentError
 from nano_lsp.docstrings import is_outdated
+from nano_lsp.errors import DocumentError
 from tests.features.docstring_forms import Case, Generator
-from tests.features.test_docstrings import WRITER, carry_out, parse, without_docstrings
+from tests.features.scripted_answers import run
+from tests.features.test_docstrings import parse, without_docstrings
 
 N_CASES = int(os.environ.get("NANO_LSP_DOCSTRINGS", "160"))
 WORD = re.compile(r"word\d+")
@@ -59,7 +60,7 @@ def check(case: Case) -> None:
     definition, every = function_in(case.code)
     assert is_outdated(parse(case.code), definition, every) == case.is_outdated
     try:
-        docstring = carry_out(WRITER.write(parse(case.code), definition), lambda: "some words")
+        docstring = run(lambda it: DocstringWriter(it).write(parse(case.code), definition), otherwise="some words")
     except DocumentError:
         assert not case.in_lines  # what would have to go stands in several literals: refused, and reported
         return
@@ -79,4 +80,4 @@ def check(case: Case) -> None:
         assert_within(there, after.split("\n"), str)
     definition, every = function_in(after)
     assert not is_outdated(parse(after), definition, every), after
-    assert carry_out(WRITER.write(parse(after), definition), lambda: "some words") is None, after
+    assert run(lambda it: DocstringWriter(it).write(parse(after), definition), otherwise="some words") is None, after

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,12 @@ from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitio
 from nano_lsp.code.document import apply_edits
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.errors import DocumentError
 from nano_lsp.docstrings import Docstring, DocstringWriter, Style, is_outdated
 from nano_lsp.docstrings.layout import detect_style
-from nano_lsp.assistant.listener import Plan
-from nano_lsp.schema import Completion, Counters, FinishReason, Token
+from nano_lsp.errors import DocumentError
+from tests.features.scripted_answers import run
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
-WRITER = DocstringWriter(ScriptedBackend(), "spm_tail")
 FUNCTION = """def fetch(url, timeout: float = 3.0, *rest, verify, **options) -> bytes:
     if not url:
         raise ValueError("no address")
@@ -36,24 +33,13 @@ def parse(code: str) -> SyntaxTree:
     return tree
 
 
-def carry_out(plan: Plan[Docstring | None], words: Callable[[], str]) -> Docstring | None:
-    try:
-        next(plan)
-        while True:
-            plan.send(Completion(words(), (Token(1, b"x", 0.0),), FinishReason.STOP, Counters()))
-    except StopIteration as done:
-        result: Docstring | None = done.value
-        return result
-
-
 def document(
     code: str, name: str = "fetch", style: Style | None = None, words: Sequence[str] = ()
 ) -> tuple[str, Docstring | None]:
     """The code with a docstring for a definition in it."""
     tree = parse(code)
     definition = next(found for found in find_definitions(tree) if found.name == name)
-    said = iter(words)
-    docstring = carry_out(WRITER.write(tree, definition, style), lambda: next(said, "some words"))
+    docstring = run(lambda it: DocstringWriter(it).write(tree, definition, style), *words, otherwise="some words")
     return apply_edits(code, [docstring.edit] if docstring else []), docstring
 
 
@@ -232,7 +218,7 @@ def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
 def test_hundred_functions_of_the_standard_library() -> None:
     for path, tree, definition in sample(100, 7):
         style = list(Style)[len(definition.name) % 3]
-        docstring = carry_out(WRITER.write(tree, definition, style), lambda: "some words")
+        docstring = run(lambda it: DocstringWriter(it).write(tree, definition, style), otherwise="some words")  # noqa: B023
         if docstring is None:
             assert definition.docstring is not None, (path, definition.name)  # it says all already, or is left alone
             continue

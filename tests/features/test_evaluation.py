@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp.errors import EvaluationError
+from nano_lsp.evaluation import metrics, problems, runner
+from nano_lsp.evaluation.caching_backend import CachingBackend
+from nano_lsp.evaluation.sandbox import Verdict, run_program
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.generation import Engine, Generation
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.errors import EvaluationError
-from nano_lsp.evaluation import metrics
-from nano_lsp.evaluation import problems
-from nano_lsp.evaluation import runner
-from nano_lsp.evaluation.caching_backend import Memo
-from nano_lsp.evaluation.sandbox import Verdict, run_program
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 
 PROBLEM = problems.Problem(
     "p/1", "SingleLine", "p.py", "def double(x):\n", "\n", "    return 2 * x", "\nassert double(2) == 4\n"
@@ -173,12 +171,15 @@ def test_a_memo_says_what_the_model_said_and_asks_it_only_once(tmp_path: Path) -
 
     first, second = ScriptedBackend(), ScriptedBackend()
     fresh = generate(ScriptedBackend(), prompt)
-    assert generate(Memo(first, tmp_path / "memo.db"), prompt).text == fresh.text
-    again = generate(Memo(second, tmp_path / "memo.db"), prompt)
+    assert generate(CachingBackend(first, tmp_path / "memo.db"), prompt).text == fresh.text
+    again = generate(CachingBackend(second, tmp_path / "memo.db"), prompt)
     assert (again.text, second.evaluated) == (fresh.text, 0)
     assert again.counters.evaluated_tokens == fresh.counters.evaluated_tokens
     assert math.isclose(again.tokens[0].logprob, fresh.tokens[0].logprob, rel_tol=1e-5)
     longer = (*prompt, 7)
-    assert generate(Memo(second, tmp_path / "memo.db"), longer).text == generate(ScriptedBackend(), longer).text
+    assert (
+        generate(CachingBackend(second, tmp_path / "memo.db"), longer).text
+        == generate(ScriptedBackend(), longer).text
+    )
     with pytest.raises(EvaluationError, match="--memo"):
-        Memo(second, tmp_path)
+        CachingBackend(second, tmp_path)

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
-from nano_lsp.engine.assistant import LocalAssistant
 from nano_lsp.editor.ghost_text import GhostText, typed_since
-from nano_lsp.engine.loaded_model import Model
-from nano_lsp.assistant.listener import Watcher
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 
 
-def task(code: str, name: str = "a.py") -> CompletionTask:
+def task(code: str, name: str = "a.py") -> CompletionInput:
     before, after = code.split("|")
-    return CompletionTask(name, before + after, len(before))
+    return CompletionInput(name, before + after, len(before))
 
 
 def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
@@ -30,7 +30,7 @@ def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: AN
 
 
 def of(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
-    return GhostText(LocalAssistant(Model.of(backend), Settings(), find_folders()), **values)
+    return GhostText(LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()), **values)
 
 
 def held_back(
@@ -46,7 +46,7 @@ def held_back(
         go_on.wait(20)
 
     backend.on_decode = on_decode
-    return of(backend, think_on=False, **values), started, go_on
+    return of(backend, prefetch=False, **values), started, go_on
 
 
 def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
@@ -57,7 +57,7 @@ def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
 
 
 def test_typing_a_suggestion_going_back_and_accepting_part_of_it_need_no_model() -> None:
-    ghost = ghost_text({"x = ": "len([1, 2])\n"}, think_on=False)
+    ghost = ghost_text({"x = ": "len([1, 2])\n"}, prefetch=False)
 
     async def work() -> None:
         assert (await ghost.suggest(task("x = |\ny = 1\n"))).text == "len([1, 2])"
@@ -115,8 +115,8 @@ def test_a_request_joins_the_answer_on_its_way() -> None:
     run(ghost, work())
 
 
-class Told(Watcher):
-    """What a watcher is told."""
+class Told(ProgressListener):
+    """What a listener is told."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -161,7 +161,7 @@ def test_a_request_that_nobody_waits_for_is_called_off() -> None:
 
 
 def test_something_else_typed_calls_the_answer_off_and_asks_anew() -> None:
-    ghost = ghost_text({"x = ": "1\n", "y = ": "22\n"}, think_on=False)
+    ghost = ghost_text({"x = ": "1\n", "y = ": "22\n"}, prefetch=False)
 
     async def work() -> None:
         first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
@@ -174,7 +174,7 @@ def test_something_else_typed_calls_the_answer_off_and_asks_anew() -> None:
 
 
 def test_a_request_that_has_waited_long_is_asked_anew_with_what_has_been_typed() -> None:
-    ghost, started, go_on = held_back({"x = le": "n([1, 2])\n", "x = ": "7\n"}, patience_s=0)
+    ghost, started, go_on = held_back({"x = le": "n([1, 2])\n", "x = ": "7\n"}, stale_after_s=0)
 
     async def work() -> None:
         other = asyncio.ensure_future(ghost.suggest(task("x = |\n", "other.py")))
@@ -258,7 +258,7 @@ def test_an_answer_behind_an_entry_is_called_off_with_its_request_where_nothing_
 
 
 def test_a_closed_document_is_forgotten() -> None:
-    ghost = ghost_text({"x = ": "1\n"}, think_on=False)
+    ghost = ghost_text({"x = ": "1\n"}, prefetch=False)
 
     async def work() -> None:
         await ghost.suggest(task("x = |\n"))
@@ -272,7 +272,7 @@ def test_who_asks_is_offered_more_than_one() -> None:
     ghost = ghost_text({"x = ": "1\n"}, n_alternatives=2)
 
     async def work() -> None:
-        offered = await ghost.offer(task("x = |\n"))
+        offered = await ghost.alternatives(task("x = |\n"))
         assert offered[0].text == "1"
         assert len({found.text for found in offered}) == len(offered)
         assert ghost.find(task("x = |\n")) == offered[0]
@@ -282,9 +282,9 @@ def test_who_asks_is_offered_more_than_one() -> None:
 
 @given(st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
 def test_what_was_typed_is_found(prefix: str, typed: str, suffix: str) -> None:
-    before = CompletionTask("a.py", prefix + suffix, len(prefix))
-    now = CompletionTask("a.py", prefix + typed + suffix, len(prefix + typed))
+    before = CompletionInput("a.py", prefix + suffix, len(prefix))
+    now = CompletionInput("a.py", prefix + typed + suffix, len(prefix + typed))
     assert typed_since(before, now) == typed
     assert typed_since(now, before) == ("" if not typed else None)
     if prefix:
-        assert typed_since(before, CompletionTask("a.py", "!" + now.text[1:], now.offset)) in (None, typed)
+        assert typed_since(before, CompletionInput("a.py", "!" + now.text[1:], now.offset)) in (None, typed)

@@ -12,40 +12,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.code.cursor_context import Site, find_site
+from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
 from nano_lsp.code.languages import PLAIN, PYTHON, Language
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.completion.postprocess import STEPS, Judge, Judgement
+from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postprocessor
 from nano_lsp.completion.postprocess.repetition import shortest_period
 from nano_lsp.completion.postprocess.syntax_guard import is_open
 from nano_lsp.schema import Token
 
-MODEST = Judgement(modest=True)
-EAGER = Judgement()
+MODEST = PostprocessOptions(automatic=True)
+EAGER = PostprocessOptions()
 
 
-def site(prefix: str, suffix: str, language: Language = PYTHON) -> Site:
+def cursor(prefix: str, suffix: str, language: Language = PYTHON) -> CursorContext:
     text = prefix + suffix
-    return find_site(text, len(prefix), language, SyntaxTree.parse(text, language))
+    return find_cursor_context(text, len(prefix), language, SyntaxTree.parse(text, language))
 
 
 def tokens(text: str, logprob: float = -0.1) -> list[Token]:
-    """Words with what stands before them, signs and blanks, as a real vocabulary has them."""
+    """Words with what stands before them, signs and blanks, as a real tokenizer has them."""
     return [
         Token(zlib.crc32(piece.encode()), piece.encode(), logprob) for piece in re.findall(r"[^\w\n]?\w+|.|\n", text)
     ]
 
 
-def shown(prefix: str, generated: str, suffix: str, how: Judgement = MODEST, language: Language = PYTHON) -> str:
+def shown(
+    prefix: str, generated: str, suffix: str, how: PostprocessOptions = MODEST, language: Language = PYTHON
+) -> str:
     """What is shown of a text that comes token by token; a try once more is refused: the same comes again."""
-    judge = Judge(site(prefix, suffix, language), how)
+    postprocessor = Postprocessor(cursor(prefix, suffix, language), how)
     so_far: list[Token] = []
     for token in tokens(generated):
         so_far.append(token)
-        verdict = judge.hook(text_of(so_far), so_far, False)
+        verdict = postprocessor.hook(text_of(so_far), so_far, False)
         if verdict and verdict.stop:
             break
-    return judge.finish(text_of(so_far), so_far).text
+    return postprocessor.finish(text_of(so_far), so_far).text
 
 
 def text_of(some: Sequence[Token]) -> str:
@@ -119,20 +121,20 @@ code = st.lists(
     max_size=7,
 ).map("\n".join)
 judgements = st.builds(
-    Judgement,
+    PostprocessOptions,
     off=st.frozensets(st.sampled_from([name for name, _ in STEPS if name != "syntax"]), max_size=3),
-    modest=st.booleans(),
+    automatic=st.booleans(),
 )
 
 
 @given(code, code, code, judgements)
-def test_only_the_end_is_ever_cut(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
+def test_only_the_end_is_ever_cut(prefix: str, generated: str, suffix: str, how: PostprocessOptions) -> None:
     assert generated.startswith(shown(prefix, generated, suffix, how))
 
 
 @given(code, code, code, judgements)
 @settings(max_examples=200)
-def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str, how: Judgement) -> None:
+def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str, how: PostprocessOptions) -> None:
     text = shown(prefix, generated, suffix, how)
     before, after = (SyntaxTree.parse(t, PYTHON) for t in (prefix + suffix, prefix + text + suffix))
     assert before is not None
@@ -147,41 +149,41 @@ def test_the_next_line_of_the_suffix_is_never_repeated(prefix: str, generated: s
 
 
 def test_what_is_shown_while_it_grows_is_not_taken_back() -> None:
-    judge = Judge(site("a = 1\n", "\nbcd = 2\n"), EAGER)
+    postprocessor = Postprocessor(cursor("a = 1\n", "\nbcd = 2\n"), EAGER)
     seen = []
     for n in range(1, len(generated := "x = 1\ny = 2\nbcd = 2\n") + 1):
-        seen.append(judge.settled(generated[:n]))
-        if judge.hook(generated[:n], tokens(generated[:n]), False):
+        seen.append(postprocessor.stable_prefix(generated[:n]))
+        if postprocessor.hook(generated[:n], tokens(generated[:n]), False):
             break
     assert seen[3] == "x = "
-    assert seen[-1] == judge.finish(generated, tokens(generated)).text == "x = 1\ny = 2"
+    assert seen[-1] == postprocessor.finish(generated, tokens(generated)).text == "x = 1\ny = 2"
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
 def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:
-    judge = Judge(site("def f(total):\n    return ", "\n"), EAGER)
+    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), EAGER)
     first = tokens("x + totl")
-    verdict = judge.hook("x + totl", first, True)
+    verdict = postprocessor.hook("x + totl", first, True)
     assert verdict is not None
     assert (verdict.roll_back, verdict.stop) == (4, False)  # x is the first of them
     second = tokens("total")
-    verdict = judge.hook("total", second, True)
+    verdict = postprocessor.hook("total", second, True)
     assert verdict is not None
     assert verdict.stop
-    assert judge.finish("total", second).text == "total"
+    assert postprocessor.finish("total", second).text == "total"
 
 
 def test_of_two_flawed_tries_the_first_is_shown() -> None:
-    judge = Judge(site("def f(total):\n    return ", "\n"), EAGER)
-    judge.hook("totl", tokens("totl"), True)
-    assert judge.finish("ttl", tokens("ttl")).text == "totl"
+    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), EAGER)
+    postprocessor.hook("totl", tokens("totl"), True)
+    assert postprocessor.finish("ttl", tokens("ttl")).text == "totl"
 
 
 def test_an_unsure_token_ends_the_suggestion_at_a_words_end() -> None:
-    judge = Judge(site("x = ", "\n"), Judgement(least_token=0.5))
+    postprocessor = Postprocessor(cursor("x = ", "\n"), PostprocessOptions(min_token_probability=0.5))
     sure, unsure = math.log(0.9), math.log(0.1)
     some = [*tokens("alpha + be", sure), *tokens("t", unsure), *tokens("a", sure)]
-    assert judge.finish("alpha + beta", some).text == "alpha"  # `alpha +` does not parse
+    assert postprocessor.finish("alpha + beta", some).text == "alpha"  # `alpha +` does not parse
 
 
 @given(
@@ -211,15 +213,17 @@ def test_brackets_and_long_strings_may_be_open(code: str, expected: bool) -> Non
     ("most", "expected"), [(0, "a = 1\n    b = 2\n    return a + b"), (1, "a = 1"), (2, "a = 1\n    b = 2")]
 )
 def test_so_many_lines_and_no_more(most: int, expected: str) -> None:
-    how = Judgement(modest=True, max_lines=most)
+    how = PostprocessOptions(automatic=True, max_lines=most)
     assert shown("def f():\n    ", "a = 1\n    b = 2\n    return a + b\n", "", how) == expected
 
 
 @pytest.mark.parametrize(("generated", "expected"), [("# why?", ""), ('"why"', ""), ("), a", ")"), ("a + why", "a")])
 def test_a_beginning_with_nothing_in_it_is_no_suggestion(generated: str, expected: str) -> None:
     """The second token is one that the model is not sure of; the beginning alone says something or does not."""
-    judge = Judge(site("x = (1\n", "\n"), Judgement(modest=True, least_token=0.5))
+    postprocessor = Postprocessor(
+        cursor("x = (1\n", "\n"), PostprocessOptions(automatic=True, min_token_probability=0.5)
+    )
     some = tokens(generated)
     unsure = len(some) - 1 if expected == "a" else 1
     some[unsure] = Token(some[unsure].id, some[unsure].piece, math.log(0.1))
-    assert judge.finish(text_of(some), some).text == expected
+    assert postprocessor.finish(text_of(some), some).text == expected

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from nano_lsp.assistant.listener import wait_for
+from nano_lsp.inference.request import wait_for
 
 
 @pytest.mark.timeout(30)

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.testing.scripted_backend import SPECIALS, ScriptedBackend
-from nano_lsp.errors import ModelFileError
 from nano_lsp.assistant.prompts import (
     CODE_DIRECTIVE,
     PERSONA,
@@ -18,7 +16,9 @@ from nano_lsp.assistant.prompts import (
     build_chat_prompt,
     build_fim_prompt,
 )
+from nano_lsp.errors import ModelFileError
 from nano_lsp.schema import ModelSpec
+from nano_lsp.testing.scripted_backend import SPECIALS, ScriptedBackend
 
 BACKEND = ScriptedBackend()
 SPEC = BACKEND.spec

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from typing import TypeVar
 
 import pytest
 
-from nano_lsp.lsp.explanation_cache import Explanations
 from nano_lsp.code.definitions import DefinitionKind, find_definitions
 from nano_lsp.code.document import apply_edits
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.testing.scripted_backend import ScriptedBackend
-from nano_lsp.edits.explain import explain
-from nano_lsp.assistant.listener import Plan
-from nano_lsp.edits.rewrite import Rewriter
-from nano_lsp.schema import Completion, Counters, FinishReason
+from nano_lsp.chat import Explain
+from nano_lsp.edits.rewrite import add_type_hints, fix, simplify, write_test
+from nano_lsp.lsp.explanation_cache import Explanations
+from tests.features.scripted_answers import run
 
-BACKEND = ScriptedBackend()
-REWRITER = Rewriter(BACKEND, "spm_tail")
 CODE = "import os\n\n\nclass A:\n    def f(self, a):\n        x = a\n        return x\n"
-T = TypeVar("T")
 
 
 def parse(code: str) -> SyntaxTree:
@@ -31,20 +24,9 @@ def parse(code: str) -> SyntaxTree:
     return tree
 
 
-def carry_out(plan: Plan[T], *answers: str) -> T:
-    said: Iterator[str] = iter(answers)
-    try:
-        next(plan)
-        while True:
-            plan.send(Completion(next(said, ""), (), FinishReason.STOP, Counters()))
-    except StopIteration as done:
-        result: T = done.value
-        return result
-
-
 def simplified(code: str, part: str, answer: str) -> str | None:
     start = code.index(part)
-    edits = carry_out(REWRITER.simplify(code, start, start + len(part), "python"), answer)
+    edits = run(lambda context: simplify(context, code, start, start + len(part), "python"), answer)
     return apply_edits(code, edits) if edits else None
 
 
@@ -84,19 +66,19 @@ def test_lines_keep_their_indentation_and_line_ends() -> None:
 
 def test_a_problem_is_corrected_in_the_function_around_it() -> None:
     start = CODE.index("x = a")
-    (edit,) = carry_out(REWRITER.fix(CODE, start, start + 1, "odd", "python"), "def f(self, a):\n    return a")
+    (edit,) = run(lambda context: fix(context, CODE, start, start + 1, "odd", "python"), "def f(self, a):\n    return a")
     assert apply_edits(CODE, [edit]) == CODE.replace("        x = a\n        return x\n", "        return a\n")
 
 
 def test_nothing_is_asked_about_nothing() -> None:
     for code in ("\n\n", "x = 1\n" * 2000):
-        assert carry_out(REWRITER.fix(code, 0, len(code), "odd", "python")) == []
+        assert run(lambda context: fix(context, code, 0, len(code), "odd", "python")) == []
 
 
 def hinted(code: str, *answers: str) -> str:
     tree = parse(code)
     function = next(found for found in find_definitions(tree) if found.kind is DefinitionKind.FUNCTION)
-    return apply_edits(code, carry_out(REWRITER.add_type_hints(tree, function), *answers))
+    return apply_edits(code, run(lambda context: add_type_hints(context, tree, function), *answers))
 
 
 @pytest.mark.parametrize(
@@ -125,19 +107,19 @@ def test_a_test_imports_what_it_uses_and_brings_no_second_copy() -> None:
         "def test_total():\n    with pytest.raises(TypeError):\n        total(1)\n"
         "    assert total([Account()]) == 1\n```"
     )
-    text = carry_out(REWRITER.write_test(tree, function, "bank"), answer)
+    text = run(lambda context: write_test(context, tree, function, "bank"), answer)
     assert text.startswith(
         "from pathlib import Path\nimport pytest\nfrom bank import Account, total\n\n\ndef test_total"
     )
     assert text.count("def total") == 0
     for answer in ("", "no code", "```\ndef total(): pass\n```", "def test_a(:\n"):
-        assert carry_out(REWRITER.write_test(tree, function, "bank"), answer) == ""
+        assert run(lambda context: write_test(context, tree, function, "bank"), answer) == ""
 
 
 def test_an_explanation_is_remembered_for_the_same_code_wherever_it_stands() -> None:
-    assert carry_out(explain(BACKEND, "    x = 1\n", "python"), " It sets x. ") == "It sets x."
-    assert carry_out(explain(BACKEND, "x = 2", "python", "odd"), "Because.") == "Because."
-    assert "beginning" in carry_out(explain(BACKEND, "x = 1\n" * 2000, "python"), "Long.")
+    assert run(Explain("    x = 1\n", "python").run, " It sets x. ") == "It sets x."
+    assert run(Explain("x = 2", "python", "odd").run, "Because.") == "Because."
+    assert "beginning" in run(Explain("x = 1\n" * 2000, "python").run, "Long.")
     known = Explanations()
     assert not known
     known.remember("    x = 1\n", "It sets x.")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.editor.statistics import Record, Statistics
 from nano_lsp.editor.adaptive_threshold import (
     MAX_HIDDEN,
     MIN_KEPT,
@@ -20,6 +19,7 @@ from nano_lsp.editor.adaptive_threshold import (
     AdaptiveThreshold,
     find_threshold,
 )
+from nano_lsp.editor.statistics import Record, Statistics
 
 RATES = (0.0, 0.01, 0.03, 0.05, 0.08, 0.2)
 Keeps = Callable[[float], float]

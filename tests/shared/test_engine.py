@@ -23,25 +23,28 @@ import psutil
 import pytest
 
 from nano_lsp import __version__
+from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.assistant.job import Job, LoadModel
+from nano_lsp.chat import Ask, Explain
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
-from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import Ask, Complete, Explain, Job, Warm, WriteDocstrings
-from nano_lsp.engine.loaded_model import Model
-from nano_lsp.assistant.listener import Watcher
-from nano_lsp.schema import Completion
-from nano_lsp.inference import protocol as wire
+from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint, find_endpoint
 from nano_lsp.engine.installed_code import InstalledCode, installed_code
 from nano_lsp.engine.launcher import Launcher, ask_engine, start_process
-from nano_lsp.engine.endpoint import ALREADY_RUNNING, Place, find_place
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
+from nano_lsp.engine import protocol
+from nano_lsp.schema import Completion
+from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 from tests.processes import engines_of
 
 LIMIT_S = 60
 REPLIES = {"x = ": "1 + 1\n", "assistant\n": "It adds one to one, and that is all there is to say."}
-TASK = CompletionTask("a.py", "x = ", 4)
+TASK = CompletionInput("a.py", "x = ", 4)
 Connects = Callable[..., SharedAssistant]
 
 
@@ -52,12 +55,12 @@ def write_script(folder: Path, replies: dict[str, str], batch_ms: float = 0) -> 
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return find_place(find_folders())
+def place(tmp_path: Path) -> EngineEndpoint:
+    return find_endpoint(find_folders())
 
 
 @pytest.fixture
-def connect(tmp_path: Path, place: Place) -> Iterator[Connects]:
+def connect(tmp_path: Path, place: EngineEndpoint) -> Iterator[Connects]:
     """Makes clients of one engine."""
     clients: list[SharedAssistant] = []
 
@@ -71,8 +74,8 @@ def connect(tmp_path: Path, place: Place) -> Iterator[Connects]:
         client.close()
 
 
-class Seen(Watcher):
-    """What a watcher was told."""
+class Seen(ProgressListener):
+    """What a listener was told."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -94,7 +97,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
-def status(place: Place) -> dict[str, Any]:
+def status(place: EngineEndpoint) -> dict[str, Any]:
     return asyncio.run(ask_engine(place, "GET", "status"))
 
 
@@ -106,10 +109,10 @@ def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None
         WriteDocstrings("def f(a):\n    return a\n"),  # type: ignore[list-item]
     ]
     backend, settings = ScriptedBackend(script=reply_script(REPLIES)), load_settings(latency_ms=0)
-    with LocalAssistant(Model.of(backend), settings, find_folders()) as local:
+    with LocalAssistant(LoadedModel.of(backend), settings, find_folders()) as local:
         shared = connect()
         for job in jobs:
-            expected, found = local.carry_out(job), shared.carry_out(job)
+            expected, found = local.run(job), shared.run(job)
             if isinstance(expected, Completion) and isinstance(found, Completion):
                 assert replace(found, counters=expected.counters) == expected
                 assert found.counters.evaluated_tokens == expected.counters.evaluated_tokens
@@ -121,43 +124,43 @@ def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None
 def test_text_parts_and_loading_are_told(connect: Connects) -> None:
     seen, loaded = Seen(), []
     client = connect(on_load=lambda what, done, total: loaded.append(what))
-    done = client.carry_out(Ask("?"), seen)
+    done = client.run(Ask("?"), seen)
     assert seen.texts[-1] == done.text
     assert all(done.text.startswith(text) for text in seen.texts)
-    client.carry_out(WriteDocstrings("def f(a):\n    return a\n\n\ndef g(b):\n    return b\n"), seen)
+    client.run(WriteDocstrings("def f(a):\n    return a\n\n\ndef g(b):\n    return b\n"), seen)
     assert seen.parts
 
 
-def test_clients_share_one_process_and_one_model(connect: Connects, place: Place, home: Path) -> None:
+def test_clients_share_one_process_and_one_model(connect: Connects, place: EngineEndpoint, home: Path) -> None:
     clients = [connect(f"client{i}") for i in range(4)]
     with ThreadPoolExecutor(4) as pool:  # all at once: one start wins
-        list(pool.map(lambda client: client.carry_out(Complete(TASK)), clients))
+        list(pool.map(lambda client: client.run(Complete(TASK)), clients))
     wait_until(lambda: len(engines_of(home)) == 1)  # those that lost the race end by themselves
     assert len(status(place)["models"][0]["clients"]) == 4
 
 
-def test_a_second_process_ends_at_once(connect: Connects, place: Place) -> None:
+def test_a_second_process_ends_at_once(connect: Connects, place: EngineEndpoint) -> None:
     connect().connect()
     assert start_process(place).wait(LIMIT_S) == ALREADY_RUNNING
-    assert connect().carry_out(Complete(TASK)).text == "1 + 1"
+    assert connect().run(Complete(TASK)).text == "1 + 1"
 
 
-def test_errors_of_the_engine_are_those_of_the_model(connect: Connects, place: Place) -> None:
+def test_errors_of_the_engine_are_those_of_the_model(connect: Connects, place: EngineEndpoint) -> None:
     client = connect()
     with pytest.raises(PromptTooLongError):
-        client.carry_out(Ask("x" * 9000))
-    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+        client.run(Ask("x" * 9000))
+    assert client.run(Complete(TASK)).text == "1 + 1"
     missing = SharedAssistant(place, load_settings(model="scripted:/nowhere"), "test")
     with pytest.raises(GgufError, match="nowhere"):
         missing.connect()
     missing.close()
 
 
-def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: Place) -> None:
+def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: EngineEndpoint) -> None:
     client, seen = connect(batch_ms=20), Seen()
 
     async def ask_and_leave() -> None:
-        task = asyncio.ensure_future(client.carry_out_async(Ask("?"), seen))
+        task = asyncio.ensure_future(client.run_async(Ask("?"), seen))
         await asyncio.to_thread(seen.begun.wait, LIMIT_S)
         task.cancel()
         await asyncio.wait({task})
@@ -168,7 +171,7 @@ def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: Place)
     assert status(place)["models"][0]["totals"]["generated_tokens"] < 20
 
 
-def test_a_client_that_is_killed_ends_its_work(connect: Connects, place: Place, tmp_path: Path) -> None:
+def test_a_client_that_is_killed_ends_its_work(connect: Connects, place: EngineEndpoint, tmp_path: Path) -> None:
     connect(batch_ms=50).connect()
     command = [sys.executable, "-m", "nano_lsp", "ask", "?", "--model", f"scripted:{tmp_path / 'script.json'}"]
     client = subprocess.Popen(command, env={**os.environ, "NANO_LSP_ENGINE": "shared"}, stdout=subprocess.PIPE)
@@ -183,7 +186,7 @@ def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects
     told: list[NanoError | None] = []
     client, seen = connect(batch_ms=20, on_connection=told.append), Seen()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(client.carry_out, Ask("?"), seen)
+        asked = pool.submit(client.run, Ask("?"), seen)
         assert seen.begun.wait(LIMIT_S)
         (engine,) = engines_of(home)
         engine.kill()
@@ -191,20 +194,22 @@ def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects
             asked.result(LIMIT_S)
     wait_until(lambda: told and told[-1] is None)  # it came back by itself
     assert isinstance(told[0], EngineClosedError)
-    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+    assert client.run(Complete(TASK)).text == "1 + 1"
     (successor,) = engines_of(home)
     assert successor.pid != engine.pid
 
 
-def test_who_loses_the_engine_cuts_nobody_elses_answer(connect: Connects, place: Place, tmp_path: Path) -> None:
+def test_who_loses_the_engine_cuts_nobody_elses_answer(
+    connect: Connects, place: EngineEndpoint, tmp_path: Path
+) -> None:
     connect(batch_ms=5).connect()
     settings = load_settings(model=write_script(tmp_path, REPLIES, 5), latency_ms=0)
-    order = wire.encode_order("other", settings, Ask("?"), "")
+    order = protocol.encode_request("other", settings, Ask("?"), "")
 
     async def answer() -> bytes:
         launcher = Launcher(place)
         session = await launcher.find()
-        async with session.post(f"{wire.PREFIX}/jobs/Ask", data=order) as response:
+        async with session.post(f"{protocol.PREFIX}/jobs/Ask", data=order) as response:
             begun = await response.content.readany()
             launcher.lose(session)
             rest = await asyncio.wait_for(response.content.read(), LIMIT_S)
@@ -214,12 +219,12 @@ def test_who_loses_the_engine_cuts_nobody_elses_answer(connect: Connects, place:
     assert b"event: result" in asyncio.run(answer())
 
 
-def test_a_socket_that_is_deleted_is_there_again(connect: Connects, place: Place, home: Path) -> None:
+def test_a_socket_that_is_deleted_is_there_again(connect: Connects, place: EngineEndpoint, home: Path) -> None:
     connect().connect()
     before = engines_of(home)
     place.address.unlink()
     wait_until(place.address.exists)
-    assert connect().carry_out(Complete(TASK)).text == "1 + 1"
+    assert connect().run(Complete(TASK)).text == "1 + 1"
     assert engines_of(home) == before
 
 
@@ -229,13 +234,13 @@ def test_one_that_is_stopped_goes_on_later(connect: Connects, home: Path) -> Non
     (engine,) = engines_of(home)
     engine.suspend()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(client.carry_out, Complete(TASK))
+        asked = pool.submit(client.run, Complete(TASK))
         engine.resume()
         assert asked.result(LIMIT_S).text == "1 + 1"
 
 
 def test_an_engine_of_older_code_is_replaced_and_one_of_newer_code_is_not(
-    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connects, place: EngineEndpoint, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The version is the same throughout: it says nothing about the code between two releases."""
     connect().connect()
@@ -246,7 +251,7 @@ def test_an_engine_of_older_code_is_replaced_and_one_of_newer_code_is_not(
         ("and long ago", replace(own, installed=1.0)),
     ):
         monkeypatch.setattr("nano_lsp.engine.launcher.installed_code", lambda code=code: code)
-        assert connect(other).carry_out(Complete(TASK)).text == "1 + 1"
+        assert connect(other).run(Complete(TASK)).text == "1 + 1"
     assert engines_of(home) == [first]
     older = InstalledCode("0" * 16, own.installed - 60)
     monkeypatch.setattr("nano_lsp.engine.launcher.installed_code", lambda: older)
@@ -267,7 +272,7 @@ def test_an_engine_of_older_code_is_replaced_and_one_of_newer_code_is_not(
 
 
 def test_an_engine_of_another_protocol_is_replaced(
-    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connects, place: EngineEndpoint, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect().connect()
     (first,) = engines_of(home)
@@ -278,7 +283,7 @@ def test_an_engine_of_another_protocol_is_replaced(
 
 
 def test_a_file_that_cannot_be_written_is_not_the_engines_fault(connect: Connects, home: Path) -> None:
-    class Full(Watcher):
+    class Full(ProgressListener):
         def on_text(self, text: str) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -287,14 +292,14 @@ def test_a_file_that_cannot_be_written_is_not_the_engines_fault(connect: Connect
     client.connect()
     told.clear()
     with pytest.raises(OSError, match="No space left"):
-        client.carry_out(Ask("?"), Full())
+        client.run(Ask("?"), Full())
     assert told == []
-    assert client.carry_out(Complete(TASK)).text == "1 + 1"
+    assert client.run(Complete(TASK)).text == "1 + 1"
     assert len(engines_of(home)) == 1
 
 
 def test_the_model_and_then_the_process_go_when_nobody_wants_them(
-    connect: Connects, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connects, place: EngineEndpoint, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NANO_LSP_UNLOAD_MINUTES", "0.001")
     monkeypatch.setenv("NANO_LSP_EXIT_MINUTES", "0.05")
@@ -302,16 +307,16 @@ def test_the_model_and_then_the_process_go_when_nobody_wants_them(
     client.connect()
     (engine,) = engines_of(home)
     wait_until(lambda: not status(place)["models"])
-    assert client.carry_out(Complete(TASK)).text == "1 + 1"  # it is loaded again
+    assert client.run(Complete(TASK)).text == "1 + 1"  # it is loaded again
     engine.wait(LIMIT_S)
     assert not place.address.exists()
-    assert client.carry_out(Complete(TASK)).text == "1 + 1"  # it is started again
+    assert client.run(Complete(TASK)).text == "1 + 1"  # it is started again
 
 
-def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: Place) -> None:
+def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: EngineEndpoint) -> None:
     client, seen = connect(batch_ms=20), Seen()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(client.carry_out, Ask("?"), seen)
+        asked = pool.submit(client.run, Ask("?"), seen)
         assert seen.begun.wait(LIMIT_S)
         (engine,) = engines_of(home)
         engine.send_signal(signal.SIGTERM)
@@ -320,59 +325,61 @@ def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: Plac
     assert not engine.is_running()
 
 
-def test_who_asks_an_engine_that_is_about_to_end_is_answered_by_the_next(connect: Connects, place: Place) -> None:
+def test_who_asks_an_engine_that_is_about_to_end_is_answered_by_the_next(
+    connect: Connects, place: EngineEndpoint
+) -> None:
     busy, seen = connect("busy", batch_ms=100), Seen()
     other = connect("other", batch_ms=100)
     other.connect()
     with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(busy.carry_out, Ask("?"), seen)
+        running = pool.submit(busy.run, Ask("?"), seen)
         assert seen.begun.wait(LIMIT_S)
         before = asyncio.run(ask_engine(place, "POST", "shutdown"))["pid"]
-        asked = pool.submit(other.carry_out, Complete(TASK))
+        asked = pool.submit(other.run, Complete(TASK))
         assert running.result(LIMIT_S).text.startswith("It adds")
         assert asked.result(LIMIT_S).text == "1 + 1"
     assert status(place)["pid"] != before
 
 
 def test_one_that_keeps_dying_is_not_started_without_end(
-    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: EngineEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NANO_LSP_N_CTX", "7")  # a setting that no engine starts with
     client = SharedAssistant(place, replace(load_settings(n_ctx=512), model="scripted:x"), "test")
     with pytest.raises(EngineClosedError, match=r"died|answer"):
-        client.carry_out(Warm())
+        client.run(LoadModel())
     client.close()
     assert place.log.read_text().count("n_ctx is 7") < 10
 
 
 def test_over_a_port_where_there_are_no_unix_sockets(
-    tmp_path: Path, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, place: EngineEndpoint, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NANO_LSP_TRANSPORT", "tcp")
-    with_port, settings = find_place(find_folders()), load_settings(model=write_script(tmp_path, REPLIES))
+    with_port, settings = find_endpoint(find_folders()), load_settings(model=write_script(tmp_path, REPLIES))
     assert with_port.tcp
     with SharedAssistant(with_port, settings, "test") as client:
-        assert client.carry_out(Complete(TASK)).text == "1 + 1"
+        assert client.run(Complete(TASK)).text == "1 + 1"
         assert not place.address.exists()
         port = with_port.read_port()
         assert port is not None
         address = f"http://127.0.0.1:{port.port}/nano/v1"
         assert httpx.get(f"{address}/status").status_code == 401
-        wrong = httpx.post(f"{address}/jobs/Warm", headers={"authorization": "Bearer guess"}, content=b"{}")
+        wrong = httpx.post(f"{address}/jobs/LoadModel", headers={"authorization": "Bearer guess"}, content=b"{}")
         assert wrong.status_code == 401
         odd = httpx.get(f"{address}/status", headers={b"authorization": b"Bearer \xff\xfe"})
         assert odd.status_code == 401
         for engine in engines_of(home):
             engine.kill()
-        assert client.carry_out(Complete(TASK)).text == "1 + 1"
+        assert client.run(Complete(TASK)).text == "1 + 1"
 
 
 def test_nobody_gets_code_who_has_taken_the_port(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: EngineEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another program listens where a dead engine did: it cannot prove that it knows the token."""
+    """Another program listens where a dead engine did: it cannot challenge_response that it knows the token."""
     monkeypatch.setenv("NANO_LSP_TRANSPORT", "tcp")
-    with_port, received = find_place(find_folders()), list[str]()
+    with_port, received = find_endpoint(find_folders()), list[str]()
 
     class Impostor(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -391,7 +398,7 @@ def test_nobody_gets_code_who_has_taken_the_port(
         with_port.port.write_text(json.dumps({"port": server.server_port, "token": "secret"}))
         settings = load_settings(model=write_script(tmp_path, REPLIES))
         with SharedAssistant(with_port, settings, "test") as client:
-            assert client.carry_out(Complete(TASK)).text == "1 + 1"  # by an engine of this user's own
+            assert client.run(Complete(TASK)).text == "1 + 1"  # by an engine of this user's own
         server.shutdown()
     assert received
-    assert all("hello" in request and "secret" not in request for request in received)
+    assert all("version" in request and "secret" not in request for request in received)

@@ -17,13 +17,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.code.cursor_context import CompletionTask
-from nano_lsp.errors import EngineError, SupersededError
-from nano_lsp.assistant.jobs import Complete
 from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import start_process
-from nano_lsp.engine.endpoint import find_place
+from nano_lsp.errors import EngineError, SupersededError
 from tests.processes import engines_of
 from tests.shared.test_engine import LIMIT_S, wait_until, write_script
 
@@ -48,7 +48,7 @@ class Stage:
     def __init__(self, home: Path, folder: Path, seed: int) -> None:
         self.home = home
         self.folder = folder
-        self.place = find_place(find_folders())
+        self.place = find_endpoint(find_folders())
         self.random = random.Random(seed)  # noqa: S311 - chooses faults
         replies = {f"x{i} = ": f"{i} + {i}\n" for i in range(N_DOCUMENTS)}
         self.settings = load_settings(model=write_script(folder, replies))
@@ -109,7 +109,7 @@ class Stage:
         i = self.random.randrange(N_DOCUMENTS)
         text = f"# document {i} {'of some length ' * 30}\nx{i} = "
         try:
-            done = client.carry_out(Complete(CompletionTask(f"{i}.py", text, len(text)), draft=False))
+            done = client.run(Complete(CompletionInput(f"{i}.py", text, len(text)), draft=False))
         except (EngineError, SupersededError):
             self.n_refused += 1
             return False

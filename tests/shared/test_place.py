@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders
+from nano_lsp.engine.endpoint import challenge_response, find_endpoint
 from nano_lsp.errors import EngineError
-from nano_lsp.engine.endpoint import find_place, prove
 
-NOBODY = 65_534
+NULL_LISTENER = 65_534
 
 
 def connect_as(user: int, address: Path) -> int:
@@ -35,7 +35,7 @@ def connect_as(user: int, address: Path) -> int:
 
 
 def test_only_this_user_can_open_the_socket_and_its_folder() -> None:
-    place = find_place(find_folders())
+    place = find_endpoint(find_folders())
     with place.listen():
         assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
         assert stat.S_IMODE(place.address.stat().st_mode) == 0o600
@@ -47,12 +47,12 @@ def test_only_this_user_can_open_the_socket_and_its_folder() -> None:
 def test_another_users_process_cannot_connect() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        place = find_place(replace(find_folders(), runtime=Path(folder) / "run"))
+        place = find_endpoint(replace(find_folders(), runtime=Path(folder) / "run"))
         with place.listen():
             assert connect_as(0, place.address) == 0
-            assert connect_as(NOBODY, place.address) == errno.EACCES
+            assert connect_as(NULL_LISTENER, place.address) == errno.EACCES
             place.folder.chmod(0o755)  # even then the socket's own mode keeps others out
-            assert connect_as(NOBODY, place.address) == errno.EACCES
+            assert connect_as(NULL_LISTENER, place.address) == errno.EACCES
 
 
 @pytest.fixture
@@ -66,39 +66,41 @@ def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_folder_of_somebody_else_is_refused(home: Path, short_tmp: Path) -> None:
     home.mkdir()
     (home / "run").symlink_to(short_tmp)  # whoever made it could read along
-    place = find_place(find_folders())
+    place = find_endpoint(find_folders())
     assert place.folder.parent == short_tmp
     place.folder.rmdir()
     (short_tmp / "other").mkdir()
     place.folder.symlink_to(short_tmp / "other")
     with pytest.raises(EngineError, match="somebody else"):
-        find_place(find_folders())
+        find_endpoint(find_folders())
 
 
 @pytest.mark.usefixtures("short_tmp")
 def test_a_long_path_has_a_short_one_in_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NANO_LSP_HOME", str(tmp_path / ("x" * 120)))
-    place = find_place(find_folders())
+    place = find_endpoint(find_folders())
     with place.listen():
         assert place.address.exists()
 
 
 def test_a_port_is_told_with_a_token_in_a_file_of_this_user() -> None:
-    place = replace(find_place(find_folders()), tcp=True)
+    place = replace(find_endpoint(find_folders()), tcp=True)
     with place.listen() as listening:
         port = place.read_port()
         assert port is not None
         assert (port.port, listening.getsockname()[0]) == (listening.getsockname()[1], "127.0.0.1")
         assert len(port.token) >= 32
         assert stat.S_IMODE(place.port.stat().st_mode) == 0o600
-    assert prove(port.token, "a") != prove(port.token, "b") != prove("other", "b")
+    assert (
+        challenge_response(port.token, "a") != challenge_response(port.token, "b") != challenge_response("other", "b")
+    )
 
 
 def test_a_strict_umask_keeps_nobody_from_their_own_engine(home: Path) -> None:
     home.mkdir()
     before = os.umask(0o777)
     try:
-        place = find_place(find_folders())
+        place = find_endpoint(find_folders())
     finally:
         os.umask(before)
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
@@ -109,15 +111,15 @@ def test_no_folder_for_temporary_files_is_needed_where_there_is_another(monkeypa
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
-    assert find_place(find_folders()).folder.is_dir()
+    assert find_endpoint(find_folders()).folder.is_dir()
     monkeypatch.setenv("NANO_LSP_HOME", "/dev/null/x")
     with pytest.raises(EngineError, match="No usable temporary directory") as caught:
-        find_place(find_folders())
+        find_endpoint(find_folders())
     assert "NANO_LSP_HOME" in caught.value.remedy
 
 
 def test_a_card_that_is_none_is_none() -> None:
-    place = replace(find_place(find_folders()), tcp=True)
+    place = replace(find_endpoint(find_folders()), tcp=True)
     assert place.read_port() is None
     place.port.write_text('{"port": "x"}')
     assert place.read_port() is None

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from nano_lsp.config import find_folders
-from nano_lsp.editor.settings import EditorSettings
-from nano_lsp.schema import Counters, Notice
-from nano_lsp.inference import connect as opening
 from nano_lsp.editor.session import Session
+from nano_lsp.editor.settings import EditorSettings
+from nano_lsp.engine import connect
+from nano_lsp.schema import Counters, Notice
 
 LIMIT_S = 60
 
@@ -123,8 +123,8 @@ def test_each_folder_has_its_settings_when_they_change(monkeypatch: pytest.Monke
         session.apply(EditorSettings(), {outer: EditorSettings(), inner: short})
         uri = (inner / "a.py").as_uri()
         assert session.settings_of(uri) == short
-        assert (await session.wait(uri)).judgement.max_lines == 1
-        assert (await session.wait((outer / "a.py").as_uri())).judgement.max_lines == 0
+        assert (await session.wait(uri)).postprocess.max_lines == 1
+        assert (await session.wait((outer / "a.py").as_uri())).postprocess.max_lines == 0
         quiet = session.quiet_reason(f"git:{inner.as_posix()}/gen/a.py?%7B%7D", "python", 9)
         assert quiet is not None
         assert quiet.reason == "excluded"

@@ -1,4 +1,4 @@
-"""A suggestion in the making, and what a step of judgement may say of it."""
+"""A suggestion in the making, and what a step of postprocess may say of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from nano_lsp.code.cursor_context import LineRest, Site
+from nano_lsp.code.cursor_context import CursorContext, TextAfterCursor
 from nano_lsp.schema import Token
 
 
 @dataclass(frozen=True)
-class Draft:
+class Candidate:
     """A suggestion in the making.
 
     Attributes:
         text: generated so far.
         tokens: that it is made of; the first ones may begin with what token healing took back.
-        site: where it goes.
+        cursor: where it goes.
         finished: the model has nothing to add.
         n_healed: characters at the beginning of the tokens that are not part of the text; None where the tokens are
             all of the text, so that it follows.
@@ -25,7 +25,7 @@ class Draft:
 
     text: str
     tokens: Sequence[Token]
-    site: Site
+    cursor: CursorContext
     finished: bool = False
     n_healed: int | None = None
 
@@ -48,7 +48,7 @@ class Draft:
     @property
     def document(self) -> str:
         """The document with the suggestion in it."""
-        return self.site.prefix + self.text + self.site.suffix
+        return self.cursor.prefix + self.text + self.cursor.suffix
 
     @property
     def least_sure(self) -> int:
@@ -56,15 +56,15 @@ class Draft:
         place = min(range(len(self.tokens)), key=lambda i: self.tokens[i].logprob, default=0)
         return self.token_ends[place - 1] if place else 0
 
-    def cut(self, end: int) -> Draft:
-        """The draft up to an offset in the text."""
+    def cut(self, end: int) -> Candidate:
+        """The candidate up to an offset in the text."""
         return replace(
             self, text=self.text[:end], tokens=self.tokens[: self.n_tokens_within(end)], n_healed=self._n_healed
         )
 
     def trim(self, end: int) -> int:
         """An offset in the text, moved before the blanks that nothing follows."""
-        return len(self.text[:end].rstrip()) if self.site.line_rest is LineRest.EMPTY else end
+        return len(self.text[:end].rstrip()) if self.cursor.text_after_cursor is TextAfterCursor.EMPTY else end
 
     def n_tokens_within(self, end: int) -> int:
         """How many of the first tokens stay before an offset in the text."""
@@ -72,17 +72,17 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Truncation:
     """A suggestion is to end.
 
     Attributes:
         end: offset in the text where.
-        retry: offset of what should rather be something else, if there is time to try; None for nothing.
+        resample_from: offset of what should rather be something else, if there is time to try; None for nothing.
     """
 
     end: int
-    retry: int | None = None
+    resample_from: int | None = None
 
 
-Step = Callable[[Draft], "Cut | None"]
-"""One judgement; None where it has nothing against the draft going on."""
+Step = Callable[[Candidate], "Truncation | None"]
+"""One postprocess; None where it has nothing against the candidate going on."""

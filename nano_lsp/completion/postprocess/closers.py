@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from nano_lsp.completion.postprocess.candidate import Cut, Draft
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard, overlaps
 
 
-def drop_closers(draft: Draft, guard: SyntaxGuard) -> Cut | None:
+def drop_closers(candidate: Candidate, guard: SyntaxGuard) -> Truncation | None:
     """Drop an end of the suggestion that the rest of the line repeats, unless the document needs both.
 
     Args:
-        draft: the suggestion.
+        candidate: the suggestion.
         guard: tells whether the document needs them.
     """
-    if not draft.finished:
+    if not candidate.finished:
         return None
-    text = draft.text[: draft.trim(len(draft.text))]
-    site = draft.site
+    text = candidate.text[: candidate.trim(len(candidate.text))]
+    cursor = candidate.cursor
 
     def badness(end: int) -> tuple[int, int]:
-        return guard.badness(text[:end]), _unmatched(site.typed + text[:end] + site.rest)
+        return guard.badness(text[:end]), _unmatched(cursor.typed + text[:end] + cursor.rest)
 
-    shorter = (len(text) - n for n in overlaps(text, site.rest.rstrip()))
+    shorter = (len(text) - n for n in overlaps(text, cursor.rest.rstrip()))
     end = next((end for end in shorter if badness(end) <= badness(len(text))), None)
-    return None if end is None else Cut(end)
+    return None if end is None else Truncation(end)
 
 
 def _unmatched(line: str) -> int:

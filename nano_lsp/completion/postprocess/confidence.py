@@ -5,26 +5,26 @@ from __future__ import annotations
 import math
 import re
 
-from nano_lsp.completion.postprocess.candidate import Cut, Draft
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 
-def cut_unsure(draft: Draft, *, least_token: float) -> Cut | None:
-    """Cut before the first token that is too improbable, at a word's end.
+def cut_unsure(candidate: Candidate, *, min_token_probability: float) -> Truncation | None:
+    """Truncation before the first token that is too improbable, at a word's end.
 
     Args:
-        draft: the suggestion.
-        least_token: probability that a token must have, 0 to 1.
+        candidate: the suggestion.
+        min_token_probability: probability that a token must have, 0 to 1.
     """
-    end = len(draft.text)
-    for i, token in enumerate(draft.tokens):
-        if token.logprob < math.log(max(least_token, 1e-9)):
-            end = _snap(draft.text, draft.token_ends[i - 1] if i else 0)
+    end = len(candidate.text)
+    for i, token in enumerate(candidate.tokens):
+        if token.logprob < math.log(max(min_token_probability, 1e-9)):
+            end = _snap(candidate.text, candidate.token_ends[i - 1] if i else 0)
             break
-    if end < len(draft.text) and not re.search(r"[\w)\]}]", draft.text[:end]):
-        return Cut(0)  # what begins a comment, a string or a call, and nothing in it
-    if not draft.n_tokens_within(end):
-        return Cut(0)
-    return Cut(end) if end < len(draft.text) else None
+    if end < len(candidate.text) and not re.search(r"[\w)\]}]", candidate.text[:end]):
+        return Truncation(0)  # what begins a comment, a string or a call, and nothing in it
+    if not candidate.n_tokens_within(end):
+        return Truncation(0)
+    return Truncation(end) if end < len(candidate.text) else None
 
 
 def _snap(text: str, end: int) -> int:

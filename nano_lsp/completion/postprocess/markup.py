@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nano_lsp.code.cursor_context import CursorKind
-from nano_lsp.completion.postprocess.candidate import Cut, Draft
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 _CONTROL = re.compile(r"<\|[a-z_]+\|>|<(?:PRE|SUF|MID|EOT)>|</?s>")
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
@@ -17,8 +17,8 @@ _PROSE = re.compile(
 _LITERALS = {CursorKind.COMMENT, CursorKind.STRING, CursorKind.DOCSTRING}
 
 
-def cut_markup(draft: Draft) -> Cut | None:
-    """Cut where something begins that is not code."""
-    patterns = (_CONTROL,) if draft.site.kind in _LITERALS else (_CONTROL, _FENCE, _PROSE)
-    ends = [found.start() for pattern in patterns if (found := pattern.search(draft.text))]
-    return Cut(min(ends)) if ends else None
+def cut_markup(candidate: Candidate) -> Truncation | None:
+    """Truncation where something begins that is not code."""
+    patterns = (_CONTROL,) if candidate.cursor.kind in _LITERALS else (_CONTROL, _FENCE, _PROSE)
+    ends = [found.start() for pattern in patterns if (found := pattern.search(candidate.text))]
+    return Truncation(min(ends)) if ends else None

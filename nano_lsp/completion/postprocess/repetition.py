@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nano_lsp.completion.postprocess.candidate import Cut, Draft
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 _MIN_TOKENS = 12
 _TIMES = 3
 
 
-def stop_repetition(draft: Draft) -> Cut | None:
-    """Cut after the first round where the last tokens are one run of tokens, three times over or more."""
-    ids = [token.id for token in draft.tokens]
+def stop_repetition(candidate: Candidate) -> Truncation | None:
+    """Truncation after the first round where the last tokens are one run of tokens, three times over or more."""
+    ids = [token.id for token in candidate.tokens]
     period = shortest_period(ids)
     if period is None:
         return None
     n_repeated, n_rounds = period
     first_round = len(ids) - n_repeated * (n_rounds - 1)
-    return Cut(draft.token_ends[first_round - 1])
+    return Truncation(candidate.token_ends[first_round - 1])
 
 
 def shortest_period(ids: Sequence[int]) -> tuple[int, int] | None:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from nano_lsp.code.cursor_context import LineRest, Site
+from nano_lsp.code.cursor_context import CursorContext, TextAfterCursor
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import is_python
-from nano_lsp.completion.postprocess.candidate import Cut, Draft
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 _MAX_COMPILED_CHARS = 200_000  # 20 ms
 _MAX_TRIALS = 24
@@ -24,20 +24,20 @@ class SyntaxGuard:
     """Checks the drafts of one request; remembers what it has parsed.
 
     Args:
-        site: where the suggestion goes; one without a tree is not checked.
+        cursor: where the suggestion goes; one without a tree is not checked.
     """
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, cursor: CursorContext) -> None:
+        self._site = cursor
         self._known: dict[str, int] = {}
         self._good_end = 0
         self._checked_end = 0
 
-    def __call__(self, draft: Draft) -> Cut | None:
-        """Cut back to the last place where the document was whole; see `Step`."""
+    def __call__(self, candidate: Candidate) -> Truncation | None:
+        """Truncation back to the last place where the document was whole; see `Step`."""
         if self._site.tree is None:
             return None
-        return self._judge_whole(draft) if draft.finished else self._judge_lines(draft)
+        return self._judge_whole(candidate) if candidate.finished else self._judge_lines(candidate)
 
     def badness(self, text: str) -> int:
         """How broken the document is with this text in it.
@@ -63,41 +63,43 @@ class SyntaxGuard:
 
     def _opens_block(self, text: str) -> bool:
         """Whether the line that is being typed becomes the head of a block, whose body is written next."""
-        site, head = self._site, text.rstrip()
-        if site.multi_line or site.line_rest is not LineRest.EMPTY or not head.endswith(":"):
+        cursor, head = self._site, text.rstrip()
+        if cursor.multi_line or cursor.text_after_cursor is not TextAfterCursor.EMPTY or not head.endswith(":"):
             return False
-        return self._compiles(f"{site.prefix}{head} pass{site.suffix}")
+        return self._compiles(f"{cursor.prefix}{head} pass{cursor.suffix}")
 
-    def _judge_lines(self, draft: Draft) -> Cut | None:
+    def _judge_lines(self, candidate: Candidate) -> Truncation | None:
         """While it is being written: look at each line once it is complete, without what follows the cursor."""
-        end = draft.text.rfind("\n")
+        end = candidate.text.rfind("\n")
         if end <= self._checked_end:
             return None
         self._checked_end = end
         above = self._site.prefix[: len(self._site.prefix) - len(self._site.typed)]
-        lines = self._site.typed + draft.text[:end] + "\n"
+        lines = self._site.typed + candidate.text[:end] + "\n"
         if is_open(lines) or self._n_errors(above):
             return None  # whether it fits shows at the end
         if self._n_errors(above + lines):
-            return Cut(self._good_end, retry=self._good_end)
+            return Truncation(self._good_end, resample_from=self._good_end)
         self._good_end = end
         return None
 
-    def _judge_whole(self, draft: Draft) -> Cut | None:
+    def _judge_whole(self, candidate: Candidate) -> Truncation | None:
         """The end that leaves the document least broken; of equal ones the first of `_ends`."""
-        if not draft.text.strip():
+        if not candidate.text.strip():
             return None
-        within_line = self._site.line_rest is not LineRest.EMPTY
-        ends = [draft.trim(end) for end in _ends(draft, nearest_line=within_line) if draft.text[:end].strip()]
+        within_line = self._site.text_after_cursor is not TextAfterCursor.EMPTY
+        ends = [
+            candidate.trim(end) for end in _ends(candidate, nearest_line=within_line) if candidate.text[:end].strip()
+        ]
         badness = {}
         for end in ends:
-            badness[end] = self.badness(draft.text[:end])
+            badness[end] = self.badness(candidate.text[:end])
             if not badness[end]:
                 break
         best = min(ends, key=lambda end: badness.get(end, 9))
         if badness[best] > 2:
-            return Cut(0, retry=draft.least_sure)
-        return Cut(best) if best < draft.trim(len(draft.text)) else None
+            return Truncation(0, resample_from=candidate.least_sure)
+        return Truncation(best) if best < candidate.trim(len(candidate.text)) else None
 
     @cached_property
     def _n_errors_before(self) -> int:
@@ -106,8 +108,8 @@ class SyntaxGuard:
     @cached_property
     def _elsewhere(self) -> str:
         """The document without what has been typed in the cursor's line."""
-        site = self._site
-        return site.text[: site.offset - len(site.typed)] + site.suffix
+        cursor = self._site
+        return cursor.text[: cursor.offset - len(cursor.typed)] + cursor.suffix
 
     @cached_property
     def _n_errors_elsewhere(self) -> int:
@@ -151,20 +153,20 @@ def is_open(code: str) -> bool:
     return depth > 0 or len(quote) == 3
 
 
-def _ends(draft: Draft, *, nearest_line: bool) -> list[int]:
+def _ends(candidate: Candidate, *, nearest_line: bool) -> list[int]:
     """Where a suggestion may end, in the order of preference.
 
     All of it, then ends of its lines, then ends of tokens, longest first; where code follows in the cursor's line,
     ends of lines from the first on, so that what is to be one line stays one.
     """
-    text = draft.text[: draft.trim(len(draft.text))]
+    text = candidate.text[: candidate.trim(len(candidate.text))]
     lines = [len(text), *(i for i in range(len(text) - 1, 0, -1) if text[i] == "\n")]
     if nearest_line:
         lines.reverse()
-    rest = draft.site.rest.rstrip()
+    rest = candidate.cursor.rest.rstrip()
     lines = [shorter for end in lines for shorter in (end, *(end - n for n in overlaps(text[:end], rest)))]
     last_line = text.rfind("\n") + 1
-    within = [end for end in draft.token_ends if last_line < end < len(text)]
+    within = [end for end in candidate.token_ends if last_line < end < len(text)]
     return [*lines[:_MAX_TRIALS], *within[: -_MAX_TRIALS - 1 : -1]]
 
 

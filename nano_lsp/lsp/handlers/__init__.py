@@ -1,16 +1,8 @@
 """The handlers. They translate; what to do is decided in `features`."""
 
-from nano_lsp.lsp.handlers import actions
-
-from nano_lsp.lsp.handlers import documents
-
-from nano_lsp.lsp.handlers import explanations
-
-from nano_lsp.lsp.handlers import lifecycle
-
-from nano_lsp.lsp.handlers import suggestions
-from nano_lsp.lsp.server import NanoServer
 from nano_lsp.config import Folders
+from nano_lsp.lsp.handlers import actions, documents, explanations, lifecycle, suggestions
+from nano_lsp.lsp.server import NanoServer
 
 __all__ = ["create_server"]
 

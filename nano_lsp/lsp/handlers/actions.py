@@ -13,14 +13,14 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nano_lsp.lsp.command_arguments import read_argument, read_range
-from nano_lsp.lsp.documents import TextDocument
-from nano_lsp.lsp.handlers.explanations import EXPLAIN
-from nano_lsp.lsp.chosen_action import Order, Work, carry_out, read_order
-from nano_lsp.lsp.server import NanoServer
 from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions, is_sound
 from nano_lsp.code.languages import PYTHON, is_stub
 from nano_lsp.lines import line_number
+from nano_lsp.lsp.chosen_action import ActionKind, ChosenAction, read_chosen_action, run
+from nano_lsp.lsp.command_arguments import read_argument, read_range
+from nano_lsp.lsp.documents import TextDocument
+from nano_lsp.lsp.handlers.explanations import EXPLAIN
+from nano_lsp.lsp.server import NanoServer
 
 DOCSTRING = "nano.docstring"
 APPLY = "nano.apply"
@@ -64,7 +64,7 @@ async def _on_resolve(server: NanoServer, action: types.CodeAction) -> types.Cod
     if isinstance(ordered, str):
         server.warn_again(ordered)  # editors show no error of this kind
         raise JsonRpcException(ordered, code=_CONTENT_MODIFIED)
-    action.edit = await carry_out(server, *ordered)
+    action.edit = await run(server, *ordered)
     if action.edit is None and isinstance(_find_ordered(server, asdict(ordered[1])), str):
         raise JsonRpcException("The document has changed meanwhile.", code=_CONTENT_MODIFIED)
     return action
@@ -98,7 +98,9 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
         server.warn("This is a stub; docstrings belong in its module.")
         return False
     offset = document.offset(span.start)
-    order = Order(document.uri, document.version, Work.DOCSTRING.value, offset, offset, "nano: write docstring")
+    order = ChosenAction(
+        document.uri, document.version, ActionKind.DOCSTRING.value, offset, offset, "nano: write docstring"
+    )
     return await _apply(server, document, order)
 
 
@@ -110,9 +112,9 @@ async def _on_apply(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN40
     return await _apply(server, *ordered)
 
 
-def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order] | str:
+def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, ChosenAction] | str:
     """An order and its document; in a sentence why there is none."""
-    order = read_order(data)
+    order = read_chosen_action(data)
     if order is None:
         return "This is no action of this server; list the actions again."
     document = server.documents.get(order.uri)
@@ -125,8 +127,8 @@ def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, Order
     return document, order
 
 
-async def _apply(server: NanoServer, document: TextDocument, order: Order) -> bool:
-    edit = server.refused.pop(order, None) or await carry_out(server, document, order)
+async def _apply(server: NanoServer, document: TextDocument, order: ChosenAction) -> bool:
+    edit = server.refused.pop(order, None) or await run(server, document, order)
     if edit is None:
         return False
     answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
@@ -146,36 +148,36 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
     def action(
         title: str,
         kind: types.CodeActionKind | str,
-        work: Work,
+        work: ActionKind,
         about: str = "",
         span: tuple[int, int] = (start, end),
     ) -> types.CodeAction:
-        order = Order(document.uri, document.version, work.value, *span, title, about)
+        order = ChosenAction(document.uri, document.version, work.value, *span, title, about)
         return types.CodeAction(title, kind=kind, data=asdict(order))
 
     for diagnostic in params.context.diagnostics:
         message = diagnostic.message.split("\n")[0]
         short = message if len(message) <= _MAX_TITLE else message[: _MAX_TITLE - 1] + "…"
         span = document.offset(diagnostic.range.start), document.offset(diagnostic.range.end)
-        fix = action(f"nano: fix “{short}”", types.CodeActionKind.QuickFix, Work.FIX, message, span)
+        fix = action(f"nano: fix “{short}”", types.CodeActionKind.QuickFix, ActionKind.FIX, message, span)
         fix.diagnostics = [diagnostic]
         yield fix
         yield _explain(document, diagnostic.range, f"nano: explain “{short}”", message)
     yield _explain(document, params.range, "nano: explain")
     if definition is not None and document.takes_docstrings and _is_shown_for(definition, document, start):
         title = "nano: update docstring" if definition.docstring else "nano: write docstring"
-        yield action(title, _REWRITE, Work.DOCSTRING)
+        yield action(title, _REWRITE, ActionKind.DOCSTRING)
     if not document.is_documented:
-        yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, Work.DOCSTRINGS)
+        yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, ActionKind.DOCSTRINGS)
     selected = document.text[start:end].strip()
     if selected and not selected.isidentifier():  # Kate sends the word at the cursor where nothing is selected
-        yield action("nano: simplify selection", _REWRITE, Work.SIMPLIFY)
+        yield action("nano: simplify selection", _REWRITE, ActionKind.SIMPLIFY)
     if definition is not None and definition.kind is DefinitionKind.FUNCTION:
         untyped = any(not parameter.annotation for parameter in definition.parameters)
         if untyped or not definition.result:
-            yield action("nano: add type hints", _REWRITE, Work.TYPE_HINTS)
+            yield action("nano: add type hints", _REWRITE, ActionKind.TYPE_HINTS)
         if not document.notebook:  # nothing imports from a notebook
-            yield action("nano: write a test for this function", _REWRITE, Work.TEST)
+            yield action("nano: write a test for this function", _REWRITE, ActionKind.TEST)
 
 
 def _explain(document: TextDocument, span: types.Range, title: str, diagnostic: str = "") -> types.CodeAction:

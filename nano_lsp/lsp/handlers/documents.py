@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from lsprotocol import types
 
+from nano_lsp.code.uris import file_path
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.handlers.lifecycle import apply_settings
 from nano_lsp.lsp.server import NanoServer
-from nano_lsp.code.uris import file_path
 
 _FILES = types.FileOperationRegistrationOptions(
     [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]

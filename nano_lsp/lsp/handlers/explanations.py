@@ -10,11 +10,11 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from nano_lsp.code.definitions import definition_at
+from nano_lsp.lines import line_end, line_start
 from nano_lsp.lsp.command_arguments import read_argument, read_range
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.server import NanoServer
-from nano_lsp.code.definitions import definition_at
-from nano_lsp.lines import line_end, line_start
 
 EXPLAIN = "nano.explain"
 
@@ -36,7 +36,7 @@ def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | No
 
 async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noqa: ANN401 - sent by a client
     """Explain what `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}` names, and return it as well."""
-    from nano_lsp.assistant import jobs  # noqa: PLC0415 - an editor is answered before the assistant is imported
+    from nano_lsp.chat import Explain  # noqa: PLC0415 - an editor is answered before the assistant is imported
 
     given = read_argument(arguments)
     token = given.get("partialResultToken")
@@ -53,7 +53,7 @@ async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noq
 
     text = "" if diagnostic else server.explanations.recall(code)
     if not text:
-        job = jobs.Explain(code, document.language, diagnostic)
+        job = Explain(code, document.language, diagnostic)
         text = await server.work("Explaining", job, send, given.get("workDoneToken")) or ""
         if text and not diagnostic:
             server.explanations.remember(code, text)

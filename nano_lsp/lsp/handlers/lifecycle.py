@@ -16,9 +16,9 @@ import psutil
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from nano_lsp.lsp.server import NanoServer
 from nano_lsp.code.positions import Encoding
 from nano_lsp.code.uris import file_path
+from nano_lsp.lsp.server import NanoServer
 
 STATS = "nano/stats"
 _WATCHED = "**/{*.py,*.pyi,*.pyw,pyproject.toml,.gitignore}"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from nano_lsp.editor.quiet_reason import hidden_reason
+from nano_lsp.editor.session import State, Status
+from nano_lsp.errors import NanoError
 from nano_lsp.lsp import selected_completion as selected_entry
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.selected_completion import SelectedEntry
 from nano_lsp.lsp.server import NanoServer
-from nano_lsp.errors import NanoError
-from nano_lsp.editor.quiet_reason import hidden_reason
-from nano_lsp.editor.session import State, Status
 
 if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
     from nano_lsp.editor.ghost_text import Suggestion
@@ -98,7 +98,7 @@ async def _suggest(
             await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
             if stale():
                 return []
-        found = await ghost_text.offer(task) if invoked else [await ghost_text.suggest(task, typed=typed)]
+        found = await ghost_text.alternatives(task) if invoked else [await ghost_text.suggest(task, typed=typed)]
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []

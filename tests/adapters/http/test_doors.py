@@ -168,7 +168,7 @@ def test_bad_requests_are_refused_and_nothing_else_is_served(doors: Doors) -> No
         ("/nano/v1/status", {}, 404),
         ("/nano/v1/shutdown", {}, 404),
         ("/../nano/v1/shutdown", {}, 404),
-        ("/v1/../nano/v1/jobs/Warm", {}, 404),
+        ("/v1/../nano/v1/jobs/LoadModel", {}, 404),
     ]
     for path, body, status in refused:
         assert doors.post(path, body).status_code == status, (path, body)
@@ -213,7 +213,7 @@ def test_slow_and_oversized_requests_are_ended(doors: Doors, monkeypatch: pytest
                 answer += data
         return answer
 
-    host = f"Host: 127.0.0.1:{doors.port}\r\n".encode()
+    host = f"ModelManager: 127.0.0.1:{doors.port}\r\n".encode()
     assert talk(b"POST /infill HTTP/1.1\r\n" + host) == b""  # headers that do not end
     assert b" 408 " in talk(b"POST /infill HTTP/1.1\r\n" + host + b"Content-Length: 100\r\n\r\n{")
     try:

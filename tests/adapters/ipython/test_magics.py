@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.api.assistants import close_assistants
+from nano_lsp.assistant.fences import extract_code, fenced, text_behind
+from nano_lsp.edits.cells import Surroundings
 from nano_lsp.ipython.arguments import parse
 from nano_lsp.ipython.completer import find_completions
-from nano_lsp.api.assistants import close_assistants
-from nano_lsp.edits.cells import Surroundings
-from nano_lsp.assistant.fences import extract_code, fenced, text_behind
 
 interactiveshell = pytest.importorskip("IPython.core.interactiveshell", reason="pip install 'nano-lsp[jupyter]'")
 Say = Callable[[dict[str, str]], None]

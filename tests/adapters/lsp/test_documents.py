@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from lsprotocol import types
 
-from nano_lsp.lsp.documents import Documents
 from nano_lsp.code.positions import Encoding
+from nano_lsp.lsp.documents import Documents
 
 CODECS = {Encoding.UTF8: ("utf-8", 1), Encoding.UTF16: ("utf-16-le", 2), Encoding.UTF32: ("utf-32-le", 4)}
 TEXTS = st.text(st.sampled_from("ab \n\ré🙂\u2028\x0c\t"), max_size=12)

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from nano_lsp.lsp.documents import Documents
 from nano_lsp.code.ipython_syntax import find_cell_magic
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.notebook import as_python
 from nano_lsp.code.positions import Encoding
 from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.lsp.documents import Documents
 
 
 class Client:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.lsp.settings_docs import build_schema, build_table
 from nano_lsp.config import Settings
-from nano_lsp.errors import ConfigError
 from nano_lsp.editor.settings import EditorSettings, key_of, load_project, read_settings
+from nano_lsp.errors import ConfigError
+from nano_lsp.lsp.settings_docs import build_schema, build_table
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(

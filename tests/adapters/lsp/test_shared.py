@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.config import find_folders
+from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.endpoint import find_place
 from tests.processes import engines_of
 from tests.raw_client import URI, RawClient, inline
 from tests.shared.test_engine import wait_until
@@ -71,7 +71,7 @@ def test_when_it_dies_at_work_the_answer_is_empty_the_status_tells_and_it_comes_
             "params": inline(invoked=False),
         }
     )
-    place = find_place(find_folders())
+    place = find_endpoint(find_folders())
     wait_until(lambda: asyncio.run(ask_engine(place, "GET", "status"))["models"][0]["n_jobs"])
     (engine,) = engines_of(home)
     engine.kill()

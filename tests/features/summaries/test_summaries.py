@@ -17,21 +17,21 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.assistant.job import CountTokens
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.testing.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
-from nano_lsp.errors import DocumentError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.assistant.jobs import CountTokens
 from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.grounding import bears_out, says_nothing_new
-from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
+from nano_lsp.summarize.grounding import is_supported, says_nothing_new
+from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
+from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.summarize.progress import Progress
 from nano_lsp.summarize.segmentation import cut
 from nano_lsp.summarize.summary import Form, Statement
-from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.tasks import Answer, Task
+from nano_lsp.testing.scripted_backend import END, SPECIALS, WORDS, ScriptedBackend
 from tests.documents import as_html, as_markdown, pages, write_pdf
 
 _IM_START = 256 + SPECIALS.index("<|im_start|>")
@@ -98,7 +98,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
     with LocalAssistant(Model.of(backend), Settings(), find_folders()) as assistant:
         progress = Progress(tmp_path / "progress.jsonl")
-        found = write_summary(assistant.carry_out, document, 6, progress, no_parts)
+        found = write_summary(assistant.run, document, 6, progress, no_parts)
         statements, dropped = found.statements, found.n_unsupported
         n_prompts = model.n_prompts
         assert max(backend.batches) <= 512
@@ -112,7 +112,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
         # Stopped in the middle of a step, it goes on there and comes to the same.
         lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
         (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
-        again = write_summary(assistant.carry_out, document, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
+        again = write_summary(assistant.run, document, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
         assert again == found
         assert len(lines) == n_prompts
 
@@ -271,7 +271,7 @@ PASSAGE = "Dr Hamid said that 12,500 meters were installed in Aldmoor's old quar
     ],
 )
 def test_what_a_passage_bears_out(statement: str, holds: bool) -> None:
-    assert bears_out(PASSAGE, statement) == holds
+    assert is_supported(PASSAGE, statement) == holds
 
 
 @pytest.mark.parametrize(
@@ -293,18 +293,18 @@ def test_what_a_passage_bears_out(statement: str, holds: bool) -> None:
     ],
 )
 def test_what_a_passage_bears_out_in_any_script(passage: str, statement: str, holds: bool) -> None:
-    assert bears_out(passage, statement) == holds
+    assert is_supported(passage, statement) == holds
 
 
 def test_a_summary_in_hindi_and_what_it_cannot_judge() -> None:
     text = "यह बैठक दिल्ली में हुई और समिति ने बजट को मंज़ूरी दी।"
     said = Answer([{"passage": 1, "fact": text.rstrip("।")}])
 
-    def carry_out(job: object) -> object:
+    def run(job: object) -> object:
         return tuple(map(len, job.texts)) if isinstance(job, CountTokens) else said if isinstance(job, Task) else 8192
 
     document = LoadedDocument((Block(text, "line 1"),), (Note("pictures", "1 picture was not read.", ("line 2",)),))
-    found = write_summary(carry_out, document, 5, Progress(None), no_parts)
+    found = write_summary(run, document, 5, Progress(None), no_parts)
     assert [statement.text for statement in found.statements] == [text]
     assert [note.kind for note in found.notes] == ["pictures", "script"]
     assert "Devanagari" in found.notes[1].text
@@ -313,7 +313,7 @@ def test_a_summary_in_hindi_and_what_it_cannot_judge() -> None:
 def test_parts_with_nothing_stated_are_told() -> None:
     texts = [f"Number {i} of the things was bought in Aldmoor. " * 12 for i in range(2)]
 
-    def carry_out(job: object) -> object:
+    def run(job: object) -> object:
         if isinstance(job, CountTokens):
             return tuple(2000 for _ in job.texts)
         if isinstance(job, Task):
@@ -324,7 +324,7 @@ def test_parts_with_nothing_stated_are_told() -> None:
         return 8192
 
     blocks = tuple(Block(text.strip(), f"line {i}") for i, text in enumerate(texts, 1))
-    found = write_summary(carry_out, LoadedDocument(blocks), 5, Progress(None), no_parts)
+    found = write_summary(run, LoadedDocument(blocks), 5, Progress(None), no_parts)
     assert [(note.kind, note.places) for note in found.notes] == [("parts_without_statements", ("line 2",))]
 
 

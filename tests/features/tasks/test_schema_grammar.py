@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend
 from nano_lsp.errors import SchemaError
-from nano_lsp.tasks.partial_json import close_json
-from nano_lsp.tasks.string_formats import FORMATS
 from nano_lsp.tasks.number_grammar import integers
-from nano_lsp.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
+from nano_lsp.tasks.partial_json import close_json
+from nano_lsp.tasks.schema_grammar import compile_schema, validation_error, without_repetitions
+from nano_lsp.tasks.string_formats import FORMATS
+from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend
 
 BACKEND = ScriptedBackend()
 _LIMIT = 4000
@@ -104,7 +104,7 @@ def test_what_is_said_under_a_schema_validates(schema: dict[str, Any], seed: int
             value = json.loads(closed)
         except ValueError:
             continue
-        assert isinstance(find_fault(value, schema), str)
+        assert isinstance(validation_error(value, schema), str)
 
 
 @settings(max_examples=200)

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 import nano_lsp
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, hashed_script
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import AnswerCutError, DocumentError, SchemaError, TaskError, TaskTimeoutError
-from nano_lsp.engine.assistant import LocalAssistant
-from nano_lsp.engine.loaded_model import Model
 from nano_lsp.tasks import Answer, Task, shape_of
 from nano_lsp.tasks.batch import Row, read_rows, run_batch
 from nano_lsp.tasks.classification import THINK_TEMPERATURE
 from nano_lsp.tasks.reasoning import CONCLUDE, worked_examples
+from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, hashed_script
 
 QUESTION = "Is it so?"
 
@@ -94,12 +94,12 @@ def backend(request: pytest.FixtureRequest) -> ScriptedBackend:
 
 @pytest.fixture
 def assistant(backend: ScriptedBackend) -> Iterator[LocalAssistant]:
-    with LocalAssistant(Model.of(backend), Settings(), find_folders()) as opened:
+    with LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()) as opened:
         yield opened
 
 
-def carry_out(task: Task, assistant: LocalAssistant) -> Answer:
-    return assistant.carry_out(task)
+def run(task: Task, assistant: LocalAssistant) -> Answer:
+    return assistant.run(task)
 
 
 @pytest.mark.parametrize("kind", [int, float, Colour, Literal["x", "xy"], list[int], Bill, Item, bool])
@@ -238,7 +238,7 @@ def test_what_is_said_at_once_counts_beside_the_reasoning(assistant: LocalAssist
 def test_a_second_row_reads_no_worked_example_again(assistant: LocalAssistant) -> None:
     examples = sum(len(turn.content) for turn in worked_examples())
     choose = Task(QUESTION, choices=("yes", "no"), think=True, reasoning_tokens=8)
-    first, second = (carry_out(dataclasses.replace(choose, data=data), assistant).counters for data in ("one", "two"))
+    first, second = (run(dataclasses.replace(choose, data=data), assistant).counters for data in ("one", "two"))
     assert first.evaluated_tokens > examples > 1000
     assert second.evaluated_tokens < 500
 

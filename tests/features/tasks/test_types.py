@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typing_extensions import TypedDict
 
-from nano_lsp.tasks.schema_grammar import compile_schema, find_fault, without_repetitions
-from nano_lsp.tasks.output_spec import Shape, shape_of
+from nano_lsp.tasks.output_spec import OutputSpec, shape_of
+from nano_lsp.tasks.schema_grammar import compile_schema, validation_error, without_repetitions
 from tests.features.tasks.test_schema_grammar import say
 
 pydantic = pytest.importorskip("pydantic")
@@ -34,7 +34,7 @@ class Level(enum.IntEnum):
     HIGH = 2
 
 
-class Place(NamedTuple):
+class EngineEndpoint(NamedTuple):
     x: int
     y: float = 0.0
 
@@ -52,7 +52,7 @@ class Box(Generic[T]):
 
 class Options(TypedDict, total=False):
     level: Level
-    at: Place
+    at: EngineEndpoint
 
 
 class Cat(pydantic.BaseModel):  # type: ignore[misc, name-defined]
@@ -84,7 +84,7 @@ KINDS: Sequence[Any] = (
         uuid.UUID,
         Name,
         Level,
-        Place,
+        EngineEndpoint,
         Tree,
         Options,
     ),
@@ -124,23 +124,23 @@ def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401
 )
 @given(kind=st.recursive(st.sampled_from(KINDS), nested, max_leaves=4), seed=st.integers(0, 1 << 30))
 def test_what_is_said_under_a_type_becomes_a_value_of_it(kind: Any, seed: int) -> None:  # noqa: ANN401
-    shape = shape_of(kind)
-    for said in _said(shape, seed):
-        value = shape.convert(said)
+    spec = shape_of(kind)
+    for said in _said(spec, seed):
+        value = spec.convert(said)
         assert is_a(value, kind)
 
 
-def _said(shape: Shape, seed: int) -> list[Any]:
-    if shape.schema is None:
-        return list(shape.choices) or ["text"]
-    text = say(compile_schema(shape.schema), seed, limit=150)
+def _said(spec: OutputSpec, seed: int) -> list[Any]:
+    if spec.schema is None:
+        return list(spec.choices) or ["text"]
+    text = say(compile_schema(spec.schema), seed, limit=150)
     if text is None:
         return []
-    said = without_repetitions(json.loads(text), shape.schema)
-    fault = find_fault(said, shape.schema)
+    said = without_repetitions(json.loads(text), spec.schema)
+    fault = validation_error(said, spec.schema)
     assert not fault or "too short" in fault, fault  # repetitions left out may leave too few
     if not fault:
-        Draft202012Validator(shape.schema).validate(said)
+        Draft202012Validator(spec.schema).validate(said)
     return [] if fault else [said]
 
 
@@ -153,7 +153,7 @@ def _said(shape: Shape, seed: int) -> list[Any]:
         (dict[int, str], {"-3": "x"}, {-3: "x"}),
         (dict[Level, int], {"HIGH": 1}, {Level.HIGH: 1}),
         (Tree, {"value": "a", "children": [{"value": "b"}]}, Tree("a", [Tree("b")])),
-        (Box[Place], {"content": {"x": 1}}, Box(Place(1))),
+        (Box[EngineEndpoint], {"content": {"x": 1}}, Box(EngineEndpoint(1))),
         (decimal.Decimal, 2.5, decimal.Decimal("2.5")),
         (datetime.datetime, "2024-02-29T12:00:00Z", datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)),
         (bytes, "é", "é".encode()),
@@ -163,10 +163,10 @@ def _said(shape: Shape, seed: int) -> list[Any]:
     ],
 )
 def test_values_of_types(kind: Any, said: Any, value: Any) -> None:  # noqa: ANN401
-    shape = shape_of(kind)
-    assert shape.schema is not None
-    compile_schema(shape.schema)
-    said = without_repetitions(said, shape.schema)
-    assert not find_fault(said, shape.schema)
-    converted = shape.convert(said)
+    spec = shape_of(kind)
+    assert spec.schema is not None
+    compile_schema(spec.schema)
+    said = without_repetitions(said, spec.schema)
+    assert not validation_error(said, spec.schema)
+    converted = spec.convert(said)
     assert converted == value or value is None

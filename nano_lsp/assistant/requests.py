@@ -1,0 +1,72 @@
+"""Requests to the model that several features make: answer a question, fill in code at one place."""
+
+from __future__ import annotations
+
+from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
+from nano_lsp.assistant.prompts import Message, build_chat_prompt, build_fim_prompt
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.schema import GenerateParams, Priority, SamplingParams
+
+
+def build_chat_request(
+    question: str,
+    context: FeatureContext,
+    *,
+    max_tokens: int,
+    code: bool = False,
+    think: bool = False,
+    sampling: SamplingParams = SamplingParams(),  # noqa: B008 - frozen
+    grammar: str | None = None,
+    speculative: bool = True,
+    listener: ProgressListener = NULL_LISTENER,
+) -> GenerationRequest:
+    """The request that answers a question.
+
+    Args:
+        question: The user's question.
+        context: Has the model's tokenizer.
+        max_tokens: Maximum number of tokens of the answer.
+        code: Answer with code only.
+        think: Think step by step.
+        sampling: How tokens are chosen.
+        grammar: GBNF that the answer must follow.
+        speculative: Allow speculative tokens from n-grams where they pay; that is measured, and with real weights they
+            may tip a choice between two equally good tokens.
+        listener: Receives progress.
+    """
+    tokenizer = context.tokenizer
+    prompt = build_chat_prompt(tokenizer.spec, tokenizer, [Message("user", question)], code=code, think=think)
+    return GenerationRequest(
+        prompt=tuple(prompt),
+        params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar, draft=speculative),
+        priority=Priority.CHAT,
+        sequence="chat",
+        on_text=listener.on_text,
+        on_progress=listener.on_progress,
+    )
+
+
+def build_infill_request(
+    context: FeatureContext,
+    prefix: str,
+    suffix: str,
+    *,
+    max_tokens: int,
+    stop: tuple[str, ...],
+    sequence: str,
+    min_tokens: int = 0,
+) -> GenerationRequest:
+    """The request for the code between a prefix and a suffix, by a feature that knows what is to stand there.
+
+    Args:
+        context: Has the model's tokenizer and the order of its prompts.
+        prefix: Code before.
+        suffix: Code after.
+        max_tokens: Maximum number of tokens.
+        stop: Texts that end it.
+        sequence: Key of the KV sequence to continue.
+        min_tokens: Minimum number of tokens before it may end.
+    """
+    prompt = build_fim_prompt(context.tokenizer.spec, context.tokenizer, prefix, suffix, order=context.fim_order)
+    params = GenerateParams(max_tokens=max_tokens, min_tokens=min_tokens, stop=stop, heal=True, draft=False)
+    return GenerationRequest(tuple(prompt), params, Priority.CHAT, sequence=sequence)

@@ -1,0 +1,186 @@
+"""An assistant whose features run in this process, and counters of what it has cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContext, ProgressListener
+from nano_lsp.assistant.job import Job
+from nano_lsp.code.uris import innermost, path_of
+from nano_lsp.code.workspace import Workspace
+from nano_lsp.config import Folders, Settings
+from nano_lsp.inference.request import GenerationRequest, ServedModel, wait_for
+from nano_lsp.schema import Completion, Counters, Notice
+
+_MAX_MEASURED = 256  # requests that the median time is taken over
+T = TypeVar("T")
+
+
+class UsageStats:
+    """What requests have cost.
+
+    Attributes:
+        totals: Of all requests.
+    """
+
+    def __init__(self) -> None:
+        self.totals = Counters()
+        self._ttft_ms: deque[float] = deque(maxlen=_MAX_MEASURED)
+
+    def record(self, counters: Counters) -> None:
+        """Add a request."""
+        self.totals += counters
+        self._ttft_ms.append(counters.ttft_ms)
+
+    @property
+    def ttft_ms_p50(self) -> float:
+        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
+        return median(self._ttft_ms) if self._ttft_ms else 0.0
+
+
+class LocalAssistant:
+    """Runs jobs in this process; see `Assistant`. A context manager: leaving it frees the model.
+
+    Args:
+        model: A model of this process, or of another one that completes raw prompts.
+        settings: Limits of its jobs.
+        folders: Where indexes of workspaces are kept.
+        client: Name of the client, where several share the model; their documents are not the same.
+    """
+
+    def __init__(self, model: ServedModel, settings: Settings, folders: Folders, client: str = "") -> None:
+        self.model = model
+        self._client = client
+        self._settings = settings
+        self._state = ClientState(settings)
+        self._states: dict[Path, ClientState] = {}  # by folder of the workspace
+        self._changed: set[Path] = set()
+        self._folders = folders
+        self._usage = UsageStats()
+
+    def __enter__(self) -> LocalAssistant:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def notice(self) -> Notice:
+        """What people should know of how the model runs."""
+        return self.model.notice
+
+    @property
+    def totals(self) -> Counters:
+        """What all requests have cost, those cancelled included."""
+        return self.model.totals
+
+    @property
+    def ttft_ms_p50(self) -> float:
+        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
+        return self._usage.ttft_ms_p50
+
+    def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
+        """Run a job and wait for its result; see `Assistant.run`."""
+
+        async def generate(request: GenerationRequest) -> Completion:
+            completion = wait_for(self._submit(request))
+            self._observe(completion)
+            return completion
+
+        self._read_changed()
+        # Jobs await nothing but `generate`, which waits by itself: the first step is the last, and takes no event loop.
+        try:
+            job.run(self._context(job, generate, listener)).send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        raise AssertionError(f"{type(job).__name__} waits for something else than the model.")
+
+    async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
+        """As `run`, for an event loop."""
+        return (await self.run_counting(job, listener))[0]
+
+    async def run_counting(self, job: Job[T], listener: ProgressListener) -> tuple[T, Counters]:
+        """As `run_async`; the result, and what it has cost."""
+        counters = Counters()
+
+        async def generate(request: GenerationRequest) -> Completion:
+            nonlocal counters
+            completion = await asyncio.wrap_future(self._submit(request))
+            self._observe(completion)
+            counters += completion.counters
+            return completion
+
+        if self._changed:
+            await asyncio.to_thread(self._read_changed)
+        result = await job.run(self._context(job, generate, listener))
+        return result, counters
+
+    def forget(self, document: str) -> None:
+        """Forget a document that has been closed."""
+        for state in (self._state, *self._states.values()):
+            state.documents.close(document)
+
+    def use_workspace(
+        self,
+        root: Path,
+        settings: Settings | None = None,
+        *,
+        reads: bool = True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Add a folder of the workspace; see `Assistant.use_workspace`."""
+        workspace = Workspace(root, self._folders.cache / "index") if reads else None
+        self.take_workspace(root, workspace, settings)
+        if workspace:
+            workspace.update(stopped=stopped)
+
+    def take_workspace(self, root: Path, workspace: Workspace | None, settings: Settings | None = None) -> None:
+        """Add a folder of the workspace whose index somebody else keeps up to date; None for no index."""
+        state = ClientState(settings or self._settings)
+        state.workspace = workspace
+        self._states[root] = state
+
+    def leave_workspace(self, root: Path) -> None:
+        """Remove a folder from the workspace."""
+        self._states.pop(root, None)
+
+    def files_changed(self, paths: Iterable[Path]) -> None:
+        """Note that files or folders have changed: the next job reads them again."""
+        self._changed.update(paths)
+
+    def close(self) -> None:
+        """Free the model."""
+        self.model.close()
+
+    def _submit(self, request: GenerationRequest) -> Future[Completion]:
+        return self.model.submit(replace(request, client=self._client))
+
+    def _context(
+        self,
+        job: Job[T],
+        generate: Callable[[GenerationRequest], Awaitable[Completion]],
+        listener: ProgressListener,
+    ) -> FeatureContext:
+        roots = list(self._states)
+        root = innermost(roots, Path(path_of(job.document))) or next(iter(roots), None)
+        state = self._states.get(root, self._state) if root else self._state
+        return FeatureContext(self.model.tokenizer, self.model.fim_order, state, generate, listener)
+
+    def _read_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        for state in [*self._states.values()] if changed else ():
+            if state.workspace:
+                state.workspace.read(changed)
+
+    def _observe(self, completion: Completion) -> None:
+        for state in (self._state, *self._states.values()):
+            state.budget.observe(completion.counters)
+        self._usage.record(completion.counters)
