@@ -3,7 +3,7 @@
 The rules are IPython's (`IPython.core.inputtransformer2`): magics, shell commands and help stand at the beginning of
 a logical line, behind the first `=` of one, or end it with a question mark; never in strings, comments or brackets.
 IPython itself is not imported: the language server runs without it, and IPython tokenizes with the Python that runs
-it, which gives up at half-written code. tests/context/test_ipython_syntax.py compares both.
+it, which gives up at half-written code. tests/code/test_ipython_syntax.py compares both.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ MAX_HIDDEN = 0.5
 SAMPLED = 0.1
 """Share of the suggestions below the threshold that is shown all the same, so that a change of habits is seen."""
 HALF_LIFE = 1000
-"""Suggestions after which an older one counts half. In a simulation like that of tests/features/test_threshold.py,
+"""Suggestions after which an older one counts half. In a simulation like that of tests/editor/test_adaptive_threshold.py,
 with 6,000 suggestions of which 3 % are kept, sure ones more often, 500 hides 12 % and 1,000 hides 28 %, for 1 % of
 what is kept. When the user then keeps 20 % of all kinds alike, the threshold falls to 0 within 500 suggestions; with
 2,000, within 1,400."""

@@ -28,7 +28,7 @@ from tests.raw_client import RawClient
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("models")]
 LIMIT_S = 600
-TIE = 0.5  # nats, as in tests/engine/test_real_engine.py
+TIE = 0.5  # nats, as in tests/inference/test_real_engine.py
 SOURCE = Path(sampling.__file__).read_text(encoding="utf-8")
 CODE = 'def add(a: int, b: int) -> int:\n    """The sum."""\n    return '
 

@@ -27,7 +27,7 @@ from nano_lsp.tasks import Task, schema_grammar
 from nano_lsp.tasks.schema_grammar import validation_error
 from tests.documents import as_markdown, pages, write_pdf
 from tests.e2e.test_nano import NANO_LSP, run
-from tests.features.tasks.test_schema_grammar import schemas
+from tests.tasks.test_schema_grammar import schemas
 from tests.processes import without_network
 
 pytestmark = pytest.mark.real
@@ -48,7 +48,7 @@ def smol(smol_file: Path) -> Iterator[LocalAssistant]:
 
 @pytest.mark.timeout(1200)  # 40 requests: 18 s on an idle machine, 300 s on one with six busy programs
 @settings(
-    max_examples=40,  # hundreds run without weights, in tests/features/tasks
+    max_examples=40,  # hundreds run without weights, in tests/tasks
     phases=[Phase.generate],  # an example takes a second; a smaller one would not tell more
     suppress_health_check=list(HealthCheck),
 )
@@ -65,7 +65,7 @@ def test_what_real_weights_say_under_a_schema_validates_or_is_told_to_be_cut(
         assert validation_error(answer.value, schema) == ""
 
 
-@pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/engine/test_real_engine.py
+@pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/inference/test_real_engine.py
 def test_the_longest_repetitions_are_grammars_that_llama_cpp_takes(smol: LocalAssistant) -> None:
     most = schema_grammar.MAX_REPEATED
     for schema in (

@@ -19,7 +19,7 @@ KEYS = 200
 
 
 @pytest.mark.real
-@pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/engine/test_real_engine.py
+@pytest.mark.timeout(method="thread")  # llama.cpp runs in this process, as in tests/inference/test_real_engine.py
 @pytest.mark.usefixtures("models")
 def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> None:
     """The file has been opened, which reads the prompt once; then each key asks for a suggestion."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nano_lsp.summarize.loaders import load_document_blocks
 from tests.documents import write_docx
-from tests.features.summaries.test_docx import cell, field, paragraph, run
+from tests.summarize.test_docx import cell, field, paragraph, run
 
 EXAMPLES = int(os.environ.get("NANO_LSP_DOCUMENTS", "40"))
 

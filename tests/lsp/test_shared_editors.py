@@ -14,7 +14,7 @@ from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from tests.processes import engines_of
 from tests.raw_client import URI, RawClient, inline
-from tests.shared.test_engine import wait_until
+from tests.engine.test_engine import wait_until
 
 Starts = Callable[..., RawClient]
 SPAN = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 4}}

@@ -16,9 +16,9 @@ from nano_lsp.code.definitions import Definition, find_definitions
 from nano_lsp.code.document import apply_edits
 from nano_lsp.docstrings import is_outdated
 from nano_lsp.errors import DocumentError
-from tests.features.docstring_forms import Case, Generator
-from tests.features.scripted_answers import run
-from tests.features.test_docstrings import parse, without_docstrings
+from tests.docstrings.docstring_forms import Case, Generator
+from tests.scripted_answers import run
+from tests.docstrings.test_docstrings import parse, without_docstrings
 
 N_CASES = int(os.environ.get("NANO_LSP_DOCSTRINGS", "160"))
 WORD = re.compile(r"word\d+")

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.processes import engines_of
-from tests.shared.test_engine import LIMIT_S, wait_until
+from tests.engine.test_engine import LIMIT_S, wait_until
 
 REPLIES = {
     "def add(a, b):\n    return ": "a + b\n",

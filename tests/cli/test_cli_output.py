@@ -15,7 +15,7 @@ import pytest
 from nano_lsp.cli import bundle_install
 from nano_lsp.cli.app import app
 from nano_lsp.cli.run import run
-from tests.adapters.test_cli import LIMIT_S, assert_error
+from tests.cli.test_cli import LIMIT_S, assert_error
 
 ENCODINGS = ["latin-1", "cp1252", "ascii", "utf-8"]
 CODE = "def size(entry):\n    return entry\n"

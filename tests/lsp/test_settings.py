@@ -15,7 +15,7 @@ from nano_lsp.editor.settings import EditorSettings, key_of, load_project, read_
 from nano_lsp.errors import ConfigError
 from nano_lsp.lsp.settings_docs import build_schema, build_table
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.test_cli import assert_error, nano_lsp
+from tests.cli.test_cli import assert_error, nano_lsp
 
 
 @pytest.fixture

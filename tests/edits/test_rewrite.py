@@ -13,7 +13,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.chat import Explain
 from nano_lsp.edits.rewrite import add_type_hints, fix, simplify, write_test
 from nano_lsp.lsp.explanation_cache import Explanations
-from tests.features.scripted_answers import run
+from tests.scripted_answers import run
 
 CODE = "import os\n\n\nclass A:\n    def f(self, a):\n        x = a\n        return x\n"
 

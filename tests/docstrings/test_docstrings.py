@@ -17,7 +17,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.docstrings import Docstring, DocstringWriter, Style, is_outdated
 from nano_lsp.docstrings.layout import detect_style
 from nano_lsp.errors import DocumentError
-from tests.features.scripted_answers import run
+from tests.scripted_answers import run
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 FUNCTION = """def fetch(url, timeout: float = 3.0, *rest, verify, **options) -> bytes:

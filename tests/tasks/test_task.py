@@ -250,7 +250,7 @@ def test_a_worked_answer_ends_in_the_quote_that_is_scored() -> None:
 
 
 def measured() -> list[dict[str, Any]]:
-    data = Path(__file__).parents[2] / "data"
+    data = Path(__file__).parents[1] / "data"
     lines = [line for path in sorted(data.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
     return [json.loads(line) for line in lines]
 

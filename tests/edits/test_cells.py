@@ -6,7 +6,7 @@ import pytest
 
 from nano_lsp.edits.cells import CellCode, FixCell, Surroundings, WriteCell, read_code, read_fix
 from nano_lsp.errors import DocumentError
-from tests.features.scripted_answers import run
+from tests.scripted_answers import run
 
 LIVE = Surroundings(live=("words: list  # of 3 str", "n: int"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.test_cli import assert_error, nano_lsp
+from tests.cli.test_cli import assert_error, nano_lsp
 from tests.documents import as_markdown, pages, write_pdf
 
 FACT = "Every town keeps its own records of water."

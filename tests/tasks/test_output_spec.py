@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from nano_lsp.tasks.output_spec import OutputSpec, shape_of
 from nano_lsp.tasks.schema_grammar import compile_schema, validation_error, without_repetitions
-from tests.features.tasks.test_schema_grammar import say
+from tests.tasks.test_schema_grammar import say
 
 pydantic = pytest.importorskip("pydantic")
 EXAMPLES = int(os.environ.get("NANO_LSP_TYPES", "10"))

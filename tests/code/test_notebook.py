@@ -12,7 +12,7 @@ from nano_lsp.code.ipython_syntax import find_specials
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.notebook import Cell, as_python, build_notebook_text, in_execution_order
 from nano_lsp.code.syntax_tree import SyntaxTree
-from tests.context.test_ipython_syntax import PYTHON_PIECES, SPECIAL_PIECES
+from tests.code.test_ipython_syntax import PYTHON_PIECES, SPECIAL_PIECES
 
 LINES = st.sampled_from(["x = 1", "", "%matplotlib inline", "!ls", "def f():", "    return 1", "df.head?", "é🙂 = 2"])
 CODE = st.lists(LINES, max_size=5).map("\n".join)

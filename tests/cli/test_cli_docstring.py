@@ -26,7 +26,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.docstrings import project
 from nano_lsp.docstrings.check import same_code
 from nano_lsp.errors import DocumentError
-from tests.adapters.test_cli import assert_error, nano_lsp
+from tests.cli.test_cli import assert_error, nano_lsp
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 PACKAGES = ("json", "wsgiref", "email", "importlib", "concurrent", "html", "xml", "encodings")
