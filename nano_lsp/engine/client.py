@@ -7,8 +7,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +18,7 @@ from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.config import Settings
+from nano_lsp.engine import background_loop, protocol
 from nano_lsp.engine.endpoint import EngineEndpoint
 from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.local_assistant import UsageStats
@@ -30,7 +30,6 @@ from nano_lsp.errors import (
     EngineGoneError,
     NanoError,
 )
-from nano_lsp.engine import protocol
 from nano_lsp.inference.request import wait_for
 from nano_lsp.inference.selftest import MAX_CRASHES
 from nano_lsp.schema import Counters, Notice
@@ -38,55 +37,58 @@ from nano_lsp.schema import Counters, Notice
 if TYPE_CHECKING:  # not imported: it knows the model hub
     from nano_lsp.models.store import Progress
 
-# An engine that works says so every two seconds.
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=15.0, sock_read=15.0)
+# A working engine sends an empty line every two seconds.
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15.0, sock_read=15.0)
 _TRIES = 3
+_CLOSES_WITHIN_S = 5.0
 _RESTARTED = "It is started again; see `nano-lsp engine logs`."
 _OK, _BUSY = 200, 503
 T = TypeVar("T")
 OnConnection = Callable[["NanoError | None"], None]
 
 
-def tell_nobody(*_: object, **__: object) -> None:
-    """For those who do not ask."""
+def ignore(*_: object, **__: object) -> None:
+    """A callback that does nothing."""
 
 
 class SharedAssistant:
-    """See `Assistant`. A context manager: leaving it lets go of the engine, which goes on for others.
+    """Runs jobs in the shared engine's process; see `Assistant`.
+
+    A context manager: leaving it closes the connection, and the engine goes on for others. Coroutines run on the event
+    loop of their caller, blocking calls on the process's background loop; each loop has a connection of its own.
 
     Args:
-        place: of the engine.
-        settings: of this program.
-        name: of this program, for people.
-        on_load: is told of the model's loading, in bytes, on another thread.
-        on_connection: is told on another thread when the engine has gone, and with None when it is there again, with
-            the model loaded.
+        endpoint: Where the engine is.
+        settings: Settings of this program.
+        name: Name of this program in the engine's status.
+        on_load: Receives the progress of loading the model, in bytes.
+        on_connection: Receives an error when the engine has gone, and None when it is there again, with the model
+            loaded.
     """
 
     def __init__(
         self,
-        place: EngineEndpoint,
+        endpoint: EngineEndpoint,
         settings: Settings,
         name: str,
         *,
-        on_load: Progress = tell_nobody,
-        on_connection: OnConnection = tell_nobody,
+        on_load: Progress = ignore,
+        on_connection: OnConnection = ignore,
     ) -> None:
+        self._endpoint = endpoint
         self._settings = settings
         self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         self._limits: dict[Path, Settings] = {}  # by folder of the workspace
         self._read: set[Path] = set()  # of these folders
+        self._lock = threading.Lock()  # guards the next two
         self._changed: set[Path] = set()  # files, since the last job
+        self._connections: dict[asyncio.AbstractEventLoop, _Connection] = {}
         self._on_load = on_load
         self._on_connection = on_connection
         self._usage = UsageStats()
         self._notice = Notice()
         self._away = False  # the engine, or the model
-        self._reviving: asyncio.Task[None] | None = None
-        self._loop = asyncio.new_event_loop()
-        self._launcher = Launcher(place)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="nano-lsp-client", daemon=True)
-        self._thread.start()
+        self._closed = False
 
     def __enter__(self) -> SharedAssistant:
         return self
@@ -96,12 +98,12 @@ class SharedAssistant:
 
     @property
     def notice(self) -> Notice:
-        """What people should know of how the model runs, as the engine said when it was last connected to."""
+        """What people should know of how the model runs, as the engine said at the last `connect`."""
         return self._notice
 
     @property
     def totals(self) -> Counters:
-        """What the jobs of this program have cost that came to an end."""
+        """What the finished jobs of this program have cost."""
         return self._usage.totals
 
     @property
@@ -110,12 +112,12 @@ class SharedAssistant:
         return self._usage.ttft_ms_p50
 
     def connect(self) -> None:
-        """Find or start the engine, and have the model loaded; waits.
+        """Find or start the engine, and wait until the model is loaded.
 
         An engine that dies of that is started again: after some deaths it takes a safer mode by itself.
 
         Raises:
-            NanoError: there is no engine, or it cannot load the model.
+            NanoError: There is no engine, or it cannot load the model.
         """
         for _ in range(MAX_CRASHES):
             with contextlib.suppress(EngineGoneError):
@@ -124,15 +126,19 @@ class SharedAssistant:
         self.run(LoadModel())
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """The result of a job; see `Assistant.run`."""
-        return wait_for(self._submit(job, listener))
+        """Run a job and wait for its result; see `Assistant.run`."""
+        return wait_for(background_loop.submit(self.run_async(job, listener)))
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
         """As `run`, for an event loop."""
-        return await asyncio.wrap_future(self._submit(job, listener))
+        connection = self._connection()
+        task = asyncio.ensure_future(self._run(connection, job, listener))
+        connection.tasks.add(task)
+        task.add_done_callback(connection.tasks.discard)
+        return await task
 
     def forget(self, document: str) -> None:
-        """The engine forgets documents by itself."""
+        """Nothing to do: the engine forgets documents by itself."""
 
     def use_workspace(
         self,
@@ -147,170 +153,204 @@ class SharedAssistant:
         self._read = self._read | {root} if reads else self._read - {root}
 
     def leave_workspace(self, root: Path) -> None:
-        """A folder does not belong to the workspace any more."""
+        """Remove a folder from the workspace."""
         self._limits = {folder: limits for folder, limits in self._limits.items() if folder != root}
 
     def files_changed(self, paths: Iterable[Path]) -> None:
-        """Files or folders have changed: the next job tells the engine."""
-        with contextlib.suppress(RuntimeError):  # it has been closed
-            self._loop.call_soon_threadsafe(self._note_changed, {*paths})
+        """Note that files or folders have changed: the next job tells the engine."""
+        with self._lock:
+            self._changed.update(paths)
 
     def close(self) -> None:
-        """Call off what is open, and let go of the engine."""
-        if self._loop.is_running():
-            with contextlib.suppress(Exception):
-                self._run(self._leave()).result(5)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
-            if not self._thread.is_alive():
-                self._loop.close()
+        """Cancel the running jobs, and close the connections; waits, except on the event loop of a connection."""
+        with self._lock:
+            self._closed = True
+            connections, self._connections = self._connections, {}
+        for loop, connection in connections.items():
+            if not loop.is_running():
+                continue
+            closing = asyncio.run_coroutine_threadsafe(connection.close(), loop)
+            if loop is not _running_loop():
+                with contextlib.suppress(Exception):
+                    closing.result(_CLOSES_WITHIN_S)
 
-    def _note_changed(self, paths: set[Path]) -> None:
-        self._changed |= paths
+    def _connection(self) -> _Connection:
+        """The connection of the running event loop.
 
-    def _submit(self, job: Job[T], listener: ProgressListener) -> Future[T]:
-        if not self._thread.is_alive():
-            raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
-        return self._run(self._carry_out(job, listener))
+        Raises:
+            EngineClosedError: The assistant has been closed.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._closed:
+                raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
+            if loop not in self._connections:
+                self._connections[loop] = _Connection(Launcher(self._endpoint))
+            return self._connections[loop]
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    async def _leave(self) -> None:
-        current = asyncio.current_task()
-        others = [task for task in asyncio.all_tasks() if task is not current]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._launcher.close()
-
-    async def _carry_out(self, job: Job[T], listener: ProgressListener) -> T:
+    async def _run(self, connection: _Connection, job: Job[T], listener: ProgressListener) -> T:
         limits = self._limits
         root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
         settings = limits[root] if root else self._settings
         workspace = str(root.resolve()) if root and root in self._read else ""
-        changed, self._changed = self._changed, set()
-        body = protocol.encode_order(self._name, settings, job, workspace, tuple(map(str, changed)))
+        with self._lock:
+            changed, self._changed = self._changed, set()
+        body = protocol.encode_request(self._name, settings, job, workspace, tuple(map(str, changed)))
         for _ in range(_TRIES):
-            client = await self._find()
+            session = await self._find(connection)
             try:
-                return await self._ask(client, job, body, listener)
-            except _OutputError as error:
+                return await self._send(connection, session, job, body, listener)
+            except _ListenerError as error:
                 raise error.error from None
             except (aiohttp.ClientError, OSError, _EndingError):
-                self._launcher.lose(client)  # it has not begun: the next engine gets it
+                connection.launcher.lose(session)  # the job has not begun: the next engine gets it
             except BaseException:
-                self._changed |= changed  # nobody knows whether the engine has read them
+                self.files_changed(changed)  # the engine may not have read them
                 raise
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
-    async def _find(self) -> aiohttp.ClientSession:
+    async def _find(self, connection: _Connection) -> aiohttp.ClientSession:
         try:
-            return await self._launcher.find()
+            return await connection.launcher.find()
         except EngineClosedError as error:
-            self._tell_lost(error)
+            self._report_lost(error)
             raise
 
-    async def _ask(self, client: aiohttp.ClientSession, job: Job[T], body: bytes, listener: ProgressListener) -> T:
-        """Send a job, and follow what comes of it."""
-        ending: protocol.Event | None = None
+    async def _send(
+        self,
+        connection: _Connection,
+        session: aiohttp.ClientSession,
+        job: Job[T],
+        body: bytes,
+        listener: ProgressListener,
+    ) -> T:
+        """Send a job, and follow its events up to the last one."""
+        last: protocol.Result | protocol.Failure | None = None
         begun = False
         text, reader = "", protocol.EventReader()
         address = f"{protocol.PREFIX}/jobs/{type(job).__name__}"
         try:
-            async with client.post(address, data=body, timeout=_PATIENCE) as response:
+            async with session.post(address, data=body, timeout=_TIMEOUT) as response:
                 if response.status != _OK:
                     raise await _refusal(response)
                 begun = True
                 async for chunk in response.content.iter_any():
                     for event in reader.feed(chunk):
-                        if event.name == "text":
-                            change = msgspec.json.decode(event.data, type=protocol.Text)
-                            text = text[: change.keep] + change.add
-                            _tell(listener.on_text, text)
-                        elif event.name in {"result", "error"}:
-                            ending = event
+                        if isinstance(event, protocol.Text):
+                            text = text[: event.keep] + event.add
+                            _call(listener.on_text, text)
+                        elif isinstance(event, (protocol.Result, protocol.Failure)):
+                            last = event
                         else:
-                            self._tell_progress(event, listener)
-            if ending is None:
-                raise self._lose(client, _gone())
-            if ending.name == "error":
-                raise msgspec.json.decode(ending.data, type=protocol.Failure).error()
-            result = msgspec.json.decode(ending.data, type=protocol.Result)
+                            self._report_progress(event, listener)
         except asyncio.TimeoutError as error:
             silent = EngineClosedError("The shared engine does not answer.", _RESTARTED)
-            raise self._lose(client, silent) from error
+            raise self._lose(connection, session, silent) from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             if not begun:
                 raise
-            raise self._lose(client, _gone()) from error
-        self._usage.record(result.counters)
-        self._tell_back()
-        return protocol.decode_result(job, result)
+            raise self._lose(connection, session, _gone()) from error
+        if last is None:
+            raise self._lose(connection, session, _gone())
+        if isinstance(last, protocol.Failure):
+            raise last.error()
+        self._usage.record(last.counters)
+        self._report_back()
+        return protocol.decode_result(job, last)
 
-    def _tell_progress(self, event: protocol.Event, listener: ProgressListener) -> None:
-        if event.name == "loading":
-            loading = msgspec.json.decode(event.data, type=protocol.Loading)
+    def _report_progress(self, event: protocol.Event, listener: ProgressListener) -> None:
+        if isinstance(event, protocol.Loading):
             self._away = True
-            _tell(self._on_load, loading.what, loading.done, loading.total)
-        elif event.name == "notice":
-            self._notice = msgspec.json.decode(event.data, type=Notice)
-        elif event.name in {"progress", "part"}:
-            progress = msgspec.json.decode(event.data, type=protocol.Progress)
-            _tell(
-                listener.on_progress if event.name == "progress" else listener.on_part, progress.done, progress.total
-            )
+            _call(self._on_load, event.what, event.done, event.total)
+        elif isinstance(event, protocol.Noticed):
+            self._notice = event.notice
+        elif isinstance(event, protocol.Progress):
+            _call(listener.on_progress, event.done, event.total)
+        elif isinstance(event, protocol.PartProgress):
+            _call(listener.on_part, event.done, event.total)
 
-    def _lose(self, client: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
-        """The engine has gone in the middle: what was asked is not asked twice, and the next finds it back."""
-        self._launcher.lose(client)
-        self._tell_lost(error)
-        if self._reviving is None or self._reviving.done():
-            self._reviving = asyncio.create_task(self._revive())
+    def _lose(
+        self, connection: _Connection, session: aiohttp.ClientSession, error: EngineClosedError
+    ) -> EngineClosedError:
+        """The engine has gone while it ran a job: that job fails, and the next one finds the engine started again."""
+        connection.launcher.lose(session)
+        self._report_lost(error)
+        if connection.reviving is None or connection.reviving.done():
+            connection.reviving = asyncio.ensure_future(self._revive(connection))
+            connection.tasks.add(connection.reviving)
         return error
 
-    async def _revive(self) -> None:
-        """Have the engine and the model back before anybody asks."""
+    async def _revive(self, connection: _Connection) -> None:
+        """Have the engine and the model back before the next job."""
         while True:
             try:
-                await self._carry_out(LoadModel(), NULL_LISTENER)
+                await self._run(connection, LoadModel(), NULL_LISTENER)
             except CancelledError:
                 return
             except EngineClosedError:
                 await asyncio.sleep(1.0)  # the launcher knows how long to wait
             except NanoError as error:
-                self._tell_lost(error)
+                self._report_lost(error)
                 return
             else:
                 return
 
-    def _tell_lost(self, error: NanoError) -> None:
+    def _report_lost(self, error: NanoError) -> None:
         self._away = True
         self._on_connection(error)
 
-    def _tell_back(self) -> None:
+    def _report_back(self) -> None:
         if self._away:
             self._away = False
             self._on_connection(None)
+
+
+class _Connection:
+    """The connection of one event loop; use it there only.
+
+    Attributes:
+        launcher: Finds the engine, and starts it.
+        tasks: Running jobs.
+        reviving: Has the engine started again, where it has gone.
+    """
+
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+        self.tasks: set[asyncio.Future[Any]] = set()
+        self.reviving: asyncio.Future[None] | None = None
+
+    async def close(self) -> None:
+        """Cancel the running jobs, and close the connection."""
+        tasks = [*self.tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.launcher.close()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 def _gone() -> EngineGoneError:
     return EngineGoneError("The shared engine has gone.", _RESTARTED)
 
 
-class _OutputError(Exception):
-    """What a listener has been told it could not write, as on a full disk: the engine is not to blame."""
+class _ListenerError(Exception):
+    """A listener could not write what it received, as on a full disk: that is not the engine's failure."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
 
 
-def _tell(action: Callable[..., object], *values: object) -> None:
+def _call(callback: Callable[..., object], *values: object) -> None:
     try:
-        action(*values)
+        callback(*values)
     except OSError as error:
-        raise _OutputError(error) from error
+        raise _ListenerError(error) from error
 
 
 class _EndingError(Exception):
@@ -318,7 +358,7 @@ class _EndingError(Exception):
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Exception:
-    """Why the engine did not take a job."""
+    """The reason why the engine did not take a job."""
     body = await response.read()
     with contextlib.suppress(msgspec.MsgspecError):
         error = msgspec.json.decode(body, type=protocol.Failure).error()

@@ -1,11 +1,11 @@
-"""Server-sent events while something is done: as they come, and only the newest of what outruns the reader."""
+"""A streamed response: events while a job runs, and only the newest where they outrun the reader."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
@@ -14,37 +14,36 @@ from nano_lsp.engine import protocol
 from nano_lsp.schema import Notice
 
 _KEEP_ALIVE_S = 2.0
-_PAUSE_S = 0.01  # between two messages: nobody reads faster, and each costs both sides
-_KEEP_ALIVE = b": still here\n\n"
-_HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+_PAUSE_S = 0.01  # between two messages: readers are not faster, and each message costs both sides
+E = TypeVar("E")
 
 
 class EventBuffer(ProgressListener):
-    """What is to be told of a job. Any thread may put something in."""
+    """Collects the progress of a job for a reader; its methods may be called on any thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._filled = asyncio.Event()
         self._waking = False
         self._text: str | None = None
-        self._told = ""
-        self._others: dict[str, object] = {}
+        self._sent_text = ""
+        self._others: dict[type[protocol.Event], protocol.Event] = {}  # the newest of each type
 
     def on_progress(self, done: int, total: int) -> None:
-        """So many tokens of the prompt are evaluated."""
-        self._put("progress", protocol.Progress(done, total))
+        """Number of prompt tokens evaluated."""
+        self._put(protocol.Progress(done, total))
 
     def on_part(self, done: int, total: int) -> None:
-        """So many of the parts of a result are done."""
-        self._put("part", protocol.Progress(done, total))
+        """Number of parts of the result that are done."""
+        self._put(protocol.PartProgress(done, total))
 
     def on_load(self, what: str, done: int, total: int) -> None:
-        """So many bytes of the model are loaded."""
-        self._put("loading", protocol.Loading(what, done, total))
+        """Number of bytes of the model that are verified or loaded."""
+        self._put(protocol.Loading(what, done, total))
 
     def on_notice(self, notice: Notice) -> None:
         """What people should know of how the model runs."""
-        self._put("notice", notice)
+        self._put(protocol.Noticed(notice))
 
     def on_text(self, text: str) -> None:
         """The whole text so far."""
@@ -52,28 +51,28 @@ class EventBuffer(ProgressListener):
         self._wake()
 
     async def wait(self) -> None:
-        """Until there is something, or the reader wants to hear that all is well."""
+        """Wait for an event, or until the reader has to be told that the engine is still there."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._filled.wait(), _KEEP_ALIVE_S)
 
     def wake(self) -> None:
-        """End the waiting; on the event loop."""
+        """End the waiting; on the event loop only."""
         self._waking = False
         self._filled.set()
 
-    def empty(self) -> Iterator[tuple[str, object]]:
-        """What is in it, which it then forgets."""
+    def empty(self) -> Iterator[protocol.Event]:
+        """The events since the last call."""
         self._filled.clear()
         others, self._others = self._others, {}
-        yield from others.items()
+        yield from others.values()
         text = self._text
-        if text is not None and text != self._told:
-            keep = _n_common(self._told, text)
-            yield "text", protocol.Text(keep, text[keep:])
-            self._told = text
+        if text is not None and text != self._sent_text:
+            keep = _n_common(self._sent_text, text)
+            yield protocol.Text(keep, text[keep:])
+            self._sent_text = text
 
-    def _put(self, name: str, value: object) -> None:
-        self._others[name] = value
+    def _put(self, event: protocol.Event) -> None:
+        self._others[type(event)] = event
         self._wake()
 
     def _wake(self) -> None:
@@ -82,49 +81,59 @@ class EventBuffer(ProgressListener):
             self._loop.call_soon_threadsafe(self.wake)
 
 
-class EventStream:
-    """A response of events while something is done, the last of which it results in. A client that goes away ends it.
+class EventStream(Generic[E]):
+    """A response of events while a job runs, whose last event is the job's end. A client that disconnects cancels it.
 
     Args:
-        work: what is done; gives the last event.
-        event_buffer: that is told of it.
-        encode: an event as it is sent; empty for one that is not.
+        work: Runs the job, and gives the last event.
+        event_buffer: Collects the other events.
+        encode: Encodes an event; empty for one that is not sent.
+        encode_last: Encodes the last event.
+        media_type: Content type of the response.
+        keep_alive: Sent where there is no event for a while.
     """
 
     def __init__(
         self,
-        work: Coroutine[Any, Any, tuple[str, object]],
+        work: Coroutine[Any, Any, E],
         event_buffer: EventBuffer,
-        encode: Callable[[str, object], bytes] = protocol.encode_event,
+        *,
+        encode: Callable[[protocol.Event], bytes],
+        encode_last: Callable[[E], bytes],
+        media_type: str,
+        keep_alive: bytes,
     ) -> None:
         self._work = work
-        self._mailbox = event_buffer
+        self._event_buffer = event_buffer
         self._encode = encode
+        self._encode_last = encode_last
+        self._headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store")]
+        self._keep_alive = keep_alive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - of ASGI
-        """Do the work, and send the events."""
+        """Run the job, and send the events."""
         working = asyncio.ensure_future(self._work)
-        working.add_done_callback(lambda _task: self._mailbox.wake())
+        working.add_done_callback(lambda _task: self._event_buffer.wake())
         watching = asyncio.ensure_future(_disconnected(receive))
         watching.add_done_callback(lambda _task: working.cancel())
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             while not working.done():
-                await self._mailbox.wait()
+                await self._event_buffer.wait()
                 if not working.done():
                     await send(
-                        {"type": "http.response.body", "body": self._events() or _KEEP_ALIVE, "more_body": True}
+                        {"type": "http.response.body", "body": self._events() or self._keep_alive, "more_body": True}
                     )
                     await asyncio.wait({working}, timeout=_PAUSE_S)
-            last = b"" if working.cancelled() else self._events() + self._encode(*working.result())
+            last = b"" if working.cancelled() else self._events() + self._encode_last(working.result())
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             working.cancel()
             watching.cancel()
 
     def _events(self) -> bytes:
-        """What the event_buffer has."""
-        return b"".join(self._encode(*event) for event in self._mailbox.empty())
+        """The events since the last call, encoded."""
+        return b"".join(map(self._encode, self._event_buffer.empty()))
 
 
 async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
@@ -135,7 +144,7 @@ async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
 
 
 def _n_common(a: str, b: str) -> int:
-    """How many characters two texts share from the start."""
+    """Length of the common prefix of two texts, in characters."""
     if b.startswith(a):
         return len(a)
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,4 +1,4 @@
-"""What the shared engine answers to the clients of this package."""
+"""The HTTP interface of the shared engine for the clients of this package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nano_lsp.config import Settings
 from nano_lsp.engine.endpoint import challenge_response
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
 from nano_lsp.engine.installed_code import installed_code
-from nano_lsp.engine.model_manager import Client, ModelManager
+from nano_lsp.engine.model_manager import ClientInfo, ModelManager
 from nano_lsp.engine.openai_api import OpenAiApi
 from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import NanoError
@@ -35,15 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(
-    host: ModelManager, settings: Settings, token: str, stop: Callable[[], None], network: Sequence[str] = ()
+    models: ModelManager, settings: Settings, token: str, stop: Callable[[], None], network: Sequence[str] = ()
 ) -> ASGIApp:
     """The engine's application.
 
     Args:
-        host: of the models.
-        settings: of the engine.
-        token: that clients must show; empty where the socket keeps others out.
-        stop: ends the process once what runs is done.
+        models: The models that it serves.
+        settings: Settings of the engine.
+        token: Token that clients must show; empty where the socket keeps others out.
+        stop: Ends the process once the running jobs are done.
         network: Connections to other machines that this process has opened; see `watch_network`.
     """
 
@@ -60,63 +60,74 @@ def create_app(
 
     code = installed_code()
 
-    def card(proof: str = "", *, draining: bool) -> protocol.ServerInfo:
+    def server_info(proof: str = "", *, draining: bool) -> protocol.ServerInfo:
         about = __version__, os.getpid(), proof, draining
         return protocol.ServerInfo(*about, protocol.PROTOCOL, code.fingerprint, code.installed)
 
     async def version(request: Request) -> Response:
-        """Who this is. Needs no token: who does not know it learns nothing of it."""
+        """The server's version and a challenge response. Needs no token and reveals nothing without it."""
         proof = challenge_response(token, request.query_params.get("nonce", "")) if token else ""
-        return _json(card(proof, draining=host.draining))
+        return _json(server_info(proof, draining=models.draining))
 
     async def status(_request: Request) -> Response:
-        """What the engine is at."""
-        models = [dataclasses.asdict(model) for model in host.statuses()]
+        """Models, memory and network use of the engine."""
+        loaded = [dataclasses.asdict(model) for model in models.statuses()]
         about = {"version": __version__, "code": code.fingerprint, "pid": os.getpid()}
         memory = {"rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
-        return _json({**about, **memory, "network": network, "models": models})
+        return _json({**about, **memory, "network": network, "models": loaded})
 
     async def run(request: Request) -> Response:
-        """Do a job, and stream what comes of it."""
-        host.check_open()  # before the stream begins: the next engine can still be asked
+        """Run a job, and stream its events."""
+        models.check_open()  # before the stream begins: the next engine can still be asked
         try:
-            order = msgspec.json.decode(await read_body(request), type=protocol.JobRequest)
-            job = protocol.decode_job(request.path_params["name"], order.job)
+            job_request = msgspec.json.decode(await read_body(request), type=protocol.JobRequest)
+            job = protocol.decode_job(request.path_params["name"], job_request.job)
         except (msgspec.MsgspecError, UnicodeError) as error:
-            raise HTTPException(400, f"That is no job: {error}") from error
-        client, event_buffer = Client(order.client, order.settings, order.workspace, order.changed), EventBuffer()
-        return EventStream(_do(host, client, job, event_buffer), event_buffer)  # type: ignore[return-value]
+            raise HTTPException(400, f"The job cannot be decoded: {error}") from error
+        client = ClientInfo(job_request.client, job_request.settings, job_request.workspace, job_request.changed)
+        event_buffer = EventBuffer()
+        return EventStream(  # type: ignore[return-value]
+            _run_job(models, client, job, event_buffer),
+            event_buffer,
+            encode=protocol.encode_event,
+            encode_last=protocol.encode_event,
+            media_type="application/x-ndjson",
+            keep_alive=b"\n",
+        )
 
     async def shut_down(_request: Request) -> Response:
-        """End the process once what runs is done."""
+        """End the process once the running jobs are done."""
         stop()
-        return _json(card(draining=True))
+        return _json(server_info(draining=True))
 
     routes = [
         Route(f"{protocol.PREFIX}/version", version),
+        Route(f"{protocol.PREFIX}/hello", version),  # as programs of version 0.1 ask; until 0.3
         Route(f"{protocol.PREFIX}/status", guarded(status)),
         Route(f"{protocol.PREFIX}/jobs/{{name}}", guarded(run), methods=["POST"]),
         Route(f"{protocol.PREFIX}/shutdown", guarded(shut_down), methods=["POST"]),
-        *OpenAiApi(host, settings).routes(guarded),
+        *OpenAiApi(models, settings).routes(guarded),
     ]
     return Starlette(routes=routes, exception_handlers={NanoError: _on_error})
 
 
-async def _do(host: ModelManager, client: Client, job: Job[Any], event_buffer: EventBuffer) -> tuple[str, object]:
-    """The last event of a job."""
+async def _run_job(
+    models: ModelManager, client: ClientInfo, job: Job[Any], event_buffer: EventBuffer
+) -> protocol.Result | protocol.Failure:
+    """Run a job; its last event."""
     try:
-        async with host.acquire(client, event_buffer.on_load) as assistant:
+        async with models.acquire(client, event_buffer.on_load) as assistant:
             if isinstance(job, LoadModel):
                 event_buffer.on_notice(assistant.notice)
             value, counters = await assistant.run_counting(job, event_buffer)
     except NanoError as error:
-        return "error", protocol.Failure.of(error)
+        return protocol.Failure.of(error)
     except Exception as error:
         logger.exception("%s failed.", type(job).__name__)
         if explained := explain_error(error):
-            return "error", protocol.Failure.of(explained)
-        return "error", protocol.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
-    return "result", protocol.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
+            return protocol.Failure.of(explained)
+        return protocol.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
+    return protocol.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
 
 
 def _json(value: object) -> Response:

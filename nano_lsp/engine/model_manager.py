@@ -29,7 +29,7 @@ _Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Client:
+class ClientInfo:
     """Who asks, and how.
 
     Attributes:
@@ -109,7 +109,7 @@ class ModelManager:
         self.used = time.monotonic()
 
     @asynccontextmanager
-    async def acquire(self, client: Client, on_load: Progress) -> AsyncIterator[LocalAssistant]:
+    async def acquire(self, client: ClientInfo, on_load: Progress) -> AsyncIterator[LocalAssistant]:
         """A client's assistant; its model stays loaded meanwhile.
 
         Args:
@@ -242,7 +242,7 @@ class ModelManager:
             model = await loaded.loading
             await asyncio.to_thread(model.close)
 
-    def _assistant(self, loaded: _Loaded, model: LoadedModel, client: Client) -> LocalAssistant:
+    def _assistant(self, loaded: _Loaded, model: LoadedModel, client: ClientInfo) -> LocalAssistant:
         key = (client.name, client.settings, client.workspace)
         assistant = loaded.assistants.pop(key, None)
         if assistant is None:

@@ -1,8 +1,8 @@
-"""The doors that other clients know: OpenAI's completions and chat, llama-server's `/infill` and what goes with it.
+"""The OpenAI- and llama-server-compatible API: completions and chat, `/infill` and what goes with it.
 
 After OpenAI's API reference (`/v1/completions`, `/v1/chat/completions`, `/v1/models`) and the README of llama.cpp's
 server (`/infill`, `/health`, `/props`, `/tokenize`, `/detokenize`), as far as llama.vim, llama.vscode, minuet and
-Continue use them. What is not set is greedy; what is not known is ignored.
+Continue use them. Sampling is greedy unless a request sets it; unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nano_lsp.chat import Chat, CompletePrompt
 from nano_lsp.completion.completer import Infill
 from nano_lsp.config import SCRIPTED, Settings, is_path
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
-from nano_lsp.engine.model_manager import Client, ModelManager
+from nano_lsp.engine.model_manager import ClientInfo, ModelManager
 from nano_lsp.engine.openai_messages import (
     ChatRequest,
     CompletionRequest,
@@ -58,19 +58,19 @@ B = TypeVar("B")
 
 
 class OpenAiApi:
-    """The doors to a host.
+    """The routes of the API.
 
     Args:
-        host: of the models.
-        settings: of the engine: its model, where a request names none that is known.
+        models: The models that it serves.
+        settings: Settings of the engine: its model, where a request names none that is known.
     """
 
-    def __init__(self, host: ModelManager, settings: Settings) -> None:
-        self._host = host
+    def __init__(self, models: ModelManager, settings: Settings) -> None:
+        self._models = models
         self._settings = settings
 
     def routes(self, guard: Callable[[Callable[[Request], Any]], Callable[[Request], Any]]) -> list[Route]:
-        """The routes, each behind a guard."""
+        """The routes, each behind a guard that checks the token."""
         answers = {
             "/v1/completions": self._completions,
             "/v1/chat/completions": self._chat,
@@ -80,8 +80,8 @@ class OpenAiApi:
         }
         shows = {"/v1/models": self._models, "/health": self._health, "/props": self._props}
         return [
-            *(Route(path, guard(_answering(door)), methods=["POST"]) for path, door in answers.items()),
-            *(Route(path, guard(_answering(door))) for path, door in shows.items()),
+            *(Route(path, guard(_answering(handler)), methods=["POST"]) for path, handler in answers.items()),
+            *(Route(path, guard(_answering(handler))) for path, handler in shows.items()),
         ]
 
     async def _completions(self, request: Request) -> Response:
@@ -132,7 +132,7 @@ class OpenAiApi:
 
     async def _tokenize(self, request: Request) -> Response:
         asked = await _read(request, TokenizeRequest)
-        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
             tokenizer = assistant.model.tokenizer
             tokens: Sequence[object] = tokenizer.tokenize(asked.content, parse_special=True)
             if asked.with_pieces:
@@ -141,7 +141,7 @@ class OpenAiApi:
 
     async def _detokenize(self, request: Request) -> Response:
         asked = await _read(request, DetokenizeRequest)
-        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
             tokenizer = assistant.model.tokenizer
             known = (token for token in asked.tokens if 0 <= token < tokenizer.spec.n_vocab)
             return _json({"content": b"".join(map(tokenizer.piece, known)).decode("utf-8", "replace")})
@@ -154,32 +154,32 @@ class OpenAiApi:
         return _json({"status": "ok"})
 
     async def _props(self, request: Request) -> Response:
-        async with self._host.acquire(self._client(request, ""), _tell_nobody) as assistant:
+        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
             spec = assistant.model.tokenizer.spec
         settings = {"n_ctx": spec.n_ctx, "n_predict": -1}
         props = {"total_slots": 1, "model_path": spec.name, "chat_template": spec.chat_template or ""}
         return _json({"default_generation_settings": settings, **props})
 
     def _known(self) -> dict[str, str]:
-        """Models by the names that clients see: a file's is its name without folders and `.gguf`."""
-        names = [self._settings.model, *(model.name for model in self._host.statuses())]
+        """Models by the names that clients see: a file's name without folders and `.gguf`."""
+        names = [self._settings.model, *(model.name for model in self._models.statuses())]
         known: dict[str, str] = {}
         for name in names:
             known.setdefault(Path(name).name.removesuffix(".gguf") if is_path(name) else name, name)
         return known
 
-    def _client(self, request: Request, model: str) -> Client:
-        """Who asks: clients of one kind share what is remembered of their prompts."""
+    def _client(self, request: Request, model: str) -> ClientInfo:
+        """The client of a request: clients of one kind share their KV sequences."""
         known = self._known()
         chosen = known.get(model, model if model in known.values() else "")
         settings = self._settings
         if chosen and not chosen.startswith(SCRIPTED):
             settings = replace(settings, model=chosen)
-        return Client(f"door-{request.headers.get('user-agent', '')[:40]}", settings)
+        return ClientInfo(f"api-{request.headers.get('user-agent', '')[:40]}", settings)
 
     async def _complete(self, request: Request, asked: TextRequest, job: Job[Completion]) -> tuple[str, Completion]:
         event_buffer = EventBuffer()
-        async with self._host.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+        async with self._models.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
             done = await until_disconnected(request, assistant.run_async(job, event_buffer))
         return done.text, done
 
@@ -209,30 +209,40 @@ class OpenAiApi:
         """Chunks of an answer as they come."""
         event_buffer, said = EventBuffer(), ""
 
-        async def work() -> tuple[str, object]:
+        async def work() -> Completion | NanoError:
             try:
-                async with self._host.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
-                    return "result", await assistant.run_async(job, event_buffer)
+                async with self._models.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+                    return await assistant.run_async(job, event_buffer)
             except NanoError as error:
-                return "error", error
+                return error
 
-        def encode(_name: str, value: object) -> bytes:
+        def encode(event: protocol.Event) -> bytes:
             nonlocal said
-            if isinstance(value, protocol.Text) and value.keep == len(said):
-                said += value.add
-                return _chunk(body(value.add, None))
-            if isinstance(value, Completion):
-                rest = value.text[len(said) :] if value.text.startswith(said) else ""
-                return _chunk(body(rest, value)) + end
-            return _chunk(_failure(value)[0]) + end if isinstance(value, NanoError) else b""
+            if not isinstance(event, protocol.Text) or event.keep != len(said):
+                return b""
+            said += event.add
+            return _chunk(body(event.add, None))
 
-        return EventStream(work(), event_buffer, encode)  # type: ignore[return-value]
+        def encode_last(done: Completion | NanoError) -> bytes:
+            if isinstance(done, NanoError):
+                return _chunk(_failure(done)[0]) + end
+            rest = done.text[len(said) :] if done.text.startswith(said) else ""
+            return _chunk(body(rest, done)) + end
+
+        return EventStream(  # type: ignore[return-value]
+            work(),
+            event_buffer,
+            encode=encode,
+            encode_last=encode_last,
+            media_type="text/event-stream",
+            keep_alive=b": keep-alive\n\n",
+        )
 
 
-def _answering(door: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
-            return await door(request)
+            return await handler(request)
         except NanoError as error:
             body, status = _failure(error)
             return Response(msgspec.json.encode(body), status, media_type="application/json")
@@ -260,5 +270,5 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
-def _tell_nobody(what: str, done: int, total: int) -> None:
-    """Nobody looks at the model's loading."""
+def _ignore_loading(what: str, done: int, total: int) -> None:
+    """The client is not told of the model being loaded."""

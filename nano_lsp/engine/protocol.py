@@ -1,21 +1,13 @@
-"""What a client and the shared engine say to each other: jobs as JSON, what comes of them as server-sent events.
+"""The wire between a client and the shared engine: a job as JSON, answered by events as NDJSON, a line each.
 
-An event is `event: NAME` and `data: JSON` (WHATWG HTML, section 9.2), one of
-
-- `loading` {what, done, total}: the model is on its way, in bytes;
-- `notice` {text, is_new}: what people should know of how the model runs; at `LoadModel`;
-- `progress` {done, total}: tokens of the prompt;
-- `part` {done, total}: parts of the result;
-- `text` {keep, add}: the text so far is as many characters of what it was, and these;
-- `result` {value, counters}: the end;
-- `error` {kind, message, remedy}: the end, too.
+A line is a JSON object whose `type` says what it is (see `Event`); an empty line says that the engine is still there.
+The last one is `result` or `error`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,14 +20,14 @@ from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits.cells import FixCell, WriteCell
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.errors import ConfigError, EngineError, NanoError
-from nano_lsp.schema import Counters
+from nano_lsp.schema import Counters, Notice
 from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
-PROTOCOL = 1
-"""Raise it with each change of this module that an engine or a client of other code would misunderstand."""
+PROTOCOL = 2
+"""Protocol number: raise it with each change of this module that an engine or a client of other code would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
-"""A document may have 8 MB; JSON makes up to six bytes of one."""
+"""Maximum size of a request: a document may have 8 MB, and JSON makes up to six bytes of one."""
 T = TypeVar("T")
 JOBS: dict[str, type[Job[Any]]] = {
     kind.__name__: kind
@@ -47,7 +39,7 @@ JOBS: dict[str, type[Job[Any]]] = {
         Task,
     )
 }
-"""What an engine does for its clients, by name."""
+"""The jobs that an engine runs for its clients, by name."""
 _ERRORS = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NanoError)
 }
@@ -57,10 +49,10 @@ class JobRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A job as it is sent.
 
     Attributes:
-        client: names the program that asks.
-        settings: of that program.
-        job: the job's fields.
-        workspace: folder whose files its documents import from; empty for none.
+        client: Name of the client program, different for each process.
+        settings: Settings of that program.
+        job: The job's fields.
+        workspace: Folder whose files its documents import from; empty for none.
         changed: Paths of files and folders that have changed since the client's last job.
     """
 
@@ -72,16 +64,16 @@ class JobRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ServerInfo(msgspec.Struct):
-    """Who an engine is.
+    """What an engine says of itself before a client sends it anything.
 
     Attributes:
-        version: of nano-lsp.
-        pid: its process.
-        proof: that it knows the token, where there is one; see `place.challenge_response`.
-        draining: it takes no more jobs.
+        version: Version of nano-lsp.
+        pid: Process id.
+        proof: Shows that it knows the token, where there is one; see `endpoint.challenge_response`.
+        draining: It takes no more jobs.
         protocol: Its `PROTOCOL`; 0 for engines from before there was one.
         code: Fingerprint of its code; see `nano_lsp.engine.installed_code`.
-        installed: When that code was installed, in seconds since 1970.
+        installed: Time when that code was installed, in seconds since 1970.
     """
 
     version: str
@@ -93,37 +85,50 @@ class ServerInfo(msgspec.Struct):
     installed: float = 0.0
 
 
-class Loading(msgspec.Struct):
-    """The model is on its way, in bytes."""
+class Loading(msgspec.Struct, tag="loading"):
+    """The model is being verified or loaded, in bytes."""
 
     what: str
     done: int
     total: int
 
 
-class Progress(msgspec.Struct):
-    """So much is done."""
+class Noticed(msgspec.Struct, tag="notice"):
+    """What people should know of how the model runs; sent with `LoadModel`."""
+
+    notice: Notice
+
+
+class Progress(msgspec.Struct, tag="progress"):
+    """Number of prompt tokens evaluated, and of all."""
 
     done: int
     total: int
 
 
-class Text(msgspec.Struct):
-    """How a text goes on."""
+class PartProgress(msgspec.Struct, tag="part"):
+    """Number of parts of the result that are done, and of all."""
+
+    done: int
+    total: int
+
+
+class Text(msgspec.Struct, tag="text"):
+    """The text so far: the first characters of the one before, and these."""
 
     keep: int
     add: str
 
 
-class Result(msgspec.Struct):
-    """What came of a job, and what it has cost."""
+class Result(msgspec.Struct, tag="result"):
+    """The result of a job, and what it has cost."""
 
     value: msgspec.Raw
     counters: Counters
 
 
-class Failure(msgspec.Struct):
-    """Why nothing came of it."""
+class Failure(msgspec.Struct, tag="error"):
+    """Why a job has no result: the class of the error, its message and its remedy."""
 
     kind: str
     message: str
@@ -135,22 +140,19 @@ class Failure(msgspec.Struct):
         return cls(type(error).__name__, error.message, error.remedy)
 
     def error(self) -> NanoError:
-        """The error again."""
+        """The error that was sent."""
         return _ERRORS.get(self.kind, EngineError)(self.message, self.remedy)
 
 
-@dataclass(frozen=True)
-class Event:
-    """A server-sent event: its name and its JSON."""
-
-    name: str
-    data: bytes
+Event: TypeAlias = Loading | Noticed | Progress | PartProgress | Text | Result | Failure
+"""A line of an answer."""
+_DECODER = msgspec.json.Decoder(Event)
 
 
 def encode_request(
     client: str, settings: Settings, job: Job[Any], workspace: str, changed: tuple[str, ...] = ()
 ) -> bytes:
-    """A job as it is sent; half a surrogate pair, which UTF-8 has none of, becomes a question mark.
+    """A job as it is sent; half a surrogate pair, which UTF-8 cannot encode, becomes a question mark.
 
     A workspace whose path is not UTF-8 is left out, and so is a changed file: nothing is imported from them.
 
@@ -160,9 +162,9 @@ def encode_request(
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
-        body = msgspec.json.encode(replace_surrogates(msgspec.to_builtins(job)))
-    workspace = workspace if replace_surrogates(workspace) == workspace else ""
-    changed = tuple(path for path in changed if replace_surrogates(path) == path)
+        body = msgspec.json.encode(_replace_surrogates(msgspec.to_builtins(job)))
+    workspace = workspace if _replace_surrogates(workspace) == workspace else ""
+    changed = tuple(path for path in changed if _replace_surrogates(path) == path)
     try:
         return msgspec.json.encode(JobRequest(client, settings, msgspec.Raw(body), workspace, changed))
     except UnicodeEncodeError as error:
@@ -173,7 +175,7 @@ def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:
     """A job as it was sent.
 
     Raises:
-        msgspec.ValidationError: it is none.
+        msgspec.ValidationError: There is no such job, or it has other fields.
     """
     kind = JOBS.get(name)
     if kind is None:
@@ -183,34 +185,35 @@ def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:
 
 
 def decode_result(job: Job[T], result: Result) -> T:
-    """What came of a job."""
+    """The value of a job's result."""
     value: T = msgspec.json.decode(result.value, type=job.result)
     return value
 
 
-def encode_event(name: str, value: object) -> bytes:
-    """An event as it is sent."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(value))
+def encode_event(event: Event) -> bytes:
+    """An event as it is sent: a line of JSON."""
+    return msgspec.json.encode(event) + b"\n"
 
 
 class EventReader:
-    """Events out of bytes, which may come cut anywhere. Comments are left out."""
+    """Decodes events out of bytes, which may come cut anywhere."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that are complete now."""
-        *blocks, self._rest = (self._rest + data).split(b"\n\n")
-        for block in blocks:
-            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line and line[:1] != b":")
-            if b"event" in fields:
-                yield Event(fields[b"event"].decode(), fields.get(b"data", b"null"))
+        """The events that are complete now.
+
+        Raises:
+            msgspec.MsgspecError: A line is no event.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return (_DECODER.decode(line) for line in lines if line)
 
 
-def replace_surrogates(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
+def _replace_surrogates(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {key: replace_surrogates(item) for key, item in value.items()}
-    return [replace_surrogates(item) for item in value] if isinstance(value, list) else value
+        return {key: _replace_surrogates(item) for key, item in value.items()}
+    return [_replace_surrogates(item) for item in value] if isinstance(value, list) else value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -13,6 +11,7 @@ from nano_lsp.api.assistants import find_assistant
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.config import find_folders
+from nano_lsp.engine import background_loop
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.errors import NanoError
@@ -52,9 +51,6 @@ class JobRunner:
     def __init__(self) -> None:
         self.model: str | None = None
         self._opening = ThreadPoolExecutor(1, "nano-lsp-open")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="nano-lsp-magics", daemon=True)
-        self._thread.start()
 
     def run(
         self,
@@ -77,7 +73,7 @@ class JobRunner:
         opening = self._opening.submit(find_assistant, model or self.model)
         assistant = _wait(opening, lambda: showing.note("Loading the model …"))
         news = _News()
-        running = asyncio.run_coroutine_threadsafe(assistant.run_async(job, news), self._loop)
+        running = background_loop.submit(assistant.run_async(job, news))
 
         def show() -> None:
             if news.text and read is not None:
@@ -100,9 +96,7 @@ class JobRunner:
 
     def engine_status(self) -> dict[str, Any] | None:
         """What the shared engine says of itself; None where it does not run. None is started."""
-        asking = asyncio.run_coroutine_threadsafe(
-            ask_engine(find_endpoint(find_folders()), "GET", "status"), self._loop
-        )
+        asking = background_loop.submit(ask_engine(find_endpoint(find_folders()), "GET", "status"))
         try:
             return _wait(asking, lambda: None)
         except NanoError:
@@ -111,10 +105,6 @@ class JobRunner:
     def close(self) -> None:
         """Call off what is open."""
         self._opening.shutdown(wait=False)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        if not self._thread.is_alive():
-            self._loop.close()
 
 
 def _wait(future: Future[T], meanwhile: Callable[[], None]) -> T:
