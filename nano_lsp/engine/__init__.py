@@ -1,1 +1,1 @@
-"""The way to an engine in another process: where it is, what is said, and who asks."""
+"""The process that owns the model for all programs of a user, and both ends of the wire to it."""

@@ -1,4 +1,4 @@
-"""An assistant where the settings say that the model runs."""
+"""Opens an assistant where the settings say that the model runs: shared engine, this process, or a remote engine."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def open_assistant(
     on_load: Progress,
     on_connection: OnConnection = lambda _error: None,
 ) -> Assistant:
-    """An assistant, ready for work; can be interrupted at any time.
+    """Open an assistant with its model loaded; can be interrupted at any time.
 
     Args:
-        settings: which model, and where it runs.
-        folders: of this user.
-        name: of this program, for people.
-        on_load: is told of the model's loading, in bytes.
-        on_connection: is told when an engine in another process has gone, and with None when it is back.
+        settings: Which model, and where it runs.
+        folders: The user's data, cache and runtime directories.
+        name: Name of this program in the engine's status.
+        on_load: Receives the progress of loading the model, in bytes.
+        on_connection: Receives an error when an engine in another process has gone, and None when it is back.
 
     Raises:
-        NanoError: the model cannot be loaded, or the engine cannot be reached.
+        NanoError: The model cannot be loaded, or the engine cannot be reached.
     """
     if settings.engine == SHARED:
         from nano_lsp.engine.client import SharedAssistant  # noqa: PLC0415 - others need no connection
@@ -57,10 +57,10 @@ def open_assistant(
 
 
 def find_key(address: str) -> str:
-    """The key of a remote engine: NANO_LSP_API_KEY, or what the system's keyring has for the service `nano-lsp`.
+    """The API key of a remote engine: NANO_LSP_API_KEY, or the system keyring's entry for the service `nano-lsp`.
 
     Args:
-        address: of the engine, the keyring's user name.
+        address: Address of the engine, which is the keyring's user name.
     """
     key = os.environ.get("NANO_LSP_API_KEY", "")
     if not key:

@@ -1,8 +1,8 @@
-"""Where a user's shared engine is, and who may reach it.
+"""The files of a user's shared engine: socket or port with token, lock, process id.
 
 A Unix domain socket in a folder that only this user can open; where Python has none (Windows), or with
-`NANO_LSP_TRANSPORT=tcp`, a port of the loopback interface and a token in a file that only this user can read. A lock
-that the running engine holds, so that there is one; the system releases it however the process ends.
+`NANO_LSP_TRANSPORT=tcp`, a port of the loopback interface and a token in a file that only this user can read. The
+running engine holds a lock, so that there is only one; the system releases it however the process ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_PATH_BYTES = 100  # sockaddr_un has room for 104 on macOS, 108 on Linux
 
 
 class Port(msgspec.Struct):
-    """Where an engine listens that has no Unix domain socket."""
+    """Port and token of an engine without a Unix domain socket."""
 
     port: int
     token: str
@@ -42,9 +42,9 @@ class EngineEndpoint:
     """The files of a user's engine.
 
     Attributes:
-        folder: of the others; only this user can open it.
-        log: what the engine has to tell.
-        tcp: use a port and a token, though there may be Unix domain sockets.
+        folder: Folder of the other files, except the log; only this user can open it.
+        log: Log of the engine.
+        tcp: Whether it listens on a port, protected by a token, instead of a Unix domain socket.
     """
 
     folder: Path
@@ -58,24 +58,24 @@ class EngineEndpoint:
 
     @property
     def lock(self) -> Path:
-        """The running engine holds it."""
+        """The lock file that the running engine holds."""
         return self.folder / "engine.lock"
 
     @property
     def process(self) -> Path:
-        """The running engine's process number."""
+        """The file with the running engine's process id."""
         return self.folder / "engine.pid"
 
     @property
     def port(self) -> Path:
-        """A `Port`, as JSON."""
+        """The file with a `Port`, as JSON."""
         return self.folder / "engine.json"
 
     def listen(self) -> socket.socket:
-        """A socket that clients of this user can connect to, and no other; only for who holds the lock.
+        """Open the socket that clients of this user can connect to; only for the holder of the lock.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: The folder cannot be written.
         """
         if self.tcp:
             listening = listen_on("127.0.0.1", 0)
@@ -84,7 +84,7 @@ class EngineEndpoint:
         self.address.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            # Bound under another name and renamed: nobody sees it before its mode is right.
+            # Bound under another name and renamed: no client sees it before its mode is right.
             aside = self.folder / f"engine.{os.getpid()}.sock"
             aside.unlink(missing_ok=True)
             listening.bind(str(aside))
@@ -97,32 +97,32 @@ class EngineEndpoint:
         return listening
 
     def identity(self) -> tuple[int, int] | None:
-        """What tells this socket from another one of its name; None where there is none."""
+        """Inode and time of the socket, which differ for another one of the same name; None where there is none."""
         with contextlib.suppress(OSError):
             status = (self.port if self.tcp else self.address).stat()
             return status.st_ino, status.st_ctime_ns
         return None
 
     def read_port(self) -> Port | None:
-        """Where the engine listens, with TCP; None where none has said so."""
+        """Port and token of the running engine; None where there are none."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             return msgspec.json.decode(self.port.read_bytes(), type=Port)
         return None
 
     def write_pid_file(self) -> None:
-        """Say that this process is the engine; only for who holds the lock."""
-        with contextlib.suppress(OSError):  # a disk that is full keeps nobody from working
+        """Write the id of this process; only for the holder of the lock."""
+        with contextlib.suppress(OSError):  # on a full disk the engine still works
             self.process.write_text(str(os.getpid()), encoding="ascii")
 
     def find_process(self) -> psutil.Process | None:
-        """The running engine, even where it does not answer."""
+        """The running engine's process, even where it does not answer; None for none."""
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int(self.process.read_text(encoding="ascii")))
             return process if process.cmdline()[-2:] == ["engine", "run"] else None
         return None
 
     def clear(self) -> None:
-        """Remove what others find it by."""
+        """Remove the files that clients find the engine by."""
         for path in (self.address, self.port, self.process):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -135,10 +135,10 @@ class EngineEndpoint:
 
 
 def find_endpoint(folders: Folders) -> EngineEndpoint:
-    """The place of this user's engine; its folder is made where it is missing.
+    """The endpoint of this user's engine; its folder is created if it is missing.
 
     Raises:
-        EngineError: others can open the folder, or it cannot be made.
+        EngineError: Other users can open the folder, or it cannot be created.
     """
     log = folders.cache / "engine.log"
     failure = ""
@@ -159,22 +159,22 @@ def find_endpoint(folders: Folders) -> EngineEndpoint:
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address.
+    """Open a socket that listens on an address.
 
     Raises:
-        OSError: that is not possible.
+        OSError: The address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
 
 
 def challenge_response(token: str, nonce: str) -> str:
-    """What shows to who knows the token that somebody else does: HMAC-SHA256 (RFC 2104) of a nonce."""
+    """Proof of knowing the token, for a nonce that the other side has chosen: HMAC-SHA256 (RFC 2104)."""
     return hmac.new(token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
 
 
 def _short_folder(folder: Path) -> Path:
-    """A folder of this user's where paths are short."""
+    """A folder of this user with a short path, in the system's folder for temporary files."""
     user = os.getuid() if HAS_UNIX_SOCKETS else os.environ.get("USERNAME", "user")
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
     return Path(tempfile.gettempdir()) / f"{APP}-{user}-{digest}"
@@ -186,6 +186,6 @@ def _make_private(folder: Path) -> None:
         return
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise PermissionError(0, f"{folder} belongs to somebody else")
+        raise PermissionError(0, f"{folder} belongs to another user")
     if stat.S_IMODE(status.st_mode) != 0o700:  # others could open it, or a strict umask keeps this user out
         folder.chmod(0o700)

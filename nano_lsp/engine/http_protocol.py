@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, for clients that are slow or send too much."""
+"""uvicorn's HTTP protocol with limits on the time and size of headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Closes connections whose headers do not come in time, or do not end; uvicorn waits for ever and takes all."""
+    """Closes connections whose headers are late or too long; uvicorn would wait without a limit."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().__init__(*arguments, **named)
@@ -22,12 +22,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody has connected."""
+        """A client has connected."""
         super().connection_made(transport)
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes of a request."""
+        """Bytes of a request have come."""
         if self.cycle is None or self.cycle.response_complete:
             self._n_header_bytes += len(data)
             self._expect_headers()
@@ -37,7 +37,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()
 
     def on_headers_complete(self) -> None:
-        """A request begins."""
+        """The headers of a request are complete."""
         self._forget_deadline()
         self._n_header_bytes = 0
         super().on_headers_complete()

@@ -1,6 +1,6 @@
-"""What tells one state of this package's code from another, whatever its version says.
+"""A fingerprint of the installed code.
 
-Programs and the shared engine must run the same code. A version is the same for months between two releases.
+Programs and the shared engine must run the same code, and a version does not change with each change of a checkout.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class InstalledCode:
 
 @functools.cache
 def installed_code() -> InstalledCode:
-    """The code as it was on disk when this was called first: call it early, an update may replace the files."""
+    """The code as it was on disk at the first call: call it early, an update may replace the files."""
     return read_code(PACKAGE)
 
 
 def read_code(package: Path) -> InstalledCode:
-    """The state of a package's files; what cannot be read counts as empty.
+    """The fingerprint of a package's files; a file that cannot be read counts as empty.
 
     Args:
-        package: Its folder.
+        package: Folder of the package.
     """
     digest, installed = hashlib.sha256(), 0.0
     for path in sorted(package.rglob("*")):

@@ -1,4 +1,4 @@
-"""Finds the shared engine, starts it where there is none, and has one of older code make room."""
+"""Finds the shared engine, starts it if it does not run, and replaces one that runs older code."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _POLL_S = 0.02
 _START_S = 30.0  # a loaded machine takes long to start a process
 _MOVE_S = 45.0  # until an older engine has done what it is at
 _ANSWER_S = 2.0
+_OK = 200
 _LONGEST_PAUSE_S = 30.0
 _SHORT_LIFE_S = 10.0
 _PATIENCE = 3  # short lives in a row, before it is started less often
 
 
 class Launcher:
-    """One program's way to the engine. Use it on one event loop.
+    """Finds and starts the engine for one program. Use it on one event loop.
 
     Args:
-        place: of the engine.
+        endpoint: Where the engine is.
     """
 
-    def __init__(self, place: EngineEndpoint) -> None:
-        self._place = place
+    def __init__(self, endpoint: EngineEndpoint) -> None:
+        self._endpoint = endpoint
         self._finding = asyncio.Lock()
         self._found: aiohttp.ClientSession | None = None
         self._lost: list[aiohttp.ClientSession] = []
@@ -48,10 +49,10 @@ class Launcher:
         self._code = installed_code()
 
     async def find(self) -> aiohttp.ClientSession:
-        """A connection to the running engine, which runs this program's code; it is started where there is none.
+        """A connection to the running engine, which runs this program's code; it is started if it does not run.
 
         Raises:
-            EngineClosedError: it could not be started, or runs newer code.
+            EngineClosedError: It could not be started, or runs newer code.
         """
         async with self._finding:
             if self._found is None:
@@ -59,16 +60,16 @@ class Launcher:
             return self._found
 
     def lose(self, client: aiohttp.ClientSession) -> None:
-        """The engine does not answer any more: look for it again the next time.
+        """Look for the engine again at the next call, as it does not answer any more.
 
-        Its session stays open until the end: aiohttp does not tell who still reads from a session that it was closed.
+        Its session stays open until the end: aiohttp does not tell readers of a session that it was closed.
         """
         if self._found is client:
             self._found = None
             self._lost.append(client)
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connections."""
         for session in [*self._lost, *filter(None, [self._found])]:
             await session.close()
         self._lost, self._found = [], None
@@ -78,21 +79,21 @@ class Launcher:
         moving = False
         while True:
             async with contextlib.AsyncExitStack() as closing:
-                client = connect(self._place)
+                client = connect(self._endpoint)
                 if client:
                     closing.push_async_callback(client.close)
                 try:
-                    card = await _greet(self._place)
+                    info = await _fetch_server_info(self._endpoint)
                 except asyncio.TimeoutError:
-                    continue  # somebody listens, who is slow to answer
+                    continue  # a process listens, and is slow to answer
                 finally:
                     self._check(deadline)
-                if client and card and _is_same(card, self._code) and not card.draining:
+                if client and info and _is_same(info, self._code) and not info.draining:
                     closing.pop_all()
                     return client
-                if client and card:
-                    if not card.draining:
-                        await self._replace(client, card)
+                if client and info:
+                    if not info.draining:
+                        await self._replace(client, info)
                     if not moving:
                         moving, deadline = True, time.monotonic() + _MOVE_S
                 else:
@@ -106,13 +107,13 @@ class Launcher:
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
             )
 
-    async def _replace(self, client: aiohttp.ClientSession, card: ServerInfo) -> None:
-        """Have an engine of older code end.
+    async def _replace(self, client: aiohttp.ClientSession, info: ServerInfo) -> None:
+        """Have an engine that runs older code end.
 
         Raises:
-            EngineClosedError: its code is newer.
+            EngineClosedError: Its code is newer.
         """
-        if (card.protocol, card.installed) > (PROTOCOL, self._code.installed):
+        if (info.protocol, info.installed) > (PROTOCOL, self._code.installed):
             raise EngineClosedError(
                 "The shared engine runs newer code of nano-lsp than this program.",
                 "Restart this program. If it has an installation of nano-lsp of its own, update that, too, or run "
@@ -123,10 +124,10 @@ class Launcher:
                 pass
 
     def _start(self) -> None:
-        """Start a process, unless one that was started is on its way; pause where they keep dying.
+        """Start a process, unless one is starting; pause where they keep dying.
 
         Raises:
-            EngineClosedError: it cannot be started, or has died too often lately.
+            EngineClosedError: It cannot be started, or has died too often lately.
         """
         process = self._process
         if process is not None:
@@ -144,30 +145,30 @@ class Launcher:
             )
         self._started = time.monotonic()
         try:
-            self._process = start_process(self._place)
+            self._process = start_process(self._endpoint)
         except OSError as error:
             raise EngineClosedError(
                 f"The shared engine cannot be started: {error}.", "Set the setting engine to in-process."
             ) from error
 
 
-def connect(place: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSession | None:
-    """A connection to whoever listens; None where nobody does.
+def connect(endpoint: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSession | None:
+    """A connection to the process that listens; None where none does.
 
     Args:
-        place: of the engine.
-        trusted: show the token, where there is one.
+        endpoint: Where the engine is.
+        trusted: Whether to send the token, where there is one.
     """
     connector: aiohttp.BaseConnector | None = None
     address, headers = "http://engine", {}
-    if place.tcp:
-        port = place.read_port()
+    if endpoint.tcp:
+        port = endpoint.read_port()
         if port is None:
             return None
         address = f"http://127.0.0.1:{port.port}"
         headers = {"authorization": f"Bearer {port.token}"} if trusted else {}
-    elif place.address.exists():
-        connector = aiohttp.UnixConnector(str(place.address), limit=0)
+    elif endpoint.address.exists():
+        connector = aiohttp.UnixConnector(str(endpoint.address), limit=0)
     else:
         return None
     return aiohttp.ClientSession(
@@ -180,70 +181,81 @@ def connect(place: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSes
     )
 
 
-async def _greet(place: EngineEndpoint) -> ServerInfo | None:
-    """Who listens; None for nobody, or somebody else who has taken the port.
+async def _fetch_server_info(endpoint: EngineEndpoint) -> ServerInfo | None:
+    """What the listening engine says of itself; None where none listens, or another program has taken the port.
 
     Raises:
-        asyncio.TimeoutError: somebody does, but does not answer.
+        asyncio.TimeoutError: A process listens, but does not answer.
     """
-    stranger = connect(place, trusted=False)  # whoever listens has not proved anything yet
-    if stranger is None:
+    session = connect(endpoint, trusted=False)  # no token is sent before the challenge is answered
+    if session is None:
         return None
     nonce = secrets.token_hex(16)
-    async with stranger:
+    async with session:
         try:
-            async with stranger.get(f"{PREFIX}/version", params={"nonce": nonce}) as response:
-                card = msgspec.json.decode(await response.read(), type=ServerInfo)
+            info = None
+            for path in ("version", "hello"):  # the second of version 0.1; until 0.3
+                async with session.get(f"{PREFIX}/{path}", params={"nonce": nonce}) as response:
+                    if response.status == _OK:
+                        info = msgspec.json.decode(await response.read(), type=ServerInfo)
+                        break
         except asyncio.TimeoutError:
             raise
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
             return None
-    port = place.read_port() if place.tcp else None
+    if info is None:
+        return None
+    port = endpoint.read_port() if endpoint.tcp else None
     proved = port is None or secrets.compare_digest(
-        card.proof.encode(), challenge_response(port.token, nonce).encode()
+        info.proof.encode(), challenge_response(port.token, nonce).encode()
     )
-    return card if proved else None
+    return info if proved else None
 
 
-def start_process(place: EngineEndpoint) -> subprocess.Popen[bytes]:
-    """Start an engine that outlives this program; it ends at once where one runs already.
+def start_process(endpoint: EngineEndpoint) -> subprocess.Popen[bytes]:
+    """Start an engine that outlives this program; it ends at once where another one runs.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: It cannot be started.
     """
-    place.log.parent.mkdir(parents=True, exist_ok=True)
+    endpoint.log.parent.mkdir(parents=True, exist_ok=True)
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-    handle = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    handle = os.open(endpoint.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "ab") as log:  # what llama.cpp says when it dies
         process = subprocess.Popen(
             [sys.executable, "-m", "nano_lsp", "engine", "run"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=place.folder,
+            cwd=endpoint.folder,
             env=portable_environment(),
             creationflags=flags,
             start_new_session=True,
         )
-    # However long it lives: no zombie is left, and nobody minds that it outlives the object.
+    # Waits for its end, so that no zombie process is left.
     threading.Thread(target=process.wait, name="nano-lsp-reaper", daemon=True).start()
     return process
 
 
-async def ask_engine(place: EngineEndpoint, method: str, what: str) -> dict[str, Any]:
-    """Ask the running engine something of itself, whatever its version; none is started.
+async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[str, Any]:
+    """Send a request to the running engine, whatever its version; none is started.
+
+    Args:
+        endpoint: Where the engine is.
+        method: HTTP method.
+        what: Path of the resource, such as `status`.
 
     Raises:
-        EngineClosedError: none runs, or it does not answer.
+        EngineClosedError: No engine runs, or it does not answer.
     """
-    client = connect(place)
+    client = connect(endpoint)
     if client is None:
         raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
     async with client:
         try:
-            if await _greet(place) is None:
+            if await _fetch_server_info(endpoint) is None:
                 raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
             async with client.request(method, f"{PREFIX}/{what}", raise_for_status=True) as response:
                 found: dict[str, Any] = msgspec.json.decode(await response.read())
@@ -255,5 +267,5 @@ async def ask_engine(place: EngineEndpoint, method: str, what: str) -> dict[str,
     return found
 
 
-def _is_same(card: ServerInfo, code: InstalledCode) -> bool:
-    return (card.protocol, card.code) == (PROTOCOL, code.fingerprint)
+def _is_same(info: ServerInfo, code: InstalledCode) -> bool:
+    return (info.protocol, info.code) == (PROTOCOL, code.fingerprint)

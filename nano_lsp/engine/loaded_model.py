@@ -1,4 +1,4 @@
-"""A model ready to work: found, verified, loaded, and owned by a worker."""
+"""A model that has been found, verified and loaded, and that a worker owns."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from nano_lsp.testing.scripted_backend import load_script
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model at work. Close it to free it.
+    """A loaded model. Close it to free it.
 
     Attributes:
-        tokenizer: what prompts are built with.
-        worker: answers requests.
-        fim_order: how its prompts are laid out.
-        memory: where its memory goes.
+        tokenizer: The model's tokenizer.
+        worker: Answers requests.
+        fim_order: Order of prefix and suffix in its fill-in-the-middle prompts.
+        memory: Where its memory goes.
         notice: What people should know of how it runs.
         guard: Watches the process until the model has answered; None where nothing can die.
     """
@@ -45,7 +45,7 @@ class LoadedModel:
 
     @classmethod
     def of(cls, backend: Backend, fim_order: str = "spm_tail", snapshots: Path | None = None) -> LoadedModel:
-        """A model whose backend is there already; snapshots of prompts go into a folder, or nowhere."""
+        """A model whose backend exists; snapshots of KV sequences go into a folder, or are not kept."""
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         return cls(backend, Worker(Engine(backend, KvCache(backend, kept))), fim_order, backend.memory())
 
@@ -62,18 +62,18 @@ class LoadedModel:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
         Args:
-            settings: which model, and how; `scripted:FILE` is a model without weights, for tests (`load_script`).
-            folders: where the store is.
-            on_progress: is told of verifying and loading, in bytes.
-            wrap: puts another backend around the model's.
-            snapshots: folder for KV sequences that have no room; None for none.
+            settings: Which model, and how; `scripted:FILE` is a model without weights, for tests (`load_script`).
+            folders: The user's data, cache and runtime directories.
+            on_progress: Receives the progress of verifying and loading, in bytes.
+            wrap: Puts another backend around the model's.
+            snapshots: Folder for KV sequences that do not fit in memory; None for none.
 
         Raises:
-            StoreError: the model is not there or not what it should be.
-            ModelFileError: it cannot be loaded.
+            StoreError: The model is missing, or its file is damaged.
+            ModelFileError: It cannot be loaded.
             MemoryShortageError: There is less memory than it needs.
             LibraryError: llama.cpp does not work on this CPU.
-            EngineError: there is no memory for its context.
+            EngineError: There is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
             return cls.of(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
@@ -98,7 +98,7 @@ class LoadedModel:
         return ticket
 
     def close(self) -> None:
-        """Answer what is open with `EngineClosedError`, and free the model."""
+        """Answer open requests with `EngineClosedError`, and free the model."""
         self.worker.close()
         if self.guard:
             self.guard.end(answered=False)

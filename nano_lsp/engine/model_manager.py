@@ -1,7 +1,7 @@
-"""The models of an engine that several clients share, and an assistant for each of them.
+"""The models of an engine that several clients share, and an assistant for each client.
 
-A client sends all there is to know with each job, so nothing here need outlive a job: what a client's assistant
-remembers makes it faster, and is gone when the model is unloaded.
+Each job comes with all that it needs, so nothing here has to outlive it: what a client's assistant keeps makes its
+next job faster, and is gone when the model is unloaded.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from nano_lsp.models.store import Progress
 from nano_lsp.schema import Counters, MemoryAccount
 
 _MAX_MODELS = 2
-_MAX_CLIENTS = 64  # whose documents are remembered
+_MAX_CLIENTS = 64  # whose documents are kept
 _Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """Who asks, and how.
+    """The client of a job.
 
     Attributes:
-        name: the same in all that one program asks.
-        settings: of that program: which model, and its limits.
-        workspace: folder whose files its documents import from; empty for none.
+        name: Name of the client program, the same for all its jobs.
+        settings: Settings of that program: which model, and its limits.
+        workspace: Folder whose files its documents import from; empty for none.
         changed: Paths of files and folders that have changed since its last job.
     """
 
@@ -63,15 +63,15 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A loaded model, for people.
+    """What `nano-lsp engine status` shows of a loaded model.
 
     Attributes:
-        name: of the model.
-        n_ctx: its context in tokens.
-        n_jobs: that are being carried out.
-        clients: that it has served lately.
-        idle_s: since the last job ended.
-        totals: what its requests have cost.
+        name: Name of the model.
+        n_ctx: Its context in tokens.
+        n_jobs: Number of running jobs.
+        clients: Names of the clients that it has served lately.
+        idle_s: Seconds since the last job ended.
+        totals: What its requests have cost.
         memory: Where its memory goes.
         notice: What people should know of how it runs; empty for nothing.
     """
@@ -87,15 +87,15 @@ class ModelStatus:
 
 
 class ModelManager:
-    """Loads models when they are wanted, and frees them after a while. Use it on one event loop.
+    """Loads models for jobs, and frees them when they have been idle for long. Use it on one event loop.
 
     Args:
-        folders: of this user.
-        settings: of the engine: `snapshots` and `unload_minutes`.
+        folders: The user's data, cache and runtime directories.
+        settings: Settings of the engine: `snapshots` and `unload_minutes`.
 
     Attributes:
-        used: when a job began or ended last, on the monotonic clock.
-        draining: no more jobs are taken.
+        used: Time when a job began or ended last, on the monotonic clock.
+        draining: No more jobs are taken.
     """
 
     def __init__(self, folders: Folders, settings: Settings) -> None:
@@ -110,16 +110,16 @@ class ModelManager:
 
     @asynccontextmanager
     async def acquire(self, client: ClientInfo, on_load: Progress) -> AsyncIterator[LocalAssistant]:
-        """A client's assistant; its model stays loaded meanwhile.
+        """A client's assistant, with its model loaded as long as it is in use.
 
         Args:
-            client: who asks.
-            on_load: is told of the model's loading, in bytes.
+            client: The client of the job.
+            on_load: Receives the progress of loading the model, in bytes.
 
         Raises:
-            EngineClosedError: the engine is about to end.
-            EngineBusyError: there is no room for another model.
-            NanoError: the model cannot be loaded.
+            EngineClosedError: The engine is about to end.
+            EngineBusyError: There is no room for another model.
+            NanoError: The model cannot be loaded.
         """
         self.check_open()
         self.used = time.monotonic()
@@ -127,7 +127,7 @@ class ModelManager:
         try:
             loaded.watchers.append(on_load)
             try:
-                # Others may wait for the same model: who leaves does not call its loading off.
+                # Other clients may wait for the same model: one that leaves does not cancel its loading.
                 model = await asyncio.shield(loaded.loading)
             finally:
                 loaded.watchers.remove(on_load)
@@ -137,16 +137,16 @@ class ModelManager:
             loaded.used = self.used = time.monotonic()
 
     def check_open(self) -> None:
-        """Refuse work when the engine is about to end.
+        """Refuse jobs when the engine is about to end.
 
         Raises:
-            EngineClosedError: it is.
+            EngineClosedError: It is about to end.
         """
         if self.draining:
             raise EngineClosedError("The engine is about to end.", "Ask again: another one is started.")
 
     def statuses(self) -> list[ModelStatus]:
-        """The models that are loaded."""
+        """The status of each loaded model."""
         return [
             ModelStatus(
                 model.tokenizer.spec.name,
@@ -164,32 +164,32 @@ class ModelManager:
 
     @property
     def n_jobs(self) -> int:
-        """How many jobs are being carried out."""
+        """Number of running jobs."""
         return sum(loaded.n_jobs for loaded in self._loaded.values())
 
     async def unload_idle(self) -> None:
-        """Free the models that nobody has wanted for a while."""
+        """Free the models that have been idle for `unload_minutes`."""
         async with self._changing:
             for key, loaded in [*self._loaded.items()]:
                 if loaded.idle_s > 60 * self._settings.unload_minutes:
                     await self._unload(key)
 
-    async def drain(self, patience_s: float) -> None:
-        """Take no more jobs, and wait until those there are have ended."""
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more jobs, and wait for the running ones to end."""
         self.draining = True
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while self.n_jobs and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
-        """End what is running, and free all models."""
+        """Cancel the running jobs, and free all models."""
         self.draining = True
         async with self._changing:
             for key in [*self._loaded]:
                 await self._unload(key)
 
     async def _reserve(self, settings: Settings) -> _Loaded:
-        """The model of some settings, loaded or loading, counted as in use."""
+        """The model that settings name, loaded or loading, counted as in use."""
         key = (settings.model, settings.adapter, settings.kv_type)
         async with self._changing:
             loaded = self._loaded.get(key)
@@ -205,7 +205,7 @@ class ModelManager:
 
     def _load(self, key: _Key, settings: Settings) -> _Loaded:
         loop = asyncio.get_running_loop()
-        checked = replace(settings, check_memory=self._settings.check_memory)  # editors know nothing of it
+        checked = replace(settings, check_memory=self._settings.check_memory)  # editors do not send it
 
         def tell(what: str, done: int, total: int) -> None:
             for on_load in loaded.watchers:
@@ -238,7 +238,7 @@ class ModelManager:
     async def _unload(self, key: _Key) -> None:
         loaded = self._loaded.pop(key)
         loaded.assistants.clear()
-        with contextlib.suppress(Exception):  # what could not be loaded has been told to who waited for it
+        with contextlib.suppress(Exception):  # the jobs that waited for it have got the error
             model = await loaded.loading
             await asyncio.to_thread(model.close)
 

@@ -1,4 +1,4 @@
-"""Shows that nothing leaves the machine: notes each connection that this process opens beyond it."""
+"""Records each connection that this process opens to another machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _EVENTS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "so
 
 
 def watch_network() -> list[str]:
-    """A list that grows, from now on, by each connection to another machine and each name that is looked up.
+    """A list that grows by each connection to another machine and each host name that is looked up, from now on.
 
-    Connections within the machine, over Unix domain sockets and the loopback interface, are not in it.
+    Connections within the machine, over Unix domain sockets and the loopback interface, are left out.
     """
     seen: list[str] = []
 

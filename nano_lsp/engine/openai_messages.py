@@ -1,4 +1,4 @@
-"""What the doors take and give, as JSON; see `doors`."""
+"""Requests and responses of the OpenAI- and llama-server-compatible API, as JSON; see `openai_api`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """JSON whose objects lack what is null in them: clients send null for what they do not set."""
+    """JSON without fields and items that are null: clients send null for what they do not set."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value if item is not None] if isinstance(value, list) else value
 
 
 class TextRequest(msgspec.Struct):
-    """What requests for text have in common."""
+    """Fields that all requests for text share."""
 
     model: str = ""
     temperature: float | None = None

@@ -1,7 +1,7 @@
-"""`nano-lsp engine serve`: the engine's doors for other programs on a TCP port, and nothing but the doors.
+"""`nano-lsp engine serve`: a proxy that serves the OpenAI- and llama-server-compatible API on a TCP port.
 
-The engine itself never listens there: this process passes on what it has checked. A page in a browser cannot use it:
-the ModelManager header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
+The engine itself never listens there: this process forwards requests that it has checked, to the paths of that API
+only. A page in a browser cannot use it: the Host header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not stre
 logger = logging.getLogger(__name__)
 
 
-def serve(place: EngineEndpoint, host: str, port: int, key: str) -> None:
+def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
     """Serve until Ctrl-C.
 
     Args:
-        place: of the engine, which is started where it does not run.
-        host: address to listen on.
-        port: to listen on; 0 for a free one, which is logged.
-        key: that clients must show; empty for none, on a loopback address only.
+        endpoint: Where the engine is; it is started if it does not run.
+        host: Address to listen on.
+        port: Port to listen on; 0 for a free one, which is logged.
+        key: API key that clients must send; empty for none, on a loopback address only.
 
     Raises:
-        ConfigError: the address cannot be listened on, or would be open to others without a key.
+        ConfigError: The address cannot be used, or would be open to other machines without a key.
     """
     if not key and not is_loopback(host):
         raise ConfigError(f"{host} can be reached from other machines.", "Set a key: NANO_LSP_SERVE_KEY.")
@@ -58,9 +58,9 @@ def serve(place: EngineEndpoint, host: str, port: int, key: str) -> None:
     logger.warning("Serving on http://%s:%d.", f"[{host}]" if ":" in host else host, port)
 
     async def run() -> None:
-        launcher = Launcher(place)
+        launcher = Launcher(endpoint)
         try:
-            await create_server(create_gate(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
+            await create_server(create_proxy(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
         finally:
             await launcher.close()
 
@@ -69,19 +69,19 @@ def serve(place: EngineEndpoint, host: str, port: int, key: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether an address can be reached from this machine only."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
 
 
-def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
+def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
     """The application.
 
     Args:
-        launcher: the way to the engine.
-        hosts: ModelManager headers that are this machine's.
-        key: that clients must show; empty for none.
+        launcher: Finds and starts the engine.
+        hosts: Accepted values of the Host header.
+        key: API key that clients must send; empty for none.
     """
 
     def check(request: Request) -> None:
@@ -96,7 +96,7 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
             logger.warning("A request without the key was refused.")
             raise HTTPException(401, "The key is missing or wrong.", {"www-authenticate": "Bearer"})
 
-    async def pass_on(request: Request) -> Response:
+    async def forward(request: Request) -> Response:
         check(request)
         headers = {"user-agent": request.headers.get("user-agent", "")}
         body = await read_body(request)
@@ -117,7 +117,7 @@ def create_gate(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
     async def refuse(_request: Request, error: Exception) -> Response:
         return Response(str(error), 503)
 
-    routes = [Route(path, pass_on, methods=["GET", "POST"]) for path in PATHS]
+    routes = [Route(path, forward, methods=["GET", "POST"]) for path in PATHS]
     return Starlette(routes=routes, exception_handlers={EngineClosedError: refuse})
 
 

@@ -1,4 +1,4 @@
-"""What a client sends, which is neither long nor slow; and whether it is still there."""
+"""Reads request bodies within limits of size and time, and notices a client that disconnects."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 async def read_body(request: Request) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        HTTPException: it is too long, or does not come in time.
+        HTTPException: It is too long, or does not come in time.
     """
     body = bytearray()
 
@@ -43,7 +43,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of some work, which is cancelled when the client goes away; its body has been read."""
+    """The result of some work, which is cancelled when the client disconnects; the body has been read."""
     working = asyncio.ensure_future(work)
 
     async def watch() -> None:

@@ -1,4 +1,4 @@
-"""The shared engine's process: one at a time, reachable as long as it runs, gone when nobody wants it."""
+"""The shared engine's process: one per user, which ends after a while without requests."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ from nano_lsp.engine.http_protocol import GuardedProtocol
 from nano_lsp.engine.model_manager import ModelManager
 from nano_lsp.engine.network_watch import watch_network
 
-_WATCH_S = 0.25  # between looks at the socket and the clock
+_WATCH_S = 0.25  # between checks of the socket and the clock
 _DRAIN_S = 30.0
-_SWITCH_S = 0.0005  # so long the event loop waits for the worker's thread; Python's 5 ms are felt in each request
+_SWITCH_S = 0.0005  # longest wait of the event loop for the worker's thread; Python's 5 ms would be felt in each request
 _MAX_LOG_BYTES = 1 << 20
 _MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)
 
 
-def run_engine(place: EngineEndpoint, folders: Folders, settings: Settings) -> int:
-    """Run until nobody wants the engine any more, or it is told to stop.
+def run_engine(endpoint: EngineEndpoint, folders: Folders, settings: Settings) -> int:
+    """Run the engine until it has been idle for long enough, or is stopped.
 
     Args:
-        place: where clients find it.
-        folders: of this user.
-        settings: of the engine: when it frees the model, when it ends.
+        endpoint: Where clients find it.
+        folders: The user's data, cache and runtime directories.
+        settings: Settings of the engine: when it frees the model, when it ends.
 
     Returns:
         The exit code: 0, or `ALREADY_RUNNING`.
     """
-    lock = FileLock(place.lock)
+    lock = FileLock(endpoint.lock)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return ALREADY_RUNNING
     with lock:
-        place.write_pid_file()
-        _keep_log(place)
+        endpoint.write_pid_file()
+        _set_up_log(endpoint)
         sys.setswitchinterval(_SWITCH_S)
         logger.info("Engine %s, process %d.", __version__, os.getpid())
         try:
-            asyncio.run(_Process(place, ModelManager(folders, settings), settings).run())
+            asyncio.run(_Process(endpoint, ModelManager(folders, settings), settings).run())
         finally:
-            place.clear()
+            endpoint.clear()
             logger.info("The engine has ended.")
     return 0
 
@@ -65,9 +65,9 @@ def run_engine(place: EngineEndpoint, folders: Folders, settings: Settings) -> i
 class _Process:
     """The running engine."""
 
-    def __init__(self, place: EngineEndpoint, host: ModelManager, settings: Settings) -> None:
-        self._place = place
-        self._host = host
+    def __init__(self, endpoint: EngineEndpoint, models: ModelManager, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._models = models
         self._settings = settings
         self._exit_s = 60 * settings.exit_minutes
         self._stopping: asyncio.Task[None] | None = None
@@ -75,10 +75,10 @@ class _Process:
 
     async def run(self) -> None:
         """Serve until the end."""
-        listening = self._place.listen()
-        port = self._place.read_port() if self._place.tcp else None
+        listening = self._endpoint.listen()
+        port = self._endpoint.read_port() if self._endpoint.tcp else None
         token = port.token if port else ""
-        self._server = create_server(create_app(self._host, self._settings, token, self.stop, watch_network()))
+        self._server = create_server(create_app(self._models, self._settings, token, self.stop, watch_network()))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows
@@ -88,40 +88,40 @@ class _Process:
             await self._server.serve(sockets=[listening])
         finally:
             watching.cancel()
-            await self._host.close()
+            await self._models.close()
 
     def stop(self) -> None:
-        """End once what runs is done."""
+        """End once the running jobs are done."""
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
-        # Who looks for an engine now finds none and starts the next one, which waits for the lock.
-        await self._host.drain(_DRAIN_S)
+        # A client that looks for an engine now finds none and starts the next one, which waits for the lock.
+        await self._models.drain(_DRAIN_S)
         self._server.should_exit = True
 
     async def _watch(self) -> None:
-        identity = self._place.identity()
+        identity = self._endpoint.identity()
         while not self._server.should_exit:
             await asyncio.sleep(_WATCH_S)
-            if self._place.identity() != identity and self._stopping is None:
+            if self._endpoint.identity() != identity and self._stopping is None:
                 identity = await self._listen_again()
-            await self._host.unload_idle()
-            if not self._host.n_jobs and time.monotonic() - self._host.used > self._exit_s:
-                logger.info("Nobody has asked for anything for %g minutes.", self._exit_s / 60)
+            await self._models.unload_idle()
+            if not self._models.n_jobs and time.monotonic() - self._models.used > self._exit_s:
+                logger.info("There was no request for %g minutes.", self._exit_s / 60)
                 self.stop()
 
     async def _listen_again(self) -> tuple[int, int] | None:
-        """The socket has been removed from under this process: clients get another one."""
-        logger.warning("The socket is gone; another one takes its place.")
+        """Open another socket for clients, as the one of this process has been removed."""
+        logger.warning("The socket has been removed; another one is opened.")
         try:
-            listening = self._place.listen()
+            listening = self._endpoint.listen()
         except OSError as error:
-            logger.warning("There can be none: %s.", error)
+            logger.warning("No socket can be opened: %s.", error)
             self.stop()
             return None
         await self._add(listening)
-        return self._place.identity()
+        return self._endpoint.identity()
 
     async def _add(self, listening: socket.socket) -> None:
         server = self._server
@@ -142,7 +142,7 @@ class _Server(uvicorn.Server):
 
 
 def create_server(app: ASGIApp) -> uvicorn.Server:
-    """A server of an application, as all doors of the engine have it."""
+    """An HTTP server of an application, with the engine's limits."""
     config = uvicorn.Config(
         app,
         http=GuardedProtocol,
@@ -178,11 +178,11 @@ class SameFileHandler(RotatingFileHandler):
             os.truncate(self.baseFilename, 0)
 
 
-def _keep_log(place: EngineEndpoint) -> None:
+def _set_up_log(endpoint: EngineEndpoint) -> None:
     handlers: list[logging.Handler] = []
     with contextlib.suppress(OSError):
-        place.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(SameFileHandler(place.log, maxBytes=_MAX_LOG_BYTES, encoding="utf-8"))
+        endpoint.log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(SameFileHandler(endpoint.log, maxBytes=_MAX_LOG_BYTES, encoding="utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         handlers=handlers or [logging.NullHandler()],
