@@ -30,8 +30,8 @@ def build_chat_request(
         think: Think step by step.
         sampling: How tokens are chosen.
         grammar: GBNF that the answer must follow.
-        speculative: Allow speculative tokens from n-grams where they pay; that is measured, and with real weights they
-            may tip a choice between two equally good tokens.
+        speculative: Allow speculative tokens from n-grams where they pay; that is measured, and with real weights
+            they may tip a choice between two equally good tokens.
         listener: Receives progress.
     """
     tokenizer = context.tokenizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from nano_lsp import __version__
 from nano_lsp.cli import (
     ask,
     bundle,
@@ -20,6 +19,7 @@ from nano_lsp.cli import (
     summarize,
     task,
 )
+from nano_lsp.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-import nano_lsp
+from nano_lsp.version import __version__
 from nano_lsp.cli import bundle_install, bundle_parts
 from nano_lsp.cli.terminal import file_progress, stderr, stdout
 from nano_lsp.config import find_folders

@@ -18,7 +18,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from nano_lsp import __version__
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_assistant, persist, stdout
 from nano_lsp.code.cursor_context import CompletionInput
@@ -32,6 +31,7 @@ from nano_lsp.inference.loading import check_memory, needed_bytes
 from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore
+from nano_lsp.version import __version__
 
 EXAMPLES = """Examples:
 

@@ -59,7 +59,7 @@ class Complete(Job[Completion]):
 
 @dataclass(frozen=True)
 class Alternatives(Job[list[Completion]]):
-    """Up to n completions at a cursor, no two alike, the model's own choice first; its text is what listeners receive.
+    """Up to n different completions at a cursor, the model's own choice first; listeners receive that one's text.
 
     The others leave it where the model was unsure, in its first line rather than later. They go on from the first
     one's KV sequence, so they evaluate no more of the prompt.

@@ -54,8 +54,8 @@ def ignore(*_: object, **__: object) -> None:
 class SharedAssistant:
     """Runs jobs in the shared engine's process; see `Assistant`.
 
-    A context manager: leaving it closes the connection, and the engine goes on for others. Coroutines run on the event
-    loop of their caller, blocking calls on the process's background loop; each loop has a connection of its own.
+    A context manager: leaving it closes the connections, and the engine goes on for others. Coroutines run on their
+    caller's event loop, blocking calls on the process's background loop; each loop has a connection of its own.
 
     Args:
         endpoint: Where the engine is.

@@ -95,7 +95,7 @@ class LocalAssistant:
             return completion
 
         self._read_changed()
-        # Jobs await nothing but `generate`, which waits by itself: the first step is the last, and takes no event loop.
+        # Jobs await nothing but `generate`, which blocks here: the first step is the last, and needs no event loop.
         try:
             job.run(self._context(job, generate, listener)).send(None)
         except StopIteration as done:

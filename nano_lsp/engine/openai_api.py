@@ -21,6 +21,7 @@ from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Chat, CompletePrompt
 from nano_lsp.completion.completer import Infill
 from nano_lsp.config import SCRIPTED, Settings, is_path
+from nano_lsp.engine import protocol
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
 from nano_lsp.engine.model_manager import ClientInfo, ModelManager
 from nano_lsp.engine.openai_messages import (
@@ -39,7 +40,6 @@ from nano_lsp.engine.openai_messages import (
 )
 from nano_lsp.engine.request_body import read_body, until_disconnected
 from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
-from nano_lsp.engine import protocol
 from nano_lsp.schema import Completion
 
 PATHS = (
@@ -66,7 +66,7 @@ class OpenAiApi:
     """
 
     def __init__(self, models: ModelManager, settings: Settings) -> None:
-        self._models = models
+        self._manager = models
         self._settings = settings
 
     def routes(self, guard: Callable[[Callable[[Request], Any]], Callable[[Request], Any]]) -> list[Route]:
@@ -132,7 +132,7 @@ class OpenAiApi:
 
     async def _tokenize(self, request: Request) -> Response:
         asked = await _read(request, TokenizeRequest)
-        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
+        async with self._manager.acquire(self._client(request, ""), _ignore_loading) as assistant:
             tokenizer = assistant.model.tokenizer
             tokens: Sequence[object] = tokenizer.tokenize(asked.content, parse_special=True)
             if asked.with_pieces:
@@ -141,7 +141,7 @@ class OpenAiApi:
 
     async def _detokenize(self, request: Request) -> Response:
         asked = await _read(request, DetokenizeRequest)
-        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
+        async with self._manager.acquire(self._client(request, ""), _ignore_loading) as assistant:
             tokenizer = assistant.model.tokenizer
             known = (token for token in asked.tokens if 0 <= token < tokenizer.spec.n_vocab)
             return _json({"content": b"".join(map(tokenizer.piece, known)).decode("utf-8", "replace")})
@@ -154,7 +154,7 @@ class OpenAiApi:
         return _json({"status": "ok"})
 
     async def _props(self, request: Request) -> Response:
-        async with self._models.acquire(self._client(request, ""), _ignore_loading) as assistant:
+        async with self._manager.acquire(self._client(request, ""), _ignore_loading) as assistant:
             spec = assistant.model.tokenizer.spec
         settings = {"n_ctx": spec.n_ctx, "n_predict": -1}
         props = {"total_slots": 1, "model_path": spec.name, "chat_template": spec.chat_template or ""}
@@ -162,7 +162,7 @@ class OpenAiApi:
 
     def _known(self) -> dict[str, str]:
         """Models by the names that clients see: a file's name without folders and `.gguf`."""
-        names = [self._settings.model, *(model.name for model in self._models.statuses())]
+        names = [self._settings.model, *(model.name for model in self._manager.statuses())]
         known: dict[str, str] = {}
         for name in names:
             known.setdefault(Path(name).name.removesuffix(".gguf") if is_path(name) else name, name)
@@ -179,7 +179,7 @@ class OpenAiApi:
 
     async def _complete(self, request: Request, asked: TextRequest, job: Job[Completion]) -> tuple[str, Completion]:
         event_buffer = EventBuffer()
-        async with self._models.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+        async with self._manager.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
             done = await until_disconnected(request, assistant.run_async(job, event_buffer))
         return done.text, done
 
@@ -211,7 +211,8 @@ class OpenAiApi:
 
         async def work() -> Completion | NanoError:
             try:
-                async with self._models.acquire(self._client(request, asked.model), event_buffer.on_load) as assistant:
+                client = self._client(request, asked.model)
+                async with self._manager.acquire(client, event_buffer.on_load) as assistant:
                     return await assistant.run_async(job, event_buffer)
             except NanoError as error:
                 return error

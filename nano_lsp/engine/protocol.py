@@ -25,7 +25,7 @@ from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
 PROTOCOL = 2
-"""Protocol number: raise it with each change of this module that an engine or a client of other code would misunderstand."""
+"""Protocol number: raise it with each change of this module that the other side would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
 """Maximum size of a request: a document may have 8 MB, and JSON makes up to six bytes of one."""
 T = TypeVar("T")

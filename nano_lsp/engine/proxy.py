@@ -1,7 +1,8 @@
 """`nano-lsp engine serve`: a proxy that serves the OpenAI- and llama-server-compatible API on a TCP port.
 
 The engine itself never listens there: this process forwards requests that it has checked, to the paths of that API
-only. A page in a browser cannot use it: the Host header must be one of this machine's names, a foreign Origin is refused, and CORS is off.
+only. A page in a browser cannot use it: the Host header must be one of this machine's names, a foreign Origin is
+refused, and CORS is off.
 """
 
 from __future__ import annotations

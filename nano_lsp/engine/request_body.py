@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from nano_lsp.errors import CancelledError
 from nano_lsp.engine import protocol
+from nano_lsp.errors import CancelledError
 
 _BODY_S = 5.0
 _CLOSE = {"connection": "close"}

@@ -17,17 +17,17 @@ import uvicorn
 from filelock import FileLock, Timeout
 from starlette.types import ASGIApp
 
-from nano_lsp import __version__
 from nano_lsp.config import Folders, Settings
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint
 from nano_lsp.engine.http_api import create_app
 from nano_lsp.engine.http_protocol import GuardedProtocol
 from nano_lsp.engine.model_manager import ModelManager
 from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.version import __version__
 
 _WATCH_S = 0.25  # between checks of the socket and the clock
 _DRAIN_S = 30.0
-_SWITCH_S = 0.0005  # longest wait of the event loop for the worker's thread; Python's 5 ms would be felt in each request
+_SWITCH_S = 0.0005  # the event loop waits so long for the worker's thread; Python's 5 ms would be felt
 _MAX_LOG_BYTES = 1 << 20
 _MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from nano_lsp import __version__
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.config import Folders
 from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
@@ -22,6 +21,7 @@ from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
 from nano_lsp.lsp.explanation_cache import Explanations
 from nano_lsp.lsp.protocol import NanoProtocol
+from nano_lsp.version import __version__
 
 if TYPE_CHECKING:  # not imported: orders need the server; an editor is answered before the assistant is
     from nano_lsp.assistant.job import Job

@@ -20,7 +20,7 @@ from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree, is_python
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.docstrings import Style, WriteDocstrings
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.inference import hardware
 
@@ -63,7 +63,7 @@ def main() -> None:
     offered = worded = 0
     functions = bare_functions(options.seed)
     folders = find_folders()
-    with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
+    with LocalAssistant(LoadedModel.load(settings, folders, lambda *_: None), settings, folders) as assistant:
         begun = time.perf_counter()
         for i in range(options.functions):
             path, tree, definition = next(functions)

@@ -25,7 +25,7 @@ from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.inference import hardware
 from nano_lsp.schema import Completion
@@ -76,7 +76,7 @@ def main() -> None:
         settings, folders = load_settings(model=f"scripted:{script}", prompt_tokens=64), find_folders()
         place = find_endpoint(folders)
         with (
-            LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as local,
+            LocalAssistant(LoadedModel.load(settings, folders, lambda *_: None), settings, folders) as local,
             SharedAssistant(place, settings, "bench") as shared,
         ):
             shared.connect()

@@ -20,7 +20,7 @@ from typing import Any
 from nano_lsp.assistant.job import Assistant
 from nano_lsp.chat import Ask
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.tasks import Task
 from nano_lsp.tasks.classification import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
@@ -144,7 +144,7 @@ def main() -> None:
     else:
         settings = load_settings(model=options.model, n_threads=options.threads)
         folders = find_folders()
-        with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
+        with LocalAssistant(LoadedModel.load(settings, folders, lambda *_: None), settings, folders) as assistant:
             rows = answers(assistant, questions, options.results)
     for line in report(rows):
         print(line)

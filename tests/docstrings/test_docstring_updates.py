@@ -14,7 +14,7 @@ import pytest
 
 from nano_lsp.code.definitions import Definition, find_definitions
 from nano_lsp.code.document import apply_edits
-from nano_lsp.docstrings import is_outdated
+from nano_lsp.docstrings import DocstringWriter, is_outdated
 from nano_lsp.errors import DocumentError
 from tests.docstrings.docstring_forms import Case, Generator
 from tests.scripted_answers import run

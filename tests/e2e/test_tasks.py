@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from nano_lsp.chat import CompletePrompt
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import AnswerCutError
 from nano_lsp.schema import GenerateParams
@@ -42,7 +42,7 @@ QUESTIONS = [
 def smol(smol_file: Path) -> Iterator[LocalAssistant]:
     settings_ = Settings(model=str(smol_file), n_ctx=2048)
     folders = find_folders()
-    with LocalAssistant(Model.load(settings_, folders, lambda *_: None), settings_, folders) as assistant:
+    with LocalAssistant(LoadedModel.load(settings_, folders, lambda *_: None), settings_, folders) as assistant:
         yield assistant
 
 

@@ -11,7 +11,7 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.inference import generation as generate
 
@@ -28,7 +28,7 @@ def test_a_key_in_the_middle_of_a_file_costs_two_tokens_and_a_half_at_most() -> 
     start = text.index("        self.finish_reason: FinishReason | None = None")
     typed, above, below = text[start : start + KEYS], text[:start], text[start + KEYS :]
     settings, folders = load_settings(max_tokens=1), find_folders()
-    with LocalAssistant(Model.load(settings, folders, lambda *_: None), settings, folders) as assistant:
+    with LocalAssistant(LoadedModel.load(settings, folders, lambda *_: None), settings, folders) as assistant:
 
         def ask(n_keys: int) -> int:
             task = CompletionInput("generate.py", above + typed[:n_keys] + below, start + n_keys)

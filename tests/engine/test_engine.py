@@ -30,6 +30,7 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.docstrings import WriteDocstrings
+from nano_lsp.engine import protocol
 from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint, find_endpoint
 from nano_lsp.engine.installed_code import InstalledCode, installed_code
@@ -37,7 +38,6 @@ from nano_lsp.engine.launcher import Launcher, ask_engine, start_process
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
-from nano_lsp.engine import protocol
 from nano_lsp.schema import Completion
 from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 from tests.processes import engines_of

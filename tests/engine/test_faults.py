@@ -24,8 +24,8 @@ from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import start_process
 from nano_lsp.errors import EngineError, SupersededError
-from tests.processes import engines_of
 from tests.engine.test_engine import LIMIT_S, wait_until, write_script
+from tests.processes import engines_of
 
 N_ROUNDS = int(os.environ.get("FAULT_ROUNDS") or (60 if os.environ.get("CI") == "true" else 8))  # half a second each
 N_KILLS = int(os.environ.get("ENGINE_KILLS") or 5)  # a second each

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes import engines_of
 from tests.engine.test_engine import LIMIT_S, wait_until
+from tests.processes import engines_of
 
 REPLIES = {
     "def add(a, b):\n    return ": "a + b\n",

@@ -51,7 +51,7 @@ def open_session(monkeypatch: pytest.MonkeyPatch, assistant: SlowAssistant, may_
         may_open.wait(LIMIT_S)
         return assistant
 
-    monkeypatch.setattr(opening, "open_assistant", open_assistant)
+    monkeypatch.setattr(connect, "open_assistant", open_assistant)
     return Session(find_folders(), lambda _status: None)
 
 

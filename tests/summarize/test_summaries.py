@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from nano_lsp.assistant.job import CountTokens
 from nano_lsp.config import Settings, find_folders
-from nano_lsp.engine.loaded_model import Model
+from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
@@ -96,7 +96,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     texts = [pypdf.PdfReader(file).pages[i].extract_text().replace("\n", " ") for i in range(60)]
     document = load_document_blocks(file)
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
-    with LocalAssistant(Model.of(backend), Settings(), find_folders()) as assistant:
+    with LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()) as assistant:
         progress = Progress(tmp_path / "progress.jsonl")
         found = write_summary(assistant.run, document, 6, progress, no_parts)
         statements, dropped = found.statements, found.n_unsupported
