@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 
-from nano_lsp.version import __version__
 from nano_lsp.cli import bundle_install, bundle_parts
 from nano_lsp.cli.terminal import file_progress, stderr, stdout
 from nano_lsp.config import find_folders
@@ -137,7 +136,7 @@ def _copy_model(file: Path, target: Path) -> None:
 
 def _find_checkout(source: Path | None) -> Path:
     """The checkout named, the one we are in, or the one that this package is installed from."""
-    places = [source] if source else [Path.cwd(), Path(nano_lsp.__file__).parents[1]]
+    places = [source] if source else [Path.cwd(), Path(bundle_install.__file__).parents[2]]
     for place in places:
         if (place / "pyproject.toml").is_file() and (place / "nano_lsp").is_dir():
             return place.resolve()

@@ -367,7 +367,7 @@ class Session:
             if self.problem:
                 raise self.problem  # noqa: TRY301 - told like all that goes wrong here
             of_model = replace(settings.of_model, check_memory=self._check_memory)
-            assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection)
+            assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection, loop=loop)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
             failure = explain_error(error) or _unforeseen(error)
             tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))

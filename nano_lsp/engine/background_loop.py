@@ -15,11 +15,12 @@ T = TypeVar("T")
 
 
 def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
-    """Run a coroutine on the background loop, which is started if there is none; cancelling the future cancels it."""
-    return asyncio.run_coroutine_threadsafe(work, _find_loop())
+    """Run a coroutine on the background loop; cancelling the future cancels it."""
+    return asyncio.run_coroutine_threadsafe(work, background_loop())
 
 
-def _find_loop() -> asyncio.AbstractEventLoop:
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The background loop of this process, started if it does not run yet."""
     with _LOCK:
         loop = _LOOPS.get(os.getpid())
         if loop is None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,8 @@ from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.config import Settings
-from nano_lsp.engine import background_loop, protocol
+from nano_lsp.engine import protocol
+from nano_lsp.engine.background_loop import background_loop
 from nano_lsp.engine.endpoint import EngineEndpoint
 from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.local_assistant import UsageStats
@@ -54,8 +55,8 @@ def ignore(*_: object, **__: object) -> None:
 class SharedAssistant:
     """Runs jobs in the shared engine's process; see `Assistant`.
 
-    A context manager: leaving it closes the connections, and the engine goes on for others. Coroutines run on their
-    caller's event loop, blocking calls on the process's background loop; each loop has a connection of its own.
+    A context manager: leaving it closes the connection, and the engine goes on for others. The connection lives on
+    one event loop; calls from other threads and other loops are handed to it.
 
     Args:
         endpoint: Where the engine is.
@@ -64,6 +65,7 @@ class SharedAssistant:
         on_load: Receives the progress of loading the model, in bytes.
         on_connection: Receives an error when the engine has gone, and None when it is there again, with the model
             loaded.
+        loop: Event loop of the connection, for a caller that awaits on it; None for the process's background loop.
     """
 
     def __init__(
@@ -74,15 +76,18 @@ class SharedAssistant:
         *,
         on_load: Progress = ignore,
         on_connection: OnConnection = ignore,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._endpoint = endpoint
         self._settings = settings
         self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         self._limits: dict[Path, Settings] = {}  # by folder of the workspace
         self._read: set[Path] = set()  # of these folders
-        self._lock = threading.Lock()  # guards the next two
+        self._lock = threading.Lock()  # guards the next one
         self._changed: set[Path] = set()  # files, since the last job
-        self._connections: dict[asyncio.AbstractEventLoop, _Connection] = {}
+        self._loop = loop or background_loop()
+        self._launcher = Launcher(endpoint)
+        self._tasks: set[asyncio.Future[Any]] = set()  # running jobs
+        self._reviving: asyncio.Future[None] | None = None  # has the engine started again, where it has gone
         self._on_load = on_load
         self._on_connection = on_connection
         self._usage = UsageStats()
@@ -127,15 +132,14 @@ class SharedAssistant:
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
         """Run a job and wait for its result; see `Assistant.run`."""
-        return wait_for(background_loop.submit(self.run_async(job, listener)))
+        return wait_for(asyncio.run_coroutine_threadsafe(self._run_here(job, listener), self._loop))
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
         """As `run`, for an event loop."""
-        connection = self._connection()
-        task = asyncio.ensure_future(self._run(connection, job, listener))
-        connection.tasks.add(task)
-        task.add_done_callback(connection.tasks.discard)
-        return await task
+        work = self._run_here(job, listener)
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def forget(self, document: str) -> None:
         """Nothing to do: the engine forgets documents by itself."""
@@ -162,33 +166,35 @@ class SharedAssistant:
             self._changed.update(paths)
 
     def close(self) -> None:
-        """Cancel the running jobs, and close the connections; waits, except on the event loop of a connection."""
-        with self._lock:
-            self._closed = True
-            connections, self._connections = self._connections, {}
-        for loop, connection in connections.items():
-            if not loop.is_running():
-                continue
-            closing = asyncio.run_coroutine_threadsafe(connection.close(), loop)
-            if loop is not _running_loop():
-                with contextlib.suppress(Exception):
-                    closing.result(_CLOSES_WITHIN_S)
+        """Cancel the running jobs, and close the connection; waits, except on its own event loop."""
+        self._closed = True
+        if not self._loop.is_running():
+            return
+        closing = asyncio.run_coroutine_threadsafe(self._close_here(), self._loop)
+        if _running_loop() is not self._loop:
+            with contextlib.suppress(Exception):
+                closing.result(_CLOSES_WITHIN_S)
 
-    def _connection(self) -> _Connection:
-        """The connection of the running event loop.
+    async def _close_here(self) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._launcher.close()
 
-        Raises:
-            EngineClosedError: The assistant has been closed.
-        """
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if self._closed:
-                raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
-            if loop not in self._connections:
-                self._connections[loop] = _Connection(Launcher(self._endpoint))
-            return self._connections[loop]
+    async def _run_here(self, job: Job[T], listener: ProgressListener) -> T:
+        """Run a job on the loop of the connection."""
+        if self._closed:
+            raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
+        return await self._start(self._run(job, listener))
 
-    async def _run(self, connection: _Connection, job: Job[T], listener: ProgressListener) -> T:
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self, job: Job[T], listener: ProgressListener) -> T:
         limits = self._limits
         root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
         settings = limits[root] if root else self._settings
@@ -197,28 +203,27 @@ class SharedAssistant:
             changed, self._changed = self._changed, set()
         body = protocol.encode_request(self._name, settings, job, workspace, tuple(map(str, changed)))
         for _ in range(_TRIES):
-            session = await self._find(connection)
+            session = await self._find()
             try:
-                return await self._send(connection, session, job, body, listener)
+                return await self._send(session, job, body, listener)
             except _ListenerError as error:
                 raise error.error from None
             except (aiohttp.ClientError, OSError, _EndingError):
-                connection.launcher.lose(session)  # the job has not begun: the next engine gets it
+                self._launcher.lose(session)  # the job has not begun: the next engine gets it
             except BaseException:
                 self.files_changed(changed)  # the engine may not have read them
                 raise
         raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
-    async def _find(self, connection: _Connection) -> aiohttp.ClientSession:
+    async def _find(self) -> aiohttp.ClientSession:
         try:
-            return await connection.launcher.find()
+            return await self._launcher.find()
         except EngineClosedError as error:
             self._report_lost(error)
             raise
 
     async def _send(
         self,
-        connection: _Connection,
         session: aiohttp.ClientSession,
         job: Job[T],
         body: bytes,
@@ -245,13 +250,13 @@ class SharedAssistant:
                             self._report_progress(event, listener)
         except asyncio.TimeoutError as error:
             silent = EngineClosedError("The shared engine does not answer.", _RESTARTED)
-            raise self._lose(connection, session, silent) from error
+            raise self._lose(session, silent) from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             if not begun:
                 raise
-            raise self._lose(connection, session, _gone()) from error
+            raise self._lose(session, _gone()) from error
         if last is None:
-            raise self._lose(connection, session, _gone())
+            raise self._lose(session, _gone())
         if isinstance(last, protocol.Failure):
             raise last.error()
         self._usage.record(last.counters)
@@ -269,22 +274,19 @@ class SharedAssistant:
         elif isinstance(event, protocol.PartProgress):
             _call(listener.on_part, event.done, event.total)
 
-    def _lose(
-        self, connection: _Connection, session: aiohttp.ClientSession, error: EngineClosedError
-    ) -> EngineClosedError:
+    def _lose(self, session: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
         """The engine has gone while it ran a job: that job fails, and the next one finds the engine started again."""
-        connection.launcher.lose(session)
+        self._launcher.lose(session)
         self._report_lost(error)
-        if connection.reviving is None or connection.reviving.done():
-            connection.reviving = asyncio.ensure_future(self._revive(connection))
-            connection.tasks.add(connection.reviving)
+        if self._reviving is None or self._reviving.done():
+            self._reviving = self._start(self._revive())
         return error
 
-    async def _revive(self, connection: _Connection) -> None:
+    async def _revive(self) -> None:
         """Have the engine and the model back before the next job."""
         while True:
             try:
-                await self._run(connection, LoadModel(), NULL_LISTENER)
+                await self._run(LoadModel(), NULL_LISTENER)
             except CancelledError:
                 return
             except EngineClosedError:
@@ -303,29 +305,6 @@ class SharedAssistant:
         if self._away:
             self._away = False
             self._on_connection(None)
-
-
-class _Connection:
-    """The connection of one event loop; use it there only.
-
-    Attributes:
-        launcher: Finds the engine, and starts it.
-        tasks: Running jobs.
-        reviving: Has the engine started again, where it has gone.
-    """
-
-    def __init__(self, launcher: Launcher) -> None:
-        self.launcher = launcher
-        self.tasks: set[asyncio.Future[Any]] = set()
-        self.reviving: asyncio.Future[None] | None = None
-
-    async def close(self) -> None:
-        """Cancel the running jobs, and close the connection."""
-        tasks = [*self.tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.launcher.close()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

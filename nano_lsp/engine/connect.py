@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ def open_assistant(
     name: str,
     on_load: Progress,
     on_connection: OnConnection = lambda _error: None,
+    *,
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Assistant:
     """Open an assistant with its model loaded; can be interrupted at any time.
 
@@ -30,6 +33,7 @@ def open_assistant(
         name: Name of this program in the engine's status.
         on_load: Receives the progress of loading the model, in bytes.
         on_connection: Receives an error when an engine in another process has gone, and None when it is back.
+        loop: Event loop that the caller awaits on, while this runs on another thread; None for none.
 
     Raises:
         NanoError: The model cannot be loaded, or the engine cannot be reached.
@@ -39,7 +43,9 @@ def open_assistant(
         from nano_lsp.engine.endpoint import find_endpoint  # noqa: PLC0415
 
         settings = with_absolute_paths(settings)
-        shared = SharedAssistant(find_endpoint(folders), settings, name, on_load=on_load, on_connection=on_connection)
+        shared = SharedAssistant(
+            find_endpoint(folders), settings, name, on_load=on_load, on_connection=on_connection, loop=loop
+        )
         try:
             shared.connect()
         except BaseException:

@@ -71,7 +71,7 @@ def test_a_folder_of_somebody_else_is_refused(home: Path, short_tmp: Path) -> No
     place.folder.rmdir()
     (short_tmp / "other").mkdir()
     place.folder.symlink_to(short_tmp / "other")
-    with pytest.raises(EngineError, match="somebody else"):
+    with pytest.raises(EngineError, match="another user"):
         find_endpoint(find_folders())
 
 

@@ -213,7 +213,7 @@ def test_slow_and_oversized_requests_are_ended(doors: Doors, monkeypatch: pytest
                 answer += data
         return answer
 
-    host = f"ModelManager: 127.0.0.1:{doors.port}\r\n".encode()
+    host = f"Host: 127.0.0.1:{doors.port}\r\n".encode()
     assert talk(b"POST /infill HTTP/1.1\r\n" + host) == b""  # headers that do not end
     assert b" 408 " in talk(b"POST /infill HTTP/1.1\r\n" + host + b"Content-Length: 100\r\n\r\n{")
     try:

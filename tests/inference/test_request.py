@@ -25,7 +25,7 @@ def test_who_leaves_early_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nano_lsp.assistant.listener.wait", interrupted)
+    monkeypatch.setattr("nano_lsp.inference.request.wait", interrupted)
     future: Future[int] = Future()
     with pytest.raises(KeyboardInterrupt):
         wait_for(future)
