@@ -1,4 +1,4 @@
-"""The documentation matches the code: links, paths, commands, options, exit codes and other claims that can be checked.
+"""The documentation matches the code: links, paths, commands, options, exit codes and other claims.
 
 `python -m tests.test_docs` writes the options of all commands into docs/reference/cli.md.
 """
@@ -83,15 +83,15 @@ def option_names(command: Any) -> set[str]:  # noqa: ANN401
 
 def invocations(page: Path) -> Iterator[list[str]]:
     """The words of each `nano-lsp …` in console blocks, shell blocks and inline code."""
-    blocks = [body for _, kind, body in _FENCE.findall(read(page)) if kind in {"console", "sh", "bash"}]
-    lines = [line.removeprefix("$ ") for body in blocks for line in body.split("\n") if "nano-lsp " in line]
-    shown = [line for line in lines if not re.match(r"\W*\w[\w ]*: ", line)]  # output, not input
-    inline = re.findall(r"`((?:\.venv/bin/|\w+=\S+ )?nano-lsp [^`]+)`", prose(page))
-    for line in [*shown, *inline]:
+    blocks = [(kind, body.split("\n")) for _, kind, body in _FENCE.findall(read(page))]
+    lines = [line.strip() for kind, body in blocks if kind in {"sh", "bash"} for line in body]
+    lines += [line[2:] for kind, body in blocks if kind == "console" for line in body if line.startswith("$ ")]
+    lines += re.findall(r"`((?:\w+=\S+ )?(?:\S+/bin/)?nano-lsp [^`]+)`", prose(page))
+    for line in lines:
         lexer = shlex.shlex(line.rstrip("\\"), posix=True, punctuation_chars="|&;<>")
         lexer.whitespace_split = True
         words = list(lexer)
-        starts = [i for i, word in enumerate(words) if word.rsplit("/", 1)[-1] == "nano-lsp"]
+        starts = [i for i, word in enumerate(words) if word == "nano-lsp" or word.endswith("/bin/nano-lsp")]
         for i in starts:
             end = next((j for j in range(i, len(words)) if set(words[j]) <= set("|&;<>")), len(words))
             yield ["nano-lsp", *words[i + 1 : end]]
@@ -172,7 +172,9 @@ def test_each_reason_for_no_suggestion_is_explained() -> None:
 
 def test_models_are_those_of_the_manifest() -> None:
     manifest = tomllib.loads(read(ROOT / "nano_lsp/models/models.toml"))
-    rows = re.findall(r"^\| (\w+) \|.*\| ([\d,]+) \| (\S+) \|$", read(ROOT / "docs/reference/models.md"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\w+) \|.*\| ([\d,]+) \| (\S+) \|$", read(ROOT / "docs/reference/models.md"), re.MULTILINE
+    )
     expected = {(name, f"{entry['size_bytes']:,}", entry["license"]) for name, entry in manifest.items()}
     assert set(rows) == expected
 
@@ -181,7 +183,10 @@ def test_models_are_those_of_the_manifest() -> None:
     ("page", "claim"),
     [
         ("docs/how-to/troubleshooting.md", f"files of more than {MAX_BYTES >> 20} MB get no suggestions"),
-        ("docs/reference/engine.md", f"No more than {MAX_WAITING_OF_CLIENT} requests of a client wait, and {MAX_WAITING}"),
+        (
+            "docs/reference/engine.md",
+            f"No more than {MAX_WAITING_OF_CLIENT} requests of a client wait, and {MAX_WAITING}",
+        ),
         ("README.md", "Python 3.10 to 3.13"),
         ("CONTRIBUTING.md", "Python 3.10 to 3.13"),
     ],
