@@ -195,6 +195,17 @@ def test_claims_match_the_code(page: str, claim: str) -> None:
     assert claim in " ".join(read(ROOT / page).split())
 
 
+def test_the_comparison_has_only_figures_that_are_measured_elsewhere() -> None:
+    text = read(ROOT / "README.md")
+    table = text[text.index("## What you get") : text.index("### Sources")]
+    figures = set(re.findall(r"\d[\d.,]* (?:ms|s|%|MiB|MB)\b|\d+\.\d+ %", table)) - {
+        "200 ms"
+    }  # published by its makers
+    assert len(figures) >= 6
+    sources = read(ROOT / "docs/quality.md") + read(ROOT / "docs/reference/engine.md")
+    assert [figure for figure in sorted(figures) if figure.split()[0] not in sources] == []
+
+
 def test_versions_match_the_project() -> None:
     project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
     assert project["requires-python"] == ">=3.10,<3.14"  # the claim above
