@@ -28,7 +28,7 @@ def __getattr__(name: str) -> object:
     """What scripts use is imported when they do."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.adapters.{'run_task' if name in _OF_TASKS else 'api'}"), name)
+    return getattr(import_module(f"{__name__}.api.{'run_task' if name in _OF_TASKS else 'functions'}"), name)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there

@@ -47,7 +47,7 @@ class SlowAssistant:
 
 
 def open_session(monkeypatch: pytest.MonkeyPatch, assistant: SlowAssistant, may_open: threading.Event) -> Session:
-    def open_assistant(*_: object) -> SlowAssistant:
+    def open_assistant(*_: object, **__: object) -> SlowAssistant:
         may_open.wait(LIMIT_S)
         return assistant
 
