@@ -1,4 +1,4 @@
-"""What code actions do once they are chosen: an order becomes the edit that carries it out."""
+"""Builds the workspace edit of a code action once the user has chosen it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nano_lsp.lsp.server import NanoServer
 if TYPE_CHECKING:
     from nano_lsp.assistant.job import Job
 
-_SKELETON = "The model had no words for some of it: these say TODO."
+_TODO_NOTE = "Parts that the model could not describe are marked TODO."
 
 
 class ActionKind(str, Enum):
@@ -37,129 +37,132 @@ class ActionKind(str, Enum):
 
 @dataclass(frozen=True)
 class ChosenAction:
-    """An action that may be carried out later.
+    """A listed code action with what is needed to build its edit later.
 
     Attributes:
-        uri: of the document.
-        version: of it that the action was listed for.
-        work: to do.
-        start: offset of what it is about, in code points.
-        end: of what it is about.
-        title: of the action.
-        about: what the diagnostic says.
+        uri: URI of the document.
+        version: Version of the document that the action was listed for.
+        kind: Value of an `ActionKind`.
+        start: Start of the range that the action is about, as an offset in code points.
+        end: End of that range.
+        title: Title of the action.
+        diagnostic: Message of the diagnostic to fix; empty for other actions.
     """
 
     uri: str
     version: int
-    work: str
+    kind: str
     start: int
     end: int
     title: str
-    about: str = ""
+    diagnostic: str = ""
 
 
 def read_chosen_action(data: object) -> ChosenAction | None:
-    """An order as the client sends it back; None for anything else."""
-    given = data if isinstance(data, Mapping) else getattr(data, "_asdict", dict)()
+    """Read the data of a code action that the client sends back; None for anything else."""
+    fields = data if isinstance(data, Mapping) else getattr(data, "_asdict", dict)()
     try:
-        order = ChosenAction(**given)
+        action = ChosenAction(**fields)
     except TypeError:
         return None
-    kinds = {"uri": str, "version": int, "work": str, "start": int, "end": int, "title": str, "about": str}
-    sound = all(isinstance(getattr(order, name), kind) for name, kind in kinds.items())
-    return order if sound and order.work in {work.value for work in ActionKind} else None
+    field_types = {"uri": str, "version": int, "kind": str, "start": int, "end": int, "title": str, "diagnostic": str}
+    is_valid = all(isinstance(getattr(action, name), kind) for name, kind in field_types.items())
+    return action if is_valid and action.kind in {kind.value for kind in ActionKind} else None
 
 
-async def run(server: NanoServer, document: TextDocument, order: ChosenAction) -> types.WorkspaceEdit | None:
-    """The edit of an order; None where it was called off, failed, came too late, or nothing valid was found.
+async def run(server: NanoServer, document: TextDocument, action: ChosenAction) -> types.WorkspaceEdit | None:
+    """Build the edit of an action.
 
-    A message says which, unless the user has called it off.
+    Returns:
+        The edit; None if the action was cancelled, failed or found no valid change, or if the document has changed
+        since. A message says why, unless the user has cancelled it.
     """
-    edit = await _make_edit(server, document, order)
+    edit = await _build_edit(server, document, action)
     if server.documents.get(document.uri) is document:
         return edit
-    server.warn_again(
-        f"{order.title}: the document has changed meanwhile, so nothing was changed in it. Choose the action again."
+    server.show_message(
+        f"{action.title}: the document has changed in the meantime and was left as it is. Choose the action again."
     )
     return None
 
 
-async def _make_edit(server: NanoServer, document: TextDocument, order: ChosenAction) -> types.WorkspaceEdit | None:
-    # An editor is answered before the assistant is imported.
+async def _build_edit(server: NanoServer, document: TextDocument, action: ChosenAction) -> types.WorkspaceEdit | None:
+    # The server answers an editor before the assistant is imported.
     from nano_lsp.docstrings import WriteDocstrings  # noqa: PLC0415
     from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify  # noqa: PLC0415
 
-    work = ActionKind(order.work)
-    if work is ActionKind.TEST:
-        return await _write_test(server, document, document.tree, order) if document.tree else None
+    kind = ActionKind(action.kind)
+    if kind is ActionKind.TEST:
+        return await _write_test(server, document, document.tree, action) if document.tree else None
     text, language = document.text, document.language
-    if work in {ActionKind.DOCSTRING, ActionKind.DOCSTRINGS}:
-        offset = order.start if work is ActionKind.DOCSTRING else None
+    if kind in {ActionKind.DOCSTRING, ActionKind.DOCSTRINGS}:
+        offset = action.start if kind is ActionKind.DOCSTRING else None
         style = server.session.settings_of(document.name).docstring_style
-        source = document.tree.text if document.tree else text  # a cell's magics are comments there
-        writing = WriteDocstrings(source, offset, style=style)
-        found = await server.work(order.title, writing, document=document)
-        if found is None or not _is_of_use(server, found, order):
+        source = document.tree.text if document.tree else text  # there, a cell's magics are comments
+        docstrings = await server.run_job(
+            action.title, WriteDocstrings(source, offset, style=style), document=document
+        )
+        if docstrings is None or not _has_changes(server, docstrings, action):
             return None
         return to_lsp_edit(
             document,
-            [one.edit for one in found],
+            [docstring.edit for docstring in docstrings],
             server.client_capabilities,
-            label=order.title,
-            description=_SKELETON if any(one.skeleton for one in found) else "",
+            label=action.title,
+            description=_TODO_NOTE if any(docstring.skeleton for docstring in docstrings) else "",
         )
-    start, end = sorted(min(max(0, offset), len(text)) for offset in (order.start, order.end))
-    if work is ActionKind.TYPE_HINTS:
+    start, end = sorted(min(max(0, offset), len(text)) for offset in (action.start, action.end))
+    if kind is ActionKind.TYPE_HINTS:
         job: Job[list[TextEdit]] = AddTypeHints(text, start)
-    elif work is ActionKind.SIMPLIFY:
+    elif kind is ActionKind.SIMPLIFY:
         job = Simplify(text, start, end, language)
     else:
-        job = Fix(text, start, end, order.about, language)
-    edits = await server.work(order.title, job, document=document)
-    return _confirmed(server, document, edits, order)
+        job = Fix(text, start, end, action.diagnostic, language)
+    edits = await server.run_job(action.title, job, document=document)
+    return _to_confirmed_edit(server, document, edits, action)
 
 
 async def _write_test(
-    server: NanoServer, document: TextDocument, tree: SyntaxTree, order: ChosenAction
+    server: NanoServer, document: TextDocument, tree: SyntaxTree, action: ChosenAction
 ) -> types.WorkspaceEdit | None:
     from nano_lsp.edits.rewrite import WriteTest  # noqa: PLC0415 - as above
 
     path = file_path(document.uri) or Path("code.py")
-    definition = definition_at(tree, order.start)
+    definition = definition_at(tree, action.start)
     root = innermost(server.session.roots, path)
     module = _module_name(path, root or path.parent)
-    text = await server.work(order.title, WriteTest(document.text, order.start, module), document=document)
-    if text is None or not _is_of_use(server, text, order):
+    text = await server.run_job(action.title, WriteTest(document.text, action.start, module), document=document)
+    if text is None or not _has_changes(server, text, action):
         return None
     tests = root / "tests" if root and (root / "tests").is_dir() else path.parent
     name = definition.name.rsplit(".", 1)[-1].lower()
     for target in (tests / f"test_{path.stem}.py", tests / f"test_{path.stem}_{name}.py"):
         if not target.exists() and server.documents.get(target.as_uri()) is None:
-            made = to_lsp_new_file(target.as_uri(), text, server.client_capabilities, label=order.title)
-            if made:
-                return made
-    end = len(document.text)  # an editor that makes no files gets the test behind the code
-    lead = "\n\n" if document.text.endswith("\n") else "\n\n\n"
-    return _confirmed(server, document, [TextEdit(end, end, lead + text)], order)
+            edit = to_lsp_new_file(target.as_uri(), text, server.client_capabilities, label=action.title)
+            if edit:
+                return edit
+    end = len(document.text)  # where the editor cannot create files, the test is appended to the code
+    blank_lines = "\n\n" if document.text.endswith("\n") else "\n\n\n"
+    return _to_confirmed_edit(server, document, [TextEdit(end, end, blank_lines + text)], action)
 
 
-def _confirmed(
-    server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, order: ChosenAction
+def _to_confirmed_edit(
+    server: NanoServer, document: TextDocument, edits: list[TextEdit] | None, action: ChosenAction
 ) -> types.WorkspaceEdit | None:
-    if edits is None or not _is_of_use(server, edits, order):
+    if edits is None or not _has_changes(server, edits, action):
         return None
-    return to_lsp_edit(document, edits, server.client_capabilities, label=order.title, confirm=True)
+    return to_lsp_edit(document, edits, server.client_capabilities, label=action.title, confirm=True)
 
 
-def _is_of_use(server: NanoServer, found: Sized, order: ChosenAction) -> bool:
-    """Whether there is something to change; where there is nothing, a message says so."""
-    if not found:
-        server.warn_again(f"{order.title}: nothing to change, or nothing that holds.", types.MessageType.Info)
-    return bool(found)
+def _has_changes(server: NanoServer, changes: Sized, action: ChosenAction) -> bool:
+    """Whether the model has found a change; if not, show a message."""
+    if not changes:
+        server.show_message(f"{action.title}: no valid change was found.", types.MessageType.Info)
+    return bool(changes)
 
 
 def _module_name(path: Path, root: Path) -> str:
-    """The dotted name that a file is imported by, with the folder on the path; `src` is no package."""
+    """The dotted name to import a file by when `root` is on the path; a leading `src` folder is not part of it."""
     parts = list(path.relative_to(root).with_suffix("").parts)
     if parts and parts[0] == "src":
         parts = parts[1:]

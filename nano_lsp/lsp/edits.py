@@ -1,4 +1,4 @@
-"""Changes of documents as editors take them: workspace edits, with what is worth confirming marked."""
+"""Builds workspace edits for the Language Server Protocol, with confirmation where the editor supports it."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ def to_lsp_edit(
     description: str = "",
     confirm: bool = False,
 ) -> types.WorkspaceEdit:
-    """Edits of a document in its version, where the editor can tell versions apart.
+    """A workspace edit of a document; for the document's version, if the editor supports versioned edits.
 
     Args:
-        document: that they are for.
-        edits: that do not overlap.
-        capabilities: of the editor.
-        label: what they do.
-        description: what to know of them.
-        confirm: the user is to confirm them.
+        document: The document to change.
+        edits: Edits that do not overlap.
+        capabilities: The editor's capabilities.
+        label: Short title of the edit.
+        description: Note that is shown with the edit.
+        confirm: Whether the user must confirm the edit.
     """
     known = capabilities.workspace and capabilities.workspace.workspace_edit
-    places = [(document.range(edit.start, edit.end), edit.text) for edit in edits]
+    changes = [(document.range(edit.start, edit.end), edit.text) for edit in edits]
     if not known or not known.document_changes:
-        return types.WorkspaceEdit(changes={document.uri: [types.TextEdit(*place) for place in places]})
+        return types.WorkspaceEdit(changes={document.uri: [types.TextEdit(*change) for change in changes]})
     identifier = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=document.version)
     if not known.change_annotation_support:
-        change = types.TextDocumentEdit(identifier, [types.TextEdit(*place) for place in places])
-        return types.WorkspaceEdit(document_changes=[change])
-    change = types.TextDocumentEdit(identifier, [types.AnnotatedTextEdit(_ID, *place) for place in places])
+        plain = types.TextDocumentEdit(identifier, [types.TextEdit(*change) for change in changes])
+        return types.WorkspaceEdit(document_changes=[plain])
+    annotated = types.TextDocumentEdit(identifier, [types.AnnotatedTextEdit(_ID, *change) for change in changes])
     annotation = types.ChangeAnnotation(label, needs_confirmation=confirm, description=description or None)
-    return types.WorkspaceEdit(document_changes=[change], change_annotations={_ID: annotation})
+    return types.WorkspaceEdit(document_changes=[annotated], change_annotations={_ID: annotation})
 
 
 def to_lsp_new_file(
     uri: str, text: str, capabilities: types.ClientCapabilities, *, label: str
 ) -> types.WorkspaceEdit | None:
-    """A file that does not exist yet; None where the editor cannot make one."""
+    """A workspace edit that creates a file; None if the editor does not support that."""
     known = capabilities.workspace and capabilities.workspace.workspace_edit
     operations = (known and known.resource_operations) or ()
     if not known or not known.document_changes or types.ResourceOperationKind.Create not in operations:

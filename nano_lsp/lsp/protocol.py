@@ -1,4 +1,4 @@
-"""pygls with the documents of this package, and an answer for each request, whatever was sent."""
+"""The pygls protocol, changed: handlers keep the documents, and invalid requests get an error response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lsprotocol import types
 from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
-from nano_lsp.lsp.lenient import UnreadableError, read_message
+from nano_lsp.lsp.lenient_parsing import MessageParseError, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Unreadable:
-    """A message whose parameters are not what its method takes; a notification has no id."""
+class _InvalidMessage:
+    """A message whose parameters do not fit its method; a notification has no id."""
 
     id: object
     reason: str
@@ -37,9 +37,9 @@ def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
 
 
 class NanoProtocol(LanguageServerProtocol):
-    """The protocol, but that the server's own handlers keep the documents.
+    """The language server protocol with this server's own handlers for documents.
 
-    They are called at once, in the order of the messages.
+    These are called synchronously, in the order of the messages.
     """
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
@@ -74,7 +74,7 @@ class NanoProtocol(LanguageServerProtocol):
 
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it
-        """Stop, and call off what is open; pygls 2.1 stumbles when a request ends while it does that."""
+        """Shut down and cancel open requests; pygls 2.1 raises an error when a request ends while it does that."""
         yield self.fm.features[types.SHUTDOWN], arguments, None
         current = self.msg_id
         for request_id, future in [*self._request_futures.items()]:
@@ -83,13 +83,13 @@ class NanoProtocol(LanguageServerProtocol):
         self._shutdown = True
 
     def _execute_handler(self, msg_id: int | str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as pygls has it
-        """Run a handler, and forget it when it has ended; pygls 2.1 keeps those of notifications, a kilobyte each."""
+        """Run a handler and drop its future when done; pygls 2.1 keeps those of notifications, a kilobyte each."""
         super()._execute_handler(msg_id, *arguments, **named)
         if running := self._request_futures.get(msg_id):
             running.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
 
     def _run_generator(self, future: Any, *, gen: Any, result_future: Future[Any]) -> None:  # noqa: ANN401 - as pygls has it
-        """Run what a request waits for, and call it off with it; pygls 2.1 lets commands run on, and keeps them."""
+        """Cancel a request's coroutines along with it; pygls 2.1 lets those of commands run on, and keeps them."""
         before = set(self._request_futures)
         super()._run_generator(future, gen=gen, result_future=result_future)
         for request_id in self._request_futures.keys() - before:
@@ -98,7 +98,7 @@ class NanoProtocol(LanguageServerProtocol):
                 result_future.add_done_callback(partial(_cancel_with, running))
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
-        """A message in its own type; a request that cannot be read can still be answered."""
+        """Parse a message; an invalid request becomes one that can be answered with an error."""
         if "jsonrpc" not in data or not isinstance(data.get("method"), str) or "error" in data:
             return super().structure_message(data)
         is_request = "id" in data
@@ -106,35 +106,35 @@ class NanoProtocol(LanguageServerProtocol):
         if kind is None:
             kind, data = JsonRPCRequestMessage if is_request else JsonRPCNotification, {"params": None, **data}
         if is_request and (isinstance(data["id"], bool) or not isinstance(data["id"], (int, str))):
-            return _Unreadable(data["id"], "A request's id is a whole number or a text.", is_request)
+            return _InvalidMessage(data["id"], "A request's id must be an integer or a string.", is_request)
         try:
             return read_message(self._converter, data, kind)
-        except UnreadableError as error:
-            reason = f"The parameters of {data['method']} cannot be read: {error}."
-            return _Unreadable(data.get("id"), reason, is_request)
+        except MessageParseError as error:
+            reason = f"The parameters of {data['method']} are invalid: {error}."
+            return _InvalidMessage(data.get("id"), reason, is_request)
 
     def handle_message(self, message: Any) -> None:  # noqa: ANN401 - as pygls has it
-        """Hand a message to its handler; refuse requests that come at the wrong time."""
-        if isinstance(message, _Unreadable):
+        """Pass a message to its handler; answer requests before `initialize` and after `shutdown` with an error."""
+        if isinstance(message, _InvalidMessage):
             logger.warning(message.reason)
             if message.is_request:
-                self._refuse(message.id, _INVALID_PARAMS, message.reason)
+                self._send_error_response(message.id, _INVALID_PARAMS, message.reason)
             return
         method, request_id = getattr(message, "method", None), getattr(message, "id", None)
         if method and request_id is not None:
             if self._shutdown:
-                self._refuse(request_id, _INVALID_REQUEST, "The server is shutting down.")
+                self._send_error_response(request_id, _INVALID_REQUEST, "The server is shutting down.")
                 return
             if self._workspace is None and method != types.INITIALIZE:
-                self._refuse(request_id, _NOT_INITIALIZED, "The server has not been initialized.")
+                self._send_error_response(request_id, _NOT_INITIALIZED, "The server has not been initialized.")
                 return
             if self._workspace is not None and method == types.INITIALIZE:
-                self._refuse(request_id, _INVALID_REQUEST, "The server has been initialized already.")
+                self._send_error_response(request_id, _INVALID_REQUEST, "The server has been initialized already.")
                 return
         elif method and self._workspace is None and method != types.EXIT:
             return  # LSP: notifications before `initialize` are dropped
         super().handle_message(message)
 
-    def _refuse(self, request_id: object, code: int, reason: str) -> None:
+    def _send_error_response(self, request_id: object, code: int, reason: str) -> None:
         error = {"code": code, "message": reason}
         self._send_data({"jsonrpc": self.VERSION, "id": request_id, "error": error})

@@ -1,6 +1,6 @@
-"""The entry that is selected in an editor's completion list, which a suggestion has to continue (LSP 3.18).
+"""The entry selected in the editor's completion list, which an inline suggestion must continue (LSP 3.18).
 
-While its list is open, an editor shows only what replaces the same range and begins with the same text as that entry.
+While the list is open, an editor shows only suggestions that replace the same range and begin with the same text.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ _LINE_BREAK = re.compile(r"[\r\n]")
 
 @dataclass(frozen=True)
 class SelectedEntry:
-    """An entry of a completion list.
+    """The selected entry of a completion list.
 
     Attributes:
-        text: what it inserts.
-        range: what it replaces, as the editor sent it.
-        start: offset where that range begins, in code points.
-        n_before: number of characters that it replaces before the cursor.
-        n_behind: number of characters that it replaces behind the cursor.
+        text: Text that the entry inserts.
+        range: Range that the entry replaces, as sent by the editor.
+        start: Offset of the range's start, in code points.
+        n_before: Number of characters that the entry replaces before the cursor.
+        n_after: Number of characters that the entry replaces after the cursor.
     """
 
     text: str
     range: types.Range
     start: int
     n_before: int
-    n_behind: int
+    n_after: int
 
     @property
-    def has_blanks(self) -> bool:
-        """Whether the user has yet to fill the entry in: snippets have several lines or placeholders."""
+    def is_snippet(self) -> bool:
+        """Whether the entry looks like a snippet: several lines, or placeholders for the user to fill in."""
         return bool(_LINE_BREAK.search(self.text) or _PLACEHOLDER.search(self.text))
 
-    def insert(self, task: CompletionInput) -> CompletionInput:
-        """The task once the entry has been chosen."""
-        return task.replaced(self.n_before, self.n_behind, self.text)
+    def insert(self, document: CompletionInput) -> CompletionInput:
+        """The completion input after the entry has been accepted."""
+        return document.replaced(self.n_before, self.n_after, self.text)
 
 
 def from_lsp(document: TextDocument, params: types.InlineCompletionParams) -> SelectedEntry | None:
-    """The selected entry; None where there is none, or it replaces something else than a place around the cursor."""
+    """The selected entry; None where there is none, or its range is not on one line around the cursor."""
     info = params.context.selected_completion_info
     if info is None or not info.text:
         return None

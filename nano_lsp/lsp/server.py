@@ -1,12 +1,14 @@
-"""The server that all handlers share: its state, what it tells the editor, and long work that can be watched."""
+"""The language server that all handlers share: its state, its messages and status, and jobs with progress."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
@@ -19,11 +21,10 @@ from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.typing_pace import TypingPace
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
-from nano_lsp.lsp.explanation_cache import Explanations
 from nano_lsp.lsp.protocol import NanoProtocol
 from nano_lsp.version import __version__
 
-if TYPE_CHECKING:  # not imported: orders need the server; an editor is answered before the assistant is
+if TYPE_CHECKING:  # chosen_action imports this module; the server answers an editor before the assistant is imported
     from nano_lsp.assistant.job import Job
     from nano_lsp.lsp.chosen_action import ChosenAction
 
@@ -36,23 +37,24 @@ _NOTEBOOKS = types.NotebookDocumentSyncOptions(
     ]
 )
 
+_MAX_EXPLANATIONS = 64
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class NanoServer(LanguageServer):
-    """The server and what its handlers share.
+    """The server and the state that its handlers share.
 
     Args:
-        folders: of this user.
+        folders: The user's data, cache and runtime directories.
 
     Attributes:
-        documents: that the editor has open.
-        session: has the model.
-        status: told to the editor last, without the reason that a document is quiet.
-        explanations: made already.
-        pace: of the user's typing.
-        refused: the edit that the editor did not take last, by its order; made already when that is chosen again.
+        documents: Documents that are open in the editor.
+        session: The editor's session with the model.
+        status: Status that was sent to the editor last, without the reason that a document gets no suggestions.
+        explanations: Explanations that were generated already.
+        pace: Pace of the user's typing.
+        rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
     """
 
     protocol: NanoProtocol
@@ -69,41 +71,41 @@ class NanoServer(LanguageServer):
         self.session = Session(folders, self.show_status)
         self.documents = Documents(self.session.acceptance.changed)
         self.status = Status(State.LOADING, "Starting.")
-        self.explanations = Explanations()
+        self.explanations = ExplanationCache()
         self.pace = TypingPace()
-        self.refused: dict[ChosenAction, types.WorkspaceEdit] = {}
+        self.rejected_edits: dict[ChosenAction, types.WorkspaceEdit] = {}
         self._loading = _LoadingProgress(self)
-        self._told: set[str] = set()
-        self._quiet: tuple[str, Quiet] | None = None  # the document of the newest request, and why it gets nothing
+        self._shown_messages: set[str] = set()
+        self._quiet: tuple[str, Quiet] | None = None  # URI of the newest request, and why it gets no suggestions
         self._logged: set[tuple[str, str]] = set()
         self._tokens = (f"nano-lsp-{n}" for n in itertools.count(1))
         self._n_busy = 0
-        self._works: dict[asyncio.Future[Any], str] = {}  # URIs of the documents that their results are for
+        self._running: dict[asyncio.Future[Any], str] = {}  # jobs, and the URIs of the documents that they are for
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """Log a mistake; a dialog for each would bury the editor."""
+        """Log an error of the server; a dialog for each would cover the editor."""
         logger.error("%s: %s", source, error)
 
     def show_status(self, status: Status) -> None:
-        """Tell the editor what the server is at, and with it which model it has."""
+        """Send the status and the model's name to the editor."""
         self.status = status = replace(status, model=self.session.settings.model)
         uri, quiet = self._quiet or ("", None)
         self.protocol.notify(STATUS, {**asdict(status.with_reason(quiet, uri)), "state": status.state.value})
         notice = self.session.notice
         if notice.is_new:
-            self.warn(notice.text)
+            self.show_message_once(notice.text)
         if status.state is State.ERROR:
-            self.warn(f"{status.message} {status.remedy}".strip(), types.MessageType.Error)
+            self.show_message_once(f"{status.message} {status.remedy}".strip(), types.MessageType.Error)
         if self.shows_progress:
             self._loading.show(status)
 
     def show_quiet(self, uri: str, quiet: Quiet | None) -> None:
-        """Tell the editor why a document gets no suggestions, or that it does, where that is not what it was told.
+        """Send the reason that a document gets no suggestions, or that it gets them, if this has changed.
 
-        The status says so. An editor that shows none has a line in its log, one for each document and reason.
+        It is part of the status. Editors without a status display get one log line for each document and reason.
         """
-        told = self._quiet
-        if (told and (told[0], told[1].reason)) == (quiet and (uri, quiet.reason)):
+        previous = self._quiet
+        if (previous and (previous[0], previous[1].reason)) == (quiet and (uri, quiet.reason)):
             return
         self._quiet = (uri, quiet) if quiet else None
         self.show_status(self.status)
@@ -113,15 +115,15 @@ class NanoServer(LanguageServer):
             self.window_log_message(types.LogMessageParams(types.MessageType.Info, message))
 
     def is_quiet(self, document: TextDocument) -> bool:
-        """Whether a document gets no suggestions; the editor is told why."""
+        """Whether a document gets no suggestions; sends the reason to the editor."""
         quiet = self._quiet_reason(document)
-        # Whether a hidden suggestion is followed by one that is shown is known only when that is there.
+        # A suggestion that was hidden stays the reason until the next one has been generated.
         if quiet or not self._quiet or (self._quiet[0], self._quiet[1].reason) != (document.uri, HIDDEN):
             self.show_quiet(document.uri, quiet)
         return quiet is not None
 
     def refresh_quiet(self) -> None:
-        """Look again whether the reason holds that the editor was told last."""
+        """Update the reason that was sent to the editor last."""
         if self._quiet:
             uri = self._quiet[0]
             document = self.documents.get(uri)
@@ -130,33 +132,33 @@ class NanoServer(LanguageServer):
     def _quiet_reason(self, document: TextDocument) -> Quiet | None:
         return self.session.quiet_reason(document.notebook or document.uri, document.language, len(document.text))
 
-    def warn(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
-        """Show a message, each only once."""
-        if message not in self._told:
-            self._told.add(message)
+    def show_message(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
+        """Show a message about a request of the user, again if it was shown before."""
+        self.forget_messages()
+        self.show_message_once(message, kind)
+
+    def show_message_once(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
+        """Show a message unless it has been shown already."""
+        if message not in self._shown_messages:
+            self._shown_messages.add(message)
             self.window_show_message(types.ShowMessageParams(kind, message))
 
-    def forget_warnings(self) -> None:
+    def forget_messages(self) -> None:
         """Let messages that were shown be shown again."""
-        self._told.clear()
+        self._shown_messages.clear()
 
-    def warn_again(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
-        """Show a message about what the user has just asked for, as often as it comes to that."""
-        self.forget_warnings()
-        self.warn(message, kind)
-
-    def served(self, uri: object) -> TextDocument | None:
-        """The open document of a URI; None where there is none, or it is to get nothing (`Session.quiet_reason`)."""
+    def enabled_document(self, uri: object) -> TextDocument | None:
+        """The open document of a URI; None where there is none or it is disabled (`Session.quiet_reason`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
         return document if document is not None and self._quiet_reason(document) is None else None
 
     @property
     def shows_progress(self) -> bool:
-        """Whether the editor has a place for progress that the server begins."""
+        """Whether the editor shows progress that the server creates."""
         window = self.client_capabilities.window
         return bool(window is not None and window.work_done_progress)
 
-    async def work(
+    async def run_job(
         self,
         title: str,
         job: Job[T],
@@ -164,17 +166,17 @@ class NanoServer(LanguageServer):
         token: types.ProgressToken | None = None,
         document: TextDocument | None = None,
     ) -> T | None:
-        """Do what a user has asked for: with progress that can be called off, and a status meanwhile.
+        """Run a job that the user has requested, with progress that can be cancelled and a busy status.
 
         Args:
-            title: of the progress.
-            job: to do.
-            on_text: is told the whole text so far, on the event loop.
-            token: of the progress, where the editor has given one.
-            document: The version of a document that the result is for: the work is called off when it changes.
+            title: Title of the progress.
+            job: The job to run.
+            on_text: Receives the whole text so far, on the event loop.
+            token: Progress token of the client; None creates one.
+            document: Version of the document that the result is for: the job is cancelled when it changes.
 
         Returns:
-            The job's result; None where it failed, which the user has been told, or was called off.
+            The job's result; None if it was cancelled, or failed, which a message says.
         """
         progress = self.work_done_progress
         token = token if token is not None else self._create_progress()
@@ -186,10 +188,10 @@ class NanoServer(LanguageServer):
                 )
                 progress.report(token, report)
 
-        called_off = None  # a future that pygls cancels when the user cancels the progress
+        progress_future = None  # pygls cancels it when the user cancels the progress
         if token is not None:
             progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
-            called_off = progress.tokens[token]
+            progress_future = progress.tokens[token]
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
@@ -198,19 +200,19 @@ class NanoServer(LanguageServer):
             listener = _Listener(asyncio.get_running_loop(), on_part, on_text)
             task = asyncio.ensure_future(ghost_text.assistant.run_async(job, listener))
             if document is not None:
-                self._works[task] = document.uri
-            if called_off is not None:
-                called_off.add_done_callback(lambda _future: task.cancel())
+                self._running[task] = document.uri
+            if progress_future is not None:
+                progress_future.add_done_callback(lambda _future: task.cancel())
             try:
                 await asyncio.wait({task})
             finally:
-                self._works.pop(task, None)
-                task.cancel()  # the editor has called the request itself off
+                self._running.pop(task, None)
+                task.cancel()  # if the editor has cancelled the request itself
             return None if task.cancelled() else task.result()
         except CancelledError:
             return None
         except NanoError as error:
-            self.warn_again(str(error), types.MessageType.Error)
+            self.show_message(str(error), types.MessageType.Error)
             return None
         finally:
             self._set_busy(-1, title)
@@ -218,13 +220,13 @@ class NanoServer(LanguageServer):
                 progress.end(token, types.WorkDoneProgressEnd())
                 progress.tokens.pop(token, None)
 
-    def call_off(self, uri: str) -> None:
-        """End work whose result is for a version of a document that is no more."""
-        for task in [task for task, about in self._works.items() if about == uri]:
+    def cancel_jobs(self, uri: str) -> None:
+        """Cancel the jobs whose results are for an earlier version of a document."""
+        for task in [task for task, document_uri in self._running.items() if document_uri == uri]:
             task.cancel()
 
     def _create_progress(self) -> types.ProgressToken | None:
-        """A token of progress; nobody waits for the editor's consent: Helix answers nothing while it waits itself."""
+        """Create progress without waiting for the editor's response, as Helix sends none during its own request."""
         if not self.shows_progress:
             return None
         token = next(self._tokens)
@@ -241,24 +243,48 @@ class NanoServer(LanguageServer):
 
 @dataclass(frozen=True)
 class _Listener(ProgressListener):
-    """Passes on what it is told to the event loop."""
+    """Passes progress on to callbacks on the event loop."""
 
     loop: asyncio.AbstractEventLoop
-    tell_part: Callable[[int, int], None]
-    tell_text: Callable[[str], None] | None
+    part_callback: Callable[[int, int], None]
+    text_callback: Callable[[str], None] | None
 
     def on_part(self, done: int, total: int) -> None:
-        """So many of the parts of a result are done."""
-        self.loop.call_soon_threadsafe(self.tell_part, done, total)
+        """Pass on the number of parts of the result that are done, and of all."""
+        self.loop.call_soon_threadsafe(self.part_callback, done, total)
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
-        if self.tell_text:
-            self.loop.call_soon_threadsafe(self.tell_text, text)
+        """Pass on the whole text so far."""
+        if self.text_callback:
+            self.loop.call_soon_threadsafe(self.text_callback, text)
+
+
+class ExplanationCache:
+    """The newest explanations, by the code that they explain."""
+
+    def __init__(self) -> None:
+        self._explanations: OrderedDict[str, str] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._explanations)
+
+    def add(self, code: str, explanation: str) -> None:
+        """Keep the explanation of some code."""
+        self._explanations[_cache_key(code)] = explanation
+        if len(self._explanations) > _MAX_EXPLANATIONS:
+            self._explanations.popitem(last=False)
+
+    def get(self, code: str) -> str:
+        """The explanation of some code; empty for none."""
+        return self._explanations.get(_cache_key(code), "")
+
+
+def _cache_key(code: str) -> str:
+    return dedent(code).strip("\n")
 
 
 class _LoadingProgress:
-    """The progress bar of the loading model."""
+    """The progress bar while the model is loaded."""
 
     _TOKEN = "nano-lsp-loading"  # noqa: S105 - names a progress bar
 
@@ -267,7 +293,7 @@ class _LoadingProgress:
         self._shown = False
 
     def show(self, status: Status) -> None:
-        """Begin, move or end it, as the status has it."""
+        """Begin, update or end it, depending on the status."""
         progress = self._server.work_done_progress
         if status.state is not State.LOADING:
             if self._shown:

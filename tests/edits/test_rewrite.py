@@ -12,7 +12,7 @@ from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.chat import Explain
 from nano_lsp.edits.rewrite import add_type_hints, fix, simplify, write_test
-from nano_lsp.lsp.explanation_cache import Explanations
+from nano_lsp.lsp.server import ExplanationCache
 from tests.scripted_answers import run
 
 CODE = "import os\n\n\nclass A:\n    def f(self, a):\n        x = a\n        return x\n"
@@ -120,7 +120,7 @@ def test_an_explanation_is_remembered_for_the_same_code_wherever_it_stands() -> 
     assert run(Explain("    x = 1\n", "python").run, " It sets x. ") == "It sets x."
     assert run(Explain("x = 2", "python", "odd").run, "Because.") == "Because."
     assert "beginning" in run(Explain("x = 1\n" * 2000, "python").run, "Long.")
-    known = Explanations()
-    assert not known
-    known.remember("    x = 1\n", "It sets x.")
-    assert (known.recall("x = 1"), known.recall("x = 2")) == ("It sets x.", "")
+    cache = ExplanationCache()
+    assert not cache
+    cache.add("    x = 1\n", "It sets x.")
+    assert (cache.get("x = 1"), cache.get("x = 2")) == ("It sets x.", "")

@@ -101,7 +101,7 @@ def test_a_docstring_is_made_when_it_is_chosen(start: Callable[..., RawClient]) 
     assert states[-2:] == ["busy", "ready"]
 
 
-def test_without_words_there_is_a_skeleton_which_is_said(start: Callable[..., RawClient]) -> None:
+def test_an_undescribed_docstring_is_a_todo_skeleton_with_a_note(start: Callable[..., RawClient]) -> None:
     client = start(docstringStyle="sphinx")
     client.open("def other():\n    do(1)\n")
     edit = resolved(client, actions(client, span(0, 0))["nano: write docstring"])["edit"]
@@ -143,7 +143,7 @@ def test_an_edit_that_the_editor_did_not_take_is_ready_when_it_is_chosen_again(
     states = [m["params"]["state"] for m in client.seen if m["method"] == "nano/status"]
     assert states.count("busy") == 1
     (said,) = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
-    assert "Choose it again" in said
+    assert "Choose the action again" in said
 
 
 @pytest.mark.parametrize("at", [span(0, 4, 0, 7), span(0, 0, 1, 0), span(1, 4, 1, 10)])
@@ -164,7 +164,7 @@ def test_a_document_that_has_changed_gets_no_old_edit(start: Callable[..., RawCl
     params = {"textDocument": {"uri": URI, "version": 2}, "contentChanges": changes}
     client.notify("textDocument/didChange", params)
     assert client.request(2, "codeAction/resolve", action)["error"]["code"] == -32801
-    for data in (None, 7, {}, {"uri": URI}, {**action["data"], "work": "delete"}, {**action["data"], "start": "x"}):
+    for data in (None, 7, {}, {"uri": URI}, {**action["data"], "kind": "delete"}, {**action["data"], "start": "x"}):
         assert "error" in client.request(3, "codeAction/resolve", {**action, "data": data})
 
 
@@ -226,8 +226,8 @@ def test_an_explanation_is_streamed_or_shown_and_then_hovered(
         assert client.command(6, "nano.explain", *odd)["result"] is None
 
 
-def test_work_is_called_off_where_its_progress_is(start: Callable[..., RawClient]) -> None:
-    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # a minute, if nobody calls it off
+def test_cancelling_the_progress_cancels_the_job(start: Callable[..., RawClient]) -> None:
+    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # would take a minute if it were not cancelled
     client.open("def endless():\n    pass\n")
     arguments = [{"uri": URI, "range": span(1, 6), "workDoneToken": "mine"}]
     params = {"command": "nano.explain", "arguments": arguments}
@@ -240,8 +240,8 @@ def test_work_is_called_off_where_its_progress_is(start: Callable[..., RawClient
     assert stats["generated_tokens"] < 300
 
 
-def test_a_command_is_called_off_with_its_request(start: Callable[..., RawClient]) -> None:
-    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # a minute, if nobody calls it off
+def test_cancelling_the_request_cancels_its_command(start: Callable[..., RawClient]) -> None:
+    client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # would take a minute if it were not cancelled
     client.open("def endless():\n    pass\n")
     params = {"command": "nano.explain", "arguments": [{"uri": URI, "range": span(1, 6)}]}
     client.send({"jsonrpc": "2.0", "id": 2, "method": "workspace/executeCommand", "params": params})
@@ -252,7 +252,7 @@ def test_a_command_is_called_off_with_its_request(start: Callable[..., RawClient
     assert client.command(3, "nano.showStats")["result"]["generated_tokens"] < 300
 
 
-def test_lenses_are_there_when_they_are_wanted(start: Callable[..., RawClient]) -> None:
+def test_lenses_are_shown_if_enabled(start: Callable[..., RawClient]) -> None:
     params = {"textDocument": {"uri": URI}}
     client = start()
     client.open(CODE)
@@ -263,7 +263,7 @@ def test_lenses_are_there_when_they_are_wanted(start: Callable[..., RawClient]) 
     assert [lens["command"]["title"] for lens in found] == ["explain", "document"]
 
 
-def test_only_code_of_open_documents_that_are_no_secrets(start: Callable[..., RawClient]) -> None:
+def test_only_code_of_open_documents_without_secrets(start: Callable[..., RawClient]) -> None:
     client = start(exclude=["/secret/**"])
     client.open("KEY=1\n", "file:///.env")
     params = {"textDocument": {"uri": "file:///.env"}, "range": span(0, 0), "context": {"diagnostics": []}}
@@ -273,7 +273,7 @@ def test_only_code_of_open_documents_that_are_no_secrets(start: Callable[..., Ra
 
 
 @pytest.mark.parametrize("resolves", [True, False])
-def test_work_on_a_document_that_changes_meanwhile_is_called_off_and_that_is_said(
+def test_changing_the_document_cancels_the_job_with_a_message(
     start: Callable[..., RawClient], *, resolves: bool
 ) -> None:
     capabilities = FULL if resolves else {"workspace": {"applyEdit": True}}
@@ -287,9 +287,9 @@ def test_work_on_a_document_that_changes_meanwhile_is_called_off_and_that_is_sai
     answer = client.answer(50)
     assert answer["error"]["code"] == -32801 if resolves else answer["result"] is False
     told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
-    assert any("the document has changed meanwhile" in message for message in told)
+    assert any("the document has changed in the meantime" in message for message in told)
     again = client.request(51, method, action if resolves else action["command"])
     assert ("error" in again) == resolves  # the action is of the version before
     client.request(52, "nano/stats")
     told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
-    assert any("has changed since; choose the action again" in message for message in told)
+    assert any("has changed since. Choose the action again" in message for message in told)

@@ -80,7 +80,7 @@ class Client:
             assert (document.text, document.language) == (text, language)
             for offset in range(len(text) + 1):
                 assert document.offset(document.position(offset)) == offset
-            task = self.documents.task(document, len(text))
+            task = self.documents.completion_input(document, len(text))
             start = task.offset - len(text)
             assert task.text[start : task.offset] in {text, as_python(text)}
             if language == "python" and task.language == "python":

@@ -114,7 +114,7 @@ def test_an_entry_that_is_not_at_the_cursor_changes_nothing(
 
 
 @pytest.mark.parametrize("text", ["for x in y:\n    pass", "for ${1:x} in $2:", "print($0)", "Entry\r\n"])
-def test_a_snippet_has_blanks_to_fill_in_first(client: RawClient, text: str) -> None:
+def test_a_snippet_gets_no_suggestion(client: RawClient, text: str) -> None:
     client.open(f"{BANK}for entry\n")
     assert ask(client, (3, 9), text, 4) == []
     assert stats(client)["model"] == 0

@@ -68,7 +68,7 @@ def params(source: random.Random, uri: str) -> Any:  # noqa: ANN401 - any JSON
         "arguments": about[: source.randrange(3)],
         "title": "nano: write docstring",
         "label": "x",
-        "data": source.choice([None, {"uri": uri, "version": 1, "work": "docstring", "start": 0}]),
+        "data": source.choice([None, {"uri": uri, "version": 1, "kind": "docstring", "start": 0}]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The handlers. They translate; what to do is decided in `features`."""
+"""The handlers of LSP requests, notifications and commands; the features themselves are in other packages."""
 
 from nano_lsp.config import Folders
 from nano_lsp.lsp.handlers import actions, documents, explanations, lifecycle, suggestions
@@ -8,7 +8,7 @@ __all__ = ["create_server"]
 
 
 def create_server(folders: Folders) -> NanoServer:
-    """A server with its handlers; it loads nothing before an editor has introduced itself."""
+    """Create a server with its handlers; it loads nothing before `initialized`."""
     server = NanoServer(folders)
     for module in (lifecycle, documents, suggestions, actions, explanations):
         module.register(server)

@@ -1,7 +1,7 @@
-"""Code actions and code lenses. An edit is made when an action is chosen, not when it is listed.
+"""Code actions and code lenses. An edit is built when an action is chosen, not when it is listed.
 
-An editor that resolves edits asks for them with `codeAction/resolve`; for others, an action is a command, and the
-server sends the edit to apply.
+Editors that support it request the edit with `codeAction/resolve`; for others, an action is a command, and the server
+sends the edit with `workspace/applyEdit`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at,
 from nano_lsp.code.languages import PYTHON, is_stub
 from nano_lsp.lines import line_number
 from nano_lsp.lsp.chosen_action import ActionKind, ChosenAction, read_chosen_action, run
-from nano_lsp.lsp.command_arguments import read_argument, read_range
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.handlers.explanations import EXPLAIN
+from nano_lsp.lsp.lenient_parsing import read_argument, read_range
 from nano_lsp.lsp.server import NanoServer
 
 DOCSTRING = "nano.docstring"
@@ -43,7 +43,7 @@ def register(server: NanoServer) -> None:
 
 
 def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[types.CodeAction]:
-    document = server.served(params.text_document.uri)
+    document = server.enabled_document(params.text_document.uri)
     if document is None or not server.documents.is_code(document):
         return []
     only = params.context.only
@@ -60,82 +60,86 @@ def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[
 
 
 async def _on_resolve(server: NanoServer, action: types.CodeAction) -> types.CodeAction:
-    ordered = _find_ordered(server, action.data)
-    if isinstance(ordered, str):
-        server.warn_again(ordered)  # editors show no error of this kind
-        raise JsonRpcException(ordered, code=_CONTENT_MODIFIED)
-    action.edit = await run(server, *ordered)
-    if action.edit is None and isinstance(_find_ordered(server, asdict(ordered[1])), str):
-        raise JsonRpcException("The document has changed meanwhile.", code=_CONTENT_MODIFIED)
+    chosen = _find_chosen(server, action.data)
+    if isinstance(chosen, str):
+        server.show_message(chosen)  # editors do not show errors of this kind
+        raise JsonRpcException(chosen, code=_CONTENT_MODIFIED)
+    action.edit = await run(server, *chosen)
+    if action.edit is None and isinstance(_find_chosen(server, asdict(chosen[1])), str):
+        raise JsonRpcException("The document has changed in the meantime.", code=_CONTENT_MODIFIED)
     return action
 
 
 def _on_code_lens(server: NanoServer, params: types.CodeLensParams) -> list[types.CodeLens]:
-    document = server.served(params.text_document.uri)
+    document = server.enabled_document(params.text_document.uri)
     if document is None or not server.session.settings_of(document.name).code_lens:
         return []
     tree = document.tree
     lenses = []
     for definition in find_definitions(tree) if tree else ():
         if tree and definition.kind is not DefinitionKind.MODULE and is_sound(tree, definition):
-            at = document.position(definition.start)
-            span = types.Range(at, at)
-            about = {"uri": document.uri, "range": {"start": _plain(at), "end": _plain(at)}}
-            lenses.append(types.CodeLens(span, types.Command("explain", EXPLAIN, arguments=[about])))
-            if document.takes_docstrings:
-                lenses.append(types.CodeLens(span, types.Command("document", DOCSTRING, arguments=[about])))
+            start = document.position(definition.start)
+            span = types.Range(start, start)
+            argument = {"uri": document.uri, "range": _range_to_json(span)}
+            lenses.append(types.CodeLens(span, types.Command("explain", EXPLAIN, arguments=[argument])))
+            if document.supports_docstrings:
+                lenses.append(types.CodeLens(span, types.Command("document", DOCSTRING, arguments=[argument])))
     return lenses
 
 
 async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
-    """Write or update the docstring of what stands at `{uri, range}`."""
-    given = read_argument(arguments)
-    document, span = server.served(given.get("uri")), read_range(given.get("range"))
+    """Write or update the docstring of the definition at `{uri, range}`."""
+    argument = read_argument(arguments)
+    document, span = server.enabled_document(argument.get("uri")), read_range(argument.get("range"))
     if document is None or span is None or document.language != PYTHON.name:
-        server.warn(f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range.")
+        server.show_message_once(
+            f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range."
+        )
         return False
     if is_stub(document.name):
-        server.warn("This is a stub; docstrings belong in its module.")
+        server.show_message_once("This is a stub file; docstrings belong in its module.")
         return False
     offset = document.offset(span.start)
-    order = ChosenAction(
+    action = ChosenAction(
         document.uri, document.version, ActionKind.DOCSTRING.value, offset, offset, "nano: write docstring"
     )
-    return await _apply(server, document, order)
+    return await _apply(server, document, action)
 
 
 async def _on_apply(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
-    ordered = _find_ordered(server, read_argument(arguments))
-    if isinstance(ordered, str):
-        server.warn_again(ordered)
+    chosen = _find_chosen(server, read_argument(arguments))
+    if isinstance(chosen, str):
+        server.show_message(chosen)
         return False
-    return await _apply(server, *ordered)
+    return await _apply(server, *chosen)
 
 
-def _find_ordered(server: NanoServer, data: object) -> tuple[TextDocument, ChosenAction] | str:
-    """An order and its document; in a sentence why there is none."""
-    order = read_chosen_action(data)
-    if order is None:
-        return "This is no action of this server; list the actions again."
-    document = server.documents.get(order.uri)
+def _find_chosen(server: NanoServer, data: object) -> tuple[TextDocument, ChosenAction] | str:
+    """The chosen action and its document; a message if the action cannot be run."""
+    action = read_chosen_action(data)
+    if action is None:
+        return "This action does not come from this server. List the actions again."
+    document = server.documents.get(action.uri)
     if document is None:
-        return f"{order.title}: the document is not open any more."
-    if document.version != order.version:
-        return f"{order.title}: the document has changed since; choose the action again."
-    if server.served(order.uri) is None:
-        return f"{order.title}: this document gets no suggestions and no actions; ask for a suggestion to see why."
-    return document, order
+        return f"{action.title}: the document has been closed. Open it and choose the action again."
+    if document.version != action.version:
+        return f"{action.title}: the document has changed since. Choose the action again."
+    if server.enabled_document(action.uri) is None:
+        return f"{action.title}: disabled in this document. Request a suggestion to see the reason."
+    return document, action
 
 
-async def _apply(server: NanoServer, document: TextDocument, order: ChosenAction) -> bool:
-    edit = server.refused.pop(order, None) or await run(server, document, order)
+async def _apply(server: NanoServer, document: TextDocument, action: ChosenAction) -> bool:
+    edit = server.rejected_edits.pop(action, None) or await run(server, document, action)
     if edit is None:
         return False
-    answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, order.title))
-    if not answer.applied:  # Kate takes edits for two seconds after a choice, and the model may need longer
-        server.refused = {order: edit}
-        server.warn_again(f"{order.title}: ready now, but the editor did not take it. Choose it again.")
-    return answer.applied
+    response = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, action.title))
+    if not response.applied:  # Kate accepts edits for two seconds after a choice, and the model may take longer
+        server.rejected_edits = {action: edit}
+        server.show_message(
+            f"{action.title}: the edit is ready, but the editor did not accept it. Choose the action again."
+        )
+    return response.applied
 
 
 def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator[types.CodeAction]:
@@ -143,17 +147,17 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
     tree = document.tree
     definition = definition_at(tree, start) if tree else None
     if tree is not None and definition is not None and not is_sound(tree, definition):
-        definition = None  # what does not parse has no parts that an edit could be made of
+        definition = None  # with syntax errors, its parts are not known
 
     def action(
         title: str,
         kind: types.CodeActionKind | str,
-        work: ActionKind,
-        about: str = "",
+        action_kind: ActionKind,
+        diagnostic: str = "",
         span: tuple[int, int] = (start, end),
     ) -> types.CodeAction:
-        order = ChosenAction(document.uri, document.version, work.value, *span, title, about)
-        return types.CodeAction(title, kind=kind, data=asdict(order))
+        data = ChosenAction(document.uri, document.version, action_kind.value, *span, title, diagnostic)
+        return types.CodeAction(title, kind=kind, data=asdict(data))
 
     for diagnostic in params.context.diagnostics:
         message = diagnostic.message.split("\n")[0]
@@ -164,13 +168,13 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
         yield fix
         yield _explain(document, diagnostic.range, f"nano: explain “{short}”", message)
     yield _explain(document, params.range, "nano: explain")
-    if definition is not None and document.takes_docstrings and _is_shown_for(definition, document, start):
+    if definition is not None and document.supports_docstrings and _is_offered_for(definition, document, start):
         title = "nano: update docstring" if definition.docstring else "nano: write docstring"
         yield action(title, _REWRITE, ActionKind.DOCSTRING)
-    if not document.is_documented:
+    if document.lacks_docstrings:
         yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, ActionKind.DOCSTRINGS)
     selected = document.text[start:end].strip()
-    if selected and not selected.isidentifier():  # Kate sends the word at the cursor where nothing is selected
+    if selected and not selected.isidentifier():  # without a selection, Kate sends the word at the cursor
         yield action("nano: simplify selection", _REWRITE, ActionKind.SIMPLIFY)
     if definition is not None and definition.kind is DefinitionKind.FUNCTION:
         untyped = any(not parameter.annotation for parameter in definition.parameters)
@@ -181,20 +185,17 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
 
 
 def _explain(document: TextDocument, span: types.Range, title: str, diagnostic: str = "") -> types.CodeAction:
-    about: dict[str, object] = {
-        "uri": document.uri,
-        "range": {"start": _plain(span.start), "end": _plain(span.end)},
-        "diagnostic": diagnostic,
-    }
-    return types.CodeAction(title, kind=EXPLAIN_KIND, command=types.Command(title, EXPLAIN, arguments=[about]))
+    argument: dict[str, object] = {"uri": document.uri, "range": _range_to_json(span), "diagnostic": diagnostic}
+    return types.CodeAction(title, kind=EXPLAIN_KIND, command=types.Command(title, EXPLAIN, arguments=[argument]))
 
 
-def _plain(position: types.Position) -> dict[str, int]:
-    return {"line": position.line, "character": position.character}
+def _range_to_json(span: types.Range) -> dict[str, dict[str, int]]:
+    ends = (("start", span.start), ("end", span.end))
+    return {name: {"line": end.line, "character": end.character} for name, end in ends}
 
 
-def _is_shown_for(definition: Definition, document: TextDocument, offset: int) -> bool:
-    """A module's docstring is offered at its beginning only: elsewhere nobody thinks of it."""
+def _is_offered_for(definition: Definition, document: TextDocument, offset: int) -> bool:
+    """Whether to offer the docstring action; for a module, only at its beginning, where a user expects it."""
     if definition.kind is not DefinitionKind.MODULE:
         return True
     end = definition.docstring[1] if definition.docstring else definition.body_start

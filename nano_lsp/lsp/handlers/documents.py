@@ -1,4 +1,4 @@
-"""What the editor has open."""
+"""Handlers for documents, notebooks and files: opened, changed, saved, closed."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def register(server: NanoServer) -> None:
 
 def _on_did_open(server: NanoServer, params: types.DidOpenTextDocumentParams) -> None:
     server.documents.open(params.text_document)
-    server.call_off(params.text_document.uri)
+    server.cancel_jobs(params.text_document.uri)
 
 
 def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
     changed = server.documents.change(identifier.uri, params.content_changes, identifier.version)
     if changed is None:
-        logger.warning("A change of %s was left out: the document is not open.", identifier.uri)
-    _follow(server, changed)
+        logger.warning("Ignored a change of %s: the document is not open.", identifier.uri)
+    _on_text_changed(server, changed)
 
 
 def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) -> None:
     document = server.documents.close(params.text_document.uri)
-    server.call_off(params.text_document.uri)
+    server.cancel_jobs(params.text_document.uri)
     server.session.acceptance.close(params.text_document.uri)
     server.refresh_quiet()
     if document and (ghost_text := server.session.ghost_text_of(document.name)):
@@ -57,23 +57,23 @@ def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) 
 
 
 def _on_did_save(server: NanoServer, params: types.DidSaveTextDocumentParams) -> None:
-    _follow_files(server, [params.text_document.uri])
+    _on_files_changed(server, [params.text_document.uri])
 
 
 def _on_did_change_watched_files(server: NanoServer, params: types.DidChangeWatchedFilesParams) -> None:
-    _follow_files(server, [change.uri for change in params.changes])
+    _on_files_changed(server, [change.uri for change in params.changes])
 
 
 def _on_did_create_files(server: NanoServer, params: types.CreateFilesParams) -> None:
-    _follow_files(server, [file.uri for file in params.files])
+    _on_files_changed(server, [file.uri for file in params.files])
 
 
 def _on_did_rename_files(server: NanoServer, params: types.RenameFilesParams) -> None:
-    _follow_files(server, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
+    _on_files_changed(server, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
 
 
 def _on_did_delete_files(server: NanoServer, params: types.DeleteFilesParams) -> None:
-    _follow_files(server, [file.uri for file in params.files])
+    _on_files_changed(server, [file.uri for file in params.files])
 
 
 def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:
@@ -81,30 +81,30 @@ def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocum
 
 
 def _on_did_change_notebook(server: NanoServer, params: types.DidChangeNotebookDocumentParams) -> None:
-    _follow(server, server.documents.change_notebook(params))
+    _on_text_changed(server, server.documents.change_notebook(params))
 
 
 def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDocumentParams) -> None:
     name = server.documents.close_notebook(params)
     for cell in params.cell_text_documents:
         server.session.acceptance.close(cell.uri)
-        server.call_off(cell.uri)
+        server.cancel_jobs(cell.uri)
     server.refresh_quiet()
     if name and (ghost_text := server.session.ghost_text_of(name)):
         ghost_text.close(name)
 
 
-def _follow(server: NanoServer, changed: tuple[TextDocument, int] | None) -> None:
+def _on_text_changed(server: NanoServer, changed: tuple[TextDocument, int] | None) -> None:
     server.pace.observe(time.monotonic())
     if changed:
-        server.call_off(changed[0].uri)
+        server.cancel_jobs(changed[0].uri)
     if changed and (ghost_text := server.session.ghost_text_of(changed[0].name)):
         document, end = changed
-        ghost_text.changed(server.documents.task(document, end))
+        ghost_text.changed(server.documents.completion_input(document, end))
 
 
-def _follow_files(server: NanoServer, uris: Iterable[str]) -> None:
-    """Read again what has changed on disk: settings of a project, and files that documents import from."""
+def _on_files_changed(server: NanoServer, uris: Iterable[str]) -> None:
+    """Reload files that have changed on disk: a project's settings, and modules that documents import."""
     paths = [path for uri in uris if (path := file_path(uri))]
     if any(path.name == "pyproject.toml" and path.parent in server.session.roots for path in paths):
         apply_settings(server)

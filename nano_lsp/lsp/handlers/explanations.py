@@ -1,4 +1,4 @@
-"""Explanations: streamed or shown as a document; the hover shows those already made."""
+"""Explanations: streamed or shown as a document; the hover shows those generated before."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pygls.exceptions import JsonRpcException
 
 from nano_lsp.code.definitions import definition_at
 from nano_lsp.lines import line_end, line_start
-from nano_lsp.lsp.command_arguments import read_argument, read_range
 from nano_lsp.lsp.documents import TextDocument
+from nano_lsp.lsp.lenient_parsing import read_argument, read_range
 from nano_lsp.lsp.server import NanoServer
 
 EXPLAIN = "nano.explain"
@@ -26,44 +26,46 @@ def register(server: NanoServer) -> None:
 
 
 def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | None:
-    """An explanation already made; this never makes one."""
+    """Show an explanation that was generated before; the hover never generates one."""
     document = server.documents.get(params.text_document.uri)
     if document is None or not server.explanations:
         return None
-    text = server.explanations.recall(_code_at(document, types.Range(params.position, params.position)))
+    text = server.explanations.get(_code_at(document, types.Range(params.position, params.position)))
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text)) if text else None
 
 
 async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noqa: ANN401 - sent by a client
-    """Explain what `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}` names, and return it as well."""
-    from nano_lsp.chat import Explain  # noqa: PLC0415 - an editor is answered before the assistant is imported
+    """Show and return an explanation of `{uri, range, diagnostic?, partialResultToken?, workDoneToken?}`."""
+    from nano_lsp.chat import Explain  # noqa: PLC0415 - the server answers an editor before the assistant is imported
 
-    given = read_argument(arguments)
-    token = given.get("partialResultToken")
-    document, span = server.served(given.get("uri")), read_range(given.get("range"))
+    argument = read_argument(arguments)
+    token = argument.get("partialResultToken")
+    document, span = server.enabled_document(argument.get("uri")), read_range(argument.get("range"))
     if document is None or span is None:
-        server.warn(f"There is nothing to explain: {EXPLAIN} takes the uri of an open document and a range.")
+        server.show_message_once(
+            f"There is nothing to explain: {EXPLAIN} takes the uri of an open document and a range."
+        )
         return None
-    code, diagnostic = _code_at(document, span), str(given.get("diagnostic") or "")
+    code, diagnostic = _code_at(document, span), str(argument.get("diagnostic") or "")
     streams = isinstance(token, (str, int))
 
     def send(text: str) -> None:
         if isinstance(token, (str, int)):
             server.protocol.notify(types.PROGRESS, types.ProgressParams(token, {"text": text}))
 
-    text = "" if diagnostic else server.explanations.recall(code)
+    text = "" if diagnostic else server.explanations.get(code)
     if not text:
         job = Explain(code, document.language, diagnostic)
-        text = await server.work("Explaining", job, send, given.get("workDoneToken")) or ""
+        text = await server.run_job("Explaining", job, send, argument.get("workDoneToken")) or ""
         if text and not diagnostic:
-            server.explanations.remember(code, text)
+            server.explanations.add(code, text)
     if text and not streams:
         await _show(server, document, code, text)
     return text or None
 
 
 async def _show(server: NanoServer, document: TextDocument, code: str, text: str) -> None:
-    """Show an explanation as a read-only Markdown file; as a message where the editor shows no documents."""
+    """Show an explanation as a read-only Markdown file; as a message if the editor cannot show documents."""
     window = server.client_capabilities.window
     if window is None or window.show_document is None or not window.show_document.support:
         server.window_show_message(types.ShowMessageParams(types.MessageType.Info, text))
@@ -86,9 +88,9 @@ async def _show(server: NanoServer, document: TextDocument, code: str, text: str
 
 
 def _code_at(document: TextDocument, span: types.Range) -> str:
-    """The code that is selected; of nothing, a word or a header, the function or class around it, else its line.
+    """The selected code. For no selection, a word or a header: the function or class around it, else the line.
 
-    Where nothing is selected, Kate sends the word at the cursor, older ones its line.
+    Without a selection, Kate sends the word at the cursor, older versions its line.
     """
     text = document.text
     start, end = sorted((document.offset(span.start), document.offset(span.end)))

@@ -1,4 +1,4 @@
-"""From `initialize` to `exit`: settings, the model, statistics, and the editor's end."""
+"""Handlers from `initialize` to `shutdown`: settings, workspace folders, the model, statistics, the editor's exit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ from nano_lsp.lsp.server import NanoServer
 STATS = "nano/stats"
 _WATCHED = "**/{*.py,*.pyi,*.pyw,pyproject.toml,.gitignore}"
 _PARENT_CHECK_S = 0.5
-_EDITOR_ANSWERS_S = 5.0
+_EDITOR_TIMEOUT_S = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -51,7 +52,7 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     server.session.initial = params.initialization_options
     apply_settings(server)
     if params.process_id:
-        _leave_with(server, params.process_id)
+        _exit_with_editor(server, params.process_id)
 
 
 async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
@@ -70,13 +71,13 @@ def _on_did_change_workspace_folders(server: NanoServer, params: types.DidChange
     apply_settings(server)
 
 
-def _folders(found: Iterable[str]) -> list[Path]:
-    """Folders by their URIs, or their paths as older clients send them; those on other machines left out."""
-    return [path for uri in found if uri and (path := file_path(uri) or Path(uri)).is_absolute()]
+def _folders(uris: Iterable[str]) -> list[Path]:
+    """Folders by their URIs, or by paths, which older clients send; without those on other machines."""
+    return [path for uri in uris if uri and (path := file_path(uri) or Path(uri)).is_absolute()]
 
 
 async def _watch_files(server: NanoServer) -> None:
-    """Have the editor say which files change that are not open, where it can."""
+    """Ask the editor to send notifications of files that change outside it, if it supports that."""
     workspace = server.client_capabilities.workspace
     watched = workspace.did_change_watched_files if workspace else None
     if not watched or not watched.dynamic_registration:
@@ -84,9 +85,9 @@ async def _watch_files(server: NanoServer) -> None:
     options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher(_WATCHED)])
     method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
     params = types.RegistrationParams([types.Registration("nano-files", method, options)])
-    # An editor that refuses still tells what it saves.
+    # Without this, `didSave` still reports files saved in the editor.
     with contextlib.suppress(JsonRpcException, asyncio.TimeoutError):
-        await asyncio.wait_for(server.client_register_capability_async(params), _EDITOR_ANSWERS_S)
+        await asyncio.wait_for(server.client_register_capability_async(params), _EDITOR_TIMEOUT_S)
 
 
 async def _on_did_change_configuration(server: NanoServer, params: types.DidChangeConfigurationParams) -> None:
@@ -101,7 +102,7 @@ async def _on_shutdown(server: NanoServer, _params: None) -> None:
     await server.session.closed()
 
 
-def _on_stats(server: NanoServer, _params: Any) -> dict[str, object]:  # noqa: ANN401 - of a method pygls does not know
+def _on_stats(server: NanoServer, _params: Any) -> dict[str, object]:  # noqa: ANN401 - parameters of a custom method
     return _stats(server)
 
 
@@ -124,22 +125,21 @@ def _set_paused(server: NanoServer, *, paused: bool) -> None:
 
 
 async def _on_reload(server: NanoServer) -> None:
-    server.forget_warnings()
-    apply_settings(server)  # files of settings may have been corrected
+    server.forget_messages()
+    apply_settings(server)  # settings files may have been corrected
     server.session.start()
 
 
 async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa: ANN401 - sent by a client
-    """Load the model of a name or path; without one, let the user choose among those that are here."""
+    """Load a model by name or path; without one, let the user choose among the installed models."""
     from nano_lsp.models.store import ModelStore  # noqa: PLC0415 - seldom needed
 
     model = arguments[0] if arguments else None
     if model is None:
         statuses = ModelStore.open(server.session.folders).statuses()
-        here = [status.entry.name for status in statuses if status.present]
-        actions = [types.MessageActionItem(name) for name in here]
-        asked = types.ShowMessageRequestParams(types.MessageType.Info, "Which model?", actions)
-        chosen = await server.window_show_message_request_async(asked)
+        actions = [types.MessageActionItem(status.entry.name) for status in statuses if status.present]
+        question = types.ShowMessageRequestParams(types.MessageType.Info, "Which model?", actions)
+        chosen = await server.window_show_message_request_async(question)
         model = chosen.title if chosen else None
     if isinstance(model, str) and model:
         server.session.select_model(model)
@@ -147,31 +147,31 @@ async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa:
 
 
 async def _fetch_settings(server: NanoServer) -> bool:
-    """Ask the editor for its settings; False where it cannot be asked."""
+    """Request the settings from the editor; False if it does not support that."""
     workspace = server.client_capabilities.workspace
     if workspace is None or not workspace.configuration:
         return False
     items = [types.ConfigurationItem(section="nano")]
-    # An editor that refuses, or does not answer, keeps the settings there are.
+    # If the editor answers with an error, or not in time, the settings stay as they are.
     with contextlib.suppress(JsonRpcException, asyncio.TimeoutError):
-        asked = server.workspace_configuration_async(types.ConfigurationParams(items))
-        found = await asyncio.wait_for(asked, _EDITOR_ANSWERS_S)
-        if found:  # null: nothing is set any more
-            server.session.given = found[0]
+        request = server.workspace_configuration_async(types.ConfigurationParams(items))
+        settings = await asyncio.wait_for(request, _EDITOR_TIMEOUT_S)
+        if settings:  # an item that is null: no settings are set any more
+            server.session.given = settings[0]
             apply_settings(server)
     return True
 
 
 def apply_settings(server: NanoServer) -> None:
-    """Take over what the editor has set since it started the server, over what it said then, for each folder."""
+    """Apply the editor's settings for each workspace folder: current ones override the initialization options."""
     session = server.session
-    found = {root: session.read_settings(session.initial, session.given, project=root) for root in session.roots}
-    settings, warnings = next(iter(found.values()), None) or session.read_settings(
+    by_root = {root: session.read_settings(session.initial, session.given, project=root) for root in session.roots}
+    settings, warnings = next(iter(by_root.values()), None) or session.read_settings(
         session.initial, session.given, project=None
     )
-    for warning in (*warnings, *(warning for _, others in found.values() for warning in others)):
-        server.warn(warning)
-    session.apply(settings, {root: of_folder for root, (of_folder, _) in found.items()})
+    for warning in (*warnings, *(warning for _, others in by_root.values() for warning in others)):
+        server.show_message_once(warning)
+    session.apply(settings, {root: root_settings for root, (root_settings, _) in by_root.items()})
     server.refresh_quiet()
 
 
@@ -191,21 +191,22 @@ def _stats(server: NanoServer) -> dict[str, object]:
     return stats
 
 
-def _leave_with(server: NanoServer, process_id: int) -> None:
-    """End this process when the editor's is gone, however it went.
+def _exit_with_editor(server: NanoServer, process_id: int) -> None:
+    """Exit when the editor's process has ended, also after a crash.
 
-    An editor in a container or a sandbox, or on another machine, has processes that are not seen from here.
+    The process of an editor in a container or a sandbox, or on another machine, is not visible here.
     """
     try:
         editor = psutil.Process(process_id)
     except (psutil.Error, ValueError, OverflowError):
-        logger.warning("The editor's process %d is not seen from here; this one ends with its input.", process_id)
+        logger.warning(
+            "The editor's process %d is not visible here; this server exits when its input closes.", process_id
+        )
         return
 
     def watch() -> None:
-        gone = threading.Event()
         while editor.is_running() and not _is_zombie(editor):
-            gone.wait(_PARENT_CHECK_S)
+            time.sleep(_PARENT_CHECK_S)
         try:
             server.session.acceptance.flush()
         finally:
@@ -218,4 +219,4 @@ def _is_zombie(process: psutil.Process) -> bool:
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
-        return False  # not to be looked into, or gone: `is_running` knows
+        return False  # not accessible, or ended: `is_running` says which

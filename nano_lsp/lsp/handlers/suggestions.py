@@ -1,4 +1,4 @@
-"""Ghost text, and the completion menu for editors without it."""
+"""Inline suggestions (ghost text), and the completion menu for editors without them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lsprotocol import types
 from nano_lsp.editor.quiet_reason import hidden_reason
 from nano_lsp.editor.session import State, Status
 from nano_lsp.errors import NanoError
-from nano_lsp.lsp import selected_completion as selected_entry
+from nano_lsp.lsp import selected_completion
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.selected_completion import SelectedEntry
 from nano_lsp.lsp.server import NanoServer
 
-if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+if TYPE_CHECKING:  # the server answers an editor before the assistant is imported
     from nano_lsp.editor.ghost_text import Suggestion
 
 ACCEPTED = "nano.accepted"
@@ -37,24 +37,24 @@ async def _on_inline_completion(
     if document is None or not server.documents.is_code(document) or server.is_quiet(document):
         return types.InlineCompletionList([])
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-    entry = selected_entry.from_lsp(document, params)
-    if entry is not None and entry.has_blanks:
+    entry = selected_completion.from_lsp(document, params)
+    if entry is not None and entry.is_snippet:
         return types.InlineCompletionList([])
-    found = await _suggest(server, document, params.position, entry, invoked=invoked)
-    return types.InlineCompletionList([_inline_item(params.position, entry, one) for one in found])
+    suggestions = await _suggest(server, document, params.position, entry, invoked=invoked)
+    return types.InlineCompletionList([_inline_item(params.position, entry, each) for each in suggestions])
 
 
 async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
     document = server.documents.get(params.text_document.uri)
     capabilities = server.client_capabilities.text_document
     has_ghost_text = capabilities is not None and capabilities.inline_completion is not None
-    wanted = not has_ghost_text or server.session.settings.completion_item
-    if document is None or not wanted or not server.documents.is_code(document) or server.is_quiet(document):
+    is_enabled = not has_ghost_text or server.session.settings.completion_item
+    if document is None or not is_enabled or not server.documents.is_code(document) or server.is_quiet(document):
         return types.CompletionList(is_incomplete=False, items=[])
-    if server.session.ghost_text is None:  # a menu shows what others have, it does not wait for the model
+    if server.session.ghost_text is None:  # the menu shows other servers' items without waiting for the model
         return types.CompletionList(is_incomplete=True, items=[])
-    found = await _suggest(server, document, params.position, invoked=False)
-    items = [_completion_item(document, document.offset(params.position), one) for one in found]
+    suggestions = await _suggest(server, document, params.position, invoked=False)
+    items = [_completion_item(document, document.offset(params.position), each) for each in suggestions]
     return types.CompletionList(is_incomplete=True, items=items)
 
 
@@ -78,54 +78,58 @@ async def _suggest(
     *,
     invoked: bool,
 ) -> Sequence[Suggestion]:
-    """Suggestions at a position, once the model is there; none where the document has changed in the meantime.
+    """Suggestions at a position, once the model is loaded; none if the document has changed in the meantime.
 
-    With an entry selected in the editor's completion list, they continue the document as if it had been chosen.
+    With an entry selected in the editor's completion list, they continue the document as if it had been accepted.
     """
     offset = document.offset(position)
-    typed = server.documents.task(document, offset)
-    task = entry.insert(typed) if entry else typed
+    typed = server.documents.completion_input(document, offset)
+    completion_input = entry.insert(typed) if entry else typed
 
-    def stale() -> bool:
+    def is_stale() -> bool:
         return server.documents.get(document.uri) is not document
 
     try:
-        session = server.session
-        ghost_text = await (session.wait(task.name) if invoked else session.wait_quietly(task.name))
-        if ghost_text is None or stale():
+        session, name = server.session, completion_input.name
+        ghost_text = await (session.wait(name) if invoked else session.wait_quietly(name))
+        if ghost_text is None or is_stale():
             return []
-        if not invoked and ghost_text.find(task) is None:
-            await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
-            if stale():
-                return []
-        found = await ghost_text.alternatives(task) if invoked else [await ghost_text.suggest(task, typed=typed)]
+        if invoked:
+            suggestions = await ghost_text.alternatives(completion_input)
+        else:
+            if ghost_text.find(completion_input) is None:
+                await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
+                if is_stale():
+                    return []
+            suggestions = [await ghost_text.suggest(completion_input, typed=typed)]
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []
-    if stale():
+    if is_stale():
         return []
-    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
-    shown = [one for one in found if one.text]
-    for one in shown:
-        acceptance, place = server.session.acceptance, entry.start if entry else offset
-        lead = entry.text if entry else ""
-        acceptance.show(document.uri, document.text, place, task.language, one, invoked=invoked, entry=lead)
+    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, suggestions)), None))
+    shown = [suggestion for suggestion in suggestions if suggestion.text]
+    start, text = (entry.start, entry.text) if entry else (offset, "")
+    for suggestion in shown:
+        server.session.acceptance.show(
+            document.uri, document.text, start, completion_input.language, suggestion, invoked=invoked, entry=text
+        )
     return shown
 
 
-def _report(suggestion: Suggestion) -> types.Command:
+def _accepted_command(suggestion: Suggestion) -> types.Command:
     return types.Command("Accepted", ACCEPTED, arguments=[suggestion.id])
 
 
 def _inline_item(
     position: types.Position, entry: SelectedEntry | None, suggestion: Suggestion
 ) -> types.InlineCompletionItem:
-    at, lead = (entry.range, entry.text) if entry else (types.Range(position, position), "")
-    return types.InlineCompletionItem(lead + suggestion.text, range=at, command=_report(suggestion))
+    span, text = (entry.range, entry.text) if entry else (types.Range(position, position), "")
+    return types.InlineCompletionItem(text + suggestion.text, range=span, command=_accepted_command(suggestion))
 
 
 def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion) -> types.CompletionItem:
-    """A suggestion for the menu; it replaces the word before the cursor, so that editors match it with that word."""
+    """A menu item that replaces the word before the cursor, so that editors match it against that word."""
     start = offset
     while start and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
         start -= 1
@@ -141,5 +145,5 @@ def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(document.range(start, offset), word + text),
         data={"language": document.language, "code": word + text},
-        command=_report(suggestion),
+        command=_accepted_command(suggestion),
     )
