@@ -31,7 +31,7 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
 from nano_lsp.completion.completer import Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, STEPS, PostprocessOptions
+from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EvaluationError
@@ -134,14 +134,14 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
         how = PostprocessOptions(
-            off=off, automatic=automatic, min_token_probability=LEAST_TOKEN if automatic else 0.0
+            disabled_steps=off, automatic=automatic, min_token_probability=MIN_TOKEN_PROBABILITY if automatic else 0.0
         )
 
         def complete(problem: problems.Problem) -> Completion:
             task = CompletionInput(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
             if style is Style.LLAMA_VIM:
                 return _complete_like_llama_vim(assistant, task)
-            return assistant.run(Complete(task, how, draft=False))
+            return assistant.run(Complete(task, how, speculative=False))
 
         outcomes = []
         with _progress() as bar:

@@ -1,1 +1,1 @@
-"""Completes code at a cursor, and postprocesses what the model offers."""
+"""Completes code at a cursor, and postprocesses the text that the model generates."""

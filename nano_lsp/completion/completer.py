@@ -1,4 +1,4 @@
-"""Completes code at a cursor: the request to the model, and what is shown of its answer."""
+"""Completes code at a cursor: builds the request to the model and postprocesses the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
 
 _SPARE_TOKENS = 8  # control tokens of the prompt
 _TRIES_PER_ALTERNATIVE = 2
-_SURE = math.log(0.9)
+_CONFIDENT = math.log(0.9)
 _GREEDY = SamplingParams()
 _REQUESTED = PostprocessOptions()
 
@@ -30,48 +30,48 @@ class Complete(Job[Completion]):
     """Complete code at a cursor.
 
     Attributes:
-        task: The code and the cursor.
-        postprocess: How strict to be with what the model offers.
-        sampling: How tokens are chosen.
-        draft: Allow speculative tokens from n-grams where they pay.
-        prefetch: Work for a future that may come; whatever is asked for now goes first.
+        completion_input: The code and the cursor.
+        postprocess: Options of postprocessing.
+        sampling: Parameters of sampling.
+        speculative: Allow speculative tokens from n-grams where they pay.
+        prefetch: Compute in advance; requests that a user waits for take precedence.
     """
 
-    task: CompletionInput
+    completion_input: CompletionInput
     postprocess: PostprocessOptions = _REQUESTED
     sampling: SamplingParams = _GREEDY
-    draft: bool = True
+    speculative: bool = True
     prefetch: bool = False
     result: ClassVar[Any] = Completion
 
     @property
     def document(self) -> str:
         """The document to complete."""
-        return self.task.name
+        return self.completion_input.name
 
     async def run(self, context: FeatureContext) -> Completion:
-        """The completion as it is shown."""
+        """The postprocessed completion."""
         limits = _limits(self.postprocess, context)
-        request, cursor = _prepare(self.task, context, limits, self.postprocess, prefetch=self.prefetch)
-        request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.draft))
-        return await _postprocessed(request, cursor, self.postprocess, context)
+        request, cursor = _prepare(self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch)
+        request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
+        return await _generate(request, cursor, self.postprocess, context)
 
 
 @dataclass(frozen=True)
 class Alternatives(Job[list[Completion]]):
-    """Up to n different completions at a cursor, the model's own choice first; listeners receive that one's text.
+    """Up to n different completions at a cursor, the regular one first; listeners receive the text of that one.
 
-    The others leave it where the model was unsure, in its first line rather than later. They go on from the first
-    one's KV sequence, so they evaluate no more of the prompt.
+    The others differ from it from a token of low probability on, in its first line rather than later. They reuse the
+    KV cache of the first, so the prompt is evaluated once.
 
     Attributes:
-        task: The code and the cursor.
+        completion_input: The code and the cursor.
         n: Maximum number of completions.
-        postprocess: How strict to be with what the model offers.
-        sampling: How tokens are chosen.
+        postprocess: Options of postprocessing.
+        sampling: Parameters of sampling.
     """
 
-    task: CompletionInput
+    completion_input: CompletionInput
     n: int = 3
     postprocess: PostprocessOptions = _REQUESTED
     sampling: SamplingParams = _GREEDY
@@ -80,22 +80,24 @@ class Alternatives(Job[list[Completion]]):
     @property
     def document(self) -> str:
         """The document to complete."""
-        return self.task.name
+        return self.completion_input.name
 
     async def run(self, context: FeatureContext) -> list[Completion]:
-        """The completions as they are shown."""
-        request, cursor = _prepare(self.task, context, _limits(self.postprocess, context), self.postprocess)
+        """The postprocessed completions."""
+        request, cursor = _prepare(
+            self.completion_input, context, _limits(self.postprocess, context), self.postprocess
+        )
         request = replace(request, params=replace(request.params, sampling=self.sampling))
-        first = await _postprocessed(request, cursor, self.postprocess, context)
+        first = await _generate(request, cursor, self.postprocess, context)
         found = [first]
-        for i in _forks(first.tokens)[: _TRIES_PER_ALTERNATIVE * (self.n - 1)]:
+        for i in _branch_points(first.tokens)[: _TRIES_PER_ALTERNATIVE * (self.n - 1)]:
             if len(found) == self.n:
                 break
             params = replace(
                 request.params, begin=first.tokens[:i], avoid=frozenset({first.tokens[i].id}), min_tokens=i + 1
             )
             other = replace(request, params=params, sequence=f"{request.document}#{len(found)}", on_text=None)
-            completion = await _postprocessed(other, cursor, self.postprocess, context)
+            completion = await _generate(other, cursor, self.postprocess, context)
             if completion.text.strip() and completion.text not in {known.text for known in found}:
                 found.append(completion)
         return found
@@ -103,15 +105,15 @@ class Alternatives(Job[list[Completion]]):
 
 @dataclass(frozen=True)
 class Infill(Job[Completion]):
-    """Complete code between a prefix and a suffix, for clients that cut their documents themselves.
+    """Complete code between a prefix and a suffix, for clients that choose the part of the document themselves.
 
     Attributes:
         prefix: Code before the cursor.
-        suffix: Code after it.
-        context: Code from elsewhere.
-        max_tokens: Maximum number of tokens; 0 only reads the prompt.
-        deadline_ms: Deadline of the answer; None for none.
-        sampling: How tokens are chosen.
+        suffix: Code after the cursor.
+        context: Code from other files.
+        max_tokens: Maximum number of tokens; 0 only evaluates the prompt.
+        deadline_ms: Deadline of the completion in milliseconds; None for none.
+        sampling: Parameters of sampling.
     """
 
     prefix: str
@@ -123,12 +125,12 @@ class Infill(Job[Completion]):
     result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
-        """The completion, postprocessed as one that was requested."""
-        task = CompletionInput("", self.prefix + self.suffix, len(self.prefix), context=self.context)
+        """The completion, postprocessed like one that a user requested."""
+        completion_input = CompletionInput("", self.prefix + self.suffix, len(self.prefix), context=self.context)
         limits = replace(context.state.max_limits, max_tokens=self.max_tokens)
-        request, cursor = _prepare(task, context, limits, _REQUESTED)
+        request, cursor = _prepare(completion_input, context, limits, _REQUESTED)
         params = replace(request.params, sampling=self.sampling, deadline_ms=self.deadline_ms)
-        return await _postprocessed(replace(request, params=params), cursor, _REQUESTED, context)
+        return await _generate(replace(request, params=params), cursor, _REQUESTED, context)
 
 
 def _limits(options: PostprocessOptions, context: FeatureContext) -> Limits:
@@ -136,29 +138,34 @@ def _limits(options: PostprocessOptions, context: FeatureContext) -> Limits:
 
 
 def _prepare(
-    task: CompletionInput,
+    completion_input: CompletionInput,
     context: FeatureContext,
     limits: Limits,
     options: PostprocessOptions,
     *,
     prefetch: bool = False,
 ) -> tuple[GenerationRequest, CursorContext]:
-    """The request for a completion, and where it goes."""
+    """The request for a completion, and the context of its cursor."""
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
-    document = state.documents.update(task.name, task.text, task.language)
-    cursor = document.cursor(task.offset)
+    document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
+    cursor = document.cursor(completion_input.offset)
     if state.workspace:
         imported_tokens = min(state.max_imported_tokens, limits.prompt_tokens // 3)
         document.look_up_imports(state.workspace, imported_tokens, context.count_tokens)
     room = min(limits.prompt_tokens, spec.n_ctx - limits.max_tokens - _SPARE_TOKENS)
-    more_code = cut_code(task.context, tokenizer, limits.prompt_tokens // 2) + document.imported
+    more_code = cut_code(completion_input.context, tokenizer, limits.prompt_tokens // 2) + document.imported
     room -= context.count_tokens(more_code)
     window = cut_window(
-        task.text, task.offset, max(16, room), context.count_tokens, tree=document.tree, anchor=document.anchor
+        completion_input.text,
+        completion_input.offset,
+        max(16, room),
+        context.count_tokens,
+        tree=document.tree,
+        anchor=document.anchor,
     )
     if not prefetch:
         document.anchor = window.anchor
-    # At the end of a line a completion ends with the line break that stands behind the cursor.
+    # At the end of a line, the completion ends with the line break after the cursor, so the suffix begins below it.
     at_end = cursor.text_after_cursor is TextAfterCursor.EMPTY
     suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
     prompt = build_fim_prompt(spec, tokenizer, window.prefix, suffix, order=context.fim_order, context=more_code)
@@ -167,29 +174,30 @@ def _prepare(
         params=GenerateParams(
             max_tokens=limits.max_tokens,
             min_tokens=0 if options.automatic else 1,  # a requested completion is not empty
-            heal=spec.fim is None or context.fim_order == "spm_tail",  # elsewhere the cursor's word is not last
+            heal=spec.fim is None
+            or context.fim_order == "spm_tail",  # otherwise the cursor's word is not the last of the prompt
         ),
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
-        document=task.name,
-        sequence=f"{task.name}#prefetch" if prefetch else task.name,
+        document=completion_input.name,
+        sequence=completion_input.name + "#prefetch" * prefetch,
         on_text=context.listener.on_text,
         on_progress=context.listener.on_progress,
     )
     return request, cursor
 
 
-async def _postprocessed(
+async def _generate(
     request: GenerationRequest, cursor: CursorContext, options: PostprocessOptions, context: FeatureContext
 ) -> Completion:
     postprocessor, on_text = Postprocessor(cursor, options), request.on_text
-    shown = on_text and (lambda text: on_text(postprocessor.stable_prefix(text)))
-    completion = await context.generate(replace(request, hook=postprocessor.hook, on_text=shown))
+    on_stable_text = on_text and (lambda text: on_text(postprocessor.stable_prefix(text)))
+    completion = await context.generate(replace(request, hook=postprocessor.hook, on_text=on_stable_text))
     candidate = postprocessor.finish(completion.text, completion.tokens)
     return replace(completion, text=candidate.text, tokens=tuple(candidate.tokens))
 
 
-def _forks(tokens: Sequence[Token]) -> list[int]:
-    """Places where another token may lead to something else as good, best first."""
+def _branch_points(tokens: Sequence[Token]) -> list[int]:
+    """Indices of tokens where an alternative may branch off, best first: improbable ones, in the first line."""
     line = list(accumulate((b"\n" in token.piece for token in tokens), initial=0))
-    unsure = {i: token.logprob < _SURE for i, token in enumerate(tokens)}
-    return sorted(unsure, key=lambda i: (not unsure[i], line[i], tokens[i].logprob))
+    improbable = {i: token.logprob < _CONFIDENT for i, token in enumerate(tokens)}
+    return sorted(improbable, key=lambda i: (not improbable[i], line[i], tokens[i].logprob))

@@ -21,7 +21,7 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.completion.completer import Alternatives, Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, PostprocessOptions
+from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.errors import CancelledError
 from nano_lsp.lines import line_break_of, line_start
@@ -148,7 +148,7 @@ class GhostText:
 
     assistant: Assistant
     postprocess: PostprocessOptions = field(
-        default_factory=lambda: PostprocessOptions(automatic=True, min_token_probability=LEAST_TOKEN)
+        default_factory=lambda: PostprocessOptions(automatic=True, min_token_probability=MIN_TOKEN_PROBABILITY)
     )
     n_alternatives: int = 3
     prefetch: bool = True

@@ -81,7 +81,7 @@ def main() -> None:
         ):
             shared.connect()
             text = f"{CODE}x = "
-            completion, answer = Complete(CompletionInput("a.py", text, len(text)), draft=False), Ask("?")
+            completion, answer = Complete(CompletionInput("a.py", text, len(text)), speculative=False), Ask("?")
             differences(local, shared, completion, 5)
             a_request = differences(local, shared, completion, options.requests)
             n = local.run(answer).counters.generated_tokens

@@ -22,7 +22,7 @@ import psutil
 
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
-from nano_lsp.completion.postprocess import LEAST_TOKEN, PostprocessOptions
+from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.editor.ghost_text import GhostText
 from nano_lsp.engine.client import SharedAssistant
@@ -34,7 +34,7 @@ from nano_lsp.lines import line_start
 from tests.processes import home_with_models
 
 SOURCE = Path(inspect.getfile(kv_cache)).read_text(encoding="utf-8")
-HOW = PostprocessOptions(automatic=True, min_token_probability=LEAST_TOKEN)
+HOW = PostprocessOptions(automatic=True, min_token_probability=MIN_TOKEN_PROBABILITY)
 
 
 @dataclass

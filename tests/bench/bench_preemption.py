@@ -48,7 +48,7 @@ def type_line(client: SharedAssistant, name: str) -> tuple[list[float], float]:
     for n in range(20, len(LINE) - 1):
         text = SOURCE[:start] + LINE[:n] + SOURCE[start + len(LINE) :]
         begun = time.perf_counter()
-        done = client.run(Complete(CompletionInput(name, text, start + n), draft=False))
+        done = client.run(Complete(CompletionInput(name, text, start + n), speculative=False))
         took.append((time.perf_counter() - begun) * 1e3)
         evaluated.append(done.counters.evaluated_tokens)
     return took[1:], statistics.mean(evaluated[1:])

@@ -1,4 +1,4 @@
-"""Completions on the scripted backend: from the cursor to what is shown."""
+"""Completions on the scripted backend, from the cursor to the text shown."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, rep
 
 
 def assistant(replies: dict[str, str], **values: object) -> LocalAssistant:
-    return at_work(ScriptedBackend(script=reply_script(replies)), **values)
+    return assistant_with(ScriptedBackend(script=reply_script(replies)), **values)
 
 
-def at_work(backend: ScriptedBackend, **values: object) -> LocalAssistant:
+def assistant_with(backend: ScriptedBackend, **values: object) -> LocalAssistant:
     return LocalAssistant(LoadedModel.of(backend), Settings(**values), find_folders())  # type: ignore[arg-type]
 
 
@@ -33,29 +33,32 @@ def tokenize(text: str) -> list[int]:
     return ScriptedBackend().tokenize(text, parse_special=True)
 
 
-def task(code: str, name: str = "a.py") -> CompletionInput:
+def completion_input(code: str, name: str = "a.py") -> CompletionInput:
     before, after = code.split("|")
     return CompletionInput(name, before + after, len(before))
 
 
-def test_the_suffix_comes_first_and_the_prefix_last() -> None:
+def test_the_prompt_has_the_suffix_first_and_the_prefix_last() -> None:
     with assistant({"x = ": "1"}) as it:
-        assert it.run(Complete(task("x = |\ny = 2\n"))).text == "1"
+        assert it.run(Complete(completion_input("x = |\ny = 2\n"))).text == "1"
         prompt = tokenize("<|fim_prefix|><|fim_suffix|>y = 2\n<|fim_middle|>x = ")
-        assert it.totals.prompt_tokens == len(prompt) - 1  # the blank is taken back and regrown
+        assert it.totals.prompt_tokens == len(prompt) - 1  # token healing generates the blank again
 
 
-def test_at_the_end_of_a_line_the_line_break_behind_the_cursor_is_the_models() -> None:
+def test_at_the_end_of_a_line_the_model_writes_the_line_break_after_the_cursor() -> None:
     with assistant({"x = 1\n": "y = 2\n"}) as it:
-        assert it.run(Complete(task("x = 1\n|\nz = 3\n"))).text == "y = 2"
+        assert it.run(Complete(completion_input("x = 1\n|\nz = 3\n"))).text == "y = 2"
         prompt = tokenize("<|fim_prefix|><|fim_suffix|>z = 3\n<|fim_middle|>x = 1\n")
         assert it.totals.prompt_tokens == len(prompt)
 
 
-def test_who_asks_gets_an_answer_even_where_the_model_would_say_nothing() -> None:
+def test_a_requested_completion_has_at_least_one_token() -> None:
     with assistant({"x=": ""}) as it:
-        assert it.run(Complete(task("x=|\n"), PostprocessOptions(automatic=True))).counters.generated_tokens <= 1
-        assert it.run(Complete(task("x=|\n"))).counters.generated_tokens > 1
+        assert (
+            it.run(Complete(completion_input("x=|\n"), PostprocessOptions(automatic=True))).counters.generated_tokens
+            <= 1
+        )
+        assert it.run(Complete(completion_input("x=|\n"))).counters.generated_tokens > 1
 
 
 def test_alternatives_differ_and_cost_one_prompt() -> None:
@@ -69,35 +72,37 @@ def test_alternatives_differ_and_cost_one_prompt() -> None:
 
     backend = ScriptedBackend(script=script)
     code = "".join(f"value_{i} = {i}\n" for i in range(40)) + "x=|\n"
-    with at_work(backend, max_tokens=6) as it:
-        found = it.run(Alternatives(task(code)))
+    with assistant_with(backend, max_tokens=6) as it:
+        found = it.run(Alternatives(completion_input(code)))
         assert len({completion.text for completion in found}) == 3
-        assert found[0].text == it.run(Complete(task(code))).text
+        assert found[0].text == it.run(Complete(completion_input(code))).text
         for other in found[1:]:
             assert other.counters.cached_tokens >= found[0].counters.prompt_tokens - 1
             assert other.counters.evaluated_tokens <= len(found[0].tokens)
             assert all(text.strip() for text in (found[0].text, other.text))
     with assistant({"x=": "1"}) as it:
-        assert [completion.text for completion in it.run(Alternatives(task("x=|\n"), 1))] == ["1"]
+        assert [completion.text for completion in it.run(Alternatives(completion_input("x=|\n"), 1))] == ["1"]
 
 
-def test_a_broken_line_is_tried_once_more() -> None:
+def test_a_line_with_a_syntax_error_is_resampled_once() -> None:
     with assistant({"x = ": "1 2\n"}, max_tokens=16) as it:
-        done = it.run(Complete(task("x = |\n"), draft=False))
+        done = it.run(Complete(completion_input("x = |\n"), speculative=False))
     assert done.text in ("1", "")
     assert done.counters.generated_tokens > 0
 
 
-def test_what_is_imported_from_the_workspace_comes_first_and_stays(tmp_path: Path) -> None:
+def test_imported_signatures_come_first_and_stay_in_the_kv_cache(tmp_path: Path) -> None:
     (tmp_path / "shapes.py").write_text("def area(width: int, height: int) -> int: ...\n")
     name = str(tmp_path / "app.py")
     with assistant({"x = ": "1"}) as it:
         it.use_workspace(tmp_path)
-        assert it.run(Complete(task("from shapes import area\nx = |\n", name))).text == "1"
+        assert it.run(Complete(completion_input("from shapes import area\nx = |\n", name))).text == "1"
         code = "# shapes.py\ndef area(width: int, height: int) -> int: ...\n"
         expected = f"<|fim_prefix|>{code}<|fim_suffix|><|fim_middle|>from shapes import area\nx ="
         assert it.totals.prompt_tokens == len(tokenize(expected))
-        after = it.run(Complete(task("from shapes import area\nx = 1\nyy = |\n", name), draft=False))
+        after = it.run(
+            Complete(completion_input("from shapes import area\nx = 1\nyy = |\n", name), speculative=False)
+        )
         assert after.counters.evaluated_tokens < 16
 
 
@@ -116,19 +121,19 @@ def test_prompts_stay_within_their_budget(prompt_tokens: int, imported_tokens: i
             assert done.counters.prompt_tokens <= prompt_tokens + 3
 
 
-def test_typing_on_evaluates_only_what_was_typed() -> None:
+def test_after_typing_only_the_typed_tokens_are_evaluated() -> None:
     code = "".join(f"value_{i} = {i}\n" for i in range(40))
     with assistant({"never": ""}, max_tokens=1, prompt_tokens=2000) as it:
-        it.run(Complete(task(code + "total|\nprint(total)\n"), draft=False))
+        it.run(Complete(completion_input(code + "total|\nprint(total)\n"), speculative=False))
         for typed in ("total1", "total12", "total12("):
-            done = it.run(Complete(task(code + typed + "|\nprint(total)\n"), draft=False))
+            done = it.run(Complete(completion_input(code + typed + "|\nprint(total)\n"), speculative=False))
             assert done.counters.evaluated_tokens <= 2
             assert done.counters.cached_tokens > 300
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("name", ["a.py", "a.js", "a"])
-def test_bad_texts_give_an_answer_or_none(line_end: str, name: str) -> None:
+def test_unusual_texts_raise_no_error(line_end: str, name: str) -> None:
     texts = [
         "\0" * 50,
         "x = 1" + line_end * 3 + "\tif y:" + line_end + "        z",

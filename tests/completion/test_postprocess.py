@@ -1,4 +1,4 @@
-"""What becomes of what the model offers."""
+"""Postprocessing: where a generation ends, and which part of its text is shown."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
 from nano_lsp.code.languages import PLAIN, PYTHON, Language
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postprocessor
-from nano_lsp.completion.postprocess.repetition import shortest_period
 from nano_lsp.completion.postprocess.syntax_guard import is_open
+from nano_lsp.completion.postprocess.truncation import shortest_period
 from nano_lsp.schema import Token
 
-MODEST = PostprocessOptions(automatic=True)
-EAGER = PostprocessOptions()
+AUTOMATIC = PostprocessOptions(automatic=True)
+REQUESTED = PostprocessOptions()
 
 
 def cursor(prefix: str, suffix: str, language: Language = PYTHON) -> CursorContext:
@@ -30,17 +30,17 @@ def cursor(prefix: str, suffix: str, language: Language = PYTHON) -> CursorConte
 
 
 def tokens(text: str, logprob: float = -0.1) -> list[Token]:
-    """Words with what stands before them, signs and blanks, as a real tokenizer has them."""
+    """Words with the character before them, and single other characters, similar to a real tokenizer."""
     return [
         Token(zlib.crc32(piece.encode()), piece.encode(), logprob) for piece in re.findall(r"[^\w\n]?\w+|.|\n", text)
     ]
 
 
 def shown(
-    prefix: str, generated: str, suffix: str, how: PostprocessOptions = MODEST, language: Language = PYTHON
+    prefix: str, generated: str, suffix: str, options: PostprocessOptions = AUTOMATIC, language: Language = PYTHON
 ) -> str:
-    """What is shown of a text that comes token by token; a try once more is refused: the same comes again."""
-    postprocessor = Postprocessor(cursor(prefix, suffix, language), how)
+    """The part shown of a text generated token by token; resampling is ignored: it would give the same text."""
+    postprocessor = Postprocessor(cursor(prefix, suffix, language), options)
     so_far: list[Token] = []
     for token in tokens(generated):
         so_far.append(token)
@@ -66,7 +66,7 @@ def text_of(some: Sequence[Token]) -> str:
         ("def f(x):", "\n    return x\n\nprint(f(1))", "", "\n    return x"),
         ("if a:\n    b()\n", "else:\n    c()\nd()", "", "else:\n    c()\nd()"),
         ("if a:", "\n    b()\nelse:\n    c()\nd()", "", "\n    b()\nelse:\n    c()"),
-        # what the rest of the line already has
+        # closers that the rest of the line already has
         ("print(", "a, b)", ")\n", "a, b"),
         ("f(", "g(x)", ")\n", "g(x)"),
         ("f(", "g(x))", ")\n", "g(x)"),
@@ -77,41 +77,41 @@ def text_of(some: Sequence[Token]) -> str:
         # one statement where one is enough
         ("x = ", "f(\n    1,\n)\ny = 2\n", "\n", "f(\n    1,\n)"),
         ("x = ", "1\ny = 2\n", "\n", "1"),
-        # in circles
+        # repetition
         ("x = 1\n", "a()\n" * 9, "", "a()"),
-        # what is not code
+        # markup and prose
         ("x = ", "1<|endoftext|>2", "", "1"),
         ("def f():\n    ", "return 1\n```\nThis code returns 1.", "\n", "return 1"),
         ("", "Here is the code:\nx = 1\n", "", ""),
-        # said already
+        # duplicates
         ("total = compute(1)\n", "total = compute(1)", "\n", ""),
         ("a = 1\n", "total = compute(1)", "\ntotal = compute(1)\n", ""),
-        # leaving the work to the reader
+        # stubs
         ("def f():\n    ", "# Your code here\n    pass", "\n", ""),
-        # broken
+        # syntax errors
         ("def f():\n    ", "return 1 +* 2", "\n", "return 1"),
         ("x = 1\n", "for i in range(3):\n", "\ny = 2\n", ""),
-        # the head of a block, its body is written next
+        # the header of a block, whose body is written next
         ("x = [1]\n\nfor item", " in x:\n    print(item)\n", "\ny = 2\n", " in x:"),
         ("x = [1]\n\nif x", ":\n    print(x)\n", "", ":"),
         ("x = [1]\n\ny = x", ":\n", "\n", ""),
-        # nothing to do
+        # unchanged
         ("x = ", "1", "", "1"),
         ("", "", "", ""),
     ],
 )
-def test_text_ends_where_a_programmer_would_end_it(prefix: str, generated: str, suffix: str, expected: str) -> None:
+def test_each_step_ends_the_text_where_it_should(prefix: str, generated: str, suffix: str, expected: str) -> None:
     assert shown(prefix, generated, suffix) == expected
 
 
-def test_who_asks_gets_the_whole_function_who_types_the_block() -> None:
+def test_requested_suggestions_may_complete_the_function_automatic_ones_the_block() -> None:
     prefix = "def f(y):\n    for x in y:\n        "
     generated = "g(x)\n    return y\n\n\nprint(f(1))\n"
-    assert shown(prefix, generated, "\n", MODEST) == "g(x)"
-    assert shown(prefix, generated, "\n", EAGER) == "g(x)\n    return y"
+    assert shown(prefix, generated, "\n", AUTOMATIC) == "g(x)"
+    assert shown(prefix, generated, "\n", REQUESTED) == "g(x)\n    return y"
 
 
-def test_languages_without_a_grammar_are_judged_by_text() -> None:
+def test_languages_without_a_grammar_are_postprocessed_as_text() -> None:
     assert shown("function f() {", "\n  return 1;\n}\nf();", "", language=PLAIN) == "\n  return 1;\n}"
     assert shown("f(", "a, g(b))", ");\n", language=PLAIN) == "a, g(b)"
 
@@ -120,22 +120,26 @@ code = st.lists(
     st.sampled_from(["a()", "    b()", "", "}", "return", "        x = (1", "else:", ")", "'", "def f():", "if a:"]),
     max_size=7,
 ).map("\n".join)
-judgements = st.builds(
+postprocess_options = st.builds(
     PostprocessOptions,
-    off=st.frozensets(st.sampled_from([name for name, _ in STEPS if name != "syntax"]), max_size=3),
+    disabled_steps=st.frozensets(st.sampled_from([name for name, _ in STEPS if name != "syntax"]), max_size=3),
     automatic=st.booleans(),
 )
 
 
-@given(code, code, code, judgements)
-def test_only_the_end_is_ever_cut(prefix: str, generated: str, suffix: str, how: PostprocessOptions) -> None:
-    assert generated.startswith(shown(prefix, generated, suffix, how))
+@given(code, code, code, postprocess_options)
+def test_the_result_is_a_prefix_of_the_generated_text(
+    prefix: str, generated: str, suffix: str, options: PostprocessOptions
+) -> None:
+    assert generated.startswith(shown(prefix, generated, suffix, options))
 
 
-@given(code, code, code, judgements)
+@given(code, code, code, postprocess_options)
 @settings(max_examples=200)
-def test_no_suggestion_breaks_the_parse(prefix: str, generated: str, suffix: str, how: PostprocessOptions) -> None:
-    text = shown(prefix, generated, suffix, how)
+def test_no_suggestion_breaks_the_parse(
+    prefix: str, generated: str, suffix: str, options: PostprocessOptions
+) -> None:
+    text = shown(prefix, generated, suffix, options)
     before, after = (SyntaxTree.parse(t, PYTHON) for t in (prefix + suffix, prefix + text + suffix))
     assert before is not None
     assert after is not None
@@ -148,8 +152,8 @@ def test_the_next_line_of_the_suffix_is_never_repeated(prefix: str, generated: s
     assert expected not in [line.rstrip() for line in shown(prefix, generated, suffix).split("\n")[1:]]
 
 
-def test_what_is_shown_while_it_grows_is_not_taken_back() -> None:
-    postprocessor = Postprocessor(cursor("a = 1\n", "\nbcd = 2\n"), EAGER)
+def test_the_stable_prefix_only_grows() -> None:
+    postprocessor = Postprocessor(cursor("a = 1\n", "\nbcd = 2\n"), REQUESTED)
     seen = []
     for n in range(1, len(generated := "x = 1\ny = 2\nbcd = 2\n") + 1):
         seen.append(postprocessor.stable_prefix(generated[:n]))
@@ -160,12 +164,12 @@ def test_what_is_shown_while_it_grows_is_not_taken_back() -> None:
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
-def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:
-    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), EAGER)
+def test_an_undefined_name_is_resampled_once() -> None:
+    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), REQUESTED)
     first = tokens("x + totl")
     verdict = postprocessor.hook("x + totl", first, True)
     assert verdict is not None
-    assert (verdict.roll_back, verdict.stop) == (4, False)  # x is the first of them
+    assert (verdict.roll_back, verdict.stop) == (4, False)  # the token of x is kept
     second = tokens("total")
     verdict = postprocessor.hook("total", second, True)
     assert verdict is not None
@@ -173,23 +177,23 @@ def test_an_undefined_name_is_tried_once_more_from_where_it_stands() -> None:
     assert postprocessor.finish("total", second).text == "total"
 
 
-def test_of_two_flawed_tries_the_first_is_shown() -> None:
-    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), EAGER)
+def test_of_two_flawed_candidates_the_first_is_shown() -> None:
+    postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), REQUESTED)
     postprocessor.hook("totl", tokens("totl"), True)
     assert postprocessor.finish("ttl", tokens("ttl")).text == "totl"
 
 
-def test_an_unsure_token_ends_the_suggestion_at_a_words_end() -> None:
+def test_an_improbable_token_ends_the_suggestion_at_a_word_boundary() -> None:
     postprocessor = Postprocessor(cursor("x = ", "\n"), PostprocessOptions(min_token_probability=0.5))
-    sure, unsure = math.log(0.9), math.log(0.1)
-    some = [*tokens("alpha + be", sure), *tokens("t", unsure), *tokens("a", sure)]
+    probable, improbable = math.log(0.9), math.log(0.1)
+    some = [*tokens("alpha + be", probable), *tokens("t", improbable), *tokens("a", probable)]
     assert postprocessor.finish("alpha + beta", some).text == "alpha"  # `alpha +` does not parse
 
 
 @given(
     st.lists(st.integers(0, 2), max_size=24), st.lists(st.integers(0, 2), min_size=1, max_size=6), st.integers(3, 6)
 )
-def test_the_period_of_a_sequence(start: list[int], run: list[int], times: int) -> None:
+def test_the_period_of_a_repetition(start: list[int], run: list[int], times: int) -> None:
     found = shortest_period([*start, *run * times])
     if len(run) * times >= 12:
         assert found is not None
@@ -205,25 +209,25 @@ def test_the_period_of_a_sequence(start: list[int], run: list[int], times: int) 
     ("code", "expected"),
     [("f(", True), ("f(a)", False), ("'('", False), ("x = '''a", True), ("# (", False), ("x = [1,\n  # )\n", True)],
 )
-def test_brackets_and_long_strings_may_be_open(code: str, expected: bool) -> None:
+def test_open_brackets_and_triple_quoted_strings_are_found(code: str, expected: bool) -> None:
     assert is_open(code) is expected
 
 
 @pytest.mark.parametrize(
-    ("most", "expected"), [(0, "a = 1\n    b = 2\n    return a + b"), (1, "a = 1"), (2, "a = 1\n    b = 2")]
+    ("max_lines", "expected"), [(0, "a = 1\n    b = 2\n    return a + b"), (1, "a = 1"), (2, "a = 1\n    b = 2")]
 )
-def test_so_many_lines_and_no_more(most: int, expected: str) -> None:
-    how = PostprocessOptions(automatic=True, max_lines=most)
-    assert shown("def f():\n    ", "a = 1\n    b = 2\n    return a + b\n", "", how) == expected
+def test_the_number_of_lines_is_limited(max_lines: int, expected: str) -> None:
+    options = PostprocessOptions(automatic=True, max_lines=max_lines)
+    assert shown("def f():\n    ", "a = 1\n    b = 2\n    return a + b\n", "", options) == expected
 
 
 @pytest.mark.parametrize(("generated", "expected"), [("# why?", ""), ('"why"', ""), ("), a", ")"), ("a + why", "a")])
-def test_a_beginning_with_nothing_in_it_is_no_suggestion(generated: str, expected: str) -> None:
-    """The second token is one that the model is not sure of; the beginning alone says something or does not."""
+def test_a_suggestion_is_more_than_opening_characters(generated: str, expected: str) -> None:
+    """An improbable token ends the text; what is left is shown only if it has a word or a closing bracket."""
     postprocessor = Postprocessor(
         cursor("x = (1\n", "\n"), PostprocessOptions(automatic=True, min_token_probability=0.5)
     )
     some = tokens(generated)
-    unsure = len(some) - 1 if expected == "a" else 1
-    some[unsure] = Token(some[unsure].id, some[unsure].piece, math.log(0.1))
+    improbable = len(some) - 1 if expected == "a" else 1
+    some[improbable] = Token(some[improbable].id, some[improbable].piece, math.log(0.1))
     assert postprocessor.finish(text_of(some), some).text == expected

@@ -109,7 +109,7 @@ class Stage:
         i = self.random.randrange(N_DOCUMENTS)
         text = f"# document {i} {'of some length ' * 30}\nx{i} = "
         try:
-            done = client.run(Complete(CompletionInput(f"{i}.py", text, len(text)), draft=False))
+            done = client.run(Complete(CompletionInput(f"{i}.py", text, len(text)), speculative=False))
         except (EngineError, SupersededError):
             self.n_refused += 1
             return False

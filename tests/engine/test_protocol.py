@@ -69,7 +69,7 @@ def test_half_a_surrogate_pair_becomes_one_character_and_the_rest_stays() -> Non
     )
     sent = protocol.decode_job("Complete", order.job)
     assert isinstance(sent, Complete)
-    assert sent.task.text == "x = '?'\ny = 'é'"
+    assert sent.completion_input.text == "x = '?'\ny = 'é'"
 
 
 @given(st.lists(tokens, max_size=3), texts)

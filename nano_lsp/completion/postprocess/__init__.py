@@ -1,7 +1,8 @@
-"""Decoding with postprocess: what becomes of the tokens that the model offers.
+"""Postprocessing of completions: where a generation ends, and which part of its text is shown.
 
-Small models run on: past the suffix, past the block, in circles, into prose. Each step looks for one such thing and
-may only cut. Those that can tell early end the generation; all of them see the finished text, in `STEPS`' order.
+Small models run on: past the suffix, past the block, in circles, into prose. Each step looks for one such flaw and
+may only cut the text or ask for other tokens. Steps in `truncation` can end the generation early; all steps check
+the finished text, in the order of `STEPS`.
 """
 
 from __future__ import annotations
@@ -12,113 +13,122 @@ from functools import partial
 
 from nano_lsp.code.cursor_context import CursorContext
 from nano_lsp.completion.postprocess.candidate import Candidate, Step
-from nano_lsp.completion.postprocess.closers import drop_closers
-from nano_lsp.completion.postprocess.confidence import cut_unsure
-from nano_lsp.completion.postprocess.duplicates import drop_duplicates
-from nano_lsp.completion.postprocess.line_limit import end_line, limit_lines
-from nano_lsp.completion.postprocess.markup import cut_markup
-from nano_lsp.completion.postprocess.placeholders import refuse_stubs
-from nano_lsp.completion.postprocess.repetition import stop_repetition
-from nano_lsp.completion.postprocess.scope import stop_at_scope_end
-from nano_lsp.completion.postprocess.suffix import stop_at_suffix
+from nano_lsp.completion.postprocess.filters import (
+    drop_duplicates,
+    drop_repeated_closers,
+    reject_stubs,
+    reject_undefined_names,
+)
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard
-from nano_lsp.completion.postprocess.undefined_names import reject_undefined_names
+from nano_lsp.completion.postprocess.truncation import (
+    limit_lines,
+    stop_after_statement,
+    stop_at_improbable_token,
+    stop_at_markup,
+    stop_at_scope_end,
+    stop_at_suffix,
+    stop_repetition,
+)
 from nano_lsp.schema import Token, Verdict
 
-LEAST_TOKEN = 0.3
-"""The `min_token_probability` of suggestions that nobody asked for: on 300 cursor points it takes away 40 % of the characters
-shown and 39 % of the tokens generated, for 3 % of the characters saved (docs/quality.md)."""
+MIN_TOKEN_PROBABILITY = 0.3
+"""The default `min_token_probability` of automatic suggestions: on 300 cursor points it removes 40 % of the
+characters shown and 39 % of the tokens generated, for 3 % of the characters saved (docs/quality.md)."""
 
 
 @dataclass(frozen=True)
 class PostprocessOptions:
-    """How strict to be.
+    """Options of postprocessing.
 
     Attributes:
-        off: names of steps to leave out (see `STEPS`).
-        automatic: nobody has asked: one statement, or the block that the cursor is in.
-        min_token_probability: probability below which a token ends the suggestion; 0 for none.
-        max_lines: that a suggestion may have; 0 for any number.
+        disabled_steps: Names of steps to leave out (see `STEPS`).
+        automatic: The suggestion was not requested explicitly: one statement, or the block around the cursor.
+        min_token_probability: Probability below which a token ends the suggestion; 0 for no limit.
+        max_lines: Maximum number of lines; 0 for no limit.
     """
 
-    off: frozenset[str] = frozenset()
+    disabled_steps: frozenset[str] = frozenset()
     automatic: bool = False
     min_token_probability: float = 0.0
     max_lines: int = 0
 
 
-def _go_on(_draft: Candidate) -> None:
-    """A step that has nothing to say."""
-
-
 STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...] = (
-    ("markup", lambda _how, _guard: cut_markup),
-    ("suffix", lambda _how, _guard: stop_at_suffix),
-    ("scope", lambda how, _guard: partial(stop_at_scope_end, automatic=how.automatic)),
-    ("repetition", lambda _how, _guard: stop_repetition),
-    ("line", lambda how, _guard: end_line if how.automatic else _go_on),
-    ("lines", lambda how, _guard: partial(limit_lines, most=how.max_lines)),
-    ("confidence", lambda how, _: partial(cut_unsure, min_token_probability=how.min_token_probability)),
-    ("syntax", lambda _how, guard: guard),
-    ("closers", lambda _how, guard: partial(drop_closers, guard=guard)),
-    ("duplicates", lambda _how, _guard: drop_duplicates),
-    ("stubs", lambda _how, _guard: refuse_stubs),
-    ("names", lambda _how, _guard: reject_undefined_names),
+    ("markup", lambda _options, _guard: stop_at_markup),
+    ("suffix", lambda _options, _guard: stop_at_suffix),
+    ("scope", lambda options, _: partial(stop_at_scope_end, automatic=options.automatic)),
+    ("repetition", lambda _options, _guard: stop_repetition),
+    ("line", lambda options, _: partial(stop_after_statement, automatic=options.automatic)),
+    ("lines", lambda options, _: partial(limit_lines, max_lines=options.max_lines)),
+    (
+        "confidence",
+        lambda options, _: partial(stop_at_improbable_token, min_token_probability=options.min_token_probability),
+    ),
+    ("syntax", lambda _, guard: guard),
+    ("closers", lambda _, guard: partial(drop_repeated_closers, guard=guard)),
+    ("duplicates", lambda _options, _guard: drop_duplicates),
+    ("stubs", lambda _options, _guard: reject_stubs),
+    ("names", lambda _options, _guard: reject_undefined_names),
 )
-"""Every step by its name, in the order they run."""
+"""The steps by name, in the order they run."""
 
 
 class Postprocessor:
-    """Judges the drafts of one request."""
+    """Applies the steps to the candidates of one request.
 
-    def __init__(self, cursor: CursorContext, how: PostprocessOptions) -> None:
-        self._site = cursor
+    Args:
+        cursor: The document and the cursor to complete.
+        options: Which steps run, and their limits.
+    """
+
+    def __init__(self, cursor: CursorContext, options: PostprocessOptions) -> None:
+        self._cursor = cursor
         guard = SyntaxGuard(cursor)
-        self._steps = [(name, make(how, guard)) for name, make in STEPS if name not in how.off]
-        self._passed = 0  # offset in the text up to which the steps have nothing against it
-        self._first: Candidate | None = None  # the suggestion that was tried once more
+        self._steps = [make(options, guard) for name, make in STEPS if name not in options.disabled_steps]
+        self._n_passed = 0  # characters of the text that no step has objected to
+        self._first: Candidate | None = None  # the candidate before resampling
 
     def hook(self, text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         """Whether to end or to roll back, after each token; see `nano_lsp.schema.Hook`."""
-        candidate = Candidate(text, tokens, self._site)
-        live = next((cut for _, step in self._steps if (cut := step(candidate))), None)
-        if live is None and not ended:
-            self._passed = len(text[: text.rfind("\n") + 1].rstrip())
+        candidate = Candidate(text, tokens, self._cursor)
+        truncation = next((found for step in self._steps if (found := step(candidate))), None)
+        if truncation is None and not ended:
+            self._n_passed = len(text[: text.rfind("\n") + 1].rstrip())
             return None
         if self._first is None:
-            resample_from = (
-                live.resample_from if live and live.resample_from is not None else self._apply(candidate)[1]
-            )
+            resample_from = truncation.resample_from if truncation else None
+            if resample_from is None:
+                resample_from = self._apply(candidate)[1]
             n_kept = len(tokens) if resample_from is None else candidate.n_tokens_within(resample_from)
             if n_kept < len(tokens):
                 self._first = candidate
-                self._passed = min(self._passed, candidate.trim(resample_from or 0))
+                self._n_passed = min(self._n_passed, candidate.trim(resample_from or 0))
                 return Verdict(roll_back=len(tokens) - n_kept)
         return Verdict(stop=True)
 
     def stable_prefix(self, text: str) -> str:
-        """What can be shown of a text while it grows: its first line, and those that the steps have let pass."""
+        """The part of a growing text that can be shown: its first line, and the lines that the steps accepted."""
         first_line = text.find("\n") if "\n" in text else len(text)
-        return text[: max(first_line, self._passed)]
+        return text[: max(first_line, self._n_passed)]
 
     def finish(self, text: str, tokens: Sequence[Token]) -> Candidate:
-        """The suggestion as it is shown; empty where there is none worth it."""
-        drafts = [Candidate(text, tokens, self._site), *([self._first] if self._first else [])]
-        results = [self._apply(candidate) for candidate in drafts]
-        # The first without a flaw, the newer one before the older; of flawed ones the first try.
-        sound = (
+        """The suggestion to show; empty where no candidate is worth showing."""
+        candidates = [Candidate(text, tokens, self._cursor), *([self._first] if self._first else [])]
+        results = [self._apply(candidate) for candidate in candidates]
+        # The first without a flaw, the resampled one before the original; where both have one, the original.
+        flawless = (
             candidate for candidate, resample_from in results if resample_from is None and candidate.text.strip()
         )
-        best = next(sound, results[-1][0])
+        best = next(flawless, results[-1][0])
         return best.cut(best.trim(len(best.text)) if best.text.strip() else 0)
 
     def _apply(self, candidate: Candidate) -> tuple[Candidate, int | None]:
-        """The finished candidate after all steps, and from where on the first of them would rather have another."""
+        """The finished candidate after all steps, and the first `resample_from` among them; None for none."""
         candidate = replace(candidate, finished=True)
         resample_from: int | None = None
-        for _, step in self._steps:
-            cut = step(candidate)
-            if cut is not None:
-                candidate = candidate.cut(cut.end)
-                resample_from = cut.resample_from if resample_from is None else resample_from
+        for step in self._steps:
+            truncation = step(candidate)
+            if truncation is not None:
+                candidate = candidate.cut(truncation.end)
+                resample_from = truncation.resample_from if resample_from is None else resample_from
         return candidate, resample_from

@@ -1,4 +1,4 @@
-"""A suggestion in the making, and what a step of postprocess may say of it."""
+"""A candidate for a suggestion, and the truncation that a postprocessing step may ask for."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nano_lsp.schema import Token
 
 @dataclass(frozen=True)
 class Candidate:
-    """A suggestion in the making.
+    """The text generated for one completion, complete or still growing.
 
     Attributes:
-        text: generated so far.
-        tokens: that it is made of; the first ones may begin with what token healing took back.
-        cursor: where it goes.
-        finished: the model has nothing to add.
-        n_healed: characters at the beginning of the tokens that are not part of the text; None where the tokens are
-            all of the text, so that it follows.
+        text: The text generated so far.
+        tokens: The tokens of the text; the first ones may begin with characters that token healing took back.
+        cursor: The document and the cursor where the text is inserted.
+        finished: Generation has ended.
+        n_healed: Number of characters at the beginning of the tokens that are not part of the text; None to derive it
+            from the lengths, where the tokens cover the whole text.
     """
 
     text: str
@@ -47,14 +47,14 @@ class Candidate:
 
     @property
     def document(self) -> str:
-        """The document with the suggestion in it."""
+        """The document with the text inserted."""
         return self.cursor.prefix + self.text + self.cursor.suffix
 
     @property
-    def least_sure(self) -> int:
-        """Offset in the text of the token that the model was least sure of."""
-        place = min(range(len(self.tokens)), key=lambda i: self.tokens[i].logprob, default=0)
-        return self.token_ends[place - 1] if place else 0
+    def least_probable_offset(self) -> int:
+        """Offset in the text of the token with the lowest probability."""
+        index = min(range(len(self.tokens)), key=lambda i: self.tokens[i].logprob, default=0)
+        return self.token_ends[index - 1] if index else 0
 
     def cut(self, end: int) -> Candidate:
         """The candidate up to an offset in the text."""
@@ -63,21 +63,21 @@ class Candidate:
         )
 
     def trim(self, end: int) -> int:
-        """An offset in the text, moved before the blanks that nothing follows."""
+        """An offset in the text, moved before trailing white space where the cursor's line has nothing after it."""
         return len(self.text[:end].rstrip()) if self.cursor.text_after_cursor is TextAfterCursor.EMPTY else end
 
     def n_tokens_within(self, end: int) -> int:
-        """How many of the first tokens stay before an offset in the text."""
+        """Number of tokens that end at or before an offset in the text."""
         return sum(token_end <= end for token_end in self.token_ends)
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """A suggestion is to end.
+    """The end of a candidate, set by a postprocessing step.
 
     Attributes:
-        end: offset in the text where.
-        resample_from: offset of what should rather be something else, if there is time to try; None for nothing.
+        end: Offset in the text where the candidate ends.
+        resample_from: Offset from which to sample other tokens, if there is time; None to keep the text.
     """
 
     end: int
@@ -85,4 +85,4 @@ class Truncation:
 
 
 Step = Callable[[Candidate], "Truncation | None"]
-"""One postprocess; None where it has nothing against the candidate going on."""
+"""A postprocessing step; returns None to leave the candidate as it is."""

@@ -1,7 +1,7 @@
-"""Whether the document still parses with the suggestion in it; if not, back to where it did.
+"""Checks that the document still parses with the text inserted; if not, cuts the text back to where it did.
 
-Broken are more ERROR or MISSING nodes than the document had anyway. A document that Python itself can compile must
-stay so, too: the grammar of tree-sitter lets pass empty blocks and lines indented at will.
+The document is broken if it has more ERROR or MISSING nodes than before. A document that Python can compile must also
+stay compilable: tree-sitter's grammar accepts empty blocks and arbitrary indentation.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from nano_lsp.code.syntax_tree import is_python
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 _MAX_COMPILED_CHARS = 200_000  # 20 ms
-_MAX_TRIALS = 24
+_MAX_TRIALS = 24  # ends of lines that are parsed, and as many ends of tokens
 _CLOSING = re.compile(r"[)\]}'\"`;:,]+")
 
 
 class SyntaxGuard:
-    """Checks the drafts of one request; remembers what it has parsed.
+    """Checks the syntax of the candidates of one request, and caches the results.
 
     Args:
-        cursor: where the suggestion goes; one without a tree is not checked.
+        cursor: The document and the cursor where the text is inserted; without a syntax tree nothing is checked.
     """
 
     def __init__(self, cursor: CursorContext) -> None:
-        self._site = cursor
+        self._cursor = cursor
         self._known: dict[str, int] = {}
         self._good_end = 0
         self._checked_end = 0
 
     def __call__(self, candidate: Candidate) -> Truncation | None:
-        """Truncation back to the last place where the document was whole; see `Step`."""
-        if self._site.tree is None:
+        """The truncation to the last offset where the document was not broken; see `Step`."""
+        if self._cursor.tree is None:
             return None
-        return self._judge_whole(candidate) if candidate.finished else self._judge_lines(candidate)
+        return self._check_finished(candidate) if candidate.finished else self._check_lines(candidate)
 
-    def badness(self, text: str) -> int:
-        """How broken the document is with this text in it.
+    def severity(self, text: str) -> int:
+        """How broken the document is with a text inserted.
 
-        0: Python compiles it, or there is nothing to compile. 1: no worse than without what has been typed in the
-        cursor's line. 2: no worse than it stands, half a statement before the cursor included. 3: worse.
+        0: It compiles, or its language is not compiled. 1: No more errors than without the text typed in the
+        cursor's line. 2: No more errors than before, with half a statement before the cursor. 3: More errors.
         """
         known = self._known.get(text)
         if known is None:
@@ -51,85 +51,87 @@ class SyntaxGuard:
         return known
 
     def _measure(self, text: str) -> int:
-        document = self._site.prefix + text + self._site.suffix
+        document = self._cursor.prefix + text + self._cursor.suffix
         n_errors = self._n_errors(document)
-        if n_errors > max(self._n_errors_before, self._n_errors_elsewhere):
+        if n_errors > max(self._n_errors_before, self._n_errors_without_typed):
             return 3
-        if n_errors > self._n_errors_elsewhere:
+        if n_errors > self._n_errors_without_typed:
             return 2
-        if self._site.language is not PYTHON or self._compiles(document) or self._opens_block(text):
+        if self._cursor.language is not PYTHON or self._compiles(document) or self._opens_block(text):
             return 0
-        return 3 if self._compiles_elsewhere else 1
+        return 3 if self._compiles_without_typed else 1
 
     def _opens_block(self, text: str) -> bool:
-        """Whether the line that is being typed becomes the head of a block, whose body is written next."""
-        cursor, head = self._site, text.rstrip()
-        if cursor.multi_line or cursor.text_after_cursor is not TextAfterCursor.EMPTY or not head.endswith(":"):
+        """Whether the cursor's line becomes the header of a block, whose body is written next."""
+        cursor, header = self._cursor, text.rstrip()
+        if cursor.multi_line or cursor.text_after_cursor is not TextAfterCursor.EMPTY or not header.endswith(":"):
             return False
-        return self._compiles(f"{cursor.prefix}{head} pass{cursor.suffix}")
+        return self._compiles(f"{cursor.prefix}{header} pass{cursor.suffix}")
 
-    def _judge_lines(self, candidate: Candidate) -> Truncation | None:
-        """While it is being written: look at each line once it is complete, without what follows the cursor."""
+    def _check_lines(self, candidate: Candidate) -> Truncation | None:
+        """While the text grows: check each line once it is complete, without the code after the cursor."""
         end = candidate.text.rfind("\n")
         if end <= self._checked_end:
             return None
         self._checked_end = end
-        above = self._site.prefix[: len(self._site.prefix) - len(self._site.typed)]
-        lines = self._site.typed + candidate.text[:end] + "\n"
+        above = self._cursor.prefix[: len(self._cursor.prefix) - len(self._cursor.typed)]
+        lines = self._cursor.typed + candidate.text[:end] + "\n"
         if is_open(lines) or self._n_errors(above):
-            return None  # whether it fits shows at the end
+            return None  # checked when the text is finished
         if self._n_errors(above + lines):
             return Truncation(self._good_end, resample_from=self._good_end)
         self._good_end = end
         return None
 
-    def _judge_whole(self, candidate: Candidate) -> Truncation | None:
-        """The end that leaves the document least broken; of equal ones the first of `_ends`."""
+    def _check_finished(self, candidate: Candidate) -> Truncation | None:
+        """The end with the lowest severity; of equal ones the first of `_ends`."""
         if not candidate.text.strip():
             return None
-        within_line = self._site.text_after_cursor is not TextAfterCursor.EMPTY
+        within_line = self._cursor.text_after_cursor is not TextAfterCursor.EMPTY
         ends = [
             candidate.trim(end) for end in _ends(candidate, nearest_line=within_line) if candidate.text[:end].strip()
         ]
-        badness = {}
+        severity = {}
         for end in ends:
-            badness[end] = self.badness(candidate.text[:end])
-            if not badness[end]:
+            severity[end] = self.severity(candidate.text[:end])
+            if not severity[end]:
                 break
-        best = min(ends, key=lambda end: badness.get(end, 9))
-        if badness[best] > 2:
-            return Truncation(0, resample_from=candidate.least_sure)
+        best = min(ends, key=lambda end: severity.get(end, 9))
+        if severity[best] > 2:
+            return Truncation(0, resample_from=candidate.least_probable_offset)
         return Truncation(best) if best < candidate.trim(len(candidate.text)) else None
 
     @cached_property
     def _n_errors_before(self) -> int:
-        return self._site.tree.n_errors() if self._site.tree else 0
+        return self._cursor.tree.n_errors() if self._cursor.tree else 0
 
     @cached_property
-    def _elsewhere(self) -> str:
-        """The document without what has been typed in the cursor's line."""
-        cursor = self._site
+    def _without_typed(self) -> str:
+        """The document without the text typed in the cursor's line."""
+        cursor = self._cursor
         return cursor.text[: cursor.offset - len(cursor.typed)] + cursor.suffix
 
     @cached_property
-    def _n_errors_elsewhere(self) -> int:
-        return min(self._n_errors(self._elsewhere), self._n_errors_before)
+    def _n_errors_without_typed(self) -> int:
+        return min(self._n_errors(self._without_typed), self._n_errors_before)
 
     @cached_property
-    def _compiles_elsewhere(self) -> bool:
-        return self._site.language is PYTHON and (self._compiles(self._elsewhere) or self._compiles(self._site.text))
+    def _compiles_without_typed(self) -> bool:
+        return self._cursor.language is PYTHON and (
+            self._compiles(self._without_typed) or self._compiles(self._cursor.text)
+        )
 
     @staticmethod
     def _compiles(document: str) -> bool:
         return len(document) <= _MAX_COMPILED_CHARS and is_python(document)
 
     def _n_errors(self, document: str) -> int:
-        tree = self._site.tree.edited(document) if self._site.tree else None
+        tree = self._cursor.tree.edited(document) if self._cursor.tree else None
         return tree.n_errors() if tree else 0
 
 
 def is_open(code: str) -> bool:
-    """Whether a bracket or a string of several lines is still open at the end of code, looked at from its start."""
+    """Whether a bracket or a triple-quoted string is still open at the end of code."""
     depth, i, quote = 0, 0, ""
     while i < len(code):
         if quote:
@@ -154,10 +156,10 @@ def is_open(code: str) -> bool:
 
 
 def _ends(candidate: Candidate, *, nearest_line: bool) -> list[int]:
-    """Where a suggestion may end, in the order of preference.
+    """Offsets where a text may end, in order of preference.
 
-    All of it, then ends of its lines, then ends of tokens, longest first; where code follows in the cursor's line,
-    ends of lines from the first on, so that what is to be one line stays one.
+    The whole text, then ends of lines, then ends of tokens, longest first; with `nearest_line`, ends of lines from
+    the first on, so that a completion within a line stays in it.
     """
     text = candidate.text[: candidate.trim(len(candidate.text))]
     lines = [len(text), *(i for i in range(len(text) - 1, 0, -1) if text[i] == "\n")]
@@ -171,7 +173,7 @@ def _ends(candidate: Candidate, *, nearest_line: bool) -> list[int]:
 
 
 def overlaps(text: str, rest: str) -> Iterator[int]:
-    """Lengths of ends of a text that repeat the rest of the line, or brackets and quotes of it; longest first."""
+    """Lengths of the text's ends that repeat the rest of the line, or its brackets and quotes; longest first."""
     for n in range(min(len(text), len(rest)), 0, -1):
         if text.endswith(rest[:n]) and (n == len(rest) or not _CLOSING.sub("", rest[:n])):
             yield n

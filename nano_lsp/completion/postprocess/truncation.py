@@ -1,0 +1,202 @@
+"""Steps that can end a generation early: each looks at the text after every token, and once more when it is finished.
+
+Markup, the suffix, the end of the scope, repetition, the end of a statement, a maximum number of lines, and tokens of
+low probability.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from nano_lsp.code.cursor_context import CursorContext, CursorKind
+from nano_lsp.code.document import indent_of
+from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
+from nano_lsp.completion.postprocess.syntax_guard import is_open
+
+_CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>|<(?:PRE|SUF|MID|EOT)>|</?s>")
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_PROSE = re.compile(
+    r"^(?:Here(?:'s| is| are)|This (?:code|function|will|is)|In this|Note that|Sure|Explanation|"
+    r"The (?:code|function|above|following)|I(?:'m| am| have|'ve) )\b.*",
+    re.MULTILINE,
+)
+_LITERALS = {CursorKind.COMMENT, CursorKind.STRING, CursorKind.DOCSTRING}
+_SUFFIX_LINES = 8  # lines of the suffix that are compared, blank ones not counted
+_CONTINUES_BLOCK = re.compile(r"\s*([)\]}]|(else|elif|except|finally|catch|end|case|default)\b)")
+_FUNCTION = re.compile(r"\s*(async\s+)?(def|function|func|fn)\b")
+_CLASS = re.compile(r"\s*(class|struct|impl|interface)\b")
+_LINES_ABOVE = 2000  # lines above the cursor that are searched for the header of its function
+_MIN_REPEATED_TOKENS = 12
+_MIN_ROUNDS = 3
+
+
+def stop_at_markup(candidate: Candidate) -> Truncation | None:
+    """End before Markdown fences, prose and control tokens, which instruct models write around code."""
+    in_literal = candidate.cursor.kind in _LITERALS
+    patterns = (_CONTROL_TOKEN,) if in_literal else (_CONTROL_TOKEN, _FENCE, _PROSE)
+    ends = [found.start() for pattern in patterns if (found := pattern.search(candidate.text))]
+    return Truncation(min(ends)) if ends else None
+
+
+def stop_at_suffix(candidate: Candidate) -> Truncation | None:
+    """End before a line that repeats the suffix's next line, or before two in a row that repeat later ones."""
+    expected = _without_blank_lines(candidate.cursor.suffix.split("\n")[1:])[:_SUFFIX_LINES]
+    if not expected:
+        return None
+    lines = candidate.text.split("\n")
+    if not candidate.finished:
+        del lines[-1]  # it may still grow
+    own_line = not candidate.cursor.typed.strip()
+    if own_line and lines:
+        lines[0] = candidate.cursor.typed + lines[0]
+    offset = 0
+    for i, line in enumerate(lines):
+        if line.strip() and (i or own_line):
+            following = _without_blank_lines(lines[i : i + 4])[:2]
+            further_down = following in [list(pair) for pair in pairwise(expected[1:])]
+            if line.rstrip() == expected[0] or further_down:
+                return Truncation(max(0, offset - 1))  # with the line break before it
+        offset += len(line) + 1 - (len(candidate.cursor.typed) if own_line and i == 0 else 0)
+    return None
+
+
+def _without_blank_lines(lines: Sequence[str]) -> list[str]:
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def stop_at_scope_end(candidate: Candidate, *, automatic: bool) -> Truncation | None:
+    """End before a line that is indented less than the block or function being written.
+
+    A block that the cursor's line opens ends where the indentation of that line returns, except for an `else` or `}`.
+
+    Args:
+        candidate: The candidate to check.
+        automatic: Write only the block around the cursor, rather than the whole function.
+    """
+    typed = candidate.cursor.typed
+    first, *others = candidate.text.split("\n")
+    base = indent_of(typed + first) if (typed + first).strip() else None
+    min_indent = None if automatic or typed.strip() else _body_indent(candidate.cursor)
+    offset, opened = len(first) + 1, False
+    for i, line in enumerate(others):
+        if line.strip():
+            indent = indent_of(line)
+            base = indent if base is None else base
+            whole = i < len(others) - 1 or candidate.finished
+            closes = indent == base and opened and typed.strip() and whole and not _CONTINUES_BLOCK.match(line)
+            if indent < (base if min_indent is None else min(base, min_indent)) or closes:
+                return Truncation(offset - 1)
+            opened = opened or indent > base
+        offset += len(line) + 1
+    return None
+
+
+def _body_indent(cursor: CursorContext) -> int:
+    """The indentation of the body of the outermost function around the cursor within its class; 0 outside."""
+    min_indent: int | None = None
+    body = 0
+    for line in reversed(cursor.prefix.split("\n")[-_LINES_ABOVE:-1]):
+        if not line.strip():
+            continue
+        indent = indent_of(line)
+        if min_indent is None or indent < min_indent:
+            if _CLASS.match(line):
+                return body or indent + 1
+            if _FUNCTION.match(line):
+                body = indent + 1 if min_indent is None else min_indent
+            min_indent = indent
+    return body
+
+
+def stop_repetition(candidate: Candidate) -> Truncation | None:
+    """End after the first round where the last tokens repeat one sequence three times or more."""
+    ids = [token.id for token in candidate.tokens]
+    period = shortest_period(ids)
+    if period is None:
+        return None
+    n_repeated, n_rounds = period
+    first_round = len(ids) - n_repeated * (n_rounds - 1)
+    return Truncation(candidate.token_ends[first_round - 1])
+
+
+def shortest_period(ids: Sequence[int]) -> tuple[int, int] | None:
+    """Length of the sequence that the end of `ids` repeats, and its number of repetitions; None for less than three.
+
+    The failure function of Knuth, Morris and Pratt (1977) on the reversed sequence: a beginning of length n whose
+    longest border has length b has period n - b.
+    """
+    backwards = list(reversed(ids))
+    border = [0] * len(backwards)
+    best: tuple[int, int] | None = None
+    b = 0
+    for i in range(1, len(backwards)):
+        while b and backwards[i] != backwards[b]:
+            b = border[b - 1]
+        b += backwards[i] == backwards[b]
+        border[i] = b
+        length = i + 1
+        period = length - b
+        if b and length % period == 0 and length // period >= _MIN_ROUNDS and length >= _MIN_REPEATED_TOKENS:
+            best = period, length // period
+    return best
+
+
+def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation | None:
+    """End an automatic suggestion of one statement at the first line break outside brackets and strings.
+
+    Args:
+        candidate: The candidate to check.
+        automatic: The suggestion was not requested explicitly; requested ones may have several statements.
+    """
+    if not automatic or candidate.cursor.multi_line:
+        return None
+    end = candidate.text.find("\n")
+    while end >= 0:
+        if not is_open(candidate.cursor.typed + candidate.text[:end]):
+            return Truncation(end)
+        end = candidate.text.find("\n", end + 1)
+    return None
+
+
+def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
+    """End after a maximum number of lines.
+
+    Args:
+        candidate: The candidate to check.
+        max_lines: Maximum number of lines; 0 for no limit.
+    """
+    end = -1
+    for _ in range(max_lines):
+        end = candidate.text.find("\n", end + 1)
+        if end < 0:
+            return None
+    return Truncation(end) if max_lines else None
+
+
+def stop_at_improbable_token(candidate: Candidate, *, min_token_probability: float) -> Truncation | None:
+    """End at a word boundary before the first token whose probability is too low.
+
+    Args:
+        candidate: The candidate to check.
+        min_token_probability: Minimum probability of a token, 0 to 1.
+    """
+    end = len(candidate.text)
+    for i, token in enumerate(candidate.tokens):
+        if token.logprob < math.log(max(min_token_probability, 1e-9)):
+            end = _word_boundary(candidate.text, candidate.token_ends[i - 1] if i else 0)
+            break
+    if end < len(candidate.text) and not re.search(r"[\w)\]}]", candidate.text[:end]):
+        return Truncation(0)  # only the beginning of a comment, a string or a call
+    if not candidate.n_tokens_within(end):
+        return Truncation(0)
+    return Truncation(end) if end < len(candidate.text) else None
+
+
+def _word_boundary(text: str, end: int) -> int:
+    """The last offset at or before this one that is not within a word."""
+    while end and (end < len(text) and text[end - 1].isalnum() and text[end].isalnum()):
+        end -= 1
+    return end
