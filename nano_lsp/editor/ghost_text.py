@@ -1,8 +1,8 @@
-"""Suggestions while somebody types: what is known already is not asked for again.
+"""Ghost text: automatic suggestions while typing, with a cache, shared requests and prefetch.
 
-A suggestion stays good while its own text is typed, or part of it accepted, and when the cursor comes back. A request
-whose answer is on its way is joined by one that has typed the beginning of that answer. What is shown is thought on:
-the model completes the document as if the suggestion had been accepted, while nothing else is asked of it.
+A suggestion stays valid while its own text is typed or partly accepted, and when the cursor returns. A request joins
+one that is in flight where the user has typed the beginning of its text. While a suggestion is shown and the model is
+idle, the next one is prefetched: the document is completed as if the suggestion had been accepted.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from nano_lsp.errors import CancelledError
 from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
 
-_LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # behind these, editors indent less
+_LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # after these, editors reduce the indentation
 _IN_WORD = re.compile(r"\w*")
-_MAX_KNOWN = 64
-_MAX_TYPED = 400  # characters between where a suggestion was made and where it is looked for
-_IDS = itertools.count(1)  # of the process: a model loaded anew must not reuse the ids of suggestions still shown
+_MAX_CACHED = 64
+_MAX_TYPED = 400  # characters typed since a suggestion was made, for it to be looked up
+_IDS = itertools.count(1)  # global: after a reload of the model, ids of suggestions still shown must not be reused
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to show at a cursor.
+    """A suggestion to show at a cursor.
 
     Attributes:
-        text: to show; empty for nothing.
-        id: the same while it is typed along, 0 for nothing.
-        confidence: geometric mean of the probabilities of its tokens, 0 to 1.
-        threshold: Confidence that an automatic suggestion has to have here, 0 to 1; one with less is hidden: its text
-            is empty, its confidence is not 0.
-        learned: That threshold is the adaptive one, not the user's setting.
-        weight: Number of suggestions that this one stands for in statistics (`Record.weight`).
+        text: The text to show; empty for none.
+        id: Identifier, which stays the same while the suggestion is typed; 0 for none.
+        confidence: Geometric mean of the probabilities of its tokens, 0 to 1.
+        threshold: Minimum confidence of automatic suggestions in this language, 0 to 1; a suggestion below it is
+            hidden: its text is empty, its confidence is not 0.
+        learned: The threshold is the adaptive one, not the user's setting.
+        weight: Number of suggestions that this one represents in statistics (`Record.weight`).
     """
 
     text: str = ""
@@ -57,7 +57,7 @@ class Suggestion:
 
     @property
     def hidden(self) -> bool:
-        """Whether there is a suggestion that is not sure enough to be shown."""
+        """Whether the suggestion is hidden because its confidence is below the threshold."""
         return not self.text and self.confidence > 0
 
 
@@ -66,69 +66,82 @@ NOTHING = Suggestion()
 
 @dataclass
 class GhostTextStats:
-    """How suggestions came about.
+    """Counters of suggestions by origin.
 
     Attributes:
-        requests: asked for.
-        known: answered without the model.
-        joined: waited for an answer that was on its way.
-        model: asked of the model.
-        ahead: thought on before anybody asked.
+        requests: Number of requests by the editor.
+        cached: Number of requests answered from the cache.
+        joined: Number of requests that joined one in flight.
+        model: Number of requests sent to the model, without those for prefetch.
+        prefetched: Number of suggestions computed in advance.
     """
 
     requests: int = 0
-    known: int = 0
+    cached: int = 0
     joined: int = 0
     model: int = 0
-    ahead: int = 0
+    prefetched: int = 0
 
 
 @dataclass(eq=False)
 class _InFlight(ProgressListener):
-    """A suggestion on its way, and what it says so far; `typed` is the document without the selected entry."""
+    """A request in flight, shared by all requests that it answers.
 
-    task: CompletionInput
+    Attributes:
+        completion_input: The code and the cursor, with the selected entry of a completion list inserted.
+        typed: The code and the cursor without that entry.
+        text: The text generated so far.
+        created_s: When the request was made, by the monotonic clock.
+        started: The model has begun to work on it.
+        n_waiting: Number of callers that wait for the result.
+        task: The task that computes the result; None until it is started.
+        listeners: Listeners, each with the text typed between this request and the listener's own.
+    """
+
+    completion_input: CompletionInput
     typed: CompletionInput
     text: str = ""
-    asked: float = field(default_factory=time.monotonic)
-    begun: bool = False
+    created_s: float = field(default_factory=time.monotonic)
+    started: bool = False
     n_waiting: int = 0
-    work: asyncio.Task[Suggestion] | None = None
-    followers: tuple[tuple[str, ProgressListener], ...] = ()
+    task: asyncio.Task[Suggestion] | None = None
+    listeners: tuple[tuple[str, ProgressListener], ...] = ()
 
-    def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - of a listener
-        """The model is at it."""
-        self.begun = True
+    def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - a listener's method
+        """The model evaluates the prompt."""
+        self.started = True
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
-        self.text, self.begun = text, True
-        for typed, listener in self.followers:
+        """The text has grown."""
+        self.text, self.started = text, True
+        for typed, listener in self.listeners:
             if text.startswith(typed):
                 listener.on_text(text[len(typed) :])
 
-    def follow(self, task: CompletionInput, listener: ProgressListener) -> None:
-        """Tell somebody what is left of the text after what has been typed since."""
-        typed = typed_since(self.task, task)
+    def add_listener(self, completion_input: CompletionInput, listener: ProgressListener) -> None:
+        """Add a listener for the text that follows what has been typed since the request."""
+        typed = typed_since(self.completion_input, completion_input)
         if listener is not NULL_LISTENER and typed is not None:
-            self.followers += ((typed, listener),)
+            self.listeners += ((typed, listener),)
             if self.text.startswith(typed):
                 listener.on_text(self.text[len(typed) :])
 
-    def fits(self, task: CompletionInput) -> bool:
-        """Whether the answer may hold for another task, by what it says so far."""
-        typed = typed_since(self.task, task)
+    def may_answer(self, completion_input: CompletionInput) -> bool:
+        """Whether the result may be valid for another cursor, judging by the text so far."""
+        typed = typed_since(self.completion_input, completion_input)
         return typed is not None and (self.text.startswith(typed) or typed.startswith(self.text))
 
-    def is_wanted(self, now: CompletionInput) -> bool:
-        """Whether the answer may hold for a document as it is now, or once the selected entry is chosen there."""
+    def may_still_answer(self, now: CompletionInput) -> bool:
+        """Whether the result may be valid for the current document, or after its selected entry is accepted."""
         typed = typed_since(self.typed, now)
-        return self.fits(now) or (self.typed != self.task and typed is not None and bool(_IN_WORD.fullmatch(typed)))
+        return self.may_answer(now) or (
+            self.typed != self.completion_input and typed is not None and bool(_IN_WORD.fullmatch(typed))
+        )
 
     @property
-    def waited_s(self) -> float:
-        """How long the model has been at other work."""
-        return 0.0 if self.begun else time.monotonic() - self.asked
+    def queued_s(self) -> float:
+        """Time that the request has been queued behind other work, in seconds."""
+        return 0.0 if self.started else time.monotonic() - self.created_s
 
 
 @dataclass
@@ -136,14 +149,15 @@ class GhostText:
     """The suggestions of one assistant. Use it on one event loop.
 
     Attributes:
-        assistant: has the model.
-        postprocess: how strict to be with what nobody asked for.
-        n_alternatives: how many to alternatives who asks.
-        prefetch: complete what follows a suggestion as if it had been accepted.
-        stale_after_s: a request that has waited longer for a model at other work is asked anew with what has been typed.
+        assistant: The assistant with the model.
+        postprocess: Options of postprocessing for automatic suggestions.
+        n_alternatives: Number of alternatives when a suggestion is requested explicitly.
+        prefetch: Compute the next suggestion in advance while the current one is displayed.
+        stale_after_s: Seconds after which a request still queued behind other work is replaced by one with the newest
+            text.
         min_confidence: Confidence below which automatic suggestions are hidden, 0 to 1.
-        threshold: Hides further ones, by what the user keeps; None hides none.
-        stats: how suggestions came about.
+        threshold: The adaptive threshold, which hides more suggestions; None to hide no more.
+        stats: Counters of suggestions by origin.
     """
 
     assistant: Assistant
@@ -156,7 +170,7 @@ class GhostText:
     min_confidence: float = 0.0
     threshold: AdaptiveThreshold | None = None
     stats: GhostTextStats = field(default_factory=GhostTextStats)
-    _known: OrderedDict[CompletionInput, Suggestion] = field(default_factory=OrderedDict)
+    _cache: OrderedDict[CompletionInput, Suggestion] = field(default_factory=OrderedDict)
     _in_flight: dict[str, _InFlight] = field(default_factory=dict)
     _latest: dict[str, CompletionInput] = field(default_factory=dict)
     _accepted: CompletionInput | None = None
@@ -165,81 +179,83 @@ class GhostText:
 
     async def suggest(
         self,
-        task: CompletionInput,
+        completion_input: CompletionInput,
         listener: ProgressListener = NULL_LISTENER,
         *,
         typed: CompletionInput | None = None,
     ) -> Suggestion:
-        """What to show at a cursor while typing.
+        """The suggestion to show at a cursor while typing.
 
         Args:
-            task: the code and the cursor.
-            typed: the document as it is, where the task has the selected entry of a completion list inserted.
-            listener: is told of the text while it grows; lines above the last are whole, and hold. Where `may_hide`
-                says so, what it is told may be hidden in the end.
+            completion_input: The code and the cursor.
+            listener: Receives the text while it grows; lines above the last are final. If `may_hide` is true, the
+                suggestion may still be hidden in the end.
+            typed: The actual document, where the input has the selected entry of a completion list inserted.
 
         Raises:
-            EngineError: inference failed.
+            EngineError: Inference failed.
         """
         self.stats.requests += 1
-        found = self.find(task)
+        found = self.find(completion_input)
         if found is not None:
-            self.stats.known += 1
-        elif not self._wants(task):
+            self.stats.cached += 1
+        elif not self._should_suggest(completion_input):
             return NOTHING
         else:
-            found = await self._wait_for(task, typed or task, listener)
-        found = self._admit(task.language, found)
+            found = await self._wait_for(completion_input, typed or completion_input, listener)
+        found = self._hide_unsure(completion_input.language, found)
         if found.text and self.prefetch:
-            self._prefetch(task, found.text)
+            self._prefetch(completion_input, found.text)
         return found
 
-    async def alternatives(self, task: CompletionInput) -> Sequence[Suggestion]:
-        """What to alternatives somebody who asks: up to `n_alternatives` suggestions, the best first.
+    async def alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
+        """Up to `n_alternatives` suggestions for an explicit request, the best first.
 
         Raises:
-            EngineError: inference failed.
+            EngineError: Inference failed.
         """
         self.stats.requests += 1
         self.stats.model += 1
-        completions = await self.assistant.run_async(Alternatives(task, self.n_alternatives))
-        offered = [self._suggestion(completion) for completion in completions if completion.text]
-        if offered:
-            self._remember(task, offered[0])
-        return offered
+        completions = await self.assistant.run_async(Alternatives(completion_input, self.n_alternatives))
+        suggestions = [self._suggestion(completion) for completion in completions if completion.text]
+        if suggestions:
+            self._cache_suggestion(completion_input, suggestions[0])
+        return suggestions
 
     def may_hide(self, language: str) -> bool:
-        """Whether suggestions in a language may be hidden once they are whole."""
+        """Whether suggestions in a language may be hidden once they are complete."""
         return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
 
-    def find(self, task: CompletionInput) -> Suggestion | None:
-        """What is known to be good at a cursor; None where nothing is known."""
-        for known, found in reversed(self._known.items()):
-            typed, text = typed_since(known, task), found.text
+    def find(self, completion_input: CompletionInput) -> Suggestion | None:
+        """The cached suggestion that is valid at a cursor; None for none."""
+        for cached, found in reversed(self._cache.items()):
+            typed, text = typed_since(cached, completion_input), found.text
             if typed is not None and (text == typed == "" or (text.startswith(typed) and len(text) > len(typed))):
                 return replace(found, text=text[len(typed) :])
         return None
 
-    def changed(self, task: CompletionInput) -> None:
-        """A document has changed: call off what is on its way and no longer fits.
+    def changed(self, completion_input: CompletionInput) -> None:
+        """A document has changed: cancel the request in flight if it is no longer valid.
 
         Args:
-            task: the document as it is now, and where the change ended.
+            completion_input: The current document, and the offset where the change ended.
         """
-        self._latest[task.name] = task
-        in_flight = self._in_flight.get(task.name)
-        if in_flight and (not in_flight.is_wanted(task) or in_flight.waited_s > self.stale_after_s):
+        self._latest[completion_input.name] = completion_input
+        in_flight = self._in_flight.get(completion_input.name)
+        if in_flight and (
+            not in_flight.may_still_answer(completion_input) or in_flight.queued_s > self.stale_after_s
+        ):
             self._cancel(in_flight)
 
     @property
     def pending(self) -> int:
-        """How many suggestions are on their way, those thought on ahead included."""
+        """Number of requests in flight, prefetch included."""
         return len(self._in_flight) + (self._prefetching is not None and not self._prefetching.done())
 
     async def idle(self) -> None:
-        """Wait until nothing is on its way."""
-        while work := {in_flight.work for in_flight in self._in_flight.values() if in_flight.work}:
-            await asyncio.wait(work)
+        """Wait until no request is in flight."""
+        while tasks := {in_flight.task for in_flight in self._in_flight.values() if in_flight.task}:
+            await asyncio.wait(tasks)
         if self._prefetching:
             await asyncio.wait({self._prefetching})
 
@@ -249,96 +265,100 @@ class GhostText:
         if in_flight:
             self._cancel(in_flight)
         self._latest.pop(name, None)
-        for task in [task for task in self._known if task.name == name]:
-            del self._known[task]
+        for cached in [cached for cached in self._cache if cached.name == name]:
+            del self._cache[cached]
         self._documents.close(name)
         self.assistant.forget(name)
 
     async def _wait_for(
-        self, task: CompletionInput, typed: CompletionInput, listener: ProgressListener
+        self, completion_input: CompletionInput, typed: CompletionInput, listener: ProgressListener
     ) -> Suggestion:
-        """The model's answer: the one on its way if it fits, else a new one."""
-        in_flight = self._in_flight.get(task.name)
-        if in_flight and in_flight.fits(task):
+        """The result of the request in flight if it is valid here, else of a new one."""
+        in_flight = self._in_flight.get(completion_input.name)
+        if in_flight and in_flight.may_answer(completion_input):
             self.stats.joined += 1
-            in_flight.follow(task, listener)
+            in_flight.add_listener(completion_input, listener)
             await self._join(in_flight)
-            found = self.find(task)
+            found = self.find(completion_input)
             if found is not None:
                 return found
-            if typed_since(task, self._latest.get(task.name, task)):
-                return NOTHING  # whoever has typed on asks for that
+            if typed_since(completion_input, self._latest.get(completion_input.name, completion_input)):
+                return NOTHING  # a newer request has been or will be made for the text typed since
         elif in_flight:
             self._cancel(in_flight)
         self.stats.model += 1
-        in_flight = _InFlight(task, typed)
-        in_flight.follow(task, listener)
-        in_flight.work = asyncio.ensure_future(self._run(in_flight))
-        self._in_flight[task.name] = in_flight
+        in_flight = _InFlight(completion_input, typed)
+        in_flight.add_listener(completion_input, listener)
+        in_flight.task = asyncio.ensure_future(self._run(in_flight))
+        self._in_flight[completion_input.name] = in_flight
         return await self._join(in_flight)
 
     async def _join(self, in_flight: _InFlight) -> Suggestion:
-        """Wait for a in_flight; it is called off when nobody waits any more, unless what was typed since still fits."""
-        assert in_flight.work is not None  # noqa: S101 - set where it is made
+        """Wait for a request; cancel it once no caller waits any more, unless it may answer the newest text."""
+        assert in_flight.task is not None  # noqa: S101 - set by the caller
         in_flight.n_waiting += 1
         try:
-            await asyncio.wait({in_flight.work})
+            await asyncio.wait({in_flight.task})
         finally:
             in_flight.n_waiting -= 1
-            latest = self._latest.get(in_flight.task.name)
-            typed_on = latest is not None and latest.offset > in_flight.typed.offset and in_flight.is_wanted(latest)
-            if not in_flight.n_waiting and not in_flight.work.done() and not typed_on:
+            latest = self._latest.get(in_flight.completion_input.name)
+            still_useful = (
+                latest is not None and latest.offset > in_flight.typed.offset and in_flight.may_still_answer(latest)
+            )
+            if not in_flight.n_waiting and not in_flight.task.done() and not still_useful:
                 self._cancel(in_flight)
-        if in_flight.work.cancelled() or isinstance(in_flight.work.exception(), CancelledError):
-            return NOTHING  # a newer one took its place, or the engine went away
-        return in_flight.work.result()
+        if in_flight.task.cancelled() or isinstance(in_flight.task.exception(), CancelledError):
+            return NOTHING  # replaced by a newer request, or the engine has stopped
+        return in_flight.task.result()
 
     async def _run(self, in_flight: _InFlight) -> Suggestion:
         try:
-            completion = await self.assistant.run_async(Complete(in_flight.task, self.postprocess), in_flight)
+            completion = await self.assistant.run_async(
+                Complete(in_flight.completion_input, self.postprocess), in_flight
+            )
             found = self._suggestion(completion)
-            self._remember(in_flight.task, found)
+            self._cache_suggestion(in_flight.completion_input, found)
             return found
         finally:
-            if self._in_flight.get(in_flight.task.name) is in_flight:
-                del self._in_flight[in_flight.task.name]
+            if self._in_flight.get(in_flight.completion_input.name) is in_flight:
+                del self._in_flight[in_flight.completion_input.name]
 
     def _cancel(self, in_flight: _InFlight) -> None:
-        if self._in_flight.get(in_flight.task.name) is in_flight:
-            del self._in_flight[in_flight.task.name]
-        if in_flight.work:
-            in_flight.work.cancel()
+        if self._in_flight.get(in_flight.completion_input.name) is in_flight:
+            del self._in_flight[in_flight.completion_input.name]
+        if in_flight.task:
+            in_flight.task.cancel()
 
-    def _prefetch(self, task: CompletionInput, text: str) -> None:
-        accepted = task.after(text)
+    def _prefetch(self, completion_input: CompletionInput, text: str) -> None:
+        accepted = completion_input.after(text)
         if self.find(accepted) is None and accepted != self._accepted:
             if self._prefetching:
                 self._prefetching.cancel()
             self._accepted = accepted
             self._prefetching = asyncio.ensure_future(self._prefetch_next(accepted))
 
-    async def _prefetch_next(self, task: CompletionInput) -> None:
-        """Complete an accepted suggestion; where it ends its line, the line that would follow."""
-        found = await self._prefetch_at(task)
-        if found is not None and not found.text and (entered := _entered(task)):
-            await self._prefetch_at(entered)
+    async def _prefetch_next(self, completion_input: CompletionInput) -> None:
+        """Complete the document with the suggestion accepted; if nothing is to be added there, the line below."""
+        found = await self._prefetch_at(completion_input)
+        if found is not None and not found.text and (next_line := _after_enter(completion_input)):
+            await self._prefetch_at(next_line)
 
-    async def _prefetch_at(self, task: CompletionInput) -> Suggestion | None:
-        if (known := self.find(task)) is not None:
-            return known
-        if not self._wants(task):
+    async def _prefetch_at(self, completion_input: CompletionInput) -> Suggestion | None:
+        if (cached := self.find(completion_input)) is not None:
+            return cached
+        if not self._should_suggest(completion_input):
             return None
-        self.stats.ahead += 1
+        self.stats.prefetched += 1
         try:
-            completion = await self.assistant.run_async(Complete(task, self.postprocess, prefetch=True))
+            completion = await self.assistant.run_async(Complete(completion_input, self.postprocess, prefetch=True))
         except CancelledError:
             return None
         found = self._suggestion(completion)
-        self._remember(task, found)
+        self._cache_suggestion(completion_input, found)
         return found
 
-    def _admit(self, language: str, found: Suggestion) -> Suggestion:
-        """A suggestion that is sure enough to be shown; else one without text."""
+    def _hide_unsure(self, language: str, found: Suggestion) -> Suggestion:
+        """The suggestion if its confidence is high enough; else one without text."""
         if not found.text:
             return found
         if found.confidence < self.min_confidence:
@@ -350,35 +370,36 @@ class GhostText:
             return Suggestion(confidence=found.confidence, threshold=decision.threshold, learned=True)
         return replace(found, weight=decision.weight)
 
-    def _wants(self, task: CompletionInput) -> bool:
-        """Whether to suggest something at a cursor without being asked."""
-        return self._documents.update(task.name, task.text, task.language).cursor(task.offset).wants_completion
+    def _should_suggest(self, completion_input: CompletionInput) -> bool:
+        """Whether to make an automatic suggestion at a cursor."""
+        name, text, language = completion_input.name, completion_input.text, completion_input.language
+        return self._documents.update(name, text, language).cursor(completion_input.offset).wants_completion
 
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:
             return NOTHING
         return Suggestion(completion.text, next(_IDS), completion.confidence)
 
-    def _remember(self, task: CompletionInput, found: Suggestion) -> None:
-        self._known.pop(task, None)
-        self._known[task] = found
-        if len(self._known) > _MAX_KNOWN:
-            self._known.popitem(last=False)
+    def _cache_suggestion(self, completion_input: CompletionInput, found: Suggestion) -> None:
+        self._cache.pop(completion_input, None)
+        self._cache[completion_input] = found
+        if len(self._cache) > _MAX_CACHED:
+            self._cache.popitem(last=False)
 
 
-def _entered(task: CompletionInput) -> CompletionInput | None:
-    """The task after Enter at a line's end, as editors indent; None elsewhere."""
-    line = task.text[line_start(task.text, task.offset) : task.offset]
-    if not line.strip() or not re.match(r"\r?(\n|\Z)", task.suffix):
+def _after_enter(before: CompletionInput) -> CompletionInput | None:
+    """The document after Enter at the end of a line, indented as editors do; None within a line."""
+    line = before.text[line_start(before.text, before.offset) : before.offset]
+    if not line.strip() or not re.match(r"\r?(\n|\Z)", before.suffix):
         return None
     indent = line[: indent_of(line)]
     if _LEAVES_BLOCK.match(line):
         indent = indent[:-1] if indent.endswith("\t") else indent[:-4]
-    return task.after(line_break_of(task.text) + indent + "    " * line.rstrip().endswith(":"))
+    return before.after(line_break_of(before.text) + indent + "    " * line.rstrip().endswith(":"))
 
 
 def typed_since(before: CompletionInput, now: CompletionInput) -> str | None:
-    """What has been typed between two tasks; None where something else has changed."""
+    """The text typed between two inputs; None where something else has changed."""
     n = now.offset - before.offset
     if (
         before.name != now.name

@@ -41,7 +41,7 @@ def test_nano_completes_what_is_typed_and_thinks_on(client: RawClient) -> None:
     )
     assert client.suggest(3, line, column + 5, invoked=False) == ["pi * self.radius ** 2"]
     stats = client.request(4, "nano/stats", {})["result"]
-    assert (stats["model"], stats["known"]) == (1, 1)
+    assert (stats["model"], stats["cached"]) == (1, 1)
     assert stats["evaluated_tokens"] > 50
 
 

@@ -1,4 +1,4 @@
-"""Suggestions while somebody types, on the scripted backend: what needs the model and what does not."""
+"""Ghost text on the scripted backend: which suggestions need the model and which do not."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 
 
-def task(code: str, name: str = "a.py") -> CompletionInput:
+def completion_input(code: str, name: str = "a.py") -> CompletionInput:
     before, after = code.split("|")
     return CompletionInput(name, before + after, len(before))
 
 
 def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
-    return of(ScriptedBackend(script=reply_script(replies)), **values)
+    return ghost_text_with(ScriptedBackend(script=reply_script(replies)), **values)
 
 
-def of(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
+def ghost_text_with(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
     return GhostText(LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()), **values)
 
 
@@ -37,7 +37,7 @@ def held_back(
     replies: dict[str, str],
     **values: Any,  # noqa: ANN401 - fields of any type
 ) -> tuple[GhostText, threading.Event, threading.Event]:
-    """Suggestions of a model that waits within each batch; the events: it has begun, it may go on."""
+    """Suggestions of a model that blocks in each batch; the events: it has started, it may continue."""
     backend = ScriptedBackend(script=reply_script(replies))
     started, go_on = threading.Event(), threading.Event()
 
@@ -46,7 +46,7 @@ def held_back(
         go_on.wait(20)
 
     backend.on_decode = on_decode
-    return of(backend, prefetch=False, **values), started, go_on
+    return ghost_text_with(backend, prefetch=False, **values), started, go_on
 
 
 def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
@@ -56,57 +56,57 @@ def run(ghost: GhostText, work: Coroutine[Any, Any, None]) -> None:
         ghost.assistant.close()
 
 
-def test_typing_a_suggestion_going_back_and_accepting_part_of_it_need_no_model() -> None:
+def test_typing_a_suggestion_going_back_and_accepting_part_of_it_are_answered_from_the_cache() -> None:
     ghost = ghost_text({"x = ": "len([1, 2])\n"}, prefetch=False)
 
     async def work() -> None:
-        assert (await ghost.suggest(task("x = |\ny = 1\n"))).text == "len([1, 2])"
-        assert (await ghost.suggest(task("x = len|\ny = 1\n"))).text == "([1, 2])"
-        assert (await ghost.suggest(task("x = le|\ny = 1\n"))).text == "n([1, 2])"
-        assert (await ghost.suggest(task("x = |\ny = 1\n"))).text == "len([1, 2])"
-        assert (ghost.stats.model, ghost.stats.known) == (1, 3)
-        await ghost.suggest(task("x = |\ny = 2\n"))  # another suffix is another question
+        assert (await ghost.suggest(completion_input("x = |\ny = 1\n"))).text == "len([1, 2])"
+        assert (await ghost.suggest(completion_input("x = len|\ny = 1\n"))).text == "([1, 2])"
+        assert (await ghost.suggest(completion_input("x = le|\ny = 1\n"))).text == "n([1, 2])"
+        assert (await ghost.suggest(completion_input("x = |\ny = 1\n"))).text == "len([1, 2])"
+        assert (ghost.stats.model, ghost.stats.cached) == (1, 3)
+        await ghost.suggest(completion_input("x = |\ny = 2\n"))  # another suffix needs another request
         assert ghost.stats.model == 2
 
     run(ghost, work())
 
 
-def test_what_follows_an_accepted_suggestion_is_there_already() -> None:
+def test_the_suggestion_after_an_accepted_one_is_prefetched() -> None:
     ghost = ghost_text({"x = 1\n": "z = 3\n", "x = ": "1\n"})
 
     async def work() -> None:
-        assert (await ghost.suggest(task("x = |\n"))).text == "1"
+        assert (await ghost.suggest(completion_input("x = |\n"))).text == "1"
         await ghost.idle()
-        assert ghost.stats.ahead == 2
-        assert (await ghost.suggest(task("x = 1|\n"))).text == ""
-        assert (await ghost.suggest(task("x = 1\n|\n"))).text == "z = 3"
-        assert ghost.stats.known == 2
+        assert ghost.stats.prefetched == 2
+        assert (await ghost.suggest(completion_input("x = 1|\n"))).text == ""
+        assert (await ghost.suggest(completion_input("x = 1\n|\n"))).text == "z = 3"
+        assert ghost.stats.cached == 2
         assert ghost.stats.model == 1
 
     run(ghost, work())
 
 
-def test_the_line_after_a_return_is_expected_further_left() -> None:
+def test_the_line_after_a_return_is_prefetched_with_less_indentation() -> None:
     ghost = ghost_text({"    return 1\n": "y = 2\n", "    return ": "1\n"})
 
     async def work() -> None:
-        assert (await ghost.suggest(task("def f():\n    return |\n"))).text == "1"
+        assert (await ghost.suggest(completion_input("def f():\n    return |\n"))).text == "1"
         await ghost.idle()
-        assert (await ghost.suggest(task("def f():\n    return 1\n|\n"))).text == "y = 2"
+        assert (await ghost.suggest(completion_input("def f():\n    return 1\n|\n"))).text == "y = 2"
         assert ghost.stats.model == 1
 
     run(ghost, work())
 
 
-def test_a_request_joins_the_answer_on_its_way() -> None:
+def test_a_request_joins_one_in_flight() -> None:
     ghost, started, go_on = held_back({"x = ": "len([1, 2])\n"})
 
     async def work() -> None:
-        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        first = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n")))
         await asyncio.to_thread(started.wait, 20)
-        ghost.changed(task("x = le|\n"))
+        ghost.changed(completion_input("x = le|\n"))
         first.cancel()
-        second = asyncio.ensure_future(ghost.suggest(task("x = le|\n")))
+        second = asyncio.ensure_future(ghost.suggest(completion_input("x = le|\n")))
         await asyncio.sleep(0)
         go_on.set()
         assert (await second).text == "n([1, 2])"
@@ -115,8 +115,8 @@ def test_a_request_joins_the_answer_on_its_way() -> None:
     run(ghost, work())
 
 
-class Told(ProgressListener):
-    """What a listener is told."""
+class RecordingListener(ProgressListener):
+    """Records the texts that it receives."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -125,16 +125,16 @@ class Told(ProgressListener):
         self.texts.append(text)
 
 
-def test_whole_lines_are_told_while_others_are_on_their_way_also_to_who_joins() -> None:
+def test_complete_lines_are_streamed_also_to_a_request_that_joins() -> None:
     body = "\n    a = 1\n    b = 2\n    return b"
     ghost, started, go_on = held_back({"def f():": f"{body}\n\n\n"})
-    first, second = Told(), Told()
+    first, second = RecordingListener(), RecordingListener()
 
     async def work() -> None:
-        one = asyncio.ensure_future(ghost.suggest(task("def f():|\n"), first))
+        one = asyncio.ensure_future(ghost.suggest(completion_input("def f():|\n"), first))
         await asyncio.to_thread(started.wait, 20)
-        ghost.changed(task("def f():\n    a|\n"))
-        two = asyncio.ensure_future(ghost.suggest(task("def f():\n    a|\n"), second))
+        ghost.changed(completion_input("def f():\n    a|\n"))
+        two = asyncio.ensure_future(ghost.suggest(completion_input("def f():\n    a|\n"), second))
         await asyncio.sleep(0)
         go_on.set()
         assert (await one).text == body
@@ -145,44 +145,44 @@ def test_whole_lines_are_told_while_others_are_on_their_way_also_to_who_joins() 
     assert " = 1\n    b = 2" in second.texts
 
 
-def test_a_request_that_nobody_waits_for_is_called_off() -> None:
+def test_a_request_without_callers_is_cancelled() -> None:
     ghost, started, go_on = held_back({"x = ": "1\n"})
 
     async def work() -> None:
-        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        first = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n")))
         await asyncio.to_thread(started.wait, 20)
         first.cancel()
         await asyncio.wait({first})
         go_on.set()
         await ghost.idle()
-        assert ghost.find(task("x = |\n")) is None
+        assert ghost.find(completion_input("x = |\n")) is None
 
     run(ghost, work())
 
 
-def test_something_else_typed_calls_the_answer_off_and_asks_anew() -> None:
+def test_typing_another_text_cancels_the_request_and_makes_a_new_one() -> None:
     ghost = ghost_text({"x = ": "1\n", "y = ": "22\n"}, prefetch=False)
 
     async def work() -> None:
-        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        first = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n")))
         await asyncio.sleep(0)
-        ghost.changed(task("y = |\n"))
-        assert (await ghost.suggest(task("y = |\n"))).text == "22"
+        ghost.changed(completion_input("y = |\n"))
+        assert (await ghost.suggest(completion_input("y = |\n"))).text == "22"
         assert (await first).text == ""
 
     run(ghost, work())
 
 
-def test_a_request_that_has_waited_long_is_asked_anew_with_what_has_been_typed() -> None:
+def test_a_stale_request_is_replaced_by_one_with_the_newest_text() -> None:
     ghost, started, go_on = held_back({"x = le": "n([1, 2])\n", "x = ": "7\n"}, stale_after_s=0)
 
     async def work() -> None:
-        other = asyncio.ensure_future(ghost.suggest(task("x = |\n", "other.py")))
+        other = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n", "other.py")))
         await asyncio.to_thread(started.wait, 20)
-        first = asyncio.ensure_future(ghost.suggest(task("x = |\n")))
+        first = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n")))
         await asyncio.sleep(0)
-        ghost.changed(task("x = le|\n"))
-        second = asyncio.ensure_future(ghost.suggest(task("x = le|\n")))
+        ghost.changed(completion_input("x = le|\n"))
+        second = asyncio.ensure_future(ghost.suggest(completion_input("x = le|\n")))
         await asyncio.sleep(0)
         go_on.set()
         assert [(await each).text for each in (other, first, second)] == ["7", "", "n([1, 2])"]
@@ -190,35 +190,35 @@ def test_a_request_that_has_waited_long_is_asked_anew_with_what_has_been_typed()
     run(ghost, work())
 
 
-def test_who_has_typed_on_asks_for_that_alone() -> None:
+def test_of_several_waiting_requests_only_the_newest_is_sent() -> None:
     ghost, started, go_on = held_back({"x = ": "7\n", "x = len": "([1, 2])\n"})
 
     async def work() -> None:
         typed = ["x = |\n", "x = l|\n", "x = le|\n", "x = len|\n"]
-        asked = []
-        for code in typed:  # none is called off, as some editors do not
-            ghost.changed(task(code))
-            asked.append(asyncio.ensure_future(ghost.suggest(task(code))))
+        requests = []
+        for code in typed:  # none is cancelled, as some editors never cancel
+            ghost.changed(completion_input(code))
+            requests.append(asyncio.ensure_future(ghost.suggest(completion_input(code))))
             await asyncio.to_thread(started.wait, 20)
         go_on.set()
-        assert [(await each).text for each in asked] == ["7", "", "", "([1, 2])"]
+        assert [(await each).text for each in requests] == ["7", "", "", "([1, 2])"]
         assert ghost.stats.model == 2
 
     run(ghost, work())
 
 
-def test_an_answer_behind_a_selected_entry_goes_on_while_the_entry_is_typed() -> None:
+def test_a_request_with_a_selected_entry_continues_while_the_entry_is_typed() -> None:
     ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
-    chosen = task("x = sorted|\n")
+    chosen = completion_input("x = sorted|\n")
 
     async def work() -> None:
-        ghost.changed(task("x = so|\n"))
-        first = asyncio.ensure_future(ghost.suggest(chosen, typed=task("x = so|\n")))
+        ghost.changed(completion_input("x = so|\n"))
+        first = asyncio.ensure_future(ghost.suggest(chosen, typed=completion_input("x = so|\n")))
         await asyncio.to_thread(started.wait, 20)
-        ghost.changed(task("x = sor|\n"))
+        ghost.changed(completion_input("x = sor|\n"))
         first.cancel()  # as editors do at each key
         await asyncio.wait({first})
-        second = asyncio.ensure_future(ghost.suggest(chosen, typed=task("x = sor|\n")))
+        second = asyncio.ensure_future(ghost.suggest(chosen, typed=completion_input("x = sor|\n")))
         await asyncio.sleep(0)
         go_on.set()
         assert (await second).text == "([1])"
@@ -228,13 +228,15 @@ def test_an_answer_behind_a_selected_entry_goes_on_while_the_entry_is_typed() ->
 
 
 @pytest.mark.parametrize("now", ["x = so |\n", "x = so|\ny\n", "x = s|\n"])
-def test_an_answer_behind_a_selected_entry_is_called_off_where_that_is_not_typed(now: str) -> None:
+def test_a_request_with_a_selected_entry_is_cancelled_when_something_else_is_typed(now: str) -> None:
     ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
 
     async def work() -> None:
-        first = asyncio.ensure_future(ghost.suggest(task("x = sorted|\n"), typed=task("x = so|\n")))
+        first = asyncio.ensure_future(
+            ghost.suggest(completion_input("x = sorted|\n"), typed=completion_input("x = so|\n"))
+        )
         await asyncio.to_thread(started.wait, 20)
-        ghost.changed(task(now))
+        ghost.changed(completion_input(now))
         assert ghost.pending == 0
         go_on.set()
         assert (await first).text == ""
@@ -242,12 +244,14 @@ def test_an_answer_behind_a_selected_entry_is_called_off_where_that_is_not_typed
     run(ghost, work())
 
 
-def test_an_answer_behind_an_entry_is_called_off_with_its_request_where_nothing_was_typed() -> None:
+def test_a_request_with_a_selected_entry_is_cancelled_with_its_caller_where_nothing_was_typed() -> None:
     ghost, started, go_on = held_back({"x = sorted": "([1])\n"})
 
     async def work() -> None:
-        ghost.changed(task("x = so|\n"))
-        first = asyncio.ensure_future(ghost.suggest(task("x = sorted|\n"), typed=task("x = so|\n")))
+        ghost.changed(completion_input("x = so|\n"))
+        first = asyncio.ensure_future(
+            ghost.suggest(completion_input("x = sorted|\n"), typed=completion_input("x = so|\n"))
+        )
         await asyncio.to_thread(started.wait, 20)
         first.cancel()
         await asyncio.wait({first})
@@ -261,27 +265,27 @@ def test_a_closed_document_is_forgotten() -> None:
     ghost = ghost_text({"x = ": "1\n"}, prefetch=False)
 
     async def work() -> None:
-        await ghost.suggest(task("x = |\n"))
+        await ghost.suggest(completion_input("x = |\n"))
         ghost.close("a.py")
-        assert ghost.find(task("x = |\n")) is None
+        assert ghost.find(completion_input("x = |\n")) is None
 
     run(ghost, work())
 
 
-def test_who_asks_is_offered_more_than_one() -> None:
+def test_an_explicit_request_gets_alternatives() -> None:
     ghost = ghost_text({"x = ": "1\n"}, n_alternatives=2)
 
     async def work() -> None:
-        offered = await ghost.alternatives(task("x = |\n"))
-        assert offered[0].text == "1"
-        assert len({found.text for found in offered}) == len(offered)
-        assert ghost.find(task("x = |\n")) == offered[0]
+        suggestions = await ghost.alternatives(completion_input("x = |\n"))
+        assert suggestions[0].text == "1"
+        assert len({found.text for found in suggestions}) == len(suggestions)
+        assert ghost.find(completion_input("x = |\n")) == suggestions[0]
 
     run(ghost, work())
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
-def test_what_was_typed_is_found(prefix: str, typed: str, suffix: str) -> None:
+def test_typed_since_finds_the_typed_text(prefix: str, typed: str, suffix: str) -> None:
     before = CompletionInput("a.py", prefix + suffix, len(prefix))
     now = CompletionInput("a.py", prefix + typed + suffix, len(prefix + typed))
     assert typed_since(before, now) == typed
