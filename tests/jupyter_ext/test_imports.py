@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_ext/nano_lsp_jupyter"
-MAY_KNOW = ("config", "context", "errors", "features", "shared")
+MAY_KNOW = ("assistant", "chat", "code", "config", "docstrings", "editor", "edits", "errors")
 
 
 def test_it_imports_no_adapter_and_no_engine() -> None:
