@@ -1,16 +1,17 @@
 """The way of one keystroke through the code: `python -m tests.bench.hops`.
 
 A real language server and a real shared engine, with the scripted model, answer one inline completion. In both
-processes the Python stack is read where the request leaves the process or reaches the model; the stack of whoever
-created a task, or put a request into the worker's queue, goes before it. Printed is each function of the package on that
-way, in order, with its thread, and how many functions, modules and threads there are. `llama_decode` is called by
-`LlamaBackend.decode`, in whose place the scripted model's `decode` is.
+processes the Python stack is read where the request leaves the process or reaches the model; the stack of the task's
+creator goes before it. Printed is each function of the package on that way, in order, with its thread, and how many
+functions, modules and threads there are. The scripted model's `decode` stands for `LlamaBackend.decode`, which calls
+`llama_decode`.
 """
 
 # ruff: noqa: ANN401 - stands in for functions of others, whatever they take
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -45,10 +46,8 @@ def _stops() -> list[list[str]]:
             )
         frame = frame.f_back
     task = None
-    try:
+    with contextlib.suppress(RuntimeError):  # no event loop on this thread
         task = asyncio.current_task()
-    except RuntimeError:  # no event loop on this thread
-        pass
     return [*_creators.get(task, []), *found] if task else found
 
 
