@@ -1,4 +1,4 @@
-"""Kernels that tests start, as a front end does."""
+"""Jupyter kernels that tests start, as a front end does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ LIMIT_S = 300
 
 @dataclass
 class Ran:
-    """What came of a cell.
+    """The outputs of a cell that has run.
 
     Attributes:
-        reply: of the kernel.
-        shown: what stands below the cell: text, displays as Markdown, in their last state.
-        updates: how many times a display has changed.
+        reply: The kernel's reply.
+        streams: Text on stdout and stderr.
+        displays: Displays in their last state, as Markdown or text.
+        updates: Number of updates of displays.
     """
 
     reply: dict[str, Any]
@@ -32,12 +33,12 @@ class Ran:
 
     @property
     def shown(self) -> str:
-        """All that stands below the cell."""
+        """All outputs below the cell."""
         return "\n".join([*self.displays.values(), *filter(None, self.streams.values())])
 
     @property
     def next_input(self) -> str:
-        """What is put into the next cell."""
+        """The code that is put into the next cell."""
         return "".join(each["text"] for each in self.reply.get("payload", []) if each["source"] == "set_next_input")
 
 
@@ -49,7 +50,7 @@ class Kernel:
         self.client = client
 
     def run(self, code: str, *, keep: bool = True) -> Ran:
-        """Run a cell and wait for what comes of it; with keep, in the history."""
+        """Run a cell and wait for its outputs; `keep` adds it to the history."""
         ran = Ran({})
 
         def on_output(message: dict[str, Any]) -> None:
@@ -72,7 +73,7 @@ class Kernel:
         return ran
 
     def evaluate(self, expression: str) -> str:
-        """The repr of an expression, asked without a trace."""
+        """The repr of an expression, evaluated without changing the kernel's history."""
         reply = self.client.execute_interactive(
             "", silent=True, user_expressions={"x": expression}, timeout=LIMIT_S, allow_stdin=False
         )
@@ -83,7 +84,7 @@ class Kernel:
 
 @contextmanager
 def started_kernel(**env: str) -> Iterator[Kernel]:
-    """A kernel of this Python, with the magics loaded."""
+    """Start a kernel of this Python, with the magics loaded."""
     manager = KernelManager(kernel_name="python3")
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     manager.start_kernel(env={**os.environ, "JUPYTER_PLATFORM_DIRS": "1", **env})

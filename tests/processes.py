@@ -1,4 +1,4 @@
-"""Processes that tests start."""
+"""Helpers for processes that tests start: without a network, with their own home, ended with their children."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import psutil
 
 from nano_lsp.config import find_folders
 
-_LIMIT_S = 120  # on a machine that does other things as well
+_LIMIT_S = 120  # on a busy machine
 
 
 def without_network() -> tuple[str, ...]:
-    """What to put before a command for a network namespace of its own, with nothing but an unconnected loopback."""
+    """Prefix of a command that runs it in a network namespace with nothing but a loopback device that is down."""
     unshare = shutil.which("unshare")
     assert unshare, "install util-linux"
     return (unshare, "--net") if os.geteuid() == 0 else (unshare, "--map-root-user", "--net")
 
 
 def with_loopback() -> tuple[str, ...]:
-    """What to put behind `without_network` for programs that talk to themselves: the loopback is up then."""
+    """Prefix to add after `without_network` that brings the loopback device up, for programs that connect to it."""
     code = (
         "import fcntl, os, socket, struct, sys\n"
         "with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n"
@@ -37,7 +37,7 @@ def with_loopback() -> tuple[str, ...]:
 
 
 def engines_of(home: Path) -> list[psutil.Process]:
-    """The shared engines that run for a home."""
+    """The running shared engines with a given NANO_LSP_HOME."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
         arguments, environment = process.info["cmdline"] or [], process.info["environ"] or {}
@@ -48,7 +48,7 @@ def engines_of(home: Path) -> list[psutil.Process]:
 
 @contextmanager
 def home_with_models() -> Iterator[Path]:
-    """A home of its own for a bench, with this user's models; the engine that it then has ends with it."""
+    """Use a temporary NANO_LSP_HOME with this user's models; its engines are killed at the end."""
     models = find_folders().models
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NANO_LSP_HOME"] = folder
@@ -62,7 +62,7 @@ def home_with_models() -> Iterator[Path]:
 
 
 def end_with_all_below(process: subprocess.Popen[bytes], grace_s: float = 5) -> None:
-    """End a process; what it has started, and has not ended by then, is killed."""
+    """Terminate a process, and kill it and its children if they have not ended after a time."""
     below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.terminate()
     psutil.wait_procs(below, grace_s)

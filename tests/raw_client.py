@@ -1,4 +1,4 @@
-"""A client that speaks to a server process byte by byte."""
+"""A language client that exchanges raw messages with a server process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def inline(line: int = 0, column: int = 4, *, invoked: bool = True) -> dict[str,
 
 
 class RawClient:
-    """A server process and the messages to and from it."""
+    """A server process, and the messages to and from it."""
 
     def __init__(
         self,
@@ -38,23 +38,23 @@ class RawClient:
 
         Args:
             arguments: The command's arguments.
-            home: Folder for its files; None: the user's.
-            prefix: Command that runs it.
-            environment: Its environment; None: this process's.
+            home: Value of NANO_LSP_HOME; None for the user's.
+            prefix: Command that runs the server's command.
+            environment: Environment of the server; None for this process's.
         """
         environment = dict(os.environ if environment is None else environment)
         if home:
             environment["NANO_LSP_HOME"] = str(home)
         self.seen: list[dict[str, Any]] = []  # requests and notifications of the server
-        self.replies: dict[str, object] = {}  # what its requests are answered
-        self._states: list[dict[str, Any]] = []  # told since somebody waited for one
+        self.replies: dict[str, object] = {}  # results for the server's requests, by method
+        self._states: list[dict[str, Any]] = []  # status notifications not yet waited for
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
         )
-        # Who waits for a message that never comes fails, rather than for ever.
+        # A test that waits for a message that never comes fails instead of hanging.
         self._limit = threading.Timer(LIMIT_S, self.process.kill)
         self._limit.daemon = True
         self._limit.start()
@@ -68,7 +68,7 @@ class RawClient:
         self.process.stdin.flush()
 
     def request(self, request_id: int | str, method: str, params: object = None) -> dict[str, Any]:
-        """Send a request and read up to its answer."""
+        """Send a request and read messages up to its response."""
         self.send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         return self.answer(request_id)
 
@@ -80,7 +80,7 @@ class RawClient:
             self._take(message)
 
     def wait_for(self, method: str) -> dict[str, Any]:
-        """Read up to a request or notification of the server, and answer it; its parameters."""
+        """Read up to a request or notification of the server, answer it, and return its parameters."""
         while True:
             message = self.read()
             self._take(message)
@@ -102,7 +102,7 @@ class RawClient:
         while (line := self.process.stdout.readline()) not in (b"\r\n", b""):
             if line.lower().startswith(b"content-length:"):
                 n_bytes = int(line.split(b":")[1])
-        assert n_bytes, "the server has gone"
+        assert n_bytes, "the server has exited"
         return dict(json.loads(self.process.stdout.read(n_bytes)))
 
     def open(self, text: str, uri: str = URI) -> None:
@@ -114,12 +114,12 @@ class RawClient:
         return [item["insertText"] for item in found["result"]["items"]]
 
     def wait_for_state(self, state: str) -> dict[str, Any]:
-        """Read up to a state of the server that it has not been waited for yet."""
+        """Read up to the next status notification with a state, and return its parameters."""
         while True:
             while self._states:
-                told = self._states.pop(0)
-                if told["state"] == state:
-                    return told
+                status = self._states.pop(0)
+                if status["state"] == state:
+                    return status
             self._take(self.read())
 
     def close(self) -> None:
@@ -138,12 +138,12 @@ class RawClient:
         return self.request(request_id, "workspace/executeCommand", {"command": command, "arguments": [*arguments]})
 
     def initialize(self, capabilities: object = None, root: Path | None = None, **options: object) -> dict[str, Any]:
-        """Introduce a client; it keeps no statistics unless told to.
+        """Initialize the server, by default without statistics.
 
         Args:
-            capabilities: of the client; none at all by default.
-            root: the workspace.
-            options: settings.
+            capabilities: The client's capabilities; None for no capabilities.
+            root: The workspace folder.
+            options: Initialization options (settings).
         """
         params = {
             "processId": os.getpid(),

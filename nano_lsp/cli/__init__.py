@@ -8,9 +8,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; leaves with its exit code."""
+    """Run the command line and exit with its exit code."""
     try:
-        # Ctrl-C works while these are imported, too.
+        # Imported here, so that Ctrl-C works during the imports, too.
         try:
             from nano_lsp.cli.run import run  # noqa: PLC0415
         except ImportError as error:
@@ -22,12 +22,12 @@ def main() -> None:
 
 
 def _run_command(arguments: list[str]) -> None:
-    """Import what a command needs, and run it; a failed import is reported like its other errors."""
-    if arguments[:1] == ["server"]:  # an editor waits: it does not pay for the other commands
+    """Import and run a command; a failed import is reported like its other errors."""
+    if arguments[:1] == ["server"]:  # without the other commands it starts faster
         from nano_lsp.cli.server import app  # noqa: PLC0415
 
         app(arguments[1:], prog_name="nano-lsp server")
-    elif arguments == ["engine", "run"]:  # runs for hours: it does not keep the other commands in memory
+    elif arguments == ["engine", "run"]:  # without the other commands the long-running engine needs less memory
         from nano_lsp.cli.engine_run import run as run_engine  # noqa: PLC0415
 
         run_engine()

@@ -1,4 +1,4 @@
-"""All commands."""
+"""The command line with all its commands."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="NEURO-NANO: an offline coding assistant. Nothing leaves this machine.",
-    epilog="Start with `nano-lsp demo`; `nano-lsp doctor` says what is wrong and what to do about it.",
+    epilog="Start with `nano-lsp demo`. `nano-lsp doctor` finds problems and says how to solve them.",
 )
 
 
 @app.callback(invoke_without_command=True)
 def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
-    """What belongs to no command."""
+    """Options without a command."""
     if version:
         print(f"nano-lsp {__version__}")
         raise typer.Exit

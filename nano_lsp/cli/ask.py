@@ -14,7 +14,9 @@ from nano_lsp.cli.terminal import (
     Context,
     Json,
     Model,
-    Stream,
+    Seed,
+    StreamPrinter,
+    Temperature,
     Threads,
     as_json,
     model_settings,
@@ -37,29 +39,28 @@ EXAMPLES = """Examples:
 
 
 def ask(  # noqa: PLR0917 - options, which typer passes by name
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help="The question to answer.")],
     code: Annotated[bool, typer.Option("--code", help="Answer with code only.")] = False,
-    think: Annotated[bool, typer.Option("--think", help="Think step by step.")] = False,
-    stdin: Annotated[bool, typer.Option("--stdin", help="Append what is read from stdin.")] = False,
+    think: Annotated[bool, typer.Option("--think", help="Let the model reason step by step.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Append the text from stdin to the question.")] = False,
     model: Model = None,
     adapter: Adapter = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens.")] = 512,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens of the answer.")] = 512,
     n_ctx: Context = None,
     threads: Threads = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Of the random numbers.")] = None,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
     as_json_: Json = False,
 ) -> None:
-    """Ask a question."""
+    """Answer a question, about code or anything else."""
     if stdin:
         question = f"{question}\n\n{read_document(sys.stdin.buffer.read(), 'stdin').text}"
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano-lsp ask "What is a monad?"')
     with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
-        stream = Stream(show_text=not as_json_, as_data=code)
+        printer = StreamPrinter(show_text=not as_json_, as_data=code)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        job = Ask(question, code, think, max_tokens, sampling=sampling)
-        answer = assistant.run(job, stream)
-        stream.finish(answer)
+        answer = assistant.run(Ask(question, code, think, max_tokens, sampling=sampling), printer)
+        printer.finish(answer)
     if as_json_:
         print_json(as_json(answer))

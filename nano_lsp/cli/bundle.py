@@ -1,4 +1,4 @@
-"""`nano-lsp bundle`: a folder that installs everything on a machine without a network."""
+"""`nano-lsp bundle`: creates a folder that installs everything on a machine without a network."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ EXAMPLES = """Examples:
 Then, on the other machine: `python3 nano-lsp-bundle/install.py`
 """
 
-_SPARE_BYTES = 400 << 20  # wheels, plugins, and what building them takes
-_PORTABLE_FEATURES = ("avx2", "f16c", "fma")  # of x86 processors, since 2013; what llama.cpp takes for granted
+_SPARE_BYTES = 400 << 20  # for wheels, plugins and temporary files of their builds
+_PORTABLE_FEATURES = ("avx2", "f16c", "fma")  # in x86 processors since 2013; llama.cpp requires them
 
 
 class Part(str, Enum):
-    """What may be left out."""
+    """Parts of a bundle that can be left out."""
 
     VSCODE = "vscode"
     NVIM = "nvim"
@@ -43,28 +43,33 @@ class Part(str, Enum):
 
 
 def bundle(  # noqa: PLR0917 - options, which typer passes by name
-    out: Annotated[Path, typer.Argument(help="Folder to make; it must not exist, or be empty.")],
-    model: Annotated[str, typer.Option(help="Model to take along, from this machine's store.")] = "nano",
+    out: Annotated[Path, typer.Argument(help="Folder to create; it must not exist, or must be empty.")],
+    model: Annotated[str, typer.Option(help="Model to include, from this machine's store.")] = "nano",
     source: Annotated[
-        Path | None, typer.Option(help="Checkout of the project. Default: the folder you are in.", file_okay=False)
+        Path | None,
+        typer.Option(
+            help="Checkout of the project, for the editor plugins. Default: the current folder.", file_okay=False
+        ),
     ] = None,
-    without: Annotated[list[Part] | None, typer.Option(help="Leave a part out; may be repeated.")] = None,
+    without: Annotated[list[Part] | None, typer.Option(help="Part to leave out; the option may be repeated.")] = None,
     jupyterlab: Annotated[
-        bool, typer.Option("--jupyterlab", help="Take JupyterLab itself along, and install it there.")
+        bool, typer.Option("--jupyterlab", help="Include JupyterLab itself, and install it on the other machine.")
     ] = False,
     portable: Annotated[
         bool,
-        typer.Option("--portable", help="Build llama.cpp anew, for any CPU with AVX2 or any ARM; takes minutes."),
+        typer.Option(
+            "--portable", help="Build llama.cpp for any x86 CPU with AVX2, or any ARM CPU; takes some minutes."
+        ),
     ] = False,
 ) -> None:
-    """Make a folder that installs server, model and editor plugins on a machine without a network.
+    """Create a folder that installs server, model and editor plugins on a machine without a network.
 
-    It is for machines with this system, this kind of processor and this version of Python. Wheels come from the
-    package index that pip is configured for; plugins of editors from a checkout of the project.
+    It is for machines with the same operating system, type of processor and version of Python. Wheels come from the
+    package index that pip is configured for; editor plugins from a checkout of the project.
     """
     parts = frozenset(Part) - frozenset(without or ())
     checkout = _find_checkout(source)
-    npm = bundle_parts.find_npm() if Part.VSCODE in parts else ""  # what is missing is told before the work
+    npm = bundle_parts.find_npm() if Part.VSCODE in parts else ""  # before the work, to fail early
     store = ModelStore.open(find_folders())
     if model not in store.entries:
         raise ConfigError(
@@ -73,20 +78,20 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
         )
     with file_progress() as show:
         model_file = store.find(model, show)
-    with _made_whole(out, model_file.stat().st_size + _SPARE_BYTES) as folder:
+    with _atomic_folder(out, model_file.stat().st_size + _SPARE_BYTES) as folder:
         wheels = bundle_parts.Wheels(folder / "wheels")
         extra = "[jupyter]" if Part.JUPYTER in parts else ""
         extension = checkout / "jupyter_ext"
         has_extension = Part.JUPYTER in parts and (extension / "pyproject.toml").is_file()
-        with _steps() as step:
+        with _step_display() as on_step:
             if portable:
-                wheels.build_portable_llama(step)
+                wheels.build_portable_llama(on_step)
             with_jupyterlab = ["jupyterlab"] if jupyterlab else []
-            wheels.collect(step, f"nano-lsp{extra} @ {checkout.as_uri()}", *with_jupyterlab)
+            wheels.collect(on_step, f"nano-lsp{extra} @ {checkout.as_uri()}", *with_jupyterlab)
             if has_extension:
-                wheels.collect(step, str(extension), deps=jupyterlab)
+                wheels.collect(on_step, str(extension), deps=jupyterlab)
             if Part.VSCODE in parts:
-                vsix = bundle_parts.package_extension(checkout / "editors/vscode", npm, step)
+                vsix = bundle_parts.package_extension(checkout / "editors/vscode", npm, on_step)
                 (folder / "vscode").mkdir()
                 shutil.copyfile(vsix, folder / "vscode" / vsix.name)
         if Part.NVIM in parts:
@@ -108,15 +113,15 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
         (folder / bundle_install.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         digest = write_sums(folder)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    stdout.print(f"{out} is a bundle of {size / 1e6:,.0f} MB. On the other machine: python3 {out.name}/install.py")
+    stdout.print(f"Created {out} ({size / 1e6:,.0f} MB). On the other machine, run: python3 {out.name}/install.py")
     stdout.print(f"SHA-256 of its {bundle_install.SUMS}, to compare there: {digest}")
 
 
 def write_sums(folder: Path) -> str:
-    """Write the SHA-256 of each file of a folder, in the form and order that `sha256sum -c` and a diff can use.
+    """Write the SHA-256 of each file in a folder, sorted, in the format of `sha256sum -c`.
 
     Returns:
-        The SHA-256 of that list.
+        The SHA-256 of the file with the checksums.
     """
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     sums = folder / bundle_install.SUMS
@@ -135,20 +140,20 @@ def _copy_model(file: Path, target: Path) -> None:
 
 
 def _find_checkout(source: Path | None) -> Path:
-    """The checkout named, the one we are in, or the one that this package is installed from."""
-    places = [source] if source else [Path.cwd(), Path(bundle_install.__file__).parents[2]]
-    for place in places:
-        if (place / "pyproject.toml").is_file() and (place / "nano_lsp").is_dir():
-            return place.resolve()
+    """The checkout given, the current folder, or the checkout that this package is installed from."""
+    candidates = [source] if source else [Path.cwd(), Path(bundle_install.__file__).parents[2]]
+    for folder in candidates:
+        if (folder / "pyproject.toml").is_file() and (folder / "nano_lsp").is_dir():
+            return folder.resolve()
     raise BundleError(
-        f"{places[0]} is no checkout of the project, which the editors' plugins are taken from.",
-        "Run it in a checkout, or name one: `--source FOLDER`.",
+        f"{candidates[0]} is not a checkout of the project, which the editor plugins are taken from.",
+        "Run the command in a checkout, or give one: `--source FOLDER`.",
     )
 
 
 @contextlib.contextmanager
-def _made_whole(out: Path, needed: int) -> Iterator[Path]:
-    """A folder to fill; it takes its place when all has gone well, else nothing of it stays."""
+def _atomic_folder(out: Path, needed: int) -> Iterator[Path]:
+    """Yield a temporary folder to fill; it is renamed to `out` on success and deleted on failure."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise BundleError(f"{out} is not empty.", "Choose another folder, or remove it.")
     out = out.resolve()
@@ -157,7 +162,7 @@ def _made_whole(out: Path, needed: int) -> Iterator[Path]:
         free = shutil.disk_usage(out.parent).free
         if free < needed:
             raise DiskSpaceError(
-                f"The bundle needs {needed / 1e6:,.0f} MB in {out.parent}, {free / 1e6:,.0f} MB are free.",
+                f"The bundle needs {needed / 1e6:,.0f} MB in {out.parent}, but only {free / 1e6:,.0f} MB are free.",
                 "Free some space, or choose another disk.",
             )
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
@@ -176,28 +181,28 @@ def _made_whole(out: Path, needed: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _steps() -> Iterator[Callable[[str], None]]:
-    """Shows what is being done: one line that moves on a terminal, a line a step elsewhere."""
+def _step_display() -> Iterator[Callable[[str], None]]:
+    """Show the current step: in one changing line on a terminal, otherwise in a line per step."""
     if stderr.is_terminal:
         with stderr.status("Starting") as status:
 
-            def move(text: str) -> None:
+            def update(text: str) -> None:
                 status.update(text[: stderr.width - 4].replace("[", r"\["))
 
-            yield move
+            yield update
     else:
-        told = ""
+        shown = ""
 
-        def tell(text: str) -> None:
-            nonlocal told
+        def print_title(text: str) -> None:
+            nonlocal shown
             title = text.partition(":")[0]
-            if title != told:
-                told = title
+            if title != shown:
+                shown = title
                 stderr.print(f"{title} …")
 
-        yield tell
+        yield print_title
 
 
 def _needed_features(*, portable: bool) -> list[str]:
-    found = hardware.cpu_features()
-    return sorted(found & frozenset(_PORTABLE_FEATURES) if portable else found)
+    features = hardware.cpu_features()
+    return sorted(features & frozenset(_PORTABLE_FEATURES) if portable else features)

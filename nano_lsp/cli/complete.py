@@ -14,7 +14,9 @@ from nano_lsp.cli.terminal import (
     Context,
     Json,
     Model,
-    Stream,
+    Seed,
+    StreamPrinter,
+    Temperature,
     Threads,
     WorkspaceRoot,
     as_json,
@@ -38,34 +40,41 @@ EXAMPLES = """Examples:
 
 
 def complete(  # noqa: PLR0917 - options, which typer passes by name
-    location: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Lines and columns from 1; - is stdin.")],
+    location: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE:LINE:COL", help="Position of the cursor; lines and columns count from 1, - reads stdin."
+        ),
+    ],
     workspace: WorkspaceRoot = None,
     model: Model = None,
     adapter: Adapter = None,
-    max_tokens: Annotated[int | None, typer.Option(help="At most so many tokens.")] = None,
-    prompt_tokens: Annotated[int | None, typer.Option(help="At most so many tokens of the document.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum number of tokens of the completion.")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option(help="Maximum number of tokens of the prompt.")] = None,
     n_ctx: Context = None,
     threads: Threads = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Of the random numbers.")] = None,
-    alternatives: Annotated[int, typer.Option(min=1, max=3, help="Print up to so many, no two alike.")] = 1,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
+    alternatives: Annotated[
+        int, typer.Option(min=1, max=3, help="Maximum number of different completions to print.")
+    ] = 1,
     as_json_: Json = False,
 ) -> None:
-    """Print the completion at a place in a file."""
+    """Print the completion at a position in a file."""
     name, line, column = parse_location(location)
     document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
-    task = CompletionInput(document.name, document.text, offset_at(document.text, line, column))
+    completion_input = CompletionInput(document.name, document.text, offset_at(document.text, line, column))
     overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
         if workspace:
             assistant.use_workspace(workspace)
-        # What was shown may have to be cut at its end, so text is not streamed here.
-        stream = Stream(show_text=False)
+        # Postprocessing may truncate the text, so it is not streamed.
+        printer = StreamPrinter(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)
-        found = assistant.run(Alternatives(task, alternatives, sampling=sampling), stream)
-        stream.finish(found[0])
+        completions = assistant.run(Alternatives(completion_input, alternatives, sampling=sampling), printer)
+        printer.finish(completions[0])
     if as_json_:
-        answers = [as_json(completion) for completion in found]
+        answers = [as_json(completion) for completion in completions]
         print_json(answers if alternatives > 1 else answers[0])
     else:
-        print_data(f"\n{_RULE}\n".join(completion.text for completion in found) + "\n")
+        print_data(f"\n{_RULE}\n".join(completion.text for completion in completions) + "\n")

@@ -1,4 +1,4 @@
-"""`nano-lsp demo`: the model completes code of this project, before the user's eyes."""
+"""`nano-lsp demo`: the model completes three places in this project's own code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from nano_lsp.assistant.job import Assistant
-from nano_lsp.cli.terminal import Model, Stream, file_progress, open_assistant, persist, stdout
+from nano_lsp.cli.terminal import Model, StreamPrinter, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import SHARED, find_folders, load_settings
@@ -30,12 +30,12 @@ EXAMPLES = "Example:\n\n`nano-lsp demo`"
 
 @dataclass(frozen=True)
 class Snippet:
-    """A function of this project whose body the model is to write.
+    """A piece of this project's code with a part removed that the model is to write.
 
     Attributes:
-        title: for the user.
-        text: of the file, without the body.
-        offset: of the cursor, where the body was.
+        title: Title to print.
+        text: The code without the removed part.
+        offset: Offset of the cursor, where the removed part was.
     """
 
     title: str
@@ -45,11 +45,13 @@ class Snippet:
 
 def demo(
     model: Model = None,
-    no_drafts: Annotated[bool, typer.Option("--no-drafts", help="Do not repeat the tasks with drafts.")] = False,
+    no_drafts: Annotated[
+        bool, typer.Option("--no-drafts", help="Do not repeat the completions with speculative decoding.")
+    ] = False,
 ) -> None:
-    """Complete three real snippets of this project's own code; fetch the model first where it is missing.
+    """Complete three places in this project's own code, and print speed and memory; downloads a missing model first.
 
-    The model runs in the shared engine, whatever the settings say: llama.cpp may die where it was not built.
+    The model runs in the shared engine, whatever the settings say, as llama.cpp may crash if built for another CPU.
     """
     connections = watch_network()
     pulled = _pull_if_missing(model)
@@ -63,7 +65,7 @@ def demo(
         drafted = Counters()
         if not no_drafts:
             for snippet in snippets():
-                drafted += assistant.run(Complete(_task(snippet))).counters
+                drafted += assistant.run(Complete(_completion_input(snippet))).counters
         engine = asyncio.run(ask_engine(find_endpoint(find_folders()), "GET", "status"))
     stdout.print(
         f"[bold]Speed[/]: prompt {plain.prompt_tokens_per_s:.1f} tokens/s, "
@@ -71,8 +73,8 @@ def demo(
     )
     if not no_drafts:
         stdout.print(
-            f"The same with n-gram drafts: {drafted.decode_tokens_per_s:.1f} tokens/s "
-            f"({drafted.accepted_tokens} of {drafted.drafted_tokens} draft tokens were right)"
+            f"With speculative decoding (n-grams): {drafted.decode_tokens_per_s:.1f} tokens/s "
+            f"({drafted.accepted_tokens} of {drafted.drafted_tokens} speculative tokens were accepted)"
         )
     account = next(loaded["memory"] for loaded in engine["models"] if loaded["name"] == name)
     stdout.print(
@@ -83,19 +85,19 @@ def demo(
     if assistant.notice.text:
         stdout.print(f"[bold yellow]Notice[/]: {escape(assistant.notice.text)}")
     used = [*connections[before:], *engine["network"]]
-    where = " after the model was fetched" if pulled else ""
+    when = " after the model was downloaded" if pulled else ""
     if used:
-        stdout.print(f"[bold red]Network[/]: used{where}: {', '.join(used)}")
+        stdout.print(f"[bold red]Network[/]: used{when}: {', '.join(used)}")
         raise typer.Exit(1)
-    stdout.print(f"[bold]Network[/]: not used{where}; no connection was opened and no name looked up.")
+    stdout.print(f"[bold]Network[/]: not used{when}; no connection was opened and no name looked up.")
     stdout.print(
-        f"The engine stays loaded for {load_settings().unload_minutes:g} minutes for whoever asks next; "
-        "`nano-lsp engine stop` ends it now."
+        f"The engine keeps the model loaded for {load_settings().unload_minutes:g} minutes after the last request; "
+        "`nano-lsp engine stop` stops it now."
     )
 
 
 def snippets() -> list[Snippet]:
-    """Three places in this project, what follows the cursor there taken out."""
+    """Three places in this project, without the code that follows the cursor there."""
     return [
         _cut("a property like the one above it", Counters, "        return self.decoded_tokens", "\n    def __add__"),
         _cut("a method of the base of all errors", NanoError, "        return f", None),
@@ -109,7 +111,7 @@ def snippets() -> list[Snippet]:
 
 
 def _cut(title: str, thing: type | Callable[..., object], cut: str, until: str | None) -> Snippet:
-    """A snippet of the source of a class or function: what stands between two texts is taken out."""
+    """A snippet of the source of a class or function, without the part from one text up to another."""
     source = inspect.getsource(thing)
     start = source.index(cut)
     end = len(source) if until is None else source.index(until, start)
@@ -117,18 +119,18 @@ def _cut(title: str, thing: type | Callable[..., object], cut: str, until: str |
     return Snippet(title, f"{source[:cursor]}\n{source[end:]}", cursor)
 
 
-def _task(snippet: Snippet) -> CompletionInput:
+def _completion_input(snippet: Snippet) -> CompletionInput:
     return CompletionInput(snippet.title, snippet.text, snippet.offset)
 
 
 def _show(assistant: Assistant, snippet: Snippet) -> Completion:
-    """Complete a snippet before the user's eyes."""
+    """Complete a snippet and stream the completion to the terminal."""
     *above, line = snippet.text[: snippet.offset].split("\n")
     stdout.print(f"[cyan]# {snippet.title}[/]")
     stdout.print("\n".join(above[-_LINES_SHOWN:]), style="dim", markup=False)
-    stream = Stream(before=line)
-    completion = persist(assistant, Complete(_task(snippet), draft=False), stream)
-    stream.finish(completion)
+    printer = StreamPrinter(before=line)
+    completion = run_with_retries(assistant, Complete(_completion_input(snippet), speculative=False), printer)
+    printer.finish(completion)
     print()
     return completion
 
@@ -140,7 +142,7 @@ def _pull_if_missing(model: str | None) -> bool:
         try:
             store.find(name, show)
         except ModelMissingError:
-            stdout.print(f"Fetching the model {name} ({store.entries[name].size_bytes / 1e6:,.0f} MB), once.")
+            stdout.print(f"Downloading the model {name} once ({store.entries[name].size_bytes / 1e6:,.0f} MB).")
             store.pull(name, on_progress=show)
             return True
     return False

@@ -1,4 +1,4 @@
-"""`nano-lsp doctor`: what works, what does not, and what to do about it."""
+"""`nano-lsp doctor`: checks this machine and the installation, and prints a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import typer
 from rich.markup import escape
 
 from nano_lsp.cli.output import print_json
-from nano_lsp.cli.terminal import Model, file_progress, open_assistant, persist, stdout
+from nano_lsp.cli.terminal import Model, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import SHARED, Settings, find_folders, load_settings, with_absolute_paths
@@ -45,7 +45,7 @@ _SAFER_MODE_COST = "It costs about a quarter of the speed of answers."  # docs/h
 
 
 class Level(str, Enum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -54,14 +54,14 @@ class Level(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        level: how bad it is.
-        title: what was looked at.
-        detail: what was found.
-        remedy: what to do about it; empty where nothing need be done.
-        exit_code: What a problem makes the command exit with.
+        level: Severity of the finding.
+        title: What was checked.
+        detail: Result of the check.
+        remedy: How to solve the problem; empty for none.
+        exit_code: Exit code of the command if this is a problem.
     """
 
     level: Level
@@ -73,13 +73,13 @@ class Finding:
 
 def doctor(
     model: Model = None,
-    no_load: Annotated[bool, typer.Option("--no-load", help="Do not load the model.")] = False,
+    no_load: Annotated[bool, typer.Option("--no-load", help="Check everything without loading the model.")] = False,
     retest: Annotated[
         bool, typer.Option("--retest", help="Repeat the self-test of llama.cpp, and forget earlier crashes.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Look at CPU, memory, disk, settings and model, and say what to do about each problem.
+    """Check CPU, memory, disk, settings and model, and print a remedy for each problem.
 
     Exit code 1: there is a problem. Exit code 3: the installed build of llama.cpp does not work on this CPU.
     """
@@ -98,12 +98,12 @@ def doctor(
 
 
 def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[Finding]:
-    """Look at everything; each finding as soon as it is known.
+    """Run all checks; yields each finding as soon as it is known.
 
     Args:
-        model: The model's name or path; None for the one in the settings.
-        load: Have the model loaded and let it work.
-        retest: Repeat the self-test of llama.cpp.
+        model: Name or path of the model; None for the one in the settings.
+        load: Whether to load the model and generate a completion.
+        retest: Whether to repeat the self-test of llama.cpp.
     """
     yield Finding(
         Level.OK,
@@ -127,30 +127,30 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
 
 
 def examine_cpu() -> Iterator[Finding]:
-    """Features and cores."""
-    found = hardware.cpu_features()
-    listed = ", ".join(sorted(found)) or "unknown"
-    if platform.machine().lower() in {"x86_64", "amd64"} and found and "avx2" not in found:
+    """Check the CPU's features and the number of cores."""
+    features = hardware.cpu_features()
+    listed = ", ".join(sorted(features)) or "unknown"
+    if platform.machine().lower() in {"x86_64", "amd64"} and features and "avx2" not in features:
         yield Finding(
             Level.WARNING,
             "CPU",
             f"{hardware.cpu_name()} ({listed})",
-            "Without AVX2 answers take several times as long.",
+            "Without AVX2, answers take several times as long.",
         )
     else:
         yield Finding(Level.OK, "CPU", f"{hardware.cpu_name()} ({listed})")
     cores, logical = hardware.usable_cores(), os.cpu_count() or 1
-    detail = f"{cores} physical usable, of {logical} logical in the machine"
+    detail = f"{cores} physical cores available, of {logical} logical ones in the machine"
     if cores == 1 and logical > 1:
         yield Finding(
-            Level.WARNING, "cores", detail, "Allow the process more CPUs: its affinity or its cgroup limits it."
+            Level.WARNING, "cores", detail, "Allow the process more CPUs: its affinity or its cgroup limits them."
         )
     else:
         yield Finding(Level.OK, "cores", detail)
 
 
 def examine_library(*, again: bool) -> Generator[Finding, None, bool]:
-    """What llama.cpp was compiled with beside what the CPU has; returns whether it works."""
+    """Check the build of llama.cpp against the CPU's features; returns whether it works."""
     try:
         outcome = SelfTest(find_folders().cache).run(again=again)
     except NanoError as error:
@@ -166,7 +166,7 @@ def examine_library(*, again: bool) -> Generator[Finding, None, bool]:
     if outcome.notice:
         yield Finding(Level.WARNING, "self-test", f"{outcome.notice} {_SAFER_MODE_COST}", _build_advice())
     else:
-        yield Finding(Level.OK, "self-test", "llama.cpp computes what it should on this CPU, in its fast mode")
+        yield Finding(Level.OK, "self-test", "llama.cpp computes correctly on this CPU, in its fast mode")
     return True
 
 
@@ -175,14 +175,14 @@ def _exit_code(error: NanoError) -> int:
 
 
 def _examine_build(outcome: Outcome) -> Finding:
-    compiled, has = compiled_features(outcome.system_info), hardware.cpu_features()
-    lacking = ", ".join(sorted(has - compiled))
+    compiled, available = compiled_features(outcome.system_info), hardware.cpu_features()
+    unused = ", ".join(sorted(available - compiled))
     detail = f"compiled with {', '.join(sorted(compiled)) or 'no SIMD extensions'}"
-    if lacking:
-        detail += f"; the CPU also has {lacking}"
-    if has and not compiled & {"avx2", "asimd"}:
+    if unused:
+        detail += f"; the CPU also has {unused}"
+    if available and not compiled & {"avx2", "asimd"}:
         return Finding(Level.WARNING, "llama.cpp", f"{detail}. Answers take several times as long", _build_advice())
-    return Finding(Level.OK, "llama.cpp", detail, f"May be faster: {_build_advice()}" if lacking else "")
+    return Finding(Level.OK, "llama.cpp", detail, f"May be faster: {_build_advice()}" if unused else "")
 
 
 def _build_advice() -> str:
@@ -190,7 +190,7 @@ def _build_advice() -> str:
 
 
 def examine_settings(settings: Settings) -> Finding:
-    """What differs from the defaults."""
+    """List the settings that differ from the defaults."""
     changed = [
         f"{field.name} = {getattr(settings, field.name)!r}"
         for field in fields(Settings)
@@ -200,25 +200,25 @@ def examine_settings(settings: Settings) -> Finding:
 
 
 def examine_memory(settings: Settings, path: Path | None) -> Finding:
-    """Whether the model fits into the memory that is available.
+    """Check whether the model fits into the available memory.
 
     Args:
-        settings: Which model, and how large its context is.
-        path: The model's file; None where it is missing.
+        settings: Settings with the model and its context size.
+        path: Path of the model's file; None if it is missing.
     """
     try:
         if path is None:
-            return Finding(Level.OK, "memory", f"{hardware.find_memory()}, nano takes about {_NANO_MIB:,}")
+            return Finding(Level.OK, "memory", f"{hardware.find_memory()}, nano needs about {_NANO_MIB:,} MiB")
         if settings.check_memory:
             check_memory(path, settings, find_folders().config)
         needed = needed_bytes(read_header(path), settings)
     except NanoError as error:
         return Finding(Level.PROBLEM, "memory", error.message, error.remedy)
-    return Finding(Level.OK, "memory", f"{hardware.find_memory()}, {settings.model} takes about {needed >> 20:,} MiB")
+    return Finding(Level.OK, "memory", f"{hardware.find_memory()}, {settings.model} needs about {needed >> 20:,} MiB")
 
 
 def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
-    """Disk space and the model's file; returns the file, or None where it is missing or unsound."""
+    """Check disk space and the model's file; returns the file, or None if it is missing or damaged."""
     folders = find_folders()
     try:
         free = free_bytes(folders.models)
@@ -226,8 +226,8 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
         yield Finding(
             Level.PROBLEM,
             "disk",
-            f"{folders.models} cannot be reached: {error.strerror or error}",
-            "Set NANO_LSP_HOME to a folder on a disk that is there.",
+            f"{folders.models} is not accessible: {error.strerror or error}",
+            "Set NANO_LSP_HOME to a folder on a disk that is available.",
         )
         return None
     try:
@@ -238,7 +238,7 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
             yield Finding(
                 Level.PROBLEM,
                 "disk",
-                f"{free / 1e6:,.0f} MB free in {folders.models}, {entry.name} needs {entry.size_bytes / 1e6:,.0f}",
+                f"{free / 1e6:,.0f} MB free in {folders.models}, {entry.name} needs {entry.size_bytes / 1e6:,.0f} MB",
                 "Free some space, or set NANO_LSP_HOME to a folder on another disk.",
             )
         else:
@@ -254,27 +254,27 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space where a folder is or would be made.
+    """Free space on the disk of a folder, which need not exist.
 
     Raises:
-        OSError: Its disk is not there, or may not be looked at.
+        OSError: The disk does not exist or is not accessible.
     """
-    for place in (folder, *folder.parents):
+    for existing in (folder, *folder.parents):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return shutil.disk_usage(place).free
-    raise FileNotFoundError(errno.ENOENT, "the disk is not there", str(folder))
+            return shutil.disk_usage(existing).free
+    raise FileNotFoundError(errno.ENOENT, "the disk does not exist", str(folder))
 
 
 def examine_model(settings: Settings) -> Iterator[Finding]:
-    """Have the shared engine load the model and let it work; give the account of its memory.
+    """Let the shared engine load the model and complete code, and list the memory it uses.
 
-    It is the shared engine whatever the settings say: llama.cpp may die.
+    The shared engine is used whatever the settings say, as llama.cpp may crash.
     """
     chosen = {name: getattr(settings, name) for name in ("model", "adapter", "n_ctx", "n_threads", "kv_type")}
     try:
         with open_assistant(**chosen, engine=SHARED) as assistant:
-            task = CompletionInput("doctor", "def add(a, b):\n    return a", 27)
-            done = persist(assistant, Complete(task))
+            completion_input = CompletionInput("doctor", "def add(a, b):\n    return a", 27)
+            completion = run_with_retries(assistant, Complete(completion_input))
             engine = asyncio.run(ask_engine(find_endpoint(find_folders()), "GET", "status"))
     except NanoError as error:
         yield Finding(Level.PROBLEM, "inference", error.message, error.remedy, _exit_code(error))
@@ -282,7 +282,8 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         Level.OK,
         "inference",
-        f"`return a` goes on with {done.text!r}, decoding {done.counters.decode_tokens_per_s:.0f} tokens/s",
+        f"`return a` is completed with {completion.text!r}, "
+        f"decoding {completion.counters.decode_tokens_per_s:.0f} tokens/s",
     )
     if assistant.notice.is_new:
         yield Finding(Level.WARNING, "mode", assistant.notice.text)
@@ -298,6 +299,6 @@ def examine_model(settings: Settings) -> Iterator[Finding]:
     rest = peak - sum(parts.values())
     yield Finding(
         Level.OK,
-        "memory account (MiB)",
+        "memory use (MiB)",
         f"{listed}, tokenizer, libraries and load {rest / 2**20:,.0f}; peak of the engine {peak / 2**20:,.0f}",
     )

@@ -1,4 +1,4 @@
-"""`nano-lsp engine run`: the process itself. Apart from the other commands, for their memory."""
+"""`nano-lsp engine run`: the engine's process. A module of its own, as the other commands' imports need memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nano_lsp.engine.server import run_engine
 
 
 def run() -> None:
-    """Run the engine in this process, until nobody needs it or it is told to stop."""
+    """Run the engine in this process until it is idle for long enough or is stopped."""
     folders = find_folders()
     code = run_engine(find_endpoint(folders), folders, load_settings())
-    os._exit(code)  # a thread that still reads a model must not keep the process
+    os._exit(code)  # a thread that still reads a model must not keep the process running

@@ -1,4 +1,4 @@
-"""`nano-lsp eval`: how good completions are, on problems or on one's own code."""
+"""`nano-lsp eval`: measures the quality of completions on benchmark problems or on the user's own code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EXAMPLES = """Examples:
 
 
 class Style(str, Enum):
-    """Whose requests are made."""
+    """The client whose requests are made."""
 
     NANO = "nano"
     LLAMA_VIM = "llama-vim"
@@ -63,27 +63,32 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         typer.Argument(help="A folder of Python files, or HumanEval-Infilling problems (.jsonl, .jsonl.gz)."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="At most so many problems; 300 cursor points of a folder.")
+        int | None,
+        typer.Option(help="Maximum number of problems. Default: all of a file, 300 cursor positions in a folder."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses the cursor points in a folder.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the selection of cursor positions in a folder.")] = 0,
     results: Annotated[
-        Path | None, typer.Option(help="Outcomes, one a line; a run that was stopped goes on.")
+        Path | None,
+        typer.Option(help="File for the outcomes, one JSON object per line; an interrupted run continues there."),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option(metavar="STEP", help="Leave out a step of postprocess.")
+        list[str] | None,
+        typer.Option(metavar="STEP", help="Postprocessing step to leave out; the option may be repeated."),
     ] = None,
     automatic: Annotated[
-        bool, typer.Option("--automatic", help="As while typing: only what is likely right.")
+        bool,
+        typer.Option("--automatic", help="Complete as automatic suggestions do while typing: only likely code."),
     ] = False,
     memo: Annotated[
         Path | None,
         typer.Option(
-            help="Keep what the model says in this file: another run asks it only what is new. Times mean little."
+            help="File that caches the model's answers, so that another run generates only new ones. Times are then "
+            "not meaningful."
         ),
     ] = None,
-    style: Annotated[Style, typer.Option(help="Make the requests of another client, to compare with.")] = Style.NANO,
+    style: Annotated[Style, typer.Option(help="Client whose requests are made, for comparisons.")] = Style.NANO,
     compare: Annotated[
-        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the results of two runs.")
+        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the result files of two runs.")
     ] = None,
     workspace: WorkspaceRoot = None,
     model: Model = None,
@@ -92,29 +97,29 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure completions: exact match, tests passed, characters saved, code broken, tokens, time."""
+    """Measure completions: exact matches, tests passed, characters saved, broken code, tokens, time."""
     if compare:
         _show_comparison(metrics.compare(*map(runner.load_outcomes, compare)), as_json)
         return
     if data is None:
         raise EvaluationError("There is nothing to evaluate on.", "Give a folder or a file of problems; see --help.")
-    off = frozenset(without or ())
-    unknown = off - {name for name, _ in STEPS}
+    disabled = frozenset(without or ())
+    unknown = disabled - {name for name, _ in STEPS}
     if unknown:
         known = ", ".join(name for name, _ in STEPS)
-        raise EvaluationError(f"There is no step {', '.join(sorted(unknown))}.", f"The steps are: {known}.")
+        raise EvaluationError(f"Unknown step: {', '.join(sorted(unknown))}.", f"The steps are: {known}.")
     chosen = (
         problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
     )
     wrap = partial(CachingBackend, path=memo) if memo else None
-    # Budgets by measured speed would make figures of a day.
+    # With token budgets from measured speed, the figures would not be reproducible.
     overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
     with open_local_assistant(wrap, **overrides) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
             "seed": seed,
             "style": style.value,
-            "without": sorted(off),
+            "without": sorted(disabled),
             "automatic": automatic,
             "model": settings.model,
             "prompt_tokens": settings.prompt_tokens,
@@ -127,28 +132,31 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 data.name.split(".")[0],
                 settings.model.split("/")[-1],
                 style.value,
-                *sorted(off),
+                *sorted(disabled),
                 *["workspace"] * bool(workspace),
             ]
         )
         results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
 
-        how = PostprocessOptions(
-            disabled_steps=off, automatic=automatic, min_token_probability=MIN_TOKEN_PROBABILITY if automatic else 0.0
+        options = PostprocessOptions(
+            disabled_steps=disabled,
+            automatic=automatic,
+            min_token_probability=MIN_TOKEN_PROBABILITY if automatic else 0.0,
         )
 
         def complete(problem: problems.Problem) -> Completion:
-            task = CompletionInput(problem.file_name, problem.prefix + problem.suffix, len(problem.prefix))
+            text, offset = problem.prefix + problem.suffix, len(problem.prefix)
+            completion_input = CompletionInput(problem.file_name, text, offset)
             if style is Style.LLAMA_VIM:
-                return _complete_like_llama_vim(assistant, task)
-            return assistant.run(Complete(task, how, speculative=False))
+                return _complete_like_llama_vim(assistant, completion_input)
+            return assistant.run(Complete(completion_input, options, speculative=False))
 
         outcomes = []
         with _progress() as bar:
-            working = bar.add_task("evaluating", total=len(chosen))
+            task = bar.add_task("evaluating", total=len(chosen))
             for outcome in runner.run(chosen, complete, results, conditions):
                 outcomes.append(outcome)
-                bar.advance(working)
+                bar.advance(task)
     if as_json:
         figures = {"all": metrics.summarize(outcomes), **_by_kind(outcomes)}
         print_json({name: asdict(summary) for name, summary in figures.items()})
@@ -157,11 +165,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         stderr.print(f"Outcomes: {results}")
 
 
-def _complete_like_llama_vim(assistant: LocalAssistant, task: CompletionInput) -> Completion:
-    document = OpenDocument(task.name, language_of(task.name))
-    document.update(task.text)
-    cursor = document.cursor(task.offset)
-    return assistant.run(LlamaVimCompletion(task.name, cursor))
+def _complete_like_llama_vim(assistant: LocalAssistant, completion_input: CompletionInput) -> Completion:
+    name = completion_input.name
+    document = OpenDocument(name, language_of(name))
+    document.update(completion_input.text)
+    return assistant.run(LlamaVimCompletion(name, document.cursor(completion_input.offset)))
 
 
 def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:
@@ -178,7 +186,7 @@ def _show(outcomes: Sequence[metrics.Outcome]) -> None:
         shares = ["" if share is None else f"{share:.1f} %" for share in (s.exact, s.passed, s.saved, s.shown)]
         costs = [f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}"]
         table.add_row(name, str(s.n), *shares, str(s.broken), *costs)
-    # Whole, even where the output is no terminal and so has no width.
+    # Output that is not a terminal has no width: use one that fits the table.
     console = stdout if stdout.is_terminal else Console(width=110)
     console.print(table)
 

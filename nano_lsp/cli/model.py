@@ -1,4 +1,4 @@
-"""`nano-lsp model …`: the model store."""
+"""`nano-lsp model`: manages the model files in the store."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from nano_lsp.models.store import ModelStatus, ModelStore
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Model files: pull, import, inspect, verify, remove.",
+    help="Manage model files: download, import, inspect, verify, remove.",
     epilog="Start with `nano-lsp model pull nano`.",
 )
-Name = Annotated[str, typer.Argument(help="A name from `nano-lsp model list`.")]
+Name = Annotated[str, typer.Argument(help="Name of a model from `nano-lsp model list`.")]
 
 
 def _store() -> ModelStore:
@@ -32,8 +32,8 @@ def _store() -> ModelStore:
 
 
 @app.command("list", epilog="Example: `nano-lsp model list --json`")
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show all models and whether they are on this machine."""
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
+    """List all known models and whether they are on this machine."""
     if as_json:
         print_json([_as_json(status) for status in _store().statuses()])
         return
@@ -56,21 +56,23 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print it a
 def pull(
     name: Name = "nano",
     from_file: Annotated[
-        Path | None, typer.Option("--from", help="Take it from this file, not from a network.")
+        Path | None, typer.Option("--from", help="Copy the model from this file instead of downloading it.")
     ] = None,
 ) -> None:
-    """Download a model, or go on with a download, and verify it."""
+    """Download a model and verify it; continues an interrupted download."""
     with file_progress() as show:
         path = _store().pull(name, from_file, show)
-    stdout.print(escape(f"{name} is here, verified: {path}"))
+    stdout.print(escape(f"{name} is installed and verified: {path}"))
 
 
 @app.command("import", epilog="Example:\n\n`nano-lsp model import ~/Downloads/my-model.gguf --name mine`")
 def import_model(
-    file: Annotated[Path, typer.Argument(help="A GGUF file.")],
-    name: Annotated[str | None, typer.Option(help="What to call it, if it is none of the known models.")] = None,
+    file: Annotated[Path, typer.Argument(help="The GGUF file to import.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name for the model; not needed for the files of known models.")
+    ] = None,
 ) -> None:
-    """Copy a model file into the store."""
+    """Import a model: copy its GGUF file into the store."""
     with file_progress() as show:
         path = _store().import_file(file, name, show)
     stdout.print(escape(f"Imported: {path}"))
@@ -78,41 +80,43 @@ def import_model(
 
 @app.command(epilog="Examples:\n\n`nano-lsp model inspect nano`\n\n`nano-lsp model inspect my.gguf --json`")
 def inspect(
-    model: Annotated[str, typer.Argument(help="A name, or the path of a GGUF file.")] = "nano",
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    model: Annotated[str, typer.Argument(help="Name of a model, or path of a GGUF file.")] = "nano",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the architecture as JSON.")] = False,
 ) -> None:
     """Show a model's architecture, and how it differs from the NEURO-NANO specification."""
     store = _store()
     path = store.path(model) if model in store.entries else store.find(model)
     if model in store.entries and not path.is_file():
-        store.find(model)  # says what to do
-    found = describe(read_header(path))
+        store.find(model)  # raises an error with the remedy
+    architecture = describe(read_header(path))
+    different = list(differences(architecture))
     if as_json:
-        print_json({**asdict(found), "differences": list(differences(found))})
+        print_json({**asdict(architecture), "differences": different})
         return
     table = Table(box=None, show_header=False, pad_edge=False)
-    for row in _rows(found):
+    for row in _rows(architecture):
         table.add_row(*row)
     stdout.print(table)
-    unlike = list(differences(found))
     stdout.print(
-        "\nDiffers from the NEURO-NANO specification:" if unlike else "\nMatches the NEURO-NANO specification."
+        "\nDiffers from the NEURO-NANO specification:" if different else "\nMatches the NEURO-NANO specification."
     )
-    for line in unlike:
+    for line in different:
         stdout.print(f"  - {line}")
 
 
 @app.command()
 def verify(name: Name = "nano") -> None:
-    """Check size and SHA-256 of a model file."""
+    """Verify the size and SHA-256 of a model file."""
     with file_progress() as show:
         _store().verify(name, show)
-    stdout.print(f"{name} is what it should be.")
+    stdout.print(f"{name} is verified.")
 
 
 @app.command()
-def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Delete a model file."""
+def remove(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False
+) -> None:
+    """Delete a model file from the store."""
     store = _store()
     if not yes:
         typer.confirm(f"Delete {store.path(name)}?", abort=True)
@@ -122,12 +126,12 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do
 
 @app.command("path")
 def show_path(name: Name = "nano") -> None:
-    """Print where a model file is or would be."""
+    """Print the path of a model's file, whether it exists or not."""
     print_data(os.fsencode(_store().path(name)) + b"\n")
 
 
 def _as_json(status: ModelStatus) -> dict[str, object]:
-    """A model for programs; sizes in bytes."""
+    """The status of a model as JSON; sizes in bytes."""
     entry = status.entry
     return {
         "name": entry.name,
@@ -140,25 +144,25 @@ def _as_json(status: ModelStatus) -> dict[str, object]:
     }
 
 
-def _rows(found: Architecture) -> Iterator[tuple[str, str]]:
-    """The architecture table, a title and a value a row."""
-    kv_1k = found.kv_bytes_per_token * 1000
-    yield "architecture", f"{found.family}, decoder only"
-    yield "parameters", f"{found.parameters / 1e9:.2f} billion ({found.stored_parameters / 1e9:.2f} billion stored)"
-    yield "layers", str(found.layers)
+def _rows(model: Architecture) -> Iterator[tuple[str, str]]:
+    """The rows of the architecture table: title and value."""
+    kv_1k = model.kv_bytes_per_token * 1000
+    yield "architecture", f"{model.family}, decoder only"
+    yield "parameters", f"{model.parameters / 1e9:.2f} billion ({model.stored_parameters / 1e9:.2f} billion stored)"
+    yield "layers", str(model.layers)
     yield (
         "attention heads",
-        f"{found.query_heads} query, {found.kv_heads} key/value ({found.query_heads / found.kv_heads:g}:1)",
+        f"{model.query_heads} query, {model.kv_heads} key/value ({model.query_heads / model.kv_heads:g}:1)",
     )
     yield (
         "KV cache",
-        f"{kv_1k / 1e6:.1f} MB per 1,000 tokens (f16), {found.kv_saving:.0%} less than full multi-head attention",
+        f"{kv_1k / 1e6:.1f} MB per 1,000 tokens (f16), {model.kv_saving:.0%} less than full multi-head attention",
     )
-    yield "feed-forward", "SwiGLU" if found.swiglu else "not gated"
-    yield "RoPE base", f"{found.rope_base:,.0f}"
-    yield "context", f"{found.context:,} tokens"
-    yield "vocabulary", f"{found.vocabulary:,} tokens"
-    yield "quantization", found.quantization
-    for name, types in found.tensor_classes.items():
+    yield "feed-forward", "SwiGLU" if model.swiglu else "not gated"
+    yield "RoPE base", f"{model.rope_base:,.0f}"
+    yield "context", f"{model.context:,} tokens"
+    yield "vocabulary", f"{model.vocabulary:,} tokens"
+    yield "quantization", model.quantization
+    for name, types in model.tensor_classes.items():
         yield f"  {name}", ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in sorted(types.items()))
-    yield "file", f"{found.file_bytes:,} bytes"
+    yield "file", f"{model.file_bytes:,} bytes"

@@ -1,8 +1,8 @@
 r"""Standard output, error and input, set up once before a command runs.
 
-What people read is in the terminal's encoding; a character that this lacks is shown by its number (`\u2192`). What
-programs read (JSON, code, patches) is UTF-8, or a file's own bytes, whatever the locale is. Line breaks are written
-as they are: Windows' translation would make `\r\r\n` of `\r\n`.
+Human-readable text is in the terminal's encoding; a character that this lacks is printed as its number (`\u2192`).
+Machine-readable output (JSON, code, patches) is UTF-8, or a file's own bytes, in every locale. Line breaks are not
+translated: on Windows, `\r\n` would become `\r\r\n`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import sys
 from pathlib import Path
 
 PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}
-"""What writing to a pipe fails with when nobody reads it any more (`| head`); the second on Windows."""
+"""Error numbers for writing to a pipe whose reader has closed it (`| head`); the second one on Windows."""
 
 
 def set_up_streams() -> None:
-    """Let no character and no closed stream end a command."""
+    """Set up the streams so that unencodable characters and closed streams do not raise errors."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed before the program began
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
         elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             raw, encoding = stream.buffer, stream.encoding
-            if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: what could not be written would be lost
+            if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: the rest of a partial write would be lost
                 stream.detach()
                 stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding, line_buffering=True)
                 setattr(sys, name, stream)
@@ -34,9 +34,9 @@ def set_up_streams() -> None:
 
 
 def print_data(data: str | bytes) -> None:
-    """Write what programs read to standard output: text in UTF-8, bytes as they are."""
+    """Write machine-readable data to standard output: text in UTF-8, bytes unchanged."""
     sys.stdout.flush()
-    # UTF-8 lacks only lone surrogates, and \udc80 is how JSON itself writes one.
+    # UTF-8 cannot encode lone surrogates only, and \udc80 is how JSON itself writes one.
     sys.stdout.buffer.write(data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
 
@@ -52,13 +52,13 @@ def print_json(value: object) -> None:
 
 
 def flush_output() -> OSError | None:
-    """Write the rest of the output; the error that prevents this, or has prevented it before; None for none."""
-    if sys.stdout.closed:  # as the language server leaves it
+    """Write buffered output; returns the error if that fails or an earlier write has failed, else None."""
+    if sys.stdout.closed:  # by the language server
         return None
     try:
         sys.stdout.flush()
     except OSError as error:
-        with Path(os.devnull).open("wb") as nowhere:  # or Python would try again at its end, and say so
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        with Path(os.devnull).open("wb") as null:  # otherwise Python flushes again at exit and prints the error
+            os.dup2(null.fileno(), sys.stdout.fileno())
         return error
     return None

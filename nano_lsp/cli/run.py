@@ -1,4 +1,4 @@
-"""Runs a command, and tells what its errors are."""
+"""Runs a command and reports its errors."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from nano_lsp.config import find_folders
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.explain_errors import explain_error
 
-_EX_SOFTWARE = 70  # sysexits.h: a mistake in the program
+_EX_SOFTWARE = 70  # sysexits.h: internal software error
 
 
 def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
-    """Run a command and leave with its exit code. No mistake of a user's shows a traceback."""
+    """Run a command and exit with its exit code. User errors are reported without a traceback."""
     set_up_streams()
-    mistake: Exception | None = None
+    failure: Exception | None = None
     try:
         app(list(arguments))
     except CancelledError:
         code = 130
     except NanoError as error:
-        _tell("Error", error.message, error.remedy)
+        _print_error("Error", error.message, error.remedy)
         code = error.exit_code
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
-    except Exception as error:  # noqa: BLE001 - the last stop: our mistakes are reported, not thrown at the user
-        code, mistake = 1, error
+    except Exception as error:  # noqa: BLE001 - bugs are reported below
+        code, failure = 1, error
     unwritten = flush_output()
     if unwritten is not None:
         code = 1
         if unwritten.errno not in PIPE_CLOSED:
             code = _explain(unwritten) or _report(unwritten)
-    elif mistake is not None:
-        code = _explain(mistake) or _report(mistake)
+    elif failure is not None:
+        code = _explain(failure) or _report(failure)
     if code == 130:
         print("Interrupted.", file=sys.stderr)
     sys.exit(code)
 
 
 def _explain(error: Exception) -> int:
-    """Tell of an error that the machine or the network has brought about; 0 for a mistake in the program."""
+    """Print an error that the machine or the network has caused and return its exit code; 0 for a bug."""
     explained = explain_error(error)
     if explained is None:
         return 0
     if os.environ.get("NANO_LSP_DEBUG"):
         traceback.print_exception(error)
-    _tell("Error", explained.message, explained.remedy)
+    _print_error("Error", explained.message, explained.remedy)
     return explained.exit_code
 
 
 def _report(error: Exception) -> int:
-    """Tell of a mistake in the program, and keep its traceback where only this user can read it.
+    """Print a bug and append its traceback to a log that only this user can read.
 
-    Of the command only the name is kept: its arguments may be a user's code or data.
+    The log has the command's name only, as its arguments may be a user's code or data.
     """
     if os.environ.get("NANO_LSP_DEBUG"):
         traceback.print_exception(error)
@@ -69,21 +69,21 @@ def _report(error: Exception) -> int:
         log = find_folders().cache / "crash.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as stream:
-            log.chmod(0o600)  # of an older version, others could read it
+            log.chmod(0o600)  # older versions created it readable for others
             command = next((word for word in sys.argv[1:2] if word.isidentifier()), "")
             print(datetime.now().astimezone().isoformat(), f"nano-lsp {command}", file=stream)
             traceback.print_exception(error, file=stream)
         where = f"Details are in {log}."
-    _tell("Internal error", f"{type(error).__name__}: {error}", f"{where} Please report it.")
+    _print_error("Internal error", f"{type(error).__name__}: {error}", f"{where} Please report it.")
     return _EX_SOFTWARE
 
 
-def _tell(kind: str, message: str, remedy: str) -> None:
+def _print_error(kind: str, message: str, remedy: str) -> None:
     try:
-        from rich.markup import escape  # noqa: PLC0415 - an editor's server starts without it
+        from rich.markup import escape  # noqa: PLC0415 - the language server starts without it
 
         from nano_lsp.cli.terminal import stderr  # noqa: PLC0415
-    except ImportError:  # this may be what there is to tell
+    except ImportError:  # this may be the error to report
         print(f"{kind}: {message}", remedy, sep="\n", file=sys.stderr)
         return
     stderr.print(f"[bold red]{kind}:[/] {escape(message)}")

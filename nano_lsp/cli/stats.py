@@ -1,4 +1,4 @@
-"""`nano-lsp stats`."""
+"""`nano-lsp stats`: shows the acceptance rate of suggestions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ EXAMPLES = """Examples:
 
 
 def stats(
-    clear: Annotated[bool, typer.Option("--clear", help="Forget them.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the statistics.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
 ) -> None:
-    """Show what became of suggestions: shown, accepted, still there 30 seconds later. They stay on this machine."""
+    """Show how many suggestions were shown, accepted, and kept for 30 seconds, by language.
+
+    The statistics stay on this machine.
+    """
     statistics = Statistics(find_folders().cache)
     if clear:
         try:
@@ -39,7 +42,7 @@ def stats(
             raise StoreWriteError(
                 f"{statistics.path} cannot be removed: {error.strerror}.", "Check its permissions."
             ) from error
-        stderr.print("The statistics are cleared.")
+        stderr.print("The statistics are deleted.")
         return
     records = list(statistics.records())
     groups: dict[str, list[Record]] = defaultdict(list)

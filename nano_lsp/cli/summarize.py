@@ -1,4 +1,4 @@
-"""`nano-lsp summarize`: private documents, with a citation for each statement."""
+"""`nano-lsp summarize`: summarizes private documents, with a citation for each statement."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from typing import Annotated
 import typer
 
 from nano_lsp.cli.output import print_data, to_json
-from nano_lsp.cli.progress import row_progress
-from nano_lsp.cli.terminal import Adapter, Context, Model, Threads, model_settings, open_assistant, stderr
+from nano_lsp.cli.terminal import (
+    Adapter,
+    Context,
+    Model,
+    Threads,
+    model_settings,
+    open_assistant,
+    row_progress,
+    stderr,
+)
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.errors import DocumentError
@@ -35,25 +43,33 @@ EXAMPLES = """Examples:
 
 
 def summarize(  # noqa: PLR0917 - options, which typer passes by name
-    file: Annotated[Path, typer.Argument(help="Text, Markdown, CSV, HTML, PDF or DOCX.")],
-    length: Annotated[Length, typer.Option(help="5, 12 or 25 statements, at most.")] = Length.MEDIUM,
-    form: Annotated[Form, typer.Option(help="What it looks like.")] = Form.BULLETS,
-    output: Annotated[Path | None, typer.Option(help="Write it to this file instead of the terminal.")] = None,
+    file: Annotated[Path, typer.Argument(help="Text, Markdown, CSV, HTML, PDF or DOCX file.")],
+    length: Annotated[
+        Length, typer.Option(help="Length of the summary: at most 5, 12 or 25 statements.")
+    ] = Length.MEDIUM,
+    form: Annotated[Form, typer.Option(help="Format of the summary.")] = Form.BULLETS,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write the summary to, instead of the terminal.")
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Statements, places, passages, and what was not read, as JSON.")
+        bool,
+        typer.Option("--json", help="Print statements, citations, passages, and notes on unread parts, as JSON."),
     ] = False,
     keep: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Keep the progress in the cache folder until it is done.")
+        bool,
+        typer.Option(
+            "--resume/--no-resume", help="Keep the progress in the cache folder, to resume an interrupted run."
+        ),
     ] = True,
     model: Model = None,
     adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
 ) -> None:
-    """Summarize a document; what its text does not bear out is left out."""
+    """Summarize a document with citations; statements that its text does not support are left out."""
     document = load_document_blocks(file)
     if output and (output.is_dir() or not output.resolve().parent.is_dir()):
-        raise DocumentError(f"{output} cannot be written.", "Give --output FILE in a folder that exists.")
+        raise DocumentError(f"{output} cannot be written.", "Give --output FILE in an existing folder.")
     overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
@@ -77,7 +93,7 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     for note in found.notes:
         stderr.print(note.text, highlight=False, markup=False, soft_wrap=True)
     if found.n_unsupported:
-        stderr.print(f"{found.n_unsupported} statements were left out, as the text does not bear them out.")
+        stderr.print(f"{found.n_unsupported} statements were left out, as the text does not support them.")
 
 
 def _progress_path(blocks: Sequence[Block], conditions: str) -> Path:

@@ -1,4 +1,4 @@
-"""`nano-lsp task`: the logic node of a shell script."""
+"""`nano-lsp task`: returns a decision or a value, for shell scripts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.progress import row_progress
 from nano_lsp.cli.terminal import (
     Adapter,
     Context,
     Json,
     Model,
+    Temperature,
     Threads,
     model_settings,
     open_assistant,
+    row_progress,
     stderr,
 )
 from nano_lsp.code.document import load_document, read_document
@@ -44,7 +45,7 @@ EXAMPLES = """Examples:
 
 
 class Kind(str, Enum):
-    """Types of results that need no schema."""
+    """Result types that need no schema."""
 
     TEXT = "text"
     BOOL = "bool"
@@ -64,68 +65,81 @@ _TYPES: dict[Kind, Any] = {
 
 
 def task(  # noqa: PLR0917 - options, which typer passes by name
-    prompt: Annotated[str, typer.Argument(help="What to do.")],
-    data: Annotated[str | None, typer.Option(help="What to do it with.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Read that from a file.")] = None,
-    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from stdin.")] = False,
+    prompt: Annotated[str, typer.Argument(help="Instruction for the model.")],
+    data: Annotated[str | None, typer.Option(help="Text that the instruction is about.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the text that the instruction is about.")] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read the text that the instruction is about from stdin.")
+    ] = False,
     choice: Annotated[
-        list[str] | None, typer.Option(metavar="A,B,…", help="Choose one of these. Of two, the second exits with 1.")
+        list[str] | None,
+        typer.Option(
+            metavar="A,B,…", help="Choices that the answer is one of. With two, the second sets exit code 1."
+        ),
     ] = None,
-    kind: Annotated[Kind, typer.Option("--type", help="Type of the result; bool is the choice yes,no.")] = Kind.TEXT,
-    schema: Annotated[Path | None, typer.Option(help="Answer with JSON of this JSON schema.")] = None,
-    think: Annotated[bool, typer.Option("--think", help="Reason first; the reasoning is not printed.")] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens for the answer.")] = MAX_TOKENS,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds a task may take.")] = None,
+    kind: Annotated[
+        Kind, typer.Option("--type", help="Type of the result; bool is the same as `--choice yes,no`.")
+    ] = Kind.TEXT,
+    schema: Annotated[Path | None, typer.Option(help="File with the JSON schema of the answer.")] = None,
+    think: Annotated[
+        bool, typer.Option("--think", help="Let the model reason before it answers; the reasoning is not printed.")
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens of the answer.")] = MAX_TOKENS,
+    timeout: Annotated[float | None, typer.Option(min=0.001, help="Time limit of a task, in seconds.")] = None,
     rows: Annotated[
-        Path | None, typer.Option("--input", help="Do it for each row of a file: JSON lines, .csv or .tsv.")
+        Path | None,
+        typer.Option("--input", help="File to run the task on, once for each row: JSON lines, .csv or .tsv."),
     ] = None,
-    column: Annotated[str, typer.Option(help="Column of the rows to read; all of them otherwise.")] = "",
+    column: Annotated[
+        str, typer.Option(help="Column of the `--input` file to pass to the model. Default: all columns.")
+    ] = "",
     output: Annotated[
-        Path | None, typer.Option(help="Results of the rows, JSON lines; a run that was stopped goes on.")
+        Path | None,
+        typer.Option(help="File for the results of `--input`, as JSON lines; an interrupted run continues there."),
     ] = None,
     model: Model = None,
     adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    temperature: Temperature = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers for sampling.")] = 0,
     as_json_: Json = False,
 ) -> None:
-    """Have a decision or a value from the model: a choice, a number, or JSON of a schema."""
+    """Let the model decide or extract a value: a choice, a number, or JSON that matches a schema."""
     if sum([data is not None, file is not None, stdin, rows is not None]) > 1:
-        raise ConfigError("The data comes from several places.", "Give one of --data, --file, --stdin and --input.")
+        raise ConfigError("The data has several sources.", "Give one of --data, --file, --stdin and --input.")
     if (rows is None) != (output is None):
         raise ConfigError("--input and --output belong together.", "Give both.")
-    choices, text = _read_form(choice or [], kind, schema)
-    asked = Task(
+    choices, json_schema = _read_output_options(choice or [], kind, schema)
+    job = Task(
         prompt,
         "" if rows else _read_data(data, file, stdin=stdin),
         choices,
-        text,
+        json_schema,
         think,
         max_tokens,
         deadline_ms=timeout and timeout * 1e3,
         sampling=SamplingParams(temperature=temperature, seed=seed),
     )
-    asked.check()
+    job.check()
     total = sum(1 for _ in read_rows(rows, column)) if rows else 0
     overrides = model_settings(model, adapter, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         if rows and output:
             settings = load_settings(**overrides)
             name = f"{settings.model} {settings.adapter}"
-            found = run_batch(asked, read_rows(rows, column), assistant.run, output, name)
-            raise typer.Exit(_show_rows(found, total, output))
-        said = assistant.run(asked)
-    for warning in said.warnings:
+            results = run_batch(job, read_rows(rows, column), assistant.run, output, name)
+            raise typer.Exit(_show_rows(results, total, output))
+        answer = assistant.run(job)
+    for warning in answer.warnings:
         stderr.print(f"[yellow]Warning:[/] {warning}")
-    _print(said, as_json=as_json_)
-    if len(choices) == 2 and said.value == choices[1]:
+    _print(answer, as_json=as_json_)
+    if len(choices) == 2 and answer.value == choices[1]:
         raise typer.Exit(1)
 
 
-def _read_form(choice: list[str], kind: Kind, schema: Path | None) -> tuple[tuple[str, ...], str]:
-    """The choices and the schema that the options ask for."""
+def _read_output_options(choice: list[str], kind: Kind, schema: Path | None) -> tuple[tuple[str, ...], str]:
+    """The choices and the JSON schema from the options."""
     if bool(choice) + (kind is not Kind.TEXT) + (schema is not None) > 1:
         raise ConfigError("The result has several types.", "Give one of --choice, --type and --schema.")
     if choice:
@@ -136,9 +150,9 @@ def _read_form(choice: list[str], kind: Kind, schema: Path | None) -> tuple[tupl
     try:
         content = json.loads(load_document(schema).text)
     except (ValueError, RecursionError) as error:
-        raise SchemaError(f"{schema} is no JSON: {error}.", "Correct the file.") from error
+        raise SchemaError(f"{schema} is not valid JSON: {error}.", "Correct the file.") from error
     if not isinstance(content, dict):
-        raise SchemaError(f"{schema} is no JSON schema.", 'It is an object such as {"type": "integer"}.')
+        raise SchemaError(f"{schema} is not a JSON schema.", 'Give an object such as {"type": "integer"}.')
     return (), json.dumps(content, ensure_ascii=False)
 
 
@@ -148,22 +162,21 @@ def _read_data(data: str | None, file: Path | None, *, stdin: bool) -> str:
     return read_document(sys.stdin.buffer.read(), "stdin").text if stdin else data or ""
 
 
-def _print(said: Answer, *, as_json: bool) -> None:
+def _print(answer: Answer, *, as_json: bool) -> None:
     if as_json:
-        counters = {name: getattr(said.counters, name) for name in _COUNTERS}
-        sure = {choice: round(probability, 4) for choice, probability in said.probabilities.items()}
-        shown = {**asdict(said), "probabilities": sure, "counters": counters}
-        print_json(shown)
+        counters = {name: getattr(answer.counters, name) for name in _COUNTERS}
+        probabilities = {choice: round(probability, 4) for choice, probability in answer.probabilities.items()}
+        print_json({**asdict(answer), "probabilities": probabilities, "counters": counters})
     else:
-        value = said.value if isinstance(said.value, str) else json.dumps(said.value, ensure_ascii=False)
+        value = answer.value if isinstance(answer.value, str) else json.dumps(answer.value, ensure_ascii=False)
         print_data(value + "\n")
 
 
-def _show_rows(found: Iterator[RowResult], total: int, output: Path) -> int:
-    """Follow the rows; 1 where some failed."""
+def _show_rows(results: Iterator[RowResult], total: int, output: Path) -> int:
+    """Show progress on the rows and their errors; returns the exit code: 1 if rows failed."""
     done = failed = 0
     with row_progress("rows", total) as advance:
-        for result in found:
+        for result in results:
             done += 1
             failed += bool(result.error)
             advance()

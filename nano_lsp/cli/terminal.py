@@ -1,4 +1,4 @@
-"""What commands share in talking to a terminal: consoles, progress, streamed text, options."""
+"""What commands share: consoles, progress bars, streamed output, common options, opening the assistant."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -39,33 +40,42 @@ T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Model = Annotated[str | None, typer.Option(help="A name from `nano-lsp model list`, or the path of a GGUF file.")]
-Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (GGUF) to lay over the model.")]
-Context = Annotated[int | None, typer.Option("--n-ctx", help="Context in tokens, up to 32768.")]
+Model = Annotated[
+    str | None, typer.Option(help="Model to use: a name from `nano-lsp model list`, or the path of a GGUF file.")
+]
+Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (a GGUF file) to apply to the model.")]
+Context = Annotated[int | None, typer.Option("--n-ctx", help="Context size in tokens, at most 32768.")]
 Threads = Annotated[
     int | None,
     typer.Option(
         "--threads",
-        help="Number of threads; 0 takes the usable physical cores, and fewer while other programs compute.",
+        help="Number of threads; 0 uses the available physical cores, and fewer while other programs compute.",
     ),
 ]
 WorkspaceRoot = Annotated[
     Path | None,
     typer.Option(
-        "--workspace", help="Folder whose Python files the code imports from.", file_okay=False, exists=True
+        "--workspace",
+        help="Workspace folder: signatures that the code imports from its Python files are added to the prompt.",
+        file_okay=False,
+        exists=True,
     ),
 ]
+Temperature = Annotated[
+    float, typer.Option("--temperature", help="Sampling temperature; 0 always takes the most probable token.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers for sampling.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
 
 
 def model_settings(model: Model, adapter: Adapter, n_ctx: Context, threads: Threads) -> dict[str, Any]:
-    """The settings that the options of a model stand for; None for those not given."""
+    """The settings for the model options of a command; None for options that are not given."""
     return {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
 
 
 @contextmanager
 def file_progress() -> Iterator[StoreProgress]:
-    """Shows how far work on a file has come: a bar on a terminal, a line per tenth elsewhere."""
+    """Show progress on files: a bar on a terminal, otherwise a line for each tenth."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -94,15 +104,42 @@ def file_progress() -> Iterator[StoreProgress]:
         yield show
 
 
-class Stream(ProgressListener):
-    """Prints an answer while it grows, and a line on the prompt's progress before that.
-
-    What was printed stays, even where the finished text turns out shorter.
+@contextmanager
+def row_progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show progress on items, such as rows: a bar on a terminal, otherwise a line for each tenth.
 
     Args:
-        show_text: print the text; otherwise only progress and warnings.
-        before: what the text goes on from, printed before it.
-        as_data: The text is for programs, as code is: it is printed in UTF-8 whatever the locale is.
+        what: Plural noun of the items.
+        total: Number of items.
+
+    Yields:
+        A function to call after each item.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+    task = bar.add_task(what, total=total)
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        bar.advance(task)
+        if not stderr.is_terminal and done * 10 // total > (done - 1) * 10 // total:
+            stderr.print(f"{what}: {done:,} of {total:,}")
+
+    with bar:
+        yield advance
+
+
+class StreamPrinter(ProgressListener):
+    """Prints an answer as it is generated, and before that a line with the progress on the prompt.
+
+    Printed text is never taken back, even where the final text turns out shorter.
+
+    Args:
+        show_text: Whether to print the text; otherwise only progress and warnings.
+        before: Text to print before the answer.
+        as_data: Whether the text is for programs, such as code: it is printed in UTF-8 in every locale.
     """
 
     def __init__(self, *, show_text: bool = True, before: str = "", as_data: bool = False) -> None:
@@ -113,19 +150,19 @@ class Stream(ProgressListener):
         self._begun = False
 
     def on_progress(self, done: int, total: int) -> None:
-        """So many tokens of the prompt are evaluated."""
+        """Print the number of evaluated prompt tokens, and of all."""
         if stderr.is_terminal and not self._begun:
             stderr.print(f"reading {done:,} of {total:,} tokens …", end="\r")
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
+        """Print the new part of the text."""
         self._begin()
         if self._show_text and text.startswith(self._printed):
             self._print(text[len(self._printed) :])
             self._printed = text
 
     def finish(self, completion: Completion) -> None:
-        """Print what is still missing of the text, and the warnings."""
+        """Print the rest of the text, and the warnings."""
         self._begin()
         if self._show_text:
             self._print(completion.text[len(self._printed) :] + "\n")
@@ -133,7 +170,7 @@ class Stream(ProgressListener):
             stderr.print(f"[yellow]Warning:[/] {warning}")
 
     def _begin(self) -> None:
-        """Clear the line of progress, once."""
+        """Clear the progress line, once."""
         if self._begun:
             return
         self._begun = True
@@ -144,17 +181,17 @@ class Stream(ProgressListener):
 
 
 def _print_text(text: str) -> None:
-    """Write what people read to standard output, at once."""
+    """Print human-readable text to standard output without buffering."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 @contextmanager
 def open_assistant(**overrides: object) -> Iterator[Assistant]:
-    """The assistant with a user's settings and a command's options; shows progress while its model is loaded.
+    """Open the assistant with the user's settings and a command's options; show progress while the model is loaded.
 
     Args:
-        overrides: settings that the command's options give; None for those not given.
+        overrides: Settings from the command's options; None for options that are not given.
     """
     settings, folders = load_settings(os.environ, **overrides), find_folders()
     with file_progress() as show:
@@ -168,11 +205,11 @@ def open_assistant(**overrides: object) -> Iterator[Assistant]:
 def open_local_assistant(
     wrap: Callable[[Backend], Backend] | None = None, **overrides: object
 ) -> Iterator[tuple[LocalAssistant, Settings]]:
-    """The same with a model in this process, whatever the settings say: for commands that wrap its backend.
+    """Open the assistant with the model in this process, for commands that wrap its backend.
 
     Args:
-        wrap: puts another backend around the model's.
-        overrides: settings that the command's options give; None for those not given.
+        wrap: Returns a backend that wraps the model's.
+        overrides: Settings from the command's options; None for options that are not given.
     """
     settings, folders = load_settings(os.environ, **overrides), find_folders()
     with file_progress() as show:
@@ -182,11 +219,11 @@ def open_local_assistant(
         yield assistant, settings
 
 
-def persist(assistant: Assistant, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-    """The result of a job, asked for again if the engine dies: after two deaths it takes a safer mode by itself.
+def run_with_retries(assistant: Assistant, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
+    """Run a job, again if the engine crashes: after two crashes it uses its safer mode.
 
     Raises:
-        LibraryError: The engine has died in that mode, too.
+        LibraryError: The engine has crashed in the safer mode, too.
         NanoError: The job failed.
     """
     for _ in range(MAX_CRASHES + 1):
@@ -195,19 +232,19 @@ def persist(assistant: Assistant, job: Job[T], listener: ProgressListener = NULL
         except EngineGoneError as error:
             stderr.print(f"[yellow]{error}[/]")
     raise LibraryError(
-        "The engine has died three times in a row, the last time in its safer mode.",
+        "The engine has crashed three times in a row, the last time in its safer mode.",
         f"Build llama.cpp for this machine: {build_command()}",
     )
 
 
 def show_notice(assistant: Assistant) -> None:
-    """Print what people should know of how the model runs, where it has come up just now."""
+    """Print a new notice about how the model runs."""
     if assistant.notice.is_new:
         stderr.print(f"[yellow]Notice:[/] {escape(assistant.notice.text)}")
 
 
 def as_json(completion: Completion) -> dict[str, object]:
-    """An answer with its counters, for machines."""
+    """An answer with its counters, as JSON."""
     counters = completion.counters
     return {
         "text": completion.text,

@@ -1,4 +1,4 @@
-"""The magics `%nano` and `%%nano` for IPython: they parse, show, and know the kernel; no rule about code is here."""
+"""The magics `%nano` and `%%nano` for IPython: parsing, display, and the state of the shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics with a shell; once is enough."""
+    """Register the magics with a shell, in place of those registered before."""
     from nano_lsp.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
 
     unload(shell)
@@ -17,7 +17,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take the magics away again."""
+    """Unregister the magics."""
     from nano_lsp.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
 
     installed = shell.magics_manager.registry.get(NanoMagics.__name__)

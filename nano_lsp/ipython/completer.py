@@ -1,4 +1,4 @@
-"""Completes subcommands, options and names behind `%nano`."""
+"""Tab completion of subcommands, options and names after `%nano`."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from nano_lsp.ipython.arguments import FORMATS, SUBCOMMANDS, build_parser
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_OF_NAMES = {"explain", "doc", "test", "summarize"}
+_WITH_NAMES = {"explain", "doc", "test", "summarize"}
 
 
-class Completing:
-    """The completions of a shell's magics.
+class MagicCompleter:
+    """Tab completion for the magics of a shell.
 
     Args:
-        shell: that they are for.
+        shell: The IPython shell.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
 
     def install(self) -> None:
-        """Have IPython ask here."""
+        """Register the completer with IPython."""
         for magic in ("%nano", "%%nano"):
             self._shell.set_hook("complete_command", self._complete, str_key=magic)
 
     def uninstall(self) -> None:
-        """Have it ask no more."""
+        """Unregister the completer."""
         hooks = self._shell.strdispatchers["complete_command"]
         for magic in ("%nano", "%%nano"):
             hooks.strs.pop(magic, None)
@@ -38,11 +38,11 @@ class Completing:
 
 
 def find_completions(line: str, names: list[str]) -> list[str]:
-    """What may stand at the end of a line.
+    """The completions at the end of a line.
 
     Args:
-        line: up to the cursor, with the magic.
-        names: of the user.
+        line: The line up to the cursor, with the magic.
+        names: Names of the user's variables.
     """
     *before, typed = line.split(" ")
     words = [word for word in before[1:] if word]
@@ -56,6 +56,6 @@ def find_completions(line: str, names: list[str]) -> list[str]:
         return sorted(option for option in options if option.startswith(typed))
     if command == "help":
         return [name for name in SUBCOMMANDS if name.startswith(typed)]
-    if command in _OF_NAMES:
+    if command in _WITH_NAMES:
         return sorted(name for name in names if name.startswith(typed) and (typed or not name.startswith("_")))
     return []

@@ -1,4 +1,4 @@
-"""Carries out jobs beside the shell's thread, so that it can show what comes and can be interrupted at any time."""
+"""Runs jobs on other threads than the shell's, which shows their progress and can be interrupted at any time."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _POLL_S = 0.1
 T = TypeVar("T")
 
 
-class _News(ProgressListener):
-    """The newest of what a job has told."""
+class _LatestProgress(ProgressListener):
+    """The latest progress of a job."""
 
     def __init__(self) -> None:
         self.text = ""
         self.note = "Reading …"
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
+        """Keep the whole text so far."""
         self.text = text
 
     def on_progress(self, done: int, total: int) -> None:
-        """So many tokens of the prompt are evaluated."""
+        """Keep the number of evaluated prompt tokens, and of all."""
         self.note = f"Reading {done:,} of {total:,} tokens …"
 
     def on_part(self, done: int, total: int) -> None:
-        """So many of the parts are done."""
+        """Keep the number of parts of the result that are done, and of all."""
         self.note = f"Writing part {done + 1} of {total} …"
 
 
 class JobRunner:
-    """Carries out jobs of one shell.
+    """Runs the jobs of one shell.
 
     Attributes:
-        model: that they are for; None for the user's settings.
+        model: Name or path of the model; None for the one in the user's settings.
     """
 
     def __init__(self) -> None:
@@ -55,55 +55,55 @@ class JobRunner:
     def run(
         self,
         job: Job[T],
-        showing: StreamingDisplay,
+        display: StreamingDisplay,
         read: Callable[[str], str] | None = None,
         model: str | None = None,
     ) -> T:
-        """The result of a job; leaving early, as with Ctrl-C, calls it off.
+        """Run a job and wait for its result; an exception such as Ctrl-C cancels it.
 
         Args:
-            job: to carry out.
-            showing: where progress is shown.
-            read: makes of the text so far what is shown of it; None where no text is shown.
-            model: that it is for; that of this object where None.
+            job: The job to run.
+            display: Display of the progress.
+            read: Extracts the part to show from the text so far; None shows no text.
+            model: Name or path of the model; None for this object's.
 
         Raises:
-            NanoError: the model cannot be loaded, or fails.
+            NanoError: The model cannot be loaded, or inference failed.
         """
         opening = self._opening.submit(find_assistant, model or self.model)
-        assistant = _wait(opening, lambda: showing.note("Loading the model …"))
-        news = _News()
-        running = background_loop.submit(assistant.run_async(job, news))
+        assistant = _wait(opening, lambda: display.note("Loading the model …"))
+        progress = _LatestProgress()
+        running = background_loop.submit(assistant.run_async(job, progress))
 
         def show() -> None:
-            if news.text and read is not None:
-                text = read(news.text)
-                if text and text != showing.text:
-                    showing.show(text)
+            if progress.text and read is not None:
+                text = read(progress.text)
+                if text and text != display.text:
+                    display.show(text)
             else:
-                showing.note(news.note)
+                display.note(progress.note)
 
         return _wait(running, show)
 
-    def use(self, model: str, showing: StreamingDisplay) -> None:
-        """Take another model from now on, once it is loaded.
+    def switch_model(self, model: str, display: StreamingDisplay) -> None:
+        """Load another model and use it from now on.
 
         Raises:
-            NanoError: it cannot be loaded; the one before stays.
+            NanoError: The model cannot be loaded; the previous one stays in use.
         """
-        self.run(LoadModel(), showing, model=model)
+        self.run(LoadModel(), display, model=model)
         self.model = model
 
     def engine_status(self) -> dict[str, Any] | None:
-        """What the shared engine says of itself; None where it does not run. None is started."""
-        asking = background_loop.submit(ask_engine(find_endpoint(find_folders()), "GET", "status"))
+        """The status of the shared engine; None if it is not running."""
+        request = background_loop.submit(ask_engine(find_endpoint(find_folders()), "GET", "status"))
         try:
-            return _wait(asking, lambda: None)
+            return _wait(request, lambda: None)
         except NanoError:
             return None
 
     def close(self) -> None:
-        """Call off what is open."""
+        """Stop opening assistants."""
         self._opening.shutdown(wait=False)
 
 
@@ -113,7 +113,7 @@ def _wait(future: Future[T], meanwhile: Callable[[], None]) -> T:
             try:
                 return future.result(_POLL_S)
             except FutureTimeoutError:
-                if future.done():  # the job's own, on Pythons where that is the same error
+                if future.done():  # the job's own error: since Python 3.11, both are the same class
                     return future.result()
                 meanwhile()
     except BaseException:

@@ -1,4 +1,4 @@
-"""The magics themselves: which subcommand a line is for, and what goes wrong said without a traceback."""
+"""The magics `%nano` and `%%nano`: choose the subcommand of a line, and report errors without a traceback."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nano_lsp.explain_errors import explain_error
 from nano_lsp.ipython import subcommands
 from nano_lsp.ipython.arguments import (
     SUBCOMMANDS,
-    Takes,
+    Operand,
     help_text,
     parse,
     split_cell_subcommand,
     split_subcommand,
 )
-from nano_lsp.ipython.completer import Completing
+from nano_lsp.ipython.completer import MagicCompleter
 from nano_lsp.ipython.job_runner import JobRunner
 from nano_lsp.ipython.shell_state import ShellState
 from nano_lsp.lines import split_at_newlines
@@ -31,59 +31,58 @@ if TYPE_CHECKING:
 
 
 _QUESTION = re.compile(r"%nano +(\S.*\?)\s*", re.DOTALL)
-_NOTHING: Mapping[str, Any] = {}
 
 
 @magics_class
 class NanoMagics(Magics):  # type: ignore[misc]
-    """`%nano` and `%%nano`.
+    """The magics `%nano` and `%%nano`.
 
     Args:
-        shell: that they are for.
+        shell: The IPython shell.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self._kernel = ShellState(shell)
-        self._work = JobRunner()
-        self._completing = Completing(shell)
+        self._state = ShellState(shell)
+        self._runner = JobRunner()
+        self._completer = MagicCompleter(shell)
 
     def install(self) -> None:
         """Register with the shell."""
-        shell = self._kernel.shell
+        shell = self._state.shell
         shell.register_magics(self)
-        shell.events.register("post_run_cell", self._kernel.remember)
-        shell.input_transformers_cleanup.append(pass_on_questions)
-        self._completing.install()
+        shell.events.register("post_run_cell", self._state.remember)
+        shell.input_transformers_cleanup.append(rewrite_questions)
+        self._completer.install()
 
     def uninstall(self) -> None:
-        """Leave the shell as it was."""
-        shell = self._kernel.shell
-        self._completing.uninstall()
-        shell.input_transformers_cleanup.remove(pass_on_questions)
-        shell.events.unregister("post_run_cell", self._kernel.remember)
+        """Undo `install`."""
+        shell = self._state.shell
+        self._completer.uninstall()
+        shell.input_transformers_cleanup.remove(rewrite_questions)
+        shell.events.unregister("post_run_cell", self._state.remember)
         shell.magics_manager.registry.pop(type(self).__name__, None)
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("nano", None)
-        self._work.close()
+        self._runner.close()
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @needs_local_scope  # type: ignore[untyped-decorator]
     @line_cell_magic  # type: ignore[untyped-decorator]
     def nano(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> None:
-        """See `help_text`, which takes the place of this."""
+        """See `help_text`, which replaces this docstring."""
         if cell is None or not (line.strip() or cell.strip()):
             (name, rest), body = split_subcommand(line), ""
         else:
             (name, rest), body = split_cell_subcommand(line), cell
         options = parse(name, rest)
-        if SUBCOMMANDS[name].takes is Takes.TEXT:
-            options.text = self._kernel.expand(options.text, local_ns or _NOTHING)
+        if SUBCOMMANDS[name].operand is Operand.TEXT:
+            options.text = self._state.expand(options.text, local_ns or {})
         for note in (_name_subcommand(name, line) if cell is not None else "", options.note):
             if note:
                 print(note, file=sys.stderr)
         try:
-            subcommands.run(name, options, body, self._kernel, self._work)
+            subcommands.run(name, options, body, self._state, self._runner)
         except Exception as error:
             explained = explain_error(error)
             if explained is None:
@@ -94,20 +93,20 @@ class NanoMagics(Magics):  # type: ignore[misc]
 
 
 def _name_subcommand(name: str, line: str) -> str:
-    """What `%%nano` says of a line whose first word could be meant in two ways; empty for any other line."""
+    """The note on a `%%nano` line whose first word is ambiguous; empty for any other line."""
     first, _, rest = line.strip().partition(" ")
     if first not in SUBCOMMANDS or not rest.strip() or first == "code":
         return ""
     if name == "code":
         return f"Writing code for this request. The subcommand is: %nano {first}"
-    return f"Running the subcommand {name}. For code on request: %%nano code {line.strip()}"
+    return f"Running the subcommand {name}. To request code instead: %%nano code {line.strip()}"
 
 
-def pass_on_questions(lines: list[str]) -> list[str]:
-    """What IPython would not hand over, in a form that it does.
+def rewrite_questions(lines: list[str]) -> list[str]:
+    """Rewrite lines that IPython would not pass to the magics.
 
-    `%%nano TEXT` without more lines, which it refuses as a cell without a body; and `%nano` lines that end in a
-    question mark, where it would look for help on the last word.
+    These are `%%nano TEXT` without further lines, which IPython rejects as a cell without a body, and `%nano` lines
+    that end in a question mark, for which it would show help on the last word.
     """
     code = "".join(lines)
     if "%nano" not in code:

@@ -1,4 +1,4 @@
-"""What `%nano model`, `status` and `stats` say."""
+"""The output of `%nano model`, `status` and `stats`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nano_lsp.version import __version__
 
 
 def models(model: str | None) -> str:
-    """The models there are, the one in use marked.
+    """List the known models and mark the one in use.
 
     Args:
-        model: that is in use; None for the one of the user's settings.
+        model: Name or path of the model in use; None for the one in the user's settings.
     """
     current = load_settings(model=model).model
     statuses = ModelStore.open(find_folders()).statuses()
     rows = [
         f"{'*' if each.entry.name == current else ' '} {each.entry.name:<8} {each.entry.size_bytes / 1e6:>6,.0f} MB  "
-        f"{'here' if each.present else 'not here: nano-lsp model pull ' + each.entry.name}"
+        f"{'installed' if each.present else 'not installed: nano-lsp model pull ' + each.entry.name}"
         for each in statuses
     ]
     if current not in {each.entry.name for each in statuses}:
@@ -31,43 +31,43 @@ def models(model: str | None) -> str:
 
 
 def status(model: str | None, engine: dict[str, Any] | None) -> str:
-    """Where the model runs and what it has cost.
+    """Report where the model runs, its memory and token counts.
 
     Args:
-        model: that is in use; None for the one of the user's settings.
-        engine: what the shared engine says of itself; None where it does not run.
+        model: Name or path of the model in use; None for the one in the user's settings.
+        engine: Status of the shared engine; None if it is not running.
     """
     settings = load_settings(model=model)
     lines = [f"nano-lsp {__version__}, model {settings.model}, engine {settings.engine}"]
     if engine is not None:
-        lines.append(f"The engine is process {engine['pid']} with {engine['rss_bytes'] / 2**20:,.0f} MiB.")
-        lines += [f"Loaded there: {each['name']}, context {each['n_ctx']:,} tokens." for each in engine["models"]]
+        lines.append(f"The engine is process {engine['pid']} and uses {engine['rss_bytes'] / 2**20:,.0f} MiB.")
+        lines += [f"Loaded in it: {each['name']}, context {each['n_ctx']:,} tokens." for each in engine["models"]]
         lines += dict.fromkeys(each["notice"] for each in engine["models"] if each["notice"])
     elif settings.engine == "shared":
-        lines.append("The engine does not run; the next request starts it.")
+        lines.append("The engine is not running; the next request starts it.")
     assistant = opened_assistants().get(settings.model)
     if assistant is None:
-        lines.append("This program has asked nothing yet.")
+        lines.append("This session has made no requests yet.")
     else:
         totals = assistant.totals
         lines.append(
-            f"This program: {totals.evaluated_tokens:,} tokens evaluated, {totals.cached_tokens:,} from the cache, "
+            f"This session: {totals.evaluated_tokens:,} tokens evaluated, {totals.cached_tokens:,} from the cache, "
             f"{totals.generated_tokens:,} generated."
         )
     return "\n".join(lines)
 
 
 def statistics() -> str:
-    """What became of suggestions in editors, by language."""
+    """Report how many suggestions in editors were shown, accepted and kept, by language."""
     records = list(Statistics(find_folders().cache).records())
     if not records:
         return "No suggestion has been shown in an editor yet."
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.language].append(record)
-    found = {name: summarize(group) for name, group in [*sorted(groups.items()), ("all", records)]}
+    summaries = {name: summarize(group) for name, group in [*sorted(groups.items()), ("all", records)]}
     rows = [
         f"{name:<12} {each.shown:>7,} {each.accepted:>9,} {each.kept:>7,} {each.chars:>11,}"
-        for name, each in found.items()
+        for name, each in summaries.items()
     ]
     return "\n".join([f"{'language':<12} {'shown':>7} {'accepted':>9} {'kept':>7} {'characters':>11}", *rows])

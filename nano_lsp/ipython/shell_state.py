@@ -1,4 +1,4 @@
-"""What the magics read of a shell, without touching it: names, cells, outputs, the last error."""
+"""Read-only access to the state of an IPython shell: variables, cells, outputs, the last error."""
 
 from __future__ import annotations
 
@@ -23,67 +23,67 @@ from nano_lsp.errors import DocumentError
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
-_OURS = ("%nano", "%%nano", "%load_ext nano_lsp")
+_MAGIC_PREFIXES = ("%nano", "%%nano", "%load_ext nano_lsp")
 _NAME = re.compile(r"[^\W\d]\w*")
 _CELL = re.compile(r"(?:cell\s+)?(?:In\s*\[\s*(\d+)\s*\]|(?<=cell )\s*(\d+))", re.IGNORECASE)
 _MISSING = object()
 
 
 class ShellState:
-    """A shell, as the magics see it.
+    """The state of a shell that the magics use.
 
     Args:
-        shell: that they are in.
+        shell: The IPython shell.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self._error: BaseException | None = getattr(sys, "last_value", None)  # from before the magics were there
+        self._error: BaseException | None = getattr(sys, "last_value", None)  # from before the magics were loaded
 
     def remember(self, result: ExecutionResult) -> None:
-        """A cell has run; the error that it has raised is what `fix` is about."""
+        """Remember the error that a cell has raised, for `fix`."""
         error = result.error_before_exec or result.error_in_exec
         if error is not None and not isinstance(error, (UsageError, KeyboardInterrupt)):
             self._error = error
 
     @property
     def names(self) -> Mapping[str, Any]:
-        """The user's names."""
+        """The user's variables by name."""
         hidden = self.shell.user_ns_hidden
         return {name: value for name, value in self.shell.user_ns.items() if hidden.get(name, _MISSING) is not value}
 
     def cells(self) -> list[str]:
-        """The code of the cells that have run, in that order, but for this one and for those of the magics."""
+        """The code of the cells that have run, in that order, without the running one and those with the magics."""
         running = self.shell.execution_count
         cells = enumerate(self._history)
-        return [cell for i, cell in cells if i and i != running and cell.strip() and not _is_ours(cell)]
+        return [cell for i, cell in cells if i and i != running and cell.strip() and not _is_magic(cell)]
 
     @property
     def _history(self) -> list[str]:
-        """What the user has run, by number, as it was typed."""
+        """The cells that the user has run, by number, as they were typed."""
         manager = self.shell.history_manager
         return list(manager.input_hist_raw) if manager is not None else []
 
-    def live(self, text: str, *, values: bool = False) -> tuple[str, ...]:
-        """What the names stand for that a text mentions."""
+    def describe_variables(self, text: str, *, values: bool = False) -> tuple[str, ...]:
+        """Descriptions of the variables that a text mentions."""
         return tuple(describe(self.names, set(_NAME.findall(text)), values=values))
 
     def surroundings(
         self, text: str, *, values: bool = False, cells: bool = False, output: bool = False, error: bool = False
     ) -> Surroundings:
-        """What a question about the notebook may know: the names it mentions, and what was asked for besides."""
+        """The context of a request: the variables that it mentions, and the requested parts of the notebook."""
         return Surroundings(
-            live=self.live(text, values=values),
+            live=self.describe_variables(text, values=values),
             cells=tuple(self.cells()) if cells else (),
             output=self._last_output() if output else "",
             error=self.last_error()[1] if error else "",
         )
 
     def find(self, name: str) -> object:
-        """What a name stands for, dots included; no property of an object is run.
+        """The object of a dotted name, looked up without evaluating properties.
 
         Raises:
-            DocumentError: there is no such name.
+            DocumentError: The name is not defined.
         """
         first, *rest = name.split(".")
         names = self.shell.user_ns
@@ -100,39 +100,41 @@ class ShellState:
         """The code of a function or class by its name, or of a cell as `In[3]` or `cell 3`.
 
         Raises:
-            DocumentError: there is none.
+            DocumentError: The name or cell does not exist, or has no Python source.
         """
-        found = _CELL.fullmatch(name.strip())
-        if found is None:
+        cell = _CELL.fullmatch(name.strip())
+        if cell is None:
             return find_source(self.find(name.strip()), self.cells(), name.strip(), self._cell_of)
-        number = int(found[1] or found[2])
+        number = int(cell[1] or cell[2])
         history = self._history
         if not 0 < number < len(history) or not history[number].strip():
-            raise DocumentError(f"There is no cell In[{number}].", "Count as the notebook does.")
+            raise DocumentError(
+                f"There is no cell In[{number}].", "Use the execution number that the notebook shows."
+            )
         return history[number]
 
     def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the user has
-        """The value of an expression of the user's.
+        """Evaluate an expression of the user.
 
         Raises:
-            DocumentError: it has none.
+            DocumentError: The expression raises an error.
         """
         names = self.shell.user_ns
         if expression in names:
             return names[expression]
         try:
-            return eval(expression, dict(names))  # noqa: S307 - the user's own
+            return eval(expression, dict(names))  # noqa: S307 - the user's own expression
         except Exception as error:
             raise DocumentError(
-                f"{expression!r} has no value: {type(error).__name__}.", "Give an expression of yours, or a file."
+                f"{expression!r} has no value: {type(error).__name__}.", "Give a valid expression, or a file."
             ) from error
 
     def expand(self, text: str, local_names: Mapping[str, Any]) -> str:
-        """A request with `{expression}` and `$name` replaced by their values; as it is where one has no value.
+        """Replace `{expression}` and `$name` by their values; returns the text unchanged if one has no value.
 
         Args:
             text: The request.
-            local_names: The names of the function that the magic is in, if it is in one.
+            local_names: Local variables of the function that the magic is in, if any.
         """
         names = {**self.shell.user_ns, **local_names}
         try:
@@ -141,14 +143,14 @@ class ShellState:
             return text
 
     def last_error(self) -> tuple[str, str]:
-        """The code that has raised the last error, and that error with the lines it came through.
+        """The code that has raised the last error, and the error with its traceback through cells.
 
         Raises:
-            DocumentError: there was none, or it came from no cell.
+            DocumentError: There was no error, or it was not raised by code of a cell.
         """
         error = self._error
         if error is None:
-            raise DocumentError("There is no error to look at.", "Run the cell that fails first.")
+            raise DocumentError("There is no error to fix.", "Run the cell that fails first.")
         code, lines = "", list[str]()
         if isinstance(error, SyntaxError) and error.filename:
             code = self._cell_of(error.filename)
@@ -161,13 +163,13 @@ class ShellState:
             last = self.cells()
             code = last[-1] if isinstance(error, SyntaxError) and last else ""
         if not code.strip():
-            raise DocumentError("The last error comes from no cell.", "Run the cell that fails again.")
-        said = "".join(traceback.format_exception_only(type(error), error)).strip()
-        return code, "\n".join([*lines, said])
+            raise DocumentError("The last error was not raised by a cell.", "Run the cell that fails again.")
+        message = "".join(traceback.format_exception_only(type(error), error)).strip()
+        return code, "\n".join([*lines, message])
 
     def _cell_of(self, file: str) -> str:
-        """The code of a cell by the name that it is compiled under; empty for other files."""
-        numbers = getattr(self.shell.compile, "_filename_map", {})  # what IPython itself shows tracebacks with
+        """The code of a cell by its compiled file name; empty for other files."""
+        numbers = getattr(self.shell.compile, "_filename_map", {})  # IPython itself uses it for tracebacks
         if file not in numbers:
             return ""
         compiled = "".join(linecache.getlines(file))
@@ -180,12 +182,12 @@ class ShellState:
         if type(outputs) is not dict or not outputs:
             raise DocumentError("There is no output yet.", "Leave out --out.")
         number = max(outputs)
-        said = describe({"output": outputs[number]}, values=True)
-        return f"Out[{number}]: {said[0].removeprefix('output: ')}"
+        description = describe({"output": outputs[number]}, values=True)[0]
+        return f"Out[{number}]: {description.removeprefix('output: ')}"
 
 
-def _is_ours(cell: str) -> bool:
-    return cell.lstrip().startswith(_OURS)
+def _is_magic(cell: str) -> bool:
+    return cell.lstrip().startswith(_MAGIC_PREFIXES)
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:

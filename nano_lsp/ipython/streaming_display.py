@@ -1,4 +1,4 @@
-"""Shows text while it grows: updates of one display in notebooks, plain text in a terminal."""
+"""Displays streamed text: updates of one display in notebooks, plain text in a terminal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CODE, MARKDOWN, TEXT, JSON = "code", "markdown", "text", "json"
 
 
 class StreamingDisplay:
-    """Where the answer to one magic is shown.
+    """The display of one magic's output.
 
     Args:
-        shell: that it is shown in.
-        form: code, markdown, text or json.
+        shell: The IPython shell.
+        form: Format of the output: code, markdown, text or json.
     """
 
     def __init__(self, shell: InteractiveShell, form: str) -> None:
@@ -32,7 +32,7 @@ class StreamingDisplay:
         self.text = ""
 
     def show(self, text: str) -> None:
-        """The whole text so far; of JSON only the end is shown."""
+        """Show the whole text so far; JSON is shown at the end only."""
         self.text = text
         if self._form == JSON:
             return
@@ -42,12 +42,12 @@ class StreamingDisplay:
             self._display(text)
 
     def note(self, text: str) -> None:
-        """A line on how far the work is, in the place of the text that has not come yet."""
+        """Show a progress note until there is text."""
         if not self._streams and self._form != JSON and not self.text:
             self._display(f"*{text}*", plain=text)
 
     def finish(self, text: str, **more: object) -> None:
-        """The whole text at the end; as JSON with what else there is to know."""
+        """Show the final text; as JSON with further fields."""
         if self._form == JSON:
             print(json.dumps({"text": text, **more}, indent=2, ensure_ascii=False))
             return
@@ -56,7 +56,7 @@ class StreamingDisplay:
             print()
 
     def stop(self) -> None:
-        """It was stopped: what is there stays."""
+        """Show that the job was stopped; text shown so far stays."""
         if self._form == JSON:
             self.finish(self.text, stopped=True)
         elif self._streams:
@@ -66,7 +66,7 @@ class StreamingDisplay:
             self._publish({"text/markdown": f"{text}\n\n*Stopped.*", "text/plain": f"{self.text}\n\nStopped."})
 
     def _print(self, text: str) -> None:
-        if not text.startswith(self._printed):  # tried once more: it begins anew
+        if not text.startswith(self._printed):  # generated again from the start
             sys.stdout.write("\n\n")
             self._printed = ""
         sys.stdout.write(text[len(self._printed) :])

@@ -1,4 +1,4 @@
-"""What each subcommand of `%nano` does: the job it stands for, and how its result is shown."""
+"""The subcommands of `%nano`: each runs a job and displays its result."""
 
 from __future__ import annotations
 
@@ -36,152 +36,153 @@ Options = argparse.Namespace
 _LANGUAGE = "python"
 
 
-class Run:
+class MagicCall:
     """One call of a magic.
 
     Args:
-        name: of the subcommand.
-        options: of it; `text` is what is none.
-        body: of the cell; empty for a line.
-        kernel: that it is in.
-        work: carries out jobs.
+        name: Name of the subcommand.
+        options: Options of the subcommand; `text` is the rest of the line.
+        body: Body of the cell; empty for a line magic.
+        state: State of the shell.
+        runner: Runs the jobs.
     """
 
-    def __init__(self, name: str, options: Options, body: str, kernel: ShellState, work: JobRunner) -> None:
+    def __init__(self, name: str, options: Options, body: str, state: ShellState, runner: JobRunner) -> None:
         self.options = options
         self.body = body.strip("\n")
         self.text = "\n".join(part for part in (options.text, self.body) if part.strip())
-        self.kernel = kernel
-        self.work = work
-        self.showing = StreamingDisplay(kernel.shell, options.format or _FORMS.get(name, TEXT))
+        self.state = state
+        self.runner = runner
+        self.display = StreamingDisplay(state.shell, options.format or _FORMS.get(name, TEXT))
 
-    def ask(self, job: Job[Any], read: Callable[[str], str] | None = None) -> Any:  # noqa: ANN401 - of any job
-        """The result of a job, shown while it grows."""
-        return self.work.run(job, self.showing, read)
+    def run_job(self, job: Job[Any], read: Callable[[str], str] | None = None) -> Any:  # noqa: ANN401 - of any job
+        """Run a job with streamed output, and return its result."""
+        return self.runner.run(job, self.display, read)
 
-    def offer(self, code: str) -> None:
-        """Put code where the user can run it."""
-        self.kernel.shell.set_next_input(code.rstrip("\n"), replace=self.options.replace)
+    def set_next_input(self, code: str) -> None:
+        """Put code into the next cell, or into this one with `--replace`."""
+        self.state.shell.set_next_input(code.rstrip("\n"), replace=self.options.replace)
 
     def surroundings(self) -> Any:  # noqa: ANN401
-        """What a question may know of the notebook."""
-        asked = self.options
-        return self.kernel.surroundings(
-            self.text, values=asked.values, cells=asked.cells, output=asked.output, error=asked.error
+        """The parts of the notebook that the options add to the prompt."""
+        options = self.options
+        return self.state.surroundings(
+            self.text, values=options.values, cells=options.cells, output=options.output, error=options.error
         )
 
-    def need_text(self, what: str) -> str:
+    def require_text(self, what: str) -> str:
         """The text of the line and of the cell.
 
         Raises:
-            DocumentError: there is none.
+            DocumentError: The text is empty.
         """
         if not self.text.strip():
             raise DocumentError(f"There is no {what}.", "See `%nano help`.")
         return self.text
 
 
-def run(name: str, options: Options, body: str, kernel: ShellState, work: JobRunner) -> None:
-    """Carry out a subcommand; interrupted, what it has shown stays.
+def run(name: str, options: Options, body: str, state: ShellState, runner: JobRunner) -> None:
+    """Run a subcommand; after an interrupt, the output so far stays.
 
     Raises:
-        NanoError: it does not come off.
+        NanoError: The subcommand failed.
     """
-    asked = Run(name, options, body, kernel, work)
+    call = MagicCall(name, options, body, state, runner)
     try:
-        _RUNS[name](asked)
+        _SUBCOMMANDS[name](call)
     except KeyboardInterrupt:
-        asked.showing.stop()
+        call.display.stop()
 
 
-def _code(asked: Run) -> None:
-    request = asked.need_text("request")
-    options = asked.options
-    job = WriteCell(request, asked.surroundings(), options.think, options.max_tokens)
-    found: CellCode = asked.ask(job, read_code)
-    asked.showing.finish(found.code, parses=found.parses)
-    if not found.parses:
-        raise DocumentError("The model has no code for this that is Python.", "Say it in other words, or in parts.")
-    asked.offer(found.code)
+def _code(call: MagicCall) -> None:
+    request = call.require_text("request")
+    options = call.options
+    job = WriteCell(request, call.surroundings(), options.think, options.max_tokens)
+    cell: CellCode = call.run_job(job, read_code)
+    call.display.finish(cell.code, parses=cell.parses)
+    if not cell.parses:
+        raise DocumentError("The model wrote no valid Python code.", "Rephrase the request, or split it into parts.")
+    call.set_next_input(cell.code)
 
 
-def _complete(asked: Run) -> None:
-    code = asked.body or asked.need_text("code")
-    cells = [Cell(cell, execution_count=i) for i, cell in enumerate(asked.kernel.cells())]
+def _complete(call: MagicCall) -> None:
+    code = call.body or call.require_text("code")
+    cells = [Cell(cell, execution_count=i) for i, cell in enumerate(call.state.cells())]
     text, offset, language = build_notebook_text([*cells, Cell(code)], len(cells), len(code))
-    live = "\n".join(asked.kernel.live(code, values=asked.options.values))
-    found = asked.ask(Complete(CompletionInput("notebook", text, offset, language, live + "\n" if live else "")))
-    if not found.text.strip():
-        raise DocumentError("The model has nothing to add.", "Write a little more of it.")
-    asked.showing.finish(code + found.text)
-    asked.offer(code + found.text)
+    context = "\n".join(call.state.describe_variables(code, values=call.options.values))
+    completion_input = CompletionInput("notebook", text, offset, language, context + "\n" if context else "")
+    completion = call.run_job(Complete(completion_input))
+    if not completion.text.strip():
+        raise DocumentError("The model has no completion.", "Write a little more of the code.")
+    call.display.finish(code + completion.text)
+    call.set_next_input(code + completion.text)
 
 
-def _explain(asked: Run) -> None:
-    if asked.body:
-        code = asked.body
-    elif asked.options.text:
-        code = asked.kernel.source(asked.options.text)
+def _explain(call: MagicCall) -> None:
+    if call.body:
+        code = call.body
+    elif call.options.text:
+        code = call.state.source(call.options.text)
     else:
-        cells = asked.kernel.cells()
+        cells = call.state.cells()
         if not cells:
             raise DocumentError("No cell has run yet.", "Name a function, a class or a cell: `%nano explain In[1]`.")
         code = cells[-1]
-    asked.showing.finish(asked.ask(Explain(code, _LANGUAGE), str))
+    call.display.finish(call.run_job(Explain(code, _LANGUAGE), str))
 
 
-def _doc(asked: Run) -> None:
-    code = asked.kernel.source(asked.need_text("name"))
-    found = asked.ask(docstring_job(code, asked.options.style))
-    if not found:
-        raise DocumentError("The docstring that is there holds, or the model has none that does.")
-    documented = apply_edits(code, [each.edit for each in found])
-    asked.showing.finish(read_docstring(documented), code=documented)
-    asked.offer(documented)
+def _doc(call: MagicCall) -> None:
+    code = call.state.source(call.require_text("name"))
+    docstrings = call.run_job(docstring_job(code, call.options.style))
+    if not docstrings:
+        raise DocumentError("The docstring is up to date, or the model wrote no valid one.")
+    documented = apply_edits(code, [each.edit for each in docstrings])
+    call.display.finish(read_docstring(documented), code=documented)
+    call.set_next_input(documented)
 
 
-def _fix(asked: Run) -> None:
-    code, error = asked.kernel.last_error()
-    found: CellCode = asked.ask(FixCell(code, error), _show_fix)
-    if not found.code:
-        asked.showing.finish(found.why)
-        raise DocumentError("The model has no correction that holds.", "Ask about it: `%nano ask --error …`.")
-    asked.showing.finish(_fixed(found), code=found.code, why=found.why)
-    asked.offer(found.code)
+def _fix(call: MagicCall) -> None:
+    code, error = call.state.last_error()
+    cell: CellCode = call.run_job(FixCell(code, error), _show_fix)
+    if not cell.code:
+        call.display.finish(cell.why)
+        raise DocumentError("The model found no valid fix.", "Ask about the error: `%nano ask --error …`.")
+    call.display.finish(_fixed(cell), code=cell.code, why=cell.why)
+    call.set_next_input(cell.code)
 
 
 def _show_fix(answer: str) -> str:
     return read_fix(answer).code if "```" in answer and read_code(answer) else ""
 
 
-def _fixed(found: CellCode) -> str:
-    return f"{found.code}\n\n# {found.why}" if found.why else found.code
+def _fixed(cell: CellCode) -> str:
+    return f"{cell.code}\n\n# {cell.why}" if cell.why else cell.code
 
 
-def _test(asked: Run) -> None:
-    code = asked.kernel.source(asked.need_text("name"))
-    test = asked.ask(WriteTest(code, docstring_job(code, "auto").offset or 0, ""))
+def _test(call: MagicCall) -> None:
+    code = call.state.source(call.require_text("name"))
+    test = call.run_job(WriteTest(code, docstring_job(code, "auto").offset or 0, ""))
     if not test:
-        raise DocumentError("The model has no test that is Python.", "Try a smaller function.")
-    asked.showing.finish(test.rstrip("\n"))
-    asked.offer(test)
+        raise DocumentError("The model wrote no valid Python test.", "Try a smaller function.")
+    call.display.finish(test.rstrip("\n"))
+    call.set_next_input(test)
 
 
-def _ask(asked: Run) -> None:
-    question = asked.surroundings().tell(asked.need_text("question"))
-    options = asked.options
-    form = options.format == CODE
-    found = asked.ask(Ask(question, form, options.think, options.max_tokens), read_code if form else str)
-    text = read_code(found.text) if form else found.text
-    asked.showing.finish(text, warnings=list(found.warnings))
+def _ask(call: MagicCall) -> None:
+    question = call.surroundings().tell(call.require_text("question"))
+    options = call.options
+    as_code = options.format == CODE
+    answer = call.run_job(Ask(question, as_code, options.think, options.max_tokens), read_code if as_code else str)
+    text = read_code(answer.text) if as_code else answer.text
+    call.display.finish(text, warnings=list(answer.warnings))
 
 
-def _summarize(asked: Run) -> None:
-    source = asked.need_text("text to summarize")
+def _summarize(call: MagicCall) -> None:
+    source = call.require_text("text to summarize")
     path = Path(source.strip("\"'")).expanduser()
     with tempfile.TemporaryDirectory() as folder:
-        if asked.body or not _is_file(path):
-            text = asked.body or _as_text(asked.kernel.evaluate(source), source)
+        if call.body or not _is_file(path):
+            text = call.body or _as_text(call.state.evaluate(source), source)
             path = Path(folder) / "text.txt"
             path.write_text(text, encoding="utf-8", errors="replace")
         document = load_document_blocks(path)
@@ -193,57 +194,59 @@ def _summarize(asked: Run) -> None:
         def advance() -> None:
             nonlocal done
             done += 1
-            asked.showing.note(f"Read {done} of {total} parts …")
+            call.display.note(f"Read {done} of {total} parts …")
 
         yield advance
 
-    n = summary.N_STATEMENTS[Length(asked.options.length)]
-    found = write_summary(asked.ask, document, n, Progress(None), parts)
+    n = summary.N_STATEMENTS[Length(call.options.length)]
+    found = write_summary(call.run_job, document, n, Progress(None), parts)
     text = summary.render(found.statements, Form.BULLETS).rstrip("\n")
-    asked.showing.finish(text, warnings=[note.text for note in found.notes], left_out=found.n_unsupported)
+    call.display.finish(text, warnings=[note.text for note in found.notes], left_out=found.n_unsupported)
 
 
-def _task(asked: Run) -> None:
-    options = asked.options
-    data = asked.kernel.evaluate(options.data) if options.data else ""
+def _task(call: MagicCall) -> None:
+    options = call.options
+    data = call.state.evaluate(options.data) if options.data else ""
     choices = tuple(part.strip() for part in options.choice.split(",")) if options.choice else ()
     if choices and options.schema:
         raise SchemaError("The result has several types.", "Give one of --choice and --schema.")
-    schema = _read_schema(asked) if options.schema else ""
+    schema = _read_schema(call) if options.schema else ""
     text = data if type(data) is str else _as_json(data)
-    task = Task(asked.need_text("task"), text, choices, schema, options.think, options.max_tokens)
+    task = Task(call.require_text("task"), text, choices, schema, options.think, options.max_tokens)
     task.check()
-    found: Answer = asked.ask(task)
-    value = found.value if isinstance(found.value, str) else json.dumps(found.value, indent=2, ensure_ascii=False)
-    sure = {choice: round(probability, 4) for choice, probability in found.probabilities.items()}
-    asked.showing.finish(value, value=found.value, probabilities=sure, warnings=list(found.warnings))
+    answer: Answer = call.run_job(task)
+    value = answer.value
+    if not isinstance(value, str):
+        value = json.dumps(value, indent=2, ensure_ascii=False)
+    probabilities = {choice: round(probability, 4) for choice, probability in answer.probabilities.items()}
+    call.display.finish(value, value=answer.value, probabilities=probabilities, warnings=list(answer.warnings))
 
 
-def _model(asked: Run) -> None:
-    if asked.options.text:
-        asked.work.use(asked.options.text, asked.showing)
-    asked.showing.finish(reports.models(asked.work.model))
+def _model(call: MagicCall) -> None:
+    if call.options.text:
+        call.runner.switch_model(call.options.text, call.display)
+    call.display.finish(reports.models(call.runner.model))
 
 
-def _status(asked: Run) -> None:
-    asked.showing.finish(reports.status(asked.work.model, asked.work.engine_status()))
+def _status(call: MagicCall) -> None:
+    call.display.finish(reports.status(call.runner.model, call.runner.engine_status()))
 
 
-def _stats(asked: Run) -> None:
-    asked.showing.finish(reports.statistics())
+def _stats(call: MagicCall) -> None:
+    call.display.finish(reports.statistics())
 
 
-def _help(asked: Run) -> None:
-    name = asked.options.text
+def _help(call: MagicCall) -> None:
+    name = call.options.text
     if name and name not in SUBCOMMANDS:
         raise DocumentError(f"There is no subcommand {name!r}.", f"Choose one of: {', '.join(SUBCOMMANDS)}.")
-    asked.showing.finish(help_text(name).rstrip("\n"))
+    call.display.finish(help_text(name).rstrip("\n"))
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # no path at all
+    except (OSError, ValueError):  # not a valid path
         return False
 
 
@@ -261,25 +264,25 @@ def _as_json(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise DocumentError(
-            f"The data is no text and no JSON: {error}.", "Turn it into text: --data str(x)"
+            f"The data cannot be converted to JSON: {error}.", "Convert it to text: --data str(x)"
         ) from error
 
 
-def _read_schema(asked: Run) -> str:
-    source = asked.options.schema
+def _read_schema(call: MagicCall) -> str:
+    source = call.options.schema
     path = Path(source).expanduser()
     try:
-        value = json.loads(load_document(path).text) if _is_file(path) else asked.kernel.evaluate(source)
+        value = json.loads(load_document(path).text) if _is_file(path) else call.state.evaluate(source)
     except (ValueError, RecursionError) as error:
-        raise SchemaError(f"{source} is no JSON: {error}.", "Correct the file.") from error
+        raise SchemaError(f"{source} is not valid JSON: {error}.", "Correct the file.") from error
     if type(value) is not dict:
-        raise SchemaError(f"{source} is no JSON schema.", 'It is an object such as {"type": "integer"}.')
+        raise SchemaError(f"{source} is not a JSON schema.", 'Give an object such as {"type": "integer"}.')
     return _as_json(value)
 
 
 _FORMS = {"code": CODE, "complete": CODE, "test": CODE, "explain": MARKDOWN, "fix": CODE, "ask": MARKDOWN}
 _FORMS["summarize"] = MARKDOWN
-_RUNS: dict[str, Callable[[Run], None]] = {
+_SUBCOMMANDS: dict[str, Callable[[MagicCall], None]] = {
     "code": _code,
     "complete": _complete,
     "explain": _explain,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nano_lsp.cli import bundle_install
 from nano_lsp.cli.app import app
 from nano_lsp.cli.bundle import write_sums
-from nano_lsp.cli.bundle_parts import Step, Wheels, run
+from nano_lsp.cli.bundle_parts import StepCallback, Wheels, run
 from nano_lsp.config import find_folders
 from nano_lsp.errors import BundleError, DiskSpaceError
 from nano_lsp.models.store import ModelStore
@@ -141,7 +141,7 @@ def test_a_folder_of_something_else_is_not_replaced(bundle: Path) -> None:
     (bundle.parent / "venv/thesis.txt").write_text("three years")
     done = install(bundle)
     assert done.returncode == 1
-    assert "holds something else" in done.stderr
+    assert "is not a virtual environment" in done.stderr
     assert (bundle.parent / "venv/thesis.txt").read_text() == "three years"
 
 
@@ -161,7 +161,7 @@ def test_what_lies_there_is_not_replaced(tmp_path: Path, model: str) -> None:
 
 
 def test_a_folder_that_is_no_checkout_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no checkout") as caught:
+    with pytest.raises(BundleError, match="not a checkout") as caught:
         app(["bundle", str(tmp_path / "out"), "--source", str(tmp_path)])
     assert "--source" in caught.value.remedy
 
@@ -189,7 +189,7 @@ class NoWheels(Wheels):
 
     asked: ClassVar[list[tuple[str, ...]]] = []
 
-    def collect(self, step: Step, *requirements: str, deps: bool = True) -> None:
+    def collect(self, on_step: StepCallback, *requirements: str, deps: bool = True) -> None:
         self.asked.append((*requirements, *([] if deps else ["alone"])))
 
     def version_of(self, name: str) -> str:

@@ -321,7 +321,7 @@ def test_one_definition_and_what_is_outdated(tmp_path: Path) -> None:
     assert after.count('"""') == 4
     assert "y: What it is." in after
     assert "z: Gone" not in after
-    assert_error(nano_lsp("docstring", f"{file}::A.g", "--check"), 2, "defines no 'A.g'", "A.f")
+    assert_error(nano_lsp("docstring", f"{file}::A.g", "--check"), 2, "does not define 'A.g'", "A.f")
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_an_explanation(tmp_path: Path) -> None:
     file.write_text(CODE)
     assert nano_lsp("explain", f"{file}::A.f", "--model", model).stdout == b"It does things.\n"
     assert nano_lsp("explain", str(file), "--model", model).stdout == b"It does things.\n"
-    assert_error(nano_lsp("explain", f"{file}::A.x"), 2, "defines no 'A.x'")
+    assert_error(nano_lsp("explain", f"{file}::A.x"), 2, "does not define 'A.x'")
     assert_error(nano_lsp("explain", str(tmp_path / "b.py")), 2, "cannot be read")
 
 

@@ -62,7 +62,7 @@ def test_mistakes_are_told_before_a_model_is_loaded(tmp_path: Path) -> None:
     assert_error(nano_lsp("task", "Do.", "--choice", "a,b", "--type", "int"), 2, "several types")
     assert_error(nano_lsp("task", "Do.", "--file", str(binary)), 2, "binary")
     assert_error(nano_lsp("task", "Do.", "--file", str(large)), 2, "larger than")
-    assert_error(nano_lsp("task", "Do.", "--data", "a", "--stdin"), 2, "several places")
+    assert_error(nano_lsp("task", "Do.", "--data", "a", "--stdin"), 2, "several sources")
     assert_error(nano_lsp("task", "Do.", "--input", str(binary)), 2, "belong together")
     assert_error(nano_lsp("task", "Do.", "--choice", "a,b"), 3, "nano-lsp model pull nano")
 

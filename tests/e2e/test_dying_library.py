@@ -43,7 +43,7 @@ def test_a_library_that_dies_in_its_fast_mode_is_used_in_the_safer_one() -> None
     code, said = run("dies-repacked", "doctor")
     assert (code, "warn self-test: " + SAFER in said) == (0, True), said
     assert "pip install --force-reinstall" in said
-    assert "ok   inference: `return a` goes on with ' + b'" in said
+    assert "ok   inference: `return a` is completed with ' + b'" in said
     code, said = run("dies-repacked", "demo", "--no-drafts")
     assert (code, SAFER in said, "not used" in said) == (0, True, True), said
 

@@ -94,7 +94,7 @@ def test_code_goes_into_the_next_cell_and_is_not_run(shell: Shell, say: Say, cel
 
 def test_code_that_is_no_python_is_tried_again_and_not_offered(shell: Shell, say: Say) -> None:
     say({"assistant\n": "x = = 1"})
-    assert "no code for this" in shell.run("%%nano a number")
+    assert "wrote no valid Python code" in shell.run("%%nano a number")
     assert shell.next == ""
 
 
@@ -138,7 +138,7 @@ def test_cells_output_and_error_are_told_on_request(shell: Shell, monkeypatch: p
 
 
 def test_fix(shell: Shell, say: Say) -> None:
-    assert "no error" in shell.run("%nano fix")
+    assert "no error to fix" in shell.run("%nano fix")
     shell.run("x = 1 +")
     shell.run("%nano nonsense")  # an error of the magics is none to fix
     say({"assistant\n": FIX})
@@ -146,7 +146,7 @@ def test_fix(shell: Shell, say: Say) -> None:
     assert shell.next == "x = 1 + 1"
     shell.run("x = 1 + 1\ny = z")
     say({"assistant\n": "```python\nx = 1 + 1\ny = z\n```\nWhy: z is missing."})
-    assert "no correction that holds" in shell.run("%nano fix")
+    assert "found no valid fix" in shell.run("%nano fix")
     assert shell.next == ""
 
 
@@ -262,10 +262,10 @@ def test_a_request_that_begins_like_a_subcommand(shell: Shell, say: Say, request
 def test_a_cell_says_which_subcommand_it_has_run(shell: Shell) -> None:
     shell.run("def slugify(x):\n    return x")
     said = shell.run("%%nano test slugify")
-    assert "Running the subcommand test. For code on request: %%nano code test slugify" in said
+    assert "Running the subcommand test. To request code instead: %%nano code test slugify" in said
     assert "Running the subcommand ask" in shell.run("%%nano ask the user for a number")
     assert shell.run("%%nano explain\nx = 1") == "Hello there.\n"
-    assert "no error to look at" in shell.run("%%nano fix")
+    assert "no error to fix" in shell.run("%%nano fix")
     assert "%nano SUBCOMMAND" in shell.run("%%nano")
 
 
@@ -287,7 +287,7 @@ def test_a_fence_is_longer_than_those_in_the_code() -> None:
 def test_task_and_summary_of_expressions(shell: Shell) -> None:
     assert "no value" in shell.run("%nano task --data nothing --choice a,b is it?")
     assert "not text" in shell.run("%nano summarize 3")
-    assert "no JSON schema" in shell.run("%nano task --schema [1] x")
+    assert "not a JSON schema" in shell.run("%nano task --schema [1] x")
     shell.run("x = 1")
     assert shell.run("%nano task --data x --choice a,b is it?").strip() in {"a", "b"}
 
@@ -304,7 +304,7 @@ def test_task_and_summary_of_expressions(shell: Shell) -> None:
         ("doc data --style word", "no source"),
         ("test", "no name"),
         ("ask", "no question"),
-        ("ask --max-tokens many hi", "no number"),
+        ("ask --max-tokens many hi", "not a number"),
         ("ask --max-tokens", "expected one argument"),
         ("fix the dates in df", "%nano code fix the dates in df"),
         ("status please", "takes no text"),
