@@ -1,4 +1,4 @@
-"""The command line as a user meets it: its output and exit codes. No weights needed."""
+"""Output and exit codes of the command line. No weights needed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMIT_S = 120
 def nano_lsp(
     *arguments: str, stdin: bytes = b"", program: Callable[[list[str]], object] = app, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command as a process would, in this one: starting Python costs more than most commands."""
+    """Run a command in this process: starting Python takes longer than most commands."""
     streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (stdin, b"", b"")]
     with pytest.MonkeyPatch.context() as patch:
         for name, stream in zip(("sys.stdin", "sys.stdout", "sys.stderr"), streams, strict=True):
@@ -46,7 +46,7 @@ def nano_lsp(
 
 
 def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> None:
-    """An error of the user's: its exit code, what happened and what to do, and no traceback."""
+    """Check a user error: exit code, message and remedy, without a traceback."""
     said = done.stderr.decode()
     assert done.returncode == code, said
     assert "Traceback" not in said
@@ -124,7 +124,7 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
     assert_error(nano_lsp("complete", place, "--model", str(hollow)), 4, "llama.cpp cannot load")
 
 
-def test_settings_that_make_no_sense(home: Path) -> None:
+def test_invalid_settings(home: Path) -> None:
     assert_error(nano_lsp("ask", "why?", "--n-ctx", "5"), 2, "512 to 32768")
     assert_error(nano_lsp("ask", "why?", NANO_LSP_N_CTX="many"), 2, "NANO_LSP_N_CTX")
     (home / "config").mkdir(parents=True)
@@ -168,7 +168,7 @@ def test_doctor_names_every_problem_and_never_fails(home: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path) -> None:
-    """The source is a pipe that never ends: the pull hangs on it until Ctrl-C."""
+    """The source is a pipe that never ends: the pull blocks on it until Ctrl-C."""
     pipe = tmp_path / "pipe.gguf"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "nano_lsp", "model", "pull", "smol", "--from", str(pipe)]
@@ -188,7 +188,7 @@ def test_ctrl_c_during_a_pull_leaves_what_was_fetched(home: Path, tmp_path: Path
     assert [file.name for file in (home / "models").iterdir() if file.name.startswith("smol")] == ["smol.gguf.part"]
 
 
-def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
+def test_a_bug_is_reported_with_its_log(home: Path) -> None:
     code = (
         "import sys; import nano_lsp.cli.model as m\n"
         "def broken(): raise ZeroDivisionError('oops')\nm._store = broken\n"
@@ -199,7 +199,7 @@ def test_a_mistake_of_ours_is_reported_with_its_log(home: Path) -> None:
     assert "ZeroDivisionError" in (home / "cache" / "crash.log").read_text()
 
 
-def test_a_crash_log_has_no_data_of_a_users_and_is_theirs_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_log_has_no_user_data_and_is_private(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = home / "cache" / "crash.log"
     log.parent.mkdir(parents=True)
     log.write_text("of an older version\n")
@@ -217,8 +217,8 @@ def test_a_crash_log_has_no_data_of_a_users_and_is_theirs_alone(home: Path, monk
         assert log.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_disk_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows the parent of a drive that is not there is that drive."""
+def test_a_missing_disk_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, the parent of a missing drive is that drive."""
 
     def none(place: Path) -> None:
         raise FileNotFoundError(2, "none", str(place))

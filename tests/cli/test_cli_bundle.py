@@ -1,4 +1,4 @@
-"""What `nano-lsp bundle` refuses, what it leaves behind, and what its installer takes for a bundle."""
+"""`nano-lsp bundle` and its installer: rejected input, clean-up after failures, verification of bundles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FACTS: dict[str, Any] = {
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle whose files are small, and no wheels."""
+    """A bundle with small files in place of wheels."""
     folder = tmp_path / "bundle"
     for name, text in {"wheels/a.whl": "a", "model/nano.gguf": "m", "nvim/lua/x y.lua": "-- é"}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def test_the_checksums_are_those_of_sha256sum(bundle: Path) -> None:
 
 @pytest.mark.parametrize("name", ["wheels/a.whl", "model/nano.gguf", "nvim/lua/x y.lua", "install.py", "bundle.json"])
 @pytest.mark.parametrize("harm", ["changed", "missing"])
-def test_a_harmed_file_is_refused_before_anything_is_installed(bundle: Path, name: str, harm: str) -> None:
+def test_a_damaged_file_is_rejected_before_anything_is_installed(bundle: Path, name: str, harm: str) -> None:
     if harm == "missing" and name == "install.py":
         return  # nothing is there that could be run
     path = bundle / name
@@ -89,7 +89,7 @@ def test_a_harmed_file_is_refused_before_anything_is_installed(bundle: Path, nam
     assert not (bundle.parent / "venv").exists()
 
 
-def test_a_file_that_was_not_in_the_bundle_is_refused(bundle: Path) -> None:
+def test_a_file_that_was_not_in_the_bundle_is_rejected(bundle: Path) -> None:
     (bundle / "wheels/.DS_Store").write_text("what a system leaves")
     assert install(bundle, "--check").returncode == 0
     (bundle / "wheels/numpy-9.whl").write_text("not ours")
@@ -98,15 +98,13 @@ def test_a_file_that_was_not_in_the_bundle_is_refused(bundle: Path) -> None:
     assert "wheels/numpy-9.whl does not belong" in done.stderr
 
 
-def test_a_bundle_without_checksums_is_refused(bundle: Path) -> None:
+def test_a_bundle_without_checksums_is_rejected(bundle: Path) -> None:
     (bundle / "SHA256SUMS").unlink()
     assert "SHA256SUMS is missing" in install(bundle).stderr
 
 
 @given(data=st.binary(max_size=400))
-def test_whatever_the_checksums_say_is_an_error_that_is_told(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
+def test_random_checksum_files_raise_an_install_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "a").write_text("a")
     (folder / "SHA256SUMS").write_bytes(data)
@@ -126,7 +124,7 @@ def test_whatever_the_checksums_say_is_an_error_that_is_told(
         ),
     ],
 )
-def test_a_machine_that_the_wheels_do_not_run_on_is_told(bundle: Path, fact: dict[str, object], message: str) -> None:
+def test_an_incompatible_machine_is_reported(bundle: Path, fact: dict[str, object], message: str) -> None:
     (bundle / "bundle.json").write_text(json.dumps({**FACTS, **fact}))
     (bundle / "SHA256SUMS").unlink()
     write_sums(bundle)
@@ -136,7 +134,7 @@ def test_a_machine_that_the_wheels_do_not_run_on_is_told(bundle: Path, fact: dic
     assert not (bundle.parent / "venv").exists()
 
 
-def test_a_folder_of_something_else_is_not_replaced(bundle: Path) -> None:
+def test_a_folder_that_is_not_an_environment_is_not_replaced(bundle: Path) -> None:
     (bundle.parent / "venv").mkdir()
     (bundle.parent / "venv/thesis.txt").write_text("three years")
     done = install(bundle)
@@ -152,7 +150,7 @@ def test_an_install_that_fails_leaves_no_environment(bundle: Path) -> None:
     assert not (bundle.parent / "venv").exists()
 
 
-def test_what_lies_there_is_not_replaced(tmp_path: Path, model: str) -> None:
+def test_a_nonempty_folder_is_not_replaced(tmp_path: Path, model: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("x")
     with pytest.raises(BundleError, match="not empty"):
@@ -160,13 +158,13 @@ def test_what_lies_there_is_not_replaced(tmp_path: Path, model: str) -> None:
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_a_folder_that_is_no_checkout_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_checkout_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="not a checkout") as caught:
         app(["bundle", str(tmp_path / "out"), "--source", str(tmp_path)])
     assert "--source" in caught.value.remedy
 
 
-def test_without_npm_the_remedy_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_npm_the_remedy_is_reported_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BundleError, match="npm") as caught:
@@ -174,7 +172,7 @@ def test_without_npm_the_remedy_is_told_before_the_work(tmp_path: Path, monkeypa
     assert "--without vscode" in caught.value.remedy
 
 
-def test_too_little_space_is_told_before_the_work(
+def test_too_little_space_is_reported_before_the_work(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -185,7 +183,7 @@ def test_too_little_space_is_told_before_the_work(
 
 
 class NoWheels(Wheels):
-    """Remembers what was asked for, and fetches nothing."""
+    """Records the requirements without fetching them."""
 
     asked: ClassVar[list[tuple[str, ...]]] = []
 
@@ -196,9 +194,7 @@ class NoWheels(Wheels):
         return "0.1.0"
 
 
-def test_jupyterlab_comes_along_only_where_it_is_asked_for(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jupyterlab_is_included_only_on_request(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nano_lsp.cli.bundle_parts.Wheels", NoWheels)
     monkeypatch.setattr(NoWheels, "asked", [])
     common = ["--model", model, "--without", "vscode", "--source", str(ROOT)]
@@ -214,7 +210,7 @@ def test_jupyterlab_comes_along_only_where_it_is_asked_for(
     assert f"JupyterLab: {tmp_path / 'venv/bin/jupyter'} lab" in steps[1]
 
 
-def test_editors_are_told_where_the_server_is_only_where_they_would_not_look(
+def test_the_server_path_is_printed_only_if_editors_do_not_find_it(
     bundle: Path,
 ) -> None:
     (bundle / "vscode").mkdir()
@@ -228,7 +224,7 @@ def test_editors_are_told_where_the_server_is_only_where_they_would_not_look(
     assert 'require("nano").setup()' in steps
 
 
-def test_a_program_that_fails_is_quoted_and_a_full_disk_is_told() -> None:
+def test_the_output_of_a_failed_program_is_in_the_error_and_a_full_disk_is_reported() -> None:
     told: list[str] = []
     script = "import sys; print('one'); sys.exit('no such package')"
     with pytest.raises(BundleError, match="no such package"):

@@ -1,4 +1,4 @@
-"""`nano-lsp docstring` and `explain` over files, on the model without weights."""
+"""`nano-lsp docstring` and `explain` on files, with a scripted model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CODE = "def fetch(url):\n    return url\n\n\nclass A:\n    def f(self): pass\n"
 
 
 def script(path: Path, **extra: object) -> str:
-    """A model that has words for everything."""
+    """A scripted model that describes everything."""
     file = path / "script.json"
     words = {'"""': "Do what the name says.", ":": " What it is.", "    ": "What it is."}
     file.write_text(json.dumps({**words, "assistant\n": "It does things.", **extra}))
@@ -42,7 +42,7 @@ def script(path: Path, **extra: object) -> str:
 
 
 def copy_package(path: Path, n: int = 50) -> list[Path]:
-    """So many files of the standard library, short ones, as the model here is slow for its size."""
+    """Copy short files of the standard library, as the scripted model is slow on long ones."""
     short = [file for name in PACKAGES for file in sorted((STDLIB / name).rglob("*.py"))]
     short = [file for file in short if 100 < file.stat().st_size < 3000 and "test" not in file.parts][:n]
     for file in short:
@@ -88,7 +88,7 @@ def test_fifty_files_of_a_real_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_killed_at_random_it_leaves_whole_files_and_goes_on(tmp_path: Path, home: Path) -> None:
+def test_killed_at_random_times_it_leaves_complete_files_and_resumes(tmp_path: Path, home: Path) -> None:
     package, source = tmp_path / "package", random.Random(3)  # noqa: S311 - repeatable, no secret
     files = copy_package(package, 15)
     before = {file: file.read_bytes() for file in files}
@@ -114,7 +114,7 @@ def test_killed_at_random_it_leaves_whole_files_and_goes_on(tmp_path: Path, home
 
 
 def n_lines(folder: Path) -> int:
-    """Drafts kept so far; files come and go meanwhile."""
+    """Number of pending docstrings in the cache; files may appear and disappear in the meantime."""
     n = 0
     for path in list(folder.glob("*.jsonl")):
         try:
@@ -149,7 +149,7 @@ NAMES = st.sampled_from(["m.py", "two words.py", "é.py", "tab\t'\".py" if sys.p
     last=st.booleans(),
     name=NAMES,
 )
-def test_git_makes_of_a_diff_what_write_writes(
+def test_applying_the_diff_equals_write(
     tmp_path: Path, *, pieces: list[str], ends: list[str], encoding: str, last: bool, name: str
 ) -> None:
     text = "".join(piece + "\n" for piece in pieces)
@@ -184,16 +184,17 @@ def test_git_makes_of_a_diff_what_write_writes(
 
 
 def without_docstrings_of(data: bytes) -> str:
-    return without_docstrings(data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0]))
+    lines = io.BytesIO(data.replace(b"\r", b"\n"))  # a line may end with "\r", which `readline` does not know
+    return without_docstrings(data.decode(tokenize.detect_encoding(lines.readline)[0]))
 
 
-def test_write_asks_nothing_again(tmp_path: Path) -> None:
+def test_write_reuses_the_docstrings_of_the_diff(tmp_path: Path) -> None:
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
     shown = nano_lsp("docstring", str(file), "--model", model)
     assert shown.returncode == 0
     assert file.read_text() == CODE
-    (tmp_path / "script.json").write_text(json.dumps({"$batch_ms": 10_000}))  # a model that nobody waits for
+    (tmp_path / "script.json").write_text(json.dumps({"$batch_ms": 10_000}))  # a model too slow to be used
     done = nano_lsp("docstring", str(file), "--write", "--model", model)
     assert done.returncode == 0, done.stderr
     assert '"""Do what the name says."""' in file.read_text()
@@ -226,7 +227,7 @@ def test_a_diff_of_files_elsewhere_says_where_it_applies(tmp_path: Path, monkeyp
     assert '"""Do what the name says."""' in (tmp_path / "there/two/b.py").read_text()
 
 
-def test_bytes_that_are_no_docstring_stay(tmp_path: Path) -> None:
+def test_bytes_outside_docstrings_are_unchanged(tmp_path: Path) -> None:
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_bytes(b"\xef\xbb\xbf" + CODE.replace("\n", "\r\n").encode() + "x = 'é'".encode())
     file.chmod(0o755)
@@ -275,7 +276,7 @@ def test_what_is_not_written_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_save_while_a_file_is_read_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the docstrings were written for is what is compared, not what a second look finds."""
+    """The file is compared with the version that the docstrings were written for."""
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
     parse = SyntaxTree.parse
@@ -291,7 +292,7 @@ def test_a_save_while_a_file_is_read_is_not_overwritten(tmp_path: Path, monkeypa
     assert file.read_text() == "x = 1\n"
 
 
-def test_what_git_ignores_is_left_alone(tmp_path: Path) -> None:
+def test_files_ignored_by_git_are_skipped(tmp_path: Path) -> None:
     root = tmp_path / "repository"
     for name in ("src/a.py", "src/generated/b.py", "src/c.py", ".venv/d.py", "src/e.pyi"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -341,7 +342,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert_error(nano_lsp("docstring", str(folder / "good.py")), 3, "nano-lsp model pull nano")
 
 
-def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_that_changes_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text(CODE)
     source = project.load_source(file)
@@ -372,7 +373,7 @@ def test_an_explanation(tmp_path: Path) -> None:
     assert_error(nano_lsp("explain", str(tmp_path / "b.py")), 2, "cannot be read")
 
 
-def test_what_the_disk_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_error_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""What commands print where output is not UTF-8, on Windows, or is not read to its end."""
+"""Output of commands if it is not UTF-8, on Windows, or if the reader closes the pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDS = "Größe → 大小."
 
 
 def nano_lsp(*arguments: str, encoding: str, newline: str = "\n") -> tuple[int, bytes, str]:
-    """A command with streams as a system gives them to it: its exit code, and what it printed."""
+    """Run a command with streams in an encoding; returns its exit code and output."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding, newline=newline) for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", streams[0])
@@ -46,7 +46,7 @@ def model(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_text_for_people_shows_what_the_terminal_lacks(encoding: str, tmp_path: Path, model: str) -> None:
+def test_characters_that_the_terminal_lacks_are_escaped(encoding: str, tmp_path: Path, model: str) -> None:
     file = tmp_path / "größe.py"
     file.write_text(CODE, encoding="utf-8")
     for command in (["ask", "How?"], ["explain", str(file)]):
@@ -102,7 +102,7 @@ def test_windows_line_breaks_are_not_doubled(encoding: str, tmp_path: Path, mode
 
 @pytest.mark.parametrize("command", [["docstring", "many.py", "--check"], ["model", "list"], ["--help"]])
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell's pipes")
-def test_a_reader_that_has_had_enough(tmp_path: Path, command: list[str]) -> None:
+def test_a_reader_that_closes_the_pipe(tmp_path: Path, command: list[str]) -> None:
     names = "".join(f"def function_{i}(): pass\n" for i in range(3000))
     (tmp_path / "many.py").write_text(names)
     writer = [sys.executable, "-m", "nano_lsp", *command]
@@ -118,7 +118,7 @@ def test_a_reader_that_has_had_enough(tmp_path: Path, command: list[str]) -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
 @pytest.mark.parametrize("command", ["--version", "model list", "docstring a.py --check", "docstring a.py"])
-def test_a_full_disk_is_told(tmp_path: Path, command: str, model: str) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, command: str, model: str) -> None:
     (tmp_path / "a.py").write_text(CODE)
     environment = {**os.environ, "NANO_LSP_MODEL": model}
     with Path("/dev/full").open("wb") as full:
@@ -162,7 +162,7 @@ def test_arguments_that_are_not_utf8(tmp_path: Path, model: str) -> None:
     assert code == 0, said
 
 
-def test_the_installer_of_a_bundle_shows_what_a_terminal_lacks(tmp_path: Path) -> None:
+def test_the_installer_of_a_bundle_escapes_characters_that_the_terminal_lacks(tmp_path: Path) -> None:
     script = tmp_path / "→" / "install.py"
     script.parent.mkdir()
     shutil.copyfile(bundle_install.__file__, script)

@@ -1,4 +1,4 @@
-"""`nano-lsp summarize` as a process: killed and gone on with, and nothing written but where asked."""
+"""`nano-lsp summarize` as a process: resumed after a kill, and writes only the requested file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FACT = "Every town keeps its own records of water."
 
 
 def script(path: Path, batch_ms: float = 0) -> str:
-    """A model that states one fact, of the second passage it says."""
+    """A scripted model that states one fact and cites the second passage for it."""
     file = path / "script.json"
     said = json.dumps([{"passage": 1, "fact": FACT}])
     file.write_text(json.dumps({"assistant\n": said, "$batch_ms": batch_ms}))
@@ -43,7 +43,7 @@ def test_a_document_with_citations(tmp_path: Path, home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_killed_in_the_middle_it_goes_on(tmp_path: Path, home: Path) -> None:
+def test_a_killed_run_is_resumed(tmp_path: Path, home: Path) -> None:
     content = [[FACT, *page] for page in pages(12, paragraphs=2)]
     file, out = tmp_path / "report.pdf", tmp_path / "out.md"
     write_pdf(file, content)
@@ -64,7 +64,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, home: Path) -> None:
     assert not kept[0].exists()
 
 
-def test_mistakes_are_told_before_a_model_is_loaded(tmp_path: Path) -> None:
+def test_user_errors_are_reported_before_a_model_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "a.txt").write_text("Some text.")
     assert_error(nano_lsp("summarize", str(tmp_path / "none.pdf")), 2, "cannot be read")

@@ -1,4 +1,4 @@
-"""`nano-lsp task` as a shell script meets it, on the model without weights."""
+"""`nano-lsp task` for shell scripts, with a scripted model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.test_cli import assert_error, nano_lsp
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
-    """A model that answers no wherever it may, and counts to 7."""
+    """A scripted model that answers no where that is allowed, and else 7."""
     script = tmp_path / "script.json"
     script.write_text(json.dumps({'assistant\n"': 'no"', "assistant\n": "7", "steps": "ok"}))
     return f"scripted:{script}"
@@ -48,7 +48,7 @@ def test_values_and_data_from_everywhere(model: str, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, b"7\n"), done.stderr
 
 
-def test_mistakes_are_told_before_a_model_is_loaded(tmp_path: Path) -> None:
+def test_user_errors_are_reported_before_a_model_is_loaded(tmp_path: Path) -> None:
     recursive, wrong, binary = (tmp_path / name for name in ("r.json", "w.json", "b.bin"))
     recursive.write_text('{"$ref": "#"}')
     wrong.write_text("[")
@@ -57,7 +57,7 @@ def test_mistakes_are_told_before_a_model_is_loaded(tmp_path: Path) -> None:
     large.write_bytes(b"x" * (9 << 20))
     assert_error(nano_lsp("task", " "), 2, "empty")
     assert_error(nano_lsp("task", "Do.", "--schema", str(recursive)), 2, "recursive", "nothing but itself")
-    assert_error(nano_lsp("task", "Do.", "--schema", str(wrong)), 2, "no JSON")
+    assert_error(nano_lsp("task", "Do.", "--schema", str(wrong)), 2, "not valid JSON")
     assert_error(nano_lsp("task", "Do.", "--choice", "yes"), 2, "fewer than two")
     assert_error(nano_lsp("task", "Do.", "--choice", "a,b", "--type", "int"), 2, "several types")
     assert_error(nano_lsp("task", "Do.", "--file", str(binary)), 2, "binary")

@@ -1,4 +1,4 @@
-"""The magics in a kernel of their own, on a model without weights."""
+"""The magics in a kernel process, with a scripted model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_kernel_is_the_same_before_and_after(kernel: Kernel) -> None:
     assert kernel.run("x").reply["execution_count"] == count + 2
 
 
-def test_an_answer_grows_in_one_display_and_is_put_into_the_next_cell(kernel: Kernel) -> None:
+def test_an_answer_is_streamed_into_one_display_and_put_into_the_next_cell(kernel: Kernel) -> None:
     ran = kernel.run("%%nano quick")
     assert ran.next_input == "x = 1"
     assert list(ran.displays.values()) == ["```python\nx = 1\n```"]
@@ -76,7 +76,7 @@ def test_an_interrupted_answer_keeps_its_text_and_the_kernel_goes_on(kernel: Ker
 
 
 @pytest.mark.skipif(os.name != "posix", reason="engines are looked for by their environment")
-def test_an_engine_that_dies_while_it_answers_is_said_and_the_next_call_works(model: str, home: Path) -> None:
+def test_an_engine_crash_is_reported_and_the_next_call_works(model: str, home: Path) -> None:
     shown: list[str] = []
     said: list[str] = []
     killed = threading.Event()
@@ -107,7 +107,7 @@ def test_an_engine_that_dies_while_it_answers_is_said_and_the_next_call_works(mo
         assert kernel.run("%%nano quick").next_input == "x = 1"
 
 
-def test_a_missing_model_is_said_in_the_cell(tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_in_the_cell(tmp_path: Path) -> None:
     with started_kernel(NANO_LSP_MODEL="nano") as kernel:
         ran = kernel.run("%nano ask hi")
         assert "nano-lsp model pull nano" in ran.shown

@@ -1,4 +1,4 @@
-"""The magics in a shell of this process, on a model without weights."""
+"""The magics in an IPython shell in this process, with a scripted model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIX = "```python\nx = 1 + 1\n```\n\nWhy: one was missing. More words."
 
 
 class Shell:
-    """A shell of IPython without a terminal, as a test sees it."""
+    """An IPython shell without a terminal."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.ip = interactiveshell.InteractiveShell()
@@ -37,7 +37,7 @@ class Shell:
         self.next, self.replaced = text, replace
 
     def run(self, code: str, *, keep: bool = True) -> str:
-        """What a cell says."""
+        """Run a cell and return its output."""
         self._capsys.readouterr()
         self.next = ""
         self.ip.run_cell(code, store_history=keep)
@@ -47,7 +47,7 @@ class Shell:
 
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Say]:
-    """Has the model answer to what its prompt ends with."""
+    """Sets the answers of the scripted model, by the ends of prompts."""
 
     def write(replies: dict[str, str]) -> None:
         close_assistants()
@@ -71,7 +71,7 @@ def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[Surroundings]:
-    """What questions are told of the notebook."""
+    """Records the notebook context of questions."""
     told: list[Surroundings] = []
 
     def tell(around: Surroundings, question: str) -> str:
@@ -92,7 +92,7 @@ def test_code_goes_into_the_next_cell_and_is_not_run(shell: Shell, say: Say, cel
     assert shell.replaced == ("-r" in cell.replace("%%nano", "-r").replace("code", "-r"))
 
 
-def test_code_that_is_no_python_is_tried_again_and_not_offered(shell: Shell, say: Say) -> None:
+def test_invalid_python_is_resampled_and_not_offered(shell: Shell, say: Say) -> None:
     say({"assistant\n": "x = = 1"})
     assert "wrote no valid Python code" in shell.run("%%nano a number")
     assert shell.next == ""
@@ -105,7 +105,7 @@ def test_formats(shell: Shell) -> None:
     assert "invalid choice" in shell.run("%nano ask -f pdf hi")
 
 
-def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
+def test_expressions_are_replaced_by_their_values(shell: Shell, say: Say) -> None:
     below = "{n} and {n + 1}?"
     say({f"{text}\nassistant\n": "Yes." for text in ("is 41 prime?", "is 7 local?", below)})
     shell.run("n = 41")
@@ -115,7 +115,7 @@ def test_expressions_stand_for_their_values(shell: Shell, say: Say) -> None:
     assert shell.run(f"%%nano ask\n{below}") == "Yes.\n"  # as it was typed
 
 
-def test_what_a_request_mentions_is_told_and_no_value(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mentioned_variables_are_described_without_values(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = listen(monkeypatch)
     shell.run("rows = [1, 2, 3]\nother = 1\npassword = 'hunter2'")
     shell.run("%nano ask what are rows and the password?")
@@ -124,7 +124,7 @@ def test_what_a_request_mentions_is_told_and_no_value(shell: Shell, monkeypatch:
     assert asked[1].live == ("rows: list = [1, 2, 3]", "password: str  # masked")
 
 
-def test_cells_output_and_error_are_told_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_output_and_error_are_in_the_prompt_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     told = listen(monkeypatch)
     shell.run("a = 1")
     shell.run("a + 1")
@@ -215,12 +215,12 @@ def test_a_text_is_what_was_typed(line: str, text: str) -> None:
         ("doc load -style", ("load -style", "auto")),
     ],
 )
-def test_options_stand_in_front_and_behind_a_name_as_well(line: str, found: tuple[str, str]) -> None:
+def test_options_come_first_or_after_a_name(line: str, found: tuple[str, str]) -> None:
     options = parse(*line.split(" ", 1))
     assert (options.text, options.style) == found
 
 
-def test_an_option_within_a_text_is_said(shell: Shell) -> None:
+def test_an_option_within_a_text_is_noted(shell: Shell) -> None:
     assert "Options come first: %nano ask --think" in shell.run("%nano ask is it so --think")
     assert "not an option of `ask`" in shell.run("%nano ask --thnk is it so")
     assert shell.run("%nano ask -- --think is it so") == "Hello there.\n"
@@ -269,7 +269,7 @@ def test_a_cell_says_which_subcommand_it_has_run(shell: Shell) -> None:
     assert "%nano SUBCOMMAND" in shell.run("%%nano")
 
 
-def test_a_question_in_a_string_stays(shell: Shell) -> None:
+def test_a_question_in_a_string_is_unchanged(shell: Shell) -> None:
     shell.run("text = '''\n%nano ask why?\n'''")
     assert shell.ip.user_ns["text"] == "\n%nano ask why?\n"
     assert shell.run("if True:\n    %nano ask why is it so?") == "Hello there.\n"
@@ -313,7 +313,7 @@ def test_task_and_summary_of_expressions(shell: Shell) -> None:
         ("summarize nowhere.md", "no value"),
     ],
 )
-def test_bad_input_is_said_without_a_traceback(shell: Shell, line: str, words: str) -> None:
+def test_invalid_input_is_reported_without_a_traceback(shell: Shell, line: str, words: str) -> None:
     shell.run("data = [1]\nexec('def made(): pass')")
     before = dict(shell.ip.user_ns)
     said = shell.run(f"%nano {line}", keep=False)
@@ -342,7 +342,7 @@ def test_objects_whose_code_raises_or_hangs_are_not_touched(shell: Shell, code: 
     assert "Hello there." in shell.run("%nano ask --values --in what is odd?")
 
 
-def test_a_huge_data_frame_is_told_in_a_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_data_frame_is_described_in_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pandas", reason="pip install pandas")
     told = listen(monkeypatch)
     shell.run("import pandas as pd\nimport numpy as np\ndf = pd.DataFrame(np.zeros((200_000, 300)))")

@@ -43,7 +43,7 @@ FULL = {
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., RawClient]]:
-    """Starts a server for an editor of some capabilities."""
+    """Starts a server for an editor with given capabilities."""
     clients = []
 
     def begin(capabilities: object = FULL, replies: dict[str, Any] = REPLIES, **options: Any) -> RawClient:  # noqa: ANN401 - settings of any type
@@ -76,13 +76,13 @@ def resolved(client: RawClient, action: dict[str, Any]) -> dict[str, Any]:
 
 
 def new_text(edit: dict[str, Any]) -> str:
-    """What the only edit of a document puts in."""
+    """The new text of the only edit of a document."""
     (change,) = edit["documentChanges"]
     (only,) = change["edits"]
     return str(only["newText"])
 
 
-def test_a_docstring_is_made_when_it_is_chosen(start: Callable[..., RawClient]) -> None:
+def test_a_docstring_is_generated_when_its_action_is_chosen(start: Callable[..., RawClient]) -> None:
     client = start()
     client.open(CODE)
     action = actions(client, span(1, 6))["nano: write docstring"]
@@ -118,7 +118,7 @@ def test_all_missing_docstrings_at_once(start: Callable[..., RawClient]) -> None
     assert len(edit["documentChanges"][0]["edits"]) == 2
 
 
-def test_an_editor_that_resolves_nothing_is_sent_the_edit(start: Callable[..., RawClient]) -> None:
+def test_an_editor_without_resolve_support_is_sent_the_edit(start: Callable[..., RawClient]) -> None:
     client = start({"workspace": {"applyEdit": True}})
     client.replies["workspace/applyEdit"] = {"applied": True}
     client.open(CODE)
@@ -129,7 +129,7 @@ def test_an_editor_that_resolves_nothing_is_sent_the_edit(start: Callable[..., R
     assert client.command(3, "nano.docstring", {"uri": URI, "range": span(1, 4)})["result"] is True
 
 
-def test_an_edit_that_the_editor_did_not_take_is_ready_when_it_is_chosen_again(
+def test_a_rejected_edit_is_reused_when_the_action_is_chosen_again(
     start: Callable[..., RawClient],
 ) -> None:
     client = start({"workspace": {"applyEdit": True}})
@@ -147,7 +147,9 @@ def test_an_edit_that_the_editor_did_not_take_is_ready_when_it_is_chosen_again(
 
 
 @pytest.mark.parametrize("at", [span(0, 4, 0, 7), span(0, 0, 1, 0), span(1, 4, 1, 10)])
-def test_a_word_or_a_header_is_no_selection(start: Callable[..., RawClient], at: dict[str, Any]) -> None:
+def test_a_word_or_a_header_does_not_count_as_a_selection(
+    start: Callable[..., RawClient], at: dict[str, Any]
+) -> None:
     client = start({})
     client.open(CODE)
     found = actions(client, at)
@@ -168,7 +170,7 @@ def test_a_document_that_has_changed_gets_no_old_edit(start: Callable[..., RawCl
         assert "error" in client.request(3, "codeAction/resolve", {**action, "data": data})
 
 
-def test_a_diagnostic_is_fixed_where_it_stands(start: Callable[..., RawClient]) -> None:
+def test_a_quick_fix_changes_the_range_of_its_diagnostic(start: Callable[..., RawClient]) -> None:
     client = start()
     client.open("x = 1\n\n\ndef f(a):\n    retrun a\n")
     at = span(4, 4, 4, 10)

@@ -1,4 +1,4 @@
-"""Documents follow an editor's changes, whatever they are: against a model that works on code units."""
+"""Documents after random changes of an editor, compared with a reference model that works on code units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ URIS = st.sampled_from([URI, "file:///b.py", "untitled:c"])
 
 
 def byte_offset(data: bytes, encoding: Encoding, line: int, column: int) -> int:
-    """Where a place is in the encoded text, by the words of the protocol."""
+    """The byte offset of a position in the encoded text, as the protocol defines it."""
     codec, size = CODECS[encoding]
     text = data.decode(codec)
     ends = [(m.start(), m.end()) for m in re.finditer(r"\r\n|\n|\r", text)] + [(len(text), len(text))]
@@ -36,7 +36,7 @@ def byte_offset(data: bytes, encoding: Encoding, line: int, column: int) -> int:
 
 
 class Editor(RuleBasedStateMachine):
-    """An editor opens, changes, renames and closes documents; the model holds the bytes that each should have."""
+    """An editor that opens, changes, renames and closes documents, with the expected bytes of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Editor(RuleBasedStateMachine):
 TestEditor = Editor.TestCase
 
 
-def test_what_is_not_open_does_not_change() -> None:
+def test_a_document_that_is_not_open_does_not_change() -> None:
     documents = Documents()
     assert documents.change(URI, [types.TextDocumentContentChangeWholeDocument("x")], 1) is None
     assert documents.close(URI) is None

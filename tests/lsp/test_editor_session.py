@@ -1,4 +1,4 @@
-"""A session at the editor: what needs the model, what is counted, and what is not read."""
+"""Editing sessions: which keystrokes need the model, what is counted, and what is not read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Starts = Callable[..., RawClient]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Starts]:
-    """Starts a server whose model answers as it is told."""
+    """Starts a server with given answers of the model."""
     clients = []
 
     def begin(replies: dict[str, object], root: Path | None = None, **options: Any) -> RawClient:  # noqa: ANN401
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Starts]:
 
 
 class Typist:
-    """Types at the end of a document, and looks at what is suggested after each key."""
+    """Types at the end of a document, and requests a suggestion after each key."""
 
     def __init__(self, client: RawClient) -> None:
         self.client = client
@@ -66,7 +66,7 @@ class Typist:
         return dict(self.client.request(53, "nano/stats", {})["result"])
 
     def idle(self) -> None:
-        """Wait until the model thinks on nothing any more."""
+        """Wait until no prefetch is running."""
         while self.stats()["pending"]:
             pass
 
@@ -116,7 +116,7 @@ def statuses(client: RawClient) -> list[dict[str, Any]]:
     return [message["params"] for message in client.seen if message["method"] == "nano/status"]
 
 
-def test_what_became_of_suggestions_is_kept_as_numbers(start: Starts, tmp_path: Path) -> None:
+def test_statistics_are_numbers_only(start: Starts, tmp_path: Path) -> None:
     client = start({"x = ": "secret_name\n", "y = ": "2\n"}, statistics=True)
     typist = Typist(client)
     typist.type("x = ")
@@ -132,7 +132,7 @@ def test_what_became_of_suggestions_is_kept_as_numbers(start: Starts, tmp_path: 
     assert "secret" not in statistics.path.read_text()
 
 
-def test_acceptance_is_seen_in_editors_that_report_none(start: Starts, tmp_path: Path) -> None:
+def test_acceptance_is_detected_in_editors_that_do_not_report_it(start: Starts, tmp_path: Path) -> None:
     """Helix ignores a menu item's command, VS Code does not run it where a word or a line is accepted."""
     client = start({"x = ": "len(str(9))\n", "y = ": "2\n"}, statistics=True)
     typist = Typist(client)
@@ -158,7 +158,7 @@ def test_acceptance_is_seen_in_editors_that_report_none(start: Starts, tmp_path:
     assert [record.accepted for record in statistics.records()] == [True, True]
 
 
-def test_four_hundred_suggestions_that_nobody_accepts_silence_nothing(start: Starts, tmp_path: Path) -> None:
+def test_four_hundred_rejected_suggestions_do_not_disable_suggestions(start: Starts, tmp_path: Path) -> None:
     n = 400
 
     def shown() -> int:
@@ -184,7 +184,7 @@ def test_four_hundred_suggestions_that_nobody_accepts_silence_nothing(start: Sta
     assert shown() >= 0.9 * first
 
 
-def test_without_consent_nothing_is_kept(start: Starts, tmp_path: Path) -> None:
+def test_without_consent_nothing_is_recorded(start: Starts, tmp_path: Path) -> None:
     client = start({"x = ": "1\n"}, statistics=False)
     typist = Typist(client)
     typist.type("x = ")
@@ -206,7 +206,7 @@ def test_files_that_are_not_open_are_read_in_a_trusted_workspace_only(
     assert any((tmp_path / "home").rglob("index/*")) == reads
 
 
-def test_another_model_is_loaded_when_it_is_chosen(start: Starts, tmp_path: Path) -> None:
+def test_a_selected_model_is_loaded(start: Starts, tmp_path: Path) -> None:
     client = start({"x = ": "1\n"})
     other = tmp_path / "other.json"
     other.write_text('{"x = ": "2\\n"}')
@@ -220,7 +220,7 @@ def test_another_model_is_loaded_when_it_is_chosen(start: Starts, tmp_path: Path
     assert asked["params"]["actions"] == []  # no model is here
 
 
-def test_a_project_has_a_say(start: Starts, tmp_path: Path) -> None:
+def test_project_settings_apply(start: Starts, tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
     (root / "pyproject.toml").write_text('[tool.nano-lsp]\nexclude = ["generated/**"]\nmodel = "x"\n')

@@ -1,4 +1,4 @@
-"""Workspaces of several folders, and files that change on disk: what documents import follows them."""
+"""Workspaces with several folders, and files that change on disk: imported signatures follow them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Project:
         self.client.notify("workspace/didChangeWatchedFiles", {"changes": changes})
 
     def ask(self) -> str:
-        """What reaches the model for a line that it has not seen."""
+        """The prompt for a line that was not completed before."""
         version = next(self._version)
         whole = {"text": f"from shelf import reserve\nx{version} = "}
         document = {"uri": self.uri, "version": version}
@@ -60,7 +60,7 @@ class Project:
         return next(str(prompt) for prompt in json.loads(self.prompts.read_text()) if f"x{version} =" in prompt)
 
     def until(self, text: str) -> None:
-        """Ask until something reaches the model: files are read in the background."""
+        """Request completions until a text is in the prompt: files are read in the background."""
         assert any(text in self.ask() for _ in range(200))
 
 
@@ -87,7 +87,7 @@ def test_documents_of_each_folder_know_what_they_import(project: Project) -> Non
     assert "def reserve" not in project.ask()
 
 
-def test_a_folder_that_is_added_is_read_and_its_project_has_a_say(project: Project) -> None:
+def test_an_added_folder_is_indexed_and_its_project_settings_apply(project: Project) -> None:
     project.start(project.one)
     assert "def reserve" not in project.ask()
     added = {"added": [{"uri": project.two.as_uri(), "name": "two"}], "removed": []}

@@ -1,4 +1,4 @@
-"""What editors introduce themselves with is read, whatever of it is null, missing or unknown."""
+"""`initialize` and other messages are parsed even with null, missing or unknown fields."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def read(method: str, params: object, kind: Any) -> Any:  # noqa: ANN401 - types
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:  # noqa: ANN401 - any JSON
-    """The paths of all parts of a value."""
+    """The paths of all fields of a value."""
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [found for key, item in parts for found in ((*path, key), *places(item, (*path, key)))]
 
 
 @given(st.data())
-def test_whatever_is_spoiled_the_editor_is_let_in(data: st.DataObject) -> None:
+def test_initialize_succeeds_with_any_field_invalid(data: st.DataObject) -> None:
     params = copy.deepcopy(data.draw(st.sampled_from([*EDITORS.values()])))
     for path in data.draw(st.lists(st.sampled_from(places(params)), max_size=4)):
         holder: Any = params

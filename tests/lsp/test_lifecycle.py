@@ -1,4 +1,4 @@
-"""How the server process starts, answers whatever it is sent, and ends; raw messages over stdio."""
+"""The server process from start to exit, with valid and invalid raw messages over stdio."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scripted(folder: Path) -> str:
     return f"scripted:{path}"
 
 
-def test_it_says_what_it_can_do_before_a_model_is_there(client: RawClient) -> None:
+def test_capabilities_are_answered_before_a_model_is_loaded(client: RawClient) -> None:
     found = client.initialize(model="/nowhere/model.gguf")
     capabilities = found["result"]["capabilities"]
     assert capabilities["inlineCompletionProvider"] is not None
@@ -39,9 +39,7 @@ def test_it_says_what_it_can_do_before_a_model_is_there(client: RawClient) -> No
     assert client.request(2, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
 
-def test_who_rests_at_a_cursor_while_the_model_loads_is_answered_once_it_is_there(
-    client: RawClient, tmp_path: Path
-) -> None:
+def test_a_request_during_loading_is_answered_once_the_model_is_loaded(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model=scripted(tmp_path), latencyMs=0)
     client.open("x = \n")
     client.wait_for_state("loading")
@@ -69,7 +67,9 @@ def test_the_model_of_the_users_configuration_is_loaded_unless_the_editor_names_
         client.close()
 
 
-def test_a_configuration_that_cannot_be_read_is_told_and_read_again(client: RawClient, tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_reported_and_read_again_after_its_correction(
+    client: RawClient, tmp_path: Path
+) -> None:
     config = tmp_path / "config/config.toml"
     config.parent.mkdir()
     config.write_text("model = \n")
@@ -82,7 +82,7 @@ def test_a_configuration_that_cannot_be_read_is_told_and_read_again(client: RawC
     assert client.wait_for_state("ready")["model"] == scripted(tmp_path)
 
 
-def test_a_missing_model_is_told_once_with_its_remedy(client: RawClient, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_once_with_its_remedy(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model="nano")
     assert "nano-lsp model pull" in client.wait_for_state("error")["remedy"]
     client.open("x = \n")
@@ -90,7 +90,9 @@ def test_a_missing_model_is_told_once_with_its_remedy(client: RawClient, tmp_pat
         assert client.request(i, "textDocument/inlineCompletion", inline())["result"] == {"items": []}
 
 
-def test_what_comes_at_the_wrong_time_or_makes_no_sense_is_answered(client: RawClient, tmp_path: Path) -> None:
+def test_requests_at_the_wrong_time_or_with_invalid_parameters_are_answered(
+    client: RawClient, tmp_path: Path
+) -> None:
     assert client.request(1, "textDocument/inlineCompletion", inline())["error"]["code"] == -32002
     client.initialize(model=scripted(tmp_path))
     for i, (method, params) in enumerate(
@@ -117,14 +119,14 @@ def test_what_comes_at_the_wrong_time_or_makes_no_sense_is_answered(client: RawC
     assert client.request(41, "textDocument/inlineCompletion", inline())["error"]["code"] == -32600
 
 
-def test_it_ends_as_asked(client: RawClient, tmp_path: Path) -> None:
+def test_it_exits_after_shutdown(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model=scripted(tmp_path))
     client.request(2, "shutdown")
     client.send({"jsonrpc": "2.0", "method": "exit"})
     assert client.process.wait(ENDS_WITHIN_S) == 0
 
 
-def test_it_ends_when_stdin_is_closed(client: RawClient, tmp_path: Path) -> None:
+def test_it_exits_when_stdin_is_closed(client: RawClient, tmp_path: Path) -> None:
     client.initialize(model=scripted(tmp_path))
     assert client.process.stdin is not None
     client.process.stdin.close()
@@ -132,7 +134,7 @@ def test_it_ends_when_stdin_is_closed(client: RawClient, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_it_ends_with_the_editor_however_that_went(tmp_path: Path) -> None:
+def test_it_exits_with_the_editor_even_after_a_crash(tmp_path: Path) -> None:
     editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     it = RawClient(home=tmp_path)
     it.request(1, "initialize", {"processId": editor.pid, "rootUri": None, "capabilities": {}})
@@ -165,7 +167,7 @@ def project(folder: Path, n_files: int) -> Path:
     return root
 
 
-def test_a_model_that_disappears_is_told_and_a_later_reload_recovers(client: RawClient, tmp_path: Path) -> None:
+def test_a_model_that_disappears_is_reported_and_a_reload_recovers(client: RawClient, tmp_path: Path) -> None:
     model = scripted(tmp_path)
     path = Path(model.removeprefix("scripted:"))
     client.initialize(model=model)
@@ -185,7 +187,7 @@ def test_a_model_that_disappears_is_told_and_a_later_reload_recovers(client: Raw
     assert client.suggest(11, 0, 4)[0] == "1"
 
 
-def test_caches_that_cannot_be_written_are_done_without(tmp_path: Path) -> None:
+def test_commands_work_without_writable_caches(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("this is no folder")
     client = RawClient(home=tmp_path)
     try:
@@ -201,7 +203,7 @@ def test_caches_that_cannot_be_written_are_done_without(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX limits")
-def test_a_full_disk_costs_no_suggestion(tmp_path: Path) -> None:
+def test_suggestions_work_with_a_full_disk(tmp_path: Path) -> None:
     client = RawClient(home=tmp_path, prefix=("bash", "-c", 'ulimit -f 0; exec "$@"', "bash"))
     try:
         client.initialize(model=scripted(tmp_path), root=project(tmp_path, 3), statistics=True)

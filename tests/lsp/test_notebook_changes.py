@@ -1,4 +1,4 @@
-"""Notebooks that clients change at random: each cell's text stays what the client has."""
+"""Notebooks with random changes: the text of each cell equals the client's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nano_lsp.lsp.documents import Documents
 
 
 class Client:
-    """A client's notebook, and the messages that it sends of its changes."""
+    """A client's notebook, and its change notifications."""
 
     def __init__(self, documents: Documents, uri: str) -> None:
         self.documents, self.uri = documents, uri
@@ -39,7 +39,7 @@ class Client:
         self.documents.open_notebook(types.DidOpenNotebookDocumentParams(notebook, items))
 
     def splice(self, start: int, n: int, cells: list[tuple[str, str, str]]) -> None:
-        """Replace cells; those that go and come in one message are closed and opened in it, as VS Code sends it."""
+        """Replace cells; those removed and added in one message are closed and opened in it, as VS Code does."""
         gone = self.cells[start : start + n]
         self.cells[start : start + n] = cells
         array = types.NotebookCellArrayChange(start, n, list(map(self._cell, cells)))
@@ -48,7 +48,7 @@ class Client:
         self._send(types.NotebookDocumentCellChanges(structure=structure))
 
     def move(self, source: int, target: int) -> None:
-        """Move a cell, as two changes of the list without a document opened or closed."""
+        """Move a cell with two changes of the list, without opening or closing a document."""
         cell = self.cells.pop(source)
         self.cells.insert(target, cell)
         for array in (
@@ -73,7 +73,7 @@ class Client:
         self.documents.change_notebook(types.DidChangeNotebookDocumentParams(notebook, change))
 
     def check(self) -> None:
-        """Each cell's text is the client's, positions map both ways, and a prompt holds the cell with the cursor."""
+        """Each cell's text equals the client's, positions map both ways, and a prompt contains the cursor's cell."""
         for uri, language, text in self.cells:
             document = self.documents.get(uri)
             assert document is not None

@@ -1,4 +1,4 @@
-"""Notebooks of an editor: cells are synchronised, and a prompt for one sees the others."""
+"""Notebooks in an editor: cells are synchronised, and the prompt for a cell contains the others."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_closed_notebook_is_gone(client: RawClient) -> None:
     assert suggest(client, "two", 4) == []
 
 
-def test_odd_changes_are_survived(client: RawClient) -> None:
+def test_invalid_changes_do_not_crash_the_server(client: RawClient) -> None:
     change(client, structure={"array": {"start": 99, "deleteCount": 99}})
     change(client, textContent=[{"document": {"uri": "x:y", "version": 1}, "changes": [{"text": "z"}]}])
     client.notify("notebookDocument/didChange", {"notebookDocument": {"uri": "x:y", "version": 1}, "change": {}})

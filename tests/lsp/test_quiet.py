@@ -1,4 +1,4 @@
-"""Whenever there is no suggestion for a reason that a user can change, the status says which."""
+"""The status has the reason that a document gets no suggestions, if the user can change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CODE = "x = "
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Starts]:
-    """Starts a server in a project, whose model has something to suggest."""
+    """Starts a server in a project, with a model that has a suggestion."""
     clients = []
     (tmp_path / "project").mkdir()
 
@@ -65,7 +65,7 @@ def open_document(client: RawClient, folder: Path, name: str, language: str = "p
         ({"confidence": 1}, "a.py", "confidence", "below nano.confidence, 1.00", "set nano.confidence to a lower"),
     ],
 )
-def test_the_status_says_why_a_document_gets_nothing_until_another_one_does(
+def test_the_status_has_the_reason_until_another_document_gets_suggestions(
     start: Starts, tmp_path: Path, *, settings: dict[str, object], name: str, reason: str, said: str, remedy: str
 ) -> None:
     client = start({CODE: "len(str(9))\n", "$unsure": True}, **settings)
@@ -88,7 +88,7 @@ def test_the_status_says_why_a_document_gets_nothing_until_another_one_does(
     assert "is ready" in told(client)[-1]["message"]
 
 
-def test_it_is_said_for_the_document_that_was_asked_about_last(start: Starts, tmp_path: Path) -> None:
+def test_the_reason_is_that_of_the_last_requested_document(start: Starts, tmp_path: Path) -> None:
     client = start(languages={"sql": False})
     query, secret = open_document(client, tmp_path, "a.sql", "sql"), open_document(client, tmp_path, ".env", "dotenv")
     code = open_document(client, tmp_path, "a.py")
@@ -103,9 +103,7 @@ def test_it_is_said_for_the_document_that_was_asked_about_last(start: Starts, tm
     assert len(told(client, "window/logMessage")) == 2
 
 
-def test_pausing_is_said_and_goes_away_also_for_a_document_that_was_asked_about(
-    start: Starts, tmp_path: Path
-) -> None:
+def test_pausing_is_reported_and_resuming_clears_the_reason(start: Starts, tmp_path: Path) -> None:
     client = start()
     uri = open_document(client, tmp_path, "a.py")
     client.command(60, "nano.pause")
@@ -117,7 +115,7 @@ def test_pausing_is_said_and_goes_away_also_for_a_document_that_was_asked_about(
     assert ask(client, uri) == ["len(str(9))"]
 
 
-def test_pausing_and_resuming_without_a_model_says_that_it_is_missing(tmp_path: Path) -> None:
+def test_pausing_and_resuming_without_a_model_reports_that_it_is_missing(tmp_path: Path) -> None:
     client = RawClient(home=tmp_path)
     client.initialize(model="nano")
     remedy = client.wait_for_state("error")["remedy"]
@@ -128,9 +126,7 @@ def test_pausing_and_resuming_without_a_model_says_that_it_is_missing(tmp_path: 
     client.close()
 
 
-def test_a_suggestion_that_the_threshold_hides_is_told_and_the_next_that_is_shown_ends_it(
-    start: Starts, tmp_path: Path
-) -> None:
+def test_a_hidden_suggestion_is_the_status_reason_until_one_is_shown(start: Starts, tmp_path: Path) -> None:
     known = [Record("2026-01-31", "python", 9, 0.97 if i % 2 else 0.9, i % 2 == 1, i % 2 == 1) for i in range(1000)]
     known += [Record("2026-01-31", "python", 9, 0.99) for _ in range(50)]
     Statistics(tmp_path / "home" / "cache").add(known)

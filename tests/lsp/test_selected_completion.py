@@ -38,7 +38,7 @@ def client(tmp_path: Path) -> Iterator[RawClient]:
 def ask(
     client: RawClient, place: tuple[int, int], text: object, start: int, end: int | None = None, **position: int
 ) -> list[dict[str, Any]]:
-    """What is answered while an entry with this text is selected that replaces the columns from start to end."""
+    """The response while an entry with this text is selected that replaces the columns from start to end."""
     line, column = place
     ends = {"line": line, "character": column if end is None else end}
     info = {"range": {"start": {"line": line, "character": start}, "end": {**ends, **position}}, "text": text}
@@ -71,7 +71,7 @@ def test_the_item_replaces_what_the_entry_replaces_and_begins_with_the_entry(cli
     assert item["range"] == {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": column}}
 
 
-def test_without_a_selected_entry_suggestions_are_as_ever(client: RawClient) -> None:
+def test_without_a_selected_entry_suggestions_are_unchanged(client: RawClient) -> None:
     client.open(f"{BANK}for entry\n")
     params = inline(3, 9, invoked=False)
     params["context"]["selectedCompletionInfo"] = None
@@ -80,7 +80,7 @@ def test_without_a_selected_entry_suggestions_are_as_ever(client: RawClient) -> 
     assert plain(client, 3, 9) == [" in (Entry,):"]
 
 
-def test_an_entry_may_replace_what_stands_around_the_cursor(client: RawClient) -> None:
+def test_an_entry_may_replace_text_around_the_cursor(client: RawClient) -> None:
     client.open("console = None\nconsole.\n")
     (item,) = ask(client, (1, 8), ".log", 7)
     assert item["insertText"] == '.log("done")'
@@ -162,7 +162,7 @@ def test_typing_and_choosing_the_entry_need_no_model(client: RawClient) -> None:
     assert stats(client)["model"] == asked
 
 
-def test_the_document_changed_meanwhile(client: RawClient) -> None:
+def test_the_document_has_changed_in_the_meantime(client: RawClient) -> None:
     client.open(f"{BANK}for E\n")
     info = {"range": {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": 5}}, "text": "Entry"}
     params = inline(3, 5, invoked=False)

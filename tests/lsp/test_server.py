@@ -95,7 +95,7 @@ class Client:
         return self.lsp.protocol.send_request_async(method, params, msg_id=request_id)  # type: ignore[no-untyped-call]
 
     async def configure(self, **settings: object) -> None:
-        """Change settings, and see to it that the server has them."""
+        """Change settings, and wait until the server has read them."""
         self.lsp.set_configuration({"nano": settings})
         workspace = self.lsp.capabilities.workspace if self.lsp.capabilities else None
         pulls = workspace is not None and workspace.configuration
@@ -159,7 +159,7 @@ async def lsp(
 
 @pytest.fixture
 def client(lsp: LanguageClient) -> Iterator[Client]:
-    """The editor, with no document open."""
+    """An editor without an open document."""
     it: Client = lsp.nano  # type: ignore[attr-defined]
     yield it
     for uri in it.opened:
@@ -173,7 +173,7 @@ async def test_ghost_text(client: Client) -> None:
     assert "b" in (await client.suggest(1, 11, invoked=True))[0]
 
 
-async def test_what_is_typed_of_a_suggestion_needs_no_model(client: Client) -> None:
+async def test_typing_through_a_suggestion_needs_no_model(client: Client) -> None:
     client.open("def add(a, b):\n    return \n")
     assert await client.suggest(1, 11) == ["a + b"]
     asked = (await client.stats())["model"]
@@ -209,7 +209,7 @@ async def test_pause_and_resume(client: Client) -> None:
         assert await client.suggest(0, 8) == expected
 
 
-async def test_wrong_settings_are_told_and_the_rest_works(client: Client) -> None:
+async def test_invalid_settings_are_reported_and_the_others_apply(client: Client) -> None:
     said = " ".join(message.message for message in client.lsp.messages)
     assert "nano.unknown" in said
     assert "nano.threads is 'two'; it takes a whole number" in said
@@ -234,7 +234,7 @@ async def test_a_cancelled_request_is_answered_as_such_and_the_next_one_works(cl
     assert await client.suggest(0, 8) == ["sum(range(9))"]
 
 
-async def test_requests_that_make_no_sense_are_answered(client: Client) -> None:
+async def test_invalid_requests_are_answered(client: Client) -> None:
     for method, params in (
         ("nano/unknown", {}),
         (types.INITIALIZE, types.InitializeParams(types.ClientCapabilities())),

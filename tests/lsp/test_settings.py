@@ -1,4 +1,4 @@
-"""An editor's settings: read with care, documented as they are."""
+"""Editor settings: validation, and documentation that matches the code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_settings_are_read(around: object) -> None:
         ("colour", "red", "There is no setting nano.colour"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_key_and_the_default_is_used(key: str, value: object, said: str) -> None:
+def test_an_invalid_value_is_reported_with_its_key_and_the_default_is_used(
+    key: str, value: object, said: str
+) -> None:
     settings, warnings = read_settings({key: value, "threads": 2})
     assert settings == EditorSettings(threads=2)
     (warning,) = warnings
@@ -57,7 +59,7 @@ def test_a_wrong_value_is_told_with_its_key_and_the_default_is_used(key: str, va
 
 
 @given(JSON | st.dictionaries(KEYS, JSON, max_size=4))
-def test_whatever_an_editor_sends_there_are_settings(given: object) -> None:
+def test_settings_are_valid_whatever_an_editor_sends(given: object) -> None:
     settings, warnings = read_settings(given)
     assert settings.of_model
     assert isinstance(given, dict) or not warnings
@@ -68,12 +70,12 @@ def test_the_reference_and_the_schema_are_those_of_the_code() -> None:
     assert json.loads((ROOT / "editors/settings.schema.json").read_text(encoding="utf-8")) == build_schema()
 
 
-def test_what_is_set_later_goes_before_what_was_set_first() -> None:
+def test_later_settings_override_initial_ones() -> None:
     settings, _ = read_settings({"model": "pico", "maxTokens": 9}, {"nano": {"maxTokens": 8}}, {}, None, 7)
     assert (settings.model, settings.max_tokens) == ("pico", 8)
 
 
-def test_the_editor_goes_before_the_project_before_the_users_configuration(tmp_path: Path) -> None:
+def test_the_editor_overrides_the_project_which_overrides_the_user_configuration(tmp_path: Path) -> None:
     user = Settings(model="pico", n_ctx=2048, n_threads=3, max_tokens=7, latency_ms=900, engine="in-process")
     settings, warnings = read_settings({"latencyMs": 0, "model": ""}, project={"max-tokens": 9}, user=user)
     assert warnings == []
@@ -83,7 +85,7 @@ def test_the_editor_goes_before_the_project_before_the_users_configuration(tmp_p
     assert (settings.model, settings.context) == ("smol", 2048)  # what cannot be used counts as not set
 
 
-def test_a_project_sets_what_is_harmless_and_the_editor_goes_before(tmp_path: Path) -> None:
+def test_a_project_sets_harmless_settings_and_the_editor_overrides_them(tmp_path: Path) -> None:
     assert load_project(tmp_path) == {}
     (tmp_path / "pyproject.toml").write_text("[tool.nano-lsp]\nmax-tokens = 9\ndocstringStyle = 'numpy'\n")
     project = load_project(tmp_path)
@@ -99,7 +101,7 @@ def test_a_project_sets_nothing_that_loads_files_or_widens_what_is_read(key: str
     assert "cannot be set by a project" in warnings[0]
 
 
-def test_a_project_file_that_is_odd(tmp_path: Path) -> None:
+def test_an_invalid_project_file(tmp_path: Path) -> None:
     for text in ("[tool]\nnano-lsp = 1\n", "tool = 3\n", "[tool.other]\n"):
         (tmp_path / "pyproject.toml").write_text(text)
         assert load_project(tmp_path) == {}

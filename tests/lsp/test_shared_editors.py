@@ -1,4 +1,4 @@
-"""An editor whose model is in the shared engine: the same answers, one process, and a status when it is gone."""
+"""Editors that share an engine: the same answers, one process, and an error status after a crash."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from nano_lsp.config import find_folders
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
+from tests.engine.test_engine import wait_until
 from tests.processes import engines_of
 from tests.raw_client import URI, RawClient, inline
-from tests.engine.test_engine import wait_until
 
 Starts = Callable[..., RawClient]
 SPAN = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 4}}
@@ -49,7 +49,7 @@ def test_two_editors_share_one_engine(start: Starts, home: Path) -> None:
     assert editors[0].request(5, "nano/stats")["result"]["generated_tokens"] > 0
 
 
-def test_an_engine_that_has_died_is_back_for_the_next_request(start: Starts, home: Path) -> None:
+def test_a_crashed_engine_is_restarted_for_the_next_request(start: Starts, home: Path) -> None:
     editor = start()
     (engine,) = engines_of(home)
     engine.kill()
@@ -59,9 +59,7 @@ def test_an_engine_that_has_died_is_back_for_the_next_request(start: Starts, hom
     assert successor.pid != engine.pid
 
 
-def test_when_it_dies_at_work_the_answer_is_empty_the_status_tells_and_it_comes_back(
-    start: Starts, home: Path
-) -> None:
+def test_an_engine_crash_during_a_request_is_in_the_status_and_recovers(start: Starts, home: Path) -> None:
     editor = start(batch_ms=100)
     editor.send(
         {

@@ -1,4 +1,4 @@
-"""Thousands of random messages: the server lives, and answers each request exactly once."""
+"""Thousands of random messages: the server keeps running, and answers each request exactly once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NOTIFICATIONS: tuple[tuple[str, Any], ...] = (
     ("$/setTrace", {"value": "verbose"}),
     ("initialized", {}),
 )
-"""What editors send beside what is typed."""
+"""Notifications of editors besides text changes."""
 NOTEBOOK = "file:///book.ipynb"
 WORDS = ("x = ", "def f(a):\n    ", "🙂", "\r\n", "\u2028", "(", '"', "\t", "")
 
@@ -106,7 +106,7 @@ def edit(source: random.Random) -> dict[str, Any]:
 
 
 def spoiled(source: random.Random, value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """A value with some of its parts null or missing."""
+    """A value with some of its fields null or missing."""
     if isinstance(value, dict):
         kept = {key: spoiled(source, item) for key, item in value.items() if source.random() > 0.05}
         return {key: None if source.random() < 0.05 else item for key, item in kept.items()}
@@ -114,7 +114,7 @@ def spoiled(source: random.Random, value: Any) -> Any:  # noqa: ANN401 - any JSO
 
 
 def message(source: random.Random, number: int, asked: list[int]) -> dict[str, Any]:
-    """The next message; a request carries its number. One in ten is not as the protocol has it."""
+    """The next message; a request has its number as id. One message in ten is invalid."""
     made = well_formed(source, number, asked)
     if source.random() < 0.1:
         made["params"] = spoiled(source, made.get("params"))

@@ -1,4 +1,4 @@
-"""Runs the cells of a JSON array in IPython: prints what they print, a NUL, and the cell put in for the user."""
+"""Runs the cells of a JSON array in IPython: prints their output, a NUL, and the code put into the next cell."""
 
 from __future__ import annotations
 
