@@ -1,1 +1,1 @@
-"""What an editor's server needs, whatever its protocol: the session, its settings, ghost text and acceptance."""
+"""Protocol-independent parts of editor servers: the session, settings, ghost text, acceptance and statistics."""

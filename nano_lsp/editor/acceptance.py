@@ -1,9 +1,9 @@
-"""What becomes of the suggestions that a user was shown: accepted, and still there a while later.
+"""Tracks whether suggestions that were shown are accepted, and kept some time later.
 
-Acceptance is seen in the document's own changes: many editors report none, or not all of it (a word, a line).
-A suggestion is accepted once all of its text stands where it was shown, whichever keys put it there; white space does
-not count, as editors indent anew and change line breaks. It is kept if the text is still there `KEPT_AFTER_S` later,
-or when the program ends before that.
+Acceptance is derived from the changes of the document: many editors do not report it, or not the acceptance of a word
+or a line. A suggestion is accepted once its whole text is in the document where it was shown, inserted or typed;
+white space is ignored, as editors change indentation and line breaks. It is kept if the text is still there
+`KEPT_AFTER_S` later, or when the program ends before that.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 from nano_lsp.editor.statistics import KEPT_AFTER_S, Record, Statistics
 from nano_lsp.lines import line_start
 
-if TYPE_CHECKING:  # not imported: it would bring the whole assistant along
+if TYPE_CHECKING:  # not imported at run time: it would import the whole assistant
     from nano_lsp.editor.ghost_text import Suggestion
 
-_MAX_OPEN = 8  # suggestions that may still be accepted; a program that is killed loses them, so they are few
-_MAX_REPLACED = 200  # characters before a place that an editor replaces together with what it inserts
+_MAX_OPEN = 8  # suggestions that may still be accepted; few, as they are lost if the program is killed
+_MAX_REPLACED = 200  # characters before a suggestion that an editor may replace together with it
 _INSIDE_WORD = re.compile(r"(?<=\w)\w")
 CallLater = Callable[[float, Callable[[], None]], object]
 
 
 @dataclass(frozen=True)
 class _Edit:
-    """`start` to `stop` of the old text were replaced by `text`."""
+    """The replacement of the old text from `start` to `stop` by `text`."""
 
     start: int
     stop: int
@@ -43,51 +43,51 @@ class _Shown:
 
     Attributes:
         document: The document's name.
-        place: Offset where its text begins; None where that place is gone.
-        text: What was shown.
-        before: What stood before it in its line.
-        record: What is known of it.
+        offset: Offset where its text begins; None if that offset was lost in an edit.
+        text: The text that was shown.
+        before: The text before it in its line.
+        record: The record of its outcome so far.
         entry: Text of the entry selected in the editor's completion list, with which `text` begins; empty for none.
-        settled: Its record has been handed on; a timer may still know it.
+        recorded: Its record is final and has been passed on; a timer may still refer to it.
     """
 
     document: str
-    place: int | None
+    offset: int | None
     text: str
     before: str
     record: Record
     entry: str = ""
-    settled: bool = False
+    recorded: bool = False
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches its text where it stands; on the line of its place, unless it begins with a line break."""
+        """Matches the text at its offset; on the same line, unless it begins with a line break."""
         blanks = self.text[: len(self.text) - len(self.text.lstrip())]
-        return re.compile((r"\s*" if "\n" in blanks else r"[^\S\n]*") + _loosely(self.text))
+        return re.compile((r"\s*" if "\n" in blanks else r"[^\S\n]*") + _ignoring_blanks(self.text))
 
     @cached_property
     def pattern_elsewhere(self) -> re.Pattern[str]:
-        """Matches the line with its text; the text is the second group."""
-        return re.compile(rf"({_loosely(self.before)}\s*)({_loosely(self.text)})")
+        """Matches the line with the text anywhere in the document; the text is the second group."""
+        return re.compile(rf"({_ignoring_blanks(self.before)}\s*)({_ignoring_blanks(self.text)})")
 
-    def stands_in(self, text: str) -> re.Match[str] | None:
-        """Where its text stands at its place."""
-        return self.pattern.match(text, self.place) if self.place is not None else None
+    def match_in(self, text: str) -> re.Match[str] | None:
+        """The match of the suggestion at its offset in a document; None if it is not there."""
+        return self.pattern.match(text, self.offset) if self.offset is not None else None
 
     def is_kept(self, text: str) -> bool:
-        """Whether its text is still there, and not the beginning of a longer word."""
-        found = self.pattern_elsewhere.search(text) if self.place is None else self.stands_in(text)
+        """Whether the suggestion is still in a document, and not as the beginning of a longer word."""
+        found = self.pattern_elsewhere.search(text) if self.offset is None else self.match_in(text)
         return found is not None and not _INSIDE_WORD.match(text, found.end())
 
-    def follow(self, edit: _Edit, text: str) -> int | None:
-        """Where its text begins after an edit of a text."""
-        if self.place is None or edit.start >= self.place:
-            return self.place
-        if edit.stop < self.place:
-            return self.place + len(edit.text) - (edit.stop - edit.start)
-        # What stands before the place was replaced as well: a word by a menu's item, blanks by the editor's indent.
-        replaced = text[edit.start : self.place]
-        head = rf"\s*{_loosely(replaced)}" + (r"\s*" if replaced[-1].isspace() else "")
+    def offset_after(self, edit: _Edit, text: str) -> int | None:
+        """The offset of the suggestion after an edit of a document; None if it is lost."""
+        if self.offset is None or edit.start >= self.offset:
+            return self.offset
+        if edit.stop < self.offset:
+            return self.offset + len(edit.text) - (edit.stop - edit.start)
+        # Text before the suggestion was replaced as well: a word by a completion item, or blanks by indentation.
+        replaced = text[edit.start : self.offset]
+        head = rf"\s*{_ignoring_blanks(replaced)}" + (r"\s*" if replaced[-1].isspace() else "")
         if len(replaced) <= _MAX_REPLACED and (found := re.match(head, edit.text, re.IGNORECASE)):
             return edit.start + found.end()
         moved = self.pattern_elsewhere.search(edit.text)
@@ -95,17 +95,17 @@ class _Shown:
 
 
 class AcceptanceTracker:
-    """Follows suggestions until it is known what became of them. Use it on one event loop.
+    """Tracks suggestions from their display to their final record. Use it on one event loop.
 
     Args:
-        statistics: Where records are kept.
-        on_records: Is given the records as well.
-        call_later: Calls a function after a number of seconds; the running event loop does so by default.
+        statistics: The file of records.
+        on_records: Called with new records.
+        call_later: Calls a function after a number of seconds; by default, by the running event loop.
 
     Attributes:
-        n_shown: Suggestions shown.
-        n_accepted: Suggestions accepted.
-        enabled: Keep records.
+        n_shown: Number of suggestions shown.
+        n_accepted: Number of suggestions accepted.
+        enabled: Write records.
     """
 
     def __init__(
@@ -134,17 +134,17 @@ class AcceptanceTracker:
         invoked: bool,
         entry: str = "",
     ) -> None:
-        """A suggestion is shown; it counts once while it may be accepted, however often it is shown again.
+        """Track a suggestion that is shown; it counts once while it can be accepted, even if shown again.
 
         Args:
             document: The document's name.
             text: The document's text.
             offset: The cursor's offset; with an entry, where the entry begins.
             language: The document's language.
-            suggestion: What is shown.
-            invoked: The user asked for it explicitly.
+            suggestion: The suggestion.
+            invoked: It was requested explicitly.
             entry: Text of the entry selected in the editor's completion list, which the suggestion continues. Of
-                those shown while the selection moves, only the last counts.
+                suggestions shown while the selection moves, only the last counts.
         """
         if not suggestion.text.strip():
             return
@@ -153,9 +153,9 @@ class AcceptanceTracker:
         before, shown = text[line_start(text, offset) : offset], entry + suggestion.text
         known = self._shown.get(suggestion.id)
         if known is not None:
-            begun = text[known.place : offset] if known.place is not None else ""
-            if not known.record.accepted and begun + shown != known.text:  # its place was lost
-                self._shown[suggestion.id] = replace(known, place=offset, text=shown, before=before)
+            typed = text[known.offset : offset] if known.offset is not None else ""
+            if not known.record.accepted and typed + shown != known.text:  # its offset was lost
+                self._shown[suggestion.id] = replace(known, offset=offset, text=shown, before=before)
             return
         if entry:
             self._drop_other_entries(document, offset, entry)
@@ -170,99 +170,101 @@ class AcceptanceTracker:
         )
         self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, entry)
         still_open = [one for one in self._shown.values() if not one.record.accepted]
-        self._settle(still_open[:-_MAX_OPEN])
+        self._finish(still_open[:-_MAX_OPEN])
 
     def changed(self, document: str, text: str) -> None:
-        """A document has changed; for a change of several places, once for each.
+        """A document has changed; to be called once for each replaced range.
 
         Args:
             document: The document's name.
-            text: Its text now.
+            text: The new text of the document.
         """
         before = self._texts.get(document)
         if before is None or before == text:
             return
         self._texts[document] = text
         edit = _find_edit(before, text)
-        there = []
+        matching = []
         for suggestion_id, shown in self._shown.items():
             if shown.document == document:
-                shown.place = shown.follow(edit, before)
-                if edit.text and not shown.record.accepted and shown.stands_in(text):
-                    there.append(suggestion_id)
-        if there:  # of alternatives that begin alike, the longest was meant
-            self.accept(max(there, key=lambda one: len(self._shown[one].text)))
+                shown.offset = shown.offset_after(edit, before)
+                if edit.text and not shown.record.accepted and shown.match_in(text):
+                    matching.append(suggestion_id)
+        if matching:  # of alternatives with a common beginning, the longest was accepted
+            self.accept(max(matching, key=lambda one: len(self._shown[one].text)))
 
     def accept(self, suggestion_id: int) -> None:
-        """The user has accepted a suggestion; it counts once, whether it is seen, reported or both."""
+        """The user has accepted a suggestion; it counts once, even if the editor also reports it."""
         shown = self._shown.get(suggestion_id)
         if shown is None or shown.record.accepted:
             return
         self.n_accepted += 1
         shown.record = replace(shown.record, accepted=True)
-        self._call_later(KEPT_AFTER_S, lambda: self._settle([shown]))
-        there = [one for one in self._shown.values() if (one.document, one.place) == (shown.document, shown.place)]
-        self._settle(one for one in there if one.place is not None and not one.record.accepted)
+        self._call_later(KEPT_AFTER_S, lambda: self._finish([shown]))
+        same_offset = [
+            one for one in self._shown.values() if (one.document, one.offset) == (shown.document, shown.offset)
+        ]
+        self._finish(one for one in same_offset if one.offset is not None and not one.record.accepted)
 
     def close(self, document: str) -> None:
-        """A document was closed: what is known of its suggestions now is all that will be known."""
-        self._settle([one for one in self._shown.values() if one.document == document])
+        """A document was closed: the records of its suggestions are final."""
+        self._finish([one for one in self._shown.values() if one.document == document])
 
     def flush(self) -> None:
-        """Write down what is known, at once: the process is about to end."""
-        left = [self._final(shown) for shown in self._shown.values()]
+        """Write all records immediately: the process is about to end."""
+        records = [self._final_record(shown) for shown in self._shown.values()]
         self._shown.clear()
         if self.enabled:
-            self._statistics.add(left)
+            self._statistics.add(records)
 
-    def _drop_other_entries(self, document: str, place: int, entry: str) -> None:
-        """Forget what was shown behind other entries of a completion list: the user only moved through it."""
+    def _drop_other_entries(self, document: str, offset: int, entry: str) -> None:
+        """Drop suggestions shown with other entries of a completion list: the user only moved the selection."""
         moved_past = [
             suggestion_id
             for suggestion_id, one in self._shown.items()
             if one.entry not in {"", entry}
-            and (one.document, one.place) == (document, place)
+            and (one.document, one.offset) == (document, offset)
             and not one.record.accepted
         ]
         for suggestion_id in moved_past:
             del self._shown[suggestion_id]
         self.n_shown -= len(moved_past)
 
-    def _final(self, shown: _Shown) -> Record:
+    def _final_record(self, shown: _Shown) -> Record:
         kept = shown.record.accepted and shown.is_kept(self._texts.get(shown.document, ""))
         return replace(shown.record, kept=kept)
 
-    def _settle(self, shown: Iterable[_Shown]) -> None:
-        """Hand on the records of suggestions, and forget these."""
-        settled = [one for one in shown if not one.settled]
-        records = [self._final(one) for one in settled]
-        for one in settled:
-            one.settled = True
-        self._shown = {key: one for key, one in self._shown.items() if not one.settled}
-        followed = {one.document for one in self._shown.values()}
-        self._texts = {name: text for name, text in self._texts.items() if name in followed}
+    def _finish(self, shown: Iterable[_Shown]) -> None:
+        """Pass on the records of suggestions, and stop tracking these."""
+        finished = [one for one in shown if not one.recorded]
+        records = [self._final_record(one) for one in finished]
+        for one in finished:
+            one.recorded = True
+        self._shown = {key: one for key, one in self._shown.items() if not one.recorded}
+        tracked = {one.document for one in self._shown.values()}
+        self._texts = {name: text for name, text in self._texts.items() if name in tracked}
         if records and self.enabled:
             self._on_records(records)
             asyncio.get_running_loop().run_in_executor(None, self._statistics.add, records)
 
 
 def _find_edit(before: str, after: str) -> _Edit:
-    """The smallest edit that makes one text of another."""
-    most = min(len(before), len(after))
-    start = _longest(most, lambda n: after.startswith(before[:n]))
-    end = _longest(most - start, lambda n: after.endswith(before[len(before) - n :]))
+    """The smallest edit that turns one text into another."""
+    limit = min(len(before), len(after))
+    start = _bisect_max(limit, lambda n: after.startswith(before[:n]))
+    end = _bisect_max(limit - start, lambda n: after.endswith(before[len(before) - n :]))
     return _Edit(start, len(before) - end, after[start : len(after) - end])
 
 
-def _longest(most: int, holds: Callable[[int], bool]) -> int:
-    """The greatest number up to a limit for which something holds that holds for all smaller ones, by bisection."""
-    least = 0
-    while least < most:
-        middle = (least + most + 1) // 2
-        least, most = (middle, most) if holds(middle) else (least, middle - 1)
-    return least
+def _bisect_max(limit: int, holds: Callable[[int], bool]) -> int:
+    """The largest number up to a limit that satisfies a condition, which all smaller numbers satisfy too."""
+    low = 0
+    while low < limit:
+        middle = (low + limit + 1) // 2
+        low, limit = (middle, limit) if holds(middle) else (low, middle - 1)
+    return low
 
 
-def _loosely(code: str) -> str:
-    """A pattern of code, with any white space between its words and signs."""
+def _ignoring_blanks(code: str) -> str:
+    """A pattern that matches code with any white space between its words and other characters."""
     return r"\s*".join(re.escape(part) for part in re.findall(r"\w+|[^\w\s]", code))

@@ -1,4 +1,4 @@
-"""Why there is no suggestion, where a user can change that."""
+"""The reasons why a document gets no suggestions, with their remedies."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nano_lsp.code.document import MAX_BYTES, is_secret
 from nano_lsp.code.uris import path_of
 from nano_lsp.editor.settings import EditorSettings
 
-if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+if TYPE_CHECKING:  # imported later: servers respond before the assistant is imported
     from nano_lsp.editor.ghost_text import Suggestion
 
 
 HIDDEN = "confidence"
-"""The reason of a document whose newest suggestion was hidden; the next one may be shown."""
+"""The reason for a document whose newest suggestion is hidden; later ones may be shown."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Quiet:
     """Why a document gets no suggestions.
 
     Attributes:
-        reason: For programs: `paused`, `disabled`, `secret`, `language`, `large`, `excluded` or `confidence`.
-        message: In a sentence, for people.
+        reason: One of `paused`, `disabled`, `secret`, `language`, `large`, `excluded` and `confidence`.
+        message: Sentence shown to the user.
         remedy: What the user can do about it; empty for nothing.
     """
 
@@ -39,17 +39,17 @@ class Quiet:
 PAUSED = Quiet("paused", "Suggestions are paused.", "Resume them: nano.resume.")
 
 
-def quiet_reason(  # noqa: PLR0911 - a list of reasons
+def quiet_reason(  # noqa: PLR0911 - one return per reason
     settings: EditorSettings, root: Path | None, document: str, language: str, size: int, *, paused: bool
 ) -> Quiet | None:
-    """Why a document gets no suggestions; None where it gets some.
+    """Why a document gets no suggestions; None if it gets them.
 
     Args:
         settings: The settings of the document's folder.
-        root: The folder of the workspace that it is in; None for none.
+        root: The workspace folder of the document; None outside of all.
         document: The document's path or URI.
         language: The document's language.
-        size: The length of its text in characters.
+        size: Length of the document in characters.
         paused: The user has paused suggestions.
     """
     path = Path(path_of(document))
@@ -60,7 +60,7 @@ def quiet_reason(  # noqa: PLR0911 - a list of reasons
     if is_secret(document):
         return Quiet("secret", f"Files like {path.name} usually hold secrets, so they get no suggestions.")
     if not settings.languages.get(language, True):
-        message = f"Suggestions in {language} are switched off: nano.languages says so."
+        message = f"Suggestions in {language} are switched off in nano.languages."
         return Quiet("language", message, f"Set {language} to true in nano.languages.")
     if size > MAX_BYTES:
         return Quiet("large", f"{path.name} is larger than {MAX_BYTES >> 20} MB, so it gets no suggestions.")
@@ -71,7 +71,7 @@ def quiet_reason(  # noqa: PLR0911 - a list of reasons
 
 
 def hidden_reason(suggestion: Suggestion) -> Quiet | None:
-    """Why a suggestion is hidden; None where it is not."""
+    """Why a suggestion is hidden; None if it is shown."""
     if not suggestion.hidden:
         return None
     if suggestion.learned:
@@ -82,7 +82,7 @@ def hidden_reason(suggestion: Suggestion) -> Quiet | None:
 
 
 def _excluding_pattern(patterns: Sequence[str], root: Path | None, path: Path) -> str:
-    """The pattern that excludes a document; empty for none."""
+    """The pattern of `nano.exclude` that matches a document; empty for none."""
     name = (path.relative_to(root) if root else path).as_posix()
     spec = GitIgnoreSpec.from_lines(patterns)
     found = spec.check_file(name)

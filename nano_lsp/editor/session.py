@@ -1,4 +1,4 @@
-"""The assistant behind an editor's or a notebook's server: loading, status, settings, and what no prompt may see."""
+"""The session of an editor's or notebook's server: loads the assistant, applies settings and reports status."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from nano_lsp.errors import ConfigError, NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Notice
 
-if TYPE_CHECKING:  # not imported: an editor is answered before the assistant is
+if TYPE_CHECKING:  # not imported at run time: the server responds before the assistant is imported
     from nano_lsp.assistant.job import Assistant
     from nano_lsp.editor.ghost_text import GhostText
 
 
-_CLOSES_WITHIN_S = 1.5  # less than people wait for a program to end
-_MAX_CHANGED = 100  # files; where more have changed, all are looked at
+_CLOSE_TIMEOUT_S = 1.5  # less than users wait for a program to end
+_MAX_CHANGED = 100  # files; if more have changed, all files are checked
 
 
 class State(str, Enum):
-    """What a server is at."""
+    """The state of a server."""
 
     LOADING = "loading"
     READY = "ready"
@@ -43,17 +43,17 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """What a server is at, for people.
+    """The status of a server, as shown to the user.
 
     Attributes:
-        state: in a word.
-        message: in a sentence.
-        remedy: what the user can do about an error; empty for nothing.
-        share: of the loading that is done, 0 to 1.
-        model: that is loaded or asked for.
-        quiet: Why the document of the newest request gets no suggestions, in a word (`Quiet.reason`); empty where it
-            does. The message and the remedy say the same in sentences while the state is `ready`.
-        document: That document, where there is a reason.
+        state: The state.
+        message: Description of the state in a sentence.
+        remedy: What the user can do about an error; empty for nothing.
+        share: Progress of loading, 0 to 1.
+        model: Name of the model that is loaded or selected.
+        quiet: Why the document of the newest request gets no suggestions (`Quiet.reason`); empty if it gets them.
+            While the state is `ready`, the message and the remedy explain it.
+        document: Path or URI of that document; empty if `quiet` is.
     """
 
     state: State
@@ -65,7 +65,7 @@ class Status:
     document: str = ""
 
     def with_reason(self, quiet: Quiet | None, document: str) -> Status:
-        """The same, and why a document gets no suggestions; what keeps all documents from it goes before."""
+        """The status with why a document gets no suggestions; its message replaces only that of `ready`."""
         if quiet is None:
             return self
         status = replace(self, quiet=quiet.reason, document=document)
@@ -73,22 +73,22 @@ class Status:
 
 
 class Session:
-    """Loads the assistant in the background, and again when settings ask for another one.
+    """Loads the assistant in the background, and again when settings that concern the model change.
 
     Args:
-        folders: of this user.
-        on_status: is told of each change, on the event loop.
-        name: of the program, for people.
+        folders: The user's data, cache and runtime folders.
+        on_status: Called with each change of the status, on the event loop.
+        name: Name of the program, as shown to the user.
 
     Attributes:
-        settings: in force.
-        initial: settings that the editor sent with `initialize`, as they came.
-        given: those that it has sent since.
-        problem: why the user's configuration cannot be read; no model is loaded then.
-        roots: Folders of the workspace; the first one's settings hold for documents in none.
-        paused: nothing is suggested.
-        folders: of this user.
-        acceptance: Follows what becomes of suggestions.
+        settings: The current settings of documents outside of all workspace folders.
+        initial: Settings that the editor sent with `initialize`, unparsed.
+        given: Settings that the editor has sent since, unparsed.
+        problem: Why the user's configuration cannot be read, in which case no model is loaded; None if it can.
+        roots: Workspace folders; documents outside of them have the settings of the first one.
+        paused: The user has paused suggestions.
+        folders: The user's data, cache and runtime folders.
+        acceptance: Tracks whether suggestions are accepted and kept.
     """
 
     def __init__(self, folders: Folders, on_status: Callable[[Status], None], name: str = "editor") -> None:
@@ -100,19 +100,19 @@ class Session:
         self.paused = False
         self.folders = folders
         self._name = name
-        self._chosen = ""
+        self._selected_model = ""
         self._check_memory = True
         statistics = Statistics(folders.cache)
         self.acceptance = AcceptanceTracker(statistics, self._learn)
         self._threshold = AdaptiveThreshold()
         self._on_status = on_status
-        self._of_folders: dict[Path, EditorSettings] = {}
+        self._folder_settings: dict[Path, EditorSettings] = {}
         self._ghost_text: asyncio.Future[GhostText] | None = None
-        self._ghost_texts: dict[Path, GhostText] = {}  # of folders with settings of their own
+        self._ghost_texts: dict[Path, GhostText] = {}  # of folders with their own settings
         self._loading = _Loading()
         self._closing: threading.Thread | None = None
-        self._indexed: dict[Path, tuple[Settings, bool]] = {}  # folders that the assistant knows
-        self._indexing = threading.Event()
+        self._indexed: dict[Path, tuple[Settings, bool]] = {}  # workspace folders of the assistant
+        self._stop_indexing = threading.Event()
 
     @property
     def ghost_text(self) -> GhostText | None:
@@ -123,7 +123,7 @@ class Session:
 
     @property
     def notice(self) -> Notice:
-        """What people should know of how the model runs; nothing before it is loaded."""
+        """What the user should know about how the model runs; empty before it is loaded."""
         return self.ghost_text.assistant.notice if self.ghost_text else Notice()
 
     @property
@@ -132,11 +132,11 @@ class Session:
         return self._ghost_text is not None
 
     def read_settings(self, *given: object, project: Path | None) -> tuple[EditorSettings, list[str]]:
-        """Settings as they are to be applied, and a sentence for each that cannot be used.
+        """Merge settings; returns them, and a message for each invalid one.
 
         Args:
-            given: what the editor or the front end has sent, the later winning.
-            project: folder of the project; None where there is none.
+            given: Settings sent by the editor; later ones override earlier ones.
+            project: The folder of the project; None for none.
         """
         of_project, warnings = {}, []
         try:
@@ -153,18 +153,18 @@ class Session:
         return settings, warnings + others
 
     def settings_of(self, document: str) -> EditorSettings:
-        """The settings of a document, by the folder that it is in.
+        """The settings of a document's workspace folder.
 
         Args:
-            document: Its path or URI.
+            document: Path or URI of the document.
         """
-        return self._of_folders.get(self._folder_of(document) or Path(), self.settings)
+        return self._folder_settings.get(self._folder_of(document) or Path(), self.settings)
 
     def ghost_text_of(self, document: str) -> GhostText | None:
-        """The suggestions in a document, with the settings of its folder; None before the model is loaded.
+        """The suggestions with the settings of a document's folder; None before the model is loaded.
 
         Args:
-            document: Its path or URI.
+            document: Path or URI of the document.
         """
         common, folder = self.ghost_text, self._folder_of(document)
         if common is None or folder is None or self.settings_of(document) == self.settings:
@@ -176,18 +176,18 @@ class Session:
 
     @property
     def pending(self) -> int:
-        """Number of suggestions on their way, those computed in advance included."""
+        """Number of requests in flight, prefetch included."""
         common = [self.ghost_text] if self.ghost_text else []
         return sum(one.pending for one in (*common, *self._ghost_texts.values()))
 
     async def wait(self, document: str = "") -> GhostText:
-        """The suggestions; waits for the model, and for the one that takes its place meanwhile.
+        """Wait for the model, also if it is replaced meanwhile; returns the suggestions.
 
         Args:
-            document: The path or URI of the document that they are for.
+            document: Path or URI of the document to complete.
 
         Raises:
-            NanoError: it cannot be loaded, or is not to be any more.
+            NanoError: The model cannot be loaded, or loading was stopped.
         """
         while (future := self._ghost_text) is not None:
             await asyncio.wait([future])
@@ -196,62 +196,62 @@ class Session:
         raise NanoError("No model is being loaded.", "Ask again in a moment.")
 
     async def wait_quietly(self, document: str = "") -> GhostText | None:
-        """The suggestions, once a loading that goes on is through; None where none come, which has been told."""
+        """Like `wait`; None if the model cannot be loaded, as the status has reported that."""
         try:
             return self.ghost_text_of(document) or await self.wait(document)
         except NanoError:
             return None
 
     def start(self) -> None:
-        """Load the model; an assistant that is there already is closed first."""
+        """Load the model, after closing a loaded one."""
         self.stop()
         self._loading = _Loading()
         loop = asyncio.get_running_loop()
         self._ghost_text = loop.create_future()
         self._ghost_text.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._on_status(Status(State.LOADING, f"Loading {self.settings.model}."))
-        # A daemon: leaving must not wait for a model that is still being read.
+        # A daemon thread: the program must be able to end while a model is being loaded.
         arguments = (loop, self._ghost_text, self.settings, self._loading, self._closing)
         threading.Thread(target=self._load, args=arguments, name="nano-lsp-load", daemon=True).start()
 
-    def apply(self, settings: EditorSettings, of_folders: Mapping[Path, EditorSettings] | None = None) -> None:
-        """Take over settings; the model is loaded anew only where they concern it.
+    def apply(self, settings: EditorSettings, folder_settings: Mapping[Path, EditorSettings] | None = None) -> None:
+        """Apply settings; the model is reloaded only if settings that concern it change.
 
         Args:
-            settings: Of documents that are in no folder.
-            of_folders: Of those in folders of the workspace.
+            settings: Settings of documents outside of all workspace folders.
+            folder_settings: Settings of each workspace folder.
         """
-        if self._chosen:
-            settings = replace(settings, model=self._chosen)
+        if self._selected_model:
+            settings = replace(settings, model=self._selected_model)
         reload = settings.for_loading != self.settings.for_loading
-        self.settings, self._of_folders = settings, dict(of_folders or {})
+        self.settings, self._folder_settings = settings, dict(folder_settings or {})
         self.acceptance.enabled = settings.statistics
         if self._ghost_text is not None and reload:
             self.start()
         elif self.ghost_text:
             self._ghost_texts.clear()
             self._configure(self.ghost_text, settings)
-            self._share_folders()
+            self._update_workspace()
 
     def files_changed(self, paths: Iterable[Path]) -> None:
-        """Files or folders were saved, made, renamed or deleted: what was read of them is read again when needed."""
+        """Files or folders were saved, created, renamed or deleted: data read from them is refreshed when needed."""
         if self.ghost_text:
             changed = {*paths}
             self.ghost_text.assistant.files_changed(changed if len(changed) <= _MAX_CHANGED else self.roots)
 
     def select_model(self, model: str) -> None:
-        """Load another model, whatever the settings say, until the server ends."""
-        self._chosen = model
+        """Load another model, which overrides the settings until the server ends."""
+        self._selected_model = model
         self.settings = replace(self.settings, model=model)
         self.start()
 
     def stop(self) -> None:
-        """Let go of the assistant, or call its loading off; closing takes a while, on a thread of its own."""
+        """Close the assistant on another thread, as that takes a while, or cancel its loading."""
         assistant = self._loading.stop()
         if assistant is not None:
             self._closing = threading.Thread(target=assistant.close, name="nano-lsp-close", daemon=True)
             self._closing.start()
-        self._indexing.set()
+        self._stop_indexing.set()
         if self._ghost_text is not None and not self._ghost_text.done():
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 self._ghost_text.cancel()
@@ -260,17 +260,17 @@ class Session:
         self._indexed.clear()
 
     async def closed(self) -> None:
-        """Wait a while for the assistant that `stop` lets go of: for a program that ends."""
+        """Wait for the assistant to be closed after `stop`, with a timeout: the program is about to end."""
         if self._closing is not None:
-            await asyncio.to_thread(self._closing.join, _CLOSES_WITHIN_S)
+            await asyncio.to_thread(self._closing.join, _CLOSE_TIMEOUT_S)
 
     def quiet_reason(self, document: str, language: str, size: int) -> Quiet | None:
-        """Why a document gets no suggestions; None where it gets some.
+        """Why a document gets no suggestions; None if it gets them.
 
         Args:
-            document: Its path or URI.
-            language: that it is in.
-            size: of its text.
+            document: Path or URI of the document.
+            language: The document's language.
+            size: Length of the document in characters.
         """
         return quiet_reason(
             self.settings_of(document), self._folder_of(document), document, language, size, paused=self.paused
@@ -278,12 +278,12 @@ class Session:
 
     @property
     def n_hidden(self) -> int:
-        """Suggestions that the adaptive threshold has hidden."""
+        """Number of suggestions that the adaptive threshold has hidden."""
         return self._threshold.n_hidden
 
     @property
     def idle_status(self) -> Status:
-        """What the server is at while it does nothing that was asked for."""
+        """The status while no request is running."""
         future = self._ghost_text
         failed = future.exception() if future is not None and future.done() and not future.cancelled() else None
         if isinstance(failed, NanoError):
@@ -296,27 +296,27 @@ class Session:
     def _folder_of(self, document: str) -> Path | None:
         return innermost(self.roots, Path(path_of(document)))
 
-    def _share_folders(self) -> None:
-        """Let the assistant know the folders of the workspace, on a thread of its own: it may read their files."""
+    def _update_workspace(self) -> None:
+        """Pass the workspace folders to the assistant, on another thread, as it may read their files."""
         if self.ghost_text is None:
             return
         assistant, reads = self.ghost_text.assistant, self.settings.reads_files
-        of_model = {root: self._of_folders.get(root, self.settings).of_model for root in self.roots}
-        wanted = {root: (replace(found, check_memory=self._check_memory), reads) for root, found in of_model.items()}
-        if [*wanted.items()] == [*self._indexed.items()]:
+        of_model = {root: self._folder_settings.get(root, self.settings).of_model for root in self.roots}
+        current = {root: (replace(found, check_memory=self._check_memory), reads) for root, found in of_model.items()}
+        if [*current.items()] == [*self._indexed.items()]:
             return
-        known, self._indexed = self._indexed, wanted
-        self._indexing.set()
-        stopped = self._indexing = threading.Event()
+        previous, self._indexed = self._indexed, current
+        self._stop_indexing.set()
+        stopped = self._stop_indexing = threading.Event()
 
-        def share() -> None:
-            for root in known.keys() - wanted.keys():
+        def update() -> None:
+            for root in previous.keys() - current.keys():
                 assistant.leave_workspace(root)
-            for root, (settings, reads) in wanted.items():
+            for root, (settings, reads) in current.items():
                 if not stopped.is_set():
                     assistant.use_workspace(root, settings, reads=reads, stopped=stopped.is_set)
 
-        threading.Thread(target=share, name="nano-lsp-index", daemon=True).start()
+        threading.Thread(target=update, name="nano-lsp-index", daemon=True).start()
 
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
@@ -335,59 +335,59 @@ class Session:
         loading: _Loading,
         closing: threading.Thread | None,
     ) -> None:
-        """Load the model; on a thread of its own."""
+        """Load the model; runs on its own thread."""
 
-        def tell(action: Callable[..., None], *values: object) -> None:
+        def call_on_loop(action: Callable[..., None], *values: object) -> None:
             if not loading.stopped:
                 with contextlib.suppress(RuntimeError):  # the loop has been closed
                     loop.call_soon_threadsafe(action, *values)
 
-        told: set[tuple[str, int]] = set()
+        reported: set[tuple[str, int]] = set()
 
         def on_progress(what: str, done: int, total: int) -> None:
             step = what, 100 * done // max(1, total)
-            if step not in told:  # a message a per cent, not one a buffer that was read
-                told.add(step)
+            if step not in reported:  # one message for each per cent, not for each buffer that was read
+                reported.add(step)
                 message = f"{what.capitalize()} {settings.model}."
-                tell(self._on_status, Status(State.LOADING, message, share=step[1] / 100))
+                call_on_loop(self._on_status, Status(State.LOADING, message, share=step[1] / 100))
 
         def on_connection(error: NanoError | None) -> None:
-            told.clear()
+            reported.clear()
             if error:
-                tell(self._on_status, Status(State.ERROR, error.message, error.remedy))
+                call_on_loop(self._on_status, Status(State.ERROR, error.message, error.remedy))
             else:
-                tell(self._tell_ready)
+                call_on_loop(self._report_ready)
 
         from nano_lsp.editor.ghost_text import GhostText  # noqa: PLC0415 - on this thread
         from nano_lsp.engine.connect import open_assistant  # noqa: PLC0415
 
         if closing is not None:
-            closing.join(_CLOSES_WITHIN_S)  # two models at once may be too much
+            closing.join(_CLOSE_TIMEOUT_S)  # two models may not fit into memory
         try:
             if self.problem:
-                raise self.problem  # noqa: TRY301 - told like all that goes wrong here
+                raise self.problem  # noqa: TRY301 - reported like all errors below
             of_model = replace(settings.of_model, check_memory=self._check_memory)
             assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection, loop=loop)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the editor is told and the server stays
-            failure = explain_error(error) or _unforeseen(error)
-            tell(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
-            tell(_fail, future, failure)
+        except Exception as error:  # noqa: BLE001 - any error is reported, and the server keeps running
+            failure = explain_error(error) or _unexpected(error)
+            call_on_loop(self._on_status, Status(State.ERROR, failure.message, failure.remedy))
+            call_on_loop(_fail, future, failure)
             return
         if not loading.deliver(assistant):
             assistant.close()
             return
         ghost_text = GhostText(assistant)
         self._threshold = AdaptiveThreshold(Statistics(self.folders.cache).records())
-        tell(self._take, future, ghost_text)
+        call_on_loop(self._finish_loading, future, ghost_text)
 
-    def _take(self, future: asyncio.Future[GhostText], ghost_text: GhostText) -> None:
+    def _finish_loading(self, future: asyncio.Future[GhostText], ghost_text: GhostText) -> None:
         if future is self._ghost_text and not future.done():
             self._configure(ghost_text, self.settings)
             future.set_result(ghost_text)
-            self._tell_ready()
-            self._share_folders()
+            self._report_ready()
+            self._update_workspace()
 
-    def _tell_ready(self) -> None:
+    def _report_ready(self) -> None:
         self._on_status(self._ready())
 
     def _ready(self) -> Status:
@@ -397,7 +397,7 @@ class Session:
 
 
 class _Loading:
-    """One loading of an assistant, which is closed whenever it comes: by the loading thread, or by who stops it."""
+    """The loading of one assistant. If it is stopped, the assistant is closed, by `stop` or by the loading thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -405,19 +405,19 @@ class _Loading:
         self.stopped = False
 
     def deliver(self, assistant: Assistant) -> bool:
-        """The assistant is there; False where nobody wants it any more."""
+        """Hand over the loaded assistant; False if loading was stopped."""
         with self._lock:
             self._assistant = None if self.stopped else assistant
             return not self.stopped
 
     def stop(self) -> Assistant | None:
-        """Give the loading up; the assistant to be closed, where one has been delivered."""
+        """Stop loading; returns the assistant to close, if it was delivered."""
         with self._lock:
             assistant, self._assistant, self.stopped = self._assistant, None, True
             return assistant
 
 
-def _unforeseen(error: Exception) -> NanoError:
+def _unexpected(error: Exception) -> NanoError:
     return NanoError(f"The model could not be loaded: {type(error).__name__}: {error}.", "See `nano-lsp doctor`.")
 
 

@@ -1,4 +1,4 @@
-"""What became of suggestions: shown, accepted, kept. A file on this machine; it holds numbers and no code."""
+"""Statistics of suggestions shown, accepted and kept, in a file on this machine: numbers, no code."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from filelock import FileLock, Timeout
 from nano_lsp.lines import split_at_newlines
 
 KEPT_AFTER_S = 30.0
-"""How long after it was accepted a suggestion must still stand to count as kept."""
+"""Seconds after acceptance when a suggestion that is still in the document counts as kept."""
 _FILE = "statistics.jsonl"
 _MAX_RECORDS = 20_000
-_SHORTEST = 90  # bytes of a record; a file below so many times the limit need not be counted
+_MIN_RECORD_BYTES = 90  # lines are counted only in files of at least `_MAX_RECORDS` times this size
 _LOCK_S = 2.0
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one suggestion.
+    """The outcome of one suggestion.
 
     Attributes:
-        day: The day it was shown, as `2026-01-31`.
+        day: The date when it was shown, as `2026-01-31`.
         language: The document's language.
         chars: The suggestion's length in characters.
         confidence: Geometric mean of the probabilities of its tokens, 0 to 1.
-        accepted: All of its text was inserted, by a key that accepts it or key by key.
+        accepted: Its whole text was inserted, by the accept key or by typing it.
         kept: The text was still there `KEPT_AFTER_S` later, or when the program ended before that.
-        weight: Number of suggestions that this one stands for: more than 1 for a sample of those that the adaptive
+        weight: Number of suggestions that this one represents: more than 1 for a sample of those that the adaptive
             threshold hides (`nano_lsp.editor.adaptive_threshold`).
-        invoked: The user asked for it explicitly.
+        invoked: It was requested explicitly.
     """
 
     day: str
@@ -46,19 +46,19 @@ class Record:
     invoked: bool = False
 
 
-_NEWER = {"weight": 1.0, "invoked": False}  # fields that older versions do not know, and their defaults
+_NEWER = {"weight": 1.0, "invoked": False}  # fields unknown to older versions, and their defaults
 _DECODER = msgspec.json.Decoder(Record)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of many.
+    """The outcomes of several suggestions.
 
     Attributes:
-        shown: how many.
-        accepted: of these.
-        kept: of these.
-        chars: accepted.
+        shown: Number of suggestions shown.
+        accepted: Number of suggestions accepted.
+        kept: Number of suggestions kept.
+        chars: Number of characters accepted.
     """
 
     shown: int
@@ -68,20 +68,20 @@ class Summary:
 
 
 class Statistics:
-    """The records of this user.
+    """The file of records of this user.
 
     Args:
-        folder: they are in; made when there is something to keep.
+        folder: The folder of the file; created when the first record is added.
 
     Attributes:
-        path: of their file.
+        path: The path of the file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / _FILE
 
     def add(self, records: Iterable[Record]) -> None:
-        """Keep records; where the disk refuses, they are lost, and nothing else is."""
+        """Append records to the file; errors of the file system are ignored, and the records lost."""
         lines = [_encode(record) for record in records]
         if not lines:
             return
@@ -89,7 +89,7 @@ class Statistics:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._lock(), self.path.open("a+", encoding="utf-8", errors="replace") as file:
                 file.writelines(lines)
-                if file.tell() < _MAX_RECORDS * _SHORTEST:
+                if file.tell() < _MAX_RECORDS * _MIN_RECORD_BYTES:
                     return
                 file.seek(0)
                 known = file.readlines()
@@ -100,7 +100,7 @@ class Statistics:
             return
 
     def records(self) -> Iterator[Record]:
-        """The records, oldest first; lines that are none are left out."""
+        """The records, oldest first; invalid lines are skipped."""
         try:
             lines = split_at_newlines(self.path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
@@ -112,10 +112,10 @@ class Statistics:
                 continue
 
     def clear(self) -> None:
-        """Forget everything.
+        """Delete the file.
 
         Raises:
-            OSError: the file cannot be removed.
+            OSError: The file cannot be deleted.
         """
         self.path.unlink(missing_ok=True)
 
@@ -124,7 +124,7 @@ class Statistics:
 
 
 def summarize(records: Iterable[Record]) -> Summary:
-    """Sums over records."""
+    """Sum up records."""
     shown = accepted = kept = chars = 0
     for record in records:
         shown += 1
@@ -135,6 +135,6 @@ def summarize(records: Iterable[Record]) -> Summary:
 
 
 def _encode(record: Record) -> str:
-    """A line of the file. Newer fields are left out where they say nothing: older versions skip lines with them."""
+    """A line of the file, without newer fields that have their defaults: older versions skip lines with them."""
     values = {name: value for name, value in asdict(record).items() if _NEWER.get(name) != value}
     return json.dumps(values) + "\n"

@@ -1,41 +1,41 @@
-"""How fast somebody types: how long to wait for the next key before the model is asked."""
+"""The typing speed of the user, and the debounce that follows from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_PAUSE_S = 1.0  # a longer gap is no typing
-_WEIGHT = 0.2  # of the newest gap
-_SLACK = 1.3
+_PAUSE_S = 1.0  # longer gaps are pauses, not typing
+_WEIGHT = 0.2  # of the newest gap in the mean
+_SLACK = 1.3  # debounce, as a multiple of the mean gap
 
 
 @dataclass
 class TypingPace:
-    """An exponential mean of the gaps between keys, in seconds.
+    """An exponential moving average of the gaps between keys.
 
     Attributes:
-        gap_s: the mean; 0 while nothing has been typed.
+        gap_s: The average in seconds; 0 while nothing has been typed.
     """
 
     gap_s: float = 0.0
     _last_s: float = float("-inf")
 
     def observe(self, now_s: float) -> None:
-        """A key has been typed.
+        """Record that a key has been typed.
 
         Args:
-            now_s: on any clock that does not go back.
+            now_s: The time in seconds, by any monotonic clock.
         """
         gap = now_s - self._last_s
         self._last_s = now_s
         if 0 <= gap < _PAUSE_S:
             self.gap_s = gap if not self.gap_s else (1 - _WEIGHT) * self.gap_s + _WEIGHT * gap
 
-    def wait_s(self, most_s: float) -> float:
-        """How long to wait: a little more than the next key would take; nothing for who types slower than the limit.
+    def wait_s(self, max_s: float) -> float:
+        """The debounce in seconds: a little longer than the usual gap, or 0 where that exceeds the maximum.
 
         Args:
-            most_s: the limit.
+            max_s: Maximum debounce in seconds.
         """
-        usual = _SLACK * self.gap_s if self.gap_s else most_s
-        return usual if usual <= most_s else 0.0
+        debounce_s = _SLACK * self.gap_s if self.gap_s else max_s
+        return debounce_s if debounce_s <= max_s else 0.0

@@ -1,4 +1,4 @@
-"""Acceptance seen in a document's changes: however the text came there, and whatever else changed."""
+"""Acceptance derived from a document's changes, however the text was inserted and whatever else changed."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Editor:
         self.become(self.text[:start] + text + self.text[stop:], start + len(text))
 
     def become(self, text: str, offset: int | None = None) -> None:
-        """The document is another one, sent as a whole."""
+        """Replace the whole text of the document."""
         self.text = text
         self.offset = self.offset if offset is None else offset
         self.tracker.changed(NAME, text)
 
     def wait(self) -> list[tuple[bool, bool]]:
-        """Half a minute goes by: what is known of the suggestions now, accepted and kept."""
+        """Let all timers expire; returns for each record whether it is accepted and kept."""
         timers, self.timers = self.timers, []
         for call in timers:
             call()
@@ -71,7 +71,7 @@ def statistics(tmp_path: Path) -> Statistics:
     return Statistics(tmp_path)
 
 
-async def test_all_of_it_at_once(statistics: Statistics) -> None:
+async def test_a_suggestion_inserted_at_once_is_accepted(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("sum(values)")
     editor.insert("sum(values)")
@@ -79,7 +79,7 @@ async def test_all_of_it_at_once(statistics: Statistics) -> None:
     assert editor.wait() == [KEPT]
 
 
-async def test_key_by_key_by_word_and_by_line(statistics: Statistics) -> None:
+async def test_a_suggestion_inserted_by_key_word_or_line_is_accepted(statistics: Statistics) -> None:
     body = "\n    a = 1\n    return a"
     for pieces in (list(body), ["\n    a", " =", " 1", "\n    return", " a"], ["\n    a = 1", "\n    return a"]):
         editor = Editor(statistics, "def f():|\n")
@@ -87,12 +87,12 @@ async def test_key_by_key_by_word_and_by_line(statistics: Statistics) -> None:
         for piece in pieces:
             assert editor.tracker.n_accepted == 0
             editor.insert(piece)
-            editor.show(body[len(editor.text) - len("def f():\n") :])  # what is left of it, under the same id
+            editor.show(body[len(editor.text) - len("def f():\n") :])  # the rest of it, with the same id
         assert (editor.tracker.n_shown, editor.tracker.n_accepted) == (1, 1)
         assert editor.wait() == [KEPT]
 
 
-async def test_a_part_of_it_and_then_something_else(statistics: Statistics) -> None:
+async def test_a_suggestion_inserted_in_part_is_not_accepted(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("sum(values)")
     editor.insert("sum")
@@ -101,7 +101,7 @@ async def test_a_part_of_it_and_then_something_else(statistics: Statistics) -> N
     assert editor.wait() == [REJECTED]
 
 
-async def test_a_command_counts_once_and_only_for_what_was_shown(statistics: Statistics) -> None:
+async def test_a_reported_acceptance_counts_once_and_only_if_the_suggestion_was_shown(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("1")
     for suggestion_id in (1, 1, 2, 0, -1):
@@ -112,7 +112,7 @@ async def test_a_command_counts_once_and_only_for_what_was_shown(statistics: Sta
     assert editor.wait() == [KEPT]
 
 
-async def test_undone_is_accepted_and_not_kept_and_done_again_counts_once(statistics: Statistics) -> None:
+async def test_an_acceptance_that_is_undone_is_not_kept_and_counts_once(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("1")
     editor.insert("1")
@@ -122,10 +122,10 @@ async def test_undone_is_accepted_and_not_kept_and_done_again_counts_once(statis
     assert editor.wait() == [ACCEPTED]
 
 
-async def test_what_is_shown_again_when_it_was_given_up_counts_again(statistics: Statistics) -> None:
+async def test_a_suggestion_shown_again_after_its_record_was_written_counts_again(statistics: Statistics) -> None:
     editor = Editor(statistics, "total = |\n")
     editor.show("1")
-    for i in range(2, 12):  # others, elsewhere
+    for i in range(2, 12):  # other suggestions elsewhere
         editor.replace(len(editor.text), len(editor.text), f"name_{i} = \n")
         editor.show("2", i)
     editor.offset = 8
@@ -143,26 +143,26 @@ async def test_the_beginning_of_a_longer_word_is_not_kept(statistics: Statistics
     assert editor.wait() == [ACCEPTED]
 
 
-async def test_editors_that_change_more_than_the_suggestion(statistics: Statistics) -> None:
+async def test_changes_by_the_editor_around_the_suggestion_are_ignored(statistics: Statistics) -> None:
     # Another indent, and Windows line breaks.
     editor = Editor(statistics, "if x:\n        |\n")
     editor.show("a = 1\n        b = 2")
     editor.become("if x:\r\n    a = 1\r\n    b = 2\r\n")
     assert editor.wait() == [KEPT]
-    # A bracket that the editor closes by itself.
+    # A bracket that the editor closes automatically.
     editor = Editor(statistics, "x = |\n")
     editor.show("f(a)")
     editor.type("f")
     editor.become("x = f()\n", 6)
     editor.type("a")
-    editor.replace(7, 8, ")")  # types over it
+    editor.replace(7, 8, ")")  # overtyping
     assert editor.wait() == [KEPT]
-    # A menu's item replaces the word before the cursor, in another case.
+    # A completion item replaces the word before the cursor, in another case.
     editor = Editor(statistics, "x = Pri|\n")
     editor.show("nt(y)")
     editor.replace(4, 7, "print(y)")
     assert editor.wait() == [KEPT]
-    # An import comes in above, in the same change or before it.
+    # An import is inserted above first.
     editor = Editor(statistics, "import os\n\npath = os.|\n")
     editor.show("getcwd()")
     editor.replace(0, 0, "import re\n")
@@ -170,7 +170,7 @@ async def test_editors_that_change_more_than_the_suggestion(statistics: Statisti
     assert editor.wait() == [KEPT]
 
 
-async def test_several_cursors_and_other_documents(statistics: Statistics) -> None:
+async def test_edits_at_other_cursors_and_in_other_documents_accept_nothing(statistics: Statistics) -> None:
     editor = Editor(statistics, "a = |\nb = \n")
     editor.show("1")
     editor.replace(8, 8, "1")  # the changes of one message, one after the other
@@ -181,7 +181,7 @@ async def test_several_cursors_and_other_documents(statistics: Statistics) -> No
     assert editor.wait() == [KEPT]
 
 
-async def test_a_formatter_that_rewrites_the_document_leaves_what_was_kept(statistics: Statistics) -> None:
+async def test_a_suggestion_is_kept_when_a_formatter_rewrites_the_document(statistics: Statistics) -> None:
     editor = Editor(statistics, "x=1\ntotal = |\ny=2\n")
     editor.show("sum(values)")
     editor.insert("sum(values)")
@@ -189,7 +189,7 @@ async def test_a_formatter_that_rewrites_the_document_leaves_what_was_kept(stati
     assert editor.wait() == [KEPT]
 
 
-async def test_the_longest_of_alternatives_was_meant_and_the_others_were_not(statistics: Statistics) -> None:
+async def test_of_alternatives_with_a_common_beginning_only_the_longest_is_accepted(statistics: Statistics) -> None:
     editor = Editor(statistics, "x = |\n")
     for i, text in enumerate(("a", "a + b", "c"), 1):
         editor.show(text, i)
@@ -208,7 +208,7 @@ async def test_the_same_text_in_the_next_line_is_another_suggestion(statistics: 
 
 
 @pytest.mark.parametrize("typed", ["Ent", "ent", ""])
-async def test_what_follows_a_selected_entry_is_accepted_with_it_or_after_it(
+async def test_a_suggestion_after_a_selected_entry_is_accepted_with_it_or_after_it(
     statistics: Statistics, typed: str
 ) -> None:
     for parts in (["Entry in entries:"], ["Entry", "Entry in entries:"]):
@@ -227,7 +227,7 @@ async def test_what_follows_a_selected_entry_is_accepted_with_it_or_after_it(
         assert [record.chars for record in editor.records] == [len(" in entries:")]
 
 
-async def test_of_what_was_shown_while_the_selection_moved_only_the_last_counts(statistics: Statistics) -> None:
+async def test_of_suggestions_shown_while_the_selection_moved_only_the_last_counts(statistics: Statistics) -> None:
     editor = Editor(statistics, "for |\n")
     for i, entry in enumerate(("Account", "Entry", "entries"), start=1):
         one = Suggestion(" in x:", i, 0.5)
@@ -244,7 +244,7 @@ async def test_deleting_accepts_nothing(statistics: Statistics) -> None:
     assert editor.tracker.n_accepted == 0
 
 
-async def test_what_is_open_at_the_end_is_written_down(statistics: Statistics) -> None:
+async def test_records_are_written_when_the_program_ends(statistics: Statistics) -> None:
     editor = Editor(statistics, "x = |\n")
     editor.show("1", 1)
     editor.insert("1")
@@ -254,23 +254,25 @@ async def test_what_is_open_at_the_end_is_written_down(statistics: Statistics) -
     assert [(found.accepted, found.kept) for found in statistics.records()] == [KEPT, REJECTED]
 
 
-async def test_users_whose_editor_reports_nothing_are_learned_from_all_the_same(statistics: Statistics) -> None:
-    """Helix, Emacs and others, with their document's changes alone: sure suggestions are accepted, or none at all."""
-    for rate_of_sure, hides in ((0.5, True), (0.0, False)):
+async def test_the_threshold_is_learned_also_with_editors_that_do_not_report_acceptance(
+    statistics: Statistics,
+) -> None:
+    """Helix, Emacs and others send only changes; here confident suggestions are accepted, or none."""
+    for acceptance_rate, hides in ((0.5, True), (0.0, False)):
         editor = Editor(statistics, "|\n")
         source = random.Random(1)  # noqa: S311 - repeatable, no secret
         for i in range(800):
             confidence = source.random()
             editor.become("x = \n", 4)
             editor.show(f"name_{i}", i + 1, confidence)
-            if confidence > 0.6 and source.random() < rate_of_sure:
+            if confidence > 0.6 and source.random() < acceptance_rate:
                 editor.insert(f"name_{i}")
             editor.wait()
         learned = AdaptiveThreshold(editor.records).learned("python")
         assert (learned.value > 0.2) == hides, learned.reason
 
 
-async def test_nothing_is_kept_without_consent(statistics: Statistics) -> None:
+async def test_no_records_are_written_if_statistics_are_disabled(statistics: Statistics) -> None:
     editor = Editor(statistics, "x = |\n")
     editor.tracker.enabled = False
     editor.show("1")
@@ -281,7 +283,7 @@ async def test_nothing_is_kept_without_consent(statistics: Statistics) -> None:
 
 
 @given(st.text("ab (\n", max_size=6), st.text("ab(1\n", min_size=1, max_size=6), st.text("ab )\n", max_size=6))
-async def test_whatever_is_inserted_whole_is_accepted(before: str, text: str, after: str) -> None:
+async def test_any_suggestion_that_is_inserted_whole_is_accepted(before: str, text: str, after: str) -> None:
     editor = Editor(Statistics(Path("/nowhere")), f"{before}|{after}")
     editor.show(text)
     editor.insert(text)

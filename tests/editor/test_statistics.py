@@ -1,4 +1,4 @@
-"""What became of suggestions, and what follows from it; the pace of typing."""
+"""Statistics of suggestions, and the debounce."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def record(confidence: float = 0.5, *, accepted: bool = False, kept: bool = Fals
     return Record("2026-01-31", "python", 10, confidence, accepted, kept)
 
 
-def test_records_are_kept_summed_and_cleared(tmp_path: Path) -> None:
+def test_records_are_stored_summed_up_and_cleared(tmp_path: Path) -> None:
     statistics = Statistics(tmp_path / "new")
     assert list(statistics.records()) == []
     statistics.add([record(), record(accepted=True)])
@@ -28,16 +28,16 @@ def test_records_are_kept_summed_and_cleared(tmp_path: Path) -> None:
     assert list(statistics.records()) == []
 
 
-def test_lines_that_are_no_records_are_left_out(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped(tmp_path: Path) -> None:
     statistics = Statistics(tmp_path)
     statistics.add([record()])
     with statistics.path.open("ab") as file:
         file.write(b'{"day": 1}\n[]\n{"day": "x", "language": "c", "chars": "9", "confidence": 1}\n\xff\xfe\n{"half')
     statistics.add([record()])
-    assert len(list(statistics.records())) == 1  # the last one went to the half line
+    assert len(list(statistics.records())) == 1  # the last one was appended to the incomplete line
 
 
-def test_a_folder_that_cannot_be_written_loses_nothing_else(tmp_path: Path) -> None:
+def test_errors_of_the_file_system_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     statistics = Statistics(tmp_path / "file")
     statistics.add([record()])
@@ -67,13 +67,13 @@ def test_records_of_older_versions_are_read_and_older_versions_read_most_of_the_
     assert set(json.loads(statistics.path.read_text().splitlines()[2])) == set(old)
 
 
-def test_who_types_fast_is_waited_for_and_nobody_else() -> None:
+def test_the_debounce_follows_the_typing_speed() -> None:
     pace = TypingPace()
-    assert pace.wait_s(0.15) == 0.15  # nothing is known
+    assert pace.wait_s(0.15) == 0.15  # no key typed yet
     for i in range(20):
         pace.observe(i * 0.1)
     assert pace.wait_s(0.15) == pytest.approx(0.13)
     assert pace.wait_s(0.05) == 0.0  # the next key would come later than the limit
     before = pace.gap_s
-    pace.observe(100.0)  # a pause is no gap
+    pace.observe(100.0)  # pauses are ignored
     assert pace.gap_s == before
