@@ -79,7 +79,7 @@ class _Writer:
         """The content of a file with all valid new docstrings."""
         settings = load_settings(**self.overrides)
         conditions = f"{settings.model} {settings.adapter} {self.style.value}"
-        drafts = project.Drafts(find_folders().cache / "docstrings", source, conditions)
+        drafts = project.PendingDocstrings(find_folders().cache / "docstrings", source, conditions)
         docstrings = []
         for definition in lacking:
             if definition not in drafts:
@@ -183,7 +183,7 @@ def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[De
         if name and all(found.name != name for found in find_definitions(source.tree)):
             raise _unknown_definition(path, name, source)
         _, lacking = work.setdefault(key, (source, []))
-        lacking += [each for each in project.find_lacking(source.tree, name) if each not in lacking]
+        lacking += [each for each in project.find_missing_or_outdated(source.tree, name) if each not in lacking]
     return [each for each in work.values() if each[1]], all_read
 
 

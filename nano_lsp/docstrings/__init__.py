@@ -1,8 +1,8 @@
-"""Docstrings: the model finds the words, the code says what there is to describe.
+"""Writes and updates docstrings: the model supplies the wording, the code determines what is described.
 
-`literal` is the docstring as Python reads it, `sections` the parser of what its author wrote, `layout` the form of
-new entries, `revision` what a docstring lacks and what its code refutes, `placing` the edit, `check` the proof,
-`writer` asks the model, `project` finds what files lack.
+`literal` maps a docstring's value to its source, `sections` parses an existing docstring, `layout` lays out new
+entries, `revision` finds missing and obsolete entries, `template` combines both, `placing` makes the edit, `check`
+verifies it, `writer` queries the model, `project` handles whole files.
 """
 
 from nano_lsp.docstrings.layout import Style

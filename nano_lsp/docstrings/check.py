@@ -1,4 +1,4 @@
-"""Whether a docstring may be offered: an independent look, by tree-sitter and docstring-parser."""
+"""Verifies generated docstrings independently, with tree-sitter and docstring-parser."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _PARSERS = {
 }
 
 
-def find_fault(before: SyntaxTree, after: SyntaxTree, definition: Definition) -> str:
-    """What is wrong with a document in which a docstring has been put or changed; empty for nothing.
+def edit_error(before: SyntaxTree, after: SyntaxTree, definition: Definition) -> str:
+    """Why the insertion or change of a docstring is not acceptable; empty if it is.
 
     Args:
         before: The document without the change.
-        after: The document with it.
-        definition: What the docstring describes, in the document before.
+        after: The document with the change.
+        definition: The definition that the docstring describes, in the document before.
     """
     if breaks_parse(before, after):
         return "it breaks the code"
-    written = definition_at(after, definition.start)  # what is written begins behind that
+    written = definition_at(after, definition.start)  # the docstring is inserted after it
     if (written.name, written.start) != (definition.name, definition.start) or written.docstring is None:
-        return "it is no docstring"
+        return "it is not recognized as a docstring"
     old = [definition.docstring] if definition.docstring else []
     if list(_code(before, *old)) != list(_code(after, written.docstring)):
         return "it changes the code"
     return ""
 
 
-def find_untrue(after: SyntaxTree, definition: Definition, style: Style) -> str:
-    """What is wrong with a docstring that no person has written a word of; empty for nothing.
+def content_error(after: SyntaxTree, definition: Definition, style: Style) -> str:
+    """Why a docstring that is completely generated is not acceptable; empty if it is.
 
     Args:
-        after: The document with it.
-        definition: What it describes, in the document before.
-        style: Of the docstring.
+        after: The document with the docstring.
+        definition: The definition that the docstring describes, in the document before.
+        style: The style of the docstring.
     """
     written = definition_at(after, definition.start)
     literal = Literal.read(after.text[slice(*written.docstring)]) if written.docstring else None
     if literal is None:
-        return "it is no docstring"
+        return "it is not recognized as a docstring"
     if any(line.strip() and not line.startswith(written.indent) for line in literal.value.split("\n")[1:]):
         return "its indentation is wrong"
     try:
@@ -66,17 +66,17 @@ def find_untrue(after: SyntaxTree, definition: Definition, style: Style) -> str:
     named = [entry.arg_name.lstrip("*\\") for entry in parsed.meta if isinstance(entry, DocstringParam)]
     results = {entry.is_generator for entry in parsed.meta if isinstance(entry, DocstringReturns)}
     raised = {str(entry.type_name) for entry in parsed.meta if isinstance(entry, DocstringRaises)}
-    untrue = {
-        "its parameters are not the function's": named != [p.name for p in definition.parameters],
-        "it is wrong about what is returned": (False in results) != definition.returns,
-        "it is wrong about what is yielded": (True in results) != definition.yields,
-        "its exceptions are others": raised != set(definition.raises),
+    errors = {
+        "its parameters are not those of the function": named != [p.name for p in definition.parameters],
+        "it is wrong about the return value": (False in results) != definition.returns,
+        "it is wrong about yielded values": (True in results) != definition.yields,
+        "its exceptions are not those of the function": raised != set(definition.raises),
     }
-    return next((reason for reason, holds in untrue.items() if holds), "")
+    return next((reason for reason, applies in errors.items() if applies), "")
 
 
 def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
-    """Whether two documents differ in nothing but their docstrings and blanks."""
+    """Whether two documents differ only in docstrings and white space."""
     tokens = [
         _code(tree, *(found.docstring for found in find_definitions(tree) if found.docstring))
         for tree in (before, after)
@@ -85,7 +85,7 @@ def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
 
 
 def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
-    """The tokens of a document but those of some docstrings."""
+    """The tokens of a document, except those of some docstrings."""
     skipped = {(tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings}
     stack: list[Node] = [tree.root]
     while stack:

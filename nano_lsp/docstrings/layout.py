@@ -1,7 +1,7 @@
-"""How the styles write a docstring: headings, the beginnings of entries, and the order of both.
+"""Layout of docstrings in each style: headings, beginnings of entries, and their order.
 
-Styles: Google (Google Python Style Guide, 3.8), NumPy (numpydoc format), Sphinx (its Python domain's field lists) and
-epytext, whose fields differ from Sphinx' in their first character.
+The styles are Google (Google Python Style Guide, 3.8), NumPy (numpydoc format), Sphinx (field lists of its Python
+domain) and epytext, whose fields differ from those of Sphinx in their first character.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WIDTH = 79
 
 
 class Style(str, Enum):
-    """How a docstring is laid out."""
+    """The style of a docstring."""
 
     GOOGLE = "google"
     NUMPY = "numpy"
@@ -25,12 +25,12 @@ class Style(str, Enum):
 
     @property
     def has_fields(self) -> bool:
-        """Whether entries are fields of a list, without a heading above them."""
+        """Whether entries are fields of a field list, without a heading."""
         return self in {Style.SPHINX, Style.EPYTEXT}
 
 
 class Topic(IntEnum):
-    """What a section is about, in the order that sections stand in."""
+    """The topics of sections, in the order of the sections."""
 
     TEXT = 0
     ATTRIBUTES = 1
@@ -59,13 +59,13 @@ _FIELDS = {
 
 @dataclass
 class NewEntry:
-    """Something that a docstring is to say, and that the model has to find the words for.
+    """An entry of a docstring whose text the model is to write.
 
     Attributes:
-        topic: Of the section that it stands in; TEXT for the summary.
+        topic: The topic of its section; TEXT for the summary.
         name: The parameter, field or exception; empty for a result and the summary.
-        label: How the style begins the entry; `name:` for instance.
-        lines: The entry, once there are words.
+        label: The beginning of the entry in its style, such as `name:`.
+        lines: The lines of the entry; None until it has text.
     """
 
     topic: Topic
@@ -75,23 +75,23 @@ class NewEntry:
 
 
 @dataclass
-class Draft:
-    """A docstring as it is to be: its author's lines, by number, new lines, and entries that need words.
+class DocstringTemplate:
+    """A docstring with new entries whose text is still to be written.
 
     Attributes:
-        items: In order.
-        old: The author's lines without their common indentation, for the model to read.
+        items: Numbers of the author's lines, new lines and new entries, in order.
+        old: The author's lines without their common indentation, as shown to the model.
     """
 
     items: list[int | str | NewEntry]
     old: Sequence[str] = field(default_factory=list)
 
     def new_entries(self) -> list[NewEntry]:
-        """The entries that need words."""
+        """The new entries."""
         return [item for item in self.items if isinstance(item, NewEntry)]
 
     def lines(self, until: NewEntry | None = None) -> list[str]:
-        """The docstring's lines; up to where an entry's words are to come, the beginning of its own line last."""
+        """The docstring's lines, up to an entry if given: the last line is then the beginning of the entry's."""
         return [line for item in self.items[: self._index(until)] for line in self._lines_of(item)] + (
             until.label.split("\n") if until else []
         )
@@ -105,7 +105,7 @@ class Draft:
         return [item] if isinstance(item, str) else item.lines or []
 
     def added(self) -> Iterator[tuple[int, int, list[str]]]:
-        """What changes: numbers of the author's lines before and behind it, and the new lines between them."""
+        """For each change, the numbers of the author's lines before and after it, and the new lines between them."""
         before, new = -1, list[str]()
         for item in [*self.items, len(self.old)]:
             if not isinstance(item, int):
@@ -119,22 +119,22 @@ class Draft:
 def begin_entry(
     style: Style, topic: Topic, name: str, *, stars: str, annotation: str, indent: str, unit: str
 ) -> NewEntry:
-    """An entry without words.
+    """An entry without text.
 
     Args:
-        style: Of its section.
-        topic: Of its section.
-        name: What it describes; empty for a result.
-        stars: In front of a parameter's name.
+        style: The style of its section.
+        topic: The topic of its section.
+        name: The parameter, field or exception; empty for a result.
+        stars: Stars before a parameter's name.
         annotation: Type, for the style that has types in docstrings.
-        indent: Blanks in front of the entry.
+        indent: Indentation of the entry.
         unit: One level of indentation.
     """
     if style is Style.GOOGLE:
         label = f"{indent}{stars}{name}:" if name else indent
     elif style is Style.NUMPY:
         kind = f" : {annotation}" if name and annotation else annotation
-        first = f"{stars}{name}{kind}" if name or annotation else "result"  # numpydoc wants a line there
+        first = f"{stars}{name}{kind}" if name or annotation else "result"  # required by numpydoc
         label = f"{indent}{first}\n{indent}{unit}"
     else:
         mark = "@" if style is Style.EPYTEXT else ":"
@@ -154,11 +154,11 @@ def heading(style: Style, topic: Topic) -> list[str]:
 
 
 def fill(entry: NewEntry, text: str, indent: str) -> None:
-    """Write an entry, wrapped to lines of 79 columns.
+    """Set the lines of an entry, wrapped at 79 columns.
 
     Args:
-        entry: It gets its lines.
-        text: What to say.
+        entry: The entry.
+        text: Its text.
         indent: Indentation of the docstring in its file.
     """
     *above, first = entry.label.split("\n")
@@ -182,10 +182,10 @@ def fill(entry: NewEntry, text: str, indent: str) -> None:
 
 
 def detect_style(code: str) -> Style | None:
-    """The style that most docstrings of a file have; None where none shows.
+    """The most frequent style of a file's docstrings; None for none.
 
     Args:
-        code: of the file.
+        code: Text of the file.
     """
     titles = "Args|Arguments|Parameters|Returns|Yields|Raises|Attributes"
     patterns = {

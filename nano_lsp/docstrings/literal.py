@@ -1,7 +1,7 @@
-"""A docstring as Python sees it: the value of its literals, and the place in the source of each character of it.
+"""The string literals of a docstring: their value, and the position in the source of each character.
 
 The source may be several literals in a row, in parentheses, with prefixes, escapes and continued lines (Python's
-language reference, 2.4.1 and 2.4.2). A change of the value becomes a change of the source that touches nothing else.
+language reference, 2.4.1 and 2.4.2). A change of the value is translated to a minimal change of the source.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Change:
     """A change of a docstring's value.
 
     Attributes:
-        start: Offset of the first character that goes.
-        end: Offset behind the last character that goes.
-        text: What comes instead.
+        start: Offset of the first character replaced.
+        end: Offset after the last character replaced.
+        text: The new text.
     """
 
     start: int
@@ -39,7 +39,7 @@ class Change:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One string literal: its place in the source, without its quotes."""
+    """One string literal: its range in the source, without its quotes."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Character:
-    """Where a character of the value stands in the source, and in which literal."""
+    """The source range of one character of the value, and its literal."""
 
     start: int
     end: int
@@ -57,11 +57,11 @@ class _Character:
 
 
 class Literal:
-    """A docstring's literals.
+    """The string literals of a docstring.
 
     Attributes:
         source: Their text in the file.
-        value: The string that Python makes of them.
+        value: The string that they evaluate to.
     """
 
     def __init__(self, source: str, value: str, characters: Sequence[_Character], pieces: Sequence[_Piece]) -> None:
@@ -72,7 +72,7 @@ class Literal:
 
     @classmethod
     def read(cls, source: str) -> Literal | None:
-        """Read the source of a docstring; None where Python reads another value in it."""
+        """Parse the source of a docstring; None if Python evaluates it to another value."""
         pieces: list[_Piece] = []
         characters: list[_Character] = []
         values: list[str] = []
@@ -97,24 +97,24 @@ class Literal:
 
     @property
     def holds_lines(self) -> bool:
-        """Whether new lines of the value are lines of the source: in one literal of one line, or of three quotes."""
+        """Whether a new line of the value is one of the source: a single literal of one line or in triple quotes."""
         return len(self._pieces) == 1 and (len(self._pieces[0].quote) == 3 or "\n" not in self.value)
 
     def changed(self, changes: Sequence[Change], line_break: str) -> str | None:
-        """The source with changes of the value in it, all else byte for byte as it was.
+        """The source with changes of the value applied; the rest stays byte for byte.
 
         Args:
-            changes: They do not overlap.
-            line_break: How the lines of the file end.
+            changes: Changes that do not overlap.
+            line_break: The line break of the file.
 
         Returns:
-            None where the source cannot say it without rewriting what stands there.
+            None if the change requires rewriting other parts of the source.
         """
         if not changes:
             return self.source
         source = self.source
         for change in sorted(changes, key=lambda change: change.start, reverse=True):
-            place = self._place(change) or self._place(change := self._next_line(change))
+            place = self._source_range(change) or self._source_range(change := self._next_line(change))
             text = _encode(change.text, place[2], line_break, in_lines=self.holds_lines) if place else None
             if place is None or text is None:
                 return None
@@ -132,13 +132,13 @@ class Literal:
         return source if _evaluate(source) == wanted else None
 
     def _next_line(self, change: Change) -> Change:
-        """The same change with the line break behind what goes, instead of the one before it."""
+        """The same change with the line break after the replaced text, instead of the one before it."""
         if self.value[change.start] != "\n" or self.value[change.end : change.end + 1] != "\n":
             return change
         return Change(change.start + 1, change.end + 1, f"{change.text[1:]}\n" if change.text else "")
 
-    def _place(self, change: Change) -> tuple[int, int, _Piece] | None:
-        """What a change replaces in the source, and in which literal; None where it spans several."""
+    def _source_range(self, change: Change) -> tuple[int, int, _Piece] | None:
+        """The source range of a change, and its literal; None if it spans several literals."""
         characters = self._characters
         if change.start == change.end == len(self.value):
             last = self._pieces[-1]
@@ -151,7 +151,7 @@ class Literal:
 
 
 def _encode(text: str, piece: _Piece, line_break: str, *, in_lines: bool) -> str | None:
-    """A text as it stands in a literal; None where a raw literal cannot say it."""
+    """The source of a text in a literal; None if a raw literal cannot express it."""
     if not text:
         return ""
     if not piece.raw:
@@ -164,18 +164,18 @@ def _encode(text: str, piece: _Piece, line_break: str, *, in_lines: bool) -> str
 
 @lru_cache(maxsize=1024)
 def _decode(unit: str, raw: bool) -> str:
-    """The characters that a piece of a literal's source stands for."""
+    """The characters that a unit of a literal's source evaluates to."""
     if raw or not unit.startswith("\\"):
         return "\n" if unit in {"\r\n", "\r"} else unit
     if unit[1:] in {"\n", "\r\n", "\r"}:
-        return ""  # the line goes on
+        return ""  # a continued line
     return _evaluate(f"'{unit}'" if unit != "\\'" else '"\'"') or ""
 
 
 def _evaluate(source: str) -> str | None:
-    """The string that an expression of literals is; None where it is something else."""
+    """The string that an expression of literals evaluates to; None for anything else."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python warns of escapes that it does not know
+        warnings.simplefilter("ignore")  # Python warns of unknown escapes
         try:
             value = ast.literal_eval(f"({source}\n)")
         except (SyntaxError, ValueError, RecursionError, MemoryError):

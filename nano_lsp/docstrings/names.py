@@ -1,4 +1,4 @@
-"""The names that an entry of a docstring is about: lists of names, markup around them, and the brackets of types."""
+"""Parses the names that a docstring entry describes: lists of names, markup around them, and types in brackets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN, _CLOSE = "([{<", ")]}>"
 
 @dataclass(frozen=True)
 class Name:
-    """A name that an entry is about, without stars and markup, and its place in the entry's first line."""
+    """A name that an entry describes, without stars and markup, and its columns in the entry's first line."""
 
     text: str
     start: int
@@ -24,11 +24,11 @@ class Name:
 
 
 def read_names(text: str, at: int, column: int) -> tuple[tuple[Name, ...], int]:
-    """The names in a line from a place on, and where they end; none where a list of names goes on with `...`.
+    """The names in a line from an offset on, and where they end; none if the list of names continues with `...`.
 
     Args:
         text: The line, without its indentation.
-        at: The place.
+        at: The offset.
         column: Indentation of the line.
     """
     found: list[Name] = []
@@ -50,7 +50,7 @@ def read_names(text: str, at: int, column: int) -> tuple[tuple[Name, ...], int]:
 
 
 def end_of_brackets(text: str) -> int | None:
-    """Where the brackets that a text begins with are closed, markup and quotes skipped; None where they are not."""
+    """The end of the brackets that a text begins with, ignoring markup and quotes; None if they are not closed."""
     depth = 0
     at = 0
     while at < len(text):
@@ -73,7 +73,7 @@ def end_of_brackets(text: str) -> int | None:
 
 
 def end_of_field(text: str, at: int) -> int | None:
-    """Where the colon stands that ends a field's name and argument; brackets and markup are skipped."""
+    """The offset of the colon that ends a field's name and argument, ignoring brackets and markup; None for none."""
     depth = 0
     while at < len(text):
         character = text[at]
@@ -88,14 +88,14 @@ def end_of_field(text: str, at: int) -> int | None:
 
 
 def field_names(text: str, start: int, end: int, column: int, *, exceptions: bool) -> Iterator[Name]:
-    """The names in a field's argument; a parameter's type may stand before its name.
+    """The names in a field's argument; a parameter's type may precede its name.
 
     Args:
         text: The field's first line, without its indentation.
-        start: Where the argument begins.
-        end: Where the argument ends.
+        start: Offset where the argument begins.
+        end: Offset where the argument ends.
         column: Indentation of the line.
-        exceptions: The names are those of exceptions.
+        exceptions: The names are exceptions.
     """
     parts = list(_split(text, start, end))
     words = [text[a:b].split() for a, b in parts]
@@ -115,7 +115,7 @@ def field_names(text: str, start: int, end: int, column: int, *, exceptions: boo
 
 
 def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The parts of a text between commas that stand in no brackets."""
+    """The parts of a text between commas outside brackets."""
     depth, at = 0, start
     for i in range(start, end):
         depth += (text[i] in _OPEN) - (text[i] in _CLOSE)

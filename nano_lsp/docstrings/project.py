@@ -1,4 +1,4 @@
-"""Docstrings for many files: what each lacks, what has been written for it so far, and the file with that in it."""
+"""Docstrings for many files: finds missing ones, stores generated ones, and writes the files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from nano_lsp.lines import line_number, split_at_newlines
 
 @dataclass(frozen=True)
 class Source:
-    """A Python file as it was read.
+    """The content of a Python file.
 
     Attributes:
         path: The path of the file.
-        data: its bytes.
-        encoding: Python's name of the codec that makes these bytes of its text.
-        tree: of its text.
+        data: The bytes of the file.
+        encoding: Python's name of the file's encoding.
+        tree: The syntax tree of its text.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Source:
     tree: SyntaxTree
 
     def encode(self, text: str) -> bytes:
-        """The bytes of another text for this file.
+        """Encode another text for this file.
 
         Raises:
             DocumentError: The file's encoding lacks a character.
@@ -55,7 +55,7 @@ def load_source(path: Path) -> Source:
     """Read a Python file.
 
     Raises:
-        DocumentError: it cannot be read, or is no Python that can be parsed.
+        DocumentError: The file cannot be read, or is not valid Python.
     """
     data = read_bytes(path)
     document = read_document(data, str(path), PYTHON)
@@ -64,22 +64,22 @@ def load_source(path: Path) -> Source:
         raise DocumentError(f"{path} is too large to be parsed.", "Leave it out.")
     if tree.n_errors():
         line = line_number(document.text, tree.offset(next(tree.errors()).start_byte))
-        raise DocumentError(f"{path} is no sound Python: see line {line:,}.", "Correct it first.")
+        raise DocumentError(f"{path} has a syntax error in line {line:,}.", "Correct it first.")
     source = Source(path, data, document.encoding, tree)
     if source.encode(document.text) != data:
         raise DocumentError(
-            f"{path} is in {document.encoding}, and would get other bytes for the same text.",
+            f"{path} is in {document.encoding}, and its text would be encoded to other bytes.",
             "Convert it to UTF-8.",
         )
     return source
 
 
-def find_lacking(tree: SyntaxTree, name: str = "") -> list[Definition]:
-    """What lacks a docstring, or has one that lists other things than the code has, in order.
+def find_missing_or_outdated(tree: SyntaxTree, name: str = "") -> list[Definition]:
+    """The definitions without a docstring or with an outdated one, in order.
 
     Args:
-        tree: of a file.
-        name: only what has this name, `Class.method` for a method, private or not; empty for all that is public.
+        tree: The syntax tree of a file.
+        name: Name of one definition, such as `Class.method`, private or not; empty for all public ones.
     """
     every = list(find_definitions(tree))
     bare = list(undocumented(tree)) if not name else [d for d in every if d.name == name and d.docstring is None]
@@ -88,24 +88,26 @@ def find_lacking(tree: SyntaxTree, name: str = "") -> list[Definition]:
 
 
 def write_into(source: Source, docstrings: Sequence[Docstring]) -> bytes:
-    """The content of a file with docstrings in it.
+    """The content of a file with docstrings inserted.
 
     Raises:
-        DocumentError: they would change more than docstrings, or have characters that the file's encoding lacks.
+        DocumentError: They would change other code, or have characters that the file's encoding lacks.
     """
     before = source.tree
     text = apply_edits(before.text, [docstring.edit for docstring in docstrings])
     after = before.edited(text)
     if after is None or not same_code(before, after) or (is_python(before.text) and not is_python(text)):
-        raise DocumentError(f"{source.path} would not keep its code.", "It is left as it is; please report it.")
+        raise DocumentError(
+            f"The docstrings would change the code of {source.path}.", "It is left as it is; please report it."
+        )
     return source.encode(text)
 
 
 def save(source: Source, data: bytes) -> None:
-    """Put a content in the place of a file's, all of it or none; see `replace_file`.
+    """Replace the content of a file atomically; see `replace_file`.
 
     Raises:
-        DocumentError: the file has changed since it was read, or cannot be written.
+        DocumentError: The file has changed since it was read, or cannot be written.
     """
     try:
         replace_file(source.path, data, source.data)
@@ -115,13 +117,13 @@ def save(source: Source, data: bytes) -> None:
         ) from error
 
 
-class Drafts:
-    """Docstrings written for one state of a file and not in it yet, on disk: a run that was stopped goes on there.
+class PendingDocstrings:
+    """Generated docstrings that are not yet in their file; stored on disk, so that an interrupted run can be resumed.
 
     Args:
-        folder: for the drafts of all files; where it cannot be written, nothing is kept.
-        source: the file.
-        conditions: what the words depend on: model and style.
+        folder: The folder for the pending docstrings of all files; if it cannot be written, they stay in memory.
+        source: The file, in its current state.
+        conditions: The model and the style, on which the docstrings depend.
     """
 
     def __init__(self, folder: Path, source: Source, conditions: str) -> None:
@@ -133,18 +135,18 @@ class Drafts:
                 key, made = json.loads(line)
                 self._known[key] = Docstring(TextEdit(**made["edit"]), made["skeleton"]) if made else None
         except (OSError, ValueError, TypeError, KeyError):
-            pass  # there are none, or the last line was cut off
+            pass  # there is no file, or its last line is incomplete
 
     def __contains__(self, definition: Definition) -> bool:
-        """Whether there is a draft for a definition."""
+        """Whether a definition has been processed."""
         return _key(definition) in self._known
 
     def get(self, definition: Definition) -> Docstring | None:
-        """The draft for a definition; None where the model had nothing that holds."""
+        """The pending docstring of a definition; None if none could be generated."""
         return self._known[_key(definition)]
 
     def add(self, definition: Definition, docstring: Docstring | None) -> None:
-        """Keep a draft; where the disk refuses, it lives until the end of the run."""
+        """Store a pending docstring; if it cannot be written to disk, only in memory."""
         self._known[_key(definition)] = docstring
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +156,7 @@ class Drafts:
             return
 
     def forget(self) -> None:
-        """Remove the drafts: they are in the file now."""
+        """Delete the pending docstrings, once they are in the file."""
         self._path.unlink(missing_ok=True)
 
 
@@ -163,9 +165,6 @@ def _key(definition: Definition) -> str:
 
 
 def describe(definition: Definition) -> str:
-    """A definition in words: `function A.f`, `module`."""
-    return (
-        definition.kind.value
-        if definition.kind is DefinitionKind.MODULE
-        else f"{definition.kind.value} {definition.name}"
-    )
+    """A description of a definition, such as `function A.f` or `module`."""
+    kind = definition.kind
+    return kind.value if kind is DefinitionKind.MODULE else f"{kind.value} {definition.name}"

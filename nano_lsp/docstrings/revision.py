@@ -1,7 +1,7 @@
-"""What a docstring lacks, what its code refutes, and the draft in which the one has come and the other is gone.
+"""Compares a docstring with its code: finds missing and obsolete entries.
 
-The author's lines stay as they are. An entry goes only where the code shows that it describes nothing: a parameter
-that no caller can give, a result of what returns none. Exceptions stay: a callee may raise them.
+An entry is obsolete only if the code shows that it describes nothing: a parameter that does not exist, or the
+result of a function that returns none. Exceptions are never obsolete: a called function may raise them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nano_lsp.docstrings.sections import Entry, Section, find_sections
 
 _LISTS = {Topic.PARAMETERS, Topic.OTHER_PARAMETERS}
 _RESULTS = {Topic.RETURNS, Topic.YIELDS}
-_SAYS_RESULT = re.compile(r"(?:Returns?|Yields?)\b")
+_RESULT_SUMMARY = re.compile(r"(?:Returns?|Yields?)\b")
 _NO_RESULT = re.compile(r"\b(?:None|[Nn]othing|[Nn]o value)\b")
-_UNUSABLE = re.compile(r"\\|\"\"\"|'''|#")
+_NOT_IN_DOCSTRING = re.compile(r"\\|\"\"\"|'''|#")
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that the code has and the docstring does not describe."""
+    """A parameter, field, result or exception of the code that the docstring does not describe."""
 
     topic: Topic
     name: str = ""
@@ -33,15 +33,15 @@ class Missing:
     annotation: str = ""
 
     def begin(self, style: Style, indent: str, unit: str) -> NewEntry:
-        """An entry for it, without words."""
+        """A new entry for it, without text."""
         return begin_entry(
             style, self.topic, self.name, stars=self.stars, annotation=self.annotation, indent=indent, unit=unit
         )
 
 
 @dataclass(frozen=True)
-class Refuted:
-    """An entry of which some or all names describe nothing."""
+class Obsolete:
+    """An entry of which some or all names are not in the code."""
 
     section: Section
     entry: Entry
@@ -49,17 +49,17 @@ class Refuted:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of the entry is left."""
+        """Whether the whole entry is obsolete."""
         return len(self.names) == len(self.entry.names)
 
 
 class Revision:
-    """A docstring beside the code that it describes.
+    """The comparison of a docstring with the code that it describes.
 
     Args:
         value: The docstring's value.
-        definition: The code.
-        names: Of all definitions in the file.
+        definition: The definition that it describes.
+        names: The names of all definitions in the file.
     """
 
     def __init__(self, value: str, definition: Definition, names: Sequence[str] = ()) -> None:
@@ -69,27 +69,27 @@ class Revision:
         self._names = names
         self._has_constructor = f"{definition.name}.__init__" in names
 
-    def beside(self, value: str) -> Revision:
-        """Another docstring beside the same code."""
+    def with_value(self, value: str) -> Revision:
+        """The comparison of another docstring with the same code."""
         return Revision(value, self.definition, self._names)
 
     @property
     def style(self) -> Style | None:
-        """The style that most of its sections have; None where none shows."""
+        """The most frequent style of its sections; None for none."""
         shown = [s.style for s in self.sections if s.topic is not Topic.TEXT or s.style is Style.NUMPY]
         return max(shown, key=shown.count) if shown else None
 
     @property
     def is_outdated(self) -> bool:
-        """Whether it says what the code refutes, or a list in it is not complete; without one it lacks nothing."""
-        there = {section.topic for section in self.sections}
-        if self.definition.kind is DefinitionKind.CLASS and Topic.PARAMETERS in there:
-            return False  # of its constructor, which has others than the class has fields
-        return bool(self.refuted) or any(missing.topic in there for missing in self.missing)
+        """Whether it has obsolete entries or incomplete sections; sections that do not exist are not required."""
+        topics = {section.topic for section in self.sections}
+        if self.definition.kind is DefinitionKind.CLASS and Topic.PARAMETERS in topics:
+            return False  # they are the constructor's, which may differ from the fields
+        return bool(self.obsolete) or any(missing.topic in topics for missing in self.missing)
 
     @cached_property
     def missing(self) -> list[Missing]:
-        """What the docstring does not describe, in the order of the code."""
+        """The missing entries, in the order of the code."""
         definition = self.definition
         if definition.kind is DefinitionKind.FUNCTION:
             return [*self._missing_parameters(), *self._missing_results(), *self._missing_exceptions()]
@@ -98,15 +98,15 @@ class Revision:
         return []
 
     @cached_property
-    def refuted(self) -> list[Refuted]:
-        """The entries that describe nothing."""
+    def obsolete(self) -> list[Obsolete]:
+        """The obsolete entries."""
         if self.definition.kind is not DefinitionKind.FUNCTION:
             return []
-        found = [Refuted(section, *each) for section in self.sections for each in self._refuted_in(section)]
+        found = [Obsolete(section, *each) for section in self.sections for each in self._obsolete_in(section)]
         return [each for each in found if not each.is_whole or (each.entry.first and each.section.first)]
 
     def entries(self, *topics: Topic) -> Iterator[Entry]:
-        """The entries of all sections of some topics."""
+        """The entries of all sections with some topics."""
         return (entry for section in self.sections if section.topic in topics for entry in section.entries)
 
     def _described(self, *topics: Topic) -> set[str]:
@@ -129,12 +129,12 @@ class Revision:
     def _missing_results(self) -> Iterator[Missing]:
         definition = self.definition
         summary = next((line.strip() for line in self.lines if line.strip()), "")
-        if _SAYS_RESULT.match(summary) or any(section.topic in _RESULTS for section in self.sections):
-            return  # Google's guide, 3.8.3: a summary that begins with "Returns" says it
-        for topic, is_there in ((Topic.RETURNS, definition.returns), (Topic.YIELDS, definition.yields)):
-            if is_there:
-                has_it = topic is Topic.YIELDS or not definition.yields
-                yield Missing(topic, annotation=_annotation(definition.result) if has_it else "")
+        if _RESULT_SUMMARY.match(summary) or any(section.topic in _RESULTS for section in self.sections):
+            return  # Google's guide, 3.8.3: a summary that begins with "Returns" is sufficient
+        for topic, exists in ((Topic.RETURNS, definition.returns), (Topic.YIELDS, definition.yields)):
+            if exists:
+                has_annotation = topic is Topic.YIELDS or not definition.yields
+                yield Missing(topic, annotation=_annotation(definition.result) if has_annotation else "")
 
     def _missing_exceptions(self) -> Iterator[Missing]:
         described = {last_part(name) for name in self._described(Topic.RAISES)}
@@ -150,7 +150,7 @@ class Revision:
             if parameter.name not in described:
                 yield _missing(topic, parameter)
 
-    def _refuted_in(self, section: Section) -> Iterator[tuple[Entry, tuple[Name, ...]]]:
+    def _obsolete_in(self, section: Section) -> Iterator[tuple[Entry, tuple[Name, ...]]]:
         definition = self.definition
         if section.topic in _RESULTS and definition.returns_nothing:
             text = "\n".join(self.lines[section.first : section.last + 1])
@@ -169,15 +169,15 @@ def _missing(topic: Topic, parameter: Parameter) -> Missing:
 
 
 def _annotation(text: str) -> str:
-    """A type in one line; empty where a docstring could not hold it as it is."""
-    return "" if _UNUSABLE.search(text) else re.sub(r"\s+", " ", text)
+    """A type in one line; empty if it has characters that a docstring would have to escape."""
+    return "" if _NOT_IN_DOCSTRING.search(text) else re.sub(r"\s+", " ", text)
 
 
 def first_part(name: str) -> str:
-    """`options` of `options.timeout`."""
+    """The first part of a dotted name: `options` of `options.timeout`."""
     return name.partition(".")[0]
 
 
 def last_part(name: str) -> str:
-    """`Error` of `package.Error`."""
+    """The last part of a dotted name: `Error` of `package.Error`."""
     return name.rpartition(".")[2]

@@ -1,9 +1,9 @@
-r"""The sections and entries of a docstring, and the lines they stand in: a parser that changes nothing.
+"""Parses the sections and entries of a docstring, with their line numbers.
 
-Grammars: the Google Python Style Guide, 3.8, with the section names that Sphinx' Napoleon knows; numpydoc's format;
-the field lists of Sphinx' Python domain; epytext's fields. One docstring may have several of them. What is no section
-of theirs is text, and so is what stands in a literal block, a doctest, a directive or a fence. Written here, because
-docstring-parser, griffe and numpydoc say what a docstring contains, and not where in it that stands.
+Grammars: the Google Python Style Guide, 3.8, with the section names of Sphinx Napoleon; numpydoc's format; the field
+lists of Sphinx' Python domain; epytext's fields. One docstring may mix them. Everything else is text, and so are
+literal blocks, doctests, directives and fenced code. This parser exists because docstring-parser, griffe and numpydoc
+return the content of a docstring, but not its positions.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ _TITLE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*")
 _INLINE = re.compile(r"(Returns?|Yields?|Raises)\s*:\s+(?=\S)")
 _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
 _DASH = re.compile(r"\s+(?:-{1,2}|[\u2013\u2014])\s")
-_COLON = re.compile(r"\s*:(?![\w.+-]+:`)")  # not that of a role
+_COLON = re.compile(r"\s*:(?![\w.+-]+:`)")  # except the colon of a role
 _PROSE = re.compile(r"[A-Z][a-z]+|see|note|example|todo|default|defaults|e\.g|i\.e|where|either|returns|raises")
-"""Words that begin a line of prose more likely than an entry: such a line is never taken away."""
+"""Words that begin prose more likely than an entry: such a line is never removed."""
 _MAX_HEAD_LINES = 8
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is said of one thing, or of several at once.
+    """The description of one name or several.
 
     Attributes:
-        names: The parameters, fields or exceptions; empty for a result, and for what cannot be told from prose.
+        names: The parameters, fields or exceptions; empty for a result, and for text that may be prose.
         first: Number of its first line.
         last: Number of its last line that is not blank.
-        certain: It has the form of an entry, and cannot be a line of prose.
+        certain: It has the form of an entry, and cannot be prose.
     """
 
     names: tuple[Name, ...]
@@ -76,12 +76,12 @@ class Section:
     """A section, or a field of a field list.
 
     Attributes:
-        style: Whose form it has.
-        topic: What it is about.
+        style: The style of the section.
+        topic: The topic of the section.
         first: Number of its first line: its title, or the field.
         last: Number of its last line that is not blank.
-        entries: What it lists.
-        title: Its title, in small letters; the name of a field.
+        entries: The entries of the section.
+        title: Its title in lower case, or the name of a field.
     """
 
     style: Style
@@ -96,13 +96,13 @@ def find_sections(lines: Sequence[str]) -> list[Section]:
     """The sections of a docstring, in order.
 
     Args:
-        lines: Of its value, as they are; the first one begins behind the quotes.
+        lines: The unchanged lines of its value; the first one begins after the quotes.
     """
     return list(_Parser(lines).sections())
 
 
 class _Parser:
-    """Goes through the lines of a docstring."""
+    """Parses the lines of a docstring."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._texts = [line.strip() for line in lines]
@@ -113,7 +113,7 @@ class _Parser:
         if self._indents and not (
             self._indents[0] and self._texts[0] and self._indents[0] >= min(others, default=99)
         ):
-            self._indents[0] = min(others, default=0)  # what stands behind the quotes has no indentation of its own
+            self._indents[0] = min(others, default=0)  # the text after the quotes has no indentation of its own
 
     def sections(self) -> Iterator[Section]:
         i = 0
@@ -123,13 +123,13 @@ class _Parser:
                 yield section
                 i = section.last + 1
             else:
-                i = self._behind_text(i)
+                i = self._skip_text(i)
 
     def _section_at(self, i: int) -> Section | None:
         return self._numpy(i) or self._field(i) or self._google(i) or self._inline(i) if self._texts[i] else None
 
-    def _behind_text(self, i: int) -> int:
-        """The line behind a line of text, and behind what it shields from being read."""
+    def _skip_text(self, i: int) -> int:
+        """The line after a line of text, and after the fence, doctest, literal block or directive that it begins."""
         text, indent = self._texts[i], self._indents[i]
         if text.startswith(("```", "~~~")):
             end = next((j for j in range(i + 1, len(self._texts)) if self._texts[j].startswith(text[:3])), i)
@@ -141,7 +141,7 @@ class _Parser:
         return i + 1
 
     def _last_deeper(self, i: int, indent: int) -> int:
-        """The last line behind a line that is indented deeper than a column; the line itself where none is."""
+        """The last of the following lines that are indented deeper than a column; the line itself for none."""
         last = i
         for j in range(i + 1, len(self._texts)):
             if self._texts[j]:
@@ -151,7 +151,7 @@ class _Parser:
         return last
 
     def _next(self, i: int) -> int:
-        """The next line that is not blank; the number of lines where there is none."""
+        """The next line that is not blank; the number of lines for none."""
         return next((j for j in range(i + 1, len(self._texts)) if self._texts[j]), len(self._texts))
 
     # Google
@@ -166,13 +166,13 @@ class _Parser:
         if is_deeper:
             last = self._last_deeper(i, indent)
         elif following == i + 1 < len(self._texts) and topic not in _UNNAMED and self._is_entry(following):
-            last = self._last_of_paragraph(following)  # not indented, against the guide
+            last = self._last_of_paragraph(following)  # not indented, contrary to the guide
         elif (
             found[1][0].isupper()
             and topic is not Topic.TEXT
             and (following == len(self._texts) or self._section_at(following))
         ):
-            return Section(Style.GOOGLE, topic, i, i, (), title)  # it is there, and empty
+            return Section(Style.GOOGLE, topic, i, i, (), title)  # an empty section
         else:
             return None
         if topic is Topic.TEXT:
@@ -180,7 +180,7 @@ class _Parser:
         return Section(Style.GOOGLE, topic, i, last, tuple(self._entries(following, last, topic)), title)
 
     def _inline(self, i: int) -> Section | None:
-        """`Returns: the value`, which the guide has not, and many authors have."""
+        """A section in one line, such as `Returns: the value`, which is not in the guide but common."""
         found = _INLINE.match(self._texts[i])
         if found is None:
             return None
@@ -213,7 +213,7 @@ class _Parser:
         head_end = -1
         heads = []
         for j in starts:
-            if j > head_end:  # else a type goes on in that line
+            if j > head_end:  # otherwise the line continues a type
                 heads.append(j)
                 head_end = self._end_of_head(j, last)
         for j, following in zip(heads, [*heads[1:], last + 1], strict=True):
@@ -221,7 +221,7 @@ class _Parser:
             yield self._named_entry(j, end, is_numpy=style is Style.NUMPY)
 
     def _end_of_head(self, i: int, last: int) -> int:
-        """The line in which the brackets of an entry's type close."""
+        """The line in which the brackets of an entry's type are closed."""
         names, at = self._names(i, 0)
         if not names:
             return i
@@ -236,7 +236,7 @@ class _Parser:
         return i
 
     def _named_entry(self, i: int, last: int, *, is_numpy: bool) -> Entry:
-        """An entry with the names that its first line begins with."""
+        """An entry, with the names at the beginning of its first line."""
         names, at = self._names(i, 0)
         nothing = Entry((), i, last, certain=False)
         if not names or (names[0].text.lower() in _TITLES and names[0].text[0].isupper()):
@@ -257,7 +257,7 @@ class _Parser:
         return nothing
 
     def _names(self, i: int, at: int) -> tuple[tuple[Name, ...], int]:
-        """The names in a line from a place on, and where they end."""
+        """The names in a line from an offset on, and where they end."""
         return read_names(self._texts[i], at, self._starts[i])
 
     # numpydoc

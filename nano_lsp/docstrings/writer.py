@@ -1,17 +1,17 @@
-"""Writes and updates docstrings: a request to the model for each thing that has no words yet.
+"""Writes and updates docstrings: one request to the model for each new entry.
 
-The prompt is the definition with its docstring so far, and each answer is appended to it: little is evaluated twice.
-What the words are about is taken from the code, so that a docstring lists what there is, whatever the model thinks.
+The prompt is the definition with its docstring so far, and each answer is appended to it, so that most of it is in
+the KV cache. The entries are derived from the code, so that the docstring lists exactly what the code has.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
 from nano_lsp.assistant.job import Job
 from nano_lsp.assistant.prompts import cut_code
 from nano_lsp.assistant.requests import build_infill_request
@@ -26,7 +26,7 @@ from nano_lsp.code.definitions import (
 from nano_lsp.code.document import TextEdit, indent_of
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.docstrings.layout import Draft, NewEntry, Style, Topic, detect_style, fill
+from nano_lsp.docstrings.layout import DocstringTemplate, NewEntry, Style, Topic, detect_style, fill
 from nano_lsp.docstrings.literal import Literal
 from nano_lsp.docstrings.placing import NewDocstring, Update
 from nano_lsp.docstrings.revision import Revision
@@ -38,7 +38,7 @@ from nano_lsp.schema import Completion, FinishReason
 _MAX_BODY_TOKENS = 768
 _MAX_SUMMARY_TOKENS = 32
 _MAX_ENTRY_TOKENS = 40
-_LONG = 40  # characters; a sentence that the model has broken in two is longer, as its line was full
+_MIN_WRAPPED_CHARS = 40  # characters; the first line of a wrapped sentence is longer
 _SKELETON = "TODO: describe."
 
 
@@ -47,8 +47,8 @@ class Docstring:
     """A docstring for a document.
 
     Attributes:
-        edit: that puts it there.
-        skeleton: some of its words are placeholders, as the model had none.
+        edit: The edit that inserts or updates it.
+        skeleton: Some of its entries are placeholders, as the model wrote no usable text.
     """
 
     edit: TextEdit
@@ -57,13 +57,13 @@ class Docstring:
 
 @dataclass(frozen=True)
 class WriteDocstrings(Job[list[Docstring]]):
-    """Write the docstrings of Python code, or bring them up to date.
+    """Write or update the docstrings of Python code.
 
     Attributes:
         text: The document.
-        offset: An offset in the definition, the innermost one there; None for all that have no docstring.
-        name: The definition's name, where the offset is its beginning: several may begin at one place.
-        style: `google`, `numpy`, `sphinx`, or `auto` for the one that the document has.
+        offset: An offset in the innermost definition to document; None for all definitions without a docstring.
+        name: The definition's name, if the offset is its beginning, as several may begin there.
+        style: `google`, `numpy`, `sphinx`, or `auto` for the style of the document.
     """
 
     text: str
@@ -73,7 +73,7 @@ class WriteDocstrings(Job[list[Docstring]]):
     result: ClassVar[Any] = list[Docstring]
 
     async def run(self, context: FeatureContext) -> list[Docstring]:
-        """The docstrings; none for a text that is too large, see `DocstringWriter.write_all` for what is refused."""
+        """The docstrings; none for a text that is too large. For errors see `DocstringWriter.write_all`."""
         tree = SyntaxTree.parse(self.text, PYTHON)
         if tree is None:
             return []
@@ -84,11 +84,7 @@ class WriteDocstrings(Job[list[Docstring]]):
         else:
             place = self.offset, self.name
             chosen = [found for found in find_definitions(tree) if (found.start, found.name) == place]
-        return await DocstringWriter(context).write_all(tree, chosen, self.style, context.listener.on_part)
-
-
-def _tell_nobody(_done: int, _total: int) -> None:
-    """For those who do not ask how far a plan is."""
+        return await DocstringWriter(context).write_all(tree, chosen, self.style)
 
 
 @dataclass(frozen=True)
@@ -96,60 +92,49 @@ class DocstringWriter:
     """Writes docstrings.
 
     Attributes:
-        context: Asks the model.
+        context: The model, and the listener of progress.
     """
 
     context: FeatureContext
 
-    async def write(
-        self,
-        tree: SyntaxTree,
-        definition: Definition,
-        style: Style | None = None,
-        on_part: Callable[[int, int], None] = _tell_nobody,
-    ) -> Docstring | None:
-        """A docstring for a definition, or the one it has brought up to date; None where nothing needs to change.
+    async def write(self, tree: SyntaxTree, definition: Definition, style: Style | None = None) -> Docstring | None:
+        """A new or updated docstring for a definition; None if nothing needs to change.
 
         Args:
-            tree: of the document.
-            definition: in it.
-            style: of a new one; None for the style that the file has, Google's where it has none. A docstring that
-                is there keeps its own.
-            on_part: is told how many parts have words, and of how many.
+            tree: The syntax tree of the document.
+            definition: The definition to document.
+            style: The style of a new docstring; None for the style of the file, Google's if it has none. An existing
+                docstring keeps its style.
 
         Raises:
-            DocumentError: The docstring cannot be written, or not without changing other words of its author.
+            DocumentError: The docstring cannot be written, or only by changing other words of its author.
         """
-        return await self._write(tree, list(find_definitions(tree)), definition, style, on_part)
+        return await self._write(tree, list(find_definitions(tree)), definition, style, self.context.listener)
 
-    async def write_all(
-        self,
-        tree: SyntaxTree,
-        definitions: Sequence[Definition],
-        style: str,
-        on_part: Callable[[int, int], None] = _tell_nobody,
-    ) -> list[Docstring]:
+    async def write_all(self, tree: SyntaxTree, definitions: Sequence[Definition], style: str) -> list[Docstring]:
         """Docstrings for several definitions of a document; see `write`.
 
+        The listener receives the number of definitions done, or of entries if there is only one definition.
+
         Args:
-            tree: of the document.
-            definitions: in it.
-            style: a style's name, or `auto`.
-            on_part: is told how far this is: parts of the only definition, else definitions.
+            tree: The syntax tree of the document.
+            definitions: The definitions to document.
+            style: Name of a style, or `auto`.
 
         Raises:
-            DocumentError: None of them can be written or changed; one of several that cannot is left out.
+            DocumentError: No docstring can be written; if others can, those that cannot are left out.
         """
         named = None if style == "auto" else Style(style)
         every = list(find_definitions(tree))
         found: list[Docstring] = []
         refused: DocumentError | None = None
         for i, definition in enumerate(definitions):
+            listener = self.context.listener
             if len(definitions) > 1:
-                on_part(i, len(definitions))
-            on_entry = on_part if len(definitions) == 1 else _tell_nobody
+                listener.on_part(i, len(definitions))
+                listener = NULL_LISTENER
             try:
-                one = await self._write(tree, every, definition, named, on_entry)
+                one = await self._write(tree, every, definition, named, listener)
             except DocumentError as error:
                 refused = refused or error
                 continue
@@ -164,71 +149,73 @@ class DocstringWriter:
         every: Sequence[Definition],
         definition: Definition,
         style: Style | None,
-        on_part: Callable[[int, int], None],
+        listener: ProgressListener,
     ) -> Docstring | None:
         if not is_sound(tree, definition):
-            raise _refusal(definition, "the code there is no Python that parses")
+            raise _refusal(definition, "the code is not valid Python")
         literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
         if definition.docstring and literal is None:
-            raise _refusal(definition, "its string literals cannot be read")
-        shown = style or detect_style(tree.text) or Style.GOOGLE
+            raise _refusal(definition, "its string literals cannot be parsed")
+        new_style = style or detect_style(tree.text) or Style.GOOGLE
         if literal is None or not literal.value.strip():
-            return await self._fill(NewDocstring(tree, definition, shown), every, on_part)
+            return await self._fill(NewDocstring(tree, definition, new_style), every, listener)
         revision = _revision(literal, definition, every)
-        if not revision.missing and not revision.refuted:
+        if not revision.missing and not revision.obsolete:
             return None
-        update = Update(tree, definition, literal, revision, revision.style or shown)
-        return await self._fill(update, every, on_part)
+        update = Update(tree, definition, literal, revision, revision.style or new_style)
+        return await self._fill(update, every, listener)
 
     async def _fill(
-        self, target: NewDocstring | Update, every: Sequence[Definition], on_part: Callable[[int, int], None]
+        self, target: NewDocstring | Update, every: Sequence[Definition], listener: ProgressListener
     ) -> Docstring:
-        """A docstring with words; with placeholders where the model has none, or none that its form can hold."""
+        """The docstring with text; with placeholders if the model writes none, or none that is valid in its form."""
         tree, definition, skeleton = target.tree, target.definition, False
         around = (
             _head(tree, definition, every),
             cut_code(_body(tree, definition), self.context.tokenizer, _MAX_BODY_TOKENS),
         )
-        entries = target.draft.new_entries()
+        entries = target.template.new_entries()
         for i, entry in enumerate(entries):
-            on_part(i, len(entries))
-            words = await self._find_words(around, definition.indent, target.draft, entry)
-            fill(entry, words or _SKELETON, definition.indent)
-            skeleton |= not words
-        edit, fault = target.edit()
-        if fault and entries:
+            listener.on_part(i, len(entries))
+            text = await self._generate_text(around, definition.indent, target.template, entry)
+            fill(entry, text or _SKELETON, definition.indent)
+            skeleton |= not text
+        edit, error = target.edit()
+        if error and entries:
             for entry in entries:
                 fill(entry, _SKELETON, definition.indent)
             skeleton = True
-            edit, fault = target.edit()
-        if edit is None or fault:
-            raise _refusal(definition, fault)
+            edit, error = target.edit()
+        if edit is None or error:
+            raise _refusal(definition, error)
         return Docstring(edit, skeleton)
 
-    async def _find_words(self, around: tuple[str, str], indent: str, draft: Draft, entry: NewEntry) -> str:
-        """What the model says of an entry, in a sentence; empty where it had nothing usable to say, twice.
+    async def _generate_text(
+        self, around: tuple[str, str], indent: str, template: DocstringTemplate, entry: NewEntry
+    ) -> str:
+        """The text that the model writes for an entry, in a sentence; empty after two unusable answers.
 
         Args:
-            around: the code before and behind the docstring.
-            indent: of the docstring.
-            draft: The draft of the docstring.
-            entry: without words.
+            around: The code before and after the docstring.
+            indent: Indentation of the docstring.
+            template: The template of the docstring.
+            entry: The entry, without text.
         """
-        *above, line = draft.lines(entry)
+        *above, line = template.lines(entry)
         so_far = ("\n" + indent).join([*above, line.rstrip() or line])
         request = self._request(around, so_far, entry.topic)
         answer = await self.context.generate(request)
-        if _is_wrapped(answer):  # the model goes on in the next line
-            said = answer.text.rstrip()
+        if _is_wrapped(answer):  # the sentence continues in the next line
+            first_line = answer.text.rstrip()
             hanging = "\n" + indent + line[: indent_of(line)] + "    " * bool(line.strip())
-            more = self._request(around, so_far + said + hanging, entry.topic)
+            more = self._request(around, so_far + first_line + hanging, entry.topic)
             rest = await self.context.generate(more)
-            answer = replace(rest, text=f"{said} {rest.text.strip()}")
-        words = _as_sentence(answer, entry)
-        if not words and answer.tokens:
-            elsewhere = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
-            words = _as_sentence(await self.context.generate(replace(request, params=elsewhere)), entry)
-        return words
+            answer = replace(rest, text=f"{first_line} {rest.text.strip()}")
+        text = _as_sentence(answer, entry)
+        if not text and answer.tokens:
+            retry = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
+            text = _as_sentence(await self.context.generate(replace(request, params=retry)), entry)
+        return text
 
     def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> GenerationRequest:
         head, body = around
@@ -244,12 +231,12 @@ class DocstringWriter:
 
 
 def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:
-    """Whether a docstring lists other things than its code has; a section that is not there misses nothing.
+    """Whether a docstring has obsolete entries or incomplete sections; sections that do not exist are not required.
 
     Args:
-        tree: of the document.
-        definition: in it.
-        every: definition of the document.
+        tree: The syntax tree of the document.
+        definition: The definition.
+        every: All definitions of the document.
     """
     literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
     return literal is not None and _revision(literal, definition, every).is_outdated
@@ -260,14 +247,14 @@ def _revision(literal: Literal, definition: Definition, every: Sequence[Definiti
 
 
 def _body(tree: SyntaxTree, definition: Definition) -> str:
-    """The code that a docstring is about, from behind the docstring on."""
+    """The body of a definition, after its docstring."""
     if definition.docstring:
         return tree.text[definition.docstring[1] : definition.end]
     return "\n" + definition.indent + tree.text[definition.body_start : definition.end]
 
 
 def _head(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> str:
-    """What stands above the docstring: the classes around it, its decorators, its header."""
+    """The code above the docstring: headers of the classes around it, decorators, and the definition's header."""
     if definition.kind is DefinitionKind.MODULE:
         return ""
     around = [
@@ -280,19 +267,19 @@ def _head(tree: SyntaxTree, definition: Definition, every: Sequence[Definition])
 
 
 def _blanks_before(text: str, offset: int) -> str:
-    """What stands before an offset in its line, if that is blank."""
+    """The text before an offset in its line, if that is blank."""
     before = text[line_start(text, offset) : offset]
     return before if not before.strip() else ""
 
 
 def _is_wrapped(answer: Completion) -> bool:
-    """Whether an answer ended with a line that was full, rather than with a sentence."""
+    """Whether an answer ended with a full line rather than with a sentence."""
     text = answer.text.rstrip()
-    return answer.finish_reason is FinishReason.STOP and len(text) > _LONG and text[-1] not in ".!?:"
+    return answer.finish_reason is FinishReason.STOP and len(text) > _MIN_WRAPPED_CHARS and text[-1] not in ".!?:"
 
 
 def _as_sentence(answer: Completion, entry: NewEntry) -> str:
-    """An answer as a sentence; empty where it is none."""
+    """An answer as a sentence; empty if it is not usable as one."""
     text = re.sub(r"\s+", " ", answer.text).strip()
     if answer.finish_reason is FinishReason.LENGTH:
         whole = re.match(r"(.*[.!?])(\s|$)", text)
@@ -311,4 +298,4 @@ def _as_sentence(answer: Completion, entry: NewEntry) -> str:
 
 def _refusal(definition: Definition, reason: str) -> DocumentError:
     what = "module" if definition.kind is DefinitionKind.MODULE else definition.name
-    return DocumentError(f"The docstring of {what} is left as it is: {reason}.", "Change it by hand.")
+    return DocumentError(f"The docstring of {what} is left unchanged: {reason}.", "Edit it by hand.")

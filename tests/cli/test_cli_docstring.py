@@ -333,7 +333,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (folder / "good.py").write_text('"""Good."""\n')
     done = nano_lsp("docstring", str(folder), "--check")
     assert done.returncode == 1
-    assert b"broken.py is no sound Python: see line 1" in done.stderr
+    assert b"broken.py has a syntax error in line 1" in done.stderr
     assert b"latin.py is not UTF-8" in done.stderr
     assert_error(nano_lsp("docstring", str(folder / "latin.py"), "--check"), 2, "UTF-8")
     assert_error(nano_lsp("docstring", str(folder / "none.py")), 2, "does not exist")

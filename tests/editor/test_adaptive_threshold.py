@@ -186,7 +186,7 @@ def test_a_threshold_requires_enough_records_of_the_language() -> None:
 
 
 def test_records_without_acceptance_from_older_versions_hide_nothing() -> None:
-    """They recorded acceptance only if the editor reported it: 213 suggestions, none accepted, all later ones hidden."""
+    """They saw acceptance only if the editor reported it: 213 suggestions, none accepted, all later ones hidden."""
     assert find_threshold([record(i / 213) for i in range(213)]).value == 0
     few = [record(i / 300, kept=i in {250, 290}) for i in range(300)]
     assert find_threshold(few).value == 0
