@@ -1,6 +1,6 @@
-"""Docstrings in the forms that the guides allow, at random, for functions whose signature has changed since.
+"""Generates random docstrings in all forms of the style guides, for functions whose signature has changed since.
 
-The guides: Google's, numpydoc's, Sphinx' and epytext's. What is still true is known, as it was generated.
+The guides are those of Google, numpydoc, Sphinx and epytext. The generator knows which lines are still valid.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SENTENCES = (
 
 @dataclass
 class Lines:
-    """Lines of a docstring; None as names: they must stay, else they may go with the last of these names."""
+    """Lines of a docstring, which must be kept if `names` is None, else until the last of these names is removed."""
 
     names: tuple[str, ...] | None
     lines: list[str]
@@ -39,7 +39,7 @@ class Lines:
 
 @dataclass
 class Signature:
-    """What the code of a function says."""
+    """The signature of a function, its exceptions and its last line."""
 
     plain: list[str]
     keywords: list[str]
@@ -72,7 +72,7 @@ class Case:
 
 
 class Generator:
-    """Makes cases from a seed."""
+    """Generates cases from a seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - repeatable, no secret
@@ -89,7 +89,7 @@ class Generator:
         return self.random.choice(SENTENCES).format(self.word())
 
     def description(self, indent: str, first: str = "") -> list[str]:
-        """A description of one or several lines; the first may stand behind its entry's head."""
+        """A description of one or several lines; the first may follow the entry's name."""
         lines = [f"{first} {self.sentence()}" if first else indent + self.sentence()]
         for _ in range(self.random.choice((0, 0, 1, 2))):
             lines.append(indent + self.sentence())
@@ -99,7 +99,7 @@ class Generator:
             lines += ["", f"{indent}Args::", "", f"{indent}    {self.word()}: 1"]
         return lines
 
-    # Entries: lines with the names that they are about
+    # Entries: lines with the names that they describe
 
     def google(self, section: str, groups: Sequence[tuple[str, ...]]) -> list[Lines]:
         indent = self.random.choice(("    ", "    ", "  ", "        "))
@@ -179,7 +179,7 @@ class Generator:
         return found
 
     def case(self, style: str) -> Case:
-        """A function with a docstring of a style."""
+        """A function with a docstring in a style."""
         source = self.random
         plain = [f"p{i}" for i in range(source.randint(1, 4))]
         keywords = [f"k{i}" for i in range(source.choice((0, 0, 1, 2)))]
@@ -224,7 +224,7 @@ class Generator:
         return self.with_change(style, blocks, Signature(plain, keywords, stars, raises, last))
 
     def with_change(self, style: str, blocks: list[list[Lines]], now: Signature) -> Case:
-        """The function with a docstring, once its signature has changed."""
+        """The function with its docstring, after its signature has changed."""
         source = self.random
         change = source.choice(("nothing", "add", "add", "remove", "rename", "raise"))
         gone: list[str] = []
@@ -273,7 +273,7 @@ class Generator:
         )
 
     def without_empty_heads(self, blocks: list[list[Lines]], kept: list[str], gone: list[str]) -> list[str]:
-        """A section of which nothing is left goes with its title."""
+        """Sections without remaining entries are removed with their title."""
         for block in blocks:
             named = [each.names for each in block if each.names]
             if named and block[0].names is None and all(set(names) <= set(gone) for names in named):
@@ -291,7 +291,7 @@ class Generator:
         return [*lines, ""]
 
     def write_function(self, case: Case, lines: list[str], now: Signature) -> None:
-        """Give a case its code, with these lines as the docstring."""
+        """Set the code of a case, with these lines as the docstring."""
         source = self.random
         parameters = [name + source.choice(ANNOTATIONS) for name in now.plain]
         defaults = [each if "=" in each else f"{each} = 0" for each in parameters]

@@ -1,4 +1,4 @@
-"""The literals of a docstring: the value that Python gives them, and changes of it that leave all else alone."""
+"""The literals of a docstring: their value, and minimal changes of it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SOURCES = (
 
 def evaluate(source: str) -> object:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes that Python does not know
+        warnings.simplefilter("ignore")  # of unknown escapes
         return ast.literal_eval(f"({source}\n)")
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_its_value_is_pythons(source: str) -> None:
+def test_the_value_is_that_of_python(source: str) -> None:
     literal = Literal.read(source)
     assert literal is not None
     assert literal.value == evaluate(source)
@@ -40,7 +40,7 @@ def test_its_value_is_pythons(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ['f"a"', 'b"a"', '"a" b"b"', '"a", "b"', '"a" + "b"', '"\\x"', "", "x", '"a" x'])
-def test_what_is_no_string_is_not_read(source: str) -> None:
+def test_other_expressions_are_not_parsed(source: str) -> None:
     assert Literal.read(source) is None
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_string_is_not_read(source: str) -> None:
         ("'\"\"\" \\'\\'\\''", "'''\"\"\" \\'\\'\\'\n\n    b\n    '''"),
     ],
 )
-def test_lines_are_added_at_its_end(source: str, changed: str | None) -> None:
+def test_lines_are_added_at_the_end(source: str, changed: str | None) -> None:
     literal = Literal.read(source)
     assert literal is not None
     end = len(literal.value)
@@ -69,7 +69,9 @@ def test_lines_are_added_at_its_end(source: str, changed: str | None) -> None:
     ),
     st.data(),
 )
-def test_any_change_of_its_value_is_one_of_its_source(quote: str, parts: list[str], data: st.DataObject) -> None:
+def test_any_change_of_the_value_changes_the_source_minimally(
+    quote: str, parts: list[str], data: st.DataObject
+) -> None:
     source = quote + "".join(parts) + quote
     literal = Literal.read(source)
     assert literal is not None

@@ -1,6 +1,6 @@
-"""Updates of docstrings in all forms that the guides allow: no word of their authors is lost, no code changes.
+"""Updates of docstrings in all forms of the style guides: no word of the author is lost, no code changes.
 
-NANO_LSP_DOCSTRINGS sets how many are generated.
+NANO_LSP_DOCSTRINGS sets the number of generated docstrings.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from nano_lsp.code.document import apply_edits
 from nano_lsp.docstrings import DocstringWriter, is_outdated
 from nano_lsp.errors import DocumentError
 from tests.docstrings.docstring_forms import Case, Generator
-from tests.scripted_answers import run
 from tests.docstrings.test_docstrings import parse, without_docstrings
+from tests.scripted_answers import run
 
 N_CASES = int(os.environ.get("NANO_LSP_DOCSTRINGS", "160"))
 WORD = re.compile(r"word\d+")
@@ -31,7 +31,7 @@ def function_in(code: str) -> tuple[Definition, list[Definition]]:
 
 
 def docstring_lines(code: str) -> list[str]:
-    """The lines of a function's docstring, without the blanks around them, as Python reads it."""
+    """The lines of a function's docstring, stripped, as evaluated by Python."""
     node = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef))
     text = ast.get_docstring(node, clean=False)
     assert text is not None
@@ -40,7 +40,7 @@ def docstring_lines(code: str) -> list[str]:
 
 
 def assert_within(kept: Iterable[str], lines: list[str], form: Callable[[str], str] = str.strip) -> None:
-    """All of these lines are there, in order."""
+    """Assert that all of these lines occur, in order."""
     rest = iter(lines)
     for line in kept:
         assert form(line) in rest, line
@@ -62,7 +62,7 @@ def check(case: Case) -> None:
     try:
         docstring = run(lambda it: DocstringWriter(it).write(parse(case.code), definition), otherwise="some words")
     except DocumentError:
-        assert not case.in_lines  # what would have to go stands in several literals: refused, and reported
+        assert not case.in_lines  # the text to remove is in several literals: an error
         return
     if docstring is None:
         assert not case.is_outdated
@@ -76,8 +76,8 @@ def check(case: Case) -> None:
     assert all(name in text for name in case.added), after
     if case.in_lines:  # byte for byte, as lines of the file
         words = {word for line in case.kept for word in WORD.findall(line)}
-        there = [line for line in case.source.split("\n")[1:-1] if words.intersection(WORD.findall(line))]
-        assert_within(there, after.split("\n"), str)
+        lines_with_words = [line for line in case.source.split("\n")[1:-1] if words.intersection(WORD.findall(line))]
+        assert_within(lines_with_words, after.split("\n"), str)
     definition, every = function_in(after)
     assert not is_outdated(parse(after), definition, every), after
     assert run(lambda it: DocstringWriter(it).write(parse(after), definition), otherwise="some words") is None, after

@@ -1,4 +1,4 @@
-"""Docstrings, with words from a dummy: what they list, what they keep, and that code stays as it is."""
+"""Docstrings with scripted answers: what they list, what they keep, and that the code is unchanged."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def without_docstrings(code: str) -> str:
     return ast.dump(module)
 
 
-def test_each_style_lists_what_there_is() -> None:
+def test_each_style_lists_the_parts_of_the_code() -> None:
     words = ["fetch it", "The address", "how long", "more", "Check the certificate", "others", "the page", "If empty"]
     google, _ = document(FUNCTION, words=words)
     assert (
@@ -83,7 +83,7 @@ def test_each_style_lists_what_there_is() -> None:
     assert "    :param options: others.\n    :returns: the page.\n    :raises ValueError: If empty.\n" in sphinx
 
 
-def test_an_update_keeps_what_still_holds() -> None:
+def test_an_update_keeps_valid_entries_and_text() -> None:
     code = FUNCTION.replace(", *rest, verify, **options", ", rest=(), verify=True").replace(
         ":\n    if",
         ''':
@@ -118,10 +118,10 @@ def test_an_update_keeps_what_still_holds() -> None:
     )
     assert all(text in after for text in kept)
     assert "proxy" not in after
-    assert document(after) == (after, None)  # nothing is left to do
+    assert document(after) == (after, None)  # nothing needs to change
 
 
-def test_a_docstring_that_is_right_is_left_alone() -> None:
+def test_an_up_to_date_docstring_is_unchanged() -> None:
     for text in (
         '"""Say hello."""',
         "'''Say hello.'''",
@@ -133,7 +133,7 @@ def test_a_docstring_that_is_right_is_left_alone() -> None:
         assert document(code) == (code, None)
 
 
-def test_the_style_is_the_docstrings_own_then_the_setting_then_the_files() -> None:
+def test_the_style_is_that_of_the_docstring_then_of_the_setting_then_of_the_file() -> None:
     sphinx = 'def fetch(a, b):\n    """Do.\n\n    :param a: one\n    """\n'
     assert ":param b: some words." in document(sphinx, style=Style.NUMPY)[0]
     assert detect_style(sphinx) is Style.SPHINX
@@ -154,11 +154,11 @@ def test_the_style_is_the_docstrings_own_then_the_setting_then_the_files() -> No
         ("é = '🙂'\ndef fetch():\n    pass\n", 'é = \'🙂\'\ndef fetch():\n    """Some words."""\n    pass\n'),
     ],
 )
-def test_it_goes_where_it_belongs(code: str, after: str) -> None:
+def test_a_docstring_is_inserted_after_the_header(code: str, after: str) -> None:
     assert document(code)[0] == after
 
 
-def test_a_module_is_described_behind_its_first_comments() -> None:
+def test_a_module_docstring_is_inserted_after_the_first_comments() -> None:
     code = "#!/usr/bin/env python\n# Licence\n\nimport os\n"
     assert document(code, "")[0] == '#!/usr/bin/env python\n# Licence\n\n"""Some words."""\n\nimport os\n'
     assert document("import os\n", "")[0] == '"""Some words."""\n\nimport os\n'
@@ -167,7 +167,7 @@ def test_a_module_is_described_behind_its_first_comments() -> None:
 @pytest.mark.parametrize(
     "words", ["", "```python", 'say """x"""', "Args:", "fetch", ", optional", "a\\d", "<|end|>", "…"]
 )
-def test_words_that_are_none_become_a_skeleton_that_is_said(words: str) -> None:
+def test_unusable_answers_become_placeholders_that_are_reported(words: str) -> None:
     after, docstring = document("def fetch(fetch):\n    pass\n", words=[words] * 4)
     assert docstring is not None
     if words != "Args:":
@@ -180,19 +180,19 @@ def test_words_that_are_none_become_a_skeleton_that_is_said(words: str) -> None:
     ("words", "summary"),
     [('"Fetch it.', "Fetch it."), ('"fetch" it', '"fetch" it.'), ('" Fetch "all" of it', 'Fetch "all" of it.')],
 )
-def test_a_fourth_quote_is_none_of_the_words(words: str, summary: str) -> None:
+def test_a_fourth_quote_is_removed(words: str, summary: str) -> None:
     code, _ = document("def fetch():\n    pass\n", words=[words])
     assert ast.get_docstring(ast.parse(code).body[0]) == summary  # type: ignore[arg-type]
 
 
-def test_words_that_the_second_try_has_are_taken() -> None:
+def test_an_unusable_answer_is_generated_again() -> None:
     _, docstring = document("def fetch():\n    pass\n", words=["", "get it"])
     assert docstring is not None
     assert docstring.edit.text.endswith('"""Get it."""')
     assert not docstring.skeleton
 
 
-def test_what_is_public_and_bare_is_undocumented() -> None:
+def test_public_definitions_without_a_docstring_are_undocumented() -> None:
     code = (
         "class A:\n    def f(self): pass\n    def _g(self): pass\n    def __init__(self): pass\n"
         "    def h(self):\n        'Doc.'\n\n"
@@ -215,25 +215,25 @@ def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
     return found
 
 
-def test_hundred_functions_of_the_standard_library() -> None:
+def test_100_functions_of_the_standard_library() -> None:
     for path, tree, definition in sample(100, 7):
         style = list(Style)[len(definition.name) % 3]
         docstring = run(lambda it: DocstringWriter(it).write(tree, definition, style), otherwise="some words")  # noqa: B023
         if docstring is None:
-            assert definition.docstring is not None, (path, definition.name)  # it says all already, or is left alone
+            assert definition.docstring is not None, (path, definition.name)  # up to date
             continue
         after = apply_edits(tree.text, [docstring.edit])
         assert without_docstrings(after) == without_docstrings(tree.text), (path, definition.name)
 
 
-def test_a_sentence_that_the_model_breaks_in_two_is_one() -> None:
+def test_a_wrapped_sentence_is_joined() -> None:
     half = "Fetch what stands at an address that is given as a"
     _, docstring = document("def fetch():\n    pass\n", words=[half, "text"])
     assert docstring is not None
     assert docstring.edit.text.endswith(f'"""{half} text."""')
 
 
-def test_numpys_result_without_a_type_has_a_line_of_its_own() -> None:
+def test_a_numpy_result_without_a_type_has_its_own_line() -> None:
     after, _ = document("def fetch():\n    return 1\n", style=Style.NUMPY)
     assert "    Returns\n    -------\n    result\n        some words.\n" in after
 
@@ -268,13 +268,13 @@ def outdated(code: str, name: str = "fetch") -> bool:
         '"""Do.\n\n    Raises:\n        OSError: A callee may.\n    """',
     ],
 )
-def test_what_the_guides_allow_is_up_to_date(text: str) -> None:
+def test_docstrings_in_all_forms_of_the_style_guides_are_up_to_date(text: str) -> None:
     code = f"class A:\n  def fetch(self, a, b):\n    {text}\n    print()\n"
     ast.parse(code)
     assert not outdated(code, "A.fetch")
 
 
-def test_what_a_signature_does_not_name_may_be_passed_on() -> None:
+def test_parameters_that_are_passed_on_are_not_obsolete() -> None:
     code = 'def fetch(a, *args, **options):\n    """Do.\n\n    Args:\n        a: One.\n        {}: Two.\n    """\n'
     for entry in ("x1, x2, ...", "timeout", "*args, **options"):
         assert not outdated(code.format(entry))
@@ -295,13 +295,13 @@ def test_what_a_signature_does_not_name_may_be_passed_on() -> None:
         ("def fetch():\n    {}\n    yield 1\n", True),
     ],
 )
-def test_a_result_goes_only_where_the_code_has_none(code: str, is_kept: bool) -> None:
+def test_a_result_is_removed_only_if_the_code_returns_none(code: str, is_kept: bool) -> None:
     code = code.format('"""Do.\n\n    Returns:\n        The number.\n    """')
     assert outdated(code) is not is_kept
     assert ("The number." in document(code)[0]) is is_kept
 
 
-def test_of_several_names_one_goes() -> None:
+def test_one_of_several_names_is_removed() -> None:
     code = (
         'def fetch(a, c):\n    """Do.\n\n    Args:\n        a, b (int): Both: here.\n        b, c: Others.\n    """\n'
     )
@@ -309,17 +309,17 @@ def test_of_several_names_one_goes() -> None:
     assert after == code.replace("a, b (int)", "a (int)").replace("b, c:", "c:")
 
 
-def test_a_summary_may_say_what_is_returned() -> None:
+def test_a_summary_may_describe_the_result() -> None:
     code = 'def fetch(a):\n    """Returns the page.\n\n    Args:\n        a: One.\n    """\n    return a\n'
     assert document(code) == (code, None)
 
 
-def test_a_docstring_without_words_is_written_anew() -> None:
+def test_an_empty_docstring_is_replaced() -> None:
     assert document('def fetch():\n    """ """\n')[0] == 'def fetch():\n    """Some words."""\n'
     assert document('def fetch():\n    ("" "")\n')[0] == 'def fetch():\n    """Some words."""\n'
 
 
-def test_what_cannot_be_changed_is_left_alone_and_told() -> None:
+def test_an_update_that_is_not_possible_is_reported() -> None:
     pieces = '("Do.\\n\\nArgs:\\n    a: One,\\n"\n     "        two.\\n")'
     with pytest.raises(DocumentError, match="left unchanged: its string literals would have to be rewritten"):
         document(f"def fetch(b):\n    {pieces}\n")
@@ -336,13 +336,13 @@ def test_what_cannot_be_changed_is_left_alone_and_told() -> None:
         ("def fetch(): return\n", "    "),
     ],
 )
-def test_a_body_in_its_headers_line_is_indented_as_the_file_is(code: str, indent: str) -> None:
+def test_a_body_in_the_line_of_its_header_is_indented_like_the_file(code: str, indent: str) -> None:
     name = "A.fetch" if code.startswith("class") else "fetch"
     after, _ = document(code, name)
     assert after.endswith(f':\n{indent}"""Some words."""\n{indent}return\n')
 
 
-def test_the_form_of_entries_is_the_docstrings_own() -> None:
+def test_new_entries_have_the_form_of_the_docstring() -> None:
     numpy = 'def fetch(a, b: int):\n    """Do.\n\n    Parameters\n    ----------\n    a : int\n      One.\n    """\n'
     assert "    b : int\n      some words.\n" in document(numpy)[0]
     google = 'def fetch(a, b):\n  """Do.\n\n  Args:\n    a: One.\n  """\n'
@@ -352,13 +352,13 @@ def test_the_form_of_entries_is_the_docstrings_own() -> None:
     assert "@param c: some words." in document(f"{epytext}\n\ndef other(c):\n    pass\n", "other")[0]
 
 
-def test_the_fields_of_a_class_stand_where_its_docstring_has_them() -> None:
+def test_fields_of_a_class_are_added_to_the_section_that_has_them() -> None:
     fields = "class fetch:\n    {}\n    a: int\n    b: int\n"
     attributes = fields.format('"""Do.\n\n    Attributes:\n        a: One.\n    """')
     assert outdated(attributes)
     assert "        a: One.\n        b: some words.\n" in document(attributes)[0]
     arguments = fields.format('"""Do.\n\n    Args:\n        a: One.\n    """')
-    assert not outdated(arguments)  # they may be its constructor's
+    assert not outdated(arguments)  # they may be the constructor's parameters
     assert "        a: One.\n        b: some words.\n" in document(arguments)[0]
     constructed = arguments + "    def __init__(self, a): ...\n"
     assert "    Attributes:\n        b: some words.\n\n    Args:\n        a: One.\n" in document(constructed)[0]
