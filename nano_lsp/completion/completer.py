@@ -18,7 +18,7 @@ from nano_lsp.completion.postprocess import PostprocessOptions, Postprocessor
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams, Token
 
-_SPARE_TOKENS = 8  # control tokens of the prompt
+_SPARE_TOKENS = 8  # reserved for control tokens of the prompt
 _TRIES_PER_ALTERNATIVE = 2
 _CONFIDENT = math.log(0.9)
 _GREEDY = SamplingParams()
@@ -174,12 +174,12 @@ def _prepare(
         params=GenerateParams(
             max_tokens=limits.max_tokens,
             min_tokens=0 if options.automatic else 1,  # a requested completion is not empty
-            heal=spec.fim is None
-            or context.fim_order == "spm_tail",  # otherwise the cursor's word is not the last of the prompt
+            # In other orders of the prompt, the cursor's word is not at its end.
+            heal=spec.fim is None or context.fim_order == "spm_tail",
         ),
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
         document=completion_input.name,
-        sequence=completion_input.name + "#prefetch" * prefetch,
+        sequence=f"{completion_input.name}#prefetch" if prefetch else completion_input.name,
         on_text=context.listener.on_text,
         on_progress=context.listener.on_progress,
     )

@@ -256,12 +256,12 @@ def _find_edit(before: str, after: str) -> _Edit:
     return _Edit(start, len(before) - end, after[start : len(after) - end])
 
 
-def _bisect_max(limit: int, holds: Callable[[int], bool]) -> int:
+def _bisect_max(limit: int, condition: Callable[[int], bool]) -> int:
     """The largest number up to a limit that satisfies a condition, which all smaller numbers satisfy too."""
     low = 0
     while low < limit:
         middle = (low + limit + 1) // 2
-        low, limit = (middle, limit) if holds(middle) else (low, middle - 1)
+        low, limit = (middle, limit) if condition(middle) else (low, middle - 1)
     return low
 
 

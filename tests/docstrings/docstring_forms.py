@@ -55,8 +55,8 @@ class Case:
     Attributes:
         code: The function.
         source: The docstring's source in it.
-        kept: Lines of the docstring's value that must stay, in order.
-        cut: Texts that must stay though a name before them goes.
+        kept: Lines of the docstring's value that must be kept, in order.
+        cut: Texts that must be kept although a name before them is removed.
         added: Parameters that the docstring does not describe.
         is_outdated: Whether the docstring is outdated.
         in_lines: Its lines are lines of the file.
