@@ -182,7 +182,7 @@ async def test_typing_through_a_suggestion_needs_no_model(client: Client) -> Non
         assert await client.suggest(1, 12 + i) == ["a + b"[i + 1 :]]
     after = await client.stats()
     assert after["model"] == asked
-    assert after["known"] >= 4
+    assert after["cached"] >= 4
 
 
 async def test_columns_are_the_editors(client: Client) -> None:
