@@ -56,7 +56,7 @@ def test_user_errors_are_reported_before_a_model_is_loaded(tmp_path: Path) -> No
     large = tmp_path / "large.txt"
     large.write_bytes(b"x" * (9 << 20))
     assert_error(nano_lsp("task", " "), 2, "empty")
-    assert_error(nano_lsp("task", "Do.", "--schema", str(recursive)), 2, "recursive", "nothing but itself")
+    assert_error(nano_lsp("task", "Do.", "--schema", str(recursive)), 2, "recursive", "refers only to itself")
     assert_error(nano_lsp("task", "Do.", "--schema", str(wrong)), 2, "not valid JSON")
     assert_error(nano_lsp("task", "Do.", "--choice", "yes"), 2, "fewer than two")
     assert_error(nano_lsp("task", "Do.", "--choice", "a,b", "--type", "int"), 2, "several types")
@@ -71,7 +71,7 @@ def test_an_answer_that_is_cut_and_time_that_runs_out(model: str, tmp_path: Path
     schema = tmp_path / "schema.json"
     schema.write_text('{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}')
     common = ("task", "Count.", "--model", model)
-    assert_error(nano_lsp(*common, "--schema", str(schema), "--max-tokens", "4"), 6, "not whole", "max_tokens")
+    assert_error(nano_lsp(*common, "--schema", str(schema), "--max-tokens", "4"), 6, "incomplete", "max_tokens")
     assert_error(nano_lsp(*common, "--choice", "a,b", "--timeout", "0.001"), 6, "within 1 ms")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.api.assistants import close_assistants
-from nano_lsp.assistant.fences import extract_code, fenced, text_behind
-from nano_lsp.edits.cells import Surroundings
+from nano_lsp.api import close_assistants
+from nano_lsp.assistant.fences import extract_code, fenced, text_after_code
+from nano_lsp.edits.cells import NotebookContext
 from nano_lsp.ipython.arguments import parse
 from nano_lsp.ipython.completer import find_completions
 
@@ -70,15 +70,15 @@ def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert "not found" in made.run("%nano help")
 
 
-def listen(monkeypatch: pytest.MonkeyPatch) -> list[Surroundings]:
+def listen(monkeypatch: pytest.MonkeyPatch) -> list[NotebookContext]:
     """Records the notebook context of questions."""
-    told: list[Surroundings] = []
+    told: list[NotebookContext] = []
 
-    def tell(around: Surroundings, question: str) -> str:
-        told.append(around)
+    def add_to(notebook: NotebookContext, question: str) -> str:
+        told.append(notebook)
         return question
 
-    monkeypatch.setattr(Surroundings, "tell", tell)
+    monkeypatch.setattr(NotebookContext, "add_to", add_to)
     return told
 
 
@@ -120,8 +120,8 @@ def test_mentioned_variables_are_described_without_values(shell: Shell, monkeypa
     shell.run("rows = [1, 2, 3]\nother = 1\npassword = 'hunter2'")
     shell.run("%nano ask what are rows and the password?")
     shell.run("%nano ask --values what are rows and the password?")
-    assert asked[0].live == ("rows: list  # of 3 int", "password: str  # masked")
-    assert asked[1].live == ("rows: list = [1, 2, 3]", "password: str  # masked")
+    assert asked[0].kernel_variables == ("rows: list  # of 3 int", "password: str  # masked")
+    assert asked[1].kernel_variables == ("rows: list = [1, 2, 3]", "password: str  # masked")
 
 
 def test_cells_output_and_error_are_in_the_prompt_on_request(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_the_prompt_of_a_fix_is_the_code_that_raised_and_its_error(shell: Shell,
     from nano_lsp.ipython.magics import NanoMagics  # noqa: PLC0415 - needs IPython
 
     magics = shell.ip.magics_manager.registry[NanoMagics.__name__]
-    code, error = magics._kernel.last_error()
+    code, error = magics._state.last_error()
     assert code.strip() == "def half(x):\n    return x / 0"
     assert error == "line 1: half(1)\nline 2: return x / 0\nZeroDivisionError: division by zero"
 
@@ -280,7 +280,7 @@ def test_a_fence_is_longer_than_those_in_the_code() -> None:
     assert fenced(code, "python").startswith("````python\n")
     for answer in (fenced(code), f"Here:\n```python\n{code}\n```\nWhy: it was."):
         assert extract_code(answer) == code
-    assert text_behind(f"```\n{code}\n```\nWhy: it was.") == "\nWhy: it was."
+    assert text_after_code(f"```\n{code}\n```\nWhy: it was.") == "\nWhy: it was."
     assert extract_code("```py\nx = 1```\nWhy: so.") == "x = 1"
 
 
@@ -347,7 +347,7 @@ def test_a_huge_data_frame_is_described_in_one_line(shell: Shell, monkeypatch: p
     told = listen(monkeypatch)
     shell.run("import pandas as pd\nimport numpy as np\ndf = pd.DataFrame(np.zeros((200_000, 300)))")
     shell.run("%nano ask what is df?")
-    (line,) = told[0].live
+    (line,) = told[0].kernel_variables
     assert line.startswith("df: DataFrame  # 200000 rows; columns: 0 float64")
     assert len(line) < 400
 
