@@ -6,8 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nano_lsp.api.functions import ask, complete, docstring, explain
-    from nano_lsp.api.run_task import TaskResult, run_task, run_task_async
+    from nano_lsp.api import TaskResult, ask, complete, docstring, explain, run_task, run_task_async
 
 from nano_lsp.version import __version__
 
@@ -21,14 +20,13 @@ __all__ = [
     "run_task",
     "run_task_async",
 ]
-_OF_TASKS = {"TaskResult", "run_task", "run_task_async"}
 
 
 def __getattr__(name: str) -> object:
     """What scripts use is imported when they do."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.api.{'run_task' if name in _OF_TASKS else 'functions'}"), name)
+    return getattr(import_module(f"{__name__}.api"), name)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there

@@ -31,7 +31,7 @@ class Ask(Job[Completion]):
         think: Think step by step.
         max_tokens: Maximum number of tokens of the answer.
         grammar: GBNF that the answer must follow.
-        sampling: How tokens are chosen.
+        sampling: Sampling parameters.
     """
 
     question: str
@@ -59,11 +59,11 @@ class Ask(Job[Completion]):
 
 @dataclass(frozen=True)
 class Chat(Job[Completion]):
-    """Go on with a conversation, under the NEURO-NANO persona.
+    """Continue a conversation with the NEURO-NANO persona.
 
     Attributes:
-        messages: The turns; a system message is added to the persona.
-        params: What to generate and when to stop.
+        messages: The turns; system messages are appended to the persona.
+        params: Generation parameters.
     """
 
     messages: tuple[Message, ...]
@@ -79,11 +79,11 @@ class Chat(Job[Completion]):
 
 @dataclass(frozen=True)
 class CompletePrompt(Job[Completion]):
-    """Go on with a prompt as it is, for clients that lay out prompts themselves.
+    """Continue a raw prompt, for clients that build prompts themselves.
 
     Attributes:
         prompt: Text, in which `<|name|>` is a control token, or token ids.
-        params: What to generate and when to stop.
+        params: Generation parameters.
     """
 
     prompt: str | tuple[int, ...]
@@ -91,12 +91,12 @@ class CompletePrompt(Job[Completion]):
     result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
-        """The text that follows."""
+        """The continuation."""
         tokenizer = context.tokenizer
         ids = self.prompt if isinstance(self.prompt, tuple) else tokenizer.tokenize(self.prompt, parse_special=True)
         if not all(0 <= token < tokenizer.spec.n_vocab for token in ids):
             raise EngineError("A token id is outside the vocabulary.", f"Ids go up to {tokenizer.spec.n_vocab - 1}.")
-        if not ids:  # OpenAI's API reference: a prompt that is not given is this token
+        if not ids:  # OpenAI's API reference: the default prompt is this token
             bos = tokenizer.spec.bos_id
             ids = tokenizer.tokenize("<|endoftext|>", parse_special=True) if bos is None else [bos]
         return await _generate(GenerationRequest(tuple(ids), self.params, Priority.CHAT, sequence="prompt"), context)
@@ -107,9 +107,9 @@ class Explain(Job[str]):
     """Explain code, or a diagnostic about it, in Markdown.
 
     Attributes:
-        code: The code; of very long code, its beginning is read.
-        language: Its language.
-        diagnostic: Message of another tool about this code; empty for none.
+        code: The code; only the beginning of very long code is read.
+        language: Language of the code.
+        diagnostic: Message of a diagnostic about this code; empty for none.
     """
 
     code: str
@@ -132,7 +132,7 @@ class Explain(Job[str]):
             f"{task}\n\n{fenced(shown, self.language)}",
             context,
             max_tokens=_MAX_EXPLANATION_TOKENS,
-            speculative=False,  # the same code is explained in the same words, whatever else the machine is at
+            speculative=False,  # reproducible: speculation depends on the load of the machine
             listener=context.listener,
         )
         text = (await context.generate(request)).text.strip()

@@ -1,4 +1,4 @@
-"""What a feature works with: the model, what is known of the client's documents, and its limits."""
+"""The context that features run in: the model, the state kept for a client, and the progress listener."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class ProgressListener:
     """Receives progress, on another thread than its own. Override the methods of interest."""
 
     def on_progress(self, done: int, total: int) -> None:
-        """Receive the number of prompt tokens that are evaluated, and of all."""
+        """Receive the number of prompt tokens that are evaluated, and their total."""
 
     def on_text(self, text: str) -> None:
         """Receive the whole text so far."""
 
     def on_part(self, done: int, total: int) -> None:
-        """Receive the number of parts of the result that are done, and of all."""
+        """Receive the number of parts of the result that are done, and their total."""
 
 
 NULL_LISTENER = ProgressListener()
@@ -32,18 +32,18 @@ NULL_LISTENER = ProgressListener()
 
 
 class ClientState:
-    """What is kept for a client, and for each folder of its workspace, from one job to the next.
+    """State kept between jobs for a client, and for each folder of its workspace.
 
-    Losing it costs time, never an answer.
+    It is a cache: losing it costs only time.
 
     Args:
-        settings: The client's limits.
+        settings: Settings with the client's limits.
 
     Attributes:
         documents: Syntax trees and prompt windows of its documents.
         workspace: Index of the files that its documents import from; None for none.
-        budget: Learns how fast this machine is.
-        max_limits: What a request may cost where its user waits for it.
+        budget: Limits for automatic requests, from the measured speed of this machine.
+        max_limits: Limits for explicit requests.
         max_imported_tokens: Maximum number of prompt tokens for signatures imported from the workspace.
     """
 
@@ -57,13 +57,13 @@ class ClientState:
 
 @dataclass(frozen=True)
 class FeatureContext:
-    """What a feature works with while it does one job.
+    """The context of one job.
 
     Attributes:
         tokenizer: The model's tokenizer, with its special tokens.
         fim_order: Order of prefix and suffix in its fill-in-the-middle prompts.
-        state: What is kept for the client.
-        generate: Asks the model; cancelling the task calls the request off.
+        state: State kept for the client.
+        generate: Sends a request to the model; cancelling the asyncio task cancels the request.
         listener: Receives progress.
     """
 

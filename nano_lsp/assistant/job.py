@@ -1,6 +1,6 @@
-"""A job: what a client asks of an assistant, as a value that says all there is to know.
+"""A job: a client's request to an assistant, as a self-contained value.
 
-So a job runs in this process or in another one, which is sent the job and sends the result back.
+So a job can run in this process, or be sent to another one, which sends the result back.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Something to do.
+    """A request to an assistant.
 
     Attributes:
-        result: Type of its result.
+        result: Type of the result.
     """
 
-    result: ClassVar[Any]  # [Any] also where it is set: without, Python 3.10 cannot evaluate it for msgspec
+    result: ClassVar[Any]  # [Any] also in subclasses: without, Python 3.10 cannot evaluate it for msgspec
 
     @property
     def document(self) -> str:
-        """The path or URI of the document that it is about; empty where that makes no difference."""
+        """The path or URI of the document that the job is about; empty for none."""
         return ""
 
     async def run(self, context: FeatureContext) -> T:
-        """Do it.
+        """Run the job.
 
         Raises:
             EngineError: Inference failed.
@@ -43,47 +43,47 @@ class Job(Generic[T]):
 
 @dataclass(frozen=True)
 class LoadModel(Job[int]):
-    """Load the model; the result is its context in tokens."""
+    """Load the model; the result is its context length in tokens."""
 
     result: ClassVar[Any] = int
 
     async def run(self, context: FeatureContext) -> int:
-        """Nothing is asked of the model."""
+        """The result, without a request to the model."""
         return context.tokenizer.spec.n_ctx
 
 
 @dataclass(frozen=True)
 class CountTokens(Job[list[int]]):
-    """Count the tokens of some texts."""
+    """Count the tokens of texts."""
 
     texts: tuple[str, ...]
     result: ClassVar[Any] = list[int]
 
     async def run(self, context: FeatureContext) -> list[int]:
-        """Nothing is asked of the model."""
+        """The result, without a request to the model."""
         return [context.count_tokens(text) for text in self.texts]
 
 
 class Assistant(Protocol):
-    """Runs jobs, wherever the model is. Close it to let go of the model."""
+    """Runs jobs, in this process or in the engine. Close it to release the model."""
 
     @property
     def notice(self) -> Notice:
-        """What people should know of how the model runs."""
+        """Information for the user on how the model runs."""
         ...
 
     @property
     def totals(self) -> Counters:
-        """What all jobs have cost."""
+        """Tokens and times of all jobs."""
         ...
 
     @property
     def ttft_ms_p50(self) -> float:
-        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
+        """Median time to the first token of the newest requests, in milliseconds; 0 without requests."""
         ...
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """Run a job and wait for its result; leaving early, as with Ctrl-C, calls it off.
+        """Run a job and wait for its result; an interruption such as Ctrl-C cancels it.
 
         Raises:
             EngineError: Inference failed.
@@ -92,11 +92,11 @@ class Assistant(Protocol):
         ...
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """As `run`, for an event loop; cancelling the task calls the job off."""
+        """Run a job on an event loop; cancelling the asyncio task cancels the job."""
         ...
 
     def forget(self, document: str) -> None:
-        """Forget a document that has been closed."""
+        """Release the state of a document that has been closed."""
         ...
 
     def use_workspace(
@@ -107,16 +107,16 @@ class Assistant(Protocol):
         reads: bool = True,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Add a folder of the workspace: its limits hold for its documents, which know what they import from it.
+        """Add a workspace folder: its settings and its index of definitions apply to its documents.
 
-        Its Python files are indexed first. Of folders in one another a document belongs to the innermost; one that is
-        in none to the folder added first.
+        Its Python files are indexed first. A document in nested folders belongs to the innermost, one outside all
+        folders to the folder added first.
 
         Args:
             root: The folder.
-            settings: Limits of jobs about documents in it; None: the assistant's own.
+            settings: Settings with the limits of jobs about documents in it; None for the assistant's own.
             reads: Whether its files may be read.
-            stopped: Asked before each file; True calls the indexing off, and what is indexed counts.
+            stopped: Called before each file; True stops the indexing and keeps the files indexed so far.
         """
         ...
 
@@ -125,9 +125,9 @@ class Assistant(Protocol):
         ...
 
     def files_changed(self, paths: Iterable[Path]) -> None:
-        """Note that files or folders were saved, made, renamed or deleted: the next job reads them again."""
+        """Record that files or folders were saved, created, renamed or deleted: the next job reads them again."""
         ...
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         ...

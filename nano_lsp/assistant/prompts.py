@@ -1,7 +1,7 @@
 """Prompts as token ids: fill-in-the-middle and chat.
 
-What a user wrote is never read as control tokens: control tokens come from the model's own ids or from the
-template's own text.
+The user's text is never parsed for control tokens (prompt injection): they come only from the model's own ids or
+from the template's own text.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        role: system, user or assistant.
-        content: what was said.
+        role: `system`, `user` or `assistant`.
+        content: Text of the turn.
     """
 
     role: str
@@ -57,16 +57,16 @@ def build_fim_prompt(
 ) -> list[int]:
     """A fill-in-the-middle prompt; only the prefix for a model that was not trained for it.
 
-    `spm_tail` puts the prefix last, so that what is typed is appended to the prompt (it answered more problems
-    right than `psm` as well: 92.5 against 88.8 % pass@1, 80 single-line problems of HumanEval-Infilling).
+    `spm_tail` puts the prefix last, so that typed text is appended to the prompt (it also solved more problems than
+    `psm`: 92.5 against 88.8 % pass@1, 80 single-line problems of HumanEval-Infilling).
 
     Args:
-        spec: the model.
-        tokenizer: of that model.
-        prefix: code before the cursor.
-        suffix: code after it.
+        spec: The model's specification.
+        tokenizer: The model's tokenizer.
+        prefix: Code before the cursor.
+        suffix: Code after the cursor.
         order: `spm_tail` or `psm`.
-        context: code of other files; it comes first, as it changes least.
+        context: Code from other files; it comes first, as it changes least.
     """
     before, after, elsewhere = (tokenizer.tokenize(text) for text in (prefix, suffix, context))
     if spec.fim is None:
@@ -77,7 +77,7 @@ def build_fim_prompt(
 
 
 def cut_code(code: str, tokenizer: Tokenizer, max_tokens: int) -> str:
-    """The beginning of code, whole lines, that has at most so many tokens."""
+    """The beginning of code, in whole lines, that fits into a number of tokens."""
     size = len(tokenizer.tokenize(code))
     while size > max_tokens and code:
         code = code[: len(code) * max_tokens // size]
@@ -89,20 +89,20 @@ def cut_code(code: str, tokenizer: Tokenizer, max_tokens: int) -> str:
 def build_chat_prompt(
     spec: ModelSpec, tokenizer: Tokenizer, messages: Sequence[Message], *, code: bool = False, think: bool = False
 ) -> list[int]:
-    """A conversation under the NEURO-NANO persona, up to where the assistant is to speak.
+    """The prompt of a conversation with the NEURO-NANO persona, up to the start of the assistant's turn.
 
     Args:
-        spec: the model, with its chat template.
-        tokenizer: of that model.
-        messages: the turns, without the persona; what they tell the system is added to it.
-        code: add the directive to answer with code only.
-        think: add the directive to think step by step.
+        spec: The model's specification, with its chat template.
+        tokenizer: The model's tokenizer.
+        messages: The turns; system messages are appended to the persona.
+        code: Add the directive to answer with code only.
+        think: Add the directive to think step by step.
 
     Raises:
-        ModelFileError: the model's chat template cannot be rendered.
+        ModelFileError: The model's chat template cannot be rendered.
     """
-    told = [message.content for message in messages if message.role == "system"]
-    system = " ".join([PERSONA] + [CODE_DIRECTIVE] * code + [THINK_DIRECTIVE] * think + told)
+    instructions = [message.content for message in messages if message.role == "system"]
+    system = " ".join([PERSONA] + [CODE_DIRECTIVE] * code + [THINK_DIRECTIVE] * think + instructions)
     turns = [Message("system", system), *(message for message in messages if message.role != "system")]
     ids: list[int] = []
     rest = _render(spec, turns)
@@ -118,15 +118,14 @@ def build_chat_prompt(
 
 
 def _placeholder(index: int) -> str:
-    """Stands for a message while the template is rendered: letters only, which no template would alter."""
+    """Placeholder of a message while the template is rendered: letters only, which no template would alter."""
     return f"NANOMESSAGE{index}ENDOFMESSAGE"
 
 
 def _render(spec: ModelSpec, turns: Sequence[Message]) -> str:
-    """The chat template with placeholders for what was said, so that nobody can forge a turn.
+    """The rendered chat template with placeholders for the messages, so that their text cannot forge a turn.
 
-    Templates come with model files: they run in Jinja's sandbox, which bounds what they reach, not how long
-    they take.
+    Templates come with model files: they run in Jinja's sandbox, which limits their access, not their run time.
     """
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.globals["raise_exception"] = _raise_template_error

@@ -1,4 +1,4 @@
-"""Requests to the model that several features make: answer a question, fill in code at one place."""
+"""Builds requests to the model that several features share: chat, and infilling of code."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def build_chat_request(
 
     Args:
         question: The user's question.
-        context: Has the model's tokenizer.
+        context: Context with the model's tokenizer.
         max_tokens: Maximum number of tokens of the answer.
         code: Answer with code only.
         think: Think step by step.
-        sampling: How tokens are chosen.
+        sampling: Sampling parameters.
         grammar: GBNF that the answer must follow.
-        speculative: Allow speculative tokens from n-grams where they pay; that is measured, and with real weights
-            they may tip a choice between two equally good tokens.
+        speculative: Allow speculative tokens from n-grams where measurements show a gain; with real weights they may
+            change the choice between two equally probable tokens.
         listener: Receives progress.
     """
     tokenizer = context.tokenizer
@@ -56,16 +56,16 @@ def build_infill_request(
     sequence: str,
     min_tokens: int = 0,
 ) -> GenerationRequest:
-    """The request for the code between a prefix and a suffix, by a feature that knows what is to stand there.
+    """The request for the code between a prefix and a suffix, for features other than completion.
 
     Args:
-        context: Has the model's tokenizer and the order of its prompts.
-        prefix: Code before.
-        suffix: Code after.
-        max_tokens: Maximum number of tokens.
-        stop: Texts that end it.
+        context: Context with the model's tokenizer and the order of its prompts.
+        prefix: Code before the gap.
+        suffix: Code after the gap.
+        max_tokens: Maximum number of tokens of the answer.
+        stop: Strings that end the answer.
         sequence: Key of the KV sequence to continue.
-        min_tokens: Minimum number of tokens before it may end.
+        min_tokens: Minimum number of tokens before the answer may end.
     """
     prompt = build_fim_prompt(context.tokenizer.spec, context.tokenizer, prefix, suffix, order=context.fim_order)
     params = GenerateParams(max_tokens=max_tokens, min_tokens=min_tokens, stop=stop, heal=True, draft=False)

@@ -172,7 +172,7 @@ def _complete_like_llama_vim(assistant: LocalAssistant, completion_input: Comple
     return assistant.run(LlamaVimCompletion(name, document.cursor(completion_input.offset)))
 
 
-def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.Summary]:
+def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.RunSummary]:
     groups: dict[str, list[metrics.Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.cursor_kind].append(outcome)

@@ -29,7 +29,7 @@ from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.loaders import Block, load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.progress import Progress
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.summary import Form, Length, Summary
 
 EXAMPLES = """Examples:
@@ -74,7 +74,7 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
         conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"
-        progress = Progress(_progress_path(document.blocks, conditions) if keep else None)
+        progress = SummaryCheckpoint(_progress_path(document.blocks, conditions) if keep else None)
         n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
         found = write_summary(assistant.run, document, n, progress, parts)
     text = _as_json(found) if as_json else summary.render(found.statements, form)

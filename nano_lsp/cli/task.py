@@ -29,7 +29,7 @@ from nano_lsp.code.document import load_document, read_document
 from nano_lsp.config import load_settings
 from nano_lsp.errors import ConfigError, SchemaError
 from nano_lsp.schema import SamplingParams
-from nano_lsp.tasks import MAX_TOKENS, Answer, Task, shape_of
+from nano_lsp.tasks import MAX_TOKENS, Answer, Task, spec_of_type
 from nano_lsp.tasks.batch import RowResult, read_rows, run_batch
 
 EXAMPLES = """Examples:
@@ -145,8 +145,8 @@ def _read_output_options(choice: list[str], kind: Kind, schema: Path | None) -> 
     if choice:
         return tuple(part.strip() for each in choice for part in each.split(",")), ""
     if schema is None:
-        shape = shape_of(_TYPES[kind])
-        return shape.choices, json.dumps(shape.schema) if shape.schema else ""
+        spec = spec_of_type(_TYPES[kind])
+        return spec.choices, json.dumps(spec.schema) if spec.schema else ""
     try:
         content = json.loads(load_document(schema).text)
     except (ValueError, RecursionError) as error:

@@ -1,1 +1,1 @@
-"""Changes of code on request: fixes, simplifications, type hints, tests, notebook cells, and explanations."""
+"""Code edits on request: fixes, simplifications, type hints, tests, notebook cells."""

@@ -1,4 +1,4 @@
-"""Code of notebook cells on request: written, or corrected after an error. Nobody runs it but the user."""
+"""Writes notebook cells, and corrects them after an error. The code is never run here, only by the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
-from nano_lsp.assistant.fences import extract_code, fenced, text_behind
+from nano_lsp.assistant.fences import extract_code, fenced, text_after_code
 from nano_lsp.assistant.job import Job
 from nano_lsp.assistant.prompts import cut_code
 from nano_lsp.assistant.requests import build_chat_request
@@ -25,34 +25,34 @@ _MAX_CELLS_CHARS = 4000
 _MAX_ERROR_CHARS = 1200
 _AGAIN = SamplingParams(temperature=0.5, seed=1)
 _WHY = re.compile(r"\bwhy\b\W*\s+(.+)", re.IGNORECASE)
-_WHY_LINE = re.compile(r"^\s*#?\s*\W*why:\W*", re.IGNORECASE | re.MULTILINE)  # within the code's block
-_DATA = re.compile(r"(\w+): \w+  # (?:of|shape|\d+ rows)\b")  # as `live_names` says it
+_WHY_LINE = re.compile(r"^\s*#?\s*\W*why:\W*", re.IGNORECASE | re.MULTILINE)  # within the code block
+_DATA = re.compile(r"(\w+): \w+  # (?:of|shape|\d+ rows)\b")  # format of `nano_lsp.code.namespace`
 _SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)")
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a notebook lets a question know.
+class NotebookContext:
+    """The parts of a notebook that go into a prompt.
 
     Attributes:
-        live: what its names stand for, see `nano_lsp.code.namespace`.
-        cells: code that has run, in that order.
-        output: of the last cell.
-        error: the last one, with its traceback.
+        kernel_variables: Descriptions of the kernel's variables, from `nano_lsp.code.namespace`.
+        cells: Code of the cells that have run, in that order.
+        output: Output of the last cell.
+        error: The last error, with its traceback.
     """
 
-    live: tuple[str, ...] = ()
+    kernel_variables: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     output: str = ""
     error: str = ""
 
-    def tell(self, question: str) -> str:
-        """A question with all this in front of it."""
+    def add_to(self, question: str) -> str:
+        """The question, with the notebook's context before it."""
         parts: list[str] = []
         if self.cells:
             parts.append(f"These cells have run:\n{fenced(_newest(self.cells), 'python')}")
-        if self.live:
-            parts.append("These names exist already:\n" + fenced("\n".join(self.live), "python"))
+        if self.kernel_variables:
+            parts.append("These names exist already:\n" + fenced("\n".join(self.kernel_variables), "python"))
         if self.output:
             parts.append(f"The last output:\n{fenced(self.output[:_MAX_ERROR_CHARS])}")
         if self.error:
@@ -60,7 +60,7 @@ class Surroundings:
         return "\n\n".join([*parts, question])
 
 
-_NOTHING = Surroundings()
+_NOTHING = NotebookContext()
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class CellCode:
     """Code for a cell.
 
     Attributes:
-        code: of it; empty where there is none that holds.
-        parses: whether it is Python, but for what only IPython understands.
-        why: what was wrong with the code before, in a sentence.
+        code: The code; empty if the model gave no valid one.
+        parses: Whether it is valid Python, apart from IPython syntax.
+        why: One sentence on what was wrong with the previous code.
     """
 
     code: str
@@ -80,28 +80,28 @@ class CellCode:
 
 @dataclass(frozen=True)
 class WriteCell(Job[CellCode]):
-    """Write the code of a cell; tried once more where it does not parse.
+    """Write the code of a cell, with a second attempt if it does not parse.
 
     Attributes:
-        request: what the code is to do.
-        around: what the notebook lets it know.
-        think: think step by step first.
-        max_tokens: at most so many tokens.
+        request: Description of what the code should do.
+        notebook: Context from the notebook.
+        think: Think step by step before the code.
+        max_tokens: Maximum number of tokens of the answer.
     """
 
     request: str
-    around: Surroundings = _NOTHING
+    notebook: NotebookContext = _NOTHING
     think: bool = False
     max_tokens: int = _MAX_TOKENS
     result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
-        """The code as it goes into a cell."""
+        """The code of the cell."""
         task = f"Write the code of one Python notebook cell. {self.request.strip()}"
-        if self.around.live:
+        if self.notebook.kernel_variables:
             task += "\nUse the names that exist already, do not assign them again; import what else is needed."
         request = build_chat_request(
-            self.around.tell(task),
+            self.notebook.add_to(task),
             context,
             code=not self.think,
             think=self.think,
@@ -110,20 +110,20 @@ class WriteCell(Job[CellCode]):
         )
         first = extract_code((await context.generate(request)).text)
         if _is_code(first):
-            return CellCode(_without_made_up(first, self.around.live))
+            return CellCode(_without_fake_data(first, self.notebook.kernel_variables))
         second = extract_code((await context.generate(_again(request))).text)
         if _is_code(second):
-            return CellCode(_without_made_up(second, self.around.live))
+            return CellCode(_without_fake_data(second, self.notebook.kernel_variables))
         return CellCode(first, parses=False)
 
 
 @dataclass(frozen=True)
 class FixCell(Job[CellCode]):
-    """Correct the code of a cell that has raised an error; the prompt has that code and that error, nothing else.
+    """Correct the code of a cell that has raised an error; the prompt has only that code and that error.
 
     Attributes:
-        code: of the cell.
-        error: with its traceback.
+        code: Code of the cell.
+        error: The error, with its traceback.
     """
 
     code: str
@@ -131,10 +131,10 @@ class FixCell(Job[CellCode]):
     result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
-        """The corrected code and a sentence on why; only that where the model has no code that parses and differs."""
+        """The corrected code and the reason; only the reason if no attempt parses and differs from the code."""
         code = self.code.strip("\n")
         if cut_code(code, context.tokenizer, _MAX_CODE_TOKENS) != code:
-            raise DocumentError("The cell is too long to be corrected.", "Split it, and run the part that fails.")
+            raise DocumentError("The cell is too long to correct.", "Split it, and run the part that fails.")
         task = (
             f"This Python code raises an error.\n\n{fenced(code, 'python')}\n\n"
             f"{fenced(self.error[-_MAX_ERROR_CHARS:])}\n\n"
@@ -158,9 +158,9 @@ class FixCell(Job[CellCode]):
         return CellCode("", why=why or last)
 
 
-def _without_made_up(code: str, live: Sequence[str]) -> str:
-    """Code without statements that put made-up data in place of live data before they use it."""
-    data = {found[1] for line in live if (found := _DATA.match(line))}
+def _without_fake_data(code: str, kernel_variables: Sequence[str]) -> str:
+    """Code without statements that overwrite existing data with invented data before its use."""
+    data = {found[1] for line in kernel_variables if (found := _DATA.match(line))}
     lines, body = code.split("\n"), ast.parse(as_python(code)).body
     read: set[str] = set()
     for i, statement in enumerate(body):
@@ -176,36 +176,36 @@ def _without_made_up(code: str, live: Sequence[str]) -> str:
 
 
 def _corrects(fixed: str, code: str, error: str) -> bool:
-    """Whether code differs from what it is to correct, and makes up nothing that was only read there."""
+    """Whether a fix differs from the code and assigns no variables that the code only reads."""
     if code.strip() == fixed.strip():
         return False
     before, after = as_python(code).strip(), as_python(fixed).strip()
     if not is_python(before):
         return True
     read, bound = _names(before, ast.Load), _names(before, ast.Store)
-    made_up = (_names(after, ast.Store) - bound) & read
-    return not any(name not in error or "is not defined" not in error for name in made_up)
+    invented = (_names(after, ast.Store) - bound) & read
+    return not any(name not in error or "is not defined" not in error for name in invented)
 
 
 def _names(code: str, context: type[ast.expr_context]) -> set[str]:
-    """The variables that code reads or binds."""
+    """The variables that code reads (`ast.Load`) or binds (`ast.Store`)."""
     nodes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name))
     return {node.id for node in nodes if isinstance(node.ctx, context)}
 
 
 def read_code(answer: str) -> str:
-    """The code of an answer that may not be whole yet."""
+    """The code of an answer that may be incomplete."""
     if "\n" not in answer and answer.lstrip().startswith("`"):
         return ""
     return extract_code(answer).rstrip("`").rstrip()
 
 
 def read_fix(answer: str) -> CellCode:
-    """The code and the reason in an answer, which may not be whole yet."""
+    """The code and the reason in an answer that may be incomplete."""
     code, _, inside = _WHY_LINE.sub("\0", extract_code(answer), count=1).partition("\0")
-    behind = text_behind(answer)
-    found = _WHY.search(behind) or _WHY.search(f"why: {inside}" if inside else "")
-    line = found[1] if found else next((line for line in behind.split("\n") if line.strip()), "")
+    after = text_after_code(answer)
+    found = _WHY.search(after) or _WHY.search(f"why: {inside}" if inside else "")
+    line = found[1] if found else next((line for line in after.split("\n") if line.strip()), "")
     sentence = _SENTENCE.match(line.strip())
     return CellCode(code.rstrip().rstrip("`").rstrip(), why=(sentence[1] if sentence else line).strip(" *_"))
 
@@ -219,7 +219,7 @@ def _is_code(code: str) -> bool:
 
 
 def _newest(cells: Sequence[str]) -> str:
-    """The newest cells that there is room for, in order."""
+    """The newest cells within the character limit, in order."""
     kept: list[str] = []
     for cell in reversed(cells):
         if sum(map(len, kept)) + len(cell) > _MAX_CELLS_CHARS:

@@ -1,7 +1,7 @@
-"""Rewrites code on request: fixes what a diagnostic names, simplifies, adds type hints, writes a test.
+"""Rewrites code on request: fixes a diagnostic, simplifies, adds type hints, writes a test.
 
-What the model answers is checked before anybody sees it: it parses where it is put, a definition keeps its name and
-its parameters, and type hints change nothing but hints.
+The model's answer is validated before it is shown: it parses in its place, a definition keeps its name and its
+parameters, and type hints change only annotations.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
 @dataclass(frozen=True)
 class Simplify(Job[list[TextEdit]]):
-    """Simplify whole lines; see `simplify`."""
+    """Simplify whole lines of a document; no edit if the model gave no valid code.
+
+    Attributes:
+        text: Text of the document.
+        start: Offset of the code; extended to the beginning of its line.
+        end: Offset of the code's end; extended to the end of its line.
+        language: Language of the document.
+    """
 
     text: str
     start: int
@@ -47,13 +54,22 @@ class Simplify(Job[list[TextEdit]]):
     result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
-        """The edits that keep the document valid."""
-        return await simplify(context, self.text, self.start, self.end, self.language)
+        """The edits, after which the document is still valid."""
+        task = f"Simplify this {self.language.capitalize()} code. Keep what it does and its names."
+        return await _rewrite(context, task, self.text, (self.start, self.end), self.language)
 
 
 @dataclass(frozen=True)
 class Fix(Job[list[TextEdit]]):
-    """Correct what a tool reports; see `fix`."""
+    """Fix a diagnostic; no edit if the model gave no valid code.
+
+    Attributes:
+        text: Text of the document.
+        start: Offset of the diagnostic; the function or class around it is rewritten.
+        end: Offset of the diagnostic's end.
+        problem: Message of the diagnostic.
+        language: Language of the document.
+    """
 
     text: str
     start: int
@@ -63,27 +79,71 @@ class Fix(Job[list[TextEdit]]):
     result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
-        """The edits that keep the document valid."""
-        return await fix(context, self.text, self.start, self.end, self.problem, self.language)
+        """The edits, after which the document is still valid."""
+        text, span = self.text, (self.start, self.end)
+        tree = SyntaxTree.parse(text, PYTHON) if self.language == PYTHON.name else None
+        definition = definition_at(tree, self.start) if tree else None
+        if definition is not None and definition.name:
+            span = definition.start, definition.end
+        line = text[line_start(text, self.start) : line_end(text, self.start)].strip()
+        task = (
+            f"A tool reports this problem in the {self.language.capitalize()} code below: {self.problem} "
+            f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
+        )
+        return await _rewrite(context, task, text, span, self.language)
 
 
 @dataclass(frozen=True)
 class AddTypeHints(Job[list[TextEdit]]):
-    """Annotate the function at an offset of Python code; see `add_type_hints`."""
+    """Annotate the parameters and the result of a function that have no annotation and whose type is clear.
+
+    Only annotations are inserted, with names that the file imports or defines, or builtins.
+
+    Attributes:
+        text: Python code of the document.
+        offset: Offset within the function.
+    """
 
     text: str
     offset: int
     result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
-        """The edits that keep the document valid."""
-        tree = SyntaxTree.parse(self.text, PYTHON)
-        return await add_type_hints(context, tree, definition_at(tree, self.offset)) if tree else []
+        """The edits, after which the document is still valid."""
+        text, tree = self.text, SyntaxTree.parse(self.text, PYTHON)
+        if tree is None:
+            return []
+        definition, known = definition_at(tree, self.offset), _bound(tree)
+        edits: list[TextEdit] = []
+        for place in _places_for_hints(tree, definition):
+            lead = ": " if place.name else " -> "
+            so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
+            hint = place.type_of_default
+            if not hint:
+                request = _hint_request(context, tree, definition, so_far + lead.rstrip(), place.offset)
+                found = _HINT.match((await context.generate(request)).text.strip())
+                hint = found[0].strip().rstrip(",") if found else ""
+            if place.name:
+                hint = _first_type(hint)
+            if _is_hint(hint, known) and not (hint == "None" and place.name):
+                is_optional = text.startswith("None", place.default) if place.default else False
+                hint += " | None" if is_optional and not _ALLOWS_NONE.search(hint) else ""
+                end = place.default or place.offset
+                edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
+        after = tree.edited(apply_edits(text, edits))
+        return edits if after and not breaks_parse(tree, after) else []
 
 
 @dataclass(frozen=True)
 class WriteTest(Job[str]):
-    """Write a test of the function at an offset of Python code; see `write_test`."""
+    """Write a pytest test of a function, with its import.
+
+    Attributes:
+        text: Python code of the document.
+        offset: Offset within the function.
+        module: Dotted name of the module to import it from; empty for a test in the same place, as in a notebook,
+            where the test is also called.
+    """
 
     text: str
     offset: int
@@ -91,46 +151,22 @@ class WriteTest(Job[str]):
     result: ClassVar[Any] = str
 
     async def run(self, context: FeatureContext) -> str:
-        """The test module; empty where the model has none that parses."""
+        """The test module; empty if no attempt parses."""
         tree = SyntaxTree.parse(self.text, PYTHON)
-        return await write_test(context, tree, definition_at(tree, self.offset), self.module) if tree else ""
-
-
-async def simplify(context: FeatureContext, text: str, start: int, end: int, language: str = "") -> list[TextEdit]:
-    """Simpler code for whole lines of a document; no edit where the model has none that holds.
-
-    Args:
-        text: of the document.
-        start: offset of the code, moved to the beginning of its line.
-        end: offset of its end, moved to the end of its line.
-        language: of the document.
-    """
-    task = f"Simplify this {language.capitalize()} code. Keep what it does and its names."
-    return await _rewrite(context, task, text, (start, end), language)
-
-
-async def fix(
-    context: FeatureContext, text: str, start: int, end: int, problem: str, language: str = ""
-) -> list[TextEdit]:
-    """Code without a problem that a tool reports; no edit where the model has none that holds.
-
-    Args:
-        text: of the document.
-        start: offset of what is reported; the function or class around it is worked on.
-        end: of what is reported.
-        problem: what the tool says.
-        language: of the document.
-    """
-    line = text[line_start(text, start) : line_end(text, start)].strip()
-    tree = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
-    around = definition_at(tree, start) if tree else None
-    if around is not None and around.name:
-        start, end = around.start, around.end
-    task = (
-        f"A tool reports this problem in the {language.capitalize()} code below: {problem} "
-        f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
-    )
-    return await _rewrite(context, task, text, (start, end), language)
+        if tree is None:
+            return ""
+        definition, module = definition_at(tree, self.offset), self.module
+        code = textwrap.dedent(self.text[line_start(self.text, definition.start) : definition.end])
+        name = definition.name.split(".")[0]
+        where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
+        task = f"Write one short pytest test of this Python code. {where}"
+        shown = cut_code(code, context.tokenizer, _MAX_CODE_TOKENS)
+        request = _code_request(context, task, shown, PYTHON.name)
+        for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
+            test = _read_test(extract_code((await context.generate(attempt)).text), tree, name, module)
+            if test:
+                return test
+        return ""
 
 
 async def _rewrite(
@@ -154,54 +190,6 @@ async def _rewrite(
     return [] if before and after and breaks_parse(before, after) else [edit]
 
 
-async def write_test(context: FeatureContext, tree: SyntaxTree, definition: Definition, module: str) -> str:
-    """A pytest test of a function, with its import; empty where the model has none that parses.
-
-    Args:
-        tree: of the document.
-        definition: the function.
-        module: that it is imported from, dotted; empty where the test stands beside it, as in a notebook: then it
-            is called as well.
-    """
-    code = textwrap.dedent(tree.text[line_start(tree.text, definition.start) : definition.end])
-    name = definition.name.split(".")[0]
-    where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
-    task = f"Write one short pytest test of this Python code. {where}"
-    shown = cut_code(code, context.tokenizer, _MAX_CODE_TOKENS)
-    request = _code_request(context, task, shown, PYTHON.name)
-    for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
-        text = _read_test(extract_code((await context.generate(attempt)).text), tree, name, module)
-        if text:
-            return text
-    return ""
-
-
-async def add_type_hints(context: FeatureContext, tree: SyntaxTree, definition: Definition) -> list[TextEdit]:
-    """Annotations for the parameters and the result of a function that have none and whose type is clear.
-
-    Nothing but annotations is inserted, and only names that the file binds or Python has.
-    """
-    text, known = tree.text, _bound(tree)
-    edits: list[TextEdit] = []
-    for place in _places_for_hints(tree, definition):
-        lead = ": " if place.name else " -> "
-        so_far = apply_edits(text[definition.start : place.offset], edits, definition.start)
-        hint = place.type_of_default
-        if not hint:
-            request = _hint_request(context, tree, definition, so_far + lead.rstrip(), place.offset)
-            found = _HINT.match((await context.generate(request)).text.strip())
-            hint = found[0].strip().rstrip(",") if found else ""
-        if place.name:
-            hint = _first_type(hint)
-        if _is_hint(hint, known) and not (hint == "None" and place.name):
-            is_optional = text.startswith("None", place.default) if place.default else False
-            hint += " | None" if is_optional and not _ALLOWS_NONE.search(hint) else ""
-            end = place.default or place.offset
-            edits.append(TextEdit(place.offset, end, lead + hint + (" = " if place.default else "")))
-    after = tree.edited(apply_edits(text, edits))
-    return edits if after and not breaks_parse(tree, after) else []
-
-
 def _hint_request(
     context: FeatureContext, tree: SyntaxTree, definition: Definition, so_far: str, offset: int
 ) -> GenerationRequest:
@@ -222,9 +210,13 @@ def _code_request(context: FeatureContext, task: str, code: str, language: str) 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an annotation may go: at an offset, up to the value where a default follows; named for a parameter.
+    """A place for an annotation.
 
-    The type of a default that is a literal needs no model.
+    Attributes:
+        name: Name of the parameter; empty for the return type.
+        offset: Offset of the annotation.
+        default: Offset of the default value; 0 for none.
+        type_of_default: Type of a literal default, which needs no model; empty for none.
     """
 
     name: str
@@ -234,7 +226,7 @@ class _Place:
 
 
 def _same_definition(code: str, answer: str) -> str:
-    """Of an answer, the definition that the code is; empty where it has been renamed or takes something else."""
+    """The definition in an answer that replaces the code's; empty if its name or its parameters have changed."""
     old, new = SyntaxTree.parse(code, PYTHON), SyntaxTree.parse(answer, PYTHON)
     if old is None or new is None:
         return answer
@@ -249,7 +241,7 @@ def _same_definition(code: str, answer: str) -> str:
 
 
 def _read_test(answer: str, tree: SyntaxTree, name: str, module: str) -> str:
-    """The test in an answer, with its imports; empty for none that parses."""
+    """The test in an answer, with its imports; empty if it does not parse."""
     tests = SyntaxTree.parse(answer, PYTHON)
     kept = list(_tests(tests, name, module)) if tests else []
     body = "\n\n\n".join(part for part in kept if not _IMPORT.match(part))
@@ -270,7 +262,7 @@ def _read_test(answer: str, tree: SyntaxTree, name: str, module: str) -> str:
 
 
 def _tests(tree: SyntaxTree, name: str, module: str) -> Iterator[str]:
-    """The statements of a test file that are worth keeping: not the function itself, no imports that are there."""
+    """The statements of a test file, without copies of the function and imports that are added anyway."""
     for node in tree.root.children:
         code = tree.text_of(node)
         again = re.match(rf"(?:@.*\n)*(?:async )?(?:def|class) {re.escape(name)}\b", code)
@@ -304,7 +296,7 @@ def _places_for_hints(tree: SyntaxTree, definition: Definition) -> Iterator[_Pla
 
 
 def _first_type(text: str) -> str:
-    """A type, without what follows it behind a comma."""
+    """The type before the first comma outside brackets."""
     depth = 0
     for i, char in enumerate(text):
         depth += (char in "[(") - (char in "])")

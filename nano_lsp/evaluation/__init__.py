@@ -1,1 +1,1 @@
-"""How good completions are: problems, a sandbox, measures, and runs that can be gone on with."""
+"""Evaluation of completions: problems, a sandbox, metrics, a baseline, and resumable runs."""

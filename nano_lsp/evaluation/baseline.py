@@ -1,8 +1,8 @@
-"""What llama.vim asks of llama-server's `/infill`, to compare with, on the same weights.
+"""Baseline: the completions of llama.vim with llama-server's `/infill`, on the same weights.
 
-Up to 256 lines above the cursor, 64 below, the cursor's line behind the middle token (`llama#fim` of
-ggml-org/llama.vim, `format_prompt_infill` of llama.cpp's server), greedy. Of a line that holds only blanks it sends
-nothing, and removes as many blanks from what comes; the rest is taken as it is.
+Up to 256 lines above the cursor, 64 below, the cursor's line after the middle token (`llama#fim` of
+ggml-org/llama.vim, `format_prompt_infill` of llama.cpp's server), greedy. For a line of whitespace only, llama.vim
+sends nothing and removes the same amount of whitespace from the answer; any other answer is shown unchanged.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LINES_ABOVE, LINES_BELOW, MAX_TOKENS = 256, 64, 128
 
 @dataclass(frozen=True)
 class LlamaVimCompletion(Job[Completion]):
-    """What llama.vim shows at a cursor, by a model with fill-in-the-middle tokens.
+    """The completion that llama.vim shows at a cursor, from a model with fill-in-the-middle tokens.
 
-    One line is generated and no more: no measure looks further, and time is short.
+    Only one line is generated, as the metrics need no more.
 
     Attributes:
         name: Name of the document.
-        cursor: Where the completion goes.
+        cursor: Context of the cursor.
     """
 
     name: str
@@ -72,6 +72,6 @@ class LlamaVimCompletion(Job[Completion]):
 
 
 def _shown(cursor: CursorContext, completion: Completion) -> Completion:
-    """What it shows of the answer to that request."""
+    """The part of an answer that llama.vim shows."""
     blanks = 0 if cursor.typed.strip() else min(len(cursor.typed), indent_of(completion.text))
     return replace(completion, text=completion.text[blanks:])

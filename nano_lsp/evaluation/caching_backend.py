@@ -1,7 +1,7 @@
-"""A model that is asked each thing once: what it said is kept in a file.
+"""A backend that caches logits in a file, so that repeated evaluations need the model less.
 
-Another rule on the same problems asks the model mostly what an earlier run has asked. `CachingBackend` keeps the most
-probable next tokens of each run of tokens that it was asked for; what it does not know the model evaluates.
+Runs with other postprocessing rules on the same problems mostly repeat the prompts of earlier runs. `CachingBackend`
+keeps the most probable next tokens after each token sequence; the model evaluates only new sequences.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ from nano_lsp.inference.backend import Backend, Grammar
 from nano_lsp.inference.snapshots import common_prefix
 from nano_lsp.schema import MemoryAccount, ModelSpec
 
-_N_KEPT = 32  # tokens a place; the rest of the tokenizer shares what probability is left
+_N_KEPT = 32  # tokens per position; the rest of the vocabulary shares the remaining probability
 
 
 class CachingBackend:
-    """A backend around another one. Its sequences hold tokens only; see `Backend` for its methods.
+    """A cache around another backend. Its sequences hold tokens only; see `Backend` for its methods.
 
     Args:
-        backend: evaluates what is not known yet.
-        path: of the file, an SQLite database; is created when needed.
+        backend: Backend for sequences that are not cached yet.
+        path: Path of the cache, an SQLite database that is created if missing.
 
     Raises:
-        EvaluationError: the file cannot be used.
+        EvaluationError: The file cannot be used.
     """
 
     def __init__(self, backend: Backend, path: Path) -> None:
         self._backend = backend
         self._sequences: dict[int, list[int]] = {i: [] for i in range(backend.spec.n_seq_max)}
-        self._evaluated: list[int] = []  # what sequence 0 of the backend holds
+        self._evaluated: list[int] = []  # tokens of the backend's sequence 0
         self._rows: list[NDArray[np.float32]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # The worker's thread uses it, this one opens it.
+            # Opened here, used by the worker's thread.
             self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._file.execute("PRAGMA synchronous=OFF")  # a lost answer is asked for again
+            self._file.execute("PRAGMA synchronous=OFF")  # a lost row is evaluated again
             self._file.execute("CREATE TABLE IF NOT EXISTS said (context BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID")
         except (OSError, sqlite3.Error) as error:
             raise EvaluationError(f"{path} cannot be used: {error}.", "Give another --memo FILE.") from error
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
+        """Specification of the model."""
         return self._backend.spec
 
     def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
-        """As the backend has it."""
+        """Delegates to the backend."""
         return self._backend.tokenize(text, parse_special=parse_special)
 
     def piece(self, token: int) -> bytes:
-        """As the backend has it."""
+        """Delegates to the backend."""
         return self._backend.piece(token)
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
-        """Recall the logits of the last tokens, or evaluate what they take."""
+        """Read the logits of the last tokens from the cache, or evaluate them."""
         history = [*self._sequences[seq_id][:n_past], *tokens]
         ends = range(len(history) - n_logits + 1, len(history) + 1)
         self._rows = [self._recall(history[:end]) for end in ends]
         self._sequences[seq_id] = history
 
     def logits(self, index: int) -> NDArray[np.float32]:
-        """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`."""
+        """Logits, shape (n_vocab,), of the token with this index among those kept by the last `decode`."""
         return self._rows[index]
 
     def seq_copy(self, source: int, target: int, n_past: int) -> None:
-        """Let an empty sequence share the first n_past tokens of another one."""
+        """Copy the first n_past tokens of a sequence to an empty one."""
         self._sequences[target] = self._sequences[source][:n_past]
 
     def seq_trim(self, seq_id: int, n_past: int) -> None:
@@ -84,23 +84,23 @@ class CachingBackend:
         return np.asarray(self._sequences[seq_id], np.int32).tobytes()
 
     def seq_load(self, seq_id: int, state: bytes) -> None:
-        """Put back into an empty sequence what `seq_save` gave."""
+        """Restore an empty sequence from the bytes of `seq_save`."""
         self._sequences[seq_id] = np.frombuffer(state, np.int32).tolist()
 
     def compile_grammar(self, gbnf: str) -> Grammar:
-        """As the backend has it."""
+        """Delegates to the backend."""
         return self._backend.compile_grammar(gbnf)
 
     def abort(self) -> None:
-        """As the backend has it."""
+        """Delegates to the backend."""
         self._backend.abort()
 
     def clear_abort(self) -> None:
-        """As the backend has it."""
+        """Delegates to the backend."""
         self._backend.clear_abort()
 
     def memory(self) -> MemoryAccount:
-        """As the backend has it."""
+        """Delegates to the backend."""
         return self._backend.memory()
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class CachingBackend:
         self._backend.close()
 
     def _recall(self, history: Sequence[int]) -> NDArray[np.float32]:
-        """The logits after some tokens."""
+        """The logits after a token sequence."""
         key = hashlib.blake2b(
             np.asarray(history, np.int32).tobytes(), digest_size=16, salt=self.spec.fingerprint.encode()[:16]
         ).digest()
@@ -125,9 +125,9 @@ class CachingBackend:
         return logits
 
     def _evaluate(self, history: Sequence[int]) -> NDArray[np.float32]:
-        held = min(common_prefix(self._evaluated, history), len(history) - 1)
-        self._backend.seq_trim(0, held)
-        del self._evaluated[held:]
+        n_past = min(common_prefix(self._evaluated, history), len(history) - 1)
+        self._backend.seq_trim(0, n_past)
+        del self._evaluated[n_past:]
         n_batch = self.spec.n_batch
         while (n := len(self._evaluated)) < len(history):
             batch = history[n : n + n_batch]
@@ -137,7 +137,7 @@ class CachingBackend:
 
 
 def _shorten(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Ids of the most probable tokens, as bits, their logits, and what each of the others has on average."""
+    """Ids of the most probable tokens, as bits, their logits, and the log of the others' mean probability."""
     n = min(_N_KEPT, len(logits) - 1)
     ids = np.argsort(-logits, kind="stable")[:n]
     others = np.delete(logits.astype(np.float64), ids)

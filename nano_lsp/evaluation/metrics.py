@@ -1,4 +1,4 @@
-"""What is measured of each suggestion, and how two runs compare."""
+"""Metrics of suggestions, and the statistical comparison of two runs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _PERMUTATIONS = 10_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one problem.
+    """The outcome of one problem.
 
     Attributes:
-        name: of the problem.
-        kind: of its hole.
-        cursor_kind: what the cursor was in.
-        text: suggested; empty for nothing.
-        exact: it is what stood there.
-        passed: its test passed; None where it has none.
-        reference_chars: length of what stood there, in its first line.
-        saved_chars: of these, those that accepting whole words of the suggestion spares.
-        broken: the document parses worse with it than without.
-        prompt_tokens: length of the prompt.
-        evaluated_tokens: of the prompt, those the KV cache did not hold.
-        generated_tokens: by the model, those thrown away included.
-        latency_ms: from the request to the answer.
-        confidence: mean probability of the tokens shown, 0 to 1.
+        name: Name of the problem.
+        kind: Kind of the problem's hole.
+        cursor_kind: Kind of the cursor's context.
+        text: Suggested text; empty for none.
+        exact: Whether the suggestion equals the reference.
+        passed: Whether the problem's test passed; None without a test.
+        reference_chars: Length of the reference's first line.
+        saved_chars: Number of these characters that need no typing when whole words of the suggestion are accepted.
+        broken: Whether the document has more syntax errors with the suggestion than without.
+        prompt_tokens: Length of the prompt in tokens.
+        evaluated_tokens: Number of prompt tokens that were not in the KV cache.
+        generated_tokens: Number of tokens that the model generated, including discarded ones.
+        latency_ms: Time from the request to the answer.
+        confidence: Mean probability of the tokens shown, 0 to 1.
     """
 
     name: str
@@ -56,19 +56,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A set of outcomes in figures; shares in per cent, None where there is nothing to count.
+class RunSummary:
+    """Aggregated metrics of outcomes; shares in per cent, None without data.
 
     Attributes:
-        n: problems.
-        exact: share answered exactly.
-        passed: share of those with a test that passed it (pass@1).
-        saved: share of the characters of the line that were spared.
-        shown: share with a suggestion.
-        broken: suggestions that break the parse.
-        evaluated_tokens: prompt tokens a problem, mean.
-        generated_tokens: a problem, mean.
-        latency_ms: median.
+        n: Number of problems.
+        exact: Share of exact matches.
+        passed: Share of the problems with a test that passed it (pass@1).
+        saved: Share of the reference's characters that need no typing.
+        shown: Share of problems with a suggestion.
+        broken: Number of suggestions that add syntax errors.
+        evaluated_tokens: Mean number of evaluated prompt tokens per problem.
+        generated_tokens: Mean number of generated tokens per problem.
+        latency_ms: Median latency.
     """
 
     n: int
@@ -82,11 +82,11 @@ class Summary:
     latency_ms: float
 
 
-def summarize(outcomes: Sequence[Outcome]) -> Summary:
-    """The figures of some outcomes."""
+def summarize(outcomes: Sequence[Outcome]) -> RunSummary:
+    """Aggregate the metrics of outcomes."""
     tested = [outcome.passed for outcome in outcomes if outcome.passed is not None]
     n = len(outcomes)
-    return Summary(
+    return RunSummary(
         n=n,
         exact=_share(sum(outcome.exact for outcome in outcomes), n),
         passed=_share(sum(tested), len(tested)),
@@ -101,14 +101,14 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs on the same problems.
+    """The comparison of two runs by one metric.
 
     Attributes:
-        measure: what is compared.
-        n: problems that both have.
-        first: mean of the first run, in per cent.
-        second: mean of the second.
-        p_value: how often chance alone makes a difference as large.
+        measure: Name of the metric.
+        n: Number of problems in both runs.
+        first: Mean of the first run, in per cent.
+        second: Mean of the second run, in per cent.
+        p_value: Probability of a difference at least as large by chance.
     """
 
     measure: str
@@ -119,7 +119,7 @@ class Comparison:
 
 
 def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Comparison]:
-    """Compare two runs problem by problem: McNemar's exact test for yes and no, a permutation test for shares."""
+    """Compare two runs by paired tests: McNemar's exact test for binary metrics, a permutation test for shares."""
     others = {outcome.name: outcome for outcome in second}
     pairs = [(outcome, others[outcome.name]) for outcome in first if outcome.name in others]
     measures: tuple[tuple[str, Callable[[Outcome], float | None]], ...] = (
@@ -139,7 +139,7 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Compari
 
 
 def saved_chars(suggestion: str, reference: str) -> int:
-    """Characters of the reference that accepting the suggestion's first words spares: whole words, from the start."""
+    """Number of characters that need no typing when the suggestion's matching words are accepted from its start."""
     n = next((i for i, (a, b) in enumerate(zip(suggestion, reference, strict=False)) if a != b), None)
     if n is None:
         n = min(len(suggestion), len(reference))
@@ -150,7 +150,7 @@ def saved_chars(suggestion: str, reference: str) -> int:
 
 
 def breaks_parse(problem: Problem, text: str) -> bool:
-    """Whether the document is worse with the suggestion: more ERROR or MISSING nodes, or Python refuses it anew."""
+    """Whether the suggestion adds syntax errors: more ERROR or MISSING nodes, or Python no longer parses the file."""
     if not text:
         return False
     before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
@@ -166,7 +166,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def _mcnemar(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
-    """Exact binomial form, two-sided (McNemar 1947)."""
+    """P-value of McNemar's test, exact binomial form, two-sided (McNemar 1947)."""
     gained, lost = int((ys > xs).sum()), int((ys < xs).sum())
     n = gained + lost
     tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n
@@ -174,7 +174,7 @@ def _mcnemar(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
 
 
 def _permutation(differences: NDArray[np.float64]) -> float:
-    """Flips the signs of the differences at random, with a fixed seed (Fisher 1935)."""
+    """P-value of a permutation test: random signs of the differences, with a fixed seed (Fisher 1935)."""
     signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(_PERMUTATIONS, len(differences)))
     as_large = np.abs((signs * differences).mean(axis=1)) >= abs(differences.mean()) - 1e-12
     return float((as_large.sum() + 1) / (_PERMUTATIONS + 1))

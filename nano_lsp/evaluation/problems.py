@@ -1,4 +1,4 @@
-"""What to evaluate on: HumanEval-Infilling problems, and cursor points in files of one's own."""
+"""Evaluation problems: HumanEval-Infilling, and cursor positions sampled from the user's own files."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Problem:
     """A document with a hole.
 
     Attributes:
-        name: unique in its set.
-        kind: of the hole.
-        file_name: whose suffix tells the language.
-        prefix: before the hole.
-        suffix: after it.
-        reference: what stood there.
-        test: a program that, appended, fails unless the hole is filled right; empty for none.
+        name: Unique name in the set of problems.
+        kind: Kind of the hole.
+        file_name: Name of the file; its suffix determines the language.
+        prefix: Text before the hole.
+        suffix: Text after the hole.
+        reference: Original text of the hole.
+        test: Program to append, which fails unless the hole is filled correctly; empty for none.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Problem:
 
 
 def load_infilling(path: Path) -> list[Problem]:
-    """Problems of HumanEval-Infilling (Bavarian et al. 2022, arXiv 2207.14255), as JSON lines, gzipped or not.
+    """Load problems of HumanEval-Infilling (Bavarian et al. 2022, arXiv 2207.14255), as JSON lines, gzipped or not.
 
-    A hole of whole lines ends with their line break; an editor has that break behind the cursor already, in the
-    line the user has just opened. So it is put there.
+    A hole of whole lines ends with a line break; in an editor that break is already after the cursor, in the line
+    that the user has just opened. So it is moved to the suffix.
 
     Raises:
-        EvaluationError: the file cannot be read or is something else.
+        EvaluationError: The file cannot be read or has other content.
     """
     try:
         with (
@@ -58,7 +58,7 @@ def load_infilling(path: Path) -> list[Problem]:
             found = [_infilling(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise EvaluationError(
-            f"{path} holds no infilling problems: {error}.", "Give a HumanEval-Infilling file."
+            f"{path} contains no infilling problems: {error}.", "Give a HumanEval-Infilling file."
         ) from error
     if not found:
         raise EvaluationError(f"{path} is empty.", "Give a HumanEval-Infilling file.")
@@ -75,19 +75,19 @@ def _infilling(row: dict[str, str]) -> Problem:
 
 
 def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
-    """Cursor points in the Python files of a folder: the rest of the line is to be written.
+    """Sample cursor positions in the Python files of a folder; the hole is the rest of the line.
 
-    The kinds take turns: the start of a line, behind an operator, within a word, the body of a function.
+    The kinds alternate: the start of a line, after an operator, within a word, the body of a function.
 
     Args:
-        folder: searched with all that is in it.
-        n: how many points.
-        seed: the same one chooses the same points in the same files.
+        folder: Folder that is searched recursively.
+        n: Number of positions.
+        seed: Seed of the random choice, which is reproducible for the same files.
 
     Raises:
-        EvaluationError: there are too few files to choose from.
+        EvaluationError: The folder has too few files.
     """
-    source = random.Random(seed)  # noqa: S311 - a repeatable choice, no secret
+    source = random.Random(seed)  # noqa: S311 - reproducible, not for security
     files = sorted(path for path in folder.rglob("*.py") if path.is_file() and not is_secret(path.name))
     source.shuffle(files)
     points: list[Problem] = []
@@ -98,20 +98,21 @@ def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
         if text is None:
             continue
         for kind in _POINT_KINDS:
-            found = list(_places(text, kind))
+            found = list(_holes(text, kind))
             if found:
                 start, end = source.choice(found)
                 name = f"{path.relative_to(folder).as_posix()}:{text.count(chr(10), 0, start) + 1}:{kind}"
                 points.append(Problem(name, kind, str(path), text[:start], text[end:], text[start:end]))
     if len(points) < n:
         raise EvaluationError(
-            f"{folder} has room for only {len(points)} cursor points.", "Ask for fewer, or give more files."
+            f"{folder} yields only {len(points)} cursor positions.",
+            "Request fewer, or give a folder with more files.",
         )
     return points[:n]
 
 
 def _load_code(path: Path) -> str | None:
-    """The text of a file that is worth a point: it parses, and somebody wrote it."""
+    """The text of a file that is suitable for sampling: it parses, and has a usual length; None for others."""
     try:
         text = load_document(path).text
         ast.parse(text)
@@ -121,10 +122,10 @@ def _load_code(path: Path) -> str | None:
     return text if 20 <= n_lines <= MAX_FILE_LINES and "\r" not in text else None
 
 
-def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every hole of a kind."""
+def _holes(text: str, kind: str) -> Iterator[tuple[int, int]]:
+    """Start and end offsets of all holes of a kind."""
     if kind == "empty body":
-        yield from _bodies(text)
+        yield from _function_bodies(text)
         return
     at = 0
     prose = _prose_lines(text)
@@ -142,8 +143,8 @@ def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
             yield from ((start + m.start() + len(m[0]) // 2, end) for m in re.finditer(r"[^\W\d]\w{4,}", line))
 
 
-def _bodies(text: str) -> Iterator[tuple[int, int]]:
-    """The bodies of short functions, behind their docstrings."""
+def _function_bodies(text: str) -> Iterator[tuple[int, int]]:
+    """The bodies of short functions, without their docstrings."""
     starts = [0]
     for line in text.split("\n"):
         starts.append(starts[-1] + len(line) + 1)
@@ -157,7 +158,7 @@ def _bodies(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _prose_lines(text: str) -> set[int]:
-    """Lines within strings of several lines."""
+    """Numbers of the lines of multi-line strings."""
     return {
         number
         for node in ast.walk(ast.parse(text))

@@ -1,4 +1,4 @@
-"""Runs an evaluation, problem by problem; every outcome is written at once, so a run can be gone on with."""
+"""Runs an evaluation; each outcome is saved at once, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation.metrics import Outcome, breaks_parse, saved_chars
 from nano_lsp.evaluation.problems import Problem
-from nano_lsp.evaluation.sandbox import Verdict, run_program
+from nano_lsp.evaluation.sandbox import ProgramStatus, run_program
 from nano_lsp.schema import Completion
 
 Complete = Callable[[Problem], Completion]
-"""A way of completing; the text of what it gives is what would be shown."""
+"""A completion method under evaluation; the text of its result is the text that would be shown."""
 
 
 def run(
     problems: Sequence[Problem], complete: Complete, results: Path, conditions: dict[str, object]
 ) -> Iterator[Outcome]:
-    """Complete and measure every problem; those already in the results are not done again.
+    """Complete and measure problems, except for those that the results already contain.
 
     Args:
-        problems: to complete.
-        complete: completes one.
-        results: JSON lines; the first holds the conditions.
-        conditions: what the outcomes depend on; a file with other ones is refused.
+        problems: The problems.
+        complete: Completes one problem.
+        results: JSON lines file of the results; its first line has the conditions.
+        conditions: The model and settings of the run; a file with different conditions is refused.
 
     Yields:
-        The outcomes in the problems' order, known ones included.
+        The outcomes in the order of the problems, including those of earlier runs.
 
     Raises:
-        EvaluationError: the file cannot be written, or was made under other conditions.
+        EvaluationError: The file cannot be written, or its run had different conditions.
     """
     try:
         known = _load_or_start(results, conditions)
@@ -54,10 +54,10 @@ def run(
 
 
 def load_outcomes(results: Path) -> list[Outcome]:
-    """The outcomes of a run; a last line that was cut off is left out.
+    """Load the outcomes of a run, without an incomplete last line.
 
     Raises:
-        EvaluationError: the file cannot be read or is something else.
+        EvaluationError: The file cannot be read or has other content.
     """
     try:
         lines = results.read_text(encoding="utf-8").split("\n")
@@ -65,12 +65,12 @@ def load_outcomes(results: Path) -> list[Outcome]:
         return [Outcome(**json.loads(line)) for line in lines[1:-1] if line]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise EvaluationError(
-            f"{results} holds no results: {error}.", "Give a file that `nano-lsp eval` wrote."
+            f"{results} does not contain evaluation results: {error}.", "Give a file that `nano-lsp eval` wrote."
         ) from error
 
 
 def measure(problem: Problem, complete: Complete) -> Outcome:
-    """Complete one problem, and look at what came."""
+    """Complete one problem and compute its metrics."""
     started = time.perf_counter()
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
@@ -86,7 +86,7 @@ def measure(problem: Problem, complete: Complete) -> Outcome:
         cursor_kind=cursor.kind.value,
         text=text,
         exact=text.rstrip() == problem.reference.rstrip(),
-        passed=run_program(filled + problem.test) is Verdict.PASSED if problem.test else None,
+        passed=run_program(filled + problem.test) is ProgramStatus.PASSED if problem.test else None,
         reference_chars=len(line),
         saved_chars=saved_chars(text.split("\n", 1)[0].rstrip(), line),
         broken=breaks_parse(problem, text),
@@ -108,8 +108,8 @@ def _load_or_start(results: Path, conditions: dict[str, object]) -> dict[str, Ou
     content = results.read_text(encoding="utf-8")
     if json.loads(content.split("\n", 1)[0]) != json.loads(header):
         raise EvaluationError(
-            f"{results} was made under other conditions.", "Give another --results FILE, or remove it."
+            f"{results} is from a run with different conditions.", "Give another --results FILE, or remove it."
         )
-    if not content.endswith("\n"):  # a line cut off by an interruption
+    if not content.endswith("\n"):  # an incomplete line from an interrupted run
         results.write_text(content[: content.rfind("\n") + 1], encoding="utf-8")
     return {outcome.name: outcome for outcome in outcomes}

@@ -1,8 +1,8 @@
-"""Runs programs that a model has written: another process, a time limit, no network, no files to write.
+"""Sandbox for programs that a model has written: a separate process, a time limit, no network, no writing of files.
 
-Two fences. The process refuses what Python's audit events name (PEP 578): sockets, starting processes, writing files,
-loading foreign code. On Linux it also sits in a network namespace of its own, and limits of the system bound memory
-and processor time. That holds mistakes, which is what evaluation meets; it is not built against an attacker.
+Two layers. An audit hook (PEP 578) denies sockets, starting processes, writing files, and loading native code. On
+Linux the process also runs in its own network namespace, with a resource limit on memory. This contains mistakes,
+which is what an evaluation needs; it does not protect against an attacker.
 """
 
 from __future__ import annotations
@@ -40,46 +40,46 @@ print("passed", flush=True)
 """
 
 
-class Verdict(str, Enum):
-    """How a program ended."""
+class ProgramStatus(str, Enum):
+    """Result of running a program."""
 
     PASSED = "passed"
     FAILED = "failed"
     TIMED_OUT = "timed out"
 
 
-def run_program(program: str, limit_s: float = 10.0) -> Verdict:
-    """Run a Python program; it passes if it comes to its end.
+def run_program(program: str, limit_s: float = 10.0) -> ProgramStatus:
+    """Run a Python program; it passes if it runs to its end.
 
     Args:
-        program: source text.
-        limit_s: wall-clock limit.
+        program: Source code.
+        limit_s: Wall-clock limit in seconds.
     """
     with tempfile.TemporaryDirectory(prefix="nano-lsp-eval-") as folder:
-        process = subprocess.Popen(  # noqa: S603 - our own Python, in a sandbox
+        process = subprocess.Popen(  # noqa: S603 - this Python, in the sandbox
             [sys.executable, "-I", "-B", "-W", "ignore", "-c", _GUARD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
             env={"PATH": os.defpath, **({"SYSTEMROOT": os.environ["SYSTEMROOT"]} if os.name == "nt" else {})},
-            preexec_fn=_fence if sys.platform == "linux" else None,  # noqa: PLW1509 - only calls to the system
+            preexec_fn=_isolate if sys.platform == "linux" else None,  # noqa: PLW1509 - only system calls
             start_new_session=True,
         )
         try:
-            said, _ = process.communicate(program.encode("utf-8", "replace"), timeout=limit_s)
+            output, _ = process.communicate(program.encode("utf-8", "replace"), timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            return Verdict.TIMED_OUT
-    # A program that leaves early with exit(0) has not come to its end.
-    return Verdict.PASSED if process.returncode == 0 and said.endswith(b"passed\n") else Verdict.FAILED
+            return ProgramStatus.TIMED_OUT
+    # A program that exits early with exit(0) has not run to its end.
+    return ProgramStatus.PASSED if process.returncode == 0 and output.endswith(b"passed\n") else ProgramStatus.FAILED
 
 
-def _fence() -> None:
-    """In the new process, before Python starts: no network, bounded memory, no core file."""
+def _isolate() -> None:
+    """Isolate the new process before Python starts: no network, limited memory, no core file."""
     import resource  # noqa: PLC0415 - POSIX only
 
-    ctypes.CDLL(None).unshare(_NEW_USER_AND_NETWORK)  # where the system forbids it, the audit events still hold
+    ctypes.CDLL(None).unshare(_NEW_USER_AND_NETWORK)  # where the system forbids it, the audit hook remains
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

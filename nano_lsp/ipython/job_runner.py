@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from nano_lsp.api.assistants import find_assistant
+from nano_lsp.api import find_assistant
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.config import find_folders

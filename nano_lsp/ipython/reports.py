@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from nano_lsp.api.assistants import opened_assistants
+from nano_lsp.api import opened_assistants
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.editor.statistics import Record, Statistics, summarize
 from nano_lsp.models.store import ModelStore

@@ -17,7 +17,7 @@ from IPython.utils.text import DollarFormatter
 
 from nano_lsp.code.live_source import find_source
 from nano_lsp.code.namespace import describe
-from nano_lsp.edits.cells import Surroundings
+from nano_lsp.edits.cells import NotebookContext
 from nano_lsp.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class ShellState:
         """Descriptions of the variables that a text mentions."""
         return tuple(describe(self.names, set(_NAME.findall(text)), values=values))
 
-    def surroundings(
+    def notebook_context(
         self, text: str, *, values: bool = False, cells: bool = False, output: bool = False, error: bool = False
-    ) -> Surroundings:
+    ) -> NotebookContext:
         """The context of a request: the variables that it mentions, and the requested parts of the notebook."""
-        return Surroundings(
-            live=self.describe_variables(text, values=values),
+        return NotebookContext(
+            kernel_variables=self.describe_variables(text, values=values),
             cells=tuple(self.cells()) if cells else (),
             output=self._last_output() if output else "",
             error=self.last_error()[1] if error else "",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.api.functions import docstring_job, read_docstring
+from nano_lsp.api import docstring_job, read_docstring
 from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Ask, Explain
 from nano_lsp.code.cursor_context import CompletionInput
@@ -28,7 +28,7 @@ from nano_lsp.ipython.streaming_display import CODE, MARKDOWN, TEXT, StreamingDi
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.loaders import load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.progress import Progress
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.summary import Form, Length
 from nano_lsp.tasks import Answer, Task
 
@@ -63,10 +63,10 @@ class MagicCall:
         """Put code into the next cell, or into this one with `--replace`."""
         self.state.shell.set_next_input(code.rstrip("\n"), replace=self.options.replace)
 
-    def surroundings(self) -> Any:  # noqa: ANN401
+    def notebook_context(self) -> Any:  # noqa: ANN401
         """The parts of the notebook that the options add to the prompt."""
         options = self.options
-        return self.state.surroundings(
+        return self.state.notebook_context(
             self.text, values=options.values, cells=options.cells, output=options.output, error=options.error
         )
 
@@ -97,7 +97,7 @@ def run(name: str, options: Options, body: str, state: ShellState, runner: JobRu
 def _code(call: MagicCall) -> None:
     request = call.require_text("request")
     options = call.options
-    job = WriteCell(request, call.surroundings(), options.think, options.max_tokens)
+    job = WriteCell(request, call.notebook_context(), options.think, options.max_tokens)
     cell: CellCode = call.run_job(job, read_code)
     call.display.finish(cell.code, parses=cell.parses)
     if not cell.parses:
@@ -169,7 +169,7 @@ def _test(call: MagicCall) -> None:
 
 
 def _ask(call: MagicCall) -> None:
-    question = call.surroundings().tell(call.require_text("question"))
+    question = call.notebook_context().add_to(call.require_text("question"))
     options = call.options
     as_code = options.format == CODE
     answer = call.run_job(Ask(question, as_code, options.think, options.max_tokens), read_code if as_code else str)
@@ -199,7 +199,7 @@ def _summarize(call: MagicCall) -> None:
         yield advance
 
     n = summary.N_STATEMENTS[Length(call.options.length)]
-    found = write_summary(call.run_job, document, n, Progress(None), parts)
+    found = write_summary(call.run_job, document, n, SummaryCheckpoint(None), parts)
     text = summary.render(found.statements, Form.BULLETS).rstrip("\n")
     call.display.finish(text, warnings=[note.text for note in found.notes], left_out=found.n_unsupported)
 

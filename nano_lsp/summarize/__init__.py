@@ -1,6 +1,6 @@
-"""Summaries of documents: statements, each with the passage that it is from.
+"""Extractive summaries of documents: statements, each with a citation of its passage.
 
-`loaders` take a document apart and say what was not read, `segmentation` knows words and sentences of any script,
-`passages` cuts into what one prompt holds, `evidence` says whether a passage bears out a statement, `summary` has the
-model state and choose, `progress` keeps what it has said so far.
+`loaders` read documents and report what was not read, `segmentation` splits text of any script into sentences and
+words, `chunking` cuts a document into passages and chunks that fit a prompt, `grounding` checks whether a passage
+supports a statement, `summary` has the two steps, `pipeline` runs them, `checkpoint` saves the answers so far.
 """

@@ -1,4 +1,4 @@
-"""A document as passages that can be cited, and as chunks of passages that a prompt has room for."""
+"""Cuts a document into passages that can be cited, and passages into chunks that fit a prompt."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SHORT, _LONG = 240, 900  # characters: shorter blocks are joined, longer ones c
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of a document that is cited as one.
+    """A part of a document with a citation.
 
     Attributes:
-        text: of it.
-        place: where it begins.
-        heading: that it stands under; empty for none.
+        text: Text of the passage.
+        place: Place of its beginning, as `p. 12` or `line 340`.
+        heading: Heading above it; empty for none.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Passage:
 
 
 def cut_passages(blocks: Iterable[Block]) -> list[Passage]:
-    """Blocks as passages of some sentences; a passage stands under one heading and begins on one page."""
+    """Cut blocks into passages of a few sentences; a passage has one heading and begins on one page."""
     found: list[Passage] = []
     for block in blocks:
         for part in _cut(block.text):
@@ -48,12 +48,12 @@ def cut_passages(blocks: Iterable[Block]) -> list[Passage]:
 def cut_chunks(
     passages: Sequence[Passage], count: Callable[[str], int], max_tokens: int
 ) -> list[tuple[Passage, ...]]:
-    """Passages in groups of at most so many tokens; a group ends before a new heading where it is half full.
+    """Group passages into chunks; a chunk that is half full ends before a new heading.
 
     Args:
-        passages: of a document.
-        count: tokens of a text.
-        max_tokens: of a group, its numbering included; a single passage is never longer.
+        passages: Passages of a document.
+        count: Counts the tokens of a text.
+        max_tokens: Maximum number of tokens of a chunk, including its numbering; no single passage is longer.
     """
     chunks: list[tuple[Passage, ...]] = []
     current: list[Passage] = []

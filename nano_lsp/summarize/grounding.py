@@ -1,4 +1,4 @@
-"""Whether a passage bears out a statement: it must have its numbers and names, and most of its other words."""
+"""Checks that a passage supports a statement: it must have its numbers and names, and most of its other words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import regex
 
 from nano_lsp.summarize.segmentation import bigrams, is_unspaced, words
 
-_STEM = 5  # letters that two forms of a word share
+_STEM = 5  # leading letters that the forms of a word share
 _HANGUL_STEM = 2  # syllables, before the particles
 _ARABIC_ARTICLE = regex.compile("^[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644(?=..)")  # also joined
-_ENOUGH = 0.7  # of the other words
+_ENOUGH = 0.7  # minimum share of the other words
 _COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -28,10 +28,10 @@ _COMMON = frozenset(
 
 
 def key_terms(statement: str) -> tuple[set[str], set[str]]:
-    """What a statement is about: numbers and names, as written, and the stems of its other words.
+    """The key terms of a statement: its numbers and names, as written, and the stems of its other words.
 
-    A name is a word with a capital that does not begin a sentence, or with capitals within. Scripts without capitals
-    have no names here; scripts without blanks between words have pairs of characters in place of stems.
+    A name is a word with a capital that does not begin a sentence, or with capitals after its first letter. In
+    scripts without capitals, names are not recognized; in scripts without spaces, bigrams replace stems.
     """
     exact: set[str] = set()
     stems: set[str] = set()
@@ -65,14 +65,14 @@ def is_supported(passage: str, statement: str) -> bool:
     return bool(exact or stems) and len(stems & present) >= _ENOUGH * len(stems)
 
 
-def says_nothing_new(statement: str, other: str) -> bool:
-    """Whether a statement has no number and no name that another one has not, and mostly its words."""
+def is_redundant(statement: str, other: str) -> bool:
+    """Whether another statement has all numbers and names of a statement, and most of its words."""
     (exact, stems), (known, present) = key_terms(statement), key_terms(other)
     return exact <= known and len(stems & present) >= _ENOUGH * len(stems)
 
 
 def _fold(word: str) -> str:
-    """A word as it is compared: without case, and in Arabic and Hebrew without the marks that few texts have."""
+    """A word normalized for comparison: case folded, in Arabic and Hebrew without optional marks."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     if regex.match(r"[\p{Arabic}\p{Hebrew}]", folded):
         folded = _ARABIC_ARTICLE.sub("", regex.sub(r"[\p{Mn}\u0640]", "", folded))
@@ -84,7 +84,7 @@ def _stem(word: str) -> str:
 
 
 def _number(text: str) -> str:
-    """A number in ASCII digits without the marks that group them: 12,500 and 1,25,000 are 12500 and 125000."""
+    """A number in ASCII digits without grouping separators: 12,500 and 1,25,000 are 12500 and 125000."""
     ascii_ = "".join(str(unicodedata.digit(char)) if char.isdecimal() else char for char in text)
     ascii_ = ascii_.replace("\u066c", ",").replace("\u066b", ".")
     return re.sub(r",(?=(?:\d{2},)*\d{3}(?!\d))", "", ascii_)

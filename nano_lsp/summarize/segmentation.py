@@ -1,4 +1,4 @@
-"""Words and sentences of any script by Unicode's properties and boundaries (UAX 29), which `regex` has."""
+"""Sentences and words of any script, by Unicode properties and text segmentation (UAX 29) of `regex`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNSPACED = regex.compile(
     r"\p{Balinese}\u30fc\u3005]\p{M}*)+"
 )
 _WITHOUT_STOPS = ("THAI", "LAO", "TIBETAN", "KHMER", "MYANMAR")
-_FULL_STOPS = (  # what ends a statement, by the script of its last letter; others have the full stop
+_FULL_STOPS = (  # sentence terminator by the script of the last letter; the full stop for others
     (regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]"), "\u3002"),
     (regex.compile(r"[\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Oriya}]"), "\u0964"),
     (regex.compile(r"\p{Armenian}"), "\u0589"),
@@ -32,7 +32,7 @@ _FULL_STOPS = (  # what ends a statement, by the script of its last letter; othe
     (regex.compile(r"\p{Khmer}"), "\u17d4"),
     (regex.compile(r"[\p{Thai}\p{Lao}]"), ""),
 )
-_MANY = 0.3  # share of the letters from which on a text is in a script
+_MANY = 0.3  # minimum share of the letters for a text to count as written in a script
 
 
 def sentences(text: str) -> list[str]:
@@ -41,11 +41,11 @@ def sentences(text: str) -> list[str]:
 
 
 def cut(text: str, max_chars: int) -> list[str]:
-    """A text in pieces: behind clauses, or blanks, or else between characters as a reader sees them.
+    """Cut a text into pieces after clauses, or else after whitespace, or else between grapheme clusters.
 
     Args:
         text: The text.
-        max_chars: Characters of a piece, at most; one that a reader sees as one is never cut.
+        max_chars: Maximum number of characters of a piece; a grapheme cluster is never cut.
     """
     pieces: list[str] = []
     while len(text) > max_chars:
@@ -60,7 +60,7 @@ def cut(text: str, max_chars: int) -> list[str]:
 
 
 def words(text: str) -> list[tuple[str, int]]:
-    """The words and numbers of a text, with their offsets; scripts without blanks between words come in runs."""
+    """The words and numbers of a text, with their offsets; scripts without spaces come in runs of words."""
     found: list[tuple[str, int]] = []
     at = 0
     for run in _UNSPACED.finditer(text):
@@ -71,19 +71,19 @@ def words(text: str) -> list[tuple[str, int]]:
 
 
 def is_unspaced(word: str) -> bool:
-    """Whether a word is a run of a script that puts no blanks between words."""
+    """Whether a word is a run of a script without spaces between words."""
     return _UNSPACED.match(word) is not None
 
 
 def bigrams(run: str) -> set[str]:
-    """Pairs of neighbouring characters of a run, without pairs of hiragana, which inflect; what a single one is."""
+    """The bigrams of a run, without those of hiragana, which are inflections; a single character for itself."""
     graphemes = regex.findall(r"\X", run)
     pairs = {a + b for a, b in pairwise(graphemes)} or {run}
     return {pair for pair in pairs if not regex.fullmatch(r"\p{Hiragana}+", pair)} or pairs
 
 
 def with_full_stop(statement: str) -> str:
-    """A statement with the mark that ends a sentence in its script, unless it has one."""
+    """A statement with its script's sentence terminator, unless it has one."""
     if regex.search(r"[\p{SB=STerm}\p{SB=ATerm}\u2026]\p{SB=Close}*$", statement):
         return statement
     letters = regex.findall(r"\p{L}", statement)
@@ -91,7 +91,7 @@ def with_full_stop(statement: str) -> str:
 
 
 def uncased_script(text: str) -> str:
-    """The script without capitals that much of a text is in, as Unicode names its letters; empty for none."""
+    """The main script without capitals of a text, by the Unicode names of its letters; empty for none."""
     letters = regex.findall(r"\p{L}", text)
     uncased = Counter(
         unicodedata.name(each, "?").split()[0] for each in letters if unicodedata.category(each) == "Lo"
@@ -102,5 +102,5 @@ def uncased_script(text: str) -> str:
 
 
 def marks_sentences(script: str) -> bool:
-    """Whether a script, as `uncased_script` names it, marks where sentences end."""
+    """Whether a script, as named by `uncased_script`, has sentence terminators."""
     return script not in _WITHOUT_STOPS

@@ -1,7 +1,7 @@
 """A summary in two steps: statements from each chunk of a document, then the most important of all.
 
-Both are tasks. A statement comes with the number of its passage; it stays only where that passage, or another one of
-the chunk, bears it out. The second step chooses among statements and rewrites none: a citation holds to the end.
+Both steps are tasks. A statement comes with the number of its passage and is kept only if that passage, or another
+one of the chunk, supports it. The second step selects statements without rewriting them, so citations stay valid.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.summarize.chunking import Passage
-from nano_lsp.summarize.grounding import is_supported, says_nothing_new
+from nano_lsp.summarize.grounding import is_redundant, is_supported
 from nano_lsp.summarize.loaders import Note
 from nano_lsp.summarize.segmentation import with_full_stop
 from nano_lsp.tasks import Task
 
 _MAX_CHUNK_TOKENS = 2400
-_MAX_FACTS = 8  # of a chunk
+_MAX_FACTS = 8  # per chunk
 _FACT_CHARS = 240
 _TYPICAL_FACT_CHARS = 160
-_MIN_FACT_TOKENS, _MAX_FACT_TOKENS = 80, 300  # English needs the first, Hindi three times as many
-_MAX_CHOSEN_FROM = 40  # statements at once
+_MIN_FACT_TOKENS, _MAX_FACT_TOKENS = 80, 300  # English needs the minimum, Hindi three times as many
+_MAX_CHOSEN_FROM = 40  # statements in one prompt
 
 
 class Length(str, Enum):
-    """How long a summary is."""
+    """Length of a summary."""
 
     SHORT = "short"
     MEDIUM = "medium"
@@ -36,7 +36,7 @@ class Length(str, Enum):
 
 
 class Form(str, Enum):
-    """What a summary looks like."""
+    """Format of a summary."""
 
     BULLETS = "bullets"
     PROSE = "prose"
@@ -44,7 +44,7 @@ class Form(str, Enum):
 
 
 N_STATEMENTS = {Length.SHORT: 5, Length.MEDIUM: 12, Length.LONG: 25}
-"""Statements in a summary, at most."""
+"""Maximum number of statements by length."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Statement:
     """A sentence of a summary.
 
     Attributes:
-        text: of it.
-        passage: that bears it out.
+        text: The sentence.
+        passage: Passage that supports it.
     """
 
     text: str
@@ -62,12 +62,12 @@ class Statement:
 
 @dataclass(frozen=True)
 class Summary:
-    """A summary and what must be known to rely on it.
+    """A summary with an account of its limits.
 
     Attributes:
-        statements: What the document states, in its order.
-        n_unsupported: Number of statements that were left out, as the text does not support them.
-        notes: What was not read of the document, or read in a certain way.
+        statements: Statements in the document's order.
+        n_unsupported: Number of statements removed because the text does not support them.
+        notes: Notes on content that was not read, or was interpreted.
     """
 
     statements: tuple[Statement, ...]
@@ -76,23 +76,23 @@ class Summary:
 
 
 def fact_tokens(tokens_per_char: float, n_ctx: int) -> int:
-    """Tokens that a statement may take, by what a character of the text takes; all take a sixth of a context."""
+    """Maximum tokens of a statement, by the text's tokens per character; a chunk's fit a sixth of the context."""
     needed = min(_MAX_FACT_TOKENS, round(_TYPICAL_FACT_CHARS * tokens_per_char) + 20)
     return max(_MIN_FACT_TOKENS, min(needed, n_ctx // (6 * _MAX_FACTS)))
 
 
 def chunk_tokens(n_ctx: int, tokens_per_fact: int) -> int:
-    """Tokens of a chunk: what a context has room for besides the answer, far from where answers drift."""
+    """Maximum tokens of a chunk: the context without the answer, well below the length at which answers drift."""
     return max(128, min(_MAX_CHUNK_TOKENS, n_ctx - _MAX_FACTS * tokens_per_fact - 400, DRIFT_TOKENS // 2))
 
 
 def facts_task(passages: Sequence[Passage], n: int, tokens_per_fact: int) -> Task:
-    """Ask for the statements of a chunk.
+    """The task that extracts statements from a chunk.
 
     Args:
-        passages: of the chunk.
-        n: statements, at most.
-        tokens_per_fact: as `fact_tokens` gives it.
+        passages: Passages of the chunk.
+        n: Maximum number of statements.
+        tokens_per_fact: Maximum tokens of a statement, from `fact_tokens`.
     """
     n = min(n, _MAX_FACTS)
     schema = {
@@ -126,39 +126,39 @@ def facts_task(passages: Sequence[Passage], n: int, tokens_per_fact: int) -> Tas
 
 
 def read_facts(value: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) -> tuple[list[Statement], int]:
-    """The statements that the passages bear out, and how many they do not.
+    """The statements that the passages support, and the number of those they do not.
 
     Args:
-        value: the answer to `facts_task`.
-        passages: of the chunk.
+        value: Answer to `facts_task`.
+        passages: Passages of the chunk.
     """
     found: list[Statement] = []
     dropped = 0
     for each in value:
         text = " ".join(str(each["fact"]).split())
         named = passages[each["passage"] - 1]
-        whole = len(each["fact"]) < _FACT_CHARS  # otherwise it ends where the grammar ended it
+        complete = len(each["fact"]) < _FACT_CHARS  # a longer one was truncated by the grammar
         passage = next(
-            (p for p in (named, *passages) if whole and is_supported(f"{p.heading}\n{p.text}", text)), None
+            (p for p in (named, *passages) if complete and is_supported(f"{p.heading}\n{p.text}", text)), None
         )
         if passage is None:
             dropped += 1
-        elif not any(says_nothing_new(text, other.text) for other in found):
+        elif not any(is_redundant(text, other.text) for other in found):
             found.append(Statement(with_full_stop(text), passage))
     return found, dropped
 
 
-def without_repetitions(statements: Sequence[Statement]) -> list[Statement]:
-    """Of statements that say the same, the first."""
+def deduplicate(statements: Sequence[Statement]) -> list[Statement]:
+    """The statements without those that repeat an earlier one."""
     kept: list[Statement] = []
     for statement in statements:
-        if not any(says_nothing_new(statement.text, other.text) for other in kept):
+        if not any(is_redundant(statement.text, other.text) for other in kept):
             kept.append(statement)
     return kept
 
 
-def groups_of(statements: Sequence[Statement], n: int) -> list[tuple[list[Statement], int]]:
-    """Statements in groups to choose from, each with how many to choose, so that n are left in all."""
+def split_into_groups(statements: Sequence[Statement], n: int) -> list[tuple[list[Statement], int]]:
+    """Groups of statements that fit one prompt, each with the number to select, n in total."""
     n_groups = -(-len(statements) // _MAX_CHOSEN_FROM)
     size = -(-len(statements) // n_groups)
     groups = [list(statements[i : i + size]) for i in range(0, len(statements), size)]
@@ -167,11 +167,11 @@ def groups_of(statements: Sequence[Statement], n: int) -> list[tuple[list[Statem
 
 
 def choice_task(statements: Sequence[Statement], n: int) -> Task:
-    """Ask for the most important statements.
+    """The task that selects the most important statements.
 
     Args:
-        statements: to choose from; more than n.
-        n: to choose.
+        statements: Candidates; more than n.
+        n: Number of statements to select.
     """
     numbered = "\n".join(f"[{i}] {statement.text}" for i, statement in enumerate(statements, 1))
     one = {"type": "integer", "minimum": 1, "maximum": len(statements)}
@@ -185,7 +185,7 @@ def choice_task(statements: Sequence[Statement], n: int) -> Task:
 
 
 def read_choice(value: Sequence[int], statements: Sequence[Statement], n: int) -> list[Statement]:
-    """The statements chosen, in the document's order; where numbers come twice, others from all over fill up."""
+    """The selected statements, in the document's order; duplicate numbers are replaced by evenly spread others."""
     chosen = set(value[:n])
     spread = [i * len(statements) // n + 1 for i in range(n)]
     for number in [*spread, *range(1, len(statements) + 1)]:
@@ -196,7 +196,7 @@ def read_choice(value: Sequence[int], statements: Sequence[Statement], n: int) -
 
 
 def render(statements: Sequence[Statement], form: Form) -> str:
-    """A summary in Markdown, with a citation behind each statement."""
+    """A summary in Markdown, with a citation after each statement."""
     cited = [f"{statement.text} [{statement.passage.source}]" for statement in statements]
     if form is Form.PROSE:
         return " ".join(cited) + "\n"

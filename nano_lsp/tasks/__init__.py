@@ -1,11 +1,11 @@
-"""Tasks for scripts: a prompt and data in, a value of a given type out.
+"""Tasks for scripts (structured output): a prompt and data in, a value of a given type out.
 
-`types` says what a type looks like as JSON, `schema_parts`, `formats` and `schema_grammar` what the model may write
-for it, `choosing` how sure it is of a choice, `reasoning` how it thinks first, `task` asks, `batch` does so for many
-rows.
+`output_spec` describes a Python type as a JSON schema, `schema_grammar` compiles a schema to a grammar (with
+`schema_parts`, `number_grammar` and `string_formats`), `classification` scores choices, `reasoning` has the prompts
+of chain of thought, `partial_json` closes truncated JSON, `task` runs one task, `batch` runs it on many rows.
 """
 
-from nano_lsp.tasks.output_spec import OutputSpec, in_words_of, shape_of
+from nano_lsp.tasks.output_spec import OutputSpec, spec_of_type, with_field_name
 from nano_lsp.tasks.task import MAX_TOKENS, Answer, Task
 
-__all__ = ["MAX_TOKENS", "Answer", "OutputSpec", "Task", "in_words_of", "shape_of"]
+__all__ = ["MAX_TOKENS", "Answer", "OutputSpec", "Task", "spec_of_type", "with_field_name"]

@@ -1,7 +1,7 @@
-"""One task for many rows: each result is written at once, a failed row loses no other, a stopped run goes on.
+"""Runs a task on many rows; each result is saved at once, so that an interrupted run can be resumed.
 
-Results are JSON lines. Each has the keys of the task and of the row's data; a row that has changed, failed or was cut
-off is done again.
+Results are JSON lines, each with hashes of the task and of the row's data: rows that have changed, failed or were
+interrupted are run again. An error in one row does not affect the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import CancelledError, DocumentError, EngineClosedError, NanoError
 from nano_lsp.tasks.task import Answer, Task
 
-_BEGINNING = '{"row": '  # of each line of the results
+_BEGINNING = '{"row": '  # start of each line of the results
 _CSV_SUFFIXES = {".csv", ".tsv"}
 
 
@@ -27,27 +27,27 @@ class Row:
     """A row of the input.
 
     Attributes:
-        number: from 1; the header of a CSV file does not count.
-        data: as text for the prompt.
-        fault: why it cannot be used; empty where it can.
+        number: Number of the row, from 1, without the header of a CSV file.
+        data: Text for the prompt.
+        error: Reason why the row cannot be used; empty for none.
     """
 
     number: int
     data: str
-    fault: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """What became of a row.
+    """The result of a row.
 
     Attributes:
-        row: its number, from 1.
-        key: of the row's data.
-        task: of the task, the model included.
-        value: the result; None where it failed.
-        probabilities: of each choice.
-        error: why it failed; empty where it did not.
+        row: Number of the row, from 1.
+        key: Hash of the row's number and data.
+        task: Hash of the task and the model.
+        value: The result; None after an error.
+        probabilities: Probability of each choice; None without choices.
+        error: Error message; empty for none.
     """
 
     row: int
@@ -59,14 +59,14 @@ class RowResult:
 
 
 def read_rows(path: Path, column: str = "") -> Iterator[Row]:
-    """The rows of a JSONL, CSV or TSV file.
+    """Read the rows of a JSONL, CSV or TSV file.
 
     Args:
-        path: of the file; what does not end in `.csv` or `.tsv` is JSON lines.
-        column: only this one; empty for whole rows, as JSON.
+        path: Path of the file; JSON lines unless it ends in `.csv` or `.tsv`.
+        column: Name of the only column to use; empty for whole rows, as JSON.
 
     Raises:
-        DocumentError: the file cannot be read as text, or has no such column.
+        DocumentError: The file cannot be read as text, or has no such column.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -92,35 +92,35 @@ def read_rows(path: Path, column: str = "") -> Iterator[Row]:
 
 
 def run_batch(
-    task: Task, rows: Iterable[Row], answer: Callable[[Task], Answer], results: Path, model: str
+    task: Task, rows: Iterable[Row], run: Callable[[Task], Answer], results: Path, model: str
 ) -> Iterator[RowResult]:
-    """Do a task for each row; results that are there already are not made again.
+    """Run a task on each row, except for rows that the results already contain.
 
     Args:
-        task: its data comes from the rows.
-        rows: of the input.
-        answer: carries out a task.
-        results: JSON lines.
-        model: that answers; another one's results are not gone on with.
+        task: The task; its data is replaced by each row's.
+        rows: The rows of the input.
+        run: Runs a task.
+        results: JSON lines file of the results.
+        model: Name of the model; results of another model are refused.
 
     Yields:
-        The results in the rows' order, known ones included.
+        The result of each row in the order of the input, including those of earlier runs.
 
     Raises:
-        DocumentError: the file of results cannot be written, or holds something else.
-        CancelledError: the request was called off.
-        EngineClosedError: the engine was shut down.
+        DocumentError: The results file cannot be written, or has other content.
+        CancelledError: The request was cancelled.
+        EngineClosedError: The engine was shut down.
     """
-    name = _digest(json.dumps([asdict(task), model], sort_keys=True))
-    known = _load_results(results, name)
+    task_key = _digest(json.dumps([asdict(task), model], sort_keys=True))
+    known = _load_results(results, task_key)
     try:
-        replace_file(results, "".join(map(_line, known.values())))  # without what failed or was cut off
+        replace_file(results, "".join(map(_line, known.values())))  # without failed and incomplete rows
         with results.open("a", encoding="utf-8") as stream:
             for row in rows:
                 key = _digest(f"{row.number} {row.data}")
                 result = known.get(key)
                 if result is None:
-                    result = _answer_row(replace(task, data=row.data), row, RowResult(row.number, key, name), answer)
+                    result = _run_row(replace(task, data=row.data), row, RowResult(row.number, key, task_key), run)
                     stream.write(_line(result))
                     stream.flush()
                 yield result
@@ -130,27 +130,27 @@ def run_batch(
         ) from error
 
 
-def _answer_row(task: Task, row: Row, result: RowResult, answer: Callable[[Task], Answer]) -> RowResult:
-    if row.fault:
-        return replace(result, error=row.fault)
+def _run_row(task: Task, row: Row, result: RowResult, run: Callable[[Task], Answer]) -> RowResult:
+    if row.error:
+        return replace(result, error=row.error)
     try:
-        found = answer(task)
+        answer = run(task)
     except (CancelledError, EngineClosedError):
         raise
     except NanoError as error:
         return replace(result, error=str(error))
-    sure = {choice: round(probability, 4) for choice, probability in found.probabilities.items()}
-    return replace(result, value=found.value, probabilities=sure or None)
+    probabilities = {choice: round(probability, 4) for choice, probability in answer.probabilities.items()}
+    return replace(result, value=answer.value, probabilities=probabilities or None)
 
 
 def _read_record(number: int, record: dict[str | Any, Any], column: str) -> Row:
-    """A row of a table: a short one lacks its last cells, a long one has cells without a name."""
+    """Convert a record of `csv.DictReader`: the key None has surplus cells, the value None marks missing ones."""
     if None in record:
         n = len(record) - 1
-        return Row(number, "", f"Row {number} has {n + len(record[None])} cells, and the header {n}.")
+        return Row(number, "", f"Row {number} has {n + len(record[None])} cells, but the header has {n}.")
     cells = {name: cell for name, cell in record.items() if cell is not None}
     if column and column not in cells:
-        return Row(number, "", f"Row {number} has no {column!r}: it has {len(cells)} of {len(record)} cells.")
+        return Row(number, "", f"Row {number} has no column {column!r}: it has {len(cells)} of {len(record)} cells.")
     return Row(number, cells[column] if column else json.dumps(cells, ensure_ascii=False))
 
 
@@ -158,29 +158,31 @@ def _parse_row(number: int, line: str, column: str) -> Row:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        return Row(number, line, f"Row {number} is no JSON.")
+        return Row(number, line, f"Row {number} is not valid JSON.")
     if not column:
         return Row(number, record if isinstance(record, str) else json.dumps(record, ensure_ascii=False))
     if not isinstance(record, dict) or column not in record:
-        return Row(number, line, f"Row {number} has no {column!r}.")
+        return Row(number, line, f"Row {number} has no key {column!r}.")
     cell = record[column]
     return Row(number, cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False))
 
 
 def _load_results(path: Path, task: str) -> dict[str, RowResult]:
-    """What is done already, by key; a line that was cut off is left out."""
+    """The successful results of earlier runs, by key, without an incomplete last line."""
     known: dict[str, RowResult] = {}
     try:
         *lines, rest = path.read_text(encoding="utf-8").split("\n")
         if not rest.startswith(_BEGINNING[: len(rest)]):
-            raise ValueError("a last line that is none of a result")  # noqa: TRY301 - told as the others
+            raise ValueError("the last line is not a result")  # noqa: TRY301 - reported like the others
         found = [RowResult(**json.loads(line)) for line in lines]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
-        raise DocumentError(f"{path} holds no results of tasks.", "Give another --output FILE.") from error
+        raise DocumentError(f"{path} does not contain task results.", "Give another --output FILE.") from error
     if any(result.task != task for result in found):
-        raise DocumentError(f"{path} holds results of another task.", "Give another --output FILE, or remove it.")
+        raise DocumentError(
+            f"{path} contains results of another task or model.", "Give another --output FILE, or remove it."
+        )
     for result in found:
         if not result.error:
             known[result.key] = result

@@ -1,9 +1,9 @@
-"""A choice, and how probable each is: the model is made to say every one, and what it thinks of that decides.
+"""Zero-shot classification: the model scores every choice, and calibrated probabilities decide.
 
-A choice stands in quotes, so that one that begins with another is told from it by the quote behind. Probabilities are
-the softmax of the sums of log-probabilities over a temperature (Guo et al. 2017, arXiv 1706.04599), which
-`tests/bench/bench_tasks.py --fit` has fitted. What the model says at once and what it says after reasoning err in
-other places, so both count (a logarithmic opinion pool: Genest and Zidek 1986, doi 10.1214/ss/1177013825).
+Choices are scored with their closing quote, which distinguishes a choice from one that begins with it. Probabilities
+are the softmax of summed log-probabilities with temperature scaling (Guo et al. 2017, arXiv 1706.04599), fitted by
+`tests/bench/bench_tasks.py --fit`. Direct answers and answers after reasoning make different errors, so both are
+combined (logarithmic opinion pool: Genest and Zidek 1986, doi 10.1214/ss/1177013825).
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from collections.abc import Sequence
 from nano_lsp.errors import SchemaError
 
 TEMPERATURE = 1.2
-"""Of choices at once."""
+"""Calibration temperature of direct answers."""
 THINK_TEMPERATURE = 4.65
-"""Of choices after reasoning."""
-AT_ONCE_WEIGHT = 2.0
-"""Of what is said at once, beside what is said after reasoning, which is too sure of itself."""
+"""Calibration temperature of answers after reasoning."""
+DIRECT_WEIGHT = 2.0
+"""Weight of the direct answer, relative to the answer after reasoning, which is overconfident."""
 MAX_CHOICES = 64
 
 
 def check_choices(choices: Sequence[str]) -> None:
-    """Refuse choices that cannot be told apart.
+    """Check that choices can be distinguished.
 
     Raises:
-        SchemaError: fewer than two, too many, an empty one, or two alike.
+        SchemaError: There are fewer than two choices, too many, an empty one, or two equal ones.
     """
     if len(choices) < 2:
         raise SchemaError("There are fewer than two choices.", "For example: yes,no")
     if len(choices) > MAX_CHOICES:
-        raise SchemaError(f"There are {len(choices)} choices.", f"At most {MAX_CHOICES} can be told apart.")
+        raise SchemaError(f"There are {len(choices)} choices.", f"At most {MAX_CHOICES} are allowed.")
     if len({choice.strip() for choice in choices}) < len(choices) or not all(choice.strip() for choice in choices):
-        raise SchemaError("Two choices are alike, or one is empty.", "Give each a text of its own.")
+        raise SchemaError("Two choices are equal, or one is empty.", "Give each a different text.")
 
 
 def quote(choice: str) -> str:
-    """A choice as the model says it."""
+    """A choice as the model writes it: a JSON string."""
     return json.dumps(choice, ensure_ascii=False)
 
 
-def ask_for(choices: Sequence[str]) -> str:
-    """The sentence that asks for one of some choices."""
+def choice_instruction(choices: Sequence[str]) -> str:
+    """The sentence of a prompt that asks for one of the choices."""
     return f"Answer with one of: {', '.join(map(quote, choices))}."
 
 
-def probabilities(scores: Sequence[float], temperature: float) -> list[float]:
-    """Softmax of log-probabilities over a temperature.
+def softmax(scores: Sequence[float], temperature: float) -> list[float]:
+    """Softmax of log-probabilities with a temperature.
 
     Args:
-        scores: natural logarithms, one a choice.
-        temperature: above 1 makes them less sure.
+        scores: Natural logarithm of each choice's probability.
+        temperature: Divisor of the scores; values above 1 make the distribution flatter.
     """
     best = max(scores)
     weights = [math.exp((score - best) / temperature) for score in scores]

@@ -1,17 +1,17 @@
-"""Grammars of numbers within bounds: for each digit, what may stand there."""
+"""Grammars (GBNF) of numbers within bounds, digit by digit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 
-def integers(low: int, high: int, decimals: int = 0) -> str:
+def number_range(low: int, high: int, decimals: int = 0) -> str:
     """GBNF of the decimal numbers from low to high.
 
     Args:
-        low: the least, in units of the last decimal.
-        high: the greatest, in those units; not less than low.
-        decimals: digits behind the point, all of which are written; 0 for none, and no point.
+        low: Minimum, in units of the last decimal.
+        high: Maximum, in the same units; at least `low`.
+        decimals: Number of digits after the decimal point, all of which are written; 0 for integers.
     """
     found: list[str] = []
     if low < 0:
@@ -22,7 +22,7 @@ def integers(low: int, high: int, decimals: int = 0) -> str:
 
 
 def _magnitudes(low: int, high: int, decimals: int) -> Iterator[str]:
-    """By length, without leading zeros but the one before the point."""
+    """Alternatives by number of digits, without leading zeros except for the one before the point."""
     shortest = decimals + 1
     for length in range(shortest, max(shortest, len(str(high))) + 1):
         first = max(low, 10 ** (length - 1) if length > shortest else 0)
@@ -32,7 +32,7 @@ def _magnitudes(low: int, high: int, decimals: int) -> Iterator[str]:
 
 
 def _between(low: str, high: str, decimals: int) -> Iterator[str]:
-    """The numerals between two of the same length."""
+    """Alternatives for the numerals between two of the same length."""
     point = '"." ' if len(low) == decimals else ""
     rest = len(low) - 1
     if not rest:

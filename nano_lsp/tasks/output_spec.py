@@ -1,4 +1,8 @@
-"""Types of results: as a JSON schema or as choices, and the way back to a value."""
+"""Output types: a Python type as a JSON schema or as choices, and the conversion of the answer back to a value.
+
+`msgspec.json.schema` is not enough: it knows no pydantic models, paths, IP addresses or unions of records, and its
+encodings of bytes and Decimal are not what a language model can write.
+"""
 
 from __future__ import annotations
 
@@ -93,12 +97,12 @@ _BOUNDS = (  # attributes of pydantic's Field, msgspec's Meta and annotated_type
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What a result looks like, and how it becomes a value.
+    """The form of a result and its conversion to a value.
 
     Attributes:
-        schema: JSON schema of the result; None for free text, and where there are choices.
-        choices: what is chosen from, in order; empty for none.
-        convert: from the text, the choice or the JSON value to a value of the type.
+        schema: JSON schema of the result; None for free text and for choices.
+        choices: Choices in order; empty for none.
+        convert: Converts the text, the choice or the JSON value to a value of the type.
     """
 
     schema: Mapping[str, Any] | None
@@ -106,14 +110,14 @@ class OutputSpec:
     convert: Callable[[Any], Any]
 
 
-def shape_of(kind: Any) -> OutputSpec:  # noqa: ANN401 - anything that may stand in an annotation
-    """The spec of a type.
+def spec_of_type(kind: Any) -> OutputSpec:  # noqa: ANN401 - any annotation
+    """The output spec of a type.
 
     Args:
-        kind: a type as in an annotation, or a JSON schema as a mapping.
+        kind: Type as in an annotation, or a JSON schema as a mapping.
 
     Raises:
-        SchemaError: there is no JSON for such a type.
+        SchemaError: The type has no JSON representation.
     """
     if kind is str:
         return OutputSpec(None, (), str)
@@ -129,8 +133,8 @@ def shape_of(kind: Any) -> OutputSpec:  # noqa: ANN401 - anything that may stand
     return OutputSpec({**schema, "$defs": describer.definitions} if describer.definitions else schema, (), convert)
 
 
-def in_words_of(kind: Any, error: SchemaError) -> SchemaError:  # noqa: ANN401
-    """An error of a type's schema in the words of the type: its field, and the field's type."""
+def with_field_name(kind: Any, error: SchemaError) -> SchemaError:  # noqa: ANN401
+    """A schema error whose message names the field of the type, and the field's type."""
     owner: Any = None
     named, current = "", kind
     for step in error.path:
@@ -147,13 +151,13 @@ def in_words_of(kind: Any, error: SchemaError) -> SchemaError:  # noqa: ANN401
 
 
 def type_name(kind: Any) -> str:  # noqa: ANN401
-    """A type as it stands in an annotation."""
+    """A type as written in an annotation."""
     plain = isinstance(kind, type) and not get_args(kind)
     return kind.__qualname__.rpartition(".")[2] if plain else str(kind).replace("typing.", "")
 
 
 def _classes_in(kind: Any) -> Iterator[Any]:  # noqa: ANN401
-    """The classes within a type."""
+    """The classes that a type consists of."""
     yield get_origin(kind) or kind
     for each in get_args(kind):
         yield from _classes_in(each)
@@ -161,7 +165,7 @@ def _classes_in(kind: Any) -> Iterator[Any]:  # noqa: ANN401
 
 def _hints_or_nothing(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     fields = getattr(kind, "model_fields", None)
-    if isinstance(fields, Mapping):  # pydantic's, with what it calls them in JSON
+    if isinstance(fields, Mapping):  # pydantic's, by their names in JSON
         return {f.alias or name: f.annotation for name, f in fields.items()}
     try:
         return typing.get_type_hints(kind) if isinstance(kind, type) else {}
@@ -170,11 +174,11 @@ def _hints_or_nothing(kind: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _named_values(kind: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The values of a Literal or an Enum by what the model is to call them; empty for any other type."""
+    """The values of a Literal or an Enum by the text that the model writes; empty for any other type."""
     if get_origin(kind) is Literal:
         values = {str(value): value for value in get_args(kind)}
         if len(values) < len(get_args(kind)):
-            raise SchemaError(f"{kind} has values that look alike.", "Give each another text.")
+            raise SchemaError(f"{kind} has values with the same text.", "Give each a different text.")
         return values
     if isinstance(kind, type) and issubclass(kind, Enum):
         members = list(kind)
@@ -184,20 +188,20 @@ def _named_values(kind: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 class _Describer:
-    """Describes a type, and remembers the records within it: one may contain itself.
+    """Builds the schema of a type and remembers the records within it, which may be recursive.
 
     Attributes:
-        definitions: Schemas that are referred to, by name.
+        definitions: Schemas of `$defs`, by name.
     """
 
     def __init__(self) -> None:
         self.definitions: dict[str, _Schema] = {}
-        self._open: dict[Any, str] = {}  # records that are being described, by what refers to them
+        self._open: dict[Any, str] = {}  # names in `$defs` of the records that are being described
         self._converts: dict[Any, _Convert] = {}
-        self._variables: dict[Any, Any] = {}  # type variables of a generic record
-        self._fields: list[str] = []  # that lead to where it is
+        self._variables: dict[Any, Any] = {}  # types for the type variables of a generic record
+        self._fields: list[str] = []  # path of the current field
 
-    def describe(self, kind: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401, PLR0911, PLR0912 - one return a type
+    def describe(self, kind: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401, PLR0911, PLR0912 - one return per type
         """The schema of a type and the conversion of its JSON."""
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is typing.Annotated:
@@ -237,22 +241,22 @@ class _Describer:
             made: Any = container
             needed = [name for name in made._fields if name not in made._field_defaults]
             return self._record(kind, made, arguments, list(made._fields), needed)
-        if hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate"):  # pydantic, which need not be here
+        if hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate"):  # pydantic, an optional package
             return self._pydantic(kind)
         where = f", the type of the field {'.'.join(self._fields)!r}" if self._fields else ""
-        raise SchemaError(f"There is no JSON for {type_name(kind)}{where}.", _REMEDY)
+        raise SchemaError(f"There is no JSON representation for {type_name(kind)}{where}.", _REMEDY)
 
     def _annotated(self, kind: Any, *notes: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401
         schema, convert = self.describe(kind)
-        said = " ".join(note for note in notes if isinstance(note, str))
-        schema = {**schema, **({"description": said} if said else {})}
+        description = " ".join(note for note in notes if isinstance(note, str))
+        schema = {**schema, **({"description": description} if description else {})}
         for note in notes:
             for each in (note, *getattr(note, "metadata", ())):
-                for attribute, words in _BOUNDS:
+                for attribute, keywords in _BOUNDS:
                     bound = getattr(each, attribute, None)
-                    word = words.get(schema.get("type", ""), words.get(""))
-                    if isinstance(bound, (int, float, Decimal, str)) and word:
-                        schema[word] = float(bound) if isinstance(bound, Decimal) else bound
+                    keyword = keywords.get(schema.get("type", ""), keywords.get(""))
+                    if isinstance(bound, (int, float, Decimal, str)) and keyword:
+                        schema[keyword] = float(bound) if isinstance(bound, Decimal) else bound
         return schema, convert
 
     def _collection(self, collect: Callable[[Any], Any], item: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401
@@ -280,7 +284,8 @@ class _Describer:
         if name.get("type", "string") != "string" or not name:
             where = f", in the field {'.'.join(self._fields)!r}" if self._fields else ""
             raise SchemaError(
-                f"There is no JSON for keys of the type {type_name(key)}{where}.", "Use str for the keys."
+                f"There is no JSON representation for keys of the type {type_name(key)}{where}.",
+                "Use str for the keys.",
             )
         return (
             {"type": "object", "additionalProperties": schema, **({"propertyNames": name} if key is not str else {})},
@@ -308,7 +313,7 @@ class _Describer:
         names: Sequence[str],
         needed: Sequence[str],
     ) -> tuple[_Schema, _Convert]:
-        """A dataclass, a TypedDict or a NamedTuple, with types for its type variables."""
+        """A dataclass, a TypedDict or a NamedTuple, with its type variables substituted."""
 
         def describe() -> tuple[_Schema, _Convert]:
             try:
@@ -344,10 +349,10 @@ class _Describer:
         name: str,
         describe: Callable[[], tuple[_Schema, _Convert]],
     ) -> tuple[_Schema, _Convert]:
-        """A description, or a reference to the same type around it."""
+        """A schema, or a reference where the type is within itself."""
         if kind in self._open:
             self.definitions.setdefault(self._open[kind], {})
-            late: _Convert = lambda value: self._converts[kind](value)  # noqa: E731, PLW0108 - not yet there
+            late: _Convert = lambda value: self._converts[kind](value)  # noqa: E731, PLW0108 - set later
             return {"$ref": f"#/$defs/{self._open[kind]}"}, late
         taken = {*self._open.values(), *self.definitions}
         self._open[kind] = name = next(n for n in (name, *(f"{name}{i}" for i in range(2, 999))) if n not in taken)
@@ -359,7 +364,7 @@ class _Describer:
         return {"$ref": f"#/$defs/{name}"}, self._converts[kind]
 
     def _pydantic(self, model: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401
-        """A pydantic model; its definitions are put beside those of the others."""
+        """A pydantic model; its definitions are merged into the others."""
         prefix = f"{model.__name__}{len(self.definitions)}." if self._open or self.definitions else ""
         schema = dict(
             model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_schema_generator())
@@ -370,8 +375,8 @@ class _Describer:
 
 
 def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
-    """Makes pydantic describe what a model can write: Decimal as a number alone, keys that are numbers as such."""
-    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - the user has it, who gave a model
+    """A schema generator of pydantic for what a language model can write: Decimal as a number only, typed keys."""
+    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - installed, as the user passed a model
 
     class Generator(GenerateJsonSchema):
         def decimal_schema(self, schema: Any) -> Any:  # noqa: ANN401
@@ -391,7 +396,7 @@ def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
 
 
 def _is_known(kind: Any, known: Any) -> bool:  # noqa: ANN401
-    """Whether a type is one of some; annotations need not be hashable."""
+    """Whether a type is in a collection; an annotation may be unhashable."""
     try:
         return kind in known
     except TypeError:

@@ -1,4 +1,8 @@
-"""JSON that ended at the token limit, closed where it can be without inventing anything."""
+"""Closes JSON that was truncated at the token limit, without inventing content.
+
+Partial parsers (jiter, pydantic_core) give one value only and keep a number that may have lost digits; here the
+caller takes the first candidate that its schema allows.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ _OPEN_STRING = re.compile(r'"(?:[^"\\]|\\.)*\\?$')
 
 
 def close_json(text: str) -> list[str]:
-    """Ways to close a JSON text that was cut, those that keep more first; none may be JSON.
+    """Candidates for closing a truncated JSON text, the most complete first; some or all may not be valid JSON.
 
-    A string that was cut ends there. Otherwise what stands behind the last comma was not whole and is left out.
+    A truncated string is closed where it ends; any other incomplete value is removed up to the last comma.
 
     Args:
-        text: the beginning of a JSON text.
+        text: Beginning of a JSON text.
     """
     bare = _STRING.sub(lambda found: "_" * len(found[0]), text)
     cut = _OPEN_STRING.search(bare)
@@ -33,7 +37,7 @@ def close_json(text: str) -> list[str]:
 
 
 def _closers(bare: str) -> str:
-    """What closes the brackets that are open, innermost first."""
+    """The closing brackets that are missing, innermost first."""
     open_ = []
     for char in bare:
         if char in "[{":

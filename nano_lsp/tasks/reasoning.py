@@ -1,7 +1,7 @@
-"""How the model reasons before it answers: how that begins and ends, and worked examples of it.
+"""Chain of thought: the prompt texts that begin and end the reasoning, and few-shot examples.
 
-Without the beginning, said for it, nano answers at once and gives reasons afterwards (Kojima et al. 2022, arXiv
-2205.11916). The examples show steps that lead to a choice (Wei et al. 2022, arXiv 2201.11903).
+Without the given beginning, nano answers first and gives reasons afterwards (Kojima et al. 2022, arXiv 2205.11916).
+The examples show steps that lead to a choice (Wei et al. 2022, arXiv 2201.11903).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nano_lsp.assistant.prompts import Message
-from nano_lsp.tasks.classification import ask_for, quote
+from nano_lsp.tasks.classification import choice_instruction, quote
 
 BEGIN = "Let's think step by step.\n\n1."
 CONCLUDE = "Therefore, the answer is"
@@ -61,9 +61,9 @@ _EXAMPLES = (
 
 
 def worked_examples() -> Iterator[Message]:
-    """Turns before a choice: a question, the steps, the choice they lead to."""
+    """Few-shot examples for a choice, as turns of a conversation: question, reasoning steps, choice."""
     for question, choices, steps, answer in _EXAMPLES:
-        yield Message("user", f"{question}\n\n{ask_for(choices)}")
+        yield Message("user", f"{question}\n\n{choice_instruction(choices)}")
         reasoned = BEGIN.removesuffix("1.") + "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
-        # No full stop: with one the model would want the token `".`, and score the quote alone as if it were wrong.
+        # No full stop: with one the model prefers the token `".`, and gives the quote alone a low probability.
         yield Message("assistant", f"{reasoned}\n\n{CONCLUDE} {quote(answer)}")

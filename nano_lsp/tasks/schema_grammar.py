@@ -1,7 +1,7 @@
-"""JSON schemas as grammars (GBNF): what the model writes under one is JSON that the schema allows.
+"""Compiles JSON schemas to grammars (GBNF), so that the model can only write JSON that the schema allows.
 
-A part of JSON Schema 2020-12: what a grammar cannot keep is refused, so nothing is promised that does not hold. The
-form is fixed, one blank behind commas and colons, as models write it and without room to run away in.
+Supports the part of JSON Schema 2020-12 that a grammar can enforce, and refuses the rest. Whitespace is fixed, one
+space after commas and colons, as models write it: free whitespace would let them generate it without end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from nano_lsp.errors import SchemaError
-from nano_lsp.tasks.number_grammar import integers
+from nano_lsp.tasks.number_grammar import number_range
 from nano_lsp.tasks.schema_parts import (
     MAX_DEPTH,
     SHAPING,
@@ -22,7 +22,7 @@ from nano_lsp.tasks.schema_parts import (
     check_distinct,
     finite_values,
     flatten,
-    has_an_end,
+    has_finite_value,
     is_number_as_text,
     merge,
     repeated_items,
@@ -33,11 +33,11 @@ from nano_lsp.tasks.schema_parts import (
 from nano_lsp.tasks.string_formats import FORMATS
 
 MAX_REPEATED = 1000
-"""More repetitions are more than llama.cpp takes: longer strings and arrays are only checked afterwards."""
-_MAX_LISTED = 64  # values or names of which any selection may be written
-_ANY_DEPTH = 2  # of a value that may be anything
-_MAX_DECIMALS = 6  # of a number with bounds; what a bound has behind them narrows the range
-_FAR = 10**15  # where a range without an end ends: doubles are exact up to there
+"""llama.cpp's limit of repetitions: bounds of longer strings and arrays are only validated afterwards."""
+_MAX_LISTED = 64  # values or names in a selection
+_ANY_DEPTH = 2  # levels of a value that may be anything
+_MAX_DECIMALS = 6  # of a number with bounds; bounds with more decimals are rounded inwards
+_FAR = 10**15  # bound of an open range: doubles are exact up to there
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _REFUSED = (
     *("pattern", "multipleOf", "contains", "minContains", "maxContains", "patternProperties"),
@@ -53,16 +53,18 @@ def compile_schema(schema: Schema) -> str:
     """GBNF for the JSON documents that a schema allows.
 
     Raises:
-        SchemaError: it is no JSON schema, contradicts itself, has no end, or uses what no grammar can keep; its
-            `path` has the names of the properties that lead there.
+        SchemaError: The schema is invalid, contradictory, infinitely recursive, or has keywords that no grammar can
+            enforce; the error's `path` has the property names that lead there.
     """
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a twentieth of a second that only schemas need
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes 50 ms to import, needed for schemas only
     from jsonschema.exceptions import SchemaError as InvalidSchemaError  # noqa: PLC0415
 
     try:
         Draft202012Validator.check_schema(schema)
     except InvalidSchemaError as error:
-        raise SchemaError(f"This is no JSON schema: {error.message}", "Correct it (JSON Schema 2020-12).") from error
+        raise SchemaError(
+            f"This is not a valid JSON schema: {error.message}", "Correct it (JSON Schema 2020-12)."
+        ) from error
     except RecursionError:
         raise too_deep() from None
     compiler = _Compiler(schema)
@@ -73,16 +75,16 @@ def compile_schema(schema: Schema) -> str:
         raise
     gbnf = "\n".join([f"root ::= {root}", *(f"{name} ::= {body}" for name, body in compiler.rules.items())]) + "\n"
     if any(0xD800 <= ord(char) < 0xE000 for char in gbnf):
-        raise SchemaError("The JSON schema has half a character in it.", "Correct its text.")
+        raise SchemaError("The JSON schema contains a lone surrogate.", "Remove it.")
     return gbnf
 
 
-def without_repetitions(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
-    """A value with the repetitions left out of lists that must have none: no grammar can look back at a list.
+def deduplicate_items(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
+    """A value without duplicates in arrays with `uniqueItems`, which no grammar can enforce.
 
     Args:
-        value: as `json.loads` gives it.
-        schema: A schema that `compile_schema` has taken.
+        value: Value from `json.loads`.
+        schema: Schema that `compile_schema` accepts.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 
@@ -98,11 +100,11 @@ def without_repetitions(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - an
 
 
 def validation_error(value: object, schema: Schema) -> str:
-    """Why a value is not what a schema allows; empty where it is.
+    """Why a value violates a schema; empty for a valid value.
 
     Args:
-        value: as `json.loads` gives it.
-        schema: A schema that `compile_schema` has taken.
+        value: Value from `json.loads`.
+        schema: Schema that `compile_schema` accepts.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 
@@ -110,15 +112,12 @@ def validation_error(value: object, schema: Schema) -> str:
     return "" if error is None else f"{'/'.join(map(str, error.path)) or 'the value'}: {error.message}"
 
 
-_MAKE_OPTIONAL = "Let the inner one be left out, or be null."
-
-
 class _Compiler:
-    """One schema on its way to a grammar.
+    """Compiles one schema.
 
     Attributes:
         rules: Bodies of rules, by name.
-        path: Names of the properties that lead to where it is.
+        path: Property names that lead to the current part of the schema.
     """
 
     def __init__(self, root: Schema) -> None:
@@ -126,17 +125,20 @@ class _Compiler:
         self.path: list[str] = []
         self._root = root
         self._is_recursive = False
-        self._names: dict[str, str] = {}  # of rules, by what they say
+        self._names: dict[str, str] = {}  # names of rules, by body
         self._followed: dict[str, str] = {}  # names of rules, by references
-        self._open: list[str] = []  # references that are being followed
-        self._open_here: list[str] = []  # those with no bracket written since
+        self._open: list[str] = []  # references being followed
+        self._open_here: list[str] = []  # those followed since the last bracket
         self._depth = 0
 
     def root(self) -> str:
-        """The name of the rule for the whole."""
+        """The name of the rule for the whole schema."""
         name = self.value(self._root)
-        if self._is_recursive and not has_an_end(self._root, self._root):
-            raise SchemaError("A value of the JSON schema would have no end: it contains itself.", _MAKE_OPTIONAL)
+        if self._is_recursive and not has_finite_value(self._root, self._root):
+            raise SchemaError(
+                "A value of the JSON schema would have no end: it contains itself.",
+                "Make the inner value optional or nullable.",
+            )
         return name
 
     def value(self, schema: Schema | bool) -> str:
@@ -144,12 +146,12 @@ class _Compiler:
         if schema is True:
             return self._anything(_ANY_DEPTH)
         if schema is False or not isinstance(schema, Mapping):
-            raise SchemaError("A part of the JSON schema allows no value at all.", "Leave that part out.")
+            raise SchemaError("A part of the JSON schema allows no value at all.", "Remove that part.")
         refused = [word for word in _REFUSED if schema.get(word) not in (None, False)]
         if refused:
             raise SchemaError(
-                f"A grammar cannot keep {refused[0]!r} of a JSON schema.",
-                "Leave it out, and check the value yourself.",
+                f"A grammar cannot enforce {refused[0]!r} of a JSON schema.",
+                "Remove it, and validate the value yourself.",
             )
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -159,7 +161,7 @@ class _Compiler:
         finally:
             self._depth -= 1
 
-    def _body(self, schema: Schema) -> str:  # noqa: PLR0911 - one return a form
+    def _body(self, schema: Schema) -> str:  # noqa: PLR0911 - one return per form
         if SHAPING & schema.keys() == {"$ref"}:
             return self._reference(schema["$ref"])
         if SHAPING & schema.keys() == {"allOf"} and len(schema["allOf"]) == 1:
@@ -179,7 +181,7 @@ class _Compiler:
         return " | ".join(self._define(self._typed(each, schema)) for each in types)
 
     def _alternatives(self, schemas: Sequence[Schema | bool], beside: Schema, *, distinct: bool) -> str:
-        """Each alternative, with what stands beside them all."""
+        """Each alternative, merged with the keywords beside `anyOf` or `oneOf`."""
         if distinct:
             check_distinct(self._root, schemas)
         has_number = any(isinstance(each, Mapping) and each.get("type") == "number" for each in schemas)
@@ -189,7 +191,7 @@ class _Compiler:
 
     def _reference(self, pointer: str) -> str:
         if pointer in self._open_here:
-            raise SchemaError(f"The JSON schema is recursive: {pointer} is nothing but itself.", "Correct it.")
+            raise SchemaError(f"The JSON schema is recursive: {pointer} refers only to itself.", "Correct it.")
         self._is_recursive |= pointer in self._open
         if pointer not in self._followed:
             self._followed[pointer] = f"ref{len(self._followed)}"
@@ -201,7 +203,7 @@ class _Compiler:
         return self._followed[pointer]
 
     def _within(self, schema: Schema | bool, name: str = "") -> str:
-        """The rule of a part that stands between brackets: of a property of this name, or of an item."""
+        """The rule of a schema within brackets: of a property's value, if it has a name, or of an item."""
         here, self._open_here = self._open_here, []
         self.path += [name] * bool(name)
         rule = self.value(schema)
@@ -214,7 +216,9 @@ class _Compiler:
         values = [schema["const"]] if "const" in schema else schema["enum"]
         fitting = [value for value in values if not validation_error(value, schema)]
         if not fitting:
-            raise SchemaError("A JSON schema lists only values that it rules out elsewhere.", "Correct 'enum'.")
+            raise SchemaError(
+                "Other keywords of the JSON schema exclude all values of its 'enum'.", "Correct 'enum'."
+            )
         return " | ".join(gbnf_literal(to_json(value)) for value in fitting)
 
     def _typed(self, kind: str, schema: Schema) -> str:
@@ -244,10 +248,10 @@ class _Compiler:
         low, high = max(0, low - len(parts)), None if high is None else high - len(parts)
         if items is False or high == 0:
             if low:
-                raise SchemaError("A JSON schema asks for more items than it allows.", "Correct 'minItems'.")
+                raise SchemaError("A JSON schema requires more items than it allows.", "Correct 'minItems'.")
             return " ".join(['"["', ' ", " '.join(parts), '"]"'])
         item = self._within(items)
-        following = self._define(f'", " {item}')  # a rule of its own: llama.cpp counts all symbols that are repeated
+        following = self._define(f'", " {item}')  # a separate rule: llama.cpp counts all symbols that are repeated
         if parts:
             listed = ' ", " '.join(parts) + " " + _repeat(following, low, high)
         elif low:
@@ -266,11 +270,11 @@ class _Compiler:
         unknown = [name for name in sorted(required) if name not in properties]
         if unknown and more is False:
             raise SchemaError(
-                f"A JSON schema requires {unknown[0]!r} and allows no such property.", "Correct 'required'."
+                f"A JSON schema requires {unknown[0]!r} but allows no such property.", "Correct 'required'."
             )
         extra = [name for name in listed or () if isinstance(name, str) and name not in properties]
         if len(extra) > _MAX_LISTED:
-            raise SchemaError(f"A JSON schema lists more than {_MAX_LISTED} names of properties.", "List fewer.")
+            raise SchemaError(f"A JSON schema lists more than {_MAX_LISTED} property names.", "List fewer.")
         members: list[tuple[str, bool]] = []
         for name in dict.fromkeys([*properties, *unknown, *extra]):
             if properties.get(name) is False and name not in required:
@@ -292,20 +296,20 @@ class _Compiler:
         return f'"{{" ({member} {_repeat(following, 0, None if high is None else high - 1)})? "}}"'
 
     def _selection(self, members: Sequence[tuple[str, bool]], low: int = 0, high: int | None = None) -> str:
-        """Members in order, some of them needed, from low to high of them in all, with commas between."""
-        most = len(members) if high is None else min(high, len(members))
-        cap = max(1, low, most if most < len(members) else 0)  # as many or more: all that must be counted
-        rest = [('""' if n >= low else "") for n in range(cap + 1)]  # what may follow n members; empty for nothing
-        for member, needed in reversed(members):
+        """Members in order with commas between, from low to high of them in all; a flag marks required ones."""
+        limit = len(members) if high is None else min(high, len(members))
+        cap = max(1, low, limit if limit < len(members) else 0)  # counting further makes no difference
+        rest = [('""' if n >= low else "") for n in range(cap + 1)]  # rule after n members; empty: not allowed
+        for member, required in reversed(members):
             before: list[str] = []
             for n in range(cap + 1):
-                after = rest[min(n + 1, cap)] if most == len(members) or n < most else ""
+                after = rest[min(n + 1, cap)] if limit == len(members) or n < limit else ""
                 ways = [f"""{'", " ' * bool(n)}{member} {after}"""] if after else []
-                ways += [rest[n]] if rest[n] and not needed else []
+                ways += [rest[n]] if rest[n] and not required else []
                 before.append(self._define(" | ".join(ways)) if ways else "")
             rest = before
         if not rest[0]:
-            raise SchemaError("A JSON schema asks for more, or fewer, members than it names.", "Correct its bounds.")
+            raise SchemaError("A JSON schema requires more, or fewer, members than it names.", "Correct its bounds.")
         return rest[0]
 
     def _anything(self, depth: int) -> str:
@@ -320,7 +324,7 @@ class _Compiler:
         return self.value(schema)
 
     def _define(self, body: str) -> str:
-        """The name of a rule; the same for what says the same."""
+        """The name of the rule with a body; equal bodies share one rule."""
         if body not in self._names:
             self._names[body] = f"r{len(self._names)}"
             self.rules[self._names[body]] = body
@@ -328,8 +332,8 @@ class _Compiler:
 
 
 def _guess_type(schema: Schema) -> Sequence[str]:
-    """The types that a schema without one has words for; all types where it has none."""
-    for kind, words in {
+    """The types of a schema without `type`, by its keywords; all types if they tell nothing."""
+    for kind, keywords in {
         "object": (
             "properties",
             "required",
@@ -342,17 +346,17 @@ def _guess_type(schema: Schema) -> Sequence[str]:
         "string": ("minLength", "maxLength", "format"),
         "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     }.items():
-        if any(word in schema for word in words):
+        if any(keyword in schema for keyword in keywords):
             return (kind,)
     return tuple(kind for kind in _TYPES if kind != "integer")
 
 
-def _bounds(schema: Schema, least: str, most: str) -> tuple[int, int | None]:
-    low, high = int(schema.get(least, 0)), schema.get(most)
+def _bounds(schema: Schema, minimum: str, maximum: str) -> tuple[int, int | None]:
+    low, high = int(schema.get(minimum, 0)), schema.get(maximum)
     if high is not None and low > high:
-        raise SchemaError(f"In a JSON schema {least!r} is {low}, and {most!r} {high}.", "Correct one of them.")
+        raise SchemaError(f"In a JSON schema {minimum!r} is {low}, and {maximum!r} {high}.", "Correct one of them.")
     if low > MAX_REPEATED:
-        raise SchemaError(f"In a JSON schema {least!r} is {low:,}.", f"It can be {MAX_REPEATED:,} at most.")
+        raise SchemaError(f"In a JSON schema {minimum!r} is {low:,}.", f"The maximum is {MAX_REPEATED:,}.")
     return low, None if high is None or high > MAX_REPEATED else int(high)
 
 
@@ -379,11 +383,11 @@ def _number(schema: Schema, *, whole: bool) -> str:
     low = max(lows) if lows else min(0, *highs) - _FAR * scale
     high = min(highs) if highs else max(0, low) + _FAR * scale
     if low > high:
-        raise SchemaError("The bounds of a number in the JSON schema leave no number.", "Correct one of them.")
-    return integers(low, high, decimals)
+        raise SchemaError("The bounds of a number in the JSON schema allow no number.", "Correct one of them.")
+    return number_range(low, high, decimals)
 
 
 def gbnf_literal(text: str) -> str:
-    """A text as GBNF has it."""
+    """A text as a GBNF literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Parts of JSON schemas: references, parts that stand side by side, alternatives, lists of values."""
+"""Parts of JSON schemas: references, `allOf`, alternatives, lists of values."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ SHAPING = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("propertyNames", "minProperties", "maxProperties"),
 }
-"""Keywords that rule a value out; what is beside them describes it."""
-_LOWER = ("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties")  # of two, the greater one holds
+"""Keywords that constrain values; others are annotations."""
+_LOWER = ("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties")  # merged to the greater
 _UPPER = ("maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties")
 MAX_DEPTH = 32
-"""Levels of a schema, at most."""
+"""Maximum nesting of a schema."""
 
 
 def too_deep() -> SchemaError:
-    """The error of a schema with too many levels."""
+    """The error for a schema that is nested too deeply."""
     return SchemaError(f"The JSON schema is nested more than {MAX_DEPTH} levels deep.", "Flatten it.")
 
 
 def resolve(root: Schema, pointer: str) -> Schema | bool:
-    """What a reference within a schema leads to: a JSON pointer in a URI's fragment (RFC 6901, section 6).
+    """The schema that a reference points to: a JSON pointer in a URI's fragment (RFC 6901, section 6).
 
     Raises:
-        SchemaError: it leads nowhere, or to something else than a schema.
+        SchemaError: The target does not exist or is not a schema.
     """
     base, *parts = unquote(pointer).split("/")
     try:
@@ -48,15 +48,15 @@ def resolve(root: Schema, pointer: str) -> Schema | bool:
             "Define it under '$defs'; other files are not read.",
         ) from error
     if not isinstance(found, Mapping | bool):
-        raise SchemaError(f"The JSON schema refers to {pointer}, which is no schema.", "Define it under '$defs'.")
+        raise SchemaError(f"The JSON schema refers to {pointer}, which is not a schema.", "Define it under '$defs'.")
     return found
 
 
 def flatten(root: Schema, schema: Schema | bool) -> Schema | bool:
-    """A schema with its reference followed and the parts of 'allOf' in it; alternatives stay.
+    """A schema with its `$ref` and `allOf` merged into it; alternatives are kept.
 
     Raises:
-        SchemaError: its parts cannot be made one, or it leads back to itself.
+        SchemaError: The parts cannot be merged, or the schema refers to itself.
     """
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, Mapping):
@@ -73,10 +73,10 @@ def flatten(root: Schema, schema: Schema | bool) -> Schema | bool:
 
 
 def merge(one: Schema | bool, two: Schema | bool) -> Schema | bool:
-    """A schema that allows what both allow.
+    """The intersection of two schemas.
 
     Raises:
-        SchemaError: they cannot be made one.
+        SchemaError: They cannot be merged.
     """
     if not isinstance(one, Mapping) or not isinstance(two, Mapping):
         return two if one is True else one if two is True else False
@@ -94,12 +94,12 @@ def merge(one: Schema | bool, two: Schema | bool) -> Schema | bool:
             shared = {name: merge(merged[word][name], value[name]) for name in merged[word].keys() & value.keys()}
             merged[word] = {**merged[word], **value, **shared}
         else:
-            raise SchemaError(f"Two parts of the JSON schema differ in {word!r}.", "Write them as one.")
+            raise SchemaError(f"Two parts of the JSON schema differ in {word!r}.", "Merge them.")
     return merged
 
 
 def finite_values(root: Schema, schema: Schema | bool) -> list[Any] | None:
-    """The values that a schema lists; None where it does not list them."""
+    """The values of a schema that lists them; None for other schemas."""
     schema = flatten(root, schema)
     if not isinstance(schema, Mapping):
         return None
@@ -118,8 +118,8 @@ def finite_values(root: Schema, schema: Schema | bool) -> list[Any] | None:
     return found or None
 
 
-def has_an_end(root: Schema, schema: Schema | bool, within: frozenset[str] = frozenset()) -> bool:
-    """Whether a value of a schema can ever be whole: what contains itself must not need itself."""
+def has_finite_value(root: Schema, schema: Schema | bool, within: frozenset[str] = frozenset()) -> bool:
+    """Whether a schema has a value of finite size: a recursive schema must not require itself."""
     if not isinstance(schema, Mapping):
         return bool(schema)
     parts = list(schema.get("allOf", ()))
@@ -127,19 +127,19 @@ def has_an_end(root: Schema, schema: Schema | bool, within: frozenset[str] = fro
         parts.append(schema["items"])
     parts += schema.get("prefixItems", ())[: schema.get("minItems", 0)]
     parts += [schema.get("properties", {}).get(name, True) for name in schema.get("required", ())]
-    if not all(has_an_end(root, part, within) for part in parts):
+    if not all(has_finite_value(root, part, within) for part in parts):
         return False
     pointer = schema.get("$ref")
     if pointer is not None and (
-        pointer in within or not has_an_end(root, resolve(root, pointer), within | {pointer})
+        pointer in within or not has_finite_value(root, resolve(root, pointer), within | {pointer})
     ):
         return False
     alternatives = schema.get("anyOf", schema.get("oneOf"))
-    return alternatives is None or any(has_an_end(root, each, within) for each in alternatives)
+    return alternatives is None or any(has_finite_value(root, each, within) for each in alternatives)
 
 
 def is_number_as_text(schema: Schema | bool) -> bool:
-    """Whether a schema is that of numbers written as text, as pydantic gives it for Decimal beside a number."""
+    """Whether a schema has numbers as strings, pydantic's alternative to a number for Decimal."""
     pattern = schema.get("pattern") if isinstance(schema, Mapping) and schema.get("type") == "string" else None
     try:
         return bool(pattern and re.search(pattern, "12.5") and not re.search(pattern, "a"))
@@ -148,16 +148,16 @@ def is_number_as_text(schema: Schema | bool) -> bool:
 
 
 def check_distinct(root: Schema, schemas: Iterable[Any]) -> None:
-    """Refuse alternatives of which a value may fit two.
+    """Check that no value can match two alternatives of `oneOf`.
 
     Raises:
-        SchemaError: two of them may overlap.
+        SchemaError: Two alternatives may overlap.
     """
     seen: list[Any] = []
     for schema in schemas:
         if any(_may_overlap(root, schema, other) for other in seen):
             raise SchemaError(
-                "Of 'oneOf' in the JSON schema a value may fit two alternatives.",
+                "A value may match two alternatives of 'oneOf' in the JSON schema.",
                 "Use 'anyOf', or give each object a 'const' property of its own.",
             )
         seen.append(schema)
@@ -184,13 +184,13 @@ def _may_overlap(root: Schema, one: Any, two: Any) -> bool:  # noqa: ANN401 - pa
 
 
 def _type_names(schema: Schema) -> set[str]:
-    """The types that a schema names, an integer being a number; empty where it names none."""
+    """The types that a schema names, with integer as number; empty for none."""
     named = schema.get("type", ())
     return {"number" if kind == "integer" else kind for kind in ([named] if isinstance(named, str) else named)}
 
 
 def repeated_items(errors: Iterable[Any]) -> Iterator[list[str | int]]:
-    """Where in a value there are lists with repetitions that its schema forbids, by the errors of jsonschema."""
+    """Paths of the arrays with duplicates that `uniqueItems` forbids, from the errors of jsonschema."""
     for error in errors:
         if error.validator == "uniqueItems":
             yield list(error.absolute_path)
@@ -198,5 +198,5 @@ def repeated_items(errors: Iterable[Any]) -> Iterator[list[str | int]]:
 
 
 def to_json(value: object) -> str:
-    """A value as the model writes it."""
+    """A value as the JSON that the model writes."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Grammars (GBNF) of the string formats that Python types have: dates, times, UUIDs, addresses.
+"""Grammars (GBNF) of JSON Schema's string formats: dates, times, UUIDs, addresses.
 
-By RFC 3339 and ISO 8601, as JSON Schema names them; only what `datetime`, `uuid` and `ipaddress` take. A time may
-stand without its offset: a text that names none would otherwise be given one.
+By RFC 3339 and ISO 8601, restricted to what `datetime`, `uuid` and `ipaddress` accept. The UTC offset of a time is
+optional: otherwise the model would invent one for a text that names none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _uuid(version: str) -> str:
 
 
 INTEGER = "integer"
-"""Not one of JSON Schema's: names of properties that stand for whole numbers, as of `dict[int, str]`."""
+"""Format of property names that are integers, as in `dict[int, str]`; not part of JSON Schema."""
 FORMATS = {
     "date": _DATE,
     "time": _TIME,
@@ -42,4 +42,4 @@ FORMATS = {
     "uri": f'"http" "s"? "://" {_NAME} ("." {_NAME}){{0,4}} ("/" [A-Za-z0-9._~%-]*){{0,8}}',
     INTEGER: '"-"? [1-9] [0-9]{0,14} | "0"',
 }
-"""By the format's name, what stands between the quotes."""
+"""Grammar of the text between the quotes, by the format's name."""

@@ -1,4 +1,4 @@
-"""A task: a prompt and data in, a value of a given form out."""
+"""A task: a prompt and data in; text, a choice, or a JSON value out."""
 
 from __future__ import annotations
 
@@ -15,59 +15,60 @@ from nano_lsp.errors import AnswerCutError, DocumentError, TaskTimeoutError
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Priority, SamplingParams
 from nano_lsp.tasks.classification import (
-    AT_ONCE_WEIGHT,
+    DIRECT_WEIGHT,
     TEMPERATURE,
     THINK_TEMPERATURE,
-    ask_for,
     check_choices,
-    probabilities,
+    choice_instruction,
     quote,
+    softmax,
 )
 from nano_lsp.tasks.partial_json import close_json
 from nano_lsp.tasks.reasoning import BEGIN, CONCLUDE, worked_examples
-from nano_lsp.tasks.schema_grammar import compile_schema, gbnf_literal, validation_error, without_repetitions
+from nano_lsp.tasks.schema_grammar import compile_schema, deduplicate_items, gbnf_literal, validation_error
 
 MAX_TOKENS = 512
-"""Of an answer, unless said otherwise."""
+"""Default maximum number of tokens of an answer."""
 _SEQUENCE = "task"
-_CHOICE_TOKENS = 256  # a choice is said whole; a longer one is refused
+_CHOICE_TOKENS = 256  # a choice is generated completely; a longer one is refused
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a task resulted in.
+    """The result of a task.
 
     Attributes:
-        value: the text, the choice, or the JSON value.
-        probabilities: of each choice, calibrated; empty where there are none.
-        reasoning: what the model thought first; empty without `think`.
-        cut: it ended at the token limit; of a JSON value, what was not whole is left out or ends there.
-        warnings: sentences for the user.
-        counters: what it cost.
+        value: The text, the choice, or the JSON value.
+        probabilities: Calibrated probability of each choice; empty without choices.
+        reasoning: Reasoning before the answer; empty without `think`.
+        truncated: Whether the answer ended at the token limit; incomplete parts of a JSON value are then removed, and
+            its last string may be truncated.
+        warnings: Sentences for the user.
+        counters: Tokens and times of all requests.
     """
 
     value: Any
     probabilities: Mapping[str, float] = field(default_factory=dict)
     reasoning: str = ""
-    cut: bool = False
+    truncated: bool = False
     warnings: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True)
 class Task(Job[Answer]):
-    """What to ask, and the form of the result: choices, JSON of a schema, or text. Plain values only.
+    """An instruction with the form of its result: choices, JSON of a schema, or text. Plain values only.
 
     Attributes:
-        prompt: what to do.
-        data: what to do it with; empty for nothing.
-        choices: the answer is one of these; empty for none.
+        prompt: The instruction.
+        data: Input data; empty for none.
+        choices: Choices of a classification; empty for none.
         schema: JSON schema of the answer, as JSON; empty for none.
-        think: reason first; what is said then is hidden.
-        max_tokens: of the answer.
-        reasoning_tokens: of the reasoning.
-        deadline_ms: wall-clock limit of the whole task, from its first request on; None for none.
-        sampling: how tokens are chosen.
+        think: Reason step by step before the answer; the reasoning is hidden.
+        max_tokens: Maximum number of tokens of the answer.
+        reasoning_tokens: Maximum number of tokens of the reasoning.
+        deadline_ms: Wall-clock limit of the whole task, from its first request on; None for none.
+        sampling: Sampling parameters.
     """
 
     prompt: str
@@ -82,14 +83,14 @@ class Task(Job[Answer]):
     result: ClassVar[Any] = Answer
 
     def check(self) -> str:
-        """Refuse what makes no sense before a model is loaded; the grammar of the answer, empty for none.
+        """Validate the task without a model, and return the grammar of the answer; empty for none.
 
         Raises:
-            DocumentError: there is no prompt.
-            SchemaError: the choices or the schema cannot be used.
+            DocumentError: The prompt is empty.
+            SchemaError: The choices or the schema cannot be used.
         """
         if not self.prompt.strip():
-            raise DocumentError("The prompt is empty.", "Say what is to be done.")
+            raise DocumentError("The prompt is empty.", "Write an instruction.")
         if self.choices:
             check_choices(self.choices)
         return compile_schema(json.loads(self.schema)) if self.schema else ""
@@ -98,17 +99,17 @@ class Task(Job[Answer]):
         """The answer.
 
         Raises:
-            DocumentError: there is no prompt.
-            SchemaError: the choices or the schema cannot be used.
-            AnswerCutError: the answer is not whole at the token limit.
-            TaskTimeoutError: the time ran out.
+            DocumentError: The prompt is empty.
+            SchemaError: The choices or the schema cannot be used.
+            AnswerCutError: The answer is incomplete at the token limit.
+            TaskTimeoutError: The deadline has passed.
         """
         grammar = self.check()
-        return await _Run(self, context, grammar).run()
+        return await _TaskRun(self, context, grammar).run()
 
 
-class _Run:
-    """A task at work."""
+class _TaskRun:
+    """A running task."""
 
     def __init__(self, task: Task, context: FeatureContext, grammar: str) -> None:
         self._task, self._context, self._grammar = task, context, grammar
@@ -116,7 +117,7 @@ class _Run:
         self._started = time.monotonic()
         self._counters = Counters()
         self._warnings: list[str] = []
-        self._cut = False
+        self._truncated = False
         self._reasoning = ""
 
     async def run(self) -> Answer:
@@ -131,7 +132,7 @@ class _Run:
         return replace(
             answer,
             reasoning=self._reasoning,
-            cut=self._cut,
+            truncated=self._truncated,
             warnings=tuple(self._warnings),
             counters=self._counters,
         )
@@ -140,7 +141,7 @@ class _Run:
         task = self._task
         parts = [task.prompt, task.data]
         if task.choices:
-            parts.append(ask_for(task.choices))
+            parts.append(choice_instruction(task.choices))
         if task.schema:
             parts.append(f"Answer with JSON of this schema and nothing else: {task.schema}")
         turns = [*worked_examples()] if task.think and task.choices else []
@@ -148,7 +149,7 @@ class _Run:
         return build_chat_prompt(self._tokenizer.spec, self._tokenizer, turns, think=task.think)
 
     async def _reason(self, prompt: list[int]) -> list[int]:
-        """The prompt and a reasoning, up to where its conclusion is to be said."""
+        """The prompt with the model's reasoning, up to the words that introduce the answer."""
         prompt = prompt + self._tokenizer.tokenize(BEGIN)
         thought = await self._generate(prompt, self._task.reasoning_tokens, stop=(f"\n\n{CONCLUDE}",))
         self._reasoning = thought.text.strip()
@@ -157,77 +158,77 @@ class _Run:
     async def _choose(self, prompt: list[int]) -> Answer:
         choices = self._task.choices
         if self._task.think:
-            # At once comes first: the reasoning then goes on from the same prompt.
-            at_once = await self._score(prompt, f'{CONCLUDE} "')
+            # The direct answer comes first: the reasoning then continues from the same prompt.
+            direct = await self._score(prompt, f'{CONCLUDE} "')
             reasoned = await self._score((await self._reason(prompt)), ' "')
-            weighed = [AT_ONCE_WEIGHT * first + second for first, second in zip(at_once, reasoned, strict=True)]
-            found = probabilities(weighed, THINK_TEMPERATURE)
+            pooled = [DIRECT_WEIGHT * first + second for first, second in zip(direct, reasoned, strict=True)]
+            found = softmax(pooled, THINK_TEMPERATURE)
         else:
-            found = probabilities((await self._score(prompt, '"')), TEMPERATURE)
+            found = softmax((await self._score(prompt, '"')), TEMPERATURE)
         best = max(range(len(found)), key=found.__getitem__)
         return Answer(choices[best], dict(zip(choices, found, strict=True)))
 
     async def _score(self, prompt: list[int], opening: str) -> list[float]:
-        """Log-probability of each choice behind a prompt and what ends in its opening quote."""
+        """Log-probability of each choice after a prompt and an opening that ends in the choice's opening quote."""
         prompt = prompt + self._tokenizer.tokenize(opening)
         scores = []
         for choice in self._task.choices:
             rest = quote(choice)[1:]
-            said = await self._generate(prompt, _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}")
-            if said.text != rest:
+            completion = await self._generate(prompt, _CHOICE_TOKENS, grammar=f"root ::= {gbnf_literal(rest)}")
+            if completion.text != rest:
                 raise AnswerCutError(f"The choice {choice!r} is too long.", "Give choices of a few words.")
-            scores.append(sum(token.logprob for token in said.tokens))
+            scores.append(sum(token.logprob for token in completion.tokens))
         return scores
 
-    def _read(self, said: Completion) -> Any:  # noqa: ANN401 - any JSON
+    def _read(self, completion: Completion) -> Any:  # noqa: ANN401 - any JSON
         """The value of an answer."""
-        text, cut = said.text.strip(), said.finish_reason is FinishReason.LENGTH
+        text, truncated = completion.text.strip(), completion.finish_reason is FinishReason.LENGTH
         if not self._task.schema:
-            if cut:
-                self._tell_cut(said)
+            if truncated:
+                self._warn_truncated(completion)
             return text
-        whole = [text] if not cut or text.endswith(('"', "]", "}")) else []
+        complete = [text] if not truncated or text.endswith(('"', "]", "}")) else []
         schema = json.loads(self._task.schema)
-        for closed in [*whole, *close_json(text)]:
+        for closed in [*complete, *close_json(text)]:
             try:
-                value = without_repetitions(json.loads(closed), schema)
+                value = deduplicate_items(json.loads(closed), schema)
             except ValueError:
                 continue
             if not validation_error(value, schema):
                 if closed != text:
-                    self._tell_cut(said)
+                    self._warn_truncated(completion)
                 return value
         raise AnswerCutError(
-            f"The answer was not whole after {len(said.tokens)} tokens.",
-            "Raise max_tokens (or n_ctx), or bound the schema with maxLength and maxItems.",
+            f"The answer is incomplete after {len(completion.tokens)} tokens.",
+            "Raise max_tokens (or n_ctx), or limit the schema with maxLength and maxItems.",
         )
 
-    def _tell_cut(self, said: Completion) -> None:
-        self._cut = True
-        self._warnings.append(f"The answer was cut at {len(said.tokens)} tokens.")
+    def _warn_truncated(self, completion: Completion) -> None:
+        self._truncated = True
+        self._warnings.append(f"The answer was truncated at {len(completion.tokens)} tokens.")
 
     async def _generate(
         self, prompt: list[int], max_tokens: int, grammar: str | None = None, stop: tuple[str, ...] = ()
     ) -> Completion:
         limit = self._task.deadline_ms
-        left = None if limit is None else limit - (time.monotonic() - self._started) * 1e3
-        if left is not None and left <= 0:
+        remaining_ms = None if limit is None else limit - (time.monotonic() - self._started) * 1e3
+        if remaining_ms is not None and remaining_ms <= 0:
             raise _timeout(limit)
         params = GenerateParams(
             max_tokens=max_tokens,
-            deadline_ms=left,
+            deadline_ms=remaining_ms,
             sampling=self._task.sampling,
             grammar=grammar,
             stop=stop,
-            draft=False,  # drafts run where they pay on this day: batches of another size round differently
+            draft=False,  # reproducible: speculation depends on timing, and other batch sizes round differently
         )
         request = GenerationRequest(tuple(prompt), params, Priority.CHAT, sequence=_SEQUENCE)
-        said = await self._context.generate(request)
-        self._counters += said.counters
-        self._warnings += [warning for warning in said.warnings if warning not in self._warnings]
-        if said.finish_reason is FinishReason.DEADLINE:
+        completion = await self._context.generate(request)
+        self._counters += completion.counters
+        self._warnings += [warning for warning in completion.warnings if warning not in self._warnings]
+        if completion.finish_reason is FinishReason.DEADLINE:
             raise _timeout(limit)
-        return said
+        return completion
 
 
 def _timeout(limit_ms: float | None) -> TaskTimeoutError:

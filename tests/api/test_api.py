@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nano_lsp
-from nano_lsp.api.assistants import close_assistants
+from nano_lsp.api import close_assistants
 from nano_lsp.errors import ConfigError, DocumentError, ModelMissingError
 
 

@@ -23,7 +23,7 @@ from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.tasks import Task
-from nano_lsp.tasks.classification import TEMPERATURE, THINK_TEMPERATURE, ask_for, probabilities
+from nano_lsp.tasks.classification import TEMPERATURE, THINK_TEMPERATURE, choice_instruction, softmax
 
 DATA = Path(__file__).parents[1] / "data"
 _MAX_TOKENS = 200
@@ -62,7 +62,7 @@ def fit_temperature(scores: Sequence[tuple[Sequence[float], int]]) -> float:
     """
 
     def loss(temperature: float) -> float:
-        return -sum(math.log(max(probabilities(each, temperature)[right], 1e-12)) for each, right in scores)
+        return -sum(math.log(max(softmax(each, temperature)[right], 1e-12)) for each, right in scores)
 
     return min((0.05 * i for i in range(5, 161)), key=loss)
 
@@ -93,7 +93,7 @@ def answers(assistant: Assistant, rows: Sequence[dict[str, Any]], results: Path)
 def _answer(assistant: Assistant, row: dict[str, Any], way: str) -> dict[str, Any]:
     choices = tuple(row["choices"])
     if way == "free":
-        question = f"{row['question']}\n\n{ask_for(choices)}"
+        question = f"{row['question']}\n\n{choice_instruction(choices)}"
         return {way: assistant.run(Ask(question, max_tokens=_MAX_TOKENS)).text}
     task = Task(row["question"], choices=choices, think=way == "think")
     answer = assistant.run(task)

@@ -74,4 +74,4 @@ def test_user_errors_are_reported_before_a_model_is_loaded(tmp_path: Path) -> No
     )
     assert_error(nano_lsp("summarize", str(tmp_path / "a.txt")), 3, "nano-lsp model pull nano")
     done = nano_lsp("summarize", str(tmp_path / "a.txt"), "--model", script(tmp_path))
-    assert_error(done, 2, "nothing that the text bears out")
+    assert_error(done, 2, "The text supports no statement")

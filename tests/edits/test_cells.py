@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nano_lsp.edits.cells import CellCode, FixCell, Surroundings, WriteCell, read_code, read_fix
+from nano_lsp.edits.cells import CellCode, FixCell, NotebookContext, WriteCell, read_code, read_fix
 from nano_lsp.errors import DocumentError
 from tests.scripted_answers import run
 
-LIVE = Surroundings(live=("words: list  # of 3 str", "n: int"))
+LIVE = NotebookContext(kernel_variables=("words: list  # of 3 str", "n: int"))
 
 
-def written(*answers: str, around: Surroundings = LIVE) -> CellCode:
-    return run(WriteCell("sort words", around).run, *answers)
+def written(*answers: str, notebook: NotebookContext = LIVE) -> CellCode:
+    return run(WriteCell("sort words", notebook).run, *answers)
 
 
 def fixed(code: str, error: str, *answers: str) -> CellCode:
@@ -67,10 +67,10 @@ def test_answers_that_are_not_whole_yet() -> None:
 
 
 def test_what_a_notebook_lets_a_question_know() -> None:
-    said = Surroundings(("x: int",), ("a = 1", "%cd .."), "Out[1]: int = 2", "KeyError: 1").tell("What?")
+    said = NotebookContext(("x: int",), ("a = 1", "%cd .."), "Out[1]: int = 2", "KeyError: 1").add_to("What?")
     assert said.endswith("What?")
     for part in ("x: int", "a = 1\n\n%cd ..", "Out[1]", "KeyError"):
         assert part in said
-    many = Surroundings(cells=tuple(f"x = {i}" * 100 for i in range(100))).tell("What?")
+    many = NotebookContext(cells=tuple(f"x = {i}" * 100 for i in range(100))).add_to("What?")
     assert "x = 99" in many
     assert len(many) < 6000

@@ -6,12 +6,12 @@ import ast
 
 import pytest
 
+from nano_lsp.chat import Explain
 from nano_lsp.code.definitions import DefinitionKind, find_definitions
 from nano_lsp.code.document import apply_edits
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.chat import Explain
-from nano_lsp.edits.rewrite import add_type_hints, fix, simplify, write_test
+from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.lsp.server import ExplanationCache
 from tests.scripted_answers import run
 
@@ -26,7 +26,7 @@ def parse(code: str) -> SyntaxTree:
 
 def simplified(code: str, part: str, answer: str) -> str | None:
     start = code.index(part)
-    edits = run(lambda context: simplify(context, code, start, start + len(part), "python"), answer)
+    edits = run(Simplify(code, start, start + len(part), "python").run, answer)
     return apply_edits(code, edits) if edits else None
 
 
@@ -66,19 +66,19 @@ def test_lines_keep_their_indentation_and_line_ends() -> None:
 
 def test_a_problem_is_corrected_in_the_function_around_it() -> None:
     start = CODE.index("x = a")
-    (edit,) = run(lambda context: fix(context, CODE, start, start + 1, "odd", "python"), "def f(self, a):\n    return a")
+    (edit,) = run(Fix(CODE, start, start + 1, "odd", "python").run, "def f(self, a):\n    return a")
     assert apply_edits(CODE, [edit]) == CODE.replace("        x = a\n        return x\n", "        return a\n")
 
 
 def test_nothing_is_asked_about_nothing() -> None:
     for code in ("\n\n", "x = 1\n" * 2000):
-        assert run(lambda context: fix(context, code, 0, len(code), "odd", "python")) == []
+        assert run(Fix(code, 0, len(code), "odd", "python").run) == []
 
 
 def hinted(code: str, *answers: str) -> str:
     tree = parse(code)
     function = next(found for found in find_definitions(tree) if found.kind is DefinitionKind.FUNCTION)
-    return apply_edits(code, run(lambda context: add_type_hints(context, tree, function), *answers))
+    return apply_edits(code, run(AddTypeHints(code, function.start).run, *answers))
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_test_imports_what_it_uses_and_brings_no_second_copy() -> None:
         "def test_total():\n    with pytest.raises(TypeError):\n        total(1)\n"
         "    assert total([Account()]) == 1\n```"
     )
-    text = run(lambda context: write_test(context, tree, function, "bank"), answer)
+    text = run(WriteTest(tree.text, function.start, "bank").run, answer)
     assert text.startswith(
         "from pathlib import Path\nimport pytest\nfrom bank import Account, total\n\n\ndef test_total"
     )
     assert text.count("def total") == 0
     for answer in ("", "no code", "```\ndef total(): pass\n```", "def test_a(:\n"):
-        assert run(lambda context: write_test(context, tree, function, "bank"), answer) == ""
+        assert run(WriteTest(tree.text, function.start, "bank").run, answer) == ""
 
 
 def test_an_explanation_is_remembered_for_the_same_code_wherever_it_stands() -> None:

@@ -31,7 +31,7 @@ judgements = st.builds(PostprocessOptions, st.frozensets(texts, max_size=3), st.
 samplings = st.builds(SamplingParams, temperature=st.floats(0, 2), seed=st.none() | numbers)
 tokens = st.builds(Token, numbers, st.binary(max_size=8), st.floats(-99, 0))
 all_params = st.builds(GenerateParams, stop=st.tuples(texts), begin=st.tuples(tokens), avoid=st.frozensets(numbers))
-surroundings = st.builds(cells.Surroundings, st.tuples(texts), st.tuples(texts), texts, texts)
+notebook_context = st.builds(cells.NotebookContext, st.tuples(texts), st.tuples(texts), texts, texts)
 ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "LoadModel": st.builds(LoadModel),
     "CountTokens": st.builds(CountTokens, st.tuples(texts)),
@@ -45,7 +45,7 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Fix": st.builds(Fix, texts, numbers, numbers, texts, texts),
     "AddTypeHints": st.builds(AddTypeHints, texts, numbers),
     "WriteTest": st.builds(WriteTest, texts, numbers, texts),
-    "WriteCell": st.builds(cells.WriteCell, texts, surroundings, st.booleans(), numbers),
+    "WriteCell": st.builds(cells.WriteCell, texts, notebook_context, st.booleans(), numbers),
     "FixCell": st.builds(cells.FixCell, texts, texts),
     "CompletePrompt": st.builds(CompletePrompt, texts | st.tuples(numbers), all_params),
     "Infill": st.builds(Infill, texts, texts, texts, numbers, st.none() | st.floats(0, 9), samplings),
@@ -83,7 +83,7 @@ def test_a_result_comes_out_as_it_went_in(said: list[Token], text: str) -> None:
 
 
 def test_the_answer_of_a_task_comes_out_as_it_went_in() -> None:
-    answer = Answer([{"a": 1.5, "b": None}, "x"], {"yes": 0.75, "no": 0.25}, "Because.", cut=True, warnings=("mind",))
+    answer = Answer([{"a": 1.5, "b": None}, "x"], {"yes": 0.75, "no": 0.25}, "Because.", truncated=True, warnings=("mind",))
     (event,) = protocol.EventReader().feed(
         protocol.encode_event(protocol.Result(msgspec.Raw(msgspec.json.encode(answer)), Counters()))
     )

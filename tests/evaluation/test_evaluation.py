@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation import metrics, problems, runner
 from nano_lsp.evaluation.caching_backend import CachingBackend
-from nano_lsp.evaluation.sandbox import Verdict, run_program
+from nano_lsp.evaluation.sandbox import ProgramStatus, run_program
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams
@@ -33,28 +33,28 @@ def answer(text: str) -> Completion:
 @pytest.mark.parametrize(
     ("program", "verdict"),
     [
-        ("assert 1 + 1 == 2", Verdict.PASSED),
-        ("assert False", Verdict.FAILED),
-        ("x = ", Verdict.FAILED),
-        ("exit(0)", Verdict.FAILED),
-        ("import os\nos._exit(0)", Verdict.FAILED),
-        ("import socket\nsocket.create_connection(('127.0.0.1', 9))", Verdict.FAILED),
-        ("import subprocess\nsubprocess.run(['true'])", Verdict.FAILED),
-        ("import os\nos.system('true')", Verdict.FAILED),
-        ("open('file', 'w')", Verdict.FAILED),
-        ("import os\nos.remove('/tmp/x')", Verdict.FAILED),
-        ("import ctypes", Verdict.FAILED),
-        ("x = 'é🙂'\nassert len(x) == 2", Verdict.PASSED),
-        ("import math, collections, json, re, typing, random", Verdict.PASSED),
-        ("x = bytearray(1 << 40)", Verdict.FAILED),
+        ("assert 1 + 1 == 2", ProgramStatus.PASSED),
+        ("assert False", ProgramStatus.FAILED),
+        ("x = ", ProgramStatus.FAILED),
+        ("exit(0)", ProgramStatus.FAILED),
+        ("import os\nos._exit(0)", ProgramStatus.FAILED),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))", ProgramStatus.FAILED),
+        ("import subprocess\nsubprocess.run(['true'])", ProgramStatus.FAILED),
+        ("import os\nos.system('true')", ProgramStatus.FAILED),
+        ("open('file', 'w')", ProgramStatus.FAILED),
+        ("import os\nos.remove('/tmp/x')", ProgramStatus.FAILED),
+        ("import ctypes", ProgramStatus.FAILED),
+        ("x = 'é🙂'\nassert len(x) == 2", ProgramStatus.PASSED),
+        ("import math, collections, json, re, typing, random", ProgramStatus.PASSED),
+        ("x = bytearray(1 << 40)", ProgramStatus.FAILED),
     ],
 )
-def test_a_program_passes_or_fails_and_touches_nothing(program: str, verdict: Verdict) -> None:
+def test_a_program_passes_or_fails_and_touches_nothing(program: str, verdict: ProgramStatus) -> None:
     assert run_program(program) is verdict
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
-    assert run_program("while True: pass", limit_s=0.5) is Verdict.TIMED_OUT
+    assert run_program("while True: pass", limit_s=0.5) is ProgramStatus.TIMED_OUT
 
 
 def test_infilling_problems_are_read_as_an_editor_has_them(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_infilling_problems_are_read_as_an_editor_has_them(tmp_path: Path) -> No
         stream.write(json.dumps(row) + "\n")
     (problem,) = problems.load_infilling(path)
     assert (problem.prefix, problem.reference, problem.suffix) == ("def f():\n", "    x = 1", "\n    return x\n")
-    assert run_program(problem.prefix + problem.reference + problem.suffix + problem.test) is Verdict.PASSED
+    assert run_program(problem.prefix + problem.reference + problem.suffix + problem.test) is ProgramStatus.PASSED
     for content in (b"", b"{}\n", b"no json\n"):
         (tmp_path / "bad.jsonl").write_bytes(content)
         with pytest.raises(EvaluationError):
@@ -141,7 +141,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert asked == ["p/1", "p/2"]
     assert outcomes == runner.load_outcomes(results)
     assert outcomes[1].passed is None
-    with pytest.raises(EvaluationError, match="other conditions"):
+    with pytest.raises(EvaluationError, match="different conditions"):
         list(runner.run(both, complete, results, {"model": "other"}))
 
 

@@ -24,10 +24,10 @@ from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
-from nano_lsp.summarize.grounding import is_supported, says_nothing_new
+from nano_lsp.summarize.grounding import is_supported, is_redundant
 from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.progress import Progress
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.segmentation import cut
 from nano_lsp.summarize.summary import Form, Statement
 from nano_lsp.tasks import Answer, Task
@@ -97,7 +97,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     document = load_document_blocks(file)
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
     with LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()) as assistant:
-        progress = Progress(tmp_path / "progress.jsonl")
+        progress = SummaryCheckpoint(tmp_path / "progress.jsonl")
         found = write_summary(assistant.run, document, 6, progress, no_parts)
         statements, dropped = found.statements, found.n_unsupported
         n_prompts = model.n_prompts
@@ -112,7 +112,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
         # Stopped in the middle of a step, it goes on there and comes to the same.
         lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
         (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
-        again = write_summary(assistant.run, document, 6, Progress(tmp_path / "progress.jsonl"), no_parts)
+        again = write_summary(assistant.run, document, 6, SummaryCheckpoint(tmp_path / "progress.jsonl"), no_parts)
         assert again == found
         assert len(lines) == n_prompts
 
@@ -183,12 +183,12 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
     refuse("c.txt", "Привет, мир".encode("cp1251"), "encoding is not known", "iconv")
     refuse("d.txt", b"x" * (9 << 20), "larger than 8 MB")
     refuse("e.pdf", b"", "empty")
-    refuse("f.pdf", b"hello", "no PDF file")
+    refuse("f.pdf", b"hello", "not a PDF file")
     refuse("g.pdf", good[: len(good) // 2], "cannot be read as PDF")
     refuse("h.pdf", (tmp_path / "encrypted.pdf").read_bytes(), "encrypted", "qpdf --decrypt")
     refuse("i.pdf", (tmp_path / "scan.pdf").read_bytes(), "no text", "OCR")
     refuse("j.docx", b"PK nothing", "cannot be read as DOCX")
-    refuse("k.docx", b"\xd0\xcf\x11\xe0", "no DOCX file", "password")
+    refuse("k.docx", b"\xd0\xcf\x11\xe0", "not a DOCX file", "password")
     refuse("l.html", b"<html><script>x</script></html>", "no text")
     refuse("o.txt", rb"{\rtf1 Hello}", "RTF", "soffice")
     refuse("p.doc", b"\xd0\xcf\x11\xe0", "DOC file", "soffice")
@@ -304,7 +304,7 @@ def test_a_summary_in_hindi_and_what_it_cannot_judge() -> None:
         return tuple(map(len, job.texts)) if isinstance(job, CountTokens) else said if isinstance(job, Task) else 8192
 
     document = LoadedDocument((Block(text, "line 1"),), (Note("pictures", "1 picture was not read.", ("line 2",)),))
-    found = write_summary(run, document, 5, Progress(None), no_parts)
+    found = write_summary(run, document, 5, SummaryCheckpoint(None), no_parts)
     assert [statement.text for statement in found.statements] == [text]
     assert [note.kind for note in found.notes] == ["pictures", "script"]
     assert "Devanagari" in found.notes[1].text
@@ -324,22 +324,22 @@ def test_parts_with_nothing_stated_are_told() -> None:
         return 8192
 
     blocks = tuple(Block(text.strip(), f"line {i}") for i, text in enumerate(texts, 1))
-    found = write_summary(run, LoadedDocument(blocks), 5, Progress(None), no_parts)
+    found = write_summary(run, LoadedDocument(blocks), 5, SummaryCheckpoint(None), no_parts)
     assert [(note.kind, note.places) for note in found.notes] == [("parts_without_statements", ("line 2",))]
 
 
 def test_statements_that_say_the_same() -> None:
-    assert says_nothing_new("Meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor.")
-    assert not says_nothing_new(
+    assert is_redundant("Meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor.")
+    assert not is_redundant(
         "In 2020 meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor."
     )
     one, two = (Statement(text, Passage(text, "p. 1")) for text in ("Meters cost 5 euros.", "Filters cost 9 euros."))
-    assert summary.without_repetitions([one, two, one]) == [one, two]
+    assert summary.deduplicate([one, two, one]) == [one, two]
 
 
 def test_a_choice_fills_up_and_keeps_the_order() -> None:
     statements = [Statement(f"Fact {i}.", Passage("x", "p. 1")) for i in range(100)]
-    groups = summary.groups_of(statements, 12)
+    groups = summary.split_into_groups(statements, 12)
     assert sum(share for _, share in groups) == 12
     assert [s for group, _ in groups for s in group] == statements
     chosen = summary.read_choice([7, 7, 3, 3], statements[:10], 4)
@@ -362,13 +362,13 @@ def test_forms() -> None:
 
 
 def test_progress_is_the_users_alone_and_goes_away(tmp_path: Path) -> None:
-    progress = Progress(tmp_path / "a" / "p.jsonl")
+    progress = SummaryCheckpoint(tmp_path / "a" / "p.jsonl")
     progress.add("facts 0", [1])
     assert (tmp_path / "a" / "p.jsonl").stat().st_mode & 0o077 == 0
-    assert Progress(tmp_path / "a" / "p.jsonl").get("facts 0") == [1]
+    assert SummaryCheckpoint(tmp_path / "a" / "p.jsonl").get("facts 0") == [1]
     progress.forget()
     assert not list((tmp_path / "a").iterdir())
-    nowhere = Progress(None)
+    nowhere = SummaryCheckpoint(None)
     nowhere.add("facts 0", [2])
     assert nowhere.get("facts 0") == [2]
     nowhere.forget()

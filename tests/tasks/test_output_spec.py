@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typing_extensions import TypedDict
 
-from nano_lsp.tasks.output_spec import OutputSpec, shape_of
-from nano_lsp.tasks.schema_grammar import compile_schema, validation_error, without_repetitions
+from nano_lsp.tasks.output_spec import OutputSpec, spec_of_type
+from nano_lsp.tasks.schema_grammar import compile_schema, deduplicate_items, validation_error
 from tests.tasks.test_schema_grammar import say
 
 pydantic = pytest.importorskip("pydantic")
@@ -124,7 +124,7 @@ def is_a(value: Any, kind: Any) -> bool:  # noqa: ANN401
 )
 @given(kind=st.recursive(st.sampled_from(KINDS), nested, max_leaves=4), seed=st.integers(0, 1 << 30))
 def test_what_is_said_under_a_type_becomes_a_value_of_it(kind: Any, seed: int) -> None:  # noqa: ANN401
-    spec = shape_of(kind)
+    spec = spec_of_type(kind)
     for said in _said(spec, seed):
         value = spec.convert(said)
         assert is_a(value, kind)
@@ -136,7 +136,7 @@ def _said(spec: OutputSpec, seed: int) -> list[Any]:
     text = say(compile_schema(spec.schema), seed, limit=150)
     if text is None:
         return []
-    said = without_repetitions(json.loads(text), spec.schema)
+    said = deduplicate_items(json.loads(text), spec.schema)
     fault = validation_error(said, spec.schema)
     assert not fault or "too short" in fault, fault  # repetitions left out may leave too few
     if not fault:
@@ -163,10 +163,10 @@ def _said(spec: OutputSpec, seed: int) -> list[Any]:
     ],
 )
 def test_values_of_types(kind: Any, said: Any, value: Any) -> None:  # noqa: ANN401
-    spec = shape_of(kind)
+    spec = spec_of_type(kind)
     assert spec.schema is not None
     compile_schema(spec.schema)
-    said = without_repetitions(said, spec.schema)
+    said = deduplicate_items(said, spec.schema)
     assert not validation_error(said, spec.schema)
     converted = spec.convert(said)
     assert converted == value or value is None

@@ -24,7 +24,7 @@ from nano_lsp.config import Settings, find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import AnswerCutError, DocumentError, SchemaError, TaskError, TaskTimeoutError
-from nano_lsp.tasks import Answer, Task, shape_of
+from nano_lsp.tasks import Answer, Task, spec_of_type
 from nano_lsp.tasks.batch import Row, read_rows, run_batch
 from nano_lsp.tasks.classification import THINK_TEMPERATURE
 from nano_lsp.tasks.reasoning import CONCLUDE, worked_examples
@@ -125,15 +125,15 @@ def test_every_type_comes_back_as_itself(assistant: LocalAssistant, kind: Any) -
 
 
 def test_a_type_says_what_is_known_of_it() -> None:
-    schema = shape_of(Bill).schema
+    schema = spec_of_type(Bill).schema
     assert schema is not None
     item = schema["properties"]["items"]["items"]
     assert item["properties"]["name"] == {"type": "string", "description": "as on the bill"}
     assert item["required"] == ["name", "n"]
     assert item["properties"]["tags"]["items"] == {"enum": ["a", "b"]}
-    assert shape_of(bool).choices == ("yes", "no")
-    assert shape_of(bool).convert("no") is False
-    assert shape_of(Colour).convert("green") is Colour.GREEN
+    assert spec_of_type(bool).choices == ("yes", "no")
+    assert spec_of_type(bool).convert("no") is False
+    assert spec_of_type(Colour).convert("green") is Colour.GREEN
 
 
 def test_a_pydantic_model_and_what_it_checks_itself(assistant: LocalAssistant) -> None:
@@ -152,13 +152,13 @@ def test_a_pydantic_model_and_what_it_checks_itself(assistant: LocalAssistant) -
         def model_post_init(self, _context: object) -> None:
             raise ValueError("never")
 
-    with pytest.raises(TaskError, match="refuses the answer"):
+    with pytest.raises(TaskError, match="rejects the answer"):
         nano_lsp.run_task("Read it.", "", Never, assistant=assistant)
 
 
 @pytest.mark.parametrize("kind", [object, dict[tuple[int, int], str], complex, print, set[complex]])
 def test_types_without_json_are_refused(kind: Any) -> None:  # noqa: ANN401
-    with pytest.raises(SchemaError, match="There is no JSON"):
+    with pytest.raises(SchemaError, match="no JSON representation"):
         nano_lsp.run_task("Do.", "", kind)
 
 
@@ -169,8 +169,8 @@ class Holder:
 
 
 def test_a_refusal_names_the_field_and_its_type() -> None:
-    with pytest.raises(SchemaError, match=r"no JSON for complex, the type of the field 'secrets'"):
-        shape_of(list[Holder])
+    with pytest.raises(SchemaError, match=r"no JSON representation for complex, the type of the field 'secrets'"):
+        spec_of_type(list[Holder])
     pydantic = pytest.importorskip("pydantic")
 
     class Order(pydantic.BaseModel):  # type: ignore[misc, name-defined]
@@ -193,7 +193,7 @@ def test_a_type_within_itself_needs_an_end() -> None:
 def test_a_question_and_data_that_make_no_sense() -> None:
     with pytest.raises(DocumentError, match="empty"):
         nano_lsp.run_task(" ")
-    with pytest.raises(TaskError, match="no JSON"):
+    with pytest.raises(TaskError, match="neither text nor valid JSON"):
         nano_lsp.run_task("Do.", {1, 2})
     for choices in (["a"], ["a", "a "], ["a", ""], [str(i) for i in range(99)]):
         with pytest.raises(SchemaError):
@@ -278,7 +278,7 @@ def test_a_list_that_is_cut_keeps_what_is_whole(assistant: LocalAssistant) -> No
     assert (whole.value, whole.warnings) == (["aaaa", "bbbb", "cccc"], ())
     cut = nano_lsp.run_task("List.", "", list[str], assistant=assistant, max_tokens=12, full=True)
     assert cut.value == ["aaaa", "bb"]
-    assert "cut" in cut.warnings[0]
+    assert "truncated" in cut.warnings[0]
     for n in range(1, 24):
         value = nano_lsp.run_task("List.", "", list[str], assistant=assistant, max_tokens=n)
         assert all(text.startswith(said) for said, text in zip(value, ["aaaa", "bbbb", "cccc"], strict=False))
@@ -287,7 +287,7 @@ def test_a_list_that_is_cut_keeps_what_is_whole(assistant: LocalAssistant) -> No
 @pytest.mark.parametrize("backend", [ready_script("123456")], indirect=True)
 def test_a_number_that_is_cut_is_none(assistant: LocalAssistant) -> None:
     assert nano_lsp.run_task("Count.", "", int, assistant=assistant) == 123456
-    with pytest.raises(AnswerCutError, match="not whole after 3 tokens"):
+    with pytest.raises(AnswerCutError, match="incomplete after 3 tokens"):
         nano_lsp.run_task("Count.", "", int, assistant=assistant, max_tokens=3)
 
 
@@ -349,14 +349,14 @@ def test_rows_go_on_where_they_were_and_lose_none(tmp_path: Path) -> None:
         stream.write('{"row": 9, "val')  # killed in the middle of a line
     found = list(run_batch(task, read_rows(source), answer, results, "nano"))
     assert [result.value for result in found] == ["ONE", '{"A": 2}', None, "FOUR", "FIVE"]
-    assert found[2].error == "Row 3 is no JSON."
+    assert found[2].error == "Row 3 is not valid JSON."
     assert asked == ["one", '{"a": 2}', "four", "five", "four", "five"]
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert sorted(line["row"] for line in lines) == [1, 2, 3, 4, 5]
     with pytest.raises(DocumentError, match="another task"):
         next(run_batch(Task("Do else."), read_rows(source), answer, results, "nano"))
     results.write_text("something of the user's")
-    with pytest.raises(DocumentError, match="no results"):
+    with pytest.raises(DocumentError, match="does not contain task results"):
         next(run_batch(task, read_rows(source), answer, results, "nano"))
     assert results.read_text() == "something of the user's"
 
@@ -369,9 +369,9 @@ def test_rows_of_tables(tmp_path: Path) -> None:
     table.write_text('name,text\nada\nbob,b,more\n"a\nb",c\n')
     rows = list(read_rows(table, "text"))
     assert [row.data for row in rows] == ["", "", "c"]
-    assert [row.fault for row in rows] == [
-        "Row 1 has no 'text': it has 1 of 2 cells.",
-        "Row 2 has 3 cells, and the header 2.",
+    assert [row.error for row in rows] == [
+        "Row 1 has no column 'text': it has 1 of 2 cells.",
+        "Row 2 has 3 cells, but the header has 2.",
         "",
     ]
     assert next(iter(read_rows(table))).data == '{"name": "ada"}'
@@ -379,7 +379,7 @@ def test_rows_of_tables(tmp_path: Path) -> None:
         list(read_rows(table, "texts"))
     lines = tmp_path / "t.jsonl"
     lines.write_text('{"text": [1]}\n{"other": 1}\n')
-    assert [row.fault for row in read_rows(lines, "text")] == ["", "Row 2 has no 'text'."]
+    assert [row.error for row in read_rows(lines, "text")] == ["", "Row 2 has no key 'text'."]
     lines.write_bytes(b"\xff\xfe\0")
     with pytest.raises(DocumentError, match="UTF-8"):
         list(read_rows(lines))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nano_lsp.api.assistants import close_assistants
+from nano_lsp.api import close_assistants
 from nano_lsp.config import load_toml
 from tests.raw_client import RawClient
 

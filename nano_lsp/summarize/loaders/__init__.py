@@ -1,4 +1,4 @@
-"""Documents to summarize: text, Markdown, CSV, HTML, PDF, DOCX as paragraphs, and an account of what was not read."""
+"""Document loaders: text, Markdown, CSV, HTML, PDF, DOCX as paragraphs, with notes on content that was not read."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ __all__ = ["Block", "LoadedDocument", "Note", "load_document_blocks"]
 
 
 def load_document_blocks(path: Path) -> LoadedDocument:
-    """The paragraphs of a document in order, and notes on what was not read.
+    """Load the paragraphs of a document in order, with notes on content that was not read.
 
     Args:
-        path: The file. Its first bytes say what it is, otherwise its suffix; plain text is the rest.
+        path: Path of the file. Its format is detected by its first bytes, then by its suffix; others are plain text.
 
     Raises:
-        DocumentError: it cannot be read, needs a password, is of a format that is not read, or has no text.
+        DocumentError: The file cannot be read, needs a password, is of an unsupported format, or has no text.
     """
     kind = kind_of(path)
     refuse(path, kind)
     document = _loader(kind)(path)
     if not document.blocks:
-        told = " ".join(note.text for note in document.notes)
+        notes = " ".join(note.text for note in document.notes)
         raise DocumentError(
-            f"{path} has no text.{' ' * bool(told)}{told}",
-            "" if "ocrmypdf" in told else "If it is a scan, run OCR on it first, for instance with ocrmypdf.",
+            f"{path} has no text.{' ' * bool(notes)}{notes}",
+            "" if "ocrmypdf" in notes else "If it is a scan, run OCR on it first, for instance with ocrmypdf.",
         )
     return document
 
 
 def _loader(kind: str) -> Callable[[Path], LoadedDocument]:
-    """The function that reads a format; its parser is imported only where it is needed."""
+    """The loader of a format; its parser is imported only when needed."""
     if kind == "pdf":
         from nano_lsp.summarize.loaders.pdf import load_pdf  # noqa: PLC0415
 

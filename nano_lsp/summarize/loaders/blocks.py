@@ -1,4 +1,4 @@
-"""A document as paragraphs that know where they stand, and an account of what was not read of it."""
+"""A document as paragraphs with their places, and notes on content that was not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Block:
 
     Attributes:
         text: The text, on one line.
-        place: Where it stands, as `p. 12` or `line 340`.
+        place: Place in the document, as `p. 12` or `line 340`.
         heading: The heading above it; empty for none.
     """
 
@@ -23,12 +23,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Note:
-    """Something about a document that its summary does not take into account, or takes in a certain way.
+    """A note on content of a document that was not read, or was interpreted.
 
     Attributes:
-        kind: A name for programs, as `pages_without_text`.
-        text: A sentence for people, with the remedy where there is one.
-        places: Where in the document; empty where it concerns all of it.
+        kind: Machine-readable name, as `pages_without_text`.
+        text: Sentence for the user, with a remedy if there is one.
+        places: Places in the document; empty for the whole document.
     """
 
     kind: str
@@ -38,11 +38,11 @@ class Note:
 
 @dataclass(frozen=True)
 class LoadedDocument:
-    """What was read of a document.
+    """The content of a document.
 
     Attributes:
-        blocks: Its paragraphs, in order.
-        notes: What was not read, or read in a certain way.
+        blocks: Paragraphs in order.
+        notes: Notes on content that was not read, or was interpreted.
     """
 
     blocks: tuple[Block, ...]
@@ -51,7 +51,7 @@ class LoadedDocument:
 
 _OCR = "If they are scans, run OCR on the file first, for instance with ocrmypdf."
 _ACCEPTED = "Tracked changes are read as if they were accepted."
-_OMITTED = {  # one, several, what became of them, and what a person can do or must know
+_OMITTED = {  # singular, plural, what happened to them, remedy or explanation
     "pages_without_text": ("page without text", "pages without text", "not read", _OCR),
     "unreadable_pages": (
         "page whose characters have no meaning",
@@ -79,18 +79,18 @@ _OMITTED = {  # one, several, what became of them, and what a person can do or m
         "",
     ),
 }
-_MAX_PLACES = 8  # in a sentence; a note has all
+_MAX_PLACES = 8  # in the sentence; `Note.places` has all
 
 
 @dataclass
 class Collector:
-    """Collects what a loader finds. A heading without a paragraph of its own becomes one: nothing of it is lost."""
+    """Collects the paragraphs and notes of a loader. A heading without paragraphs becomes a paragraph itself."""
 
     _blocks: list[Block] = field(default_factory=list)
     _notes: list[Note] = field(default_factory=list)
     _omitted: dict[str, list[str]] = field(default_factory=dict)
     _heading: str = ""
-    _bare: Block | None = None  # a heading that nothing stands under yet
+    _bare: Block | None = None  # a heading without paragraphs so far
 
     def add_heading(self, text: str, place: str) -> None:
         """Start a section."""
@@ -100,22 +100,22 @@ class Collector:
             self._heading, self._bare = text, Block(text, place, text)
 
     def add(self, text: str, place: str) -> None:
-        """Add a paragraph; one without letters and digits is nothing to read."""
+        """Add a paragraph; one without letters and digits is ignored."""
         text = one_line(text)
         if re.search(r"\w", text):
             self._blocks.append(Block(text, place, self._heading))
             self._bare = None
 
     def omit(self, kind: str, place: str) -> None:
-        """Count something that is not read."""
+        """Count an element that is not read."""
         self._omitted.setdefault(kind, []).append(place)
 
     def note(self, kind: str, text: str, places: tuple[str, ...] = ()) -> None:
-        """Say something about the document."""
+        """Add a note about the document."""
         self._notes.append(Note(kind, text, places))
 
     def finish(self) -> LoadedDocument:
-        """All that was found."""
+        """The collected document."""
         self._end_heading()
         counted = [_count(kind, places) for kind, places in self._omitted.items()]
         return LoadedDocument(tuple(self._blocks), (*self._notes, *counted))
@@ -127,7 +127,7 @@ class Collector:
 
 
 def one_line(text: str) -> str:
-    """A text with single blanks, without soft hyphens."""
+    """A text with single spaces as its only whitespace, without soft hyphens."""
     return re.sub(r"\s+", " ", text.replace("\u00ad", "")).strip()
 
 
@@ -141,8 +141,8 @@ def _count(kind: str, places: list[str]) -> Note:
 
 
 def _ranges(places: tuple[str, ...]) -> list[str]:
-    """Places with runs of pages in one: `p. 2`, `p. 3`, `p. 4` are `p. 2-4`."""
-    found: list[tuple[str, int, int]] = []  # what stands before the number, first, last
+    """Places with consecutive pages merged: `p. 2`, `p. 3`, `p. 4` become `p. 2-4`."""
+    found: list[tuple[str, int, int]] = []  # text before the number, first, last
     for place in places:
         split = re.fullmatch(r"(p\. )(\d+)", place)
         number = int(split[2]) if split else 0

@@ -1,4 +1,4 @@
-"""DOCX files: the XML walked whole (ECMA-376 part 1), as a reader sees it with tracked changes accepted."""
+"""DOCX loader: the text as displayed with tracked changes accepted, from the XML (ECMA-376 part 1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument, one_lin
 from nano_lsp.summarize.loaders.files import check_size, read_bytes
 
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_PREFIXES = (  # ends of namespaces, of the transitional and the strict form alike
+_PREFIXES = (  # ends of the namespaces of the transitional and the strict form
     ("wordprocessingml/2006/main", "w"),
     ("wordprocessingml/main", "w"),
     ("officeDocument/2006/math", "m"),
@@ -30,7 +30,7 @@ _PREFIXES = (  # ends of namespaces, of the transitional and the strict form ali
     ("microsoft-com:vml", "v"),
     ("microsoft-com:office:office", "o"),
 )
-_IGNORED = {  # neither text nor anything that holds it
+_IGNORED = {  # elements without displayed text
     *("w:pPr", "w:rPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:sdtPr", "w:sdtEndPr", "w:instrText"),
     *("w:delText", "w:delInstrText", "w:fldData", "w:ffData", "w:smartTagPr", "w:customXmlPr", "w:rubyPr"),
     *("w:separator", "w:continuationSeparator", "w:footnoteRef", "w:endnoteRef", "w:annotationRef", "w:pgNum"),
@@ -45,18 +45,18 @@ def load_docx(path: Path) -> LoadedDocument:
     """Read a DOCX file.
 
     Raises:
-        DocumentError: it is no DOCX file, is damaged, or is too large.
+        DocumentError: The file is not DOCX, is damaged, or is too large.
     """
     data = read_bytes(path)
     if not data.startswith(b"PK"):
         empty = " but empty" if not data else ""
         raise DocumentError(
-            f"{path} is no DOCX file{empty}.", "If it is protected by a password, save it without one, as DOCX."
+            f"{path} is not a DOCX file{empty}.", "If it is protected by a password, save it without one, as DOCX."
         )
     try:
         with zipfile.ZipFile(path) as packed:
             check_size(path, sum(i.file_size for i in packed.infolist() if i.filename.endswith((".xml", ".rels"))))
-            return _Walk(_Package(packed)).document()
+            return _DocumentReader(_Package(packed)).document()
     except (
         zipfile.BadZipFile,
         OSError,
@@ -72,18 +72,18 @@ def load_docx(path: Path) -> LoadedDocument:
 
 
 class _Package:
-    """The parts of a DOCX file, and what they refer to (ECMA-376 part 2)."""
+    """The parts of a DOCX file and their relationships (ECMA-376 part 2)."""
 
     def __init__(self, packed: zipfile.ZipFile) -> None:
         self._packed = packed
         self.main = next(iter(self._targets("", "/officeDocument")), "word/document.xml")
 
     def parse(self, part: str) -> Element:
-        """The root of a part.
+        """The root element of a part.
 
         Raises:
-            KeyError: there is none of this name.
-            SyntaxError: it is no XML.
+            KeyError: There is no part of this name.
+            SyntaxError: The part is not valid XML.
         """
         data = self._packed.read(part)
         if b"<!DOCTYPE" in data[:4096]:
@@ -91,12 +91,12 @@ class _Package:
         return ElementTree.fromstring(data)  # noqa: S314 - without a document type there are no entities
 
     def related(self, kind: str) -> Element | None:
-        """The root of the part of a kind that the document refers to; None where there is none."""
+        """The root element of the document's related part of a kind; None for none."""
         target = next(iter(self._targets(self.main, f"/{kind}")), None)
         return self.parse(target) if target in self._packed.namelist() else None
 
     def target(self, relation: str) -> str:
-        """The part that a relation of the document leads to; empty for none."""
+        """The target part of a relationship of the document; empty for none."""
         return next(iter(self._targets(self.main, "", relation)), "")
 
     def _targets(self, source: str, kind: str, relation: str = "") -> Iterator[str]:
@@ -111,7 +111,7 @@ class _Package:
 
 
 class _Styles:
-    """What styles say of text: that it is a heading, hidden or struck out."""
+    """Style definitions: whether text is a heading, hidden or struck out."""
 
     def __init__(self, root: Element | None) -> None:
         styles = [each for each in root if _name(each) == "w:style"] if root is not None else []
@@ -140,7 +140,7 @@ class _Styles:
         return False
 
     def numbering(self, paragraph: Element) -> tuple[str, str]:
-        """The list and its level that number a paragraph; empty for none."""
+        """The ids of a paragraph's list and list level; empty for none."""
         for properties in (paragraph, *self._chain(self._paragraph_style(paragraph))):
             found = _find(properties, "w:pPr", "w:numPr")
             if found is not None:
@@ -148,7 +148,7 @@ class _Styles:
         return "", ""
 
     def has(self, run: Element, paragraph: Element | None, *properties: str) -> bool:
-        """Whether a run has one of some properties that are on or off, by itself or by its styles (17.7.3)."""
+        """Whether a run has one of these toggle properties, directly or by its styles (17.7.3)."""
         for name in properties:
             own = _find(run, "w:rPr", name)
             if own is not None:
@@ -157,7 +157,7 @@ class _Styles:
                 continue
             by_run = self._styled(_value(_find(run, "w:rPr", "w:rStyle")), name)
             by_paragraph = self._styled(self._paragraph_style(paragraph), name) if paragraph is not None else False
-            if by_run != by_paragraph:  # a second one switches it off again
+            if by_run != by_paragraph:  # two styles with the property cancel out
                 return True
         return False
 
@@ -169,7 +169,7 @@ class _Styles:
         return _value(_find(paragraph, "w:pPr", "w:pStyle")) or self._default
 
     def _chain(self, style: str) -> Iterator[Element]:
-        """A style and those it is based on."""
+        """A style and the styles it is based on."""
         seen: set[str] = set()
         while style in self._styles and style not in seen:
             seen.add(style)
@@ -177,8 +177,8 @@ class _Styles:
             style = _value(_find(self._styles[style], "w:basedOn"))
 
 
-class _Walk:
-    """One way through a document."""
+class _DocumentReader:
+    """Reads one document."""
 
     def __init__(self, package: _Package) -> None:
         self._package = package
@@ -186,16 +186,16 @@ class _Walk:
         self._found = Collector()
         self._place = ""
         self._n_paragraphs = 0
-        self._fields: list[bool] = []  # for each open field, whether its result has begun
-        self._fields_end = True  # otherwise one that is never ended would hide the rest of the document
+        self._fields: list[bool] = []  # for each open field, whether its result has started
+        self._fields_end = True  # otherwise an unterminated field would hide the rest of the document
         self._paragraph: Element | None = None
-        self._continued = ""  # a paragraph whose end was deleted goes on in the next one
+        self._continued = ""  # text of a paragraph whose end was deleted, which continues in the next one
         self._boxes: list[Element] = []  # text boxes of the paragraph
         self._notes: dict[str, list[str]] = {"footnote": [], "endnote": []}  # in the order of their references
         self._headers: dict[str, str] = {}  # parts of headers and footers, and their places
 
     def document(self) -> LoadedDocument:
-        """All of the document: body, headers and footers, notes."""
+        """The whole document: body, notes, headers and footers."""
         root = self._package.parse(self._package.main)
         marks = Counter(_value(each, "fldCharType") for each in root.iter() if _name(each) == "w:fldChar")
         self._fields_end = marks["begin"] == marks["end"]
@@ -216,7 +216,7 @@ class _Walk:
         return self._found.finish()
 
     def _section(self, section: Element) -> None:
-        """The headers and footers that a section shows."""
+        """Register the headers and footers that a section shows."""
         first_differs = _is_on(_find(section, "w:titlePg"))
         for each in section:
             kind = _name(each).removeprefix("w:").removesuffix("Reference")
@@ -229,12 +229,12 @@ class _Walk:
 
     @cached_property
     def _even(self) -> bool:
-        """Whether even pages have headers and footers of their own."""
+        """Whether even pages have separate headers and footers."""
         settings = self._package.related("settings")
         return settings is not None and _is_on(_find(settings, "w:evenAndOddHeaders"))
 
     def _blocks(self, parent: Element, place: str = "") -> None:
-        """Paragraphs and tables, wherever they are nested."""
+        """Read paragraphs and tables at any nesting."""
         for each in parent:
             name = _name(each)
             if name == "w:p":
@@ -273,14 +273,14 @@ class _Walk:
         return text
 
     def _read_boxes(self) -> None:
-        """The text boxes that a paragraph anchors, behind it."""
+        """Read the text boxes that are anchored in a paragraph, after it."""
         boxes, self._boxes = self._boxes, []
         place = self._place
         for box in boxes:
             self._blocks(box, place)
         self._place = place
 
-    def _inline(self, parent: Element) -> Iterator[str]:  # noqa: PLR0912 - one branch an element
+    def _inline(self, parent: Element) -> Iterator[str]:  # noqa: PLR0912 - one branch per element
         """The text within a paragraph, in order."""
         for each in parent:
             name = _name(each)
@@ -327,7 +327,7 @@ class _Walk:
                 yield from self._inline(each)
 
     def _drawing(self, drawing: Element) -> Iterator[str]:
-        """Alternative texts and WordArt; text boxes are kept for later; what is only to be seen is counted."""
+        """Alternative texts and WordArt; text boxes are read later, graphics are counted."""
         yield from self._inline(drawing)
         kinds = {_name(each): each for each in drawing.iter()}
         if _name(drawing) == "w:object":
@@ -343,7 +343,7 @@ class _Walk:
             yield f" ({about}) "
 
     def _field(self, mark: Element) -> None:
-        """Of a field only the result is shown, not its instruction (17.16.18)."""
+        """Track the state of a field, of which only the result is shown, not its instruction (17.16.18)."""
         kind = _value(mark, "fldCharType") if self._fields_end else ""
         if kind == "begin":
             self._fields.append(False)
@@ -354,7 +354,7 @@ class _Walk:
 
     def _symbol(self, symbol: Element) -> str:
         char = chr(int(_value(symbol, "char") or "0", 16) or 0x20)
-        if "\ue000" <= char <= "\uf8ff":  # the font's own picture
+        if "\ue000" <= char <= "\uf8ff":  # private use: a picture of the font
             self._found.omit("symbols", self._place)
             return "\ufffd"
         return char
@@ -373,7 +373,7 @@ class _Walk:
         return self._package.related("numbering")
 
     def _formats(self, list_id: str, level: str) -> str:
-        """How a level of a list is numbered."""
+        """The number format of a list level."""
         root = self._numbering
         if root is None:
             return "none"
@@ -385,7 +385,7 @@ class _Walk:
         return "none"
 
     def _table(self, table: Element, place: str) -> None:
-        """Each row as a line."""
+        """Add each row as a paragraph."""
 
         def begin() -> None:
             self._n_paragraphs += not place
@@ -396,13 +396,13 @@ class _Walk:
             self._read_boxes()
 
     def _rows(self, table: Element, begin: Callable[[], None]) -> Iterator[str]:
-        """Rows as lines; a cell that is merged downwards stands in each of its rows, as a reader sees it.
+        """Rows as lines; a vertically merged cell is repeated in each of its rows.
 
         Args:
             table: The table.
-            begin: Is called before each row that is read.
+            begin: Function called before each row that is read.
         """
-        above: dict[int, str] = {}  # by column, the text of the cell that goes on downwards
+        above: dict[int, str] = {}  # text of a merged cell by column
         for row in _descend(table, "w:tr"):
             properties = _find(row, "w:trPr")
             if properties is not None and _find(properties, "w:del") is not None:
@@ -426,7 +426,7 @@ class _Walk:
             yield " | ".join(cells) if any(cells) else ""
 
     def _cell(self, cell: Element) -> str:
-        """The text of a cell; tables within it are rows behind its paragraphs."""
+        """The text of a cell, with the rows of nested tables."""
         parts: list[str] = []
         for each in _descend(cell, "w:p", "w:tbl"):
             if _name(each) == "w:p":
@@ -437,7 +437,7 @@ class _Walk:
 
 
 def _descend(parent: Element, *names: str) -> Iterator[Element]:
-    """The nearest elements of some names, through content controls, tracked insertions and the like."""
+    """The nearest descendants with these names, within content controls, tracked insertions and similar elements."""
     for each in parent:
         name = _name(each)
         if name in names:
@@ -449,14 +449,14 @@ def _descend(parent: Element, *names: str) -> Iterator[Element]:
 
 
 def _alternative(content: Element) -> Element:
-    """The one of several forms of the same that is read: the first with text, otherwise the first (part 3, 10.1)."""
+    """The alternative content to read: the first with text, otherwise the first (part 3, 10.1)."""
     forms = list(content)
     has_text: Callable[[Element], bool] = lambda form: any(_name(e) == "w:t" and e.text for e in form.iter())  # noqa: E731
     return next(filter(has_text, forms), forms[0] if forms else content)
 
 
 def _name(element: Element) -> str:
-    """The name of an element with the prefix that the standard gives it; without one for other namespaces."""
+    """The name of an element with the standard's prefix for its namespace; without a prefix for other namespaces."""
     if not isinstance(element.tag, str):
         return ""
     namespace, _, local = element.tag.rpartition("}")
@@ -464,7 +464,7 @@ def _name(element: Element) -> str:
 
 
 def _find(parent: Element | None, *path: str) -> Element | None:
-    """The element that a path of names leads to."""
+    """The element at a path of names; None for none."""
     found = parent
     for name in path:
         found = next((each for each in found if _name(each) == name), None) if found is not None else None
@@ -472,12 +472,12 @@ def _find(parent: Element | None, *path: str) -> Element | None:
 
 
 def _value(element: Element | None, attribute: str = "val") -> str:
-    """An attribute by its local name; empty where there is none."""
+    """An attribute by its local name; empty if missing."""
     if element is None:
         return ""
     return next((text for key, text in element.items() if key.rpartition("}")[2] == attribute), "")
 
 
 def _is_on(element: Element | None) -> bool:
-    """Whether a property that is on or off is there, and on: without a value it is (17.17.4)."""
+    """Whether a toggle property is present and on; without a value it is on (17.17.4)."""
     return element is not None and _value(element).lower() not in _OFF

@@ -1,4 +1,4 @@
-"""Files of documents: their size, their kind by their first bytes, their text's encoding."""
+"""Files of documents: size limits, detection of the format and of the text encoding."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector
 
 MAX_BYTES = 64 << 20
-"""Size limit in bytes of a PDF or DOCX file, which holds pictures as well, and of the XML in the latter."""
+"""Size limit in bytes of a PDF or DOCX file, pictures included, and of the XML in the latter."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose BOM is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -31,14 +31,14 @@ _MIME_TYPES = {  # the first entry of an OpenDocument or EPUB file
     b"application/vnd.oasis.opendocument.presentation": "odp",
     b"application/epub+zip": "epub",
 }
-_MAX_FOREIGN = 0.3  # share of letters beyond ASCII: text of Western Europe has fewer
+_MAX_FOREIGN = 0.3  # maximum share of non-ASCII letters: Western European text has fewer
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file's content.
+    """Read a file's content.
 
     Raises:
-        DocumentError: it cannot be read, or is too large.
+        DocumentError: The file cannot be read, or is too large.
     """
     try:
         if (size := path.stat().st_size) > max_bytes:
@@ -51,23 +51,23 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def check_size(path: Path, size: int, max_bytes: int = MAX_BYTES) -> None:
-    """Refuse a document that is too large.
+    """Check the size of a document.
 
     Raises:
-        DocumentError: it is.
+        DocumentError: The document is too large.
     """
     if size > max_bytes:
         raise DocumentError(f"{path} is larger than {max_bytes >> 20} MB.", "Split it, or save its text alone.")
 
 
 def kind_of(path: Path) -> str:
-    """The format of a file: by its first bytes where they say it, otherwise by its name.
+    """Detect the format of a file by its first bytes, otherwise by its name.
 
     Returns:
-        A suffix without its dot; empty for a file without one.
+        File name suffix without the dot; empty for a file without one.
 
     Raises:
-        DocumentError: the file cannot be read.
+        DocumentError: The file cannot be read.
     """
     named = path.suffix.lower().removeprefix(".")
     try:
@@ -102,43 +102,43 @@ def _kind_of_archive(path: Path) -> str:
 
 
 def refuse(path: Path, kind: str) -> None:
-    """Refuse a format that is not read, with the way to one that is.
+    """Refuse known but unsupported formats, with the command that converts them.
 
     Raises:
-        DocumentError: always for a format that is known and not read.
+        DocumentError: The format is not supported.
     """
     if kind == "epub":
         raise DocumentError(
-            f"{path} is an EPUB file, which is not read.", f"Convert it: pandoc {path} -o {path.stem}.html"
+            f"{path} is an EPUB file, which is not supported.", f"Convert it: pandoc {path} -o {path.stem}.html"
         )
     if kind in {*_CONVERTED, "odp", "ppt"}:
         to = _CONVERTED.get(kind, "pdf")
         raise DocumentError(
-            f"{path} is {'an' if kind[0] in 'aeiorx' else 'a'} {kind.upper()} file, which is not read.",
+            f"{path} is {'an' if kind[0] in 'aeiorx' else 'a'} {kind.upper()} file, which is not supported.",
             f"Convert it, for instance: soffice --headless --convert-to {to} {path}",
         )
 
 
 def decode(path: Path, found: Collector, declared: str = "") -> str:
-    """The text of a text file.
+    """Read and decode a text file.
 
     Args:
-        path: The file.
-        found: Gets a note where the encoding is a guess.
-        declared: The encoding that the file names itself; empty for none.
+        path: Path of the file.
+        found: Receives a note if the encoding is guessed.
+        declared: Encoding declared in the file; empty for none.
 
     Raises:
-        DocumentError: it is too large, binary, or in an encoding that is not known; or it may hold secrets.
+        DocumentError: The file is too large, binary, in an unknown encoding, or may contain secrets.
     """
     if is_secret(path.name):
         raise DocumentError(
-            f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
+            f"{path} may contain secrets, which never go into a prompt.", "Rename the file if it contains none."
         )
     return decode_bytes(read_bytes(path, MAX_TEXT_BYTES), path, found, declared)
 
 
 def decode_bytes(data: bytes, path: Path, found: Collector, declared: str = "") -> str:
-    """As `decode`, of a text file's bytes."""
+    """Decode a text file's bytes; see `decode`."""
     convert = f"Convert it, for instance: iconv -f ENCODING -t UTF-8 {path}"
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -147,7 +147,7 @@ def decode_bytes(data: bytes, path: Path, found: Collector, declared: str = "") 
         try:
             return _checked(data.decode(declared), path)
         except (LookupError, UnicodeDecodeError):
-            pass  # it names another encoding than it has
+            pass  # the declaration is wrong
     if b"\0" in data:
         raise DocumentError(f"{path} is a binary file, or UTF-16 without a byte order mark.", convert)
     try:
@@ -160,7 +160,7 @@ def decode_bytes(data: bytes, path: Path, found: Collector, declared: str = "") 
         text = ""
     letters = regex.findall(r"\p{L}", text)
     if not letters or sum(letter > "\x7f" for letter in letters) > _MAX_FOREIGN * len(letters):
-        raise DocumentError(f"{path} is not UTF-8, and its encoding is not known.", convert)
+        raise DocumentError(f"{path} is not UTF-8, and its encoding is unknown.", convert)
     found.note(
         "encoding_guessed",
         f"The file is not UTF-8; it was read as Windows-1252. If letters are wrong, convert it first: iconv -f "

@@ -1,4 +1,4 @@
-"""HTML as browsers read it: html5lib builds the tree by the standard's rules, whatever tags are left out."""
+"""HTML loader: the text as browsers display it; html5lib parses by the standard's rules, also malformed pages."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _NOT_SHOWN = {
     *("script", "style", "template", "head", "datalist", "rp", "param", "source", "track", "area", "base", "link"),
     *("meta", "title", "desc", "metadata", "defs", "annotation", "annotation-xml", "colgroup"),
 }
-_MARKS = {  # what is shown before and behind an element
+_MARKS = {  # text shown before and after an element
     "rt": ("(", ")"),
     "q": ("\u201c", "\u201d"),
     **dict.fromkeys(("textarea", "button", "select", "output"), (" ", " ")),
 }
 _EMBEDDED = {"object", "embed", "audio", "video", "canvas", "applet"}
 _FRAMES = {"iframe", "frame", "portal"}
-_FRAMES_OF_THEIR_OWN = {"frames", "embedded"}  # what they show is not in the text
+_EXTERNAL = {"frames", "embedded"}  # their content is not in the text of the page
 _RULE = re.compile(r"([^{}@;]+)\{([^{}]*)\}|@[^{};]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")
 _INPUTS_WITH_TEXT = {
     "",
@@ -57,7 +57,7 @@ def load_html(path: Path) -> LoadedDocument:
     """Read an HTML file.
 
     Raises:
-        DocumentError: it is too large, binary, or in an encoding that is not known.
+        DocumentError: The file is too large, binary, or in an unknown encoding.
     """
     found = Collector()
     declared = EncodingDetector.find_declared_encoding(read_bytes(path, MAX_TEXT_BYTES), is_html=True)
@@ -66,7 +66,7 @@ def load_html(path: Path) -> LoadedDocument:
 
 
 def read_html(text: str, found: Collector) -> None:
-    """Collect what a browser shows of an HTML text, scripts switched off and style sheets not applied."""
+    """Collect the text that a browser shows of a page, with scripts off and without style sheets."""
     tree = BeautifulSoup(text, "html5lib")
     title = tree.head.find("title") if tree.head else None
     if title is not None:
@@ -88,14 +88,14 @@ class _Reader:
         self._line = 1
 
     def end_block(self, *, is_heading: bool = False) -> None:
-        """Make a paragraph, or a heading, of what has been gathered."""
+        """Add the gathered text as a paragraph or a heading."""
         text, self._text = "".join(self._text), []
         (self._found.add_heading if is_heading else self._found.add)(text, f"line {self._line}")
 
     def walk(self, tag: Tag) -> None:
-        """Read an element and all within it."""
+        """Read an element and its descendants."""
         stack: list[tuple[Tag, Iterator[object]]] = [(tag, self._open(tag))]
-        while stack:  # not by recursion: pages are nested as deep as their authors like
+        while stack:  # not by recursion: the nesting of pages is unlimited
             parent, children = stack[-1]
             child = next(children, None)
             if child is None:
@@ -107,7 +107,7 @@ class _Reader:
                 self._say(str(child), parent)
 
     def _open(self, tag: Tag) -> Iterator[object]:
-        """Begin an element; gives the children that are read."""
+        """Start an element, and return the children to read."""
         name = tag.name
         self._place = f"line {tag.sourceline or self._line}"
         if name in _BLOCKS or name in _HEADINGS:
@@ -116,7 +116,7 @@ class _Reader:
             return iter(())
         kind = "hidden_by_style" if id(tag) in self._hidden else _omitted_kind(tag)
         if kind:
-            if kind in _FRAMES_OF_THEIR_OWN or tag.get_text(strip=True):
+            if kind in _EXTERNAL or tag.get_text(strip=True):
                 self._found.omit(kind, self._place)
             return iter(())
         if name == "tr" and _is_data_row(tag):
@@ -152,8 +152,8 @@ class _Cell(_Reader):
         super().__init__(found, hidden)
         self._whole: list[str] = []
 
-    def end_block(self, *, is_heading: bool = False) -> None:  # noqa: ARG002 - as in the class above
-        """Keep what has been gathered."""
+    def end_block(self, *, is_heading: bool = False) -> None:  # noqa: ARG002 - signature of the base class
+        """Keep the gathered text."""
         self._whole += [*self._text, " "]
         self._text = []
 
@@ -165,7 +165,7 @@ class _Cell(_Reader):
 
 
 def _hidden_by_styles(tree: BeautifulSoup) -> frozenset[int]:
-    """Elements, by identity, that a style sheet in the page hides; rules for some media only do not count."""
+    """Ids of the elements that a style sheet in the page hides; media-specific rules are ignored."""
     found: set[int] = set()
     for sheet in tree.find_all("style"):
         text = re.sub(r"/\*.*?\*/", "", sheet.string or "", flags=re.DOTALL)
@@ -182,7 +182,7 @@ def _is_hidden(tag: Tag) -> bool:
 
 
 def _omitted_kind(tag: Tag) -> str:
-    """What of an element is only counted: the kind; empty for what is read."""
+    """The kind of an element that is counted but not read; empty for elements that are read."""
     if tag.name == "noscript":
         return "without_scripts"
     if tag.name in {"del", "s", "strike"}:
@@ -195,7 +195,7 @@ def _omitted_kind(tag: Tag) -> str:
 
 
 def _replacement(tag: Tag) -> str:
-    """The text that stands for an element without one."""
+    """The text shown for an element without text content."""
     if tag.name == "img":
         return f" ({tag['alt']}) " if tag.get("alt") else ""
     if tag.name == "input" and str(tag.get("type", "")).lower() in _INPUTS_WITH_TEXT:
@@ -204,7 +204,7 @@ def _replacement(tag: Tag) -> str:
 
 
 def _is_data_row(row: Tag) -> bool:
-    """Whether a row's cells hold text alone; others lay out a page."""
+    """Whether a row's cells contain only text, unlike those of layout tables."""
     return not any(
         inner.name in (_BLOCKS - {"br", "td", "th"}) | _HEADINGS for inner in row.find_all(True) if inner is not row
     )

@@ -1,4 +1,4 @@
-"""PDF files: text by pages, forms and notes on them; pages without text are counted."""
+"""PDF loader: text by pages, form fields and annotations; pages without text are counted."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _PAGE_NUMBER = re.compile(
 )
 _MARKS = re.compile(
     rb"(?<![A-Za-z0-9])(?:Do|f\*?|F|B\*?|b\*?|S|s|sh|BI|Tj|TJ)(?![A-Za-z0-9])"
-)  # what shows something
-_STAMP_WORDS = 20  # text that a scanner puts on each page is shorter
-_READABLE = 0.5  # share of a page's characters that must mean something
+)  # operators that paint something
+_STAMP_WORDS = 20  # maximum words of a scanner's stamp on each page
+_READABLE = 0.5  # minimum share of a page's characters with a meaning
 _COMMENTS = {"/Text", "/Highlight", "/Underline", "/StrikeOut", "/Squiggly", "/Caret", "/Popup"}
 _PASSWORD, _HIDDEN = 1 << 13, 0b10  # a field's flag, an annotation's flag (ISO 32000-1, 12.7.4.3 and 12.5.3)
 
 
 @dataclass(frozen=True)
 class _Page:
-    """What was extracted of a page."""
+    """The extracted content of a page."""
 
     text: str
     has_pictures: bool
@@ -49,28 +49,28 @@ def load_pdf(path: Path) -> LoadedDocument:
     """Read a PDF file.
 
     Raises:
-        DocumentError: it is no PDF file, needs a password, is damaged, or is too large.
+        DocumentError: The file is not PDF, needs a password, is damaged, or is too large.
     """
     import pypdf  # noqa: PLC0415 - needed for PDF files only
     from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError  # noqa: PLC0415
 
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells of each oddity of a file
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every irregularity of a file
     data = read_bytes(path)
     if b"%PDF-" not in data[:1024]:
-        raise DocumentError(f"{path} is no PDF file{' but empty' if not data else ''}.", "Save it as PDF again.")
+        raise DocumentError(f"{path} is not a PDF file{' but empty' if not data else ''}.", "Save it as PDF again.")
     found = Collector()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a file's encryption is old
+            warnings.simplefilter("ignore")  # deprecated encryption
             reader = pypdf.PdfReader(BytesIO(data))
             if reader.is_encrypted:
-                reader.decrypt("")  # where that is not the password, reading a page fails
+                reader.decrypt("")  # with another password, reading a page fails
             _read_pages(list(reader.pages), found)
     except FileNotDecryptedError:
         raise DocumentError(f"{path} is encrypted with a password.", _DECRYPT) from None
     except DependencyError as error:
-        raise DocumentError(f"{path} is encrypted in a way that is not read here: {error}.", _DECRYPT) from None
-    # pypdf meets what a damaged file says in many places.
+        raise DocumentError(f"{path} has an unsupported encryption: {error}.", _DECRYPT) from None
+    # pypdf raises many types of errors for damaged files.
     except (
         *(PyPdfError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
         *(NotImplementedError, ArithmeticError, AssertionError, MemoryError),
@@ -102,7 +102,7 @@ def _read_pages(pages: list[PageObject], found: Collector) -> None:
 
 
 def _extract(page: PageObject) -> _Page:
-    """The text in the order of the content stream: layout mode would interleave the lines of two columns."""
+    """Extract text in the order of the content stream: layout mode would interleave the lines of two columns."""
     pictures = any(each.get("/Subtype") == "/Image" for each in _resources(page))
     content = page.get_contents()
     marks = content is not None and bool(_MARKS.search(content.get_data()))
@@ -110,7 +110,7 @@ def _extract(page: PageObject) -> _Page:
 
 
 def _resources(page: PageObject) -> Iterator[Any]:
-    """Pictures and forms that a page draws, and those within forms."""
+    """The image and form XObjects of a page, also within forms."""
     left, n_seen = [_get(page, "/Resources", {})], 0
     while left and n_seen < 200:  # forms may contain themselves
         for each in _get(left.pop(), "/XObject", {}).values():
@@ -121,7 +121,7 @@ def _resources(page: PageObject) -> Iterator[Any]:
 
 
 def _annotations(page: PageObject, found: Collector, place: str) -> Iterator[str]:
-    """Values of form fields and texts written onto a page; notes that must be opened are counted."""
+    """Values of form fields and free-text annotations; comments are counted."""
     for reference in _get(page, "/Annots", ()):
         each = reference.get_object()
         if each is None or int(_get(each, "/F", 0)) & _HIDDEN:
@@ -148,8 +148,8 @@ def _field(widget: Any, field: Any) -> Iterator[str]:  # noqa: ANN401 - pypdf's 
 
 
 def _get(dictionary: Any, key: str, default: Any = None) -> Any:  # noqa: ANN401 - pypdf's objects
-    """An entry, with the reference to it followed."""
-    return dictionary[key] if key in dictionary else default  # noqa: SIM401 - pypdf's get() gives the reference
+    """The value of an entry, with its reference resolved."""
+    return dictionary[key] if key in dictionary else default  # noqa: SIM401 - pypdf's get() returns the reference
 
 
 def _without_numbers(text: str) -> str:
@@ -157,7 +157,7 @@ def _without_numbers(text: str) -> str:
 
 
 def _share_readable(text: str) -> float:
-    """Share of the characters that mean something: no private use, no control characters, no `/g12`."""
+    """Share of the characters with a meaning: no private use, no control characters, no glyph names as `/g12`."""
     bare = re.sub(r"/[gG](?:id)?\d+|\(cid:\d+\)|/uni[0-9A-F]{4}", "\ufffd", text)
     shown = regex.findall(r"\S", bare)
     bad = regex.findall(r"[\p{Co}\p{Cn}\ufffd\x00-\x08\x0e-\x1f]", bare)

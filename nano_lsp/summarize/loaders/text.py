@@ -1,4 +1,4 @@
-"""Plain text, Markdown and tables of values."""
+"""Loaders for plain text, Markdown, CSV and TSV."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FRONT_MATTER = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)\n", re.DOTALL)
 
 
 def load_text(path: Path) -> LoadedDocument:
-    """Read plain text: paragraphs are what blank lines separate.
+    """Read plain text; blank lines separate paragraphs.
 
     Raises:
-        DocumentError: it is too large, binary, or in an encoding that is not known.
+        DocumentError: The file is too large, binary, or in an unknown encoding.
     """
     found = Collector()
     _add_paragraphs(decode(path, found), 1, found)
@@ -31,10 +31,10 @@ def load_text(path: Path) -> LoadedDocument:
 
 
 def load_table(path: Path) -> LoadedDocument:
-    """Read CSV or TSV: each row is a paragraph, whatever number of cells it has.
+    """Read CSV or TSV; each row is a paragraph, with any number of cells.
 
     Raises:
-        DocumentError: as for plain text.
+        DocumentError: The file is too large, binary, in an unknown encoding, or malformed.
     """
     found = Collector()
     text = decode(path, found)
@@ -51,12 +51,12 @@ def load_table(path: Path) -> LoadedDocument:
 
 
 def load_markdown(path: Path) -> LoadedDocument:
-    """Read Markdown (CommonMark and tables), as it looks when it is rendered.
+    """Read Markdown (CommonMark and tables) as rendered.
 
     Raises:
-        DocumentError: as for plain text.
+        DocumentError: The file is too large, binary, or in an unknown encoding.
     """
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - a twentieth of a second that only Markdown needs
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - takes 50 ms to import, needed for Markdown only
 
     found = Collector()
     text = _LINE_END.sub("\n", decode(path, found))
@@ -95,7 +95,7 @@ def _in_table(tokens: list[Token], token: Token) -> bool:
 
 
 def _inline(token: Token, found: Collector, place: str) -> str:
-    """The text of a paragraph as it is shown."""
+    """The displayed text of a paragraph."""
     parts: list[str] = []
     struck = 0
     for child in token.children or ():
@@ -118,8 +118,8 @@ def _inline(token: Token, found: Collector, place: str) -> str:
 
 
 def _add_html(text: str, found: Collector, place: str) -> None:
-    """The text of raw HTML within Markdown, at the block's place."""
-    from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - as rare as HTML in Markdown
+    """Add the text of raw HTML within Markdown, at the block's place."""
+    from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - rarely needed
 
     inner = Collector()
     read_html(text, inner)
@@ -140,6 +140,6 @@ def _add_paragraphs(text: str, first_line: int, found: Collector) -> None:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the values of a table: spreadsheets of many countries write semicolons."""
+    """The delimiter of a CSV file: spreadsheets in many locales write semicolons."""
     first = _LINE_END.split(text, maxsplit=1)[0]
     return max(",;\t", key=first.count)

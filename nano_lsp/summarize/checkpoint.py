@@ -1,4 +1,4 @@
-"""How far a summary has come, on disk, for the user alone: a run that was stopped goes on there."""
+"""Saves the answers of an unfinished summary on disk, readable by the user only, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from nano_lsp.lines import split_at_newlines
 
 
-class Progress:
-    """Answers of the model by the step they belong to.
+class SummaryCheckpoint:
+    """Answers of the model by step.
 
     Args:
-        path: of the file; None keeps nothing on disk. It holds parts of the document: it is the user's alone, and
-            `forget` removes it.
+        path: Path of the file; None for memory only. It contains parts of the document: only the user can read it,
+            and `forget` removes it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -26,14 +26,14 @@ class Progress:
                 step, value = json.loads(line)
                 self._known[step] = value
         except (OSError, ValueError, TypeError):
-            pass  # there is none, or its last line was cut off
+            pass  # there is no file, or its last line is incomplete
 
     def get(self, step: str) -> Any:  # noqa: ANN401 - any JSON
-        """The answer to a step; None where there is none yet."""
+        """The answer of a step; None if not known yet."""
         return self._known.get(step)
 
     def add(self, step: str, value: Any) -> None:  # noqa: ANN401
-        """Keep an answer; where the disk refuses, it lives until the end of the run."""
+        """Save an answer; if it cannot be written, it is kept in memory."""
         self._known[step] = value
         if self._path is None:
             return
@@ -46,6 +46,6 @@ class Progress:
             return
 
     def forget(self) -> None:
-        """Remove what is on disk."""
+        """Remove the file."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)

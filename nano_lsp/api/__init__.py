@@ -1,1 +1,0 @@
-"""The assistant from Python: `nano_lsp.complete`, `explain`, `docstring`, `ask`, `run_task`."""
