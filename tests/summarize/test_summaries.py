@@ -180,7 +180,7 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
     write_pdf(tmp_path / "scan.pdf", [[]])
     refuse("a.txt", b"", "no text")
     refuse("b.txt", b"\0\1\2", "binary")
-    refuse("c.txt", "Привет, мир".encode("cp1251"), "encoding is not known", "iconv")
+    refuse("c.txt", "Привет, мир".encode("cp1251"), "encoding is unknown", "iconv")
     refuse("d.txt", b"x" * (9 << 20), "larger than 8 MB")
     refuse("e.pdf", b"", "empty")
     refuse("f.pdf", b"hello", "not a PDF file")
