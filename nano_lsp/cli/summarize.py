@@ -27,9 +27,9 @@ from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.loaders import Block, load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.summary import Form, Length, Summary
 
 EXAMPLES = """Examples:

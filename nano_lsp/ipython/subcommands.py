@@ -26,9 +26,9 @@ from nano_lsp.ipython.job_runner import JobRunner
 from nano_lsp.ipython.shell_state import ShellState
 from nano_lsp.ipython.streaming_display import CODE, MARKDOWN, TEXT, StreamingDisplay
 from nano_lsp.summarize import summary
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.loaders import load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.summary import Form, Length
 from nano_lsp.tasks import Answer, Task
 
