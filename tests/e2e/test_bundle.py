@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp import __version__
 from tests.editors.places import missing
 from tests.processes import without_network
 
@@ -94,7 +95,7 @@ def test_it_installs_and_completes_without_a_network(bundle: Path, tmp_path: Pat
     jupyter = str(nano_lsp.with_name("jupyter"))
     assert f"JupyterLab: {jupyter} lab" in installed.stdout
     lab = in_an_empty_home(home, jupyter, "labextension", "list")
-    assert "neuro-nano-jupyter v0.1.0 enabled OK" in without_colours(lab.stdout + lab.stderr)
+    assert f"neuro-nano-jupyter v{__version__} enabled OK" in without_colours(lab.stdout + lab.stderr)
     server = in_an_empty_home(home, jupyter, "server", "extension", "list")
     assert "nano_lsp_jupyter enabled" in without_colours(server.stdout + server.stderr)
 

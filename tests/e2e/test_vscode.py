@@ -21,6 +21,7 @@ from typing import Protocol
 import psutil
 import pytest
 
+from nano_lsp import __version__
 from nano_lsp.cli.bundle_parts import package_extension
 from tests.e2e.workbench import CodeServer, Workbench, until
 from tests.editors.places import missing
@@ -226,7 +227,7 @@ def test_docstring_explanation_statistics_and_doctor(open_workbench: Open) -> No
     it.command("NEURO-NANO: Show Statistics")
     assert "requests" in it.wait_for_view("Since the start")
     it.command("NEURO-NANO: Doctor")
-    assert "nano-lsp 0.1.0" in it.wait_for_view("versions")
+    assert f"nano-lsp {__version__}" in it.wait_for_view("versions")
 
 
 def test_actions_are_in_the_light_bulbs_menu(open_workbench: Open) -> None:
