@@ -55,10 +55,10 @@ def test_a_model_without_fim_gets_the_prefix() -> None:
 
 
 @given(st.text(), st.text(), st.text(min_size=1))
-def test_what_is_typed_is_appended(prefix: str, suffix: str, typed: str) -> None:
+def test_typed_text_is_appended_to_the_prompt(prefix: str, suffix: str, typed: str) -> None:
     before = build_fim_prompt(SPEC, BACKEND, prefix, suffix)
     after = build_fim_prompt(SPEC, BACKEND, prefix + typed, suffix)
-    unchanged = len(before) - 5  # tokens at the seam may merge with what is typed
+    unchanged = len(before) - 5  # the last tokens may merge with the typed text
     assert after[: max(unchanged, 0)] == before[: max(unchanged, 0)]
 
 
@@ -97,7 +97,7 @@ def test_a_message_that_looks_like_a_placeholder_is_only_text() -> None:
         "{{ range(10**9) | list }}",
     ],
 )
-def test_a_template_that_cannot_be_used_says_so(template: str) -> None:
+def test_an_invalid_template_raises_an_error(template: str) -> None:
     with pytest.raises(ModelFileError) as caught:
         build_chat_prompt(with_template(template), BACKEND, [Message("user", "Hi")])
     assert caught.value.remedy
