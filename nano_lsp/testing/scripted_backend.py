@@ -1,7 +1,17 @@
-"""A deterministic model without weights: a byte tokenizer, scripted logits, a simulated KV cache.
+"""`ScriptedBackend`: a deterministic model without weights, and the scripts that choose its tokens.
 
-What it predicts depends only on the tokens it finds in its own cells, so a mistake in the KV code shows as
-different text. It counts what it evaluates, and lets a test step in between two batches.
+It has a byte tokenizer and a simulated KV cache. A prediction depends only on the tokens in the cells of its
+sequence, so a mistake in the KV code shows as different text.
+
+A script is a function from the tokens so far to the next token id, or to a row of logits::
+
+    def count_up(history: Sequence[int]) -> int:
+        return history[-1] + 1 if history[-1] < ord("9") else END
+
+    backend = ScriptedBackend(count_up)  # "7" is continued with "89"
+
+Most tests need none of their own: `reply_script` answers prompts with given texts, `hashed_script` (the default)
+generates pseudo-random tokens, and `load_script` reads replies from a JSON file.
 """
 
 from __future__ import annotations
@@ -32,37 +42,42 @@ SPECIALS = (
     "<|im_start|>",
     "<|im_end|>",
 )
+"""Control tokens; their ids follow those of the 256 bytes."""
 WORDS = ("    ", " return", "return", " def", "def", " self", "ret", "urn", "re", " r", "\n\n")
 """Tokens of more than one byte, so that text has several tokenizations, as with a real tokenizer."""
 END = 256
 """The id of `<|endoftext|>`."""
 
 Script = Callable[[Sequence[int]], "int | NDArray[np.float32]"]
-"""From the tokens so far to the next token, or to a whole row of logits."""
+"""Function from the tokens so far (prompt included) to the next token id, or to logits of shape (N_VOCAB,)."""
 
 
 def hashed_script(history: Sequence[int]) -> NDArray[np.float32]:
-    """Logits that look random and depend on every token of the history and its place."""
+    """Pseudo-random logits that depend on each token of the history and its position."""
     seed = zlib.crc32(np.asarray(history, np.int32).tobytes())
     return np.random.default_rng(seed).normal(0.0, 3.0, N_VOCAB).astype(np.float32)
 
 
 def reply_script(replies: Mapping[str, str]) -> Script:
-    """Answers a prompt that ends with a key, piece by piece, with that key's text; then ends.
+    """A script that answers a prompt ending with a key with that key's text, and then ends the generation.
 
-    Where blanks or punctuation at the key's end were taken back to be healed, it goes on with these.
+    The first key that fits is taken. Where token healing has removed blanks or punctuation at the key's end from
+    the prompt, they are generated first.
+
+    Args:
+        replies: The texts to generate, by the end of the prompt: `{"def add(a, b):": " return a + b"}`.
     """
     stems = {key: key.rstrip(" \t") if key[-1:] in {" ", "\t"} else key.rstrip(string.punctuation) for key in replies}
 
     def script(history: Sequence[int]) -> int:
-        said = b"".join(_PIECES[token] for token in history)
+        text = b"".join(_PIECES[token] for token in history)
         for trigger, reply in replies.items():
-            start = said.rfind(trigger.encode())
-            if start >= 0 and reply.encode().startswith(rest := said[start + len(trigger.encode()) :]):
-                left = reply.encode()[len(rest) :]
-                return _longest_token(left) if left else END
+            start = text.rfind(trigger.encode())
+            if start >= 0 and reply.encode().startswith(written := text[start + len(trigger.encode()) :]):
+                remaining = reply.encode()[len(written) :]
+                return _longest_token(remaining) if remaining else END
         for trigger, stem in stems.items():
-            if stem and stem != trigger and said.endswith(stem.encode()):
+            if stem and stem != trigger and text.endswith(stem.encode()):
                 return _longest_token(trigger.encode()[len(stem.encode()) :])
         return END
 
@@ -70,7 +85,11 @@ def reply_script(replies: Mapping[str, str]) -> Script:
 
 
 def unsure_script(script: Script) -> Script:
-    """Gives the tokens of a script probabilities from 0.4 to 0.95, by the text before them."""
+    """A script that gives the tokens of another one probabilities from 0.4 to 0.95, depending on the text before.
+
+    Args:
+        script: A script that returns token ids.
+    """
 
     def unsure(history: Sequence[int]) -> NDArray[np.float32]:
         share = zlib.crc32(np.asarray(history, np.int32).tobytes()) / 2**32
@@ -84,7 +103,7 @@ def unsure_script(script: Script) -> Script:
 
 @dataclass
 class _RecordedScript:
-    """Writes all that reached a model into a JSON file, an array of texts."""
+    """A script that also writes the texts that reach the model into a JSON file, as an array."""
 
     script: Script
     path: Path
@@ -100,13 +119,23 @@ class _RecordedScript:
 
 
 def load_script(path: Path) -> ScriptedBackend:
-    """A model that answers as a JSON file says, an object of prompts' ends and replies; see `reply_script`.
+    """A backend whose replies are read from a JSON file; the setting `model` loads it as `scripted:FILE`.
 
-    Further keys: `$batch_ms`, how long each batch takes; `$unsure`, true where the model is not equally sure of all;
-    `$prompts`, a file that gets all that reached the model, an array of texts.
+    The file contains an object of replies by the end of the prompt, as in `reply_script`::
+
+        {"def add(a, b):": " return a + b", "$batch_ms": 20}
+
+    Keys beginning with `$` are options:
+
+    - `$batch_ms`: Duration of each batch in milliseconds, for tests of slow models and of cancelling.
+    - `$unsure`: Whether tokens have different probabilities, as with `unsure_script`.
+    - `$prompts`: Path of a file to write the texts that reach the model to, as a JSON array.
+
+    Args:
+        path: Path of the JSON file.
 
     Raises:
-        GgufError: there is no such file.
+        GgufError: The file is missing, is not JSON or contains no object of texts.
     """
     try:
         replies = json.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +145,9 @@ def load_script(path: Path) -> ScriptedBackend:
         script = _RecordedScript(script, Path(recorded)) if recorded else script
         backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise GgufError(f"{path} is no script: {error}.", "Give a JSON object of texts.") from error
+        raise GgufError(
+            f"{path} is not a script of replies: {error}.", 'Write a JSON object: {"end of a prompt": "reply"}.'
+        ) from error
     if batch_s:
         backend.on_decode = lambda: time.sleep(batch_s)
     return backend
@@ -141,16 +172,18 @@ class _Cell:
 
 @dataclass
 class ScriptedBackend:
-    """The scripted model.
+    """A model that generates what a script says; implements `nano_lsp.inference.backend.Backend`.
+
+    It refuses batches that do not follow the tokens of their sequence, as the KV code must never send them.
 
     Attributes:
-        script: predicts the next token.
-        n_ctx: KV cells, shared by all sequences.
-        n_batch: tokens a batch, at most.
-        n_seq_max: sequences, at most.
-        with_fim: whether it has fill-in-the-middle tokens.
-        on_decode: is called at the start of each batch, before the abort flag is looked at.
-        batches: sizes of the batches evaluated so far.
+        script: Function that predicts the next token.
+        n_ctx: Number of KV cells, shared by all sequences.
+        n_batch: Maximum number of tokens in a batch.
+        n_seq_max: Maximum number of sequences.
+        with_fim: Whether the model has fill-in-the-middle tokens.
+        on_decode: Callback at the start of each batch, before the abort flag is checked; may block or abort.
+        batches: Sizes of the batches evaluated so far.
     """
 
     script: Script = hashed_script
@@ -168,7 +201,7 @@ class ScriptedBackend:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
+        """Properties of the model; its context, batch size and number of sequences are those given."""
         fim = FimTokens(*(_SPECIAL_IDS[f"<|fim_{part}|>"] for part in ("prefix", "suffix", "middle")))
         return ModelSpec(
             name="scripted",
@@ -186,11 +219,11 @@ class ScriptedBackend:
 
     @property
     def evaluated(self) -> int:
-        """Tokens evaluated so far."""
+        """Number of tokens evaluated so far: what a test of caching compares."""
         return sum(self.batches)
 
     def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
-        """Longest match first, byte by byte where nothing longer fits."""
+        """Token ids of a text, by greedy longest match; see `Tokenizer.tokenize`."""
         ids: list[int] = []
         parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
         specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
@@ -245,13 +278,13 @@ class ScriptedBackend:
         return np.asarray([cell.token for cell in self._cells[seq_id]], np.int32).tobytes()
 
     def seq_load(self, seq_id: int, state: bytes) -> None:
-        """Put back into an empty sequence what `seq_save` gave; see `Backend.seq_load`."""
+        """Restore a state from `seq_save` into an empty sequence; see `Backend.seq_load`."""
         if len(state) % 4 or self._used() + len(state) // 4 > self.n_ctx:
             raise EngineError("A saved KV sequence does not fit this model or its free cells.")
         self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
 
     def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
-        """A grammar; see `ScriptedGrammar`."""
+        """Compile a GBNF grammar; see `ScriptedGrammar`."""
         return ScriptedGrammar(gbnf, self.piece, N_VOCAB, self.spec.eog_ids)
 
     def abort(self) -> None:
@@ -259,24 +292,24 @@ class ScriptedBackend:
         self._aborted.set()
 
     def clear_abort(self) -> None:
-        """Forget an `abort`."""
+        """Reset the abort flag."""
         self._aborted.clear()
 
     def memory(self) -> MemoryAccount:
-        """Nothing to speak of."""
+        """Memory by purpose: zero for all."""
         return MemoryAccount(weights_bytes=0, kv_cache_bytes=0, compute_bytes=0)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Drop all cells."""
         self._cells.clear()
 
     def _used(self) -> int:
         return len({id(cell) for cells in self._cells.values() for cell in cells})
 
 
-def _as_logits(said: int | NDArray[np.float32]) -> NDArray[np.float32]:
-    if isinstance(said, np.ndarray):
-        return said
+def _as_logits(predicted: int | NDArray[np.float32]) -> NDArray[np.float32]:
+    if isinstance(predicted, np.ndarray):
+        return predicted
     row = np.zeros(N_VOCAB, np.float32)
-    row[said] = 10.0
+    row[predicted] = 10.0
     return row

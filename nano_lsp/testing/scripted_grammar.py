@@ -1,7 +1,7 @@
-"""GBNF for the model without weights: llama.cpp's grammars; sets and literals of characters, byte by byte.
+"""GBNF grammars for `ScriptedBackend`: a byte-wise implementation of llama.cpp's grammar format.
 
-A state is the set of stacks of symbols that may still come, as in llama.cpp's own engine (its `grammars/README.md`
-has the format). Left recursion is not supported.
+A state is the set of stacks of symbols that may follow, as in llama.cpp's own engine (its `grammars/README.md`
+describes the format). Left recursion is not supported.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _TOKEN = re.compile(
 
 
 class ScriptedGrammar:
-    """A grammar and how far a text has come in it; see `Grammar` for its methods.
+    """State of a GBNF grammar after the accepted tokens; implements `nano_lsp.inference.backend.Grammar`.
 
     Args:
-        gbnf: the grammar.
-        piece: the bytes of a token.
-        n_vocab: how many tokens there are.
-        ends: ids of end tokens.
+        gbnf: Text of the grammar.
+        piece: Function from a token id to its bytes.
+        n_vocab: Size of the vocabulary.
+        ends: Ids of end tokens.
 
     Raises:
-        GrammarError: it cannot be parsed.
+        GrammarError: The grammar cannot be parsed.
     """
 
     def __init__(self, gbnf: str, piece: Callable[[int], bytes], n_vocab: int, ends: frozenset[int]) -> None:
@@ -56,16 +56,18 @@ class ScriptedGrammar:
             self._parse(gbnf)
             self.reset()
         except (KeyError, IndexError, ValueError, RecursionError) as error:
-            raise GrammarError("The grammar cannot be parsed.", 'It is of the form root ::= "a" | "b".') from error
+            raise GrammarError(
+                "The grammar cannot be parsed.", 'Write GBNF with a rule named root: root ::= "a" | "b".'
+            ) from error
 
     def allows(self, token: int) -> bool:
-        """Whether the token may come next."""
+        """Whether the grammar allows the token next."""
         if token in self._ends:
             return None in self._stacks
         return bool(self._piece(token)) and bool(self._after(self._piece(token)))
 
     def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy of the logits, shape (n_vocab,), with -inf for every token that may not come next."""
+        """A copy of the logits, shape (n_vocab,), with -inf for each token that the grammar rules out."""
         first = frozenset().union(*(stack[0] for stack in self._stacks if stack))
         allowed = np.zeros(self._n_vocab, bool)
         for token in range(self._n_vocab):
@@ -74,11 +76,11 @@ class ScriptedGrammar:
         return np.where(allowed, logits, -np.inf).astype(np.float32)
 
     def accept(self, token: int) -> None:
-        """Move past a token."""
+        """Advance past a token that `allows` has allowed."""
         self._stacks = self._after(self._piece(token))
 
     def reset(self) -> None:
-        """Back to the start."""
+        """Return to the start of the grammar."""
         self._stacks = self._expand([("root", None)])
 
     def _after(self, data: bytes) -> set[_Stack]:
@@ -88,11 +90,11 @@ class ScriptedGrammar:
         return stacks
 
     def _expand(self, stacks: Sequence[_Stack]) -> set[_Stack]:
-        """The stacks with a set of bytes on top, or empty, that some stacks come to."""
+        """Replace rule names on top of stacks by their alternatives, until sets of bytes are on top."""
         found: set[_Stack] = set()
-        left, seen = list(stacks), set(stacks)
-        while left:
-            stack = left.pop()
+        pending, seen = list(stacks), set(stacks)
+        while pending:
+            stack = pending.pop()
             if stack is None or not isinstance(stack[0], str):
                 found.add(stack)
                 continue
@@ -102,17 +104,17 @@ class ScriptedGrammar:
                     longer = (symbol, longer)
                 if longer not in seen:
                     seen.add(longer)
-                    left.append(longer)
+                    pending.append(longer)
         return found
 
     def _parse(self, gbnf: str) -> None:
         tokens = list(_TOKEN.finditer(gbnf))
         if "".join(found[0] for found in tokens).strip() != gbnf.strip():
-            raise ValueError("something that is no token")
+            raise ValueError("unknown token")
         at = 0
         while at < len(tokens):
             if not tokens[at]["defines"]:
-                raise ValueError("no rule")
+                raise ValueError("a rule is expected")
             name = tokens[at]["name"]
             self._rules[name], at = self._alternatives(tokens, at + 1)
         for alternatives in list(self._rules.values()):
@@ -141,7 +143,7 @@ class ScriptedGrammar:
             if token["mark"] == "(":
                 inner, at = self._alternatives(tokens, at)
                 if tokens[at]["mark"] != ")":
-                    raise ValueError("a bracket that is not closed")
+                    raise ValueError("unclosed parenthesis")
                 last.append(self._new_rule(inner))
                 at += 1
             elif token["literal"]:
