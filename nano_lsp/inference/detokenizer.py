@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nano_lsp.schema import Token
 
 
-class Answer:
+class Detokenizer:
     """Tokens and the text they make.
 
     Args:

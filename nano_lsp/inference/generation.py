@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
 from nano_lsp.inference.backend import Aborted, Backend
-from nano_lsp.inference.detokenizer import Answer
+from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy, NgramIndex
+from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy, NgramIndex
 from nano_lsp.inference.token_healing import mask_unfitting, take_back
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
@@ -29,10 +29,10 @@ _MAX_ROLL_BACKS = 32
 class Engine:
     """A backend with what generations share: the KV cache and the measured cost of drafts."""
 
-    def __init__(self, backend: Backend, kv_cache: KvCache | None = None, drafts: DraftPolicy | None = None) -> None:
+    def __init__(self, backend: Backend, kv_cache: KvCache | None = None, speculation: SpeculationPolicy | None = None) -> None:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
-        self.drafts = drafts or DraftPolicy()
+        self.speculation = speculation or SpeculationPolicy()
 
 
 class Generation:
@@ -93,26 +93,26 @@ class Generation:
         begun = [token.id for token in params.begin]
         self._tokens = kept + begun
         self._n_prompt = len(kept)
-        self._answer = Answer(healed, params.stop)
+        self._detokenizer = Detokenizer(healed, params.stop)
         self._sampler = Sampler(params.sampling)
         self._grammar = self._backend.compile_grammar(params.grammar) if params.grammar else None
         for token in params.begin:
-            self._answer.append(token)
+            self._detokenizer.append(token)
             if self._grammar:
                 self._grammar.accept(token.id)
         self._index = NgramIndex(params.draft_text, self._tokens) if params.draft else None
-        self._prefetching: list[int] = []  # draft tokens in the KV cache, past the tokens
+        self._speculated: list[int] = []  # draft tokens in the KV cache, past the tokens
         self._row = 0
         self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
-        self._n_cached = self._n_evaluated = self._n_decoded = self._n_drafted = self._n_accepted = 0
+        self._n_cached = self._n_evaluated = self._n_decoded = self._n_speculated = self._n_accepted = 0
         self._paused = 0.0
         self._started = self._prompt_done = self._first_token = self._ended = 0.0
 
     @property
     def text(self) -> str:
         """The text so far, without a beginning of a stop string or half a character at its end."""
-        return self._answer.text
+        return self._detokenizer.text
 
     @property
     def reads_prompt(self) -> bool:
@@ -122,7 +122,7 @@ class Generation:
     @property
     def may_pause(self) -> bool:
         """Whether another generation may run before the next step: what the last batch gave has been used."""
-        return not (self._prefetching and self._prefetching[0] == self._tokens[-1])
+        return not (self._speculated and self._speculated[0] == self._tokens[-1])
 
     @property
     def counters(self) -> Counters:
@@ -132,8 +132,8 @@ class Generation:
             prompt_tokens=self._n_prompt,
             cached_tokens=self._n_cached,
             evaluated_tokens=self._n_evaluated,
-            generated_tokens=len(self._answer.tokens),
-            drafted_tokens=self._n_drafted,
+            generated_tokens=len(self._detokenizer.tokens),
+            drafted_tokens=self._n_speculated,
             accepted_tokens=self._n_accepted,
             ttft_ms=(self._first_token - self._started) * 1e3 if self._first_token else 0.0,
             prompt_ms=(prompt_done - self._started) * 1e3,
@@ -151,7 +151,7 @@ class Generation:
         """The answer, once the iteration is over."""
         assert self.finish_reason is not None  # noqa: S101 - a mistake of the caller, not of the user
         return Completion(
-            self._answer.text, tuple(self._answer.tokens), self.finish_reason, self.counters, self.warnings
+            self._detokenizer.text, tuple(self._detokenizer.tokens), self.finish_reason, self.counters, self.warnings
         )
 
     def __iter__(self) -> Iterator[Token]:
@@ -179,36 +179,36 @@ class Generation:
             return
         self._prompt_done = self._now()
         while True:
-            full = len(self._answer.tokens) >= self._params.max_tokens
+            full = len(self._detokenizer.tokens) >= self._params.max_tokens
             token = None if full else self._choose()
             if token is not None:
                 if not self._first_token:
                     self._first_token = self._now()
                 self._append(token)
                 yield from self._pause(token)
-            if not self._obey_hook(ended=token is None or self._answer.stopped):
+            if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
                 self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
                 return
-            if len(self._answer.tokens) < self._params.max_tokens:
+            if len(self._detokenizer.tokens) < self._params.max_tokens:
                 if not (yield from self._step()):
                     return
                 self._n_decoded += 1
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
-        self._answer.close()
+        self._detokenizer.close()
 
     def _choose(self) -> Token | None:
         """The next token; None where the text ends."""
         raw = self._backend.logits(self._row)
         fitting: NDArray[np.float32] = raw
-        if self._answer.missing:
-            fitting = mask_unfitting(raw, self._answer.missing, self._backend.piece)
+        if self._detokenizer.missing:
+            fitting = mask_unfitting(raw, self._detokenizer.missing, self._backend.piece)
         logits = fitting
         banned = self._banned.get(len(self._tokens), set())
         ends = self._backend.spec.eog_ids | self._params.stop_ids
         least = self._params.min_tokens
-        if len(self._answer.tokens) < least or (least and not self._answer.text):  # what is regrown says nothing yet
+        if len(self._detokenizer.tokens) < least or (least and not self._detokenizer.text):  # what is regrown says nothing yet
             banned = banned | ends
         if banned:
             logits = logits.copy() if logits is raw else logits
@@ -227,30 +227,30 @@ class Generation:
         if self._index:
             ngram, proposed = self._index.propose(1)
             if proposed:
-                self._engine.drafts.measured_hit(ngram, proposed[0] == token.id)
+                self._engine.speculation.measured_hit(ngram, proposed[0] == token.id)
             self._index.extend([token.id])
         if self._grammar:
             self._grammar.accept(token.id)
         self._tokens.append(token.id)
-        self._answer.append(token)
+        self._detokenizer.append(token)
 
     def _step(self) -> Generator[Token | None, None, bool]:
         """Have logits for the place after the newest token; False where the generation ended instead."""
-        if self._prefetching and self._prefetching[0] == self._tokens[-1]:
-            del self._prefetching[0]
+        if self._speculated and self._speculated[0] == self._tokens[-1]:
+            del self._speculated[0]
             self._row += 1
             self._n_accepted += 1
             return True
         self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
-        return (yield from self._evaluate(self._draft()))
+        return (yield from self._evaluate(self._propose()))
 
-    def _draft(self) -> list[int]:
-        if not self._index or self._answer.missing:
+    def _propose(self) -> list[int]:
+        if not self._index or self._detokenizer.missing:
             return []
-        ngram, proposed = self._index.propose(MAX_DRAFT)
+        ngram, proposed = self._index.propose(MAX_SPECULATIVE_TOKENS)
         room = min(
-            self._engine.drafts.n_draft(ngram),
-            self._params.max_tokens - len(self._answer.tokens) - 1,
+            self._engine.speculation.n_tokens(ngram),
+            self._params.max_tokens - len(self._detokenizer.tokens) - 1,
             self._backend.spec.n_ctx - len(self._tokens),
             self._backend.spec.n_batch - 1,
         )
@@ -284,8 +284,8 @@ class Generation:
                 return False
             self._measure(len(batch), n_logits, started, prefill)
             if last:
-                self._prefetching = list(draft)
-                self._n_drafted += len(draft)
+                self._speculated = list(draft)
+                self._n_speculated += len(draft)
                 self._row = 0
                 return True
             yield from self._pause()
@@ -295,27 +295,27 @@ class Generation:
         if prefill:
             self._n_evaluated += n_tokens
         if n_logits == n_tokens:
-            self._engine.drafts.measured_batch(n_tokens, elapsed_ms)
+            self._engine.speculation.measured_batch(n_tokens, elapsed_ms)
         elif n_tokens == self._backend.spec.n_batch:
-            self._engine.drafts.measured_prompt(n_tokens, elapsed_ms)
+            self._engine.speculation.measured_prompt(n_tokens, elapsed_ms)
 
-    def _obey_hook(self, *, ended: bool) -> bool:
+    def _apply_hook(self, *, ended: bool) -> bool:
         """Ask the hook; False where the generation is to end."""
-        verdict = self._hook(self._answer.text, self._answer.tokens, ended) if self._hook else None
+        verdict = self._hook(self._detokenizer.text, self._detokenizer.tokens, ended) if self._hook else None
         if verdict is None:
             return not ended
-        n = max(0, len(self._answer.tokens) - verdict.roll_back)
-        if n < len(self._answer.tokens):
-            removed = self._answer.tokens[n].id
-            self._answer.truncate(n)
+        n = max(0, len(self._detokenizer.tokens) - verdict.roll_back)
+        if n < len(self._detokenizer.tokens):
+            removed = self._detokenizer.tokens[n].id
+            self._detokenizer.truncate(n)
             del self._tokens[self._n_prompt + n :]
-            self._prefetching = []
+            self._speculated = []
             self._banned = {place: ids for place, ids in self._banned.items() if place <= len(self._tokens)}
             self._banned.setdefault(len(self._tokens), set()).add(removed)
             self._roll_backs += 1
             if self._grammar:
                 self._grammar.reset()
-                for token in self._answer.tokens:
+                for token in self._detokenizer.tokens:
                     self._grammar.accept(token.id)
         elif ended:
             return False

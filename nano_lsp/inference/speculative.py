@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MAX_DRAFT = 7
-_SIZES = (3, MAX_DRAFT)  # with the token before them 4 and 8: llama.cpp's repacked kernels take four rows at a time
+MAX_SPECULATIVE_TOKENS = 7
+_SIZES = (3, MAX_SPECULATIVE_TOKENS)  # with the token before them 4 and 8: llama.cpp's repacked kernels take four rows at a time
 _NGRAMS = (4, 3, 2)
 _SMOOTHING = 0.2  # weight of a new measurement
 
@@ -49,7 +49,7 @@ class NgramIndex:
         return 0, []
 
 
-class DraftPolicy:
+class SpeculationPolicy:
     """How many draft tokens pay, from the measured cost of batches and the share of drafts that were right.
 
     k draft tokens with hit rate a bring 1 + a + a² + … + a^k tokens for the time of a batch of k + 1
@@ -79,7 +79,7 @@ class DraftPolicy:
         rate = self._hit_rate[ngram]
         self._hit_rate[ngram] = rate + _SMOOTHING * (hit - rate)
 
-    def n_draft(self, ngram: int) -> int:
+    def n_tokens(self, ngram: int) -> int:
         """How many tokens to draft after a match of so many tokens; 0 for none."""
         if ngram == 0 or 1 not in self._cost_ms:
             return 0

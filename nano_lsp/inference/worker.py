@@ -31,7 +31,7 @@ _MAX_TURNS = 2  # chats that take turns; each holds a KV sequence
 _MAX_REMEMBERED = 256  # clients whose time is remembered though they ask nothing
 
 
-class Ticket(Future[Completion]):
+class GenerationFuture(Future[Completion]):
     """The answer to a request, to be. `cancel` works at any time before it is there."""
 
     def __init__(self, worker: Worker, request: GenerationRequest, order: int) -> None:
@@ -43,7 +43,7 @@ class Ticket(Future[Completion]):
 
     def cancel(self) -> bool:
         """Call the request off; False where it has been answered already."""
-        return self._worker.call_off(self, CancelledError("The request was called off."))
+        return self._worker.end_early(self, CancelledError("The request was called off."))
 
 
 def _no_steps() -> Generator[Token | None]:
@@ -51,16 +51,16 @@ def _no_steps() -> Generator[Token | None]:
 
 
 @dataclass(eq=False)
-class _Run:
+class _ActiveRequest:
     """A request that has begun."""
 
-    ticket: Ticket
+    future: GenerationFuture
     generation: Generation | None = None
     steps: Generator[Token | None] = field(default_factory=_no_steps)
 
     def begin(self, engine: Engine) -> Generation:
         """Make the generation; see there for what it raises."""
-        request = self.ticket.request
+        request = self.future.request
         self.generation = Generation(
             engine,
             request.key,
@@ -80,7 +80,7 @@ class _Run:
     @property
     def may_pause(self) -> bool:
         """Whether another one may be worked on now."""
-        return self.ticket.error is not None or self.generation is None or self.generation.may_pause
+        return self.future.error is not None or self.generation is None or self.generation.may_pause
 
 
 class Worker:
@@ -88,9 +88,9 @@ class Worker:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: list[Ticket] = []
-        self._runs: list[_Run] = []
-        self._current: _Run | None = None  # whose step it is, or was last
+        self._waiting: list[GenerationFuture] = []
+        self._active: list[_ActiveRequest] = []
+        self._current: _ActiveRequest | None = None  # whose step it is, or was last
         self._spent_s: dict[str, float] = {}  # of the model's time, by client
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -104,48 +104,48 @@ class Worker:
         """The sum over all requests of this process, those cancelled included."""
         return self._totals
 
-    def submit(self, request: GenerationRequest) -> Ticket:
+    def submit(self, request: GenerationRequest) -> GenerationFuture:
         """Queue a request; superseded ones are answered with `SupersededError`.
 
         Raises:
             EngineClosedError: the worker is closed.
             EngineBusyError: too many requests wait, of this client or in all.
         """
-        ticket = Ticket(self, request, next(self._order))
+        future = GenerationFuture(self, request, next(self._order))
         with self._changed:
             if self._closed:
                 raise EngineClosedError("The engine has been shut down.", "Start it again.")
-            older = [ticket_before for ticket_before in self._open() if request.same_work(ticket_before.request)]
+            older = [older_future for older_future in self._open() if request.same_work(older_future.request)]
             self._check_room(request.client, {*older})
             self._welcome(request.client)
-            self._waiting.append(ticket)
+            self._waiting.append(future)
             self._changed.notify()
             current = self._current
-            if current and current.reads_prompt and request.priority < current.ticket.request.priority:
+            if current and current.reads_prompt and request.priority < current.future.request.priority:
                 self._engine.backend.abort()
-        for ticket_before in older:
-            self.call_off(ticket_before, SupersededError("A newer request took this one's place."), at_once=False)
-        return ticket
+        for older_future in older:
+            self.end_early(older_future, SupersededError("A newer request took this one's place."), at_once=False)
+        return future
 
-    def call_off(self, ticket: Ticket, error: NanoError, *, at_once: bool = True) -> bool:
+    def end_early(self, future: GenerationFuture, error: NanoError, *, at_once: bool = True) -> bool:
         """End a request early with an error; False where it has been answered already.
 
         Args:
-            ticket: of the request.
+            future: of the request.
             error: its answer.
             at_once: do not wait for the end of the batch that is running.
         """
         with self._changed:
-            if ticket.done():
+            if future.done():
                 return False
-            ticket.error = ticket.error or error
-            waiting = ticket in self._waiting
+            future.error = future.error or error
+            waiting = future in self._waiting
             if waiting:
-                self._waiting.remove(ticket)
-            if at_once and self._current and self._current.ticket is ticket:
+                self._waiting.remove(future)
+            if at_once and self._current and self._current.future is future:
                 self._engine.backend.abort()
         if waiting:
-            ticket.set_exception(ticket.error)
+            future.set_exception(future.error)
         return True
 
     def close(self) -> None:
@@ -154,24 +154,24 @@ class Worker:
             self._closed = True
             pending = self._open()
             self._changed.notify()
-        for ticket in pending:
-            self.call_off(ticket, EngineClosedError("The engine was shut down.", "Start it again."))
+        for future in pending:
+            self.end_early(future, EngineClosedError("The engine was shut down.", "Start it again."))
         self._thread.join()
         self._engine.kv_cache.save_all()
         self._engine.backend.close()
 
-    def _open(self) -> list[Ticket]:
-        return [*self._waiting, *(run.ticket for run in self._runs)]
+    def _open(self) -> list[GenerationFuture]:
+        return [*self._waiting, *(active.future for active in self._active)]
 
-    def _check_room(self, client: str, leaving: set[Ticket]) -> None:
-        waiting = [ticket for ticket in self._waiting if ticket not in leaving]
-        of_client = sum(ticket.request.client == client for ticket in waiting)
+    def _check_room(self, client: str, leaving: set[GenerationFuture]) -> None:
+        waiting = [future for future in self._waiting if future not in leaving]
+        of_client = sum(future.request.client == client for future in waiting)
         if len(waiting) >= MAX_WAITING or of_client >= MAX_WAITING_OF_CLIENT:
             raise EngineBusyError(f"{len(waiting)} requests wait for the model already.", "Ask again later.")
 
     def _welcome(self, client: str) -> None:
         """A client who has asked for nothing has saved no time up: it begins where the others are."""
-        present = {ticket.request.client for ticket in self._open()}
+        present = {future.request.client for future in self._open()}
         if client not in present:
             least = min((self._spent_s.get(other, 0.0) for other in present), default=0.0)
             self._spent_s[client] = max(self._spent_s.get(client, 0.0), least)
@@ -182,8 +182,8 @@ class Worker:
         while True:
             with self._changed:
                 self._current = None
-                self._changed.wait_for(lambda: self._waiting or self._runs or self._closed)
-                if not self._waiting and not self._runs:
+                self._changed.wait_for(lambda: self._waiting or self._active or self._closed)
+                if not self._waiting and not self._active:
                     return
             self._work()
 
@@ -195,78 +195,78 @@ class Worker:
                 self._engine.backend.clear_abort()
                 if self._current is None or self._current.may_pause:
                     self._current = self._choose()
-                run = self._current
-            if run is None:
+                active = self._current
+            if active is None:
                 return
-            self._advance(run)
+            self._advance(active)
 
-    def _choose(self) -> _Run | None:
+    def _choose(self) -> _ActiveRequest | None:
         """What to work on next; the caller holds the lock."""
-        ending = next((run for run in self._runs if run.ticket.error), None)
+        ending = next((active for active in self._active if active.future.error), None)
         if ending:
             return ending
-        active = min(self._runs, key=lambda run: self._rank(run.ticket), default=None)
-        ticket = min(self._waiting, key=self._rank, default=None)
-        if ticket is not None and (active is None or self._begins_before(ticket, active.ticket)):
-            self._waiting.remove(ticket)
-            self._runs.append(run := _Run(ticket))
-            return run
-        current = self._current if self._current in self._runs else None
-        if active and current and self._is_turn(current.ticket, active.ticket):
+        active = min(self._active, key=lambda active: self._rank(active.future), default=None)
+        future = min(self._waiting, key=self._rank, default=None)
+        if future is not None and (active is None or self._begins_before(future, active.future)):
+            self._waiting.remove(future)
+            self._active.append(active := _ActiveRequest(future))
+            return active
+        current = self._current if self._current in self._active else None
+        if active and current and self._is_turn(current.future, active.future):
             return current
         return active
 
-    def _rank(self, ticket: Ticket) -> tuple[int, float, int]:
-        return ticket.request.priority, self._spent_s.get(ticket.request.client, 0.0), ticket.order
+    def _rank(self, future: GenerationFuture) -> tuple[int, float, int]:
+        return future.request.priority, self._spent_s.get(future.request.client, 0.0), future.order
 
-    def _is_turn(self, current: Ticket, other: Ticket) -> bool:
+    def _is_turn(self, current: GenerationFuture, other: GenerationFuture) -> bool:
         """Whether who has the model keeps it: turns last a while."""
         if current.request.priority != other.request.priority:
             return current.request.priority < other.request.priority
         return self._spent_s[current.request.client] < self._spent_s[other.request.client] + _SLICE_S
 
-    def _begins_before(self, waiting: Ticket, active: Ticket) -> bool:
+    def _begins_before(self, waiting: GenerationFuture, active: GenerationFuture) -> bool:
         """Whether a request begins though another one has begun: it is more urgent, or it may take turns."""
         if waiting.request.priority != active.request.priority:
             return waiting.request.priority < active.request.priority
         if waiting.request.priority is not Priority.CHAT or self._is_turn(active, waiting):
             return False
-        chats = [run.ticket.request for run in self._runs if run.ticket.request.priority is Priority.CHAT]
+        chats = [active.future.request for active in self._active if active.future.request.priority is Priority.CHAT]
         cells = sum(len(chat.prompt) + chat.params.max_tokens for chat in [*chats, waiting.request])
         others = all(chat.client != waiting.request.client for chat in chats)
         return others and len(chats) < _MAX_TURNS and cells <= self._engine.backend.spec.n_ctx
 
-    def _advance(self, run: _Run) -> None:
+    def _advance(self, active: _ActiveRequest) -> None:
         """One step of a request; answer it where that was the last one, whatever happens."""
-        ticket, client = run.ticket, run.ticket.request.client
+        future, client = active.future, active.future.request.client
         completion: Completion | None = None
-        failure: Exception | None = ticket.error
+        failure: Exception | None = future.error
         started = time.perf_counter()
         if failure is None:
             try:
-                completion = self._step(run)
+                completion = self._step(active)
             except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer; the thread goes on
                 failure = error
         self._spent_s[client] += time.perf_counter() - started
         if completion is None and failure is None:
             return
-        run.steps.close()
+        active.steps.close()
         with self._changed:
-            self._runs.remove(run)
+            self._active.remove(active)
             self._current = None
-            if run.generation:
-                self._totals += run.generation.counters
+            if active.generation:
+                self._totals += active.generation.counters
         if completion is not None:
-            ticket.set_result(completion)
+            future.set_result(completion)
         else:
-            ticket.set_exception(failure)
+            future.set_exception(failure)
 
-    def _step(self, run: _Run) -> Completion | None:
+    def _step(self, active: _ActiveRequest) -> Completion | None:
         """The completion, where this was the last step."""
-        on_text = run.ticket.request.on_text
-        generation = run.generation or run.begin(self._engine)
+        on_text = active.future.request.on_text
+        generation = active.generation or active.begin(self._engine)
         try:
-            token = next(run.steps)
+            token = next(active.steps)
         except StopIteration:
             return generation.completion()
         if token is not None and on_text:

@@ -41,9 +41,7 @@ def _stops() -> list[list[str]]:
             break
         if path.startswith(_PACKAGE):
             module = path.removeprefix(_PACKAGE).removesuffix(".py").replace(os.sep, ".")
-            found.insert(
-                0, [thread, module, frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name]
-            )
+            found.insert(0, [thread, module, getattr(frame.f_code, "co_qualname", frame.f_code.co_name)])
         frame = frame.f_back
     task = None
     with contextlib.suppress(RuntimeError):  # no event loop on this thread
@@ -89,7 +87,7 @@ def instrument() -> None:
         write("worker", _stops())
         return decode(self, *arguments, **named)
 
-    aiohttp.ClientSession.post = posting  # type: ignore[method-assign, assignment]
+    aiohttp.ClientSession.post = posting  # type: ignore[method-assign]
     Worker.submit = submitting  # type: ignore[method-assign]
     ScriptedBackend.decode = decoding  # type: ignore[method-assign]
 

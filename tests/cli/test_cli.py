@@ -258,4 +258,8 @@ def test_evaluation_without_data_and_a_comparison(tmp_path: Path) -> None:
         (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "b"))
     assert b"+50.0" in done.stdout
-    assert_error(nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "c")), 2, "does not contain evaluation results")
+    assert_error(
+        nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "c")),
+        2,
+        "does not contain evaluation results",
+    )

@@ -111,6 +111,24 @@ def test_code_in_the_panel_is_shown_as_it_is(open_page: Open) -> None:
     assert "(?P<word>![a]<br>)" in shown
 
 
+def test_a_fix_is_shown_as_what_it_changes(open_page: Open) -> None:
+    it = open_page(PATTERN)
+    it.wait_for_status("ready")
+    it.run(0)
+    it.choose_of_cell(0, "Correct the error of this cell")
+    it.wait_for_panel(lambda text: "Apply" in text and "(?P<word>" in text)
+    it.screenshot(SCREENSHOTS / "lab-diff.png")
+    diff = it.page.locator("#neuro-nano-panel .cm-editor")
+    removed, added = diff.locator(".cm-deletedChunk"), diff.locator(".cm-insertedLine, .cm-changedLine")
+    assert {*removed.all_inner_texts()} == {PATTERN.split("\n")[1]}
+    assert {*added.all_inner_texts()} == {FIXED.split("\n")[1]}  # a line may have both classes
+    diff.locator(".cm-content").click()
+    it.page.keyboard.type("x")  # it cannot be edited
+    assert {*added.all_inner_texts()} == {FIXED.split("\n")[1]}
+    it.apply()
+    it.wait_for_cell(0, lambda code: code == FIXED)
+
+
 def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> None:
     it = open_page(MUL)
     it.wait_for_status("ready")

@@ -27,8 +27,8 @@ from nano_lsp.tasks import Task, schema_grammar
 from nano_lsp.tasks.schema_grammar import validation_error
 from tests.documents import as_markdown, pages, write_pdf
 from tests.e2e.test_nano import NANO_LSP, run
-from tests.tasks.test_schema_grammar import schemas
 from tests.processes import without_network
+from tests.tasks.test_schema_grammar import schemas
 
 pytestmark = pytest.mark.real
 LIMIT_S = 600

@@ -83,7 +83,9 @@ def test_a_result_comes_out_as_it_went_in(said: list[Token], text: str) -> None:
 
 
 def test_the_answer_of_a_task_comes_out_as_it_went_in() -> None:
-    answer = Answer([{"a": 1.5, "b": None}, "x"], {"yes": 0.75, "no": 0.25}, "Because.", truncated=True, warnings=("mind",))
+    answer = Answer(
+        [{"a": 1.5, "b": None}, "x"], {"yes": 0.75, "no": 0.25}, "Because.", truncated=True, warnings=("mind",)
+    )
     (event,) = protocol.EventReader().feed(
         protocol.encode_event(protocol.Result(msgspec.Raw(msgspec.json.encode(answer)), Counters()))
     )

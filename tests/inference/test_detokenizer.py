@@ -7,21 +7,21 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.inference.detokenizer import Answer
+from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.schema import Token
 
 
-def fill(answer: Answer, data: bytes, cuts: list[int]) -> None:
+def fill(detokenizer: Detokenizer, data: bytes, cuts: list[int]) -> None:
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     for start, end in itertools.pairwise(places):
-        answer.append(Token(0, data[start:end], 0.0))
+        detokenizer.append(Token(0, data[start:end], 0.0))
 
 
 @given(st.text(), st.lists(st.integers(0, 40)))
 def test_text_is_whole_however_its_bytes_are_split(text: str, cuts: list[int]) -> None:
-    answer = Answer(b"", ())
-    fill(answer, text.encode(), cuts)
-    assert answer.text == text
+    detokenizer = Detokenizer(b"", ())
+    fill(detokenizer, text.encode(), cuts)
+    assert detokenizer.text == text
 
 
 @given(
@@ -30,42 +30,42 @@ def test_text_is_whole_however_its_bytes_are_split(text: str, cuts: list[int]) -
     st.lists(st.integers(0, 20)),
 )
 def test_text_ends_before_the_first_stop_string(text: str, stop: list[str], cuts: list[int]) -> None:
-    answer = Answer(b"", stop)
+    detokenizer = Detokenizer(b"", stop)
     seen = ""
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
     for start, end in itertools.pairwise(places):
-        if not answer.stopped:
-            answer.append(Token(0, text[start:end].encode(), 0.0))
-            assert answer.text.startswith(seen), "text that was shown is taken back"
-            seen = answer.text
-    answer.close()
+        if not detokenizer.stopped:
+            detokenizer.append(Token(0, text[start:end].encode(), 0.0))
+            assert detokenizer.text.startswith(seen), "text that was shown is taken back"
+            seen = detokenizer.text
+    detokenizer.close()
     text = next(
         (text[:end] for end in places if any(s in text[:end] for s in stop)), text
     )  # what came until it stopped
     ends = [text.find(s) for s in stop if s in text]
-    assert answer.text == (text[: min(ends)] if ends else text)
-    assert answer.stopped == bool(ends)
+    assert detokenizer.text == (text[: min(ends)] if ends else text)
+    assert detokenizer.stopped == bool(ends)
 
 
 @given(st.text(min_size=1), st.integers(0, 10), st.lists(st.integers(0, 20)))
 def test_healed_bytes_are_not_part_of_the_text(text: str, n: int, cuts: list[int]) -> None:
     healed = text[:n].encode()
-    answer = Answer(healed, ())
-    fill(answer, text.encode(), cuts)
-    assert answer.text == text[n:]
-    assert answer.missing == b""
+    detokenizer = Detokenizer(healed, ())
+    fill(detokenizer, text.encode(), cuts)
+    assert detokenizer.text == text[n:]
+    assert detokenizer.missing == b""
 
 
 def test_half_a_character_at_the_end_is_dropped() -> None:
-    answer = Answer(b"", ())
-    answer.append(Token(0, "aé".encode()[:2], 0.0))
-    answer.close()
-    assert answer.text == "a"
+    detokenizer = Detokenizer(b"", ())
+    detokenizer.append(Token(0, "aé".encode()[:2], 0.0))
+    detokenizer.close()
+    assert detokenizer.text == "a"
 
 
 @given(st.lists(st.text(max_size=3), max_size=6), st.integers(0, 6))
 def test_truncate_is_as_if_the_rest_had_never_come(pieces: list[str], n: int) -> None:
-    whole, part = Answer(b"", ("zz",)), Answer(b"", ("zz",))
+    whole, part = Detokenizer(b"", ("zz",)), Detokenizer(b"", ("zz",))
     for piece in pieces:
         whole.append(Token(0, piece.encode(), 0.0))
     for piece in pieces[:n]:

@@ -12,7 +12,7 @@ from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
+from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy
 from nano_lsp.schema import (
     Completion,
     FinishReason,
@@ -193,11 +193,11 @@ def test_a_grammar_rules_the_text() -> None:
         run(engine, "x", grammar="no grammar")
 
 
-class EagerDrafts(DraftPolicy):
+class AlwaysSpeculate(SpeculationPolicy):
     """Drafts whatever it can, paying or not."""
 
-    def n_draft(self, ngram: int) -> int:
-        return MAX_DRAFT if ngram else 0
+    def n_tokens(self, ngram: int) -> int:
+        return MAX_SPECULATIVE_TOKENS if ngram else 0
 
 
 prompts = st.text("ab\n ", min_size=1, max_size=60)
@@ -210,7 +210,7 @@ prompts = st.text("ab\n ", min_size=1, max_size=60)
 @settings(max_examples=40)
 def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -> None:
     plain = run(Engine(ScriptedBackend()), prompt, max_tokens=24, sampling=sampling, draft=False)
-    engine = Engine(ScriptedBackend(), drafts=EagerDrafts())
+    engine = Engine(ScriptedBackend(), speculation=AlwaysSpeculate())
     drafted = run(engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens))
     assert [t.id for t in drafted.tokens] == [t.id for t in plain.tokens]
     assert drafted.counters.accepted_tokens <= drafted.counters.drafted_tokens
@@ -218,7 +218,7 @@ def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -
 
 def test_a_draft_that_comes_true_saves_batches() -> None:
     text = "return x\n" * 6
-    engine = Engine(ScriptedBackend(reply_script({"go:": text})), drafts=EagerDrafts())
+    engine = Engine(ScriptedBackend(reply_script({"go:": text})), speculation=AlwaysSpeculate())
     done = run(engine, "go:")
     assert done.text == text
     assert done.counters.accepted_tokens > 0

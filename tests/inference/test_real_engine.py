@@ -29,8 +29,8 @@ from nano_lsp.inference.llama_backend import LlamaBackend
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.inference.selftest import SelfTest, require_layout
 from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.inference.speculative import MAX_DRAFT, DraftPolicy
-from nano_lsp.inference.worker import Ticket, Worker
+from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy
+from nano_lsp.inference.worker import GenerationFuture, Worker
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
 from nano_lsp.tasks.schema_grammar import compile_schema
 from tests.gguf_files import write_adapter, write_model
@@ -146,17 +146,17 @@ def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine) -> 
     assert not all(same(a, b) for a, b in zip(right, wrong, strict=True))
 
 
-class EagerDrafts(DraftPolicy):
+class AlwaysSpeculate(SpeculationPolicy):
     """Drafts whatever it can."""
 
-    def n_draft(self, ngram: int) -> int:
-        return MAX_DRAFT if ngram else 0
+    def n_tokens(self, ngram: int) -> int:
+        return MAX_SPECULATIVE_TOKENS if ngram else 0
 
 
 def test_drafts_give_the_same_ids_in_fewer_batches(backend: LlamaBackend) -> None:
     prompt = backend.tokenize(SOURCE[:1500])
     plain = run(Engine(backend), prompt, max_tokens=60)
-    engine = Engine(backend, drafts=EagerDrafts())
+    engine = Engine(backend, speculation=AlwaysSpeculate())
     drafted = run(engine, prompt, max_tokens=60, draft=True)
     engine.kv_cache.clear()
     assert same(drafted, plain)
@@ -169,7 +169,7 @@ def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(load: Load, smol_f
     engine = Engine(backend)
     worker = Worker(engine)
     prompt = tuple(backend.tokenize(SOURCE)[:2000])
-    tickets: list[Ticket] = []
+    futures: list[GenerationFuture] = []
     submitted = threading.Event()
     seen: list[int] = []
 
@@ -177,12 +177,12 @@ def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(load: Load, smol_f
         seen.append(done)
         if done >= 512:
             assert submitted.wait(LIMIT_S)
-            tickets[0].cancel()
+            futures[0].cancel()
 
     request = GenerationRequest(prompt, GenerateParams(max_tokens=1), document="a", on_progress=on_progress)
-    tickets.append(worker.submit(request))
+    futures.append(worker.submit(request))
     submitted.set()
-    assert isinstance(tickets[0].exception(LIMIT_S), CancelledError)
+    assert isinstance(futures[0].exception(LIMIT_S), CancelledError)
     assert seen == [0, 128, 256, 384, 512]
     assert len(engine.kv_cache.held("a")) == 512
     again = worker.submit(GenerationRequest(prompt, GenerateParams(max_tokens=1), document="a")).result(LIMIT_S)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, EngineError, SupersededError
 from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.request import GenerationRequest
-from nano_lsp.inference.worker import MAX_WAITING_OF_CLIENT, Ticket, Worker
+from nano_lsp.inference.worker import MAX_WAITING_OF_CLIENT, GenerationFuture, Worker
 from nano_lsp.schema import GenerateParams, Priority
 from nano_lsp.testing.scripted_backend import ScriptedBackend
 
@@ -67,14 +67,14 @@ def request(text: str = "x" * 100, **fields: object) -> GenerationRequest:
     return GenerationRequest(prompt, GenerateParams(max_tokens=3, draft=False), **fields)  # type: ignore[arg-type]
 
 
-def finish_order(*tickets: Ticket) -> tuple[list[int], Callable[[], None]]:
+def finish_order(*futures: GenerationFuture) -> tuple[list[int], Callable[[], None]]:
     order: list[int] = []
-    for i, ticket in enumerate(tickets):
-        ticket.add_done_callback(lambda _, i=i: order.append(i))  # type: ignore[misc]
+    for i, future in enumerate(futures):
+        future.add_done_callback(lambda _, i=i: order.append(i))  # type: ignore[misc]
 
     def wait() -> None:
-        for ticket in tickets:
-            ticket.exception(timeout=LIMIT_S)
+        for future in futures:
+            future.exception(timeout=LIMIT_S)
 
     return order, wait
 
@@ -88,7 +88,7 @@ def test_the_more_urgent_runs_first_and_a_running_one_lets_it_through(worker: Wo
     gate.open()
     wait()
     assert order == [2, 1, 0]
-    assert all(ticket.exception() is None for ticket in (warm_up, chat, completion))
+    assert all(future.exception() is None for future in (warm_up, chat, completion))
 
 
 def test_a_request_that_was_interrupted_gives_the_same_answer(worker: Worker, gate: Gate) -> None:
@@ -109,24 +109,24 @@ def test_a_newer_request_supersedes_one_of_its_kind_and_document(worker: Worker,
     chat = worker.submit(request(document="a", priority=Priority.CHAT))
     newest = worker.submit(request(document="a"))
     gate.open()
-    for ticket in (running, waiting):
-        assert isinstance(ticket.exception(LIMIT_S), SupersededError)
-    for ticket in (other, chat, newest):
-        assert ticket.exception(LIMIT_S) is None
+    for future in (running, waiting):
+        assert isinstance(future.exception(LIMIT_S), SupersededError)
+    for future in (other, chat, newest):
+        assert future.exception(LIMIT_S) is None
 
 
 def test_cancelling_within_a_prompt_ends_within_one_batch_and_keeps_the_work(
     worker: Worker, gate: Gate, backend: ScriptedBackend
 ) -> None:
-    ticket = worker.submit(request("x" * 2000))
+    future = worker.submit(request("x" * 2000))
     for _ in range(10):
         gate.wait_for_batch()
         gate.let_through()
     gate.wait_for_batch()  # the eleventh is about to be evaluated
     before = backend.evaluated
-    assert ticket.cancel()
+    assert future.cancel()
     gate.open()
-    assert isinstance(ticket.exception(LIMIT_S), CancelledError)
+    assert isinstance(future.exception(LIMIT_S), CancelledError)
     assert backend.evaluated - before <= 32
     again = worker.submit(request("x" * 2000)).result(LIMIT_S)
     assert again.counters.cached_tokens == before
@@ -157,15 +157,15 @@ def test_a_failure_is_the_answer_and_the_worker_goes_on(worker: Worker, gate: Ga
 
 def test_closing_answers_everything(gate: Gate, backend: ScriptedBackend) -> None:
     worker = Worker(Engine(backend))
-    tickets = [worker.submit(request(document=name)) for name in "abc"]
+    futures = [worker.submit(request(document=name)) for name in "abc"]
     gate.wait_for_batch()
     closer = threading.Thread(target=worker.close)
     closer.start()
-    while not all(ticket.done() or ticket.error for ticket in tickets):
+    while not all(future.done() or future.error for future in futures):
         threading.Event().wait(0.001)
     gate.open()
     closer.join(LIMIT_S)
-    assert all(isinstance(ticket.exception(LIMIT_S), EngineClosedError) for ticket in tickets)
+    assert all(isinstance(future.exception(LIMIT_S), EngineClosedError) for future in futures)
     with pytest.raises(EngineClosedError):
         worker.submit(request())
 
@@ -195,17 +195,17 @@ def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
     work: list[tuple[Priority, str, bool, int]],
 ) -> None:
     worker = Worker(Engine(ScriptedBackend(n_ctx=256, n_seq_max=4)))
-    tickets = []
+    futures = []
     for priority, document, cancel, n in work:
-        ticket = worker.submit(request(document * n, priority=priority, document=document))
+        future = worker.submit(request(document * n, priority=priority, document=document))
         if cancel:
-            ticket.cancel()
-        tickets.append((ticket, document * n))
-    for ticket, text in tickets:
-        error = ticket.exception(LIMIT_S)
+            future.cancel()
+        futures.append((future, document * n))
+    for future, text in futures:
+        error = future.exception(LIMIT_S)
         if error is None:
             alone = Worker(Engine(ScriptedBackend(n_ctx=256)))
-            assert alone.submit(request(text)).result(LIMIT_S).tokens == ticket.result().tokens
+            assert alone.submit(request(text)).result(LIMIT_S).tokens == future.result().tokens
             alone.close()
         else:
             assert isinstance(error, CancelledError)
@@ -242,7 +242,7 @@ def test_chats_of_two_clients_take_turns_and_say_what_they_would_alone(gate: Gat
     long = worker.submit(chat("a", on_text=long_on_text))
     assert talking.wait(LIMIT_S)
     short = worker.submit(chat("b", on_text=lambda _text: said.append("b")))
-    together = [ticket.result(LIMIT_S).text for ticket in (long, short)]
+    together = [future.result(LIMIT_S).text for future in (long, short)]
     assert "".join(said).count("ba") >= 1  # the one came to speak again before the other had ended
     assert together == [worker.submit(chat(client)).result(LIMIT_S).text for client in "ab"]
     worker.close()
@@ -265,5 +265,5 @@ def test_no_more_wait_than_have_room(worker: Worker, gate: Gate) -> None:
     newest = worker.submit(request(document="7"))  # takes another one's place
     others = [worker.submit(request(client="other", document=str(i))) for i in range(3)]
     gate.open()
-    ends = [ticket.exception(LIMIT_S) for ticket in [*waiting, newest, *others]]
+    ends = [future.exception(LIMIT_S) for future in [*waiting, newest, *others]]
     assert [type(error) for error in ends if error] == [SupersededError]

@@ -23,11 +23,11 @@ from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
+from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
-from nano_lsp.summarize.grounding import is_supported, is_redundant
+from nano_lsp.summarize.grounding import is_redundant, is_supported
 from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.segmentation import cut
 from nano_lsp.summarize.summary import Form, Statement
 from nano_lsp.tasks import Answer, Task
@@ -330,9 +330,7 @@ def test_parts_with_nothing_stated_are_told() -> None:
 
 def test_statements_that_say_the_same() -> None:
     assert is_redundant("Meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor.")
-    assert not is_redundant(
-        "In 2020 meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor."
-    )
+    assert not is_redundant("In 2020 meters were installed in Aldmoor.", "In 2019 meters were installed in Aldmoor.")
     one, two = (Statement(text, Passage(text, "p. 1")) for text in ("Meters cost 5 euros.", "Filters cost 9 euros."))
     assert summary.deduplicate([one, two, one]) == [one, two]
 
