@@ -17,7 +17,7 @@ from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.inference.worker import Ticket, Worker
+from nano_lsp.inference.worker import GenerationFuture, Worker
 from nano_lsp.models.store import ModelStore, Progress
 from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
 from nano_lsp.testing.scripted_backend import load_script
@@ -90,12 +90,12 @@ class LoadedModel:
         """What all requests have cost, those cancelled included."""
         return self.worker.totals
 
-    def submit(self, request: GenerationRequest) -> Ticket:
+    def submit(self, request: GenerationRequest) -> GenerationFuture:
         """Queue a request; see `Worker.submit`."""
-        ticket = self.worker.submit(request)
+        answer = self.worker.submit(request)
         if self.guard:
-            ticket.add_done_callback(self._on_answer)
-        return ticket
+            answer.add_done_callback(self._on_answer)
+        return answer
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""
