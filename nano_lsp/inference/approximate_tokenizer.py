@@ -1,7 +1,7 @@
-"""A tokenizer for a model whose own is elsewhere: prompts are laid out and measured in pieces of text.
+"""`ApproximateTokenizer`, for a model on another server: text is split into pieces about as long as tokens of code.
 
-A piece is about as long as a token of code, so that budgets fit. For the server a prompt of pieces is text again,
-which reads `<|name|>` as control tokens: what a user wrote of that form is changed so that it is none.
+So token budgets hold approximately. The server receives a prompt as text, in which it parses `<|name|>` as control
+tokens: user text of that form is escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nano_lsp.schema import FimTokens, ModelSpec
 
 _PIECE = re.compile(r"\n+|[ \t]+| ?[^\W\d_]{1,6}|\d{1,3}|\s|.", re.DOTALL)
 _CONTROL = re.compile(r"<(?=\|\w+\|>)|<(?=(?:fim_|file_sep|repo_name|\uff5c))")
-# Names of fill-in-the-middle tokens, as the models' cards have them: prefix, suffix, middle.
+# Fill-in-the-middle tokens by a part of the model's name, from the model cards: prefix, suffix, middle.
 _FIM = (
     ("starcoder", ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
     ("granite", ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
@@ -25,11 +25,11 @@ _CHAT = ("<|im_start|>", "<|im_end|>")
 
 
 class ApproximateTokenizer:
-    """Pieces of text with numbers; see `nano_lsp.inference.backend.Tokenizer`. Any thread may use it.
+    """Splits text into numbered pieces; see `nano_lsp.inference.backend.Tokenizer`. Thread-safe.
 
     Args:
-        model: as its server calls it.
-        n_ctx: its context in tokens.
+        model: Name of the model on its server.
+        n_ctx: Context length in tokens.
     """
 
     def __init__(self, model: str, n_ctx: int) -> None:
@@ -59,23 +59,23 @@ class ApproximateTokenizer:
         return [self.intern(piece) for part in parts for piece in self._split(part)]
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a piece; empty for control tokens."""
+        """Bytes of a piece; empty for control tokens."""
         return b"" if token < len(self._controls) else self._pieces[token].encode("utf-8", "replace")
 
     def text(self, tokens: Sequence[int]) -> str:
-        """A prompt as its server takes it."""
+        """Text of a prompt as the server expects it: user text with control tokens escaped."""
         parts: list[str] = []
-        written: list[str] = []
+        pieces: list[str] = []
         for token in tokens:
             if token < len(self._controls):
-                parts += [_defuse("".join(written)), self._pieces[token]]
-                written = []
+                parts += [_escape("".join(pieces)), self._pieces[token]]
+                pieces = []
             else:
-                written.append(self._pieces[token])
-        return "".join([*parts, _defuse("".join(written))]).encode("utf-8", "replace").decode()
+                pieces.append(self._pieces[token])
+        return "".join([*parts, _escape("".join(pieces))]).encode("utf-8", "replace").decode()
 
     def intern(self, piece: str) -> int:
-        """The number of a piece."""
+        """Id of a piece; a new piece gets the next number."""
         with self._lock:
             number = self._ids.setdefault(piece, len(self._pieces))
             if number == len(self._pieces):
@@ -86,5 +86,5 @@ class ApproximateTokenizer:
         return [text] if text in self._controls else _PIECE.findall(text)
 
 
-def _defuse(text: str) -> str:
+def _escape(text: str) -> str:
     return _CONTROL.sub("< ", text)

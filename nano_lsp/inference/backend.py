@@ -1,6 +1,6 @@
-"""What the engine asks of a model: one protocol, two implementations (`llama_backend`, `scripted_backend`).
+"""The interface between the engine and a model: `Backend`, implemented by `LlamaBackend` and `ScriptedBackend`.
 
-Ids, positions and logits; no strings beyond tokenization, no sampling, no policy. One thread at a time owns a
+It consists of token ids, positions and logits, without sampling or policies. One thread at a time owns a
 backend; any thread may read `spec` and call `tokenize`, `piece`, `compile_grammar` and `abort`.
 """
 
@@ -17,48 +17,48 @@ if TYPE_CHECKING:  # not imported: clients of an engine in another process need 
 
 
 class Aborted(Exception):  # noqa: N818 - a signal to the caller's loop, never shown to a user
-    """`decode` was aborted; nothing of the batch is in the KV cache."""
+    """`decode` was aborted; no token of the batch is in the KV cache."""
 
 
 class Grammar(Protocol):
-    """The state of a grammar after the tokens accepted so far."""
+    """State of a grammar after the accepted tokens."""
 
     def allows(self, token: int) -> bool:
-        """Whether the token may come next."""
+        """Whether the grammar allows the token next."""
         ...
 
     def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy of the logits, shape (n_vocab,), with -inf for every token that may not come next."""
+        """A copy of the logits, shape (n_vocab,), with -inf for each token that the grammar rules out."""
         ...
 
     def accept(self, token: int) -> None:
-        """Move past a token."""
+        """Advance past a token that `allows` has allowed."""
         ...
 
     def reset(self) -> None:
-        """Back to the start."""
+        """Return to the start of the grammar."""
         ...
 
 
 class Tokenizer(Protocol):
-    """What prompts are built with."""
+    """A tokenizer with the properties of its model: what prompts are built with."""
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
+        """Properties of the model."""
         ...
 
     def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
         """Token ids of a text, without start or end tokens.
 
         Args:
-            text: any text; lone surrogates are replaced.
-            parse_special: read `<|name|>` as control tokens. Never for text that comes from a user.
+            text: Any text; lone surrogates are replaced.
+            parse_special: Whether `<|name|>` is parsed as a control token. Never for text that comes from a user.
         """
         ...
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token stands for; empty for control tokens."""
+        """Bytes of a token; empty for control tokens."""
         ...
 
 
@@ -69,15 +69,15 @@ class Backend(Tokenizer, Protocol):
         """Evaluate tokens at positions n_past, n_past + 1, … of a sequence.
 
         Args:
-            tokens: 1 to `spec.n_batch` ids.
-            n_past: tokens of the sequence already in the KV cache.
-            seq_id: 0 to `spec.n_seq_max` - 1.
-            n_logits: keep logits for the last so many tokens; 0 for none.
+            tokens: Token ids, 1 to `spec.n_batch` of them.
+            n_past: Number of tokens of the sequence in the KV cache.
+            seq_id: Number of the sequence, 0 to `spec.n_seq_max` - 1.
+            n_logits: Number of tokens at the end to keep logits for; 0 for none.
 
         Raises:
             Aborted: `abort` was called; the cache is as before the call.
-            KvCacheFullError: no room; the cache is as before the call.
-            EngineError: the library failed.
+            KvCacheFullError: The KV cache has no free cells; it is as before the call.
+            EngineError: The library failed.
         """
         ...
 
@@ -93,26 +93,26 @@ class Backend(Tokenizer, Protocol):
         ...
 
     def seq_trim(self, seq_id: int, n_past: int) -> None:
-        """Keep only the first n_past tokens of a sequence."""
+        """Truncate a sequence to its first n_past tokens."""
         ...
 
     def seq_save(self, seq_id: int) -> bytes:
-        """Keys and values of a sequence, as bytes."""
+        """Serialize the keys and values of a sequence."""
         ...
 
     def seq_load(self, seq_id: int, state: bytes) -> None:
-        """Put back into an empty sequence what `seq_save` gave.
+        """Restore a state from `seq_save` into an empty sequence.
 
         Raises:
-            EngineError: the bytes do not fit this model or its free cells; the sequence is empty again.
+            EngineError: The bytes do not fit this model or its free cells; the sequence is empty again.
         """
         ...
 
     def compile_grammar(self, gbnf: str) -> Grammar:
-        """A grammar whose start symbol is `root`.
+        """Compile a GBNF grammar whose start symbol is `root`.
 
         Raises:
-            GrammarError: it cannot be parsed.
+            GrammarError: The grammar cannot be parsed.
         """
         ...
 
@@ -121,11 +121,11 @@ class Backend(Tokenizer, Protocol):
         ...
 
     def clear_abort(self) -> None:
-        """Forget an `abort`."""
+        """Reset the abort flag."""
         ...
 
     def memory(self) -> MemoryAccount:
-        """Where the memory goes."""
+        """Memory by purpose: weights, KV cache, scratch buffers."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Notices that an engine before this one died by a signal between loading a model and its first answer.
+"""Detects that an earlier engine crashed between loading a model and its first completion.
 
-The self-test's tiny model does not run everything that a real one does. So until a model has answered, Python's
-faulthandler writes a trace to a file if this process dies of a fault. A process that finds such a trace counts it in
-the self-test's outcome. A process that is killed, by a user or for want of memory, leaves none.
+The self-test's tiny model does not run all the code that a real one does. So until a model has completed a request,
+Python's faulthandler writes a stack trace to a file if this process crashes. The next process that finds such a trace
+counts it in the self-test's outcome. A process that is killed, by a user or for lack of memory, leaves none.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 
 class CrashGuard:
-    """Watches one process from before a model is loaded until its first answer.
+    """Records crashes of this process from before a model is loaded until its first completion.
 
-    It does nothing where faulthandler is in use already (`PYTHONFAULTHANDLER=1`, pytest): there is one per process.
+    Without effect where faulthandler is enabled already (`PYTHONFAULTHANDLER=1`, pytest): there is one per process.
 
     Args:
-        selftest: The self-test whose outcome crashes are counted in.
-        folder: Folder for traces; made where it is missing.
+        selftest: Self-test whose outcome counts the crashes.
+        folder: Folder for stack traces; created when needed.
     """
 
     def __init__(self, selftest: SelfTest, folder: Path) -> None:
@@ -38,7 +38,7 @@ class CrashGuard:
         self._trace: TextIO | None = None
 
     def begin(self) -> Outcome:
-        """Count what earlier processes have left and begin to watch; the outcome after that."""
+        """Count the crashes of earlier processes, then enable faulthandler; the outcome after that."""
         outcome = self._selftest.run()
         for path in self._folder.glob("*.txt"):
             crashed = self._count(path)
@@ -52,11 +52,15 @@ class CrashGuard:
         return outcome
 
     def end(self, *, answered: bool) -> None:
-        """Stop watching: the model has answered, or is not there any more."""
+        """Disable faulthandler and delete the trace.
+
+        Args:
+            answered: Whether the model has completed a request; otherwise it was closed or not loaded.
+        """
         if self._trace is None:
             return
         trace, self._trace = self._trace, None
-        # Later faults still belong into the log of the engine, which is its standard error.
+        # Later crashes are still traced in the log of the engine, which is its standard error.
         faulthandler.disable()
         if sys.__stderr__ is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -67,17 +71,17 @@ class CrashGuard:
             self._selftest.record_answer()
 
     def _count(self, path: Path) -> Outcome | None:
-        """The outcome after a trace has been counted; None for one that does not count."""
+        """Count a trace and delete it; the new outcome, or None for a trace that does not count."""
         key, _, rest = path.stem.partition("-")
         layout, _, pid = rest.rpartition("-")
         with contextlib.suppress(OSError, ValueError):
             text = path.read_text(encoding="utf-8", errors="replace")
             if not text and psutil.pid_exists(int(pid)):
-                return None  # another process, between loading and answering
+                return None  # of a running process, before its first completion
             path.unlink()
             current = self._selftest.run().layout
             if text and current and (key, layout) == (self._selftest.key[:16], current.value):
-                logger.error("An engine died before its first answer:\n%s", text)
+                logger.error("An engine crashed before its first completion:\n%s", text)
                 first = text.split("\n", 1)[0]
                 return self._selftest.record_crash(first.partition(": ")[2] or first)
         return None

@@ -1,7 +1,4 @@
-"""The text of a generation as it grows: characters split over tokens, stop strings, a healed beginning.
-
-Knows bytes and strings; no model.
-"""
+"""Incremental detokenization: characters split over tokens, stop strings, healed bytes at the beginning."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ from nano_lsp.schema import Token
 
 
 class Detokenizer:
-    """Tokens and the text they make.
+    """The tokens of a generation and the text that they decode to.
 
     Args:
-        healed: bytes that the text must begin with and that are not part of it.
-        stop: strings that end the text and are not part of it.
+        healed: Bytes that token healing has removed from the prompt: the tokens begin with them, the text does not.
+        stop: Stop strings; they end the text and are not part of it.
 
     Attributes:
-        tokens: all tokens so far.
-        missing: what is still to be regrown of the healed beginning.
+        tokens: All tokens so far.
+        missing: Healed bytes that the tokens have not reproduced yet.
     """
 
     tokens: list[Token]
@@ -32,31 +29,31 @@ class Detokenizer:
     def __init__(self, healed: bytes, stop: Sequence[str]) -> None:
         self._healed = healed
         self._stop = tuple(text for text in stop if text)
-        self._hold = max((len(text) for text in self._stop), default=0)
+        self._max_stop_length = max((len(text) for text in self._stop), default=0)
         self._closed = False
         self.truncate(0)
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop string has come."""
+        """Whether a stop string was generated."""
         return self._stop_at is not None
 
     @property
     def text(self) -> str:
-        """What is settled: no stop string, no beginning of one while it may still grow, whole characters."""
+        """The stable text: whole characters, without a stop string or a suffix that may become one."""
         if self._stop_at is not None:
             return self._text[: self._stop_at]
         return self._text if self._closed else self._text[: len(self._text) - self._held_back()]
 
     def append(self, token: Token) -> None:
-        """Add a token."""
+        """Append a token."""
         self.tokens.append(token)
         piece = token.piece
-        regrown = min(len(piece), len(self.missing))
-        self.missing = self.missing[regrown:]
+        n_healed = min(len(piece), len(self.missing))
+        self.missing = self.missing[n_healed:]
         before = len(self._text)
-        self._text += self._decoder.decode(piece[regrown:])
-        found = [self._text.find(text, max(0, before - self._hold)) for text in self._stop]
+        self._text += self._decoder.decode(piece[n_healed:])
+        found = [self._text.find(text, max(0, before - self._max_stop_length)) for text in self._stop]
         self._stop_at = min((at for at in found if at >= 0), default=None)
 
     def truncate(self, n_tokens: int) -> None:
@@ -71,10 +68,10 @@ class Detokenizer:
             self.append(token)
 
     def close(self) -> None:
-        """No more tokens: what was held back for a stop string is text after all, half a character is not."""
+        """End the text: characters held back for a stop string are added, an incomplete one is dropped."""
         self._closed = True
 
     def _held_back(self) -> int:
-        """Characters at the end that may be the beginning of a stop string."""
-        longest = min(self._hold, len(self._text))
+        """Number of characters at the end that may be the beginning of a stop string."""
+        longest = min(self._max_stop_length, len(self._text))
         return next((n for n in range(longest, 0, -1) if any(s.startswith(self._text[-n:]) for s in self._stop)), 0)

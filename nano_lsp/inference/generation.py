@@ -1,8 +1,8 @@
-"""One generation: brings the KV cache up to its tokens, chooses the next one, and knows when to end.
+"""The generation loop: evaluate missing tokens, choose the next one, apply the hook, decide when to end.
 
-The tokens so far (prompt and answer) are the truth; whatever of them the KV sequence does not hold is
-evaluated, in chunks. So a prompt, the next token, a roll back and a sequence that somebody else has evicted
-are one case. Knows nothing of requests, threads or queues: whoever iterates lets others in between two steps.
+The token list (prompt and output) is authoritative; the tokens of it that the KV sequence lacks are evaluated, in
+chunks. So a prompt, the next token, a roll back and a sequence that was evicted meanwhile are one case. Independent
+of requests, threads and queues: the caller of `steps` may run other generations between two steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nano_lsp.inference.backend import Aborted, Backend
 from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
-from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy, NgramIndex
+from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, NgramIndex, SpeculationPolicy
 from nano_lsp.inference.token_healing import mask_unfitting, take_back
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
@@ -27,23 +27,24 @@ _MAX_ROLL_BACKS = 32
 
 
 class Engine:
-    """A backend with what generations share: the KV cache and the measured cost of drafts."""
+    """A backend with the state that its generations share: the KV cache and the measured cost of speculation."""
 
-    def __init__(self, backend: Backend, kv_cache: KvCache | None = None, speculation: SpeculationPolicy | None = None) -> None:
+    def __init__(
+        self, backend: Backend, kv_cache: KvCache | None = None, speculation: SpeculationPolicy | None = None
+    ) -> None:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
         self.speculation = speculation or SpeculationPolicy()
 
 
 class Generation:
-    """A running generation: iterate for its tokens, or step by step; read `text` for what is settled of its text.
+    """A running generation: iterate over it for tokens, over `steps` for batches; read `text` for the output.
+
+    A hook that rolls back removes tokens that were yielded already: display all of `text` then.
 
     Attributes:
-        finish_reason: why it ended; None while it runs.
-        counters: what it has cost so far.
-        warnings: sentences for the user.
-
-    A hook that rolls back takes back tokens already yielded: show all of `text` then.
+        finish_reason: Reason why it ended; None while it runs.
+        warnings: Sentences for the user.
     """
 
     def __init__(
@@ -59,24 +60,24 @@ class Generation:
         """Prepare; nothing is evaluated before the iteration starts.
 
         Args:
-            engine: the model.
-            key: names the KV sequence to continue.
-            prompt: token ids, at least one.
-            params: what to generate and when to stop.
-            hook: asked after each token.
-            on_progress: is told the prompt tokens in the KV cache and the prompt's length.
+            engine: The model.
+            key: Key of the KV sequence to continue.
+            prompt: Token ids of the prompt, at least one.
+            params: Limits, sampling and grammar.
+            hook: Called after each token; may roll back or stop.
+            on_progress: Receives the number of prompt tokens in the KV cache and the length of the prompt.
 
         Raises:
-            EngineError: an empty prompt.
-            PromptTooLongError: no room for a single token after the prompt.
-            GrammarError: the grammar cannot be parsed.
+            EngineError: The prompt is empty.
+            PromptTooLongError: The context has no room for a token after the prompt.
+            GrammarError: The grammar cannot be parsed.
         """
         spec = engine.backend.spec
         if not prompt:
             raise EngineError("The prompt is empty.", "Give it at least one token.")
         if len(prompt) >= spec.n_ctx:
             raise PromptTooLongError(
-                f"The prompt is {len(prompt):,} tokens long, the context holds {spec.n_ctx:,}.",
+                f"The prompt is {len(prompt):,} tokens long, the context has room for {spec.n_ctx:,}.",
                 "Shorten the input, or raise the setting n_ctx (at most 32768).",
             )
         self.finish_reason: FinishReason | None = None
@@ -90,8 +91,7 @@ class Generation:
         self._hook = hook
         self._on_progress = on_progress
         kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
-        begun = [token.id for token in params.begin]
-        self._tokens = kept + begun
+        self._tokens = kept + [token.id for token in params.begin]
         self._n_prompt = len(kept)
         self._detokenizer = Detokenizer(healed, params.stop)
         self._sampler = Sampler(params.sampling)
@@ -101,7 +101,7 @@ class Generation:
             if self._grammar:
                 self._grammar.accept(token.id)
         self._index = NgramIndex(params.draft_text, self._tokens) if params.draft else None
-        self._speculated: list[int] = []  # draft tokens in the KV cache, past the tokens
+        self._speculated: list[int] = []  # speculative tokens in the KV cache, after the accepted ones
         self._row = 0
         self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
@@ -111,22 +111,22 @@ class Generation:
 
     @property
     def text(self) -> str:
-        """The text so far, without a beginning of a stop string or half a character at its end."""
+        """The output so far, without an incomplete character or the beginning of a stop string at its end."""
         return self._detokenizer.text
 
     @property
     def reads_prompt(self) -> bool:
-        """Whether the prompt is not evaluated yet."""
+        """Whether the prompt is still being evaluated."""
         return not self._prompt_done
 
     @property
     def may_pause(self) -> bool:
-        """Whether another generation may run before the next step: what the last batch gave has been used."""
+        """Whether another generation may run before the next step: all logits of the last batch have been used."""
         return not (self._speculated and self._speculated[0] == self._tokens[-1])
 
     @property
     def counters(self) -> Counters:
-        """What it has cost so far; time spent on other requests in between is left out."""
+        """Tokens and times so far; time spent on other requests in between is left out."""
         prompt_done = self._prompt_done or self._ended
         return Counters(
             prompt_tokens=self._n_prompt,
@@ -142,13 +142,13 @@ class Generation:
         )
 
     def run(self) -> Completion:
-        """Generate to the end."""
+        """Generate to the end and return the completion."""
         for _ in self:
             pass
         return self.completion()
 
     def completion(self) -> Completion:
-        """The answer, once the iteration is over."""
+        """The completion, once the iteration is over."""
         assert self.finish_reason is not None  # noqa: S101 - a mistake of the caller, not of the user
         return Completion(
             self._detokenizer.text, tuple(self._detokenizer.tokens), self.finish_reason, self.counters, self.warnings
@@ -161,8 +161,8 @@ class Generation:
     def steps(self) -> Generator[Token | None]:
         """Yield after each batch at the latest: a token, or None where none has been chosen yet.
 
-        The next step evaluates one batch at most. What was evaluated stays in the KV cache however the iteration
-        ends; time between two steps is not this generation's.
+        The next step evaluates one batch at most. Evaluated tokens stay in the KV cache however the iteration ends;
+        time between two steps is not counted.
         """
         self._started = self._now()
         cache = self._engine.kv_cache
@@ -199,7 +199,7 @@ class Generation:
         self._detokenizer.close()
 
     def _choose(self) -> Token | None:
-        """The next token; None where the text ends."""
+        """Sample the next token; None where the text ends."""
         raw = self._backend.logits(self._row)
         fitting: NDArray[np.float32] = raw
         if self._detokenizer.missing:
@@ -207,8 +207,8 @@ class Generation:
         logits = fitting
         banned = self._banned.get(len(self._tokens), set())
         ends = self._backend.spec.eog_ids | self._params.stop_ids
-        least = self._params.min_tokens
-        if len(self._detokenizer.tokens) < least or (least and not self._detokenizer.text):  # what is regrown says nothing yet
+        min_tokens, output = self._params.min_tokens, self._detokenizer
+        if len(output.tokens) < min_tokens or (min_tokens and not output.text):  # healed bytes are no text yet
             banned = banned | ends
         if banned:
             logits = logits.copy() if logits is raw else logits
@@ -216,9 +216,9 @@ class Generation:
         recent = self._tokens[self._n_prompt :]
         token = self._sampler.choose(logits, recent)
         if token is not None and self._grammar and not self._grammar.allows(token):
-            # Sampling first and masking only on refusal spares most steps a pass over the tokenizer.
+            # Sampling first and masking only a token that is refused saves most steps a pass over the vocabulary.
             token = self._sampler.choose(self._grammar.mask(logits), recent)
-        # A control token other than the end tokens has no text: whatever follows it is not this answer.
+        # A control token other than the end tokens has no text: what follows it is not part of this output.
         if token is None or token in ends or not self._backend.piece(token):
             return None
         return Token(token, self._backend.piece(token), logprob(fitting, token))
@@ -227,7 +227,7 @@ class Generation:
         if self._index:
             ngram, proposed = self._index.propose(1)
             if proposed:
-                self._engine.speculation.measured_hit(ngram, proposed[0] == token.id)
+                self._engine.speculation.measured_acceptance(ngram, proposed[0] == token.id)
             self._index.extend([token.id])
         if self._grammar:
             self._grammar.accept(token.id)
@@ -235,7 +235,7 @@ class Generation:
         self._detokenizer.append(token)
 
     def _step(self) -> Generator[Token | None, None, bool]:
-        """Have logits for the place after the newest token; False where the generation ended instead."""
+        """Provide logits for the position after the newest token; False where the generation ended instead."""
         if self._speculated and self._speculated[0] == self._tokens[-1]:
             del self._speculated[0]
             self._row += 1
@@ -249,15 +249,15 @@ class Generation:
             return []
         ngram, proposed = self._index.propose(MAX_SPECULATIVE_TOKENS)
         room = min(
-            self._engine.speculation.n_tokens(ngram),
+            self._engine.speculation.choose_length(ngram),
             self._params.max_tokens - len(self._detokenizer.tokens) - 1,
             self._backend.spec.n_ctx - len(self._tokens),
             self._backend.spec.n_batch - 1,
         )
         return proposed[: max(0, room)]
 
-    def _evaluate(self, draft: list[int]) -> Generator[Token | None, None, bool]:
-        """Bring the KV cache up to the tokens and the draft; False where deadline or context ended it."""
+    def _evaluate(self, proposed: list[int]) -> Generator[Token | None, None, bool]:
+        """Evaluate the tokens that the KV cache lacks and the proposed ones; False where the generation ended."""
         sequence = self._sequence
         n_batch = self._backend.spec.n_batch
         prefill = not self._prompt_done
@@ -268,14 +268,14 @@ class Generation:
                 self._finish(FinishReason.DEADLINE)
                 return False
             rest = self._tokens[len(sequence.tokens) :]
-            last = len(rest) <= n_batch - len(draft)
-            batch = rest + draft if last else rest[:n_batch]
-            n_logits = 1 + len(draft) if last else 0
+            last = len(rest) <= n_batch - len(proposed)
+            batch = rest + proposed if last else rest[:n_batch]
+            n_logits = 1 + len(proposed) if last else 0
             started = self._now()
             try:
                 self._engine.kv_cache.decode(sequence, batch, n_logits)
             except Aborted:
-                yield from self._pause()  # whoever iterates knows why
+                yield from self._pause()  # the caller of `steps` has aborted: it decides what runs next
                 continue
             except KvCacheFullError:
                 if prefill:
@@ -284,8 +284,8 @@ class Generation:
                 return False
             self._measure(len(batch), n_logits, started, prefill)
             if last:
-                self._speculated = list(draft)
-                self._n_speculated += len(draft)
+                self._speculated = list(proposed)
+                self._n_speculated += len(proposed)
                 self._row = 0
                 return True
             yield from self._pause()
@@ -300,7 +300,7 @@ class Generation:
             self._engine.speculation.measured_prompt(n_tokens, elapsed_ms)
 
     def _apply_hook(self, *, ended: bool) -> bool:
-        """Ask the hook; False where the generation is to end."""
+        """Call the hook and roll back as it says; False where the generation is to end."""
         verdict = self._hook(self._detokenizer.text, self._detokenizer.tokens, ended) if self._hook else None
         if verdict is None:
             return not ended
@@ -310,7 +310,7 @@ class Generation:
             self._detokenizer.truncate(n)
             del self._tokens[self._n_prompt + n :]
             self._speculated = []
-            self._banned = {place: ids for place, ids in self._banned.items() if place <= len(self._tokens)}
+            self._banned = {position: ids for position, ids in self._banned.items() if position <= len(self._tokens)}
             self._banned.setdefault(len(self._tokens), set()).add(removed)
             self._roll_backs += 1
             if self._grammar:
@@ -326,7 +326,7 @@ class Generation:
         return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
 
     def _pause(self, token: Token | None = None) -> Generator[Token | None]:
-        """End a step; the time until the next one is not this generation's."""
+        """End a step; the time until the next one is not counted."""
         started = time.perf_counter()
         yield token
         self._paused += time.perf_counter() - started

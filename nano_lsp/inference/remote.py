@@ -1,8 +1,8 @@
-"""The way to a model on a server that completes raw prompts, as OpenAI's `/v1/completions` does: vLLM, llama-server.
+"""Client of a model behind an OpenAI-compatible completions API (`/v1/completions`): vLLM, llama-server.
 
-The server chooses tokens and owns its cache; hooks judge here, on the text as it streams. Where a hook rolls back, or
-a token is to be avoided, the server is asked for the most probable next ones, and the best other one is taken. Only
-blanks are healed, words are not regrown; grammars hold where the server has them.
+The server samples tokens and owns the KV cache; hooks run here, on the streamed text. Where a hook rolls back, or a
+token is to be avoided, the server's most probable next tokens are requested, and the best other one is taken. Token
+healing covers blanks, not words; grammars apply where the server supports them.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from nano_lsp.network import LOOPBACK, bearer, open_async_client, open_client
 from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=None)
-_PAUSES_S = (0.25, 1.0)  # before another try
-_WORTH_A_TRY = {429, 502, 503, 504}
-_N_OTHERS = 5  # OpenAI's limit on alternatives of a token
+_RETRY_DELAYS_S = (0.25, 1.0)
+_RETRY_STATUSES = {429, 502, 503, 504}
+_N_TOP_LOGPROBS = 5  # OpenAI's limit on alternatives of a token
 _MAX_ROLL_BACKS = 8
-_DEFAULT_CONTEXT = 8192
+_DEFAULT_CONTEXT = 8192  # tokens, where the server reports none
 OnConnection = Callable[["NanoError | None"], None]
 
 
 @dataclass
-class _Answer:
-    """An answer in the making."""
+class _RemoteGeneration:
+    """State of a running generation."""
 
     request: GenerationRequest
     prompt: str
-    healed: str  # blanks that stood at the prompt's end: the model mostly makes them part of its first token
+    healed: str  # blanks removed from the end of the prompt: mostly part of the model's first token
     started: float
     tokens: list[Token]
     first_token: float = 0.0
@@ -50,18 +50,18 @@ class _Answer:
     roll_backs: int = 0
 
     @property
-    def said(self) -> str:
-        """What follows the prompt."""
+    def generated(self) -> str:
+        """The text after the prompt, healed blanks included."""
         return b"".join(token.piece for token in self.tokens).decode("utf-8", "ignore")
 
     @property
     def text(self) -> str:
-        """What follows the blanks."""
-        return self.said.removeprefix(self.healed)
+        """The text after the healed blanks."""
+        return self.generated.removeprefix(self.healed)
 
 
 class Remote:
-    """Another one's model; see `nano_lsp.inference.request.ServedModel`. Make it with `Remote.connect`."""
+    """A model on another server; see `nano_lsp.inference.request.ServedModel`. Create it with `Remote.connect`."""
 
     fim_order = "spm_tail"
 
@@ -71,7 +71,7 @@ class Remote:
         self.tokenizer = tokenizer
         self._client = client
         self._on_connection = on_connection
-        self._lost = False
+        self._disconnected = False
         self._with_logprobs = True
         self._totals = Counters()
         self._open: dict[Future[Completion], GenerationRequest] = {}
@@ -83,18 +83,18 @@ class Remote:
 
     @classmethod
     def connect(cls, address: str, model: str, key: str, on_connection: OnConnection) -> Remote:
-        """Find out what a server has.
+        """Connect to a server and look up its model.
 
         Args:
-            address: of the server, with or without `/v1`.
-            model: as the server calls it; of another name, the server's first is taken.
-            key: to show; empty for none. Never logged.
-            on_connection: is told when the server cannot be reached, and with None when it can again.
+            address: URL of the server, with or without `/v1`.
+            model: Name of the model on the server; where it has none of this name, its first one is taken.
+            key: API key; empty for none. Never logged.
+            on_connection: Receives the error when the server cannot be reached, and None when it can again.
 
         Raises:
-            ConfigError: the address would send code unencrypted to another machine, or the key, a proxy or a file of
+            ConfigError: The address would send code unencrypted to another machine, or the key, a proxy or a file of
                 certificates cannot be used.
-            EngineError: the server cannot be reached, or has no models.
+            EngineError: The server cannot be reached, or serves no model.
         """
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -110,7 +110,7 @@ class Remote:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             raise _unreachable(base, error) from error
         if not found:
-            raise EngineError(f"{base} serves no model.", "Start it with one.")
+            raise EngineError(f"{base} serves no model.", "Start that server with a model, or set engine to shared.")
         chosen = next((one for one in found if one.get("id") == model), found[0])
         n_ctx = chosen.get("max_model_len") or (chosen.get("meta") or {}).get("n_ctx_train") or _DEFAULT_CONTEXT
         tokenizer = ApproximateTokenizer(str(chosen.get("id", "")), int(n_ctx))
@@ -119,34 +119,34 @@ class Remote:
 
     @property
     def notice(self) -> Notice:
-        """Nothing is known of how another server runs its model."""
+        """Notice for the user: always empty, as another server does not report how its model runs."""
         return Notice()
 
     @property
     def totals(self) -> Counters:
-        """What all requests of this process have cost, as far as the server tells."""
+        """Counters summed over all requests of this process, as far as the server reports them."""
         return self._totals
 
     def submit(self, request: GenerationRequest) -> Future[Completion]:
-        """Begin to answer a request; a newer one of the same client, priority and document takes its place.
+        """Start a request; it supersedes an older one of the same client, priority and document.
 
         Raises:
-            EngineClosedError: the connection is closed.
+            EngineClosedError: The connection is closed.
         """
         with self._lock:
             if self._closed:
                 raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
-            older = [future for future, before in self._open.items() if request.same_work(before)]
+            superseded = [future for future, other in self._open.items() if request.supersedes(other)]
             future: Future[Completion] = Future()
             self._open[future] = request
-        for before in older:
-            _end(before, SupersededError("A newer request took this one's place."))
-        work = asyncio.run_coroutine_threadsafe(self._answer_future(request, future), self._loop)
-        future.add_done_callback(lambda _future: work.cancel())
+        for other in superseded:
+            _end(other, SupersededError("A newer request took this one's place."))
+        task = asyncio.run_coroutine_threadsafe(self._run_future(request, future), self._loop)
+        future.add_done_callback(lambda _future: task.cancel())
         return future
 
     def close(self) -> None:
-        """Answer everything still open with `EngineClosedError`, and close the connection."""
+        """End all unfinished requests with `EngineClosedError`, and close the connection."""
         with self._lock:
             pending, was_closed, self._closed = [*self._open], self._closed, True
         if was_closed:
@@ -160,85 +160,85 @@ class Remote:
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _answer_future(self, request: GenerationRequest, future: Future[Completion]) -> None:
+    async def _run_future(self, request: GenerationRequest, future: Future[Completion]) -> None:
         try:
-            completion = await self._answer(request)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
+            completion = await self._generate(request)
+        except Exception as error:  # noqa: BLE001 - any error ends the request
             _end(future, error)
         else:
             self._totals += completion.counters
-            with contextlib.suppress(Exception):  # it has been called off
+            with contextlib.suppress(Exception):  # it was cancelled
                 future.set_result(completion)
         finally:
             with self._lock:
                 self._open.pop(future, None)
 
-    async def _answer(self, request: GenerationRequest) -> Completion:
+    async def _generate(self, request: GenerationRequest) -> Completion:
         prompt = self.tokenizer.text(request.prompt)
         kept = prompt.rstrip(" \t") if request.params.heal else prompt
         if kept.endswith("\n"):  # an indentation is a token of its own
             kept = prompt
         tokens = [*request.params.begin]
-        answer = _Answer(request, kept, prompt[len(kept) :], time.perf_counter(), tokens)
-        banned = {len(answer.tokens): set(request.params.avoid)}  # by place
+        generation = _RemoteGeneration(request, kept, prompt[len(kept) :], time.perf_counter(), tokens)
+        banned = {len(generation.tokens): set(request.params.avoid)}  # token ids by position
         while True:
-            here = banned.get(len(answer.tokens))
-            found = await (self._replace(answer, here) if here else self._stream(answer))
+            banned_here = banned.get(len(generation.tokens))
+            found = await (self._replace(generation, banned_here) if banned_here else self._stream(generation))
             if isinstance(found, FinishReason):
-                return self._finish(answer, found)
+                return self._finish(generation, found)
             if found is not None:
-                place = len(answer.tokens)
-                banned = {earlier: ids for earlier, ids in banned.items() if earlier <= place}
-                banned.setdefault(place, set()).add(found)
+                position = len(generation.tokens)
+                banned = {earlier: ids for earlier, ids in banned.items() if earlier <= position}
+                banned.setdefault(position, set()).add(found)
 
-    async def _stream(self, answer: _Answer) -> FinishReason | int | None:
-        """Let the answer grow; why it ended, or the token that a hook has rolled back."""
-        left = answer.request.params.max_tokens - len(answer.tokens)
-        if left <= 0:
+    async def _stream(self, generation: _RemoteGeneration) -> FinishReason | int | None:
+        """Stream tokens to the end; the reason why it ended, or the id of the token that a hook has rolled back."""
+        max_tokens = generation.request.params.max_tokens - len(generation.tokens)
+        if max_tokens <= 0:
             return FinishReason.LENGTH
         reason = FinishReason.STOP
-        async with contextlib.aclosing(self._ask(answer, left, 0)) as choices:  # type: ignore[type-var]
+        async with contextlib.aclosing(self._choices(generation, max_tokens, 0)) as choices:  # type: ignore[type-var]
             async for choice in choices:
                 for token in self._tokens_of(choice):
-                    answer.first_token = answer.first_token or time.perf_counter()
-                    answer.tokens.append(token)
-                    found = self._judge(answer, ended=False)
+                    generation.first_token = generation.first_token or time.perf_counter()
+                    generation.tokens.append(token)
+                    found = self._apply_hook(generation, ended=False)
                     if found is not None:
                         return found
                 if choice.get("finish_reason") == "length":
                     reason = FinishReason.LENGTH
-        found = self._judge(answer, ended=True)
+        found = self._apply_hook(generation, ended=True)
         return reason if found is None else found
 
-    async def _replace(self, answer: _Answer, banned: set[int]) -> FinishReason | int | None:
-        """Go on with the most probable next token that is not banned; see `_stream`. The end where none is known."""
-        async with contextlib.aclosing(self._ask(answer, 1, _N_OTHERS)) as choices:  # type: ignore[type-var]
+    async def _replace(self, generation: _RemoteGeneration, banned: set[int]) -> FinishReason | int | None:
+        """Append the most probable next token that is not banned; see `_stream`. Without one the text ends."""
+        async with contextlib.aclosing(self._choices(generation, 1, _N_TOP_LOGPROBS)) as choices:  # type: ignore[type-var]
             async for choice in choices:
-                for text, logprob in _others(choice):
+                for text, logprob in _top_tokens(choice):
                     token = self.tokenizer.intern(text)
                     if text and token not in banned:
-                        answer.tokens.append(Token(token, text.encode(), logprob))
-                        return self._judge(answer, ended=False)
+                        generation.tokens.append(Token(token, text.encode(), logprob))
+                        return self._apply_hook(generation, ended=False)
         return FinishReason.STOP
 
-    def _judge(self, answer: _Answer, *, ended: bool) -> FinishReason | int | None:
-        """What the hook says: why to end, or the token that it has rolled back; None to go on."""
-        request, text = answer.request, answer.text
+    def _apply_hook(self, generation: _RemoteGeneration, *, ended: bool) -> FinishReason | int | None:
+        """Call the hook; the reason to end, or the id of the token that it rolled back; None to continue."""
+        request, text = generation.request, generation.text
         if request.on_text and not ended:
             request.on_text(text)
-        verdict = request.hook(text, answer.tokens, ended) if request.hook else None
+        verdict = request.hook(text, generation.tokens, ended) if request.hook else None
         if verdict is None:
             return None
-        kept = max(0, len(answer.tokens) - verdict.roll_back)
-        removed = answer.tokens[kept:]
-        del answer.tokens[kept:]
-        answer.roll_backs += bool(removed)
-        if verdict.stop or answer.roll_backs > _MAX_ROLL_BACKS or (ended and not removed):
+        kept = max(0, len(generation.tokens) - verdict.roll_back)
+        removed = generation.tokens[kept:]
+        del generation.tokens[kept:]
+        generation.roll_backs += bool(removed)
+        if verdict.stop or generation.roll_backs > _MAX_ROLL_BACKS or (ended and not removed):
             return FinishReason.STOP
         return removed[0].id if removed else None
 
     def _tokens_of(self, choice: dict[str, Any]) -> list[Token]:
-        """The tokens of a chunk; its whole text is one, sure, where the server tells no probabilities."""
+        """The tokens of a chunk; without log-probabilities its whole text is one token of probability 1."""
         text = choice.get("text") or ""
         logprobs = choice.get("logprobs") or {}
         pairs = [(str(one.get("token", "")), one.get("logprob")) for one in logprobs.get("content") or []]
@@ -251,12 +251,14 @@ class Remote:
             if token
         ]
 
-    async def _ask(self, answer: _Answer, max_tokens: int, n_others: int) -> AsyncIterator[dict[str, Any]]:
-        """The choices of a streamed completion of the prompt and the answer so far."""
-        params = answer.request.params
+    async def _choices(
+        self, generation: _RemoteGeneration, max_tokens: int, n_top_logprobs: int
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Choices of a streamed completion of the prompt and the text so far."""
+        params = generation.request.params
         body: dict[str, Any] = {
             "model": self.tokenizer.spec.name,
-            "prompt": answer.prompt + answer.said,
+            "prompt": generation.prompt + generation.generated,
             "max_tokens": max_tokens,
             "temperature": params.sampling.temperature,
             "top_p": params.sampling.top_p,
@@ -267,82 +269,85 @@ class Remote:
         if params.grammar:  # llama-server's name for it, and vLLM's
             body |= {"grammar": params.grammar, "structured_outputs": {"grammar": params.grammar}}
         if self._with_logprobs:
-            body["logprobs"] = n_others or 1
+            body["logprobs"] = n_top_logprobs or 1
         deadline = params.deadline_ms
         async for event in self._events(body):
-            answer.n_prompt = (event.get("usage") or {}).get("prompt_tokens") or answer.n_prompt
+            generation.n_prompt = (event.get("usage") or {}).get("prompt_tokens") or generation.n_prompt
             for choice in event.get("choices") or []:
                 yield choice
-            if deadline is not None and (time.perf_counter() - answer.started) * 1e3 > deadline:
+            if deadline is not None and (time.perf_counter() - generation.started) * 1e3 > deadline:
                 return
 
     async def _events(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """What the server streams; asked again where it was busy or not there, and without what it refuses."""
-        pauses = iter(_PAUSES_S)
-        begun = False
+        """Streamed events of a completion; retried where the server is busy or unreachable, or refuses `logprobs`."""
+        delays = iter(_RETRY_DELAYS_S)
+        has_started = False
         while True:
             try:
                 async with self._client.stream("POST", "/v1/completions", json=body) as response:
                     if response.status_code == httpx.codes.OK:
-                        begun = True
-                        self._tell_back()
+                        has_started = True
+                        self._report_reconnected()
                         async for line in response.aiter_lines():
                             if line.startswith("data: {"):
                                 yield json.loads(line.removeprefix("data: "))
                         return
                     refusal = (await response.aread()).decode("utf-8", "replace")[:300]
-                    if response.status_code not in _WORTH_A_TRY:
+                    if response.status_code not in _RETRY_STATUSES:
                         if "logprobs" in body and "logprob" in refusal:
                             self._with_logprobs = False
                             del body["logprobs"]
                             continue
-                        raise EngineError(f"The server refuses ({response.status_code}): {refusal}", "See its log.")
-                    failure = EngineError(f"The server is busy ({response.status_code}).", "Ask again later.")
+                        raise EngineError(
+                            f"The server refuses the request ({response.status_code}): {refusal}",
+                            "See that server's log.",
+                        )
+                    failure = EngineError(f"The server is busy ({response.status_code}).", "Try again later.")
             except (httpx.TransportError, ValueError) as error:
                 failure = _unreachable(str(self._client.base_url), error)
-            pause = None if begun else next(pauses, None)
-            if pause is None:
-                self._lost = True
+            delay = None if has_started else next(delays, None)
+            if delay is None:
+                self._disconnected = True
                 self._on_connection(failure)
                 raise failure
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
 
-    def _finish(self, answer: _Answer, reason: FinishReason) -> Completion:
-        ended, started = time.perf_counter(), answer.started
-        first = answer.first_token or ended
-        n_prompt = answer.n_prompt or len(answer.request.prompt)
+    def _finish(self, generation: _RemoteGeneration, reason: FinishReason) -> Completion:
+        ended, started = time.perf_counter(), generation.started
+        first = generation.first_token or ended
+        n_prompt = generation.n_prompt or len(generation.request.prompt)
         counters = Counters(
             prompt_tokens=n_prompt,
             evaluated_tokens=n_prompt,
-            generated_tokens=len(answer.tokens),
+            generated_tokens=len(generation.tokens),
             ttft_ms=(first - started) * 1e3,
             prompt_ms=(first - started) * 1e3,
             decode_ms=(ended - first) * 1e3,
-            decoded_tokens=max(0, len(answer.tokens) - 1),
+            decoded_tokens=max(0, len(generation.tokens) - 1),
         )
-        return Completion(answer.text, tuple(answer.tokens), reason, counters)
+        return Completion(generation.text, tuple(generation.tokens), reason, counters)
 
-    def _tell_back(self) -> None:
-        if self._lost:
-            self._lost = False
+    def _report_reconnected(self) -> None:
+        if self._disconnected:
+            self._disconnected = False
             self._on_connection(None)
 
 
-def _others(choice: dict[str, Any]) -> list[tuple[str, float]]:
-    """The most probable tokens at a chunk's first place, best first, in OpenAI's older form or the one of chats."""
+def _top_tokens(choice: dict[str, Any]) -> list[tuple[str, float]]:
+    """Most probable tokens at a chunk's first position, best first, in the format of completions or of chats."""
     logprobs = choice.get("logprobs") or {}
     found: list[tuple[str, float]] = []
-    for place in logprobs.get("top_logprobs") or []:
-        found += [(str(token), float(value)) for token, value in (place or {}).items()]
+    for position in logprobs.get("top_logprobs") or []:
+        found += [(str(token), float(value)) for token, value in (position or {}).items()]
         break
-    for place in logprobs.get("content") or []:
-        found += [(str(one["token"]), float(one["logprob"])) for one in place.get("top_logprobs") or []]
+    for position in logprobs.get("content") or []:
+        found += [(str(one["token"]), float(one["logprob"])) for one in position.get("top_logprobs") or []]
         break
     return sorted(found, key=lambda pair: -pair[1])
 
 
 def _end(future: Future[Completion], error: Exception) -> None:
-    with contextlib.suppress(Exception):  # it has been answered already
+    with contextlib.suppress(Exception):  # it is done already
         future.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""What a caller asks of a model, and what a model is to a caller."""
+"""`GenerationRequest`, the input of a generation, and `ServedModel`, the interface of a model that runs it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a caller wants generated.
+    """A prompt to continue, with its limits, priority and callbacks.
 
     Attributes:
-        prompt: token ids.
-        params: what to generate and when to stop.
-        priority: how urgent it is.
-        client: whose it is; clients share the engine fairly, and not their documents.
-        document: what it is about; a newer request of the same priority replaces it. Empty for neither.
-        sequence: of the client, to continue in the KV cache; the document's where empty.
-        hook: asked after each token, on the worker's thread.
-        on_text: is told the whole text so far after each token, on the worker's thread.
-        on_progress: is told prompt tokens done and in all, on the worker's thread.
+        prompt: Token ids of the prompt.
+        params: Limits, sampling and grammar.
+        priority: Scheduling priority.
+        client: Name of the client; the engine is shared fairly between clients, and their documents are distinct.
+        document: Document of the request; a newer request with the same priority supersedes it. Empty for neither.
+        sequence: Name of the client's KV sequence to continue; the document's if empty.
+        hook: Called after each token, on the worker's thread; may roll back or stop.
+        on_text: Receives the whole text so far after each token, on the worker's thread.
+        on_progress: Receives the evaluated and the total number of prompt tokens, on the worker's thread.
     """
 
     prompt: tuple[int, ...]
@@ -42,50 +42,50 @@ class GenerationRequest:
 
     @property
     def key(self) -> str:
-        """Key of its KV sequence."""
+        """Key of the KV sequence."""
         name = self.sequence or self.document
         return f"{self.client}\0{name}" if self.client else name
 
-    def same_work(self, other: GenerationRequest) -> bool:
-        """Whether the newer of the two takes the older one's place."""
+    def supersedes(self, other: GenerationRequest) -> bool:
+        """Whether this request, the newer one, replaces the other."""
         mine, others = (self.client, self.priority, self.document), (other.client, other.priority, other.document)
         return bool(self.document) and mine == others
 
 
 class ServedModel(Protocol):
-    """A model that answers requests: one of this process, or another one's (`remote`)."""
+    """A model that runs requests: in this process, or on another server (`Remote`)."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What prompts are built with."""
+        """Tokenizer to build prompts with."""
         ...
 
     @property
     def fim_order(self) -> str:
-        """How its prompts are laid out."""
+        """Order of the parts of a fill-in-the-middle prompt."""
         ...
 
     @property
     def notice(self) -> Notice:
-        """What people should know of how it runs."""
+        """Notice for the user about how the model runs."""
         ...
 
     @property
     def totals(self) -> Counters:
-        """What all requests have cost."""
+        """Counters summed over all requests."""
         ...
 
     def submit(self, request: GenerationRequest) -> Future[Completion]:
-        """Begin to answer a request; cancelling the future calls it off, at any time before it is answered."""
+        """Queue a request; cancelling the future ends it, at any time before it is done."""
         ...
 
     def close(self) -> None:
-        """Answer everything still open with `EngineClosedError`, and free what there is to free."""
+        """End all unfinished requests with `EngineClosedError`, and free the model."""
         ...
 
 
 def wait_for(future: Future[T]) -> T:
-    """Wait for the result of a future; leaving early, as with Ctrl-C, cancels it."""
+    """Wait for the result of a future; an interruption, as with Ctrl-C, cancels it."""
     try:
         while not future.done():
             wait([future], _POLL_S)

@@ -1,11 +1,11 @@
-"""Draft tokens from text that is likely to be repeated: the prompt, the answer so far, a given draft text.
+"""Speculative decoding by n-gram lookup in text that is likely to be repeated: the prompt, the output, a given text.
 
-Code repeats itself. Where the last tokens have occurred before, what followed them then is proposed, and
-the model checks all of it in one batch (prompt lookup: Saxena 2023; verification by comparing with what
-the sampler chooses anyway, so a draft never changes the answer).
+Code repeats itself. Where the last tokens have occurred before, the tokens that followed them are proposed, and the
+model verifies all of them in one batch (prompt lookup decoding: Saxena 2023). A proposed token is accepted only if
+the sampler chooses it anyway, so speculation never changes the output.
 
 A batch of four costs less than four single decodes but more than one, and how much depends on the machine. So
-cost and hit rate are measured as generation goes on, and a draft is sent only as long as it is worth it.
+cost and acceptance rate are measured during generation, and tokens are proposed only while that saves time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MAX_SPECULATIVE_TOKENS = 7
-_SIZES = (3, MAX_SPECULATIVE_TOKENS)  # with the token before them 4 and 8: llama.cpp's repacked kernels take four rows at a time
+# With the token before them 4 and 8: llama.cpp's repacked kernels take four rows at a time.
+_LENGTHS = (3, MAX_SPECULATIVE_TOKENS)
 _NGRAMS = (4, 3, 2)
 _SMOOTHING = 0.2  # weight of a new measurement
 
 
 class NgramIndex:
-    """Where each short run of tokens has occurred last."""
+    """Index of where each n-gram of tokens has occurred last.
+
+    Args:
+        texts: Token ids of the texts to search, the newest last.
+    """
 
     def __init__(self, *texts: Iterable[int]) -> None:
         self._tokens: list[int] = []
@@ -35,13 +40,17 @@ class NgramIndex:
             end = len(self._tokens)
             for n in _NGRAMS:
                 if end >= n:
-                    run = tuple(self._tokens[end - n :])
-                    if run in self._ends:
-                        self._previous[run] = self._ends[run]
-                    self._ends[run] = end
+                    ngram = tuple(self._tokens[end - n :])
+                    if ngram in self._ends:
+                        self._previous[ngram] = self._ends[ngram]
+                    self._ends[ngram] = end
 
     def propose(self, limit: int) -> tuple[int, list[int]]:
-        """Length of the run found again and what followed it last time; (0, []) where nothing matches."""
+        """Length of the longest repeated n-gram and the tokens that followed it; (0, []) where none matches.
+
+        Args:
+            limit: Maximum number of tokens to propose.
+        """
         for n in _NGRAMS:
             start = self._previous.get(tuple(self._tokens[-n:])) if len(self._tokens) >= n else None
             if start is not None:
@@ -50,44 +59,48 @@ class NgramIndex:
 
 
 class SpeculationPolicy:
-    """How many draft tokens pay, from the measured cost of batches and the share of drafts that were right.
+    """Chooses how many tokens to propose, from the measured cost of batches and the acceptance rate.
 
-    k draft tokens with hit rate a bring 1 + a + a² + … + a^k tokens for the time of a batch of k + 1
+    k proposed tokens with acceptance rate a yield 1 + a + a² + … + a^k tokens for the time of a batch of k + 1
     (Leviathan et al. 2023, arXiv 2211.17192, section 3.1).
     """
 
     def __init__(self) -> None:
         self._cost_ms: dict[int, float] = {}
         self._prompt_ms = 0.0
-        self._hit_rate = dict.fromkeys(_NGRAMS, 0.5)
+        self._acceptance_rate = dict.fromkeys(_NGRAMS, 0.5)
 
     def measured_batch(self, n_tokens: int, elapsed_ms: float) -> None:
-        """Note what a batch with logits for each token has cost."""
+        """Record the duration of a batch with logits for each token."""
         known = self._cost_ms.get(n_tokens)
-        # The fastest is what the machine can do; slower ones drift in, for when the machine slows down.
+        # The fastest is what the machine can do; slower ones are averaged in, for when the machine slows down.
         if known is None or elapsed_ms < known:
             self._cost_ms[n_tokens] = elapsed_ms
         else:
             self._cost_ms[n_tokens] = known + _SMOOTHING / 4 * (elapsed_ms - known)
 
     def measured_prompt(self, n_tokens: int, elapsed_ms: float) -> None:
-        """Note what a chunk of the prompt has cost: the slope of the cost, until batches are measured."""
+        """Record the duration of a chunk of the prompt: the slope of the cost, until batches are measured."""
         self._prompt_ms = elapsed_ms / n_tokens
 
-    def measured_hit(self, ngram: int, hit: bool) -> None:
-        """Note whether the first token proposed after a match was the one that came, sent or not."""
-        rate = self._hit_rate[ngram]
-        self._hit_rate[ngram] = rate + _SMOOTHING * (hit - rate)
+    def measured_acceptance(self, ngram: int, accepted: bool) -> None:
+        """Record whether the first token proposed after a match was generated, verified in a batch or not."""
+        rate = self._acceptance_rate[ngram]
+        self._acceptance_rate[ngram] = rate + _SMOOTHING * (accepted - rate)
 
-    def n_tokens(self, ngram: int) -> int:
-        """How many tokens to draft after a match of so many tokens; 0 for none."""
+    def choose_length(self, ngram: int) -> int:
+        """Number of tokens to propose after a match of an n-gram; 0 for none.
+
+        Args:
+            ngram: Length of the n-gram that matched; 0 for no match.
+        """
         if ngram == 0 or 1 not in self._cost_ms:
             return 0
-        rate = self._hit_rate[ngram]
-        speeds = {k: sum(rate**i for i in range(k + 1)) / self._cost(k + 1) for k in (0, *_SIZES)}
+        rate = self._acceptance_rate[ngram]
+        speeds = {k: sum(rate**i for i in range(k + 1)) / self._cost(k + 1) for k in (0, *_LENGTHS)}
         return max(speeds, key=speeds.__getitem__)
 
     def _cost(self, n_tokens: int) -> float:
-        """Milliseconds of a batch: measured, or on the line from a single token with the prompt's slope."""
+        """Duration of a batch in ms: measured, or extrapolated from a single token with the prompt's slope."""
         known = self._cost_ms.get(n_tokens)
         return self._cost_ms[1] + self._prompt_ms * (n_tokens - 1) if known is None else known

@@ -1,13 +1,13 @@
 """One thread owns the model and answers requests by priority.
 
-- A completion runs before a chat, a chat before a warm-up: a more urgent request ends a batch of a prompt, waits for
-  that of a token, and the running generation goes on later where it was.
-- Clients share the engine fairly: of equally urgent requests, that of the client comes first who has had the least of
-  the model's time. Chats of two clients take turns, where the KV cache has room for both.
+- A completion runs before a chat, a chat before a prefetch: a more urgent request aborts a batch of a prompt, but
+  waits for the batch of a token, and the preempted generation resumes later where it was.
+- Fair scheduling: of equally urgent requests, that of the client which has used the least model time runs first.
+  Chats of two clients are time-sliced, where the KV cache has room for both.
 - A newer request of the same client, priority and document supersedes the older one, which still finishes its batch:
   the newer one mostly begins with the same tokens.
 - Cancelling takes effect within a running batch; what the batches before it evaluated stays in the KV cache.
-- Every request is answered: with a completion, or with the error that ended it. No more wait than have room.
+- Every request ends with a completion or with an error. The queue is bounded, for each client and in all.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from nano_lsp.schema import Completion, Counters, Priority, Token
 
 MAX_WAITING = 256
 MAX_WAITING_OF_CLIENT = 32
-_SLICE_S = 0.5  # of the model's time, that a chat may be ahead of another client's
-_MAX_TURNS = 2  # chats that take turns; each holds a KV sequence
-_MAX_REMEMBERED = 256  # clients whose time is remembered though they ask nothing
+_SLICE_S = 0.5  # model time by which a chat may be ahead of another client's: its time slice
+_MAX_INTERLEAVED = 2  # chats that are time-sliced; each holds a KV sequence
+_MAX_REMEMBERED = 256  # idle clients whose model time is remembered
 
 
 class GenerationFuture(Future[Completion]):
-    """The answer to a request, to be. `cancel` works at any time before it is there."""
+    """The future completion of a request. `cancel` works at any time before it is done."""
 
     def __init__(self, worker: Worker, request: GenerationRequest, order: int) -> None:
         super().__init__()
         self.request = request
         self.order = order
         self._worker = worker
-        self.error: NanoError | None = None  # set once: why the request is to end early
+        self.error: NanoError | None = None  # set once: the reason to end the request early
 
     def cancel(self) -> bool:
-        """Call the request off; False where it has been answered already."""
-        return self._worker.end_early(self, CancelledError("The request was called off."))
+        """Cancel the request; False where it is done already."""
+        return self._worker.end_early(self, CancelledError("The request was cancelled."))
 
 
 def _no_steps() -> Generator[Token | None]:
@@ -52,14 +52,14 @@ def _no_steps() -> Generator[Token | None]:
 
 @dataclass(eq=False)
 class _ActiveRequest:
-    """A request that has begun."""
+    """A request whose generation has started, or is about to."""
 
     future: GenerationFuture
     generation: Generation | None = None
     steps: Generator[Token | None] = field(default_factory=_no_steps)
 
     def begin(self, engine: Engine) -> Generation:
-        """Make the generation; see there for what it raises."""
+        """Create the generation; see `Generation` for the errors it raises."""
         request = self.future.request
         self.generation = Generation(
             engine,
@@ -74,24 +74,24 @@ class _ActiveRequest:
 
     @property
     def reads_prompt(self) -> bool:
-        """Whether its batch may take long; a token's is not worth losing."""
+        """Whether the current batch is part of the prompt, and may be aborted; that of a token is finished."""
         return self.generation is None or self.generation.reads_prompt
 
     @property
     def may_pause(self) -> bool:
-        """Whether another one may be worked on now."""
+        """Whether another request may run before the next step."""
         return self.future.error is not None or self.generation is None or self.generation.may_pause
 
 
 class Worker:
-    """The owner of an engine. Close it to free the model."""
+    """Runs requests on an engine, in a thread of its own. Close it to free the model."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: list[GenerationFuture] = []
         self._active: list[_ActiveRequest] = []
-        self._current: _ActiveRequest | None = None  # whose step it is, or was last
-        self._spent_s: dict[str, float] = {}  # of the model's time, by client
+        self._current: _ActiveRequest | None = None  # the request of the running step, or of the last one
+        self._spent_s: dict[str, float] = {}  # model time used, by client
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -101,39 +101,39 @@ class Worker:
 
     @property
     def totals(self) -> Counters:
-        """The sum over all requests of this process, those cancelled included."""
+        """Counters summed over all requests of this process, cancelled ones included."""
         return self._totals
 
     def submit(self, request: GenerationRequest) -> GenerationFuture:
-        """Queue a request; superseded ones are answered with `SupersededError`.
+        """Queue a request; requests that it supersedes end with `SupersededError`.
 
         Raises:
-            EngineClosedError: the worker is closed.
-            EngineBusyError: too many requests wait, of this client or in all.
+            EngineClosedError: The worker is closed.
+            EngineBusyError: Too many requests are queued, of this client or in all.
         """
         future = GenerationFuture(self, request, next(self._order))
         with self._changed:
             if self._closed:
                 raise EngineClosedError("The engine has been shut down.", "Start it again.")
-            older = [older_future for older_future in self._open() if request.same_work(older_future.request)]
-            self._check_room(request.client, {*older})
-            self._welcome(request.client)
+            superseded = [other for other in self._open() if request.supersedes(other.request)]
+            self._check_queue(request.client, {*superseded})
+            self._add_client(request.client)
             self._waiting.append(future)
             self._changed.notify()
             current = self._current
             if current and current.reads_prompt and request.priority < current.future.request.priority:
                 self._engine.backend.abort()
-        for older_future in older:
-            self.end_early(older_future, SupersededError("A newer request took this one's place."), at_once=False)
+        for other in superseded:
+            self.end_early(other, SupersededError("A newer request took this one's place."), at_once=False)
         return future
 
     def end_early(self, future: GenerationFuture, error: NanoError, *, at_once: bool = True) -> bool:
-        """End a request early with an error; False where it has been answered already.
+        """End a request early with an error; False where it is done already.
 
         Args:
-            future: of the request.
-            error: its answer.
-            at_once: do not wait for the end of the batch that is running.
+            future: Future of the request.
+            error: Exception that the future gets.
+            at_once: Whether to abort the running batch instead of finishing it.
         """
         with self._changed:
             if future.done():
@@ -149,7 +149,7 @@ class Worker:
         return True
 
     def close(self) -> None:
-        """Answer everything still open with `EngineClosedError`, wait for the thread, free the model."""
+        """End all unfinished requests with `EngineClosedError`, wait for the thread, free the model."""
         with self._changed:
             self._closed = True
             pending = self._open()
@@ -163,14 +163,14 @@ class Worker:
     def _open(self) -> list[GenerationFuture]:
         return [*self._waiting, *(active.future for active in self._active)]
 
-    def _check_room(self, client: str, leaving: set[GenerationFuture]) -> None:
-        waiting = [future for future in self._waiting if future not in leaving]
+    def _check_queue(self, client: str, superseded: set[GenerationFuture]) -> None:
+        waiting = [future for future in self._waiting if future not in superseded]
         of_client = sum(future.request.client == client for future in waiting)
         if len(waiting) >= MAX_WAITING or of_client >= MAX_WAITING_OF_CLIENT:
-            raise EngineBusyError(f"{len(waiting)} requests wait for the model already.", "Ask again later.")
+            raise EngineBusyError(f"{len(waiting)} requests are queued for the model already.", "Try again later.")
 
-    def _welcome(self, client: str) -> None:
-        """A client who has asked for nothing has saved no time up: it begins where the others are."""
+    def _add_client(self, client: str) -> None:
+        """Start a client that was idle at the least model time of the others: being idle earns no credit."""
         present = {future.request.client for future in self._open()}
         if client not in present:
             least = min((self._spent_s.get(other, 0.0) for other in present), default=0.0)
@@ -188,10 +188,10 @@ class Worker:
             self._work()
 
     def _work(self) -> None:
-        """Step by step, until nothing is left to do."""
+        """Run step by step until no request is left."""
         while True:
             with self._changed:
-                # First: whoever aborts after this line is seen by the next batch.
+                # First: an abort after this line reaches the next batch.
                 self._engine.backend.clear_abort()
                 if self._current is None or self._current.may_pause:
                     self._current = self._choose()
@@ -201,43 +201,43 @@ class Worker:
             self._advance(active)
 
     def _choose(self) -> _ActiveRequest | None:
-        """What to work on next; the caller holds the lock."""
-        ending = next((active for active in self._active if active.future.error), None)
+        """The request to run next; the caller holds the lock."""
+        ending = next((entry for entry in self._active if entry.future.error), None)
         if ending:
             return ending
-        active = min(self._active, key=lambda active: self._rank(active.future), default=None)
+        active = min(self._active, key=lambda entry: self._rank(entry.future), default=None)
         future = min(self._waiting, key=self._rank, default=None)
         if future is not None and (active is None or self._begins_before(future, active.future)):
             self._waiting.remove(future)
             self._active.append(active := _ActiveRequest(future))
             return active
         current = self._current if self._current in self._active else None
-        if active and current and self._is_turn(current.future, active.future):
+        if active and current and self._keeps_running(current.future, active.future):
             return current
         return active
 
     def _rank(self, future: GenerationFuture) -> tuple[int, float, int]:
         return future.request.priority, self._spent_s.get(future.request.client, 0.0), future.order
 
-    def _is_turn(self, current: GenerationFuture, other: GenerationFuture) -> bool:
-        """Whether who has the model keeps it: turns last a while."""
+    def _keeps_running(self, current: GenerationFuture, other: GenerationFuture) -> bool:
+        """Whether the current request goes on, as its time slice is not used up."""
         if current.request.priority != other.request.priority:
             return current.request.priority < other.request.priority
         return self._spent_s[current.request.client] < self._spent_s[other.request.client] + _SLICE_S
 
     def _begins_before(self, waiting: GenerationFuture, active: GenerationFuture) -> bool:
-        """Whether a request begins though another one has begun: it is more urgent, or it may take turns."""
+        """Whether a queued request starts before an active one is done: more urgent, or a chat to interleave."""
         if waiting.request.priority != active.request.priority:
             return waiting.request.priority < active.request.priority
-        if waiting.request.priority is not Priority.CHAT or self._is_turn(active, waiting):
+        if waiting.request.priority is not Priority.CHAT or self._keeps_running(active, waiting):
             return False
-        chats = [active.future.request for active in self._active if active.future.request.priority is Priority.CHAT]
+        chats = [entry.future.request for entry in self._active if entry.future.request.priority is Priority.CHAT]
         cells = sum(len(chat.prompt) + chat.params.max_tokens for chat in [*chats, waiting.request])
         others = all(chat.client != waiting.request.client for chat in chats)
-        return others and len(chats) < _MAX_TURNS and cells <= self._engine.backend.spec.n_ctx
+        return others and len(chats) < _MAX_INTERLEAVED and cells <= self._engine.backend.spec.n_ctx
 
     def _advance(self, active: _ActiveRequest) -> None:
-        """One step of a request; answer it where that was the last one, whatever happens."""
+        """Run one step of a request, and complete its future where it was the last one or failed."""
         future, client = active.future, active.future.request.client
         completion: Completion | None = None
         failure: Exception | None = future.error
@@ -245,7 +245,7 @@ class Worker:
         if failure is None:
             try:
                 completion = self._step(active)
-            except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer; the thread goes on
+            except Exception as error:  # noqa: BLE001 - any error ends the request; the thread goes on
                 failure = error
         self._spent_s[client] += time.perf_counter() - started
         if completion is None and failure is None:
@@ -262,7 +262,7 @@ class Worker:
             future.set_exception(failure)
 
     def _step(self, active: _ActiveRequest) -> Completion | None:
-        """The completion, where this was the last step."""
+        """Run one step; the completion where it was the last one."""
         on_text = active.future.request.on_text
         generation = active.generation or active.begin(self._engine)
         try:

@@ -1,4 +1,4 @@
-"""Generation on the scripted backend: stops, hooks, healing, grammars, drafts, counters."""
+"""Generation on the scripted backend: stops, hooks, healing, grammars, speculation, counters."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_speed_counts_tokens_that_were_taken_back() -> None:
     assert run(engine_for({"a": "b"}), "a", max_tokens=1).counters.decode_tokens_per_s == 0
 
 
-def test_after_an_end_a_hook_may_ask_for_another_try() -> None:
+def test_after_an_end_a_hook_may_roll_back() -> None:
     asked: list[tuple[str, bool]] = []
 
     def hook(text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
@@ -153,18 +153,18 @@ def test_after_an_end_a_hook_may_ask_for_another_try() -> None:
     assert asked[-1] == (done.text, True)
 
 
-def test_no_end_before_the_least_number_of_tokens() -> None:
+def test_no_end_before_min_tokens() -> None:
     engine = engine_for({"a": ""})
     assert run(engine, "a").text == ""
     assert len(run(engine, "a", min_tokens=2, max_tokens=4).tokens) >= 2
 
 
-def test_a_hook_that_is_never_content_comes_to_an_end() -> None:
+def test_the_number_of_roll_backs_is_limited() -> None:
     done = run(Engine(ScriptedBackend()), "ab", lambda _text, _tokens, _ended: Verdict(roll_back=1), max_tokens=5)
     assert done.finish_reason is FinishReason.STOP
 
 
-def test_a_cut_word_is_regrown() -> None:
+def test_token_healing_regenerates_a_cut_word() -> None:
     engine = engine_for({"def f():": " return 1"})
     engine.backend.script = follow("def f(): return 1")  # type: ignore[attr-defined]
     healed = run(engine, "def f(): ret", heal=True)
@@ -177,14 +177,14 @@ def follow(text: str) -> object:
     backend = ScriptedBackend()
 
     def script(history: Sequence[int]) -> int:
-        said = b"".join(backend.piece(token) for token in history).decode()
-        rest = text[len(said) :] if text.startswith(said) else ""
+        written = b"".join(backend.piece(token) for token in history).decode()
+        rest = text[len(written) :] if text.startswith(written) else ""
         return backend.tokenize(rest)[0] if rest else next(iter(backend.spec.eog_ids))
 
     return script
 
 
-def test_a_grammar_rules_the_text() -> None:
+def test_a_grammar_constrains_the_text() -> None:
     engine = Engine(ScriptedBackend())
     done = run(engine, "yes or no? ", grammar='root ::= "yes" | "no"')
     assert done.text in {"yes", "no"}
@@ -194,9 +194,9 @@ def test_a_grammar_rules_the_text() -> None:
 
 
 class AlwaysSpeculate(SpeculationPolicy):
-    """Drafts whatever it can, paying or not."""
+    """Proposes as many tokens as it can, whether that saves time or not."""
 
-    def n_tokens(self, ngram: int) -> int:
+    def choose_length(self, ngram: int) -> int:
         return MAX_SPECULATIVE_TOKENS if ngram else 0
 
 
@@ -208,15 +208,15 @@ prompts = st.text("ab\n ", min_size=1, max_size=60)
     sampling=st.builds(SamplingParams, temperature=st.sampled_from([0.0, 0.8]), seed=st.just(3)),
 )
 @settings(max_examples=40)
-def test_drafts_never_change_the_answer(prompt: str, sampling: SamplingParams) -> None:
+def test_speculation_never_changes_the_output(prompt: str, sampling: SamplingParams) -> None:
     plain = run(Engine(ScriptedBackend()), prompt, max_tokens=24, sampling=sampling, draft=False)
     engine = Engine(ScriptedBackend(), speculation=AlwaysSpeculate())
-    drafted = run(engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens))
-    assert [t.id for t in drafted.tokens] == [t.id for t in plain.tokens]
-    assert drafted.counters.accepted_tokens <= drafted.counters.drafted_tokens
+    speculative = run(engine, prompt, max_tokens=24, sampling=sampling, draft_text=tuple(t.id for t in plain.tokens))
+    assert [t.id for t in speculative.tokens] == [t.id for t in plain.tokens]
+    assert speculative.counters.accepted_tokens <= speculative.counters.drafted_tokens
 
 
-def test_a_draft_that_comes_true_saves_batches() -> None:
+def test_accepted_speculative_tokens_save_batches() -> None:
     text = "return x\n" * 6
     engine = Engine(ScriptedBackend(reply_script({"go:": text})), speculation=AlwaysSpeculate())
     done = run(engine, "go:")
@@ -278,7 +278,7 @@ def test_a_warm_request_evaluates_what_was_typed(prompt: str, added: str) -> Non
     assert counters.cached_tokens + counters.evaluated_tokens == counters.prompt_tokens
 
 
-def test_a_generation_that_is_called_off_keeps_its_work() -> None:
+def test_a_cancelled_generation_keeps_its_kv_cells() -> None:
     engine = Engine(ScriptedBackend())
     prompt = engine.backend.tokenize("x" * 200)
     steps = Generation(engine, "a", prompt, GenerateParams()).steps()
@@ -290,7 +290,7 @@ def test_a_generation_that_is_called_off_keeps_its_work() -> None:
     assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (96, 104)
 
 
-def test_a_sequence_that_was_dropped_meanwhile_is_evaluated_again() -> None:
+def test_a_sequence_that_was_evicted_meanwhile_is_evaluated_again() -> None:
     backend = ScriptedBackend(n_ctx=96)
     engine = Engine(backend, KvCache(backend))
     cold = run(Engine(ScriptedBackend(n_ctx=96)), "a" * 40, max_tokens=12, draft=False)

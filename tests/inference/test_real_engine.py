@@ -137,7 +137,7 @@ def test_a_restored_sequence_gives_the_same_ids(
     assert same(restored, reference)
 
 
-def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine) -> None:
+def test_the_comparison_detects_stale_tokens(engine: Engine) -> None:
     """What the tests above rest on: with eight stale tokens in the cache, answers do not pass for equal."""
     tokens = engine.backend.tokenize(SOURCE[:2000])
     stale = engine.backend.tokenize("the quick brown fox jumps over the lazy dog")[:8]
@@ -147,20 +147,20 @@ def test_the_comparison_notices_tokens_that_were_left_behind(engine: Engine) -> 
 
 
 class AlwaysSpeculate(SpeculationPolicy):
-    """Drafts whatever it can."""
+    """Proposes as many tokens as it can."""
 
-    def n_tokens(self, ngram: int) -> int:
+    def choose_length(self, ngram: int) -> int:
         return MAX_SPECULATIVE_TOKENS if ngram else 0
 
 
-def test_drafts_give_the_same_ids_in_fewer_batches(backend: LlamaBackend) -> None:
+def test_speculation_gives_the_same_ids(backend: LlamaBackend) -> None:
     prompt = backend.tokenize(SOURCE[:1500])
     plain = run(Engine(backend), prompt, max_tokens=60)
     engine = Engine(backend, speculation=AlwaysSpeculate())
-    drafted = run(engine, prompt, max_tokens=60, draft=True)
+    speculative = run(engine, prompt, max_tokens=60, draft=True)
     engine.kv_cache.clear()
-    assert same(drafted, plain)
-    assert drafted.counters.accepted_tokens > 0
+    assert same(speculative, plain)
+    assert speculative.counters.accepted_tokens > 0
 
 
 def test_a_prompt_is_cancelled_at_once_and_its_work_is_reused(load: Load, smol_file: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_seed_fixes_a_sampled_answer(engine: Engine) -> None:
     assert one == two
 
 
-def test_a_json_schema_rules_the_answer(engine: Engine) -> None:
+def test_a_json_schema_constrains_the_output(engine: Engine) -> None:
     schema = {
         "type": "object",
         "properties": {"name": {"type": "string", "maxLength": 10}, "age": {"type": "integer", "maximum": 150}},
@@ -298,7 +298,7 @@ def test_an_adapter_changes_the_answer(load: Load, smol_file: Path, backend: Lla
     assert texts[1.0] != plain.text
 
 
-def test_what_is_no_adapter_is_refused(load: Load, smol_file: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_adapter_is_refused(load: Load, smol_file: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.gguf"
     text.write_text("no adapter")
     wrong = write_adapter(tmp_path / "wrong.gguf", layers=3, width=64, kv_width=64)
@@ -312,7 +312,7 @@ def test_a_sound_header_with_an_unsound_model_is_refused(load: Load, tmp_path: P
         load(write_model(tmp_path / "tiny.gguf"), Settings(n_ctx=512))
 
 
-def test_loading_can_be_called_off(load: Load, smol_file: Path) -> None:
+def test_loading_can_be_cancelled(load: Load, smol_file: Path) -> None:
     with pytest.raises(CancelledError):
         load(smol_file, Settings(n_ctx=512), on_progress=lambda share: share < 0.3)
 

@@ -1,4 +1,4 @@
-"""The worker: priorities, superseding, cancelling; every request is answered."""
+"""The worker: priorities, superseding, cancelling; every future is completed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT_S = 60  # far beyond what anything here takes; only a hang reaches it
 
 
 class Gate:
-    """Stops the model at the start of each batch until it is told how many to let through."""
+    """Blocks the model at the start of each batch until the test lets it through."""
 
     def __init__(self) -> None:
         self._permits = threading.Semaphore(0)
@@ -79,19 +79,19 @@ def finish_order(*futures: GenerationFuture) -> tuple[list[int], Callable[[], No
     return order, wait
 
 
-def test_the_more_urgent_runs_first_and_a_running_one_lets_it_through(worker: Worker, gate: Gate) -> None:
-    warm_up = worker.submit(request("w" * 100, priority=Priority.PREFETCH, document="w"))
+def test_a_more_urgent_request_preempts_a_running_one(worker: Worker, gate: Gate) -> None:
+    prefetch = worker.submit(request("w" * 100, priority=Priority.PREFETCH, document="w"))
     gate.wait_for_batch()
     chat = worker.submit(request("c" * 100, priority=Priority.CHAT, document="c"))
     completion = worker.submit(request("k" * 100, priority=Priority.COMPLETION, document="k"))
-    order, wait = finish_order(warm_up, chat, completion)
+    order, wait = finish_order(prefetch, chat, completion)
     gate.open()
     wait()
     assert order == [2, 1, 0]
-    assert all(future.exception() is None for future in (warm_up, chat, completion))
+    assert all(future.exception() is None for future in (prefetch, chat, completion))
 
 
-def test_a_request_that_was_interrupted_gives_the_same_answer(worker: Worker, gate: Gate) -> None:
+def test_a_preempted_request_gives_the_same_output(worker: Worker, gate: Gate) -> None:
     slow = worker.submit(request("w" * 100, priority=Priority.PREFETCH, document="w"))
     gate.wait_for_batch()
     worker.submit(request("k" * 100, document="k"))
@@ -133,7 +133,7 @@ def test_cancelling_within_a_prompt_ends_within_one_batch_and_keeps_the_work(
     assert again.counters.evaluated_tokens == 2000 - before
 
 
-def test_cancelling_one_that_waits(worker: Worker, gate: Gate) -> None:
+def test_cancelling_a_queued_request(worker: Worker, gate: Gate) -> None:
     running = worker.submit(request(document="a"))
     gate.wait_for_batch()
     waiting = worker.submit(request(document="b"))
@@ -144,7 +144,7 @@ def test_cancelling_one_that_waits(worker: Worker, gate: Gate) -> None:
     assert not running.cancel()
 
 
-def test_a_failure_is_the_answer_and_the_worker_goes_on(worker: Worker, gate: Gate) -> None:
+def test_an_error_ends_the_request_and_the_worker_goes_on(worker: Worker, gate: Gate) -> None:
     gate.open()
     assert isinstance(worker.submit(GenerationRequest(())).exception(LIMIT_S), EngineError)
 
@@ -155,7 +155,7 @@ def test_a_failure_is_the_answer_and_the_worker_goes_on(worker: Worker, gate: Ga
     assert worker.submit(request()).exception(LIMIT_S) is None
 
 
-def test_closing_answers_everything(gate: Gate, backend: ScriptedBackend) -> None:
+def test_closing_completes_every_future(gate: Gate, backend: ScriptedBackend) -> None:
     worker = Worker(Engine(backend))
     futures = [worker.submit(request(document=name)) for name in "abc"]
     gate.wait_for_batch()
@@ -191,7 +191,7 @@ actions = st.lists(
 
 @given(actions)
 @settings(max_examples=40)
-def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
+def test_every_future_is_completed_and_outputs_do_not_depend_on_scheduling(
     work: list[tuple[Priority, str, bool, int]],
 ) -> None:
     worker = Worker(Engine(ScriptedBackend(n_ctx=256, n_seq_max=4)))
@@ -212,7 +212,7 @@ def test_every_request_is_answered_and_a_right_answer_is_the_only_one(
     worker.close()
 
 
-def test_equally_urgent_requests_go_round_the_clients(worker: Worker, gate: Gate) -> None:
+def test_equally_urgent_requests_are_scheduled_fairly_between_clients(worker: Worker, gate: Gate) -> None:
     first = worker.submit(request("a" * 90, client="a", document="1"))
     gate.wait_for_batch()
     many = [worker.submit(request("a" * 90, client="a", document=str(i))) for i in range(2, 6)]
@@ -223,7 +223,7 @@ def test_equally_urgent_requests_go_round_the_clients(worker: Worker, gate: Gate
     assert order.index(5) == 1  # right behind what was running
 
 
-def test_chats_of_two_clients_take_turns_and_say_what_they_would_alone(gate: Gate) -> None:
+def test_chats_of_two_clients_are_interleaved_with_the_same_output(gate: Gate) -> None:
     backend = ScriptedBackend(script=lambda history: 97 + sum(history) % 26, on_decode=lambda: time.sleep(0.002))
     worker = Worker(Engine(backend))
     params = GenerateParams(max_tokens=600, draft=False)
@@ -232,18 +232,18 @@ def test_chats_of_two_clients_take_turns_and_say_what_they_would_alone(gate: Gat
         prompt = tuple(backend.tokenize(client * 50))
         return GenerationRequest(prompt, params, Priority.CHAT, client=client, sequence="chat", **fields)  # type: ignore[arg-type]
 
-    said: list[str] = []
-    talking = threading.Event()
+    speakers: list[str] = []
+    has_started = threading.Event()
 
     def long_on_text(_text: str) -> None:
-        said.append("a")
-        talking.set()
+        speakers.append("a")
+        has_started.set()
 
     long = worker.submit(chat("a", on_text=long_on_text))
-    assert talking.wait(LIMIT_S)
-    short = worker.submit(chat("b", on_text=lambda _text: said.append("b")))
+    assert has_started.wait(LIMIT_S)
+    short = worker.submit(chat("b", on_text=lambda _text: speakers.append("b")))
     together = [future.result(LIMIT_S).text for future in (long, short)]
-    assert "".join(said).count("ba") >= 1  # the one came to speak again before the other had ended
+    assert "".join(speakers).count("ba") >= 1  # the first chat went on before the second had ended
     assert together == [worker.submit(chat(client)).result(LIMIT_S).text for client in "ab"]
     worker.close()
 
@@ -256,13 +256,13 @@ def test_the_documents_of_two_clients_are_not_the_same(worker: Worker, gate: Gat
     assert (ours.exception(LIMIT_S), theirs.exception(LIMIT_S)) == (None, None)
 
 
-def test_no_more_wait_than_have_room(worker: Worker, gate: Gate) -> None:
+def test_the_queue_of_a_client_is_bounded(worker: Worker, gate: Gate) -> None:
     worker.submit(request(document="first"))
     gate.wait_for_batch()
     waiting = [worker.submit(request(document=str(i))) for i in range(MAX_WAITING_OF_CLIENT)]
     with pytest.raises(EngineBusyError):
         worker.submit(request(document="one more"))
-    newest = worker.submit(request(document="7"))  # takes another one's place
+    newest = worker.submit(request(document="7"))  # supersedes a queued one
     others = [worker.submit(request(client="other", document=str(i))) for i in range(3)]
     gate.open()
     ends = [future.exception(LIMIT_S) for future in [*waiting, newest, *others]]
