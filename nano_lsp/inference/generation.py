@@ -20,7 +20,7 @@ from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
 from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, NgramIndex, SpeculationPolicy
-from nano_lsp.inference.token_healing import mask_unfitting, take_back
+from nano_lsp.inference.token_healing import mask_unfitting, split_unfinished
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
 _MAX_ROLL_BACKS = 32
@@ -90,7 +90,7 @@ class Generation:
         self._params = params
         self._hook = hook
         self._on_progress = on_progress
-        kept, healed = take_back(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
+        kept, healed = split_unfinished(prompt, self._backend.piece) if params.heal else (list(prompt), b"")
         self._tokens = kept + [token.id for token in params.begin]
         self._n_prompt = len(kept)
         self._detokenizer = Detokenizer(healed, params.stop)

@@ -1,4 +1,4 @@
-"""What this machine gives the process: physical cores, CPU features, memory.
+"""Hardware available to this process: physical cores, CPU features, memory.
 
 llama.cpp is fastest with a thread for each physical core that the process may use. Containers and batch
 systems restrict that through the affinity mask and cgroup quotas, which `os.cpu_count` does not see.
@@ -24,17 +24,17 @@ FEATURES = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma"),
     *("asimd", "asimddp", "i8mm", "sve"),
 )
-"""What llama.cpp's CPU kernels are chosen by, as Linux names it."""
+"""CPU features that llama.cpp selects its kernels by, as Linux names them."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory that this process can still have.
+    """Memory that this process can still allocate.
 
     Attributes:
-        available_bytes: Without swapping.
-        swappable_bytes: What swapping would add.
-        limit_bytes: Limit of the cgroup, such as a container, that decides; 0 where none does.
+        available_bytes: Memory available without swapping.
+        swappable_bytes: Additional memory available by swapping.
+        limit_bytes: Limit of the cgroup, such as a container, that is the tightest one; 0 where none applies.
     """
 
     available_bytes: int
@@ -43,7 +43,7 @@ class Memory:
 
     @property
     def usable_bytes(self) -> int:
-        """All of it."""
+        """Available memory, swap space included."""
         return self.available_bytes + self.swappable_bytes
 
     def __str__(self) -> str:
@@ -52,18 +52,18 @@ class Memory:
 
 
 def cpu_name(root: Path = Path("/")) -> str:
-    """The CPU's name as its maker gives it."""
+    """Model name of the CPU."""
     found = re.search(r"^model name\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
     return found[1] if found else platform.processor() or platform.machine()
 
 
 def cpu_features(root: Path = Path("/")) -> frozenset[str]:
-    """Those of `FEATURES` that this CPU has; empty where the system does not tell."""
+    """The features of `FEATURES` that this CPU has; empty where the system does not report them."""
     return frozenset(FEATURES) & cpu_flags(root)
 
 
 def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
-    """All features of this CPU, as Linux or macOS names them; empty where the system does not tell."""
+    """All features of this CPU, as Linux or macOS names them; empty where the system does not report them."""
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.leaf7_features", "machdep.cpu.features"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
@@ -73,11 +73,11 @@ def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
 
 
 def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None) -> int:
-    """Physical cores that this process may use, at least 1.
+    """Number of physical cores that this process may use, at least 1.
 
     Args:
-        root: where /proc and /sys are.
-        affinity: logical CPUs the process may run on; None asks the system.
+        root: Folder that contains proc and sys.
+        affinity: Logical CPUs that the process may run on; None queries the system.
     """
     affinity = _affinity() if affinity is None else affinity
     if affinity is None:
@@ -89,17 +89,17 @@ def usable_cores(root: Path = Path("/"), affinity: frozenset[int] | None = None)
 
 
 def usable_cpus() -> int:
-    """Logical CPUs that this process may run on."""
+    """Number of logical CPUs that this process may run on."""
     return len(_affinity() or ()) or os.cpu_count() or 1
 
 
 def find_memory(root: Path = Path("/")) -> Memory:
-    """The memory that this process can still have, as far as the system and its cgroups allow."""
+    """Memory that this process can still allocate, as limited by the system and its cgroups."""
     try:
         system, swap = psutil.virtual_memory(), psutil.swap_memory()
-    except OSError:  # no /proc: what the kernel says is free, without what it could make free
+    except OSError:  # no /proc: free memory, without caches that the kernel could drop
         return Memory(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), 0)
-    # Elsewhere than on Linux swap space grows by itself, and what is "available" leaves out what can be compressed.
+    # Outside Linux, swap space grows on demand, and "available" leaves out memory that can be compressed.
     swappable = swap.free if sys.platform == "linux" else max(0, system.total - system.available)
     found = Memory(int(system.available), int(swappable))
     for group in _cgroups(root):
@@ -109,7 +109,7 @@ def find_memory(root: Path = Path("/")) -> Memory:
         ):
             limit, used = _read(group / limit_file).strip(), _read(group / used_file).strip()
             if limit.isdigit() and used.isdigit():
-                # Pages of files count as used and make room when they have to, such as those of a model just fetched.
+                # Cached file pages count as used but can be reclaimed, such as those of a model just downloaded.
                 files = sum(int(n) for n in re.findall(cached, _read(group / "memory.stat"), re.MULTILINE))
                 available = max(0, int(limit) - max(0, int(used) - files))
                 if available < found.usable_bytes:
@@ -118,7 +118,7 @@ def find_memory(root: Path = Path("/")) -> Memory:
 
 
 def rss_bytes() -> int:
-    """The memory that this process has resident; the most it has had where /proc is missing."""
+    """Resident memory of this process; its peak where /proc is missing."""
     try:
         return int(psutil.Process().memory_info().rss)
     except (OSError, psutil.Error):
@@ -126,7 +126,7 @@ def rss_bytes() -> int:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory this process has had resident so far."""
+    """Peak resident memory of this process."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     status = re.search(r"^VmHWM:\s*(\d+) kB", _read(Path("/proc/self/status")), re.MULTILINE)
@@ -144,12 +144,12 @@ def _affinity() -> frozenset[int] | None:
 
 
 def _core_of(topology: Path) -> str:
-    """Names a physical core: the same for all its hyper-threads; empty where unknown."""
+    """Identifier of a physical core, shared by all its hyper-threads; empty where unknown."""
     return _read(topology / "core_cpus_list").strip() or _read(topology / "thread_siblings_list").strip()
 
 
 def _cpu_quota(root: Path) -> float:
-    """CPUs' worth of time the cgroups allow; infinite without a limit."""
+    """CPU quota of the cgroups, in CPUs; infinite without a limit."""
     quota = math.inf
     for group in _cgroups(root):
         words = _read(group / "cpu.max").split() or [
@@ -162,7 +162,7 @@ def _cpu_quota(root: Path) -> float:
 
 
 def _cgroups(root: Path) -> Iterator[Path]:
-    """Folders of the cgroups this process is in, up to the root: limits of all of them bind."""
+    """Folders of the cgroups of this process, up to the root: the limits of all of them apply."""
     base = root / "sys/fs/cgroup"
     for line in split_at_newlines(_read(root / "proc/self/cgroup")):
         _, _, rest = line.partition(":")

@@ -1,11 +1,11 @@
-"""Which tokens each KV sequence holds, and how a new prompt reuses the most of them.
+"""The tokens of each KV sequence, and prefix reuse: a new prompt keeps the longest prefix that any sequence has.
 
 A sequence belongs to a key (a document's completion, a chat). A prompt continues its key's sequence, or
-shares the beginning of another one (a fork, which copies nothing), whichever holds more of it. Cells are
-shared by all sequences; when they run out, the sequence used longest ago goes first: to disk, where snapshots are
-kept, and it comes back when it is wanted.
+shares the prefix of another one (a fork, which copies nothing), whichever is longer. Cells are shared by all
+sequences; when they run out, the least recently used sequence is evicted: to disk, where snapshots are kept, and it
+is restored when a prompt needs it.
 
-Knows no text, no sampling and no threads.
+Independent of text, sampling and threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nano_lsp.errors import EngineError, KvCacheFullError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.snapshots import Snapshots, common_prefix
 
-_WORTH_READING = 64  # tokens that a snapshot must spare to be read from disk
+_MIN_SAVED_TOKENS = 64  # tokens that a snapshot must save evaluating to be read from disk
 
 
 @dataclass(eq=False)
@@ -26,11 +26,11 @@ class KvSequence:
     """One sequence of the KV cache.
 
     Attributes:
-        seq_id: its number in the backend.
-        key: whom it belongs to; None while it is free.
-        tokens: what it holds.
-        pins: generations that are working on it.
-        used: when it was used last, on a counter.
+        seq_id: Number of the sequence in the backend.
+        key: Key of the document or chat that it belongs to; None while it is free.
+        tokens: Tokens in its cells.
+        pins: Number of generations that are using it.
+        used: Time of the last use, as a counter.
     """
 
     seq_id: int
@@ -44,25 +44,25 @@ class KvCache:
     """The KV sequences of a backend.
 
     Args:
-        backend: holds them.
-        snapshots: where they go that have no room; None for nowhere.
-        least_saved: tokens that a snapshot must hold, and no other one, to be written: 28 KB each.
+        backend: Backend with the cells.
+        snapshots: Snapshots on disk of evicted sequences; None to drop them.
+        min_new_tokens: Number of tokens that no other snapshot has for one to be written: 28 KB each.
     """
 
-    def __init__(self, backend: Backend, snapshots: Snapshots | None = None, least_saved: int = 128) -> None:
+    def __init__(self, backend: Backend, snapshots: Snapshots | None = None, min_new_tokens: int = 128) -> None:
         self._backend = backend
         self._snapshots = snapshots
-        self._least_saved = least_saved
+        self._min_new_tokens = min_new_tokens
         self._sequences = [KvSequence(i) for i in range(backend.spec.n_seq_max)]
         self._clock = itertools.count(1)
-        for sequence in self._sequences:  # whatever the backend was used for before
+        for sequence in self._sequences:  # cells of an earlier use of the backend
             backend.seq_trim(sequence.seq_id, 0)
 
     def acquire(self, key: str, prompt: Sequence[int]) -> KvSequence:
-        """The key's sequence, trimmed to the longest beginning of the prompt that any sequence holds.
+        """The key's sequence, trimmed to the longest prefix of the prompt that any sequence has.
 
-        The prompt's last token never counts as held: its logits are needed, so it is evaluated again.
-        The caller releases the sequence when it is done.
+        The prompt's last token never counts as cached: its logits are needed, so it is evaluated again.
+        The caller must release the sequence.
         """
         sequence, taken_over = self._slot(key)
         sequence.pins += 1
@@ -77,21 +77,21 @@ class KvCache:
             self._share(donor, sequence, shared)
             held = shared
         self.trim(sequence, held)
-        if self._snapshots and (saved := self._snapshots.load(prompt, at_least=held + _WORTH_READING)):
+        if self._snapshots and (saved := self._snapshots.load(prompt, at_least=held + _MIN_SAVED_TOKENS)):
             self._restore(sequence, *saved)
             self.trim(sequence, min(common_prefix(sequence.tokens, prompt), limit))
         return sequence
 
     def release(self, sequence: KvSequence) -> None:
-        """Let go of a sequence; what it holds stays until the room is needed."""
+        """Unpin a sequence; its tokens stay cached until the cells are needed."""
         sequence.pins -= 1
 
     def decode(self, sequence: KvSequence, tokens: Sequence[int], n_logits: int) -> None:
-        """Append tokens to a sequence, making room by dropping others where needed.
+        """Append tokens to a sequence, evicting others where needed.
 
         Raises:
-            Aborted: see `Backend.decode`.
-            KvCacheFullError: the sequence alone fills the context.
+            Aborted: `Backend.abort` was called; the sequence is as before the call.
+            KvCacheFullError: The sequence alone fills the context.
         """
         while True:
             try:
@@ -105,18 +105,18 @@ class KvCache:
                 return
 
     def trim(self, sequence: KvSequence, n_tokens: int) -> None:
-        """Keep only the first tokens of a sequence."""
+        """Truncate a sequence to its first n_tokens tokens."""
         if n_tokens < len(sequence.tokens):
             self._backend.seq_trim(sequence.seq_id, n_tokens)
             del sequence.tokens[n_tokens:]
 
     def fork(self, source: str, target: str, n_tokens: int | None = None) -> None:
-        """Let the sequence of one key begin as another's does; nothing is copied or evaluated.
+        """Replace a key's sequence by the prefix of another one; no cell is copied or evaluated.
 
         Args:
-            source: key of the sequence to share.
-            target: key of the one that forgets what it held, and shares.
-            n_tokens: how many tokens to share; None for all.
+            source: Key of the sequence to share.
+            target: Key of the sequence to replace.
+            n_tokens: Number of tokens to share; None for all.
         """
         donor = next((s for s in self._sequences if s.key == source), None)
         shared = len(donor.tokens[:n_tokens]) if donor else 0
@@ -129,26 +129,26 @@ class KvCache:
         sequence.used = next(self._clock)
 
     def held(self, key: str) -> tuple[int, ...]:
-        """The tokens that a key's sequence holds."""
+        """The cached tokens of a key's sequence."""
         return tuple(next((s.tokens for s in self._sequences if s.key == key), ()))
 
     def save_all(self) -> None:
-        """Write to disk what is worth it, where snapshots are kept."""
+        """Write snapshots of all sequences, except of those that are mostly on disk already."""
         for sequence in self._sequences:
             self._save(sequence)
 
     def clear(self) -> None:
-        """Forget everything that no generation is working on."""
+        """Drop all sequences that no generation is using."""
         for sequence in self._sequences:
             if not sequence.pins:
                 self.trim(sequence, 0)
                 sequence.key = None
 
     def _slot(self, key: str) -> tuple[KvSequence, bool]:
-        """The key's sequence: its own, a free one, or the one used longest ago, with what it still holds.
+        """The key's sequence: its own, a free one, or the least recently used one, its tokens included.
 
         Returns:
-            The sequence, and whether it has been taken over from another key.
+            The sequence, and whether it was taken over from another key.
         """
         idle = [s for s in self._sequences if not s.pins]
         if not idle:
@@ -164,16 +164,16 @@ class KvCache:
         sequence.tokens[:] = donor.tokens[:n_tokens]
 
     def _save(self, sequence: KvSequence, beyond: int = 0) -> None:
-        """Write a sequence to disk, unless nearly all of it is there already, or stays in the cache.
+        """Write a snapshot of a sequence, unless nearly all of it is on disk already, or stays in the cache.
 
         Args:
-            sequence: to write.
-            beyond: so many of its first tokens stay.
+            sequence: Sequence to write.
+            beyond: Number of its first tokens that stay in the cache.
         """
         tokens = sequence.tokens
-        if self._snapshots is None or len(tokens) - beyond < self._least_saved:
+        if self._snapshots is None or len(tokens) - beyond < self._min_new_tokens:
             return
-        if len(tokens) - self._snapshots.n_known(tokens) >= self._least_saved:
+        if len(tokens) - self._snapshots.n_known(tokens) >= self._min_new_tokens:
             self._snapshots.save(tokens, self._backend.seq_save(sequence.seq_id))
 
     def _restore(self, sequence: KvSequence, tokens: Sequence[int], state: bytes) -> None:
@@ -181,11 +181,11 @@ class KvCache:
         try:
             self._backend.seq_load(sequence.seq_id, state)
         except EngineError:
-            return  # no room, or not of this model: the tokens are evaluated instead
+            return  # no free cells, or a state of another model: the tokens are evaluated instead
         sequence.tokens[:] = tokens
 
     def _evict(self, keep: KvSequence) -> bool:
-        """Drop the sequence used longest ago, one in use only as a last resort; False where none is left."""
+        """Evict the least recently used sequence, a pinned one only as a last resort; False where none is left."""
         others = [s for s in self._sequences if s is not keep and s.tokens]
         if not others:
             return False

@@ -1,7 +1,6 @@
-"""The real model: llama.cpp through llama_cpp's low-level API.
+"""`LlamaBackend`: a GGUF model in llama.cpp, through llama_cpp's low-level API.
 
-It knows ids, positions, logits and buffers. It does not choose tokens, remember what a sequence holds or
-decide what is worth keeping.
+It evaluates token ids and manages buffers; sampling and the bookkeeping of the KV cache are in other modules.
 """
 
 from __future__ import annotations
@@ -30,10 +29,12 @@ from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
-_SETTLE_TOKENS = 256  # their embeddings map 10 to 30 MB, by the folios of the page cache; tidying up takes 15 ms
+# Tokens until pages are released again: their embeddings map 10 to 30 MB, by the folios of the page cache; releasing
+# takes 15 ms.
+_RELEASE_TOKENS = 256
 
 MAX_LOGITS = 8
-"""Rows of logits one `decode` can keep."""
+"""Maximum number of rows of logits that one `decode` keeps."""
 
 _KV_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
 _BUFFER_LINE = re.compile(r"(\w+) +(model|KV|compute|output) buffer size\s*=\s*([\d.]+) MiB")
@@ -44,13 +45,13 @@ _LLAMA_LOG: deque[str] = deque(maxlen=400)
 
 @llama.llama_log_callback  # type: ignore[untyped-decorator]
 def _keep_log(level: int, text: bytes, _user_data: object) -> None:
-    """Keep what llama.cpp prints: its errors explain a failed load, its buffer sizes are the account."""
+    """Keep llama.cpp's log: its errors explain a failed load, its buffer sizes are the memory account."""
     if level != _LOG_DEBUG:
         _LLAMA_LOG.append(text.decode("utf-8", "replace").rstrip())
 
 
 def system_info() -> str:
-    """llama.cpp's list of the CPU features that it was compiled with, such as `CPU : AVX2 = 1 | OPENMP = 1 |`."""
+    """CPU features that llama.cpp was compiled with, in its own format, such as `CPU : AVX2 = 1 | OPENMP = 1 |`."""
     info: bytes = llama.llama_print_system_info()
     return info.decode("utf-8", "replace")
 
@@ -77,7 +78,7 @@ class LlamaBackend:
         self._abort_flag = ctypes.create_string_buffer(2)
         self._abort_callback = ctypes.cast(libc.strlen, llama.ggml_abort_callback)
         llama.llama_set_abort_callback(context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
-        self._n_unsettled = 0  # tokens evaluated since the mapping was tidied up
+        self._n_since_release = 0  # tokens evaluated since pages were released
 
     @classmethod
     def load(
@@ -92,15 +93,16 @@ class LlamaBackend:
         """Load a model file that the model store has verified.
 
         Args:
-            path: the GGUF file.
-            settings: context, threads, KV type and adapter.
-            layout: A layout of the weights with which llama.cpp works on this CPU; see `selftest`.
-            name: what the user calls the model; the file's name where empty.
-            on_progress: is told the share of the file read, 0 to 1; False calls the loading off.
+            path: Path of the GGUF file.
+            settings: Settings of context, threads, KV type and adapter.
+            layout: Layout of the weights with which llama.cpp works on this CPU; see `selftest`.
+            name: Display name of the model; the file's name if empty.
+            on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
 
         Raises:
             GgufError: llama.cpp cannot load the file or the adapter.
-            EngineError: no memory for the context.
+            EngineError: There is no memory for the context.
+            CancelledError: `on_progress` returned False.
         """
         weights = ResidentWeights(path, read_header(path))
         _LLAMA_LOG.clear()
@@ -109,30 +111,30 @@ class LlamaBackend:
         params = llama.llama_model_default_params()
         params.n_gpu_layers = 0
         params.use_extra_bufts = layout is WeightLayout.REPACKED
-        # Mapped pages are released while repacking goes on; where they cannot, reading is lighter.
+        # Mapped pages are released during repacking; where that is not supported, reading takes less memory.
         params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
-        released, called_off = 0.0, False
+        released, is_cancelled = 0.0, False
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def progress(share: float, _user_data: object) -> bool:
-            nonlocal released, called_off
+            nonlocal released, is_cancelled
             if share - released >= 0.05:
                 released = share
-                weights.release()
-            called_off = on_progress is not None and not on_progress(share)
-            return not called_off
+                weights.release_all()
+            is_cancelled = on_progress is not None and not on_progress(share)
+            return not is_cancelled
 
         params.progress_callback = progress
         model = llama.llama_model_load_from_file(str(path).encode(), params)
-        if not model and called_off:
-            raise CancelledError("The loading was called off.")
+        if not model and is_cancelled:
+            raise CancelledError("Loading was cancelled.")
         if not model:
             raise GgufError(
                 f"llama.cpp cannot load {path}: {_last_error()}",
-                "Run `nano-lsp model verify` on it, or pull it again.",
+                "Run `nano-lsp model verify NAME`, or download the file again.",
             )
         weights.set_buffers({found[1] for line in _LLAMA_LOG if (found := _BUFFER_LINE.search(line))})
-        weights.settle()
+        weights.release_cold()
         try:
             context = _new_context(model, settings)
             try:
@@ -149,7 +151,7 @@ class LlamaBackend:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is."""
+        """Properties of the model."""
         return self._spec
 
     def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
@@ -163,7 +165,7 @@ class LlamaBackend:
         return list(ids[:n])
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token stands for; empty for control tokens."""
+        """Bytes of a token; empty for control tokens."""
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
         n = llama.llama_token_to_piece(self._vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
         return buffer.raw[: max(n, 0)]
@@ -172,7 +174,8 @@ class LlamaBackend:
         """Evaluate tokens; see `Backend.decode`."""
         n = len(tokens)
         if not 1 <= n <= self._spec.n_batch or n_logits > min(n, MAX_LOGITS):
-            raise EngineError(f"A batch of {n} tokens with {n_logits} rows of logits does not fit.")
+            limits = f"at most {self._spec.n_batch} tokens and {MAX_LOGITS} rows fit"
+            raise EngineError(f"A batch of {n} tokens with {n_logits} rows of logits is not possible: {limits}.")
         batch = self._batch
         batch.n_tokens = n
         for i, token in enumerate(tokens):
@@ -186,10 +189,10 @@ class LlamaBackend:
             self._n_threads = n_threads
         code = llama.llama_decode(self._context, batch)
         self._n_kept = (n, n_logits) if code == 0 else (0, 0)
-        self._n_unsettled += n
-        if self._n_unsettled >= _SETTLE_TOKENS:
-            self._weights.settle()
-            self._n_unsettled = 0
+        self._n_since_release += n
+        if self._n_since_release >= _RELEASE_TOKENS:
+            self._weights.release_cold()
+            self._n_since_release = 0
         if code == 0:
             return
         self.seq_trim(seq_id, n_past)
@@ -197,7 +200,10 @@ class LlamaBackend:
             raise Aborted
         if code == 1:
             raise KvCacheFullError(f"The KV cache of {self._spec.n_ctx} tokens is full.", "Raise the setting n_ctx.")
-        raise EngineError(f"llama.cpp failed with code {code}: {_last_error()}", "Restart; report it if it stays.")
+        raise EngineError(
+            f"llama.cpp failed with code {code}: {_last_error()}",
+            "Run `nano-lsp engine stop` and try again; report it if it happens again.",
+        )
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`; a view."""
@@ -213,30 +219,28 @@ class LlamaBackend:
         llama.llama_memory_seq_cp(self._memory, source, target, 0, n_past)
 
     def seq_trim(self, seq_id: int, n_past: int) -> None:
-        """Keep only the first n_past tokens of a sequence."""
+        """Truncate a sequence to its first n_past tokens."""
         llama.llama_memory_seq_rm(self._memory, seq_id, n_past, -1)
 
     def seq_save(self, seq_id: int) -> bytes:
-        """Keys and values of a sequence, as bytes."""
+        """Serialize the keys and values of a sequence."""
         size = llama.llama_state_seq_get_size(self._context, seq_id)
         buffer = (ctypes.c_uint8 * size)()
         written = llama.llama_state_seq_get_data(self._context, buffer, size, seq_id)
         return bytes(memoryview(buffer)[:written])
 
     def seq_load(self, seq_id: int, state: bytes) -> None:
-        """Put back into an empty sequence what `seq_save` gave; see `Backend.seq_load`."""
+        """Restore a state from `seq_save` into an empty sequence; see `Backend.seq_load`."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         if not llama.llama_state_seq_set_data(self._context, buffer, len(state), seq_id):
             self.seq_trim(seq_id, 0)
             raise EngineError("A saved KV sequence does not fit this model or its free cells.")
 
     def compile_grammar(self, gbnf: str) -> LlamaGrammar:
-        """A grammar whose start symbol is `root`; GrammarError where it cannot be parsed."""
+        """Compile a GBNF grammar whose start symbol is `root`; see `Backend.compile_grammar`."""
         grammar = LlamaGrammar(self._vocab, self._spec.n_vocab, gbnf)
         if not gbnf.strip() or not grammar.parsed:
-            raise GrammarError(
-                f"The grammar cannot be parsed: {_last_error()}", "It must be GBNF with a rule named root."
-            )
+            raise GrammarError(f"The grammar cannot be parsed: {_last_error()}", "Write GBNF with a rule named root.")
         return grammar
 
     def abort(self) -> None:
@@ -244,11 +248,11 @@ class LlamaBackend:
         self._abort_flag[0] = b"x"
 
     def clear_abort(self) -> None:
-        """Forget an `abort`."""
+        """Reset the abort flag."""
         self._abort_flag[0] = b"\0"
 
     def memory(self) -> MemoryAccount:
-        """Where the memory goes, as llama.cpp reports its buffers."""
+        """Memory by purpose, from the buffer sizes that llama.cpp reports."""
         return self._account
 
     def close(self) -> None:
@@ -277,8 +281,8 @@ def _new_context(model: _Pointer, settings: Settings) -> _Pointer:
     context = llama.llama_init_from_model(model, params)
     if not context:
         raise EngineError(
-            f"No context of {settings.n_ctx} tokens could be made: {_last_error()}",
-            "Lower n_ctx, or set kv_type to q8_0.",
+            f"A context of {settings.n_ctx} tokens cannot be created: {_last_error()}",
+            "Lower the setting n_ctx, or set kv_type to q8_0.",
         )
     return context
 
@@ -318,7 +322,7 @@ def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Setting
 
 
 def _fingerprint(path: Path, settings: Settings) -> str:
-    """Names weights, adapter, KV type and llama.cpp; files by their size and 64 samples of 64 KiB."""
+    """Hash of weights, adapter, KV type and llama.cpp's version; of files, their size and 64 samples of 64 KiB."""
     digest = hashlib.sha256(f"{VERSION} {settings.kv_type}".encode())
     for file in [path] + [Path(settings.adapter)] * bool(settings.adapter):
         size = file.stat().st_size
@@ -345,7 +349,7 @@ def _read_account(weights: ResidentWeights) -> MemoryAccount:
 
 
 def _last_error() -> str:
-    """The newest line of llama.cpp's log that speaks of a failure."""
+    """The newest line of llama.cpp's log that reports a failure."""
     for line in reversed(_LLAMA_LOG):
         if any(word in line.lower() for word in ("error", "fail", "unexpected", "invalid", "expect")):
             return line.strip()

@@ -1,4 +1,4 @@
-"""Grammars on llama.cpp's own grammar engine."""
+"""`LlamaGrammar`: constrained decoding with llama.cpp's grammar engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
 
 class LlamaGrammar:
-    """A GBNF grammar and how far a text has come in it."""
+    """State of a GBNF grammar after the accepted tokens; implements `nano_lsp.inference.backend.Grammar`."""
 
     _ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 
@@ -24,7 +24,7 @@ class LlamaGrammar:
 
     @property
     def parsed(self) -> bool:
-        """Whether the text was a grammar; nothing else may be called where not."""
+        """Whether the grammar was parsed; otherwise no method may be called."""
         return bool(self._sampler)
 
     def __del__(self) -> None:
@@ -32,14 +32,14 @@ class LlamaGrammar:
             llama.llama_sampler_free(self._sampler)
 
     def allows(self, token: int) -> bool:
-        """Whether the token may come next."""
+        """Whether the grammar allows the token next."""
         entry = np.zeros(1, self._ENTRY)
         entry["id"] = token
         self._apply(entry)
         return bool(np.isfinite(entry["logit"][0]))
 
     def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A copy of the logits, shape (n_vocab,), with -inf for every token that may not come next."""
+        """A copy of the logits, shape (n_vocab,), with -inf for each token that the grammar rules out."""
         self._entries["id"] = np.arange(len(logits))
         self._entries["logit"] = logits
         self._apply(self._entries)
@@ -47,11 +47,11 @@ class LlamaGrammar:
         return allowed
 
     def accept(self, token: int) -> None:
-        """Move past a token that `allows` has allowed."""
+        """Advance past a token that `allows` has allowed."""
         llama.llama_sampler_accept(self._sampler, token)
 
     def reset(self) -> None:
-        """Back to the start."""
+        """Return to the start of the grammar."""
         llama.llama_sampler_reset(self._sampler)
 
     def _apply(self, entries: NDArray[np.void]) -> None:

@@ -1,4 +1,4 @@
-"""llama.cpp's C API, loaded so that its threads sleep while they wait: llama_cpp is imported nowhere else first."""
+"""llama.cpp's C API, loaded so that its threads sleep while they wait; the only module that imports llama_cpp."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ with sleeping_threads():
     import llama_cpp.llama_cpp as llama
 
 VERSION: str = llama_cpp.__version__
-"""Of llama-cpp-python; it names the version of llama.cpp as well."""
+"""Version of llama-cpp-python, which determines that of llama.cpp."""
 
 __all__ = ["VERSION", "llama", "threads_sleep"]
 
 
 def threads_sleep() -> bool:
-    """Whether threads sleep while they wait. Without OpenMP they spin; Windows' OpenMP has not been measured."""
+    """Whether llama.cpp's threads sleep while they wait: without OpenMP they spin; on Windows it is not measured."""
     openmp = b"OPENMP = 1" in llama.llama_print_system_info()
     return openmp and sys.platform != "win32" and not spins_by_choice()

@@ -1,4 +1,4 @@
-"""Loads a model file as this machine can bear it: memory is asked for first, and llama.cpp is tested first."""
+"""Loads a model file, after checks of the available memory and of llama.cpp on this CPU."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from nano_lsp.models.manifest import load_manifest
 from nano_lsp.schema import Notice
 
 _OVERHEAD_BYTES = 100 << 20  # the engine's process without a model, and scratch buffers
-_VOCABULARY_BYTES = 350  # a token: its text, its merges, its rows of logits
-_SMALLER_SHARE = 1.25  # of a small model's file: what it needs at 4,096 tokens of context; 1.22 for pico
-_KV_SHARE = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # of two bytes a value
+_BYTES_PER_VOCABULARY_TOKEN = 350  # its text, its merges, its rows of logits
+# Memory that a small model needs with a context of 4,096 tokens, as a multiple of its file size; 1.22 for pico.
+_MEMORY_PER_FILE_BYTE = 1.25
+_KV_SHARE = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # bytes per value, as a share of two
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Loaded:
 
     Attributes:
         backend: The model.
-        guard: Watches the process until the model has answered.
-        notice: What people should know of how it runs.
+        guard: Records crashes until the model has completed a request.
+        notice: Notice for the user about how the model runs.
     """
 
     backend: Backend
@@ -50,18 +51,18 @@ def load(
     """Load a model file that the store has verified.
 
     Args:
-        path: The GGUF file.
-        settings: Context, threads, KV type and adapter.
-        folders: The user's folders; outcomes of the self-test are kept in the cache.
-        name: What the user calls the model.
-        on_progress: Is called with the share of the file that has been read, 0 to 1; returning False stops loading.
+        path: Path of the GGUF file.
+        settings: Settings of context, threads, KV type and adapter.
+        folders: The user's folders; outcomes of the self-test are in the cache folder.
+        name: Display name of the model.
+        on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
 
     Raises:
         MemoryShortageError: There is less memory than the model needs.
         LibraryError: llama.cpp does not work on this CPU.
         GgufError: llama.cpp cannot load the file or the adapter.
         EngineError: There is no memory for the context.
-        CancelledError: `on_progress` has returned False.
+        CancelledError: `on_progress` returned False.
     """
     if settings.check_memory:
         check_memory(path, settings, folders.config)
@@ -80,31 +81,31 @@ def load(
 
 
 def needed_bytes(header: GgufHeader, settings: Settings) -> int:
-    """About how much memory a model takes while it runs.
+    """Estimated memory of a running model.
 
     Peaks measured at 4,096 tokens of context, in MiB: nano 1,184 (here 1,197), pico 573 (571), smol 262 (299).
 
     Raises:
-        GgufError: The header lacks what every model has.
+        GgufError: The header lacks a required value.
     """
     model = describe(header)
     weights = sum(tensor.n_bytes for tensor in header.tensors)
-    if SUPPORTED:  # elsewhere the file is read whole
+    if SUPPORTED:  # elsewhere the whole file is read
         weights -= sum(tensor.n_bytes for tensor in row_wise(header.tensors))
     kv_cache = model.kv_bytes_per_token * _KV_SHARE[settings.kv_type] * settings.n_ctx
-    return int(weights + kv_cache + _VOCABULARY_BYTES * model.vocabulary) + _OVERHEAD_BYTES
+    return int(weights + kv_cache + _BYTES_PER_VOCABULARY_TOKEN * model.vocabulary) + _OVERHEAD_BYTES
 
 
 def check_memory(path: Path, settings: Settings, config: Path) -> None:
-    """Refuse to load a model for which there is no memory.
+    """Check that a model fits into the available memory.
 
     Args:
-        path: The model's file.
-        settings: Which model, and how large its context is.
-        config: The configuration folder, which may name further models.
+        path: Path of the model's file.
+        settings: Settings with the model and its context size.
+        config: The configuration folder, which may define further models.
 
     Raises:
-        MemoryShortageError: There is less than the model needs, swap space included.
+        MemoryShortageError: There is less memory than the model needs, swap space included.
         GgufError: The file is not a model.
     """
     needed, memory = needed_bytes(read_header(path), settings), hardware.find_memory()
@@ -114,10 +115,10 @@ def check_memory(path: Path, settings: Settings, config: Path) -> None:
         f"choose the smaller model {entry.name} (`nano-lsp model pull {entry.name}`, then the setting "
         f'model = "{entry.name}")'
         for entry in load_manifest(config).values()
-        if entry.fim_order and entry.size_bytes * _SMALLER_SHARE < memory.usable_bytes
+        if entry.fim_order and entry.size_bytes * _MEMORY_PER_FILE_BYTE < memory.usable_bytes
     ]
     remedies = ["Close other programs" + " or raise that limit" * bool(memory.limit_bytes), *smaller[:1]]
     raise MemoryShortageError(
         f"{settings.model} needs about {needed >> 20:,} MiB of memory; there are {memory}.",
-        f"{', or '.join(remedies)}. The setting check_memory = false loads it all the same.",
+        f"{', or '.join(remedies)}. The setting check_memory = false skips this check.",
     )

@@ -1,10 +1,10 @@
-"""Keeps the pages of a mapped model file resident only where they are read again.
+"""Keeps only the pages of a mapped model file resident that are read again (madvise).
 
-llama.cpp copies most weights into a layout that suits the CPU while it loads, and leaves the originals
-mapped: for nano that is 600 MB that nobody reads again, and another 125 MB of embeddings, of which a token
-needs one row of 864 bytes but maps up to 2 MB. Released pages cost a read from the page cache if they are
-touched after all, so a wrong guess here costs time or memory, never a result. Which types of tensors it copies
-depends on the kernels it uses; where it copies none, all of them are read from the mapping.
+llama.cpp copies most weights into a layout that suits the CPU while it loads, and leaves the originals mapped: for
+nano that is 600 MB that are never read again, and another 125 MB of embeddings, of which a token needs one row of
+864 bytes but maps up to 2 MB. Reading a released page again costs a read from the page cache, so a wrong guess here
+costs time or memory and never changes a result. Which types of tensors are copied depends on the kernels; where none
+is, all of them are read from the mapping.
 
 Linux only: elsewhere model files are read, not mapped.
 """
@@ -22,32 +22,32 @@ from nano_lsp.models.gguf import GgufHeader, TensorInfo
 SUPPORTED = sys.platform == "linux"
 _MADV_DONTNEED, _MADV_HUGEPAGE, _MADV_NOHUGEPAGE, _MADV_POPULATE_READ = 4, 14, 15, 22  # linux/mman.h
 _COPIED_TYPES = {
-    # `ggml_repack_get_optimal_repack_type` has these on x86-64 with AVX2 and on ARM with dotprod.
+    # `ggml_repack_get_optimal_repack_type`, on x86-64 with AVX2 and on ARM with dotprod.
     "CPU_REPACK": {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"},
-    # `qtype_has_amx_kernels`; where these stayed mapped as well, nano would take 337 MiB more.
+    # `qtype_has_amx_kernels`; if these stayed mapped as well, nano would take 337 MiB more.
     "AMX": {"Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16"},
 }
-"""Types of tensors that llama.cpp copies into each of its buffers, by the names that its log gives the buffers."""
+"""Types of tensors that llama.cpp copies into each of its buffers, by the names of the buffers in its log."""
 
 
 def row_wise(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
-    """The tensors of which a token reads one row: the embeddings, unless they are the output matrix as well."""
+    """Tensors of which a token reads one row: the embeddings, unless they are the output matrix as well."""
     if all(tensor.name != "output.weight" for tensor in tensors):
         return []
     return [tensor for tensor in tensors if tensor.name == "token_embd.weight"]
 
 
 class ResidentWeights:
-    """The mapping of one model file in this process.
+    """Page residency of one mapped model file in this process.
 
     Args:
-        path: the file.
-        header: its tensors.
+        path: Path of the file.
+        header: Header of the file, with its tensors.
     """
 
     def __init__(self, path: Path, header: GgufHeader) -> None:
         self._path = path
-        self._settled = False
+        self._is_mapped = False
         self._tensors = header.tensors
         self._hot = self._find_hot(set())
 
@@ -56,45 +56,49 @@ class ResidentWeights:
         """Size of the tensors that every token reads from the mapping."""
         return sum(tensor.n_bytes for tensor in self._hot)
 
-    def release(self) -> None:
-        """Release everything; for while the file is being loaded."""
+    def release_all(self) -> None:
+        """Release all pages; called while the file is being loaded."""
         for address, _, length in self._mappings():
-            # Mapped 2 MB at a time, what is read would keep its neighbours, or be released with them.
+            # With huge pages of 2 MB, pages that are read would keep their neighbours, or be released with them.
             _madvise(address, address + length, _MADV_NOHUGEPAGE)
             _madvise(address, address + length, _MADV_DONTNEED)
 
     def set_buffers(self, names: Iterable[str]) -> None:
-        """Tell which buffers llama.cpp has made while loading: what it has copied there is not read again.
+        """Set the buffers that llama.cpp has created: tensors copied there are not read again.
 
         Args:
-            names: The buffers' names in its log, such as `CPU_REPACK`.
+            names: Names of the buffers in its log, such as `CPU_REPACK`.
         """
         self._hot = self._find_hot(set().union(*(_COPIED_TYPES.get(name, set()) for name in names)))
 
-    def settle(self) -> None:
-        """Map what every token reads and release the rest; for after loading, and now and then."""
+    def release_cold(self) -> None:
+        """Map the tensors that every token reads and release the rest; called after loading, and periodically."""
         for address, offset, length in self._mappings():
             end = address
             for tensor in sorted(self._hot, key=lambda t: t.offset):
                 start = address + min(max(tensor.offset - offset, 0), length)
                 stop = address + min(max(tensor.offset + tensor.n_bytes - offset, 0), length)
-                if not self._settled:
-                    # Read at each token, small pages cost 8 % of a decode; those mapped so far have to go first.
+                if not self._is_mapped:
+                    # With small pages a decode takes 8 % longer; those mapped so far have to be released first.
                     _madvise(start, stop, _MADV_HUGEPAGE)
                     _madvise(start, stop, _MADV_DONTNEED)
                 _madvise(start, stop, _MADV_POPULATE_READ)
                 _madvise(end, start, _MADV_DONTNEED)
                 end = max(end, stop)
             _madvise(end, address + length, _MADV_DONTNEED)
-        self._settled = True
+        self._is_mapped = True
 
     def _find_hot(self, copied: set[str]) -> list[TensorInfo]:
-        """The tensors that every token reads from the mapping, where some types have been copied."""
+        """Tensors that every token reads from the mapping.
+
+        Args:
+            copied: Types of tensors that llama.cpp has copied.
+        """
         embedding = row_wise(self._tensors)
         return [tensor for tensor in self._tensors if tensor.type_name not in copied and tensor not in embedding]
 
     def _mappings(self) -> Iterator[tuple[int, int, int]]:
-        """Address, offset in the file and length of each mapping of the file, as in proc_pid_maps(5)."""
+        """Address, offset in the file and length of each mapping of the file; see proc_pid_maps(5)."""
         if not SUPPORTED:
             return
         name = str(self._path.resolve())
@@ -107,7 +111,7 @@ class ResidentWeights:
 
 
 def _madvise(start: int, end: int, advice: int) -> None:
-    """Advise whole pages: those a range touches to be mapped, those it fills to be released."""
+    """Call madvise(2) on whole pages: to release, on pages within the range; otherwise on all that it overlaps."""
     page = os.sysconf("SC_PAGE_SIZE")
     if advice == _MADV_DONTNEED:
         start, end = -(-start // page) * page, end // page * page

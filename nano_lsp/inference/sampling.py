@@ -1,7 +1,7 @@
-"""Chooses the next token from logits.
+"""Sampling: chooses the next token from logits.
 
 Filters run in llama.cpp's order: repetition penalty, top-k, top-p, min-p, temperature (common/sampling.cpp,
-`common_params_sampling`). Knows no model, no text and no grammar: what may not come next arrives as -inf.
+`common_params_sampling`). Independent of model, text and grammar: tokens that are ruled out have the logit -inf.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ Logits = NDArray[np.float32]
 
 
 class Sampler:
-    """The choice of one generation; it holds the random numbers."""
+    """Samples the tokens of one generation; has the state of the random number generator.
+
+    Raises:
+        ConfigError: A parameter is out of range.
+    """
 
     def __init__(self, params: SamplingParams) -> None:
         check(params)
@@ -26,11 +30,11 @@ class Sampler:
         self._random = np.random.default_rng(params.seed)
 
     def choose(self, logits: Logits, recent: Sequence[int]) -> int | None:
-        """The next token; None where every token is ruled out.
+        """The next token; None where all tokens are ruled out.
 
         Args:
-            logits: shape (n_vocab,); -inf where a token may not come.
-            recent: the tokens generated so far, for the repetition penalty.
+            logits: Logits, shape (n_vocab,); -inf for tokens that are ruled out.
+            recent: Tokens generated so far, for the repetition penalty.
         """
         params = self._params
         if params.repeat_penalty != 1.0 and recent:
@@ -41,15 +45,15 @@ class Sampler:
         if params.temperature == 0.0:
             return best
         ids, kept = keep_probable(logits, params)
-        steps = np.cumsum(softmax(kept / np.float32(params.temperature)), dtype=np.float64)
-        return int(ids[np.searchsorted(steps[:-1], self._random.random() * steps[-1], side="right")])
+        cumulative = np.cumsum(softmax(kept / np.float32(params.temperature)), dtype=np.float64)
+        return int(ids[np.searchsorted(cumulative[:-1], self._random.random() * cumulative[-1], side="right")])
 
 
 def check(params: SamplingParams) -> None:
-    """Refuse settings without a meaning.
+    """Check that sampling parameters are in range.
 
     Raises:
-        ConfigError: a value is out of range or not a number.
+        ConfigError: A value is out of range or not a number.
     """
     ranges = {
         "temperature": (0.0, 10.0),
@@ -61,10 +65,10 @@ def check(params: SamplingParams) -> None:
     }
     for name, (low, high) in ranges.items():
         value = getattr(params, name)
-        if not low <= value <= high:  # a NaN is refused as well
+        if not low <= value <= high:  # also refuses NaN
             raise ConfigError(f"{name} is {value}.", f"Choose a number from {low} to {high}.")
     if params.seed is not None and params.seed < 0:
-        raise ConfigError(f"seed is {params.seed}.", "Choose a number from 0 up.")
+        raise ConfigError(f"seed is {params.seed}.", "Choose a number of at least 0.")
 
 
 def logprob(logits: Logits, token: int) -> float:
@@ -90,7 +94,7 @@ def penalize(logits: Logits, recent: Sequence[int], penalty: float) -> Logits:
 
 
 def keep_probable(logits: Logits, params: SamplingParams) -> tuple[NDArray[np.int64], Logits]:
-    """The ids that top-k, top-p and min-p leave, most probable first, and their logits."""
+    """Token ids that pass top-k, top-p and min-p, most probable first, and their logits."""
     n = len(logits)
     ids = np.argpartition(-logits, params.top_k)[: params.top_k] if 0 < params.top_k < n else np.arange(n)
     ids = ids[np.argsort(-logits[ids], kind="stable")]

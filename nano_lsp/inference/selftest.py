@@ -1,11 +1,11 @@
-"""Finds out whether the installed build of llama.cpp works on this CPU, before it is loaded.
+"""Self-test: whether the installed build of llama.cpp works on this CPU, checked before it is loaded.
 
-A build may die at its first batch, or compute wrong numbers: one made for another CPU dies of an illegal
-instruction, one made by GCC before 12.4 or 13.3 for a CPU with AMX of a general protection fault (GCC bug 114098). So
-a child process evaluates a tiny model with it first, in each layout of the weights until one works. The outcome is
-kept by the library's hash and the CPU: it costs a second, once.
+A build may crash at its first batch, or compute wrong numbers: one for another CPU crashes with an illegal
+instruction, one compiled by GCC before 12.4 or 13.3 for a CPU with AMX with a general protection fault (GCC bug
+114098). So a child process evaluates a tiny model first, in each layout of the weights until one works. The outcome
+is cached by the library's hash and the CPU: the test takes a second, once.
 
-Nothing here loads llama.cpp.
+This module does not load llama.cpp.
 """
 
 from __future__ import annotations
@@ -32,27 +32,31 @@ from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
 
 MAX_NMSE = 0.01
-"""Mean squared error of the logits, as a share of their mean square, that counts as rounding: sound kernels have
-0.0005 on the tiny model."""
+"""Maximum normalized mean squared error of the logits (error divided by their mean square) that counts as rounding:
+correct kernels have 0.0005 on the tiny model."""
 MAX_CRASHES = 2
-"""Processes that die by a signal before their first answer, until the next safer layout is taken."""
-_FORMAT = b"1"  # of the tiny model and of kept outcomes
-_TIMEOUT_S = 120.0  # a busy machine takes long to start a process
-_MAX_KEPT = 32  # a home folder may be shared by the machines of a cluster
+"""Number of crashes before a first completion after which the next safer layout is used."""
+_FORMAT = b"1"  # version of the tiny model and of cached outcomes
+_TIMEOUT_S = 120.0  # a busy machine is slow to start a process
+_MAX_CACHED = 32  # a home folder may be shared by the machines of a cluster
 _LAYOUTS = (WeightLayout.REPACKED, WeightLayout.AS_STORED)  # the fastest first
+_EXCEPTIONS = {
+    0xC0000005: "0xC0000005 (access violation)",
+    0xC000001D: "0xC000001D (illegal instruction)",
+}  # NTSTATUS
 _FEATURE_NAMES = {"AVX512": "avx512f", "NEON": "asimd", "DOTPROD": "asimddp", "MATMUL_INT8": "i8mm"}
 logger = logging.getLogger(__name__)
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What is known of one build of llama.cpp on one CPU.
+    """Result of the self-test of one build of llama.cpp on one CPU.
 
     Attributes:
         layout: The fastest layout of the weights that works; None if none does.
         failures: Layouts that do not work, each with a clause that says why, such as `it died of SIGILL`.
-        system_info: llama.cpp's own list of the CPU features it was compiled with; empty if it died before that.
-        crashes: Processes that have died by a signal since, between loading a model and their first answer.
-        is_new: Whether this has been found out just now.
+        system_info: CPU features that llama.cpp was compiled with, in its own format; empty if it crashed earlier.
+        crashes: Number of crashes since, between loading a model and the first completion.
+        is_new: Whether the test ran just now, instead of being read from the cache.
     """
 
     layout: WeightLayout | None
@@ -63,12 +67,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def notice(self) -> str:
-        """Sentences for people about a layout that is not the fastest one; empty if it is."""
+        """Notice for the user about a layout that is not the fastest one; empty if it is."""
         if self.layout in {None, _LAYOUTS[0]}:
             return ""
         return (
             f"llama.cpp runs in a slower, safer mode: in the fast one {self.failures[_LAYOUTS[0]]}. "
-            "`nano-lsp doctor` prints the command that builds a better one for this machine."
+            "`nano-lsp doctor` prints the command that compiles llama.cpp for this CPU, "
+            "`nano-lsp doctor --retest` tests the fast mode again."
         )
 
 
@@ -76,11 +81,11 @@ class SelfTest:
     """The self-test of the installed build of llama.cpp on this CPU.
 
     Args:
-        cache: The user's cache folder, where outcomes are kept.
+        cache: The user's cache folder, for the file of outcomes.
 
     Attributes:
-        key: Names the build and the CPU.
-        path: The file of outcomes.
+        key: Hash of the build and the CPU.
+        path: Path of the file of outcomes.
 
     Raises:
         LibraryError: llama.cpp is not installed.
@@ -91,25 +96,25 @@ class SelfTest:
         self.path = cache / "llama-selftest.json"
 
     def run(self, *, again: bool = False) -> Outcome:
-        """The outcome; takes a second where none has been kept.
+        """The outcome; takes a second where none is cached.
 
         Args:
-            again: Test anew, and forget crashes.
+            again: Whether to ignore the cached outcome and its crashes, and run the test.
         """
-        kept = None if again else self._load().get(self.key)
-        if kept is None:
-            kept = _try_layouts(self.path.parent)
-            self._keep(kept)
-            if kept.notice:
-                logger.warning(kept.notice)
-            return msgspec.structs.replace(kept, is_new=True)
-        return kept
+        cached = None if again else self._load().get(self.key)
+        if cached:
+            return cached
+        outcome = _try_layouts(self.path.parent)
+        self._save(outcome)
+        if outcome.notice:
+            logger.warning(outcome.notice)
+        return msgspec.structs.replace(outcome, is_new=True)
 
     def record_crash(self, cause: str) -> Outcome:
-        """Count a process that died before its first answer; the second one makes the next safer layout the fastest.
+        """Count a crash before a first completion; after `MAX_CRASHES` of them the next safer layout is used.
 
         Args:
-            cause: What it died of, such as `Segmentation fault`.
+            cause: Cause of the crash, such as `Segmentation fault`.
         """
         outcome = self.run()
         outcome = msgspec.structs.replace(outcome, crashes=outcome.crashes + 1)
@@ -120,16 +125,16 @@ class SelfTest:
             failures = {**outcome.failures, outcome.layout: failure}
             outcome = msgspec.structs.replace(outcome, layout=safer[0], failures=failures, crashes=0)
             logger.warning(outcome.notice)
-            self._keep(outcome)
+            self._save(outcome)
             return msgspec.structs.replace(outcome, is_new=True)
-        self._keep(outcome)
+        self._save(outcome)
         return outcome
 
     def record_answer(self) -> None:
-        """Forget crashes: a model has answered in the layout of the outcome."""
+        """Reset the number of crashes: a model has completed a request in the layout of the outcome."""
         outcome = self._load().get(self.key)
         if outcome and outcome.crashes:
-            self._keep(msgspec.structs.replace(outcome, crashes=0))
+            self._save(msgspec.structs.replace(outcome, crashes=0))
 
     def _load(self) -> dict[str, Outcome]:
         try:
@@ -137,51 +142,52 @@ class SelfTest:
         except (OSError, msgspec.MsgspecError):
             return {}
 
-    def _keep(self, outcome: Outcome) -> None:
-        """Keep an outcome; where the disk refuses, the next process finds it out again."""
-        kept = self._load()
-        kept.pop(self.key, None)
-        kept[self.key] = msgspec.structs.replace(outcome, is_new=False)
+    def _save(self, outcome: Outcome) -> None:
+        """Cache an outcome; where the disk cannot be written, the next process tests again."""
+        cached = self._load()
+        cached.pop(self.key, None)
+        cached[self.key] = msgspec.structs.replace(outcome, is_new=False)
         aside = self.path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(msgspec.json.encode(dict([*kept.items()][-_MAX_KEPT:])))
+            aside.write_bytes(msgspec.json.encode(dict([*cached.items()][-_MAX_CACHED:])))
             aside.replace(self.path)
 
 
 def require_layout(outcome: Outcome) -> WeightLayout:
-    """The layout to load a model with.
+    """The layout of the weights to load a model with.
 
     Raises:
-        LibraryError: llama.cpp works in none.
+        LibraryError: llama.cpp works with no layout.
     """
     if outcome.layout is None:
         reasons = "; ".join(f"with {layout.value} weights {reason}" for layout, reason in outcome.failures.items())
         raise LibraryError(
             f"The installed build of llama.cpp does not work on this CPU: {reasons}.",
-            f"Build it for this machine: {build_command()}",
+            "If the machine was busy, run `nano-lsp doctor --retest`. Otherwise compile llama.cpp for this CPU: "
+            f"{build_command()}",
         )
     return outcome.layout
 
 
 def compiled_features(system_info: str) -> frozenset[str]:
-    """The CPU features that llama.cpp was compiled with, named as in `hardware.FEATURES`.
+    """CPU features that llama.cpp was compiled with, named as in `hardware.FEATURES`.
 
     Args:
-        system_info: llama.cpp's list, such as `CPU : AVX2 = 1 | OPENMP = 1 |`.
+        system_info: Output of `llama_print_system_info`, such as `CPU : AVX2 = 1 | OPENMP = 1 |`.
     """
-    switched_on = {name for name, value in re.findall(r"(\w+) = (\d)", system_info) if value == "1"}
-    return frozenset(_FEATURE_NAMES.get(name, name.lower()) for name in switched_on) & frozenset(hardware.FEATURES)
+    enabled = {name for name, value in re.findall(r"(\w+) = (\d)", system_info) if value == "1"}
+    return frozenset(_FEATURE_NAMES.get(name, name.lower()) for name in enabled) & frozenset(hardware.FEATURES)
 
 
 def build_command() -> str:
-    """The shell command that builds llama.cpp for this machine's CPU."""
+    """The shell command that compiles llama.cpp for this machine's CPU."""
     python = f'"{sys.executable}"' if sys.platform == "win32" else shlex.quote(sys.executable)
     package = f"llama-cpp-python=={version('llama-cpp-python')}"
     options = "--force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python"
     command = f"{python} -m pip install {options} {package}"
     if sys.platform == "linux":
-        if "SOURCE_DATE_EPOCH" in os.environ:  # with it, ggml's build switches all SIMD extensions off
+        if "SOURCE_DATE_EPOCH" in os.environ:  # with it, ggml's build disables all SIMD extensions
             command = f"env -u SOURCE_DATE_EPOCH {command}"
         if "amx_tile" in hardware.cpu_flags():
             # Without both, GCC before 12.4 and 13.3 leaves the tiles' configuration out (GCC bug 114098).
@@ -190,7 +196,7 @@ def build_command() -> str:
 
 
 def _library_files() -> list[Path]:
-    """The shared libraries of llama.cpp that `llama_cpp` loads."""
+    """Shared libraries of llama.cpp that `llama_cpp` loads."""
     spec = importlib.util.find_spec("llama_cpp")
     package = Path(spec.origin).parent if spec and spec.origin else Path("llama_cpp")
     folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or package / "lib")
@@ -204,7 +210,7 @@ def _library_files() -> list[Path]:
 
 
 def _key(files: list[Path]) -> str:
-    """Names a build by its bytes, and the CPU by its name and features."""
+    """Hash of a build, by its bytes, and of the CPU, by its name and features."""
     digest = hashlib.sha256(_FORMAT)
     for file in files:
         digest.update(file.read_bytes())
@@ -214,7 +220,7 @@ def _key(files: list[Path]) -> str:
 
 
 def _try_layouts(folder: Path) -> Outcome:
-    """Try one layout after the other until one works, in child processes whose working folder is the user's own."""
+    """Test one layout after the other until one works, in child processes that run in a folder of the user."""
     failures: dict[WeightLayout, str] = {}
     system_info = ""
     for layout in _LAYOUTS:
@@ -227,7 +233,11 @@ def _try_layouts(folder: Path) -> Outcome:
 
 
 def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
-    """Evaluate the tiny model in a child process: a clause that says what went wrong, or nothing; the system info."""
+    """Evaluate the tiny model in a child process.
+
+    Returns:
+        A clause that says what failed, empty where the layout works; and llama.cpp's system info.
+    """
     command = [sys.executable, "-m", "nano_lsp.inference.selftest_child", layout.value]
     flags = 0
     if sys.platform == "win32":
@@ -236,7 +246,7 @@ def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # noqa: S603 - this package's own module
             command,
-            cwd=folder,  # Python imports from it: not the folder of a project, which may hold a numpy.py
+            cwd=folder,  # Python imports from it: not the folder of a project, which may contain a numpy.py
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -246,17 +256,20 @@ def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return f"it did not answer within {_TIMEOUT_S:.0f} seconds", ""
     except OSError as error:
-        return f"it could not be tried ({error})", ""
+        return f"the self-test could not be started ({error})", ""
     if done.returncode:
         return _describe_death(done.returncode, done.stderr), ""
     report = msgspec.json.decode(split_at_newlines(done.stdout)[-1], type=_Report)
     if report.nmse > MAX_NMSE:
-        return f"it computes wrong numbers (error {report.nmse:.2g} of 1)", report.system_info
+        return (
+            f"it computes wrong numbers (mean squared error {report.nmse:.2g}, allowed {MAX_NMSE})",
+            report.system_info,
+        )
     return "", report.system_info
 
 
 class _Report(msgspec.Struct):
-    """What the child process prints."""
+    """The output of the child process, as JSON."""
 
     nmse: float
     system_info: str
@@ -266,9 +279,9 @@ def _describe_death(code: int, stderr: bytes) -> str:
     """A clause that says how a child process ended: by a signal, a Windows exception or an error."""
     if code < 0:
         with contextlib.suppress(ValueError):
-            return f"it died of {signal.Signals(-code).name}"
+            return f"it died of {signal.Signals(-code).name} ({signal.strsignal(-code)})"
         return f"it died of signal {-code}"
-    if code >= 1 << 30:  # an NTSTATUS: 0xC0000005 is an access violation, 0xC000001D an illegal instruction
-        return f"it died of exception 0x{code:08X}"
+    if code >= 1 << 30:
+        return f"it died of exception {_EXCEPTIONS.get(code, f'0x{code:08X}')}"
     lines = stderr.decode("utf-8", "replace").strip().split("\n")
     return f"it could not be used ({lines[-1].strip()[:300]})"

@@ -1,6 +1,6 @@
-"""The process in which llama.cpp is tried: `python -m nano_lsp.inference.selftest_child LAYOUT`.
+"""Child process of the self-test of llama.cpp: `python -m nano_lsp.inference.selftest_child LAYOUT`.
 
-It may die; that is what it is for. Otherwise it prints one line of JSON: `{"nmse": …, "system_info": …}`.
+llama.cpp may crash it without harm. Otherwise it prints one line of JSON: `{"nmse": …, "system_info": …}`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from nano_lsp.config import Settings
 from nano_lsp.inference.selftest_model import N_CTX, SelfTestModel
 from nano_lsp.schema import WeightLayout
 
-_SINGLE = 8  # tokens evaluated one by one, behind a batch; llama.cpp has other kernels for each
+_SINGLE = 8  # tokens evaluated one by one, after a batch: llama.cpp has different kernels for the two
 
 
 def main(layout: WeightLayout) -> None:
     """Evaluate the tiny model and print how far its logits are from the reference."""
-    _die_quietly()
-    from nano_lsp.inference.llama_backend import MAX_LOGITS, LlamaBackend, system_info  # noqa: PLC0415 - may die
+    _disable_crash_reports()
+    from nano_lsp.inference.llama_backend import MAX_LOGITS, LlamaBackend, system_info  # noqa: PLC0415 - may crash
 
     model = SelfTestModel()
     n_batch = len(model.tokens) - _SINGLE
@@ -36,14 +36,14 @@ def main(layout: WeightLayout) -> None:
         for i in range(n_batch, len(model.tokens)):
             backend.decode(model.tokens[i : i + 1], n_past=i, seq_id=0)
             rows.append(backend.logits(0).copy())
-        backend.close()  # Windows deletes no file that is mapped
+        backend.close()  # Windows cannot delete a mapped file
     reference = model.logits()[-len(rows) :]
     nmse = float(np.mean((np.stack(rows) - reference) ** 2) / np.mean(reference**2))
     print(json.dumps({"nmse": nmse if np.isfinite(nmse) else 1e9, "system_info": system_info()}))
 
 
-def _die_quietly() -> None:
-    """Have the system report no crash of this process: no core dump, no dialog."""
+def _disable_crash_reports() -> None:
+    """Disable core dumps and crash dialogs for this process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: prctl(2)
     elif sys.platform == "win32":

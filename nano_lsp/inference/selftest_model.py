@@ -1,8 +1,8 @@
-"""A tiny model for llama.cpp's self-test, and the logits that it has to give.
+"""A tiny model for the self-test of llama.cpp, and a reference implementation of its logits.
 
-The weights are random bytes in each of the tensor types of the models that nano-lsp knows, so that the self-test runs
-the kernels that they run. The reference is the plain arithmetic of the architecture in NumPy, on the weights as the
-`gguf` package dequantizes them: it shares no code with llama.cpp's kernels.
+The weights are random bytes in each of the tensor types of nano-lsp's models, so that the self-test runs the same
+kernels. The reference is the architecture in NumPy, on the weights as the `gguf` package dequantizes them: it shares
+no code with llama.cpp's kernels.
 
 Architecture: Qwen2 (https://arxiv.org/abs/2407.10671): RMSNorm, grouped-query attention with biases and rotary
 positions, SwiGLU.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.float32]
 
 WIDTH, HIDDEN, VOCABULARY = 256, 512, 288
-"""Rows and columns are multiples of 32 and 256, without which llama.cpp takes its generic kernels."""
+"""Rows and columns are multiples of 32 and 256; otherwise llama.cpp uses its generic kernels."""
 N_HEADS, N_KV_HEADS, HEAD = 4, 2, 64
 ROPE_BASE, EPSILON = 1_000_000.0, 1e-6
 N_CTX = 512
@@ -41,10 +41,10 @@ _SCALES: dict[Type, tuple[tuple[int, float], ...]] = {
 
 
 class SelfTestModel:
-    """The tiny model's weights; the same each time.
+    """The tiny model's weights, which are always the same.
 
     Attributes:
-        tokens: The token ids that the self-test evaluates.
+        tokens: Token ids that the self-test evaluates.
     """
 
     def __init__(self) -> None:
@@ -55,17 +55,17 @@ class SelfTestModel:
         self._add("token_embd.weight", VOCABULARY, WIDTH, Type.Q4_K)
         self._add("output.weight", VOCABULARY, WIDTH, Type.Q6_K)
         self._add_vector("output_norm.weight", 1.0, WIDTH)
-        for i, (most, few) in enumerate(_LAYERS):
+        for i, (main, precise) in enumerate(_LAYERS):
             self._add_vector(f"blk.{i}.attn_norm.weight", 1.0, WIDTH)
             self._add_vector(f"blk.{i}.ffn_norm.weight", 1.0, WIDTH)
             for name, rows, columns, kind in (
-                ("attn_q", N_HEADS * HEAD, WIDTH, most),
-                ("attn_k", N_KV_HEADS * HEAD, WIDTH, most),
-                ("attn_v", N_KV_HEADS * HEAD, WIDTH, few),
-                ("attn_output", WIDTH, N_HEADS * HEAD, most),
-                ("ffn_gate", HIDDEN, WIDTH, most),
-                ("ffn_up", HIDDEN, WIDTH, most),
-                ("ffn_down", WIDTH, HIDDEN, few),
+                ("attn_q", N_HEADS * HEAD, WIDTH, main),
+                ("attn_k", N_KV_HEADS * HEAD, WIDTH, main),
+                ("attn_v", N_KV_HEADS * HEAD, WIDTH, precise),
+                ("attn_output", WIDTH, N_HEADS * HEAD, main),
+                ("ffn_gate", HIDDEN, WIDTH, main),
+                ("ffn_up", HIDDEN, WIDTH, main),
+                ("ffn_down", WIDTH, HIDDEN, precise),
             ):
                 self._add(f"blk.{i}.{name}.weight", rows, columns, kind)
                 if name in {"attn_q", "attn_k", "attn_v"}:
@@ -95,7 +95,7 @@ class SelfTestModel:
         writer.close()
 
     def logits(self) -> Array:
-        """The logits of each of `tokens`, shape (n_tokens, n_vocab)."""
+        """Reference logits of each of `tokens`, shape (n_tokens, n_vocab)."""
         weights = self._weights
         x = weights["token_embd.weight"][self.tokens]
         for i in range(len(_LAYERS)):
@@ -118,14 +118,14 @@ class SelfTestModel:
         k, v = np.repeat(k, share, axis=1), np.repeat(v, share, axis=1)
         scores = np.einsum("ihd,jhd->hij", q, k) / np.sqrt(HEAD)
         scores = np.where(np.tril(np.ones((n, n), bool)), scores, -np.inf)
-        chances = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        chances /= chances.sum(axis=-1, keepdims=True)
-        mixed = np.einsum("hij,jhd->ihd", chances, v).reshape(n, -1)
+        probabilities = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        probabilities /= probabilities.sum(axis=-1, keepdims=True)
+        mixed = np.einsum("hij,jhd->ihd", probabilities, v).reshape(n, -1)
         result: Array = mixed @ weights[f"{layer}.attn_output.weight"].T
         return result
 
     def _add(self, name: str, rows: int, columns: int, kind: Type) -> None:
-        """A matrix of random blocks, scaled so that it keeps the size of what it is multiplied with."""
+        """Add a matrix of random blocks, scaled so that multiplying by it preserves the variance."""
         values, size = gguf.GGML_QUANT_SIZES[kind]
         blocks = self._random.integers(0, 256, (rows * columns // values, size), dtype=np.uint8)
 
@@ -151,7 +151,7 @@ def _normalize(x: Array, weight: Array) -> Array:
 
 
 def _rotate(x: Array) -> Array:
-    """Rotary positions (https://arxiv.org/abs/2104.09864); Qwen2 rotates a value with that half a head further on."""
+    """Rotary positions (https://arxiv.org/abs/2104.09864); Qwen2 pairs each value with the one half a head later."""
     angles = np.arange(len(x))[:, None] * ROPE_BASE ** (-np.arange(0, HEAD, 2) / HEAD)
     cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
     one, two = x[..., : HEAD // 2], x[..., HEAD // 2 :]

@@ -1,8 +1,8 @@
-"""Keys and values of prompts, kept on disk for a warm start.
+"""KV cache snapshots on disk, for a warm start.
 
-One file a snapshot, named by what fits it: the model's fingerprint (weights, adapter, KV type) and the
-SHA-256 of the tokens. A file is written aside and renamed, and carries a checksum: llama.cpp trusts the
-bytes it is given, so a damaged file is deleted and never reaches it.
+Each snapshot is one file, named after the model's fingerprint (weights, adapter, KV type) and the SHA-256 of the
+tokens. A file is written to a temporary name and renamed, and contains a checksum: llama.cpp does not validate the
+bytes of a state, so a damaged file is deleted and never loaded.
 
 File: SHA-256 of the rest (32 bytes), token ids (4 bytes each, little-endian), the backend's state.
 """
@@ -25,27 +25,27 @@ class Snapshots:
     """The snapshots of one model in a folder.
 
     Args:
-        folder: is created when needed.
-        fingerprint: of the model, `ModelSpec.fingerprint`.
-        max_bytes: past so much the snapshots used longest ago are deleted.
+        folder: Folder of the files; created when needed.
+        fingerprint: Fingerprint of the model, `ModelSpec.fingerprint`.
+        max_bytes: Maximum size of the folder; beyond it the least recently used snapshots are deleted.
     """
 
     def __init__(self, folder: Path, fingerprint: str, max_bytes: int = 1 << 29) -> None:
         self._folder = folder
         self._model = fingerprint[:16]
         self._max_bytes = max_bytes
-        self._known: dict[str, list[int]] = {}  # token ids by file name, which stands for them: each is read once
+        self._known: dict[str, list[int]] = {}  # token ids by file name, which identifies them: each is read once
         with contextlib.suppress(OSError):
-            for path in folder.glob("*.part"):  # of a process that has been killed
+            for path in folder.glob("*.part"):  # of a process that was killed
                 path.unlink()
 
     def n_known(self, tokens: Sequence[int]) -> int:
-        """How many of the first tokens the best snapshot has."""
+        """Length of the longest prefix of the tokens that a snapshot has."""
         found = self._find(tokens, 1)
         return common_prefix(found[1], tokens) if found else 0
 
     def save(self, tokens: Sequence[int], state: bytes) -> None:
-        """Keep a state; a disk that cannot be written costs the snapshot and nothing else."""
+        """Write a snapshot; where the disk cannot be written, it is skipped without an error."""
         payload = _to_bytes(tokens) + state
         if len(payload) > self._max_bytes:
             return
@@ -61,11 +61,11 @@ class Snapshots:
             self._prune()
 
     def load(self, prompt: Sequence[int], at_least: int) -> tuple[list[int], bytes] | None:
-        """The snapshot that shares the longest beginning with a prompt: its tokens and its state.
+        """The snapshot that shares the longest prefix with a prompt: its tokens and its state; None where none does.
 
         Args:
-            prompt: token ids.
-            at_least: a snapshot that shares fewer tokens is not worth reading.
+            prompt: Token ids of the prompt.
+            at_least: Minimum number of tokens that the snapshot must share.
         """
         found = self._find(prompt, at_least)
         if found is None:
@@ -111,7 +111,7 @@ class Snapshots:
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two sequences share from the start."""
+    """Length of the common prefix of two sequences."""
     return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))  # noqa: B905 - the shorter
 
 

@@ -1,8 +1,8 @@
-"""Threads of llama.cpp on a machine that other programs use as well: how they wait, and how many there are.
+"""Threads of llama.cpp beside other programs: how they wait (sleep or spin), and how many there are.
 
-A token takes several hundred steps, and after each step all threads wait for the slowest. Where another program has
-taken the core of one thread, the others wait for milliseconds. Threads that spin meanwhile keep the cores busy that
-the one they wait for could have.
+A token takes several hundred steps, and after each step all threads wait for the slowest (a barrier). Where another
+program has preempted one thread, the others wait for milliseconds. Threads that spin meanwhile occupy cores on which
+the preempted thread could run.
 """
 
 from __future__ import annotations
@@ -19,60 +19,63 @@ import psutil
 from nano_lsp.inference.hardware import usable_cores, usable_cpus
 
 _SPIN_LIMITS = {
-    # GCC's libgomp: rounds of a loop. Decoding on two idle cores of an EPYC, in turns: 31.9 tokens/s with libgomp's
-    # own 300,000, 32.0 with 3,000, 28.3 with 300, 19.5 with 1; beside two busy programs 3.0 and 9.6 with the first.
+    # GCC's libgomp: iterations of the spin loop. Decoding on two idle cores of an EPYC, alternating: 31.9 tokens/s with
+    # libgomp's own 300,000, 32.0 with 3,000, 28.3 with 300, 19.5 with 1; beside two busy programs 3.0 and 9.6 with the
+    # first two.
     "GOMP_SPINCOUNT": "3000",
     # clang's libomp: milliseconds. 29.9 tokens/s with ggml's own 200, 29.4 with 1, 13.0 with 0; beside two busy
     # programs 8.4, 8.8 and 4.7.
     "KMP_BLOCKTIME": "1",
 }
 _POLICY = "OMP_WAIT_POLICY"
-# What is left of the speed of threads that share CPUs with others and wait for each other at each step. Two threads
-# on two cores beside one, two or four busy programs: 0.3 to 0.9 where they sleep, 0.06 to 0.16 where they spin.
+# Remaining share of the speed where threads that wait for each other at each step share CPUs with other programs.
+# Two threads on two cores beside one, two or four busy programs: 0.3 to 0.9 where they sleep, 0.06 to 0.16 where
+# they spin.
 _SLEEPING_SHARE, _SPINNING_SHARE = 0.5, 0.1
-_SAMPLE_S = 0.1  # between two looks at other programs; the system counts their time in steps of 10 to 16 ms
+_SAMPLE_S = 0.1  # interval of sampling other programs; the system counts their time in steps of 10 to 16 ms
 _AVERAGE_S = 1.0  # time constant of their average
-_MOST_OF_ONE = 0.3  # weight of one sample, however long ago the last: editors work for a moment at each key
-_LIMITS_S = 5.0  # between two looks at affinity and cgroup limits, which seldom change
+_MAX_WEIGHT = 0.3  # of one sample, however old the last one is: editors compute for a moment at each key
+_LIMITS_S = 5.0  # interval of reading affinity and cgroup limits, which seldom change
 
 
 @contextmanager
 def sleeping_threads(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
-    """Load a library inside: threads of its OpenMP sleep while they wait, instead of spinning.
+    """Context in which a library is loaded whose OpenMP threads sleep while they wait, instead of spinning.
 
-    A choice of the user's goes first: `OMP_WAIT_POLICY`, `GOMP_SPINCOUNT` or `KMP_BLOCKTIME`. There is no effect
-    where the process has loaded the same OpenMP before, as a kernel with scikit-learn and `engine = "in-process"`.
+    Environment variables of the user take precedence: `OMP_WAIT_POLICY`, `GOMP_SPINCOUNT` or `KMP_BLOCKTIME`. Without
+    effect where the process has loaded the same OpenMP before, as a kernel with scikit-learn and
+    `engine = "in-process"`.
     """
     unset = [name for name in _SPIN_LIMITS if name not in environment and _POLICY not in environment]
     environment.update({name: _SPIN_LIMITS[name] for name in unset})
     try:
         yield
     finally:
-        # libgomp has read its variable by now, so that no other program of a user's kernel need see it. libomp reads
-        # its own at the first batch; ggml gives it 200 ms where it is not set.
+        # libgomp has read its variable by now, so child processes of a user's kernel should not inherit it. libomp
+        # reads its own at the first batch; ggml sets it to 200 ms where it is not set.
         if "GOMP_SPINCOUNT" in unset:
             del environment["GOMP_SPINCOUNT"]
 
 
 def spins_by_choice(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Whether the user has chosen that OpenMP's threads spin while they wait."""
+    """Whether the user's environment makes OpenMP threads spin while they wait."""
     own = any(environment.get(name, limit) not in {limit, "0"} for name, limit in _SPIN_LIMITS.items())
     return own or environment.get(_POLICY, "").lower() == "active"
 
 
 def choose_threads(n_cores: int, n_cpus: int, n_others: float, *, sleeping: bool) -> int:
-    """Number of threads that evaluates fastest beside other programs.
+    """Number of threads with the highest speed beside other programs.
 
     Args:
         n_cores: Physical cores that this process may use, at least 1.
         n_cpus: Logical CPUs that it may use.
-        n_others: Average number of other threads of the machine that want a CPU.
+        n_others: Average number of runnable threads of other programs.
         sleeping: Whether waiting threads sleep; otherwise they spin.
     """
     n_busy = math.floor(n_others + 0.5)
 
     def speed(n: int) -> float:
-        """In units of one thread with a CPU of its own."""
+        """Speed in units of one thread with a CPU of its own."""
         share = min(1.0, n_cpus / (n + n_busy))
         if n == 1 or share == 1:
             return n * share
@@ -82,13 +85,13 @@ def choose_threads(n_cores: int, n_cpus: int, n_others: float, *, sleeping: bool
 
 
 class OtherPrograms:
-    """Counts the threads of the machine that want a CPU, but for the one that asks."""
+    """Counts the runnable threads of other programs."""
 
     def __init__(self) -> None:
         self._before = self._seconds()
 
     def count(self) -> float:
-        """How many there are at the moment (Linux), or had a CPU since the last call (elsewhere)."""
+        """Number of runnable threads (Linux), or average number of CPUs used since the last call (elsewhere)."""
         running = _runnable()
         if running is not None:
             return max(0, running - 1)
@@ -98,17 +101,17 @@ class OtherPrograms:
 
     @staticmethod
     def _seconds() -> tuple[float, float]:
-        """Seconds on the clock, and of all CPUs that other processes have had."""
+        """Clock, and total CPU time of other processes, both in seconds."""
         try:
             times, own = psutil.cpu_times(), psutil.Process().cpu_times()
-        except (OSError, psutil.Error):  # no /proc: as if no other program computed
+        except (OSError, psutil.Error):  # no /proc: assume that no other program is running
             return time.monotonic(), 0.0
         idle = times.idle + getattr(times, "iowait", 0.0)
         return time.monotonic(), sum(times) - idle - own.user - own.system
 
 
 def _runnable() -> int | None:
-    """Threads that run or could run, on Linux; None elsewhere."""
+    """Number of runnable threads of all programs, on Linux; None elsewhere."""
     try:
         return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0])
     except (OSError, ValueError, IndexError):
@@ -116,14 +119,14 @@ def _runnable() -> int | None:
 
 
 class ThreadCount:
-    """Number of threads for the next batch: what the user has set, or what the machine has left.
+    """Chooses the number of threads for each batch: the user's setting, or by the load of the machine.
 
     Args:
-        fixed: The user's setting; 0 to follow the machine.
+        fixed: The user's setting; 0 to choose automatically.
         sleeping: Whether waiting threads sleep; otherwise they spin.
-        others: Number of other threads of the machine that want a CPU, at the moment.
-        machine: Physical cores and logical CPUs that this process may use.
-        clock: Seconds that never go back.
+        others: Function that counts the runnable threads of other programs.
+        machine: Function that counts the physical cores and logical CPUs that this process may use.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -145,13 +148,13 @@ class ThreadCount:
         self._n_cores, self._n_cpus = machine()
 
     def next(self) -> int:
-        """Number of threads for a batch that begins now."""
+        """Number of threads for the next batch."""
         if self._fixed:
             return self._fixed
         now = self._clock()
         elapsed = now - self._sampled_s
         if elapsed >= _SAMPLE_S:
-            weight = min(_MOST_OF_ONE, 1 - math.exp(-elapsed / _AVERAGE_S))
+            weight = min(_MAX_WEIGHT, 1 - math.exp(-elapsed / _AVERAGE_S))
             self._n_others += weight * (self._others() - self._n_others)
             self._sampled_s = now
         if now - self._limits_s >= _LIMITS_S:

@@ -1,11 +1,11 @@
-"""Token healing: the word, blanks or punctuation that a prompt ends with are taken back and regrown.
+"""Token healing: the word, blanks or punctuation at the end of a prompt are removed and generated again.
 
-A word cut by the cursor is tokenized otherwise than the same word written out (`ret` + `urn`, not `return`). Blanks
-and signs share a token with the word behind them (`   ` + ` return`, `math` + `.pi`; after `math` + `.` comes ` pi`).
-The model has hardly ever seen the cut form. So generation starts at the token boundary before, and its first tokens
-must begin with the bytes taken back (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
+A word cut by the cursor is tokenized differently from the whole word (`ret` + `urn`, not `return`). Blanks and
+punctuation share a token with the next word (`   ` + ` return`, `math` + `.pi`; after `math` + `.` comes ` pi`).
+The cut form is rare in the training data. So generation starts at the token boundary before it, and its first tokens
+must begin with the removed bytes (Lundberg 2023, "The Art of Prompt Design: Prompt Boundaries and Token Healing").
 
-Nothing further back can change: the pre-tokenizers of Qwen and SmolLM split text into runs of letters with at most
+Earlier tokens cannot change: the pre-tokenizers of Qwen and SmolLM split text into runs of letters with at most
 one character in front, and runs of blanks; no token reaches past those.
 """
 
@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TOKENS = 4
-"""A run of more tokens than this is left as it is: regrowing it would cost as many decodes."""
-_LIKELY = 1024
+"""Maximum number of tokens to remove: each is a decode to generate again."""
+_N_LIKELY = 1024  # tokens to check first
 
 
-def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
-    """Split the unfinished word, the blanks or the punctuation off the end of a prompt.
+def split_unfinished(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
+    """Remove the unfinished word, the blanks or the punctuation from the end of a prompt.
 
     Args:
-        prompt: token ids.
-        piece: the bytes of a token; empty for a control token, which is never taken back.
+        prompt: Token ids of the prompt.
+        piece: Function from a token id to its bytes, which are empty for a control token; that is never removed.
 
     Returns:
-        The prompt without the tokens of that run, and their bytes; all of it and b"" where there is nothing to heal.
+        The remaining prompt and the removed bytes; the whole prompt and b"" where there is nothing to heal.
     """
     pieces = [piece(token) for token in prompt[-MAX_TOKENS - 1 :]]
     text = b"".join(pieces).decode("utf-8", "ignore")
@@ -46,7 +46,7 @@ def take_back(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tuple[lis
 
 
 def _last_run(text: str, belongs: Callable[[str], bool]) -> bytes:
-    """The characters of a kind that a text ends with."""
+    """The run of matching characters at the end of a text."""
     return "".join(itertools.takewhile(belongs, reversed(text)))[::-1].encode()
 
 
@@ -55,12 +55,12 @@ def _is_punctuation(char: str) -> bool:
 
 
 def mask_unfitting(logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]) -> NDArray[np.float32]:
-    """A copy of the logits, shape (n_vocab,), with -inf where neither piece nor data begins with the other.
+    """A copy of the logits, shape (n_vocab,), with -inf where neither piece nor data is a prefix of the other.
 
-    Only the most probable tokens are looked at while one of them fits: an index of all 151,936 pieces would
+    Only the most probable tokens are checked as long as one of them fits: an index of all 151,936 pieces would
     take most of a second and 20 MB.
     """
-    for n in (min(_LIKELY, len(logits)), len(logits)):
+    for n in (min(_N_LIKELY, len(logits)), len(logits)):
         likely = np.argpartition(-logits, n - 1)[:n]
         fitting = [token for token in likely.tolist() if _fits(piece(token), data)]
         if fitting:

@@ -255,7 +255,7 @@ def test_a_sequence_restored_from_disk_gives_the_same_ids(
 ) -> None:
     snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "scripted")
     tokens = ScriptedBackend().tokenize(prompt)
-    writing = KvCache(ScriptedBackend(n_batch=200), snapshots, least_saved=1)
+    writing = KvCache(ScriptedBackend(n_batch=200), snapshots, min_new_tokens=1)
     sequence = writing.acquire("a", tokens[:kept])
     writing.decode(sequence, tokens[:kept], 1)
     writing.save_all()

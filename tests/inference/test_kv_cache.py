@@ -105,7 +105,7 @@ def test_a_snapshot_spares_what_it_holds(
     tmp_path_factory: pytest.TempPathFactory, prompt: list[int], keep: int
 ) -> None:
     snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "model")
-    first = KvCache(ScriptedBackend(n_batch=200), snapshots, least_saved=1)
+    first = KvCache(ScriptedBackend(n_batch=200), snapshots, min_new_tokens=1)
     sequence = first.acquire("a", prompt)
     first.decode(sequence, prompt, 1)
     first.save_all()
@@ -148,7 +148,7 @@ def test_a_disk_that_cannot_be_written_costs_only_the_snapshot(tmp_path: Path) -
 
 def test_a_sequence_that_has_no_room_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
     backend = ScriptedBackend(n_ctx=400, n_batch=400, n_seq_max=2)
-    cache = KvCache(backend, Snapshots(tmp_path, "model"), least_saved=100)
+    cache = KvCache(backend, Snapshots(tmp_path, "model"), min_new_tokens=100)
     prompts = {key: [ord(key)] * 150 + [ord("!")] for key in "abcdef"}
     for key, prompt in prompts.items():
         assert fill(cache, key, prompt) == len(prompt)

@@ -19,15 +19,15 @@ def resident_kib(path: Path) -> int:
 
 
 @pytest.mark.skipif(not SUPPORTED, reason="model files are read, not mapped, outside Linux")
-def test_what_is_read_stays_and_the_rest_goes(tmp_path: Path) -> None:
+def test_hot_pages_stay_resident_and_the_rest_is_released(tmp_path: Path) -> None:
     path = write_model(tmp_path / "with a space.gguf", n_layers=20)
     weights = ResidentWeights(path, read_header(path))
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         before = sum(data[:])
         everything = resident_kib(path)
-        weights.release()
+        weights.release_all()
         assert resident_kib(path) < everything // 4
-        weights.settle()
+        weights.release_cold()
         hot = resident_kib(path)
         assert weights.hot_bytes // 1024 - 16 <= hot <= everything
         assert sum(data[:]) == before

@@ -124,7 +124,7 @@ def test_a_restored_sequence_gives_the_same_ids(
     prompt = engine.backend.tokenize(SOURCE[start : start + 2500])[:length]
     reference = cold(engine, prompt)
     snapshots = Snapshots(folder, engine.backend.spec.fingerprint)
-    writing = KvCache(engine.backend, snapshots, least_saved=1)
+    writing = KvCache(engine.backend, snapshots, min_new_tokens=1)
     engine.kv_cache.clear()
     sequence = writing.acquire("a", prompt[:kept])
     writing.decode(sequence, prompt[len(sequence.tokens) : kept][:128], 1)

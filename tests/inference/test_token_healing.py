@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.inference.token_healing import mask_unfitting, take_back
+from nano_lsp.inference.token_healing import mask_unfitting, split_unfinished
 from nano_lsp.testing.scripted_backend import N_VOCAB, ScriptedBackend
 
 BACKEND = ScriptedBackend()
@@ -19,7 +19,7 @@ def bytes_of(tokens: list[int]) -> bytes:
 @given(st.text("rets urn()_1\n"))
 def test_nothing_is_lost(text: str) -> None:
     prompt = [BACKEND.spec.eog_ids.__iter__().__next__(), *BACKEND.tokenize(text)]
-    kept, healed = take_back(prompt, BACKEND.piece)
+    kept, healed = split_unfinished(prompt, BACKEND.piece)
     assert bytes_of(kept) + healed == text.encode()
     assert kept == prompt[: len(kept)]
     if healed:
@@ -28,28 +28,28 @@ def test_nothing_is_lost(text: str) -> None:
 
 def test_a_cut_word_is_taken_back_to_its_boundary() -> None:
     prompt = [*BACKEND.tokenize("x = 1;"), BACKEND.tokenize("re")[0], BACKEND.tokenize("t")[0]]
-    kept, healed = take_back(prompt, BACKEND.piece)
+    kept, healed = split_unfinished(prompt, BACKEND.piece)
     assert (bytes_of(kept), healed) == (b"x = 1;", b"ret")
 
 
 def test_blanks_are_taken_back_so_that_a_token_can_hold_the_next_word_too() -> None:
-    kept, healed = take_back(BACKEND.tokenize("if x:\n    "), BACKEND.piece)
+    kept, healed = split_unfinished(BACKEND.tokenize("if x:\n    "), BACKEND.piece)
     assert (bytes_of(kept), healed) == (b"if x:\n", b"    ")
 
 
 def test_punctuation_is_taken_back_as_a_word_may_begin_with_it() -> None:
     for text, sign in (("f(", "("), ("x =", "="), ("math.", "."), ("a_", "_"), ("f(((", "(((")):
-        assert take_back(BACKEND.tokenize(text), BACKEND.piece)[1] == sign.encode()
+        assert split_unfinished(BACKEND.tokenize(text), BACKEND.piece)[1] == sign.encode()
 
 
 def test_numbers_and_line_ends_stay() -> None:
     for text in ("x1", "if x:\n", "\n\n"):
-        assert take_back(BACKEND.tokenize(text), BACKEND.piece)[1] == b""
+        assert split_unfinished(BACKEND.tokenize(text), BACKEND.piece)[1] == b""
 
 
 def test_a_word_that_is_the_whole_prompt_or_too_long_stays() -> None:
-    assert take_back(BACKEND.tokenize("r"), BACKEND.piece)[1] == b""
-    assert take_back(BACKEND.tokenize("; abcdefghij"), BACKEND.piece)[1] == b""
+    assert split_unfinished(BACKEND.tokenize("r"), BACKEND.piece)[1] == b""
+    assert split_unfinished(BACKEND.tokenize("; abcdefghij"), BACKEND.piece)[1] == b""
 
 
 @given(st.text("retun s", min_size=1, max_size=6), st.integers(0, 9))
