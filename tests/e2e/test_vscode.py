@@ -132,7 +132,7 @@ def test_the_walkthrough_knows_what_was_reached_before_it_opened(open_workbench:
     it = open_workbench({"app.py": "x = "})
     it.open_file("app.py")
     it.wait_for_status("ready")
-    it.command("NEURO-NANO: First Steps")
+    it.command("NEURO-NANO: Getting Started")
     for step in "server", "model":
         it.page.locator(f'[data-done-step-id$="#{step}"].complete').first.wait_for()
     assert it.page.locator('[data-done-step-id$="#type"]:not(.complete)').count()
@@ -226,7 +226,7 @@ def test_docstring_explanation_statistics_and_doctor(open_workbench: Open) -> No
     assert "Multiply two numbers.\n\n    Args:\n        a: The first.\n        b: The second." in text
     it.command("NEURO-NANO: Show Statistics")
     assert "requests" in it.wait_for_view("Since the start")
-    it.command("NEURO-NANO: Doctor")
+    it.command("NEURO-NANO: Run Doctor")
     assert f"nano-lsp {__version__}" in it.wait_for_view("versions")
 
 
@@ -273,10 +273,10 @@ def test_suggestions_pause_everywhere_and_in_a_language(open_workbench: Open) ->
     it.type("\nx = ")
     assert it.wait_for_ghost_text() == "1"
     it.click_status()
-    it.choose("No suggestions in python")
+    it.choose("Disable suggestions in python")
     it.wait_for_status("off", "python")
     it.click_status()
-    it.choose("Suggest in python")
+    it.choose("Enable suggestions in python")
     it.wait_for_status("ready")
     it.back_to("app.py")
     it.type("3\ny = ")
@@ -320,9 +320,9 @@ def test_a_server_that_ends_again_and_again_is_left_alone_until_the_user_restart
     for _ in range(5):
         it.wait_for_status("ready")
         kill_server(it)
-    it.wait_for_status("error", "not started any more")
+    it.wait_for_status("error", "not restarted any more")
     assert it.server_processes() == []
-    it.wait_for_message("The server ends again and again")
+    it.wait_for_message("The server crashes repeatedly")
     it.click_button("Restart")
     it.wait_for_status("ready")
     it.back_to("app.py")
@@ -362,7 +362,7 @@ def test_without_a_server_the_editor_works_and_says_what_to_do(open_workbench: O
     it.open_file("app.py")
     it.wait_for_status("missing")
     message = it.wait_for_message("nano-lsp was not found")
-    assert "Install it, or name it in nano.server.path." in message
+    assert "Install it, or set nano.server.path to its full path." in message
     assert "Install…" in message
     it.type("x = 1")
     it.wait_for_document("app.py", lambda text: text == "x = 1")
@@ -488,7 +488,7 @@ def test_a_new_user_without_a_network_gets_from_nothing_to_ghost_text(
     it.click_button("Install…")
     it.wait_for_status("error", "nano")
     it.wait_for_message("nano-lsp model pull nano")
-    it.command("NEURO-NANO: Take the Model from a File…")
+    it.command("NEURO-NANO: Import Model from File…")
     it.choose_file("nano.gguf")
     it.wait_for_status("ready", "nano")
     it.back_to("shapes.py")

@@ -1,4 +1,4 @@
-/** Bundles the extension into dist/, with the licenses of what is in it. */
+/** Bundles the extension into dist/, with the licenses of the bundled packages. */
 
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
@@ -20,13 +20,13 @@ const { metafile } = await build({
 const packages = new Set(
   Object.keys(metafile.inputs).flatMap((file) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []),
 );
-const texts: string[] = [];
+const licenses: string[] = [];
 for (const folder of [...packages].sort()) {
   const { name, version, license } = JSON.parse(await readFile(`${folder}/package.json`, "utf8"));
   const text = await readLicense(folder);
-  texts.push(`${name} ${version}, ${license}\n\n${text.trim()}\n`);
+  licenses.push(`${name} ${version}, ${license}\n\n${text.trim()}\n`);
 }
-await writeFile("dist/LICENSES.txt", texts.join(`\n${"-".repeat(80)}\n\n`));
+await writeFile("dist/LICENSES.txt", licenses.join(`\n${"-".repeat(80)}\n\n`));
 await copyFile("../../LICENSE", "LICENSE");
 
 async function readLicense(folder: string): Promise<string> {

@@ -1,7 +1,7 @@
 /**
- * Writes `contributes.configuration` of package.json: the server's settings, from their JSON schema, and the extension's.
+ * Generates `contributes.configuration` of package.json from the JSON schema of the server's settings, plus the extension's own.
  *
- * `node scripts/settings.ts` writes it, `--check` fails where it is out of date.
+ * `node scripts/settings.ts` writes it; `--check` fails if it is out of date.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -12,12 +12,12 @@ type Json = Record<string, unknown>;
 const SCHEMA = new URL("../../settings.schema.json", import.meta.url);
 const PACKAGE = new URL("../package.json", import.meta.url);
 
-/** Files to load, programs to run, addresses to send code to: a folder that somebody else has made must not name them. */
+/** Files to load, programs to run, addresses that receive code: an untrusted workspace must not set them. */
 export const RESTRICTED = ["nano.server.path", "nano.server.wheels", "nano.model", "nano.adapter", "nano.engine"];
-/** Sent by the extension itself: the editor knows whether a workspace is trusted. */
+/** Set by the extension: the editor knows whether a workspace is trusted. */
 const NOT_SET_BY_USERS = ["nano.trusted"];
 
-const OWN: Json = {
+const EXTENSION_SETTINGS: Json = {
   "nano.server.path": {
     type: "string",
     default: "",
@@ -34,37 +34,37 @@ const OWN: Json = {
   },
 };
 
-/** A setting of the server as VS Code describes it. */
+/** A setting of the server in VS Code's format. */
 function convert(key: string, { description, ...about }: Json): Json {
   const scope = RESTRICTED.includes(key) ? "machine-overridable" : "window";
   return { ...about, scope, markdownDescription: description };
 }
 
-/** `contributes.configuration`, from the server's schema. */
+/** Build `contributes.configuration` from the server's schema. */
 export function buildConfiguration(properties: Record<string, Json>): Json {
   const known = Object.entries(properties).filter(([key]) => !NOT_SET_BY_USERS.includes(key));
   const converted = known.map(([key, about], order) => [key, { order, ...convert(key, about) }]);
-  return { title: "NEURO-NANO", properties: { ...OWN, ...Object.fromEntries(converted) } };
+  return { title: "NEURO-NANO", properties: { ...EXTENSION_SETTINGS, ...Object.fromEntries(converted) } };
 }
 
-/** package.json as it ought to be, and as it is. */
-export async function loadManifests(): Promise<{ wanted: string; found: string }> {
+/** Load package.json, and generate what it should be. */
+export async function loadManifests(): Promise<{ expected: string; found: string }> {
   const found = await readFile(PACKAGE, "utf8");
   const schema = JSON.parse(await readFile(SCHEMA, "utf8"));
   const manifest = JSON.parse(found);
   manifest.contributes.configuration = buildConfiguration(schema.properties);
   manifest.capabilities.untrustedWorkspaces.restrictedConfigurations = RESTRICTED;
-  return { wanted: `${JSON.stringify(manifest, null, 2)}\n`, found };
+  return { expected: `${JSON.stringify(manifest, null, 2)}\n`, found };
 }
 
 if (import.meta.main) {
-  const { wanted, found } = await loadManifests();
+  const { expected, found } = await loadManifests();
   if (argv.includes("--check")) {
-    if (wanted !== found) {
+    if (expected !== found) {
       console.error("package.json is out of date: npm run settings");
       exit(1);
     }
   } else {
-    await writeFile(PACKAGE, wanted);
+    await writeFile(PACKAGE, expected);
   }
 }

@@ -1,4 +1,4 @@
-/** The language client: what the server is told, and what of it is shown in this editor's own way. */
+/** The language client: its configuration, and the server's messages that this extension shows itself. */
 
 import * as vscode from "vscode";
 import {
@@ -20,13 +20,13 @@ import type { Status } from "./status.ts";
 const MAX_CRASHES = 4;
 const CRASHES_WITHIN_MS = 180_000;
 
-/** Is told what the server does. */
-export interface Watcher {
+/** Receives the server's events. */
+export interface ServerListener {
   onStatus(status: Status): void;
   onMessage(message: ShowMessageParams): void;
   onStarted(): void;
-  /** The server ended too often; it is not started again. */
-  onGivenUp(): void;
+  /** The server crashed too often and is not restarted. */
+  onTooManyCrashes(): void;
   explain(request: ExplainRequest): Promise<unknown>;
 }
 
@@ -37,15 +37,15 @@ export interface ExplainRequest {
   readonly diagnostic?: string;
 }
 
-/** What the server sends while it explains. */
-export const EXPLAINING = new ProgressType<{ text: string }>();
+/** Partial results of `nano.explain`: the text so far. */
+export const EXPLAIN_PROGRESS = new ProgressType<{ text: string }>();
 
-/** A client that is not started yet. */
+/** Create a client; it is not started yet. */
 export function createClient(
   server: Server,
   log: vscode.LogOutputChannel,
   settingKeys: readonly string[],
-  watcher: Watcher,
+  listener: ServerListener,
 ): LanguageClient {
   const initial = { ...readSettings(settingKeys), trusted: vscode.workspace.isTrusted };
   const options: LanguageClientOptions = {
@@ -53,7 +53,7 @@ export function createClient(
     outputChannel: log,
     initializationOptions: initial,
     synchronize: { configurationSection: "nano" },
-    errorHandler: createErrorHandler(watcher),
+    errorHandler: createErrorHandler(listener),
     initializationFailedHandler: () => false,
     middleware: {
       workspace: {
@@ -62,30 +62,30 @@ export function createClient(
         ],
       },
       executeCommand: async (command, args, next) =>
-        command === "nano.explain" ? watcher.explain(args[0] as ExplainRequest) : next(command, args),
+        command === "nano.explain" ? listener.explain(args[0] as ExplainRequest) : next(command, args),
     },
   };
   const client = new LanguageClient("nano", "NEURO-NANO", { command: server.command, args: ["server"] }, options);
-  client.onNotification("nano/status", (status: Status) => watcher.onStatus(status));
-  client.onNotification(ShowMessageNotification.type, (message) => watcher.onMessage(message));
-  client.onDidChangeState(({ newState }) => newState === State.Running && watcher.onStarted());
+  client.onNotification("nano/status", (status: Status) => listener.onStatus(status));
+  client.onNotification(ShowMessageNotification.type, (message) => listener.onMessage(message));
+  client.onDidChangeState(({ newState }) => newState === State.Running && listener.onStarted());
   return client;
 }
 
-function readSettings(keys: readonly string[], told: readonly string[] = []): Record<string, unknown> {
+function readSettings(keys: readonly string[], alwaysInclude: readonly string[] = []): Record<string, unknown> {
   const configuration = vscode.workspace.getConfiguration();
-  const look = (key: string) => {
+  const inspect = (key: string) => {
     const { globalValue, workspaceValue, workspaceFolderValue } = configuration.inspect(key) ?? {};
     return {
       isSet: [globalValue, workspaceValue, workspaceFolderValue].some((value) => value !== undefined),
       value: configuration.get(key),
     };
   };
-  return collectSettings(keys, look, told);
+  return collectSettings(keys, inspect, alwaysInclude);
 }
 
-/** Starts a server that has ended again, unless it ends again and again. */
-function createErrorHandler(watcher: Watcher): ErrorHandler {
+/** Restarts a crashed server, up to `MAX_CRASHES` times within `CRASHES_WITHIN_MS`. */
+function createErrorHandler(listener: ServerListener): ErrorHandler {
   let crashes: number[] = [];
   return {
     error: () => ({ action: ErrorAction.Continue, handled: true }),
@@ -93,15 +93,15 @@ function createErrorHandler(watcher: Watcher): ErrorHandler {
       const now = Date.now();
       crashes = [...crashes.filter((then) => now - then < CRASHES_WITHIN_MS), now];
       if (crashes.length <= MAX_CRASHES) {
-        watcher.onStatus({
+        listener.onStatus({
           state: "loading",
-          message: "The server has ended; it starts again.",
+          message: "The server crashed and is being restarted.",
           remedy: "",
           share: 0,
         });
         return { action: CloseAction.Restart, handled: true };
       }
-      watcher.onGivenUp();
+      listener.onTooManyCrashes();
       return { action: CloseAction.DoNotRestart, handled: true };
     },
   };

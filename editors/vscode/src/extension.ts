@@ -1,14 +1,14 @@
-/** NEURO-NANO in VS Code: what is registered, and what it calls. */
+/** Entry point of the VS Code extension: registers its commands, status bar item and listeners. */
 
 import * as vscode from "vscode";
-import { explain, explainSelection, writeDocstring } from "./assist.ts";
-import * as chores from "./chores.ts";
+import * as cli from "./cliCommands.ts";
+import { explain, explainSelection, writeDocstring } from "./explainCommands.ts";
 import { SERVER_PATH } from "./findServer.ts";
 import { LANGUAGES } from "./languages.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MarkdownView } from "./markdownView.ts";
 import { onInterpreterChange } from "./python.ts";
-import { describe, menu, type Surroundings } from "./status.ts";
+import { describe, type EditorState, menu } from "./status.ts";
 import { watchWalkthrough } from "./walkthrough.ts";
 
 let running: Lifecycle | undefined;
@@ -27,15 +27,15 @@ export function activate(context: vscode.ExtensionContext): void {
     docstring: () => writeDocstring(lifecycle),
     pause: () => lifecycle.setPaused(true),
     resume: () => lifecycle.setPaused(false),
-    toggleLanguage: (language?: string) => chores.toggleLanguage(language ?? surroundings(lifecycle).language),
-    selectModel: () => chores.selectModel(lifecycle, log),
-    pullModel: (name?: string, file?: string) => chores.pullModel(lifecycle, log, name, file),
-    pullModelFromFile: (name?: string) => chores.pullModelFromFile(lifecycle, log, name),
-    install: () => chores.installServer(lifecycle, log),
+    toggleLanguage: (language?: string) => cli.toggleLanguage(language ?? editorState(lifecycle).language),
+    selectModel: () => cli.selectModel(lifecycle, log),
+    pullModel: (name?: string, file?: string) => cli.pullModel(lifecycle, log, name, file),
+    pullModelFromFile: (name?: string) => cli.pullModelFromFile(lifecycle, log, name),
+    install: () => cli.installServer(lifecycle, log),
     restart: () => lifecycle.restart(),
     showLog: () => log.show(),
-    showStatistics: () => chores.showStatistics(lifecycle, view),
-    doctor: () => chores.showDoctor(lifecycle, view),
+    showStatistics: () => cli.showStatistics(lifecycle, view),
+    doctor: () => cli.showDoctor(lifecycle, view),
     settings: (key?: string) => vscode.commands.executeCommand("workbench.action.openSettings", key ?? `@ext:${id}`),
     walkthrough: () => vscode.commands.executeCommand("workbench.action.openWalkthrough", `${id}#start`),
     menu: () => showMenu(lifecycle),
@@ -47,7 +47,7 @@ export function activate(context: vscode.ExtensionContext): void {
   item.name = "NEURO-NANO";
   item.command = "neuroNano.menu";
   const showStatus = () => {
-    const { text, tooltip, label, isError } = describe(lifecycle.status, surroundings(lifecycle));
+    const { text, tooltip, label, isError } = describe(lifecycle.status, editorState(lifecycle));
     item.text = text;
     item.tooltip = tooltip;
     item.accessibilityInformation = { label, role: "button" };
@@ -75,7 +75,7 @@ export function deactivate(): Promise<void> | undefined {
   return running?.stop();
 }
 
-function surroundings(lifecycle: Lifecycle): Surroundings {
+function editorState(lifecycle: Lifecycle): EditorState {
   const configuration = vscode.workspace.getConfiguration();
   const document = vscode.window.activeTextEditor?.document;
   const language = document?.languageId ?? "";
@@ -90,7 +90,7 @@ function surroundings(lifecycle: Lifecycle): Surroundings {
 }
 
 async function showMenu(lifecycle: Lifecycle): Promise<void> {
-  const entries = menu(lifecycle.status, surroundings(lifecycle)).map((entry) => ({
+  const entries = menu(lifecycle.status, editorState(lifecycle)).map((entry) => ({
     ...entry,
     kind: entry.command ? vscode.QuickPickItemKind.Default : vscode.QuickPickItemKind.Separator,
   }));

@@ -1,4 +1,4 @@
-/** Where the language server is: a setting, the Python environment of the workspace, PATH, the extension's own, the user's. */
+/** Finds the server: the setting, the workspace's Python environment, PATH, the extension's own environment, the shared one. */
 
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
@@ -6,52 +6,54 @@ import { delimiter, dirname, isAbsolute, join } from "node:path";
 
 export const SERVER_PATH = "nano.server.path";
 
-/** A server's program, and where it was found. */
+/** The server's program, and where it was found. */
 export interface Server {
   readonly command: string;
   readonly origin: "setting" | "Python environment" | "PATH" | "private environment" | "shared environment";
 }
 
-/** Places to look at; an empty string is none. */
-export interface Places {
+/** Locations to search; an empty string is skipped. */
+export interface SearchLocations {
   /** The setting `nano.server.path`. */
   readonly setting: string;
-  /** Python of the workspace's environment. */
+  /** Python interpreter of the workspace's environment. */
   readonly interpreter: string;
-  /** The variable PATH. */
+  /** The environment variable PATH. */
   readonly path: string;
   /** Folder of the virtual environment that the extension installs into. */
   readonly privateEnvironment: string;
-  /** Folder of the virtual environment that all editors of the user share. */
+  /** Folder of the user's virtual environment, shared by all editors. */
   readonly sharedEnvironment: string;
 }
 
-/** The setting names no program. */
-export class WrongPathError extends Error {}
+/** The setting `nano.server.path` is not the full path of a program. */
+export class InvalidServerPathError extends Error {}
 
 /**
- * The first server that there is; undefined for none.
+ * Find the first server in search order; undefined if there is none.
  *
- * @throws WrongPathError the setting names a file that cannot be run: nothing else is taken in its place.
+ * @throws InvalidServerPathError the setting is not an executable file; other locations are not tried then.
  */
-export async function findServer(places: Places, platform: NodeJS.Platform): Promise<Server | undefined> {
-  if (places.setting) {
-    if (isAbsolute(places.setting) && (await canRun(places.setting))) {
-      return { command: places.setting, origin: "setting" };
+export async function findServer(locations: SearchLocations, platform: NodeJS.Platform): Promise<Server | undefined> {
+  if (locations.setting) {
+    if (isAbsolute(locations.setting) && (await canRun(locations.setting))) {
+      return { command: locations.setting, origin: "setting" };
     }
-    throw new WrongPathError(`${SERVER_PATH} is ${places.setting}, which is not the full path of a program.`);
+    throw new InvalidServerPathError(
+      `${SERVER_PATH} is ${locations.setting}, which is not the full path of a program.`,
+    );
   }
   const program = platform === "win32" ? "nano-lsp.exe" : "nano-lsp";
-  // Beside the interpreter as it is named, not where a link leads: a virtual environment's python is often a link.
-  // Conda on Windows has programs in a folder below it.
-  const environment = places.interpreter ? dirname(places.interpreter) : "";
+  // Beside the interpreter's path as given, without resolving links: a virtual environment's python is often a link.
+  // Conda on Windows has its programs in a folder below the interpreter.
+  const environment = locations.interpreter ? dirname(locations.interpreter) : "";
   const folders: [Server["origin"], string][] = [
     ["Python environment", environment],
     ["Python environment", environment && platform === "win32" ? join(environment, "Scripts") : ""],
-    // A relative entry would be looked up in the workspace, which may be anybody's.
-    ...places.path.split(delimiter).map((folder): [Server["origin"], string] => ["PATH", folder]),
-    ["private environment", places.privateEnvironment && binFolder(places.privateEnvironment, platform)],
-    ["shared environment", places.sharedEnvironment && binFolder(places.sharedEnvironment, platform)],
+    // A relative entry is skipped below: it would be resolved in the workspace, which may be untrusted.
+    ...locations.path.split(delimiter).map((folder): [Server["origin"], string] => ["PATH", folder]),
+    ["private environment", locations.privateEnvironment && binFolder(locations.privateEnvironment, platform)],
+    ["shared environment", locations.sharedEnvironment && binFolder(locations.sharedEnvironment, platform)],
   ];
   for (const [origin, folder] of folders) {
     const command = join(folder, program);
@@ -62,12 +64,12 @@ export async function findServer(places: Places, platform: NodeJS.Platform): Pro
   return undefined;
 }
 
-/** Where a virtual environment has its programs. */
+/** Folder of a virtual environment's programs. */
 export function binFolder(environment: string, platform: NodeJS.Platform): string {
   return join(environment, platform === "win32" ? "Scripts" : "bin");
 }
 
-/** Where a bundle's install.py makes a user's virtual environment: its `default_environment`. */
+/** The user's virtual environment that a bundle's install.py creates: its `default_environment`. */
 export function sharedEnvironment(home: string, env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
   if (platform === "win32") {
     return join(env["LOCALAPPDATA"] || join(home, "AppData", "Local"), "nano-lsp", "venv");

@@ -1,7 +1,7 @@
 /**
- * Installs the server into a virtual environment of the extension's own, from a folder that the user names.
+ * Installs the server into the extension's own virtual environment, from a folder chosen by the user.
  *
- * The server itself is never looked up by its name on a package index: whoever owns the name there would run code here.
+ * The server itself is never looked up by name on a package index: the owner of that name could run code here.
  */
 
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { binFolder } from "./findServer.ts";
 import { type RunOptions, run } from "./run.ts";
 
-/** Python versions that the server runs on, as its pyproject.toml has them. */
+/** Supported Python versions, as in the server's pyproject.toml. */
 export const OLDEST = [3, 10] as const;
 export const NEWEST = [3, 13] as const;
 
-/** Something that the user can put right. */
+/** An installation error with its remedy. */
 export class InstallError extends Error {
   readonly remedy: string;
 
@@ -23,18 +23,18 @@ export class InstallError extends Error {
   }
 }
 
-/** What to install, and with what. */
+/** What to install, and where. */
 export interface Installation {
-  /** Interpreters to try, the first fitting one is taken. */
+  /** Interpreters to try; the first supported one is used. */
   readonly pythons: readonly string[];
-  /** Folder of the virtual environment; what is in it is replaced. */
+  /** Folder of the virtual environment; its contents are replaced. */
   readonly environment: string;
-  /** Folder that the server is in: a checkout of the project, a bundle, or wheels. */
+  /** Folder to install from: a checkout of the project, a bundle, or wheels. */
   readonly folder: string;
   readonly platform: NodeJS.Platform;
 }
 
-/** Interpreters that may be on PATH, the newest that fits first. */
+/** Names of interpreters that may be on PATH, in the order to try them. */
 export function pythonsOnPath(platform: NodeJS.Platform): string[] {
   const minors = Array.from({ length: NEWEST[1] - OLDEST[1] + 1 }, (_, i) => `python3.${NEWEST[1] - i}`);
   return platform === "win32" ? ["python", "python3"] : ["python3", ...minors, "python"];
@@ -43,33 +43,33 @@ export function pythonsOnPath(platform: NodeJS.Platform): string[] {
 /**
  * Install the server.
  *
- * @throws InstallError with what to do about it; a half-made environment is gone then.
+ * @throws InstallError with a remedy; an incomplete environment has been removed then.
  */
-export async function install(what: Installation, options: RunOptions = {}): Promise<void> {
-  const source = await findSource(what.folder);
-  const python = await choosePython(what.pythons);
+export async function install(installation: Installation, options: RunOptions = {}): Promise<void> {
+  const source = await findSource(installation.folder);
+  const python = await choosePython(installation.pythons);
   try {
-    await mkdir(join(what.environment, ".."), { recursive: true });
+    await mkdir(join(installation.environment, ".."), { recursive: true });
     await step(
       python,
-      ["-m", "venv", "--clear", what.environment],
-      "The virtual environment could not be made.",
+      ["-m", "venv", "--clear", installation.environment],
+      "The virtual environment could not be created.",
       options,
     );
-    const own = join(binFolder(what.environment, what.platform), "python");
+    const own = join(binFolder(installation.environment, installation.platform), "python");
     const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...source];
     await step(own, args, "nano-lsp could not be installed.", options);
   } catch (error) {
-    await rm(what.environment, { recursive: true, force: true }).catch(() => undefined);
+    await rm(installation.environment, { recursive: true, force: true }).catch(() => undefined);
     throw error instanceof InstallError ? error : new InstallError(String(error), remedyFor(String(error)));
   }
 }
 
 /**
- * Arguments of `pip install` for the server in a folder: of wheels (as in a bundle), from which alone everything is
- * taken, or of its source, which pip builds with packages of the index that it is configured for.
+ * Arguments of `pip install` for a folder: wheels (as in a bundle) are installed without a package index; source is built
+ * with dependencies from the package index that pip is configured for.
  *
- * @throws InstallError there is neither.
+ * @throws InstallError the folder has neither.
  */
 export async function findSource(folder: string): Promise<string[]> {
   for (const wheels of [folder, join(folder, "wheels")]) {
@@ -87,54 +87,56 @@ export async function findSource(folder: string): Promise<string[]> {
     return [folder];
   }
   throw new InstallError(
-    `${folder} holds neither a wheel of nano-lsp nor its source.`,
+    `${folder} contains neither a wheel of nano-lsp nor its source.`,
     "Choose a bundle, a folder of wheels, or a checkout of the project.",
   );
 }
 
 const byNumbers = new Intl.Collator("en", { numeric: true }).compare;
 
-/** The first interpreter that the server runs on. */
+/** Find the first supported interpreter. */
 async function choosePython(pythons: readonly string[]): Promise<string> {
-  const question = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])";
-  const seen: string[] = [];
+  const script = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])";
+  const versions: string[] = [];
   let withoutVenv = "";
   for (const python of pythons) {
-    const { code, output } = await run(python, ["-c", question]);
+    const { code, output } = await run(python, ["-c", script]);
     const [major = 0, minor = 0] = output.trim().split(".").map(Number);
     if (code === 0 && major === OLDEST[0] && minor >= OLDEST[1] && minor <= NEWEST[1]) {
       return python;
     }
     if (code === 0) {
-      seen.push(output.trim());
+      versions.push(output.trim());
     } else if (/No module named '?(ensurepip|venv)/.test(output)) {
       withoutVenv = python;
     }
   }
   if (withoutVenv) {
     throw new InstallError(
-      `${withoutVenv} cannot make virtual environments.`,
+      `${withoutVenv} cannot create virtual environments.`,
       "On Debian and Ubuntu: sudo apt install python3-venv.",
     );
   }
-  const found = seen.length ? `Only Python ${[...new Set(seen)].join(", ")} was found.` : "No Python was found.";
+  const found = versions.length
+    ? `Only Python ${[...new Set(versions)].join(", ")} was found.`
+    : "No Python was found.";
   throw new InstallError(found, `Install Python ${OLDEST.join(".")} to ${NEWEST.join(".")}, then try again.`);
 }
 
 async function step(command: string, args: readonly string[], failure: string, options: RunOptions): Promise<void> {
   const { code, output } = await run(command, args, options);
   if (options.signal?.aborted) {
-    throw new InstallError("Called off.", "");
+    throw new InstallError("Cancelled.", "");
   }
   if (code !== 0) {
     throw new InstallError(failure, remedyFor(output));
   }
 }
 
-/** What to do about an error of pip or venv. */
+/** The remedy for an error message of pip or venv. */
 export function remedyFor(output: string): string {
   if (/Permission denied|EACCES|Read-only file system/i.test(output)) {
-    return "There is no right to write there: see the log.";
+    return "The folder is not writable: see the log.";
   }
   if (/No space left/i.test(output)) {
     return "The disk is full: free 1 GB.";
@@ -148,7 +150,7 @@ export function remedyFor(output: string): string {
     return "llama.cpp could not be built: install a C++ compiler (Debian and Ubuntu: sudo apt install build-essential python3-dev).";
   }
   if (/No matching distribution|Could not find a version|connection|resolve/i.test(output)) {
-    return "A package that it needs is missing in that folder, or the package index cannot be reached: see the log.";
+    return "A dependency is missing in that folder, or the package index cannot be reached: see the log.";
   }
   return "See the log.";
 }

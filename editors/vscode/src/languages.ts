@@ -1,4 +1,4 @@
-/** The languages that the server completes, as its table has them (`nano_lsp/code/languages.py`). */
+/** The languages that the server completes: those of `nano_lsp/code/languages.py`. */
 
 export const LANGUAGES: readonly string[] = [
   "python",
@@ -20,7 +20,7 @@ export const LANGUAGES: readonly string[] = [
   "toml",
 ];
 
-/** Documents that are synchronised: files, new ones, and cells of notebooks. */
+/** Documents that are synchronised: files, untitled documents, and notebook cells. */
 export const SELECTOR = LANGUAGES.flatMap((language) => [
   { scheme: "file", language },
   { scheme: "untitled", language },

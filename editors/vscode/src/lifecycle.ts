@@ -1,44 +1,44 @@
-/** The server's life: found, checked, started, watched, stopped. */
+/** Finds, starts, monitors and stops the server. */
 
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { ExecuteCommandRequest, type LanguageClient, MessageType } from "vscode-languageclient/node";
 import { createClient, type ExplainRequest } from "./client.ts";
-import { findServer, SERVER_PATH, type Server, sharedEnvironment, WrongPathError } from "./findServer.ts";
-import { readPull } from "./models.ts";
-import { type Button, showProblem } from "./problems.ts";
+import { findServer, InvalidServerPathError, SERVER_PATH, type Server, sharedEnvironment } from "./findServer.ts";
+import { readPullCommand } from "./models.ts";
+import { type Button, showNotification } from "./notifications.ts";
 import { findInterpreter } from "./python.ts";
 import { run } from "./run.ts";
-import { NOTHING_KNOWN, type Status } from "./status.ts";
+import { INITIAL_STATUS, type Status } from "./status.ts";
 
-const STOPS_WITHIN_MS = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 const SHOW_LOG: Button = { title: "Show Log", command: "neuroNano.showLog" };
 const INSTALL: Button = { title: "Install…", command: "neuroNano.install" };
-const FIRST_STEPS: Button = { title: "First Steps", command: "neuroNano.walkthrough" };
+const GETTING_STARTED: Button = { title: "Getting Started", command: "neuroNano.walkthrough" };
 const SET_PATH: Button = { title: "Settings", command: "neuroNano.settings", arguments: [SERVER_PATH] };
 const RESTART: Button = { title: "Restart", command: "neuroNano.restart" };
 
 type Explain = (request: ExplainRequest) => Promise<unknown>;
 
-/** One server at a time. */
+/** Manages the server; at most one runs at a time. */
 export class Lifecycle implements vscode.Disposable {
-  status: Status = NOTHING_KNOWN;
+  status: Status = INITIAL_STATUS;
   server: Server | undefined;
   client: LanguageClient | undefined;
   paused = false;
   private readonly context: vscode.ExtensionContext;
   private readonly log: vscode.LogOutputChannel;
   private readonly explain: Explain;
-  private turn: Promise<void> = Promise.resolve();
+  private queue: Promise<void> = Promise.resolve();
   private starting: Promise<void> = Promise.resolve();
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changed.event;
 
   /**
-   * @param context of the extension
-   * @param log that the server's messages go to
-   * @param explain answers the server's command `nano.explain`, wherever it is chosen
+   * @param context the extension's context
+   * @param log the log channel, also for the server's messages
+   * @param explain runs the command `nano.explain`, also when it is chosen from a code action or code lens
    */
   constructor(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, explain: Explain) {
     this.context = context;
@@ -51,16 +51,16 @@ export class Lifecycle implements vscode.Disposable {
     return join(this.context.globalStorageUri.fsPath, "server");
   }
 
-  /** Stop the server, look for one, and start it: the only way one is started. Calls wait for each other. */
+  /** Stop the server, search for it, and start it: the only way to start one. Calls are queued. */
   restart(): Promise<void> {
-    this.turn = this.turn
+    this.queue = this.queue
       .then(() => this.stopNow())
       .then(() => this.startNow())
       .catch((error: unknown) => this.fail(String(error), "See the log.", [SHOW_LOG, RESTART]));
-    return this.turn;
+    return this.queue;
   }
 
-  /** Restart where another server would be found now. */
+  /** Restart if a search now finds another server. */
   async refresh(): Promise<void> {
     const found = await this.find().catch(() => undefined);
     if (found?.command !== this.server?.command) {
@@ -68,13 +68,13 @@ export class Lifecycle implements vscode.Disposable {
     }
   }
 
-  /** Stop the server for good. */
+  /** Stop the server without restarting it. */
   stop(): Promise<void> {
-    this.turn = this.turn.then(() => this.stopNow());
-    return this.turn;
+    this.queue = this.queue.then(() => this.stopNow());
+    return this.queue;
   }
 
-  /** Pause suggestions, or go on. */
+  /** Pause or resume suggestions. */
   async setPaused(paused: boolean): Promise<void> {
     this.paused = paused;
     this.changed.fire();
@@ -83,15 +83,15 @@ export class Lifecycle implements vscode.Disposable {
     }
   }
 
-  /** Run a command of the server. */
+  /** Execute a command of the server. */
   async execute(command: string, args: readonly unknown[] = [], token?: vscode.CancellationToken): Promise<unknown> {
     return this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: [...args] }, token);
   }
 
-  /** The server's program; without one the user is told, and there is none. */
+  /** The server's program; if it is missing, notifies the user and returns undefined. */
   requireServer(): Server | undefined {
     if (!this.server) {
-      void this.tellMissing();
+      void this.showMissing();
     }
     return this.server;
   }
@@ -103,29 +103,29 @@ export class Lifecycle implements vscode.Disposable {
   private async find(): Promise<Server | undefined> {
     const setting = vscode.workspace.getConfiguration().get(SERVER_PATH, "");
     const interpreter = setting ? "" : await findInterpreter();
-    const places = {
+    const locations = {
       setting,
       interpreter,
       path: process.env["PATH"] ?? "",
       privateEnvironment: this.privateEnvironment,
       sharedEnvironment: sharedEnvironment(homedir(), process.env, process.platform),
     };
-    return findServer(places, process.platform);
+    return findServer(locations, process.platform);
   }
 
   private async startNow(): Promise<void> {
-    this.show(NOTHING_KNOWN);
+    this.show(INITIAL_STATUS);
     try {
       this.server = await this.find();
     } catch (error) {
-      if (error instanceof WrongPathError) {
-        this.fail(error.message, "Correct it, or empty it to look elsewhere.", [SET_PATH]);
+      if (error instanceof InvalidServerPathError) {
+        this.fail(error.message, "Correct it, or clear it to search elsewhere.", [SET_PATH]);
         return;
       }
       throw error;
     }
     if (!this.server) {
-      void this.tellMissing();
+      void this.showMissing();
       return;
     }
     const { command, origin } = this.server;
@@ -133,23 +133,23 @@ export class Lifecycle implements vscode.Disposable {
     this.log.info(`${command} (${origin}): ${output}`);
     if (code !== 0 || !/^nano-lsp \S+$/m.test(output)) {
       const reason = output.trim().split("\n").pop() ?? "";
-      this.fail(`${command} does not run: ${reason}`, "Install the server anew.", [INSTALL, SET_PATH, SHOW_LOG]);
+      this.fail(`${command} does not run: ${reason}`, "Reinstall the server.", [INSTALL, SET_PATH, SHOW_LOG]);
       return;
     }
     const properties = this.context.extension.packageJSON.contributes.configuration.properties as object;
     this.client = createClient(this.server, this.log, Object.keys(properties), {
       onStatus: (status) => this.show(status),
-      onMessage: ({ type, message }) => this.tell(type, message),
+      onMessage: ({ type, message }) => this.showMessage(type, message),
       onStarted: () => this.paused && void this.setPaused(true),
-      onGivenUp: () =>
-        this.fail("The server ends again and again; it is not started any more.", "See the log, or ask the doctor.", [
+      onTooManyCrashes: () =>
+        this.fail("The server crashes repeatedly and is not restarted any more.", "See the log, or run the doctor.", [
           SHOW_LOG,
           { title: "Doctor", command: "neuroNano.doctor" },
           RESTART,
         ]),
       explain: this.explain,
     });
-    // Not waited for: a start that fails and is tried again may never settle. The watcher is told how it goes.
+    // Not awaited: a start that fails and is retried may never settle. The listener receives its status.
     this.starting = this.client.start().catch((error: unknown) => this.log.error(String(error)));
   }
 
@@ -157,8 +157,8 @@ export class Lifecycle implements vscode.Disposable {
     const client = this.client;
     this.client = undefined;
     if (client) {
-      const late = new Promise((resolve) => setTimeout(resolve, STOPS_WITHIN_MS));
-      await Promise.race([this.starting, late]);
+      const timeout = new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS));
+      await Promise.race([this.starting, timeout]);
       await client.dispose().catch((error: unknown) => this.log.warn(String(error)));
     }
   }
@@ -166,29 +166,29 @@ export class Lifecycle implements vscode.Disposable {
   private show(status: Status): void {
     this.status = status;
     const hasModel = status.state === "ready" || status.state === "busy" || status.state === "paused";
-    for (const [key, holds] of Object.entries({ hasServer: Boolean(status.model), hasModel })) {
-      void vscode.commands.executeCommand("setContext", `neuroNano.${key}`, holds);
+    for (const [key, value] of Object.entries({ hasServer: Boolean(status.model), hasModel })) {
+      void vscode.commands.executeCommand("setContext", `neuroNano.${key}`, value);
     }
     this.changed.fire();
   }
 
-  private tell(type: MessageType, message: string): void {
-    const pull = readPull(message);
+  private showMessage(type: MessageType, message: string): void {
+    const pull = readPullCommand(message);
     const buttons = pull ? [{ title: `Pull ${pull}`, command: "neuroNano.pullModel", arguments: [pull] }] : [];
-    const kind = type === MessageType.Error ? "error" : type === MessageType.Warning ? "warning" : "information";
-    void showProblem(message, kind === "error" ? [...buttons, SHOW_LOG] : buttons, kind);
+    const severity = type === MessageType.Error ? "error" : type === MessageType.Warning ? "warning" : "information";
+    void showNotification(message, severity === "error" ? [...buttons, SHOW_LOG] : buttons, severity);
   }
 
-  private async tellMissing(): Promise<void> {
+  private async showMissing(): Promise<void> {
     const message = "The language server nano-lsp was not found.";
-    const remedy = `Install it, or name it in ${SERVER_PATH}.`;
+    const remedy = `Install it, or set ${SERVER_PATH} to its full path.`;
     this.show({ state: "missing", message, remedy, share: 0 });
-    await showProblem(`${message} ${remedy}`, [INSTALL, SET_PATH, FIRST_STEPS], "warning");
+    await showNotification(`${message} ${remedy}`, [INSTALL, SET_PATH, GETTING_STARTED], "warning");
   }
 
   private fail(message: string, remedy: string, buttons: readonly Button[]): void {
     this.log.error(message);
     this.show({ state: "error", message, remedy, share: 0 });
-    void showProblem(`${message} ${remedy}`, buttons);
+    void showNotification(`${message} ${remedy}`, buttons);
   }
 }

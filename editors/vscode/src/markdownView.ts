@@ -1,22 +1,22 @@
-/** Markdown beside the editor, which may still be growing. */
+/** A webview beside the editor that renders Markdown while it is still being streamed. */
 
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
-import { buildPage } from "./page.ts";
+import { buildWebviewHtml } from "./webviewHtml.ts";
 
-/** One view, used again for each text. */
+/** A single webview, reused for each text. */
 export class MarkdownView implements vscode.Disposable {
   private panel: vscode.WebviewPanel | undefined;
   private isReady = false;
   private html = "";
-  private wanted = "";
+  private markdown = "";
   private isRendering = false;
   private onClosed: (() => void) | undefined;
 
   /**
-   * Show a text in place of the one before.
+   * Show a text, replacing the previous one.
    *
-   * @param onClosed called when the user closes the view, or another text takes its place
+   * @param onClosed called when the user closes the view, or another text replaces this one
    */
   show(title: string, markdown: string, onClosed?: () => void): void {
     this.onClosed?.();
@@ -27,9 +27,9 @@ export class MarkdownView implements vscode.Disposable {
     this.update(markdown);
   }
 
-  /** More of the text that is shown, from its beginning. */
+  /** Replace the text by a longer version of it. */
   update(markdown: string): void {
-    this.wanted = markdown;
+    this.markdown = markdown;
     if (!this.isRendering) {
       void this.render();
     }
@@ -39,11 +39,11 @@ export class MarkdownView implements vscode.Disposable {
     this.panel?.dispose();
   }
 
-  /** Renders what is wanted until nothing newer has come: a text that streams in faster is not queued up. */
+  /** Render until the newest text is shown; versions that arrive while rendering are skipped, not queued. */
   private async render(): Promise<void> {
     this.isRendering = true;
-    for (let rendered: string | undefined; rendered !== this.wanted; ) {
-      rendered = this.wanted;
+    for (let rendered: string | undefined; rendered !== this.markdown; ) {
+      rendered = this.markdown;
       this.html = await toHtml(rendered);
       this.send();
     }
@@ -57,9 +57,9 @@ export class MarkdownView implements vscode.Disposable {
   }
 
   private createPanel(): vscode.WebviewPanel {
-    const place = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+    const location = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
     const options = { enableScripts: true, localResourceRoots: [], retainContextWhenHidden: true };
-    const panel = vscode.window.createWebviewPanel("neuroNano.markdown", "NEURO-NANO", place, options);
+    const panel = vscode.window.createWebviewPanel("neuroNano.markdown", "NEURO-NANO", location, options);
     panel.webview.onDidReceiveMessage(() => {
       this.isReady = true;
       this.send();
@@ -70,12 +70,12 @@ export class MarkdownView implements vscode.Disposable {
       this.onClosed?.();
       this.onClosed = undefined;
     });
-    panel.webview.html = buildPage(randomBytes(16).toString("base64"));
+    panel.webview.html = buildWebviewHtml(randomBytes(16).toString("base64"));
     return panel;
   }
 }
 
-/** As VS Code's own Markdown preview has it; where that is switched off, as it is. */
+/** HTML by VS Code's Markdown extension; plain text if that is disabled. */
 async function toHtml(markdown: string): Promise<string> {
   try {
     return await vscode.commands.executeCommand<string>("markdown.api.render", markdown);

@@ -1,10 +1,10 @@
-/** Reads what `nano-lsp model …` prints. */
+/** Parses the output of `nano-lsp model …`. */
 
-/** An entry of `nano-lsp model list --json`, as far as it is used here. */
+/** An entry of `nano-lsp model list --json`: the fields used here. */
 export interface Model {
   readonly name: string;
   readonly size: string;
-  readonly here: boolean;
+  readonly installed: boolean;
   readonly description: string;
 }
 
@@ -16,33 +16,33 @@ interface ListedModel {
 }
 
 const PROGRESS = /(\d+) % of/;
-const PULL = /nano-lsp model pull ([\w.-]*[\w-])/;
+const PULL_COMMAND = /nano-lsp model pull ([\w.-]*[\w-])/;
 
-/** The models that there are; none where the output has no such list. Warnings may stand around it. */
+/** The listed models; empty if the output has no JSON list. Warnings before and after the list are ignored. */
 export function readModels(output: string): Model[] {
-  let listed: unknown;
+  let parsed: unknown;
   try {
-    listed = JSON.parse(output.slice(output.search(/^\[/m), output.lastIndexOf("]") + 1));
+    parsed = JSON.parse(output.slice(output.search(/^\[/m), output.lastIndexOf("]") + 1));
   } catch {
     return [];
   }
-  return Array.isArray(listed)
-    ? (listed as ListedModel[]).map(({ name, size_bytes, here, description }) => ({
+  return Array.isArray(parsed)
+    ? (parsed as ListedModel[]).map(({ name, size_bytes, here, description }) => ({
         name,
         size: `${Math.round(size_bytes / 1e6).toLocaleString("en")} MB`,
-        here,
+        installed: here,
         description,
       }))
     : [];
 }
 
-/** Per cent that a line of `nano-lsp model pull` tells; undefined for none. */
+/** Percentage in a progress line of `nano-lsp model pull`; undefined if it has none. */
 export function readPercent(line: string): number | undefined {
   const found = PROGRESS.exec(line);
   return found ? Number(found[1]) : undefined;
 }
 
-/** The model that a remedy says to pull; undefined for none. */
-export function readPull(remedy: string): string | undefined {
-  return PULL.exec(remedy)?.[1];
+/** The model that a message says to pull; undefined if it names none. */
+export function readPullCommand(message: string): string | undefined {
+  return PULL_COMMAND.exec(message)?.[1];
 }

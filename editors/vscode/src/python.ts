@@ -1,8 +1,8 @@
-/** The interpreter that the Python extension has chosen for the workspace. */
+/** The interpreter selected in the Python extension. */
 
 import * as vscode from "vscode";
 
-/** Of the Python extension's API, what is used here (`@vscode/python-extension`). */
+/** The part of the Python extension's API used here (`@vscode/python-extension`). */
 interface PythonApi {
   readonly environments?: {
     getActiveEnvironmentPath(resource?: vscode.Uri): { readonly path: string };
@@ -14,29 +14,29 @@ interface PythonApi {
 }
 
 const EXTENSION = "ms-python.python";
-const ANSWERS_WITHIN_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /**
- * Path of the interpreter; empty where there is no such extension, or it does not answer.
+ * Path of the interpreter; empty if the extension is not installed or does not answer in time.
  *
- * Empty as well while the workspace is not trusted: its environment holds programs of its author.
+ * Empty as well while the workspace is not trusted: its environment may contain programs of its author.
  */
 export async function findInterpreter(): Promise<string> {
   const extension = vscode.extensions.getExtension<PythonApi>(EXTENSION);
   if (!extension || !vscode.workspace.isTrusted) {
     return "";
   }
-  const late = new Promise<string>((resolve) => setTimeout(resolve, ANSWERS_WITHIN_MS, ""));
-  return Promise.race([ask(extension), late]).catch(() => "");
+  const timeout = new Promise<string>((resolve) => setTimeout(resolve, TIMEOUT_MS, ""));
+  return Promise.race([activeInterpreter(extension), timeout]).catch(() => "");
 }
 
-/** Tells when another interpreter is chosen. */
+/** Call a listener when another interpreter is selected. */
 export function onInterpreterChange(listener: () => void): vscode.Disposable {
   const environments = vscode.extensions.getExtension<PythonApi>(EXTENSION)?.exports?.environments;
   return environments?.onDidChangeActiveEnvironmentPath(listener) ?? new vscode.Disposable(() => undefined);
 }
 
-async function ask(extension: vscode.Extension<PythonApi>): Promise<string> {
+async function activeInterpreter(extension: vscode.Extension<PythonApi>): Promise<string> {
   const { environments } = await extension.activate();
   const resource = vscode.workspace.workspaceFolders?.[0]?.uri;
   const environment =

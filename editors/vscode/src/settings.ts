@@ -1,31 +1,33 @@
-/** What is sent to the server of the editor's settings. */
+/** The editor's settings as they are sent to the server. */
 
-/** A setting as the editor has it. */
+/** A setting's state in the editor. */
 export interface Setting {
-  /** By the user or the workspace, not only by its default. */
+  /** Whether the user or the workspace has set it. */
   readonly isSet: boolean;
-  /** In force: the default where nothing is set. */
+  /** Effective value: the default if it is not set. */
   readonly value: unknown;
 }
 
-/** A setting that is the extension's own. */
-const OWN = /^nano\.server\./;
+/** Settings of the extension, which are not sent. */
+const EXTENSION_ONLY = /^nano\.server\./;
 
 /**
- * The settings that somebody has set: a default of the editor would go before what a project says.
+ * Collect the settings that are set. Defaults are left out: they would override a project's own configuration.
  *
- * @param keys of all settings, as `nano.model`
- * @param look how a setting stands
- * @param told names that the server has been told before: told again, though unset since
+ * @param keys names of all settings, such as `nano.model`
+ * @param inspect returns a setting's state
+ * @param alwaysInclude names sent before: sent again even if they have been unset since
  */
 export function collectSettings(
   keys: readonly string[],
-  look: (key: string) => Setting,
-  told: Iterable<string> = [],
+  inspect: (key: string) => Setting,
+  alwaysInclude: Iterable<string> = [],
 ): Record<string, unknown> {
-  const before = new Set(told);
-  const named = keys.filter((key) => !OWN.test(key)).map((key) => [key.slice("nano.".length), look(key)] as const);
+  const included = new Set(alwaysInclude);
+  const named = keys
+    .filter((key) => !EXTENSION_ONLY.test(key))
+    .map((key) => [key.slice("nano.".length), inspect(key)] as const);
   return Object.fromEntries(
-    named.filter(([name, { isSet }]) => isSet || before.has(name)).map(([name, { value }]) => [name, value]),
+    named.filter(([name, { isSet }]) => isSet || included.has(name)).map(([name, { value }]) => [name, value]),
   );
 }

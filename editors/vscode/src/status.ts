@@ -1,54 +1,54 @@
-/** What the status bar says, and the menu behind it. */
+/** Text of the status bar item, and entries of its menu. */
 
 /** The server's notification `nano/status`. */
 export interface Status {
   readonly state: "loading" | "ready" | "busy" | "paused" | "error" | "missing";
   readonly message: string;
   readonly remedy: string;
-  /** Of the loading that is done, 0 to 1. */
+  /** Progress of loading the model, 0 to 1. */
   readonly share: number;
-  /** The model that it has or is asked for; empty before it has said so. */
+  /** The model that is loaded or configured; empty before the server has reported it. */
   readonly model?: string;
-  /** Why the document gets no suggestions, in a word; empty where it does. The message then says the same. */
+  /** Reason code why the document gets no suggestions, explained by `message`; empty if it gets some. */
   readonly quiet?: string;
-  /** URI of that document. */
+  /** URI of the document that `quiet` is about. */
   readonly document?: string;
 }
 
-/** The reason of a document whose newest suggestion is hidden: the next one may be shown. */
-const HIDDEN = "confidence";
+/** Reason code if only the newest suggestion is hidden: the next one may be shown. */
+const LOW_CONFIDENCE = "confidence";
 
-/** What is known beside it. */
-export interface Surroundings {
-  /** As the settings say, a name, or the path of a file; the server may know better. */
+/** The editor's state, beside the server's status. */
+export interface EditorState {
+  /** The configured model: a name or a file's path. `Status.model` has priority. */
   readonly model: string;
-  /** Nothing is suggested, by the user's wish. */
+  /** Whether the user has paused suggestions. */
   readonly paused: boolean;
-  /** URI of the active editor's document, as the server knows it; empty for none. */
+  /** URI of the active editor's document, as sent to the server; empty without one. */
   readonly document: string;
-  /** Language of the active editor; empty for none. */
+  /** Language of the active editor; empty without one. */
   readonly language: string;
-  /** Whether that language is left out. */
+  /** Whether suggestions in that language are switched off. */
   readonly languageOff: boolean;
 }
 
-/** A status bar item. */
-export interface Shown {
+/** Contents of the status bar item. */
+export interface StatusItem {
   readonly text: string;
   readonly tooltip: string;
-  /** Read by screen readers. */
+  /** Label for screen readers. */
   readonly label: string;
   readonly isError: boolean;
 }
 
 /** An entry of the menu; a separator has no command. */
-export interface Entry {
+export interface MenuEntry {
   readonly label: string;
   readonly command?: string;
   readonly arguments?: readonly unknown[];
 }
 
-export const NOTHING_KNOWN: Status = { state: "loading", message: "Starting.", remedy: "", share: 0 };
+export const INITIAL_STATUS: Status = { state: "loading", message: "Starting.", remedy: "", share: 0 };
 
 const ICONS = {
   loading: "$(loading~spin)",
@@ -60,35 +60,39 @@ const ICONS = {
   missing: "$(warning)",
 } as const;
 
-/** What the status bar item shows. */
-export function describe(status: Status, around: Surroundings): Shown {
-  const model = modelName(status.model || around.model);
+/** Contents of the status bar item for a status. */
+export function describe(status: Status, editor: EditorState): StatusItem {
+  const model = modelName(status.model || editor.model);
   const working = status.state === "ready" || status.state === "busy" || status.state === "paused";
-  const paused = working && (around.paused || status.state === "paused");
+  const paused = working && (editor.paused || status.state === "paused");
   const quiet = status.state === "ready" && !paused && Boolean(status.quiet);
-  const here = quiet && status.document === around.document;
-  const off = (working && !paused && around.languageOff) || (here && status.quiet !== HIDDEN);
+  const isAboutActive = quiet && status.document === editor.document;
+  const off = (working && !paused && editor.languageOff) || (isAboutActive && status.quiet !== LOW_CONFIDENCE);
   const state = paused ? "paused" : off ? "off" : status.state;
-  const sentence = paused
+  const message = paused
     ? "Suggestions are paused."
-    : off && !here
-      ? `Suggestions in ${around.language} are switched off: nano.languages says so.`
-      : quiet && !here
+    : off && !isAboutActive
+      ? `Suggestions in ${editor.language} are switched off by nano.languages.`
+      : quiet && !isAboutActive
         ? `${model} is ready.`
         : status.message;
   const percent = state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
   const isError = state === "error" || state === "missing";
   return {
     text: `${ICONS[state]} ${model}${percent}`,
-    tooltip: [`NEURO-NANO: ${sentence}`, status.remedy && (isError || here) ? status.remedy : "", `Model: ${model}`]
+    tooltip: [
+      `NEURO-NANO: ${message}`,
+      status.remedy && (isError || isAboutActive) ? status.remedy : "",
+      `Model: ${model}`,
+    ]
       .filter(Boolean)
       .join("\n\n"),
-    label: `NEURO-NANO, ${state}: ${sentence}`,
+    label: `NEURO-NANO, ${state}: ${message}`,
     isError,
   };
 }
 
-/** A model's name, for people: of a file, its name without folder and ending. */
+/** A model's display name: of a file, its name without folder and extension. */
 export function modelName(model: string): string {
   if (model.startsWith("scripted:")) {
     return "scripted";
@@ -97,29 +101,29 @@ export function modelName(model: string): string {
 }
 
 /** The menu behind the status bar item. */
-export function menu(status: Status, around: Surroundings): Entry[] {
+export function menu(status: Status, editor: EditorState): MenuEntry[] {
   if (status.state === "missing") {
     return [
       { label: "$(cloud-download) Install the server…", command: "neuroNano.install" },
-      { label: "$(mortar-board) First steps", command: "neuroNano.walkthrough" },
+      { label: "$(mortar-board) Getting started", command: "neuroNano.walkthrough" },
       { label: "$(gear) Settings", command: "neuroNano.settings" },
-      { label: "$(refresh) Look for the server again", command: "neuroNano.restart" },
+      { label: "$(refresh) Search for the server again", command: "neuroNano.restart" },
       { label: "$(output) Log", command: "neuroNano.showLog" },
     ];
   }
-  const language = around.language
+  const language = editor.language
     ? [
         {
-          label: `${around.languageOff ? "$(play) Suggest" : "$(circle-slash) No suggestions"} in ${around.language}`,
+          label: `${editor.languageOff ? "$(play) Enable" : "$(circle-slash) Disable"} suggestions in ${editor.language}`,
           command: "neuroNano.toggleLanguage",
-          arguments: [around.language],
+          arguments: [editor.language],
         },
       ]
     : [];
   return [
-    around.paused
-      ? { label: "$(play) Resume", command: "neuroNano.resume" }
-      : { label: "$(debug-pause) Pause", command: "neuroNano.pause" },
+    editor.paused
+      ? { label: "$(play) Resume suggestions", command: "neuroNano.resume" }
+      : { label: "$(debug-pause) Pause suggestions", command: "neuroNano.pause" },
     ...language,
     { label: "" },
     { label: "$(arrow-swap) Select model…", command: "neuroNano.selectModel" },
@@ -129,7 +133,7 @@ export function menu(status: Status, around: Surroundings): Entry[] {
     { label: "$(pulse) Doctor", command: "neuroNano.doctor" },
     { label: "$(output) Log", command: "neuroNano.showLog" },
     { label: "$(gear) Settings", command: "neuroNano.settings" },
-    { label: "$(mortar-board) First steps", command: "neuroNano.walkthrough" },
-    { label: "$(refresh) Restart", command: "neuroNano.restart" },
+    { label: "$(mortar-board) Getting started", command: "neuroNano.walkthrough" },
+    { label: "$(refresh) Restart server", command: "neuroNano.restart" },
   ];
 }

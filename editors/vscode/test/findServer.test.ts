@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { beforeEach, test } from "node:test";
-import { binFolder, findServer, sharedEnvironment, WrongPathError } from "../src/findServer.ts";
+import { binFolder, findServer, InvalidServerPathError, sharedEnvironment } from "../src/findServer.ts";
 
 let root: string;
 
@@ -20,11 +20,11 @@ async function program(...path: string[]): Promise<string> {
   return file;
 }
 
-function places(some: Partial<Parameters<typeof findServer>[0]> = {}) {
+function locations(some: Partial<Parameters<typeof findServer>[0]> = {}) {
   return { setting: "", interpreter: "", path: "", privateEnvironment: "", sharedEnvironment: "", ...some };
 }
 
-test("the setting goes first, then the Python environment, PATH, the extension's own environment, and the user's", async () => {
+test("the setting has priority, then the Python environment, PATH, the extension's own environment, and the shared one", async () => {
   const setting = await program("set", "server");
   const inEnvironment = await program("venv", "bin", "nano-lsp");
   const onPath = await program("path", "nano-lsp");
@@ -51,15 +51,15 @@ test("the setting goes first, then the Python environment, PATH, the extension's
   });
 });
 
-test("the user's environment is where a bundle's install.py makes it", () => {
+test("the shared environment is where a bundle's install.py creates it", () => {
   assert.equal(sharedEnvironment("/home/ann", {}, "linux"), "/home/ann/.local/share/nano-lsp/venv");
   assert.equal(sharedEnvironment("/home/ann", { XDG_DATA_HOME: "/data" }, "linux"), "/data/nano-lsp/venv");
   assert.equal(sharedEnvironment("/Users/ann", {}, "darwin"), "/Users/ann/Library/Application Support/nano-lsp/venv");
   assert.equal(sharedEnvironment("/home/ann", { LOCALAPPDATA: "/local" }, "win32"), "/local/nano-lsp/venv");
 });
 
-test("nothing is found where nothing is", async () => {
-  assert.equal(await findServer(places({ path: root, privateEnvironment: root }), "linux"), undefined);
+test("no server is found in empty folders", async () => {
+  assert.equal(await findServer(locations({ path: root, privateEnvironment: root }), "linux"), undefined);
 });
 
 test("an interpreter that is a link is not followed: its virtual environment has the server", async () => {
@@ -67,29 +67,32 @@ test("an interpreter that is a link is not followed: its virtual environment has
   const system = await program("usr", "bin", "python3");
   const python = join(root, "venv", "bin", "python");
   await symlink(system, python);
-  assert.equal((await findServer(places({ interpreter: python }), "linux"))?.command, server);
+  assert.equal((await findServer(locations({ interpreter: python }), "linux"))?.command, server);
 });
 
-test("a setting that names nothing is an error, and nothing else is taken in its place", async () => {
+test("an invalid setting is an error, and no other location is searched", async () => {
   await program("path", "nano-lsp");
   for (const setting of [join(root, "nothing"), "nano-lsp", "./nano-lsp"]) {
-    await assert.rejects(findServer(places({ setting, path: join(root, "path") }), "linux"), WrongPathError);
+    await assert.rejects(
+      findServer(locations({ setting, path: join(root, "path") }), "linux"),
+      InvalidServerPathError,
+    );
   }
 });
 
-test("relative entries of PATH are passed over: they would be looked up in the workspace", async () => {
-  assert.equal(await findServer(places({ path: [".", "bin", ""].join(delimiter) }), "linux"), undefined);
+test("relative entries of PATH are skipped: they would be resolved in the workspace", async () => {
+  assert.equal(await findServer(locations({ path: [".", "bin", ""].join(delimiter) }), "linux"), undefined);
 });
 
-test("a file that cannot be run is no server", async () => {
+test("a file that is not executable is not used", async () => {
   await chmod(await program("path", "nano-lsp"), 0o644);
-  assert.equal(await findServer(places({ path: join(root, "path") }), "linux"), undefined);
+  assert.equal(await findServer(locations({ path: join(root, "path") }), "linux"), undefined);
 });
 
-test("on Windows programs end in .exe, and Conda has them a folder below its interpreter", async () => {
+test("on Windows programs end in .exe, and Conda has them in a folder below its interpreter", async () => {
   const server = await program("conda", "Scripts", "nano-lsp.exe");
   assert.equal(
-    (await findServer(places({ interpreter: join(root, "conda", "python.exe") }), "win32"))?.command,
+    (await findServer(locations({ interpreter: join(root, "conda", "python.exe") }), "win32"))?.command,
     server,
   );
   assert.equal(binFolder("x", "win32"), join("x", "Scripts"));

@@ -12,8 +12,8 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "nano-"));
 });
 
-/** A program that says something and ends. */
-async function says(name: string, output: string, code = 0): Promise<string> {
+/** Create a program that prints a text and exits. */
+async function printer(name: string, output: string, code = 0): Promise<string> {
   const file = join(root, name);
   await writeFile(file, `#!/bin/sh\ncat <<'END'\n${output}\nEND\nexit ${code}\n`);
   await chmod(file, 0o755);
@@ -23,39 +23,39 @@ async function says(name: string, output: string, code = 0): Promise<string> {
 async function failure(some: Partial<Installation>, signal?: AbortSignal): Promise<InstallError> {
   const environment = join(root, "server");
   await writeFile(join(root, "nano_lsp-0.1.0-py3-none-any.whl"), "not a wheel");
-  const what = { pythons: [], environment, folder: root, platform: process.platform, ...some };
-  const error = await install(what, signal ? { signal } : {}).then(
+  const installation = { pythons: [], environment, folder: root, platform: process.platform, ...some };
+  const error = await install(installation, signal ? { signal } : {}).then(
     () => undefined,
     (reason: unknown) => reason,
   );
   assert.ok(error instanceof InstallError, String(error));
-  await assert.rejects(access(environment), "nothing half-made is left");
+  await assert.rejects(access(environment), "no incomplete environment is left");
   return error;
 }
 
-test("without a fitting Python the versions that fit are named", async () => {
+test("without a supported Python the error names the supported versions", async () => {
   assert.match((await failure({})).message, /^No Python was found\. Install Python 3\.10 to 3\.13/);
   const pythons = [
     join(root, "nothing"),
-    await says("old", "3.9"),
-    await says("new", "3.14"),
-    await says("odd", "?"),
+    await printer("old", "3.9"),
+    await printer("new", "3.14"),
+    await printer("odd", "?"),
   ];
   assert.match((await failure({ pythons })).message, /^Only Python 3\.9, 3\.14, \? was found\./);
 });
 
-test("a Python without venv says which package is missing", async () => {
-  const pythons = [await says("bare", "ModuleNotFoundError: No module named 'ensurepip'", 1)];
+test("for a Python without venv the error names the missing package", async () => {
+  const pythons = [await printer("bare", "ModuleNotFoundError: No module named 'ensurepip'", 1)];
   assert.match((await failure({ pythons })).message, /sudo apt install python3-venv/);
 });
 
-test("a wheel that cannot be installed leads to the log", async () => {
+test("for a wheel that cannot be installed the error refers to the log", async () => {
   const error = await failure({ pythons: ["python3"] });
   assert.match(error.message, /^nano-lsp could not be installed\. .*log/);
 });
 
-test("the server comes from a folder, and never by its name from a package index", async () => {
-  await assert.rejects(findSource(root), /holds neither a wheel of nano-lsp nor its source/);
+test("the server is installed from a folder, never by its name from a package index", async () => {
+  await assert.rejects(findSource(root), /contains neither a wheel of nano-lsp nor its source/);
   await writeFile(join(root, "pyproject.toml"), '[project]\nname = "nano-lsp-plugin"\n');
   await assert.rejects(findSource(root), InstallError);
   await writeFile(join(root, "pyproject.toml"), '[project]\nname = "nano-lsp"\n');
@@ -74,17 +74,17 @@ test("the server comes from a folder, and never by its name from a package index
   assert.deepEqual(await findSource(wheels), expected);
 });
 
-test("a folder that cannot be written to is said", async () => {
-  const file = await says("file", "");
+test("a folder that is not writable is an error", async () => {
+  const file = await printer("file", "");
   const error = await failure({ pythons: ["python3"], environment: join(file, "server", "env") });
   assert.match(error.message, /ENOTDIR/);
 });
 
-test("an installation that is called off leaves nothing", async () => {
+test("a cancelled installation leaves no files", async () => {
   assert.equal((await failure({ pythons: ["python3"] }, AbortSignal.abort())).remedy, "");
 });
 
-test("a program's lines are told while it runs, and it can be ended", async () => {
+test("a program's lines are passed on while it runs, and it can be interrupted", async () => {
   const lines: string[] = [];
   const abort = new AbortController();
   const onLine = (line: string) => {
@@ -97,7 +97,7 @@ test("a program's lines are told while it runs, and it can be ended", async () =
   assert.notEqual(code, 0);
 });
 
-test("a program that cannot be started is an outcome like any other", async () => {
+test("a program that cannot be started gives a result with exit code -1", async () => {
   const { code, output } = await run(join(root, "nothing"), []);
   assert.equal(code, -1);
   assert.match(output, /ENOENT/);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, menu, modelName, NOTHING_KNOWN, type Status, type Surroundings } from "../src/status.ts";
+import { describe, type EditorState, INITIAL_STATUS, menu, modelName, type Status } from "../src/status.ts";
 
-const AROUND: Surroundings = {
+const EDITOR: EditorState = {
   model: "nano",
   paused: false,
   document: "file:///a.py",
@@ -11,27 +11,27 @@ const AROUND: Surroundings = {
 };
 const READY: Status = { state: "ready", message: "nano is ready.", remedy: "", share: 0 };
 
-test("each state has its words", () => {
-  const cases: [Partial<Status>, Partial<Surroundings>, RegExp, RegExp][] = [
+test("each state has its icon and label", () => {
+  const cases: [Partial<Status>, Partial<EditorState>, RegExp, RegExp][] = [
     [{}, {}, /sparkle.* nano$/, /ready: nano is ready\.$/],
     [{ state: "loading", message: "Loading nano.", share: 0.4 }, {}, /spin.* nano 40 %$/, /loading: Loading nano\.$/],
     [{ state: "busy", message: "Explaining" }, {}, /spin/, /busy: Explaining$/],
     [{ state: "paused", message: "…" }, {}, /pause/, /paused: Suggestions are paused\.$/],
     [{}, { paused: true }, /pause/, /paused/],
-    [{}, { languageOff: true }, /slash/, /off: Suggestions in python are switched off: nano\.languages says so\.$/],
+    [{}, { languageOff: true }, /slash/, /off: Suggestions in python are switched off by nano\.languages\.$/],
     [{ state: "loading", message: "Loading." }, { languageOff: true, paused: true }, /spin/, /loading/],
     [{ state: "error", message: "No model." }, { paused: true }, /warning/, /error: No model\.$/],
     [{ state: "missing", message: "No server." }, {}, /warning/, /missing: No server\.$/],
   ];
-  for (const [status, around, text, label] of cases) {
-    const shown = describe({ ...READY, ...status }, { ...AROUND, ...around });
+  for (const [status, editor, text, label] of cases) {
+    const shown = describe({ ...READY, ...status }, { ...EDITOR, ...editor });
     assert.match(shown.text, text);
     assert.match(shown.label, label);
     assert.equal(shown.isError, status.state === "error" || status.state === "missing");
   }
 });
 
-test("why a document gets nothing is shown for that document", () => {
+test("the reason for no suggestions is shown only for the document it is about", () => {
   const quiet: Status = {
     ...READY,
     message: "Files like .env usually hold secrets.",
@@ -39,31 +39,31 @@ test("why a document gets nothing is shown for that document", () => {
     quiet: "secret",
     document: "file:///.env",
   };
-  const here = describe(quiet, { ...AROUND, document: "file:///.env" });
+  const here = describe(quiet, { ...EDITOR, document: "file:///.env" });
   assert.match(here.text, /slash/);
   assert.match(here.tooltip, /usually hold secrets\.\n\nRename it\./);
   assert.match(here.label, /off: Files like/);
-  const elsewhere = describe(quiet, AROUND);
+  const elsewhere = describe(quiet, EDITOR);
   assert.match(elsewhere.text, /sparkle/);
   assert.match(elsewhere.label, /ready: nano is ready\.$/);
   assert.doesNotMatch(elsewhere.tooltip, /Rename/);
   const hidden = { ...quiet, quiet: "confidence", message: "A suggestion is hidden.", document: "file:///a.py" };
-  assert.match(describe(hidden, AROUND).text, /sparkle/);
-  assert.match(describe(hidden, AROUND).label, /ready: A suggestion is hidden\.$/);
+  assert.match(describe(hidden, EDITOR).text, /sparkle/);
+  assert.match(describe(hidden, EDITOR).label, /ready: A suggestion is hidden\.$/);
 });
 
 test("an error's remedy is in the tooltip", () => {
   const status: Status = { state: "error", message: "No model.", remedy: "Pull it.", share: 0 };
-  assert.match(describe(status, AROUND).tooltip, /No model\.\n\nPull it\.\n\nModel: nano/);
+  assert.match(describe(status, EDITOR).tooltip, /No model\.\n\nPull it\.\n\nModel: nano/);
 });
 
-test("the server's word on the model goes before the settings'", () => {
+test("the model that the server reports has priority over the setting", () => {
   const busy: Status = { ...READY, state: "busy", model: "/models/pico.gguf" };
-  assert.match(describe(busy, AROUND).text, / pico$/);
-  assert.match(describe(busy, AROUND).tooltip, /Model: pico$/);
+  assert.match(describe(busy, EDITOR).text, / pico$/);
+  assert.match(describe(busy, EDITOR).tooltip, /Model: pico$/);
 });
 
-test("a model's file is shown by its name", () => {
+test("a model file is shown by its name", () => {
   const names = {
     nano: "nano",
     "/a/My-Model.Q4.gguf": "My-Model.Q4",
@@ -75,16 +75,16 @@ test("a model's file is shown by its name", () => {
   }
 });
 
-test("the menu offers what makes sense", () => {
-  const commands = (status: Status, around: Surroundings) => menu(status, around).map(({ command }) => command);
-  assert.ok(commands(READY, AROUND).includes("neuroNano.pause"));
-  assert.ok(commands(READY, { ...AROUND, paused: true }).includes("neuroNano.resume"));
-  assert.ok(!commands(READY, { ...AROUND, language: "" }).includes("neuroNano.toggleLanguage"));
-  const toggle = menu(READY, { ...AROUND, languageOff: true }).find(
+test("the menu offers the commands that apply", () => {
+  const commands = (status: Status, editor: EditorState) => menu(status, editor).map(({ command }) => command);
+  assert.ok(commands(READY, EDITOR).includes("neuroNano.pause"));
+  assert.ok(commands(READY, { ...EDITOR, paused: true }).includes("neuroNano.resume"));
+  assert.ok(!commands(READY, { ...EDITOR, language: "" }).includes("neuroNano.toggleLanguage"));
+  const toggle = menu(READY, { ...EDITOR, languageOff: true }).find(
     ({ command }) => command === "neuroNano.toggleLanguage",
   );
-  assert.deepEqual([toggle?.label, toggle?.arguments], ["$(play) Suggest in python", ["python"]]);
-  const missing = commands({ ...NOTHING_KNOWN, state: "missing" }, AROUND);
+  assert.deepEqual([toggle?.label, toggle?.arguments], ["$(play) Enable suggestions in python", ["python"]]);
+  const missing = commands({ ...INITIAL_STATUS, state: "missing" }, EDITOR);
   assert.equal(missing[0], "neuroNano.install");
   assert.ok(!missing.includes("neuroNano.pause"));
 });

@@ -1,6 +1,5 @@
-/** A page for text that a model has written: it loads nothing, from nowhere. */
+/** HTML of the webview that shows text written by the model: it loads no external resource. */
 
-/** How the page shows text. */
 const STYLE = `
   body { max-width: 50em; padding: 1em 1.5em 2em; line-height: 1.5; color: var(--vscode-editor-foreground); }
   pre { padding: 0.8em; overflow-x: auto; background: var(--vscode-textCodeBlock-background); }
@@ -11,13 +10,13 @@ const STYLE = `
 `;
 
 /**
- * The page that `{html}` messages fill.
+ * Build the webview's HTML document; its body is replaced by each `{html}` message.
  *
- * Whatever the text says, no image, frame, script or style of it is loaded: its policy allows only what is written here.
+ * The content security policy allows only the style and script below: no image, frame, script or style of the text is loaded.
  *
- * @param nonce unguessable, new for each page
+ * @param nonce random value, new for each document
  */
-export function buildPage(nonce: string): string {
+export function buildWebviewHtml(nonce: string): string {
   const policy = `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'`;
   return `<!DOCTYPE html>
 <html lang="en">
@@ -37,7 +36,7 @@ export function buildPage(nonce: string): string {
 </html>`;
 }
 
-/** A table of counters, as Markdown. */
+/** The counters as a Markdown table. */
 export function statisticsTable(counters: Readonly<Record<string, unknown>>): string {
   const rows = Object.entries(counters).map(([name, value]) => `| ${name.replaceAll("_", " ")} | ${String(value)} |`);
   return ["| | |", "|---|---|", ...rows].join("\n");

@@ -1,29 +1,29 @@
-/** What the command line does for the editor: models, installation, doctor, statistics. */
+/** Commands that run the program `nano-lsp`: models, installation, doctor, statistics. */
 
 import * as vscode from "vscode";
 import { InstallError, install, pythonsOnPath } from "./install.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { MarkdownView } from "./markdownView.ts";
 import { type Model, readModels, readPercent } from "./models.ts";
-import { statisticsTable } from "./page.ts";
-import { showProblem } from "./problems.ts";
+import { showNotification } from "./notifications.ts";
 import { findInterpreter } from "./python.ts";
-import { type Outcome, run } from "./run.ts";
+import { type ProcessResult, run } from "./run.ts";
+import { statisticsTable } from "./webviewHtml.ts";
 
-const OUTPUT = { ...process.env, COLUMNS: "400", NO_COLOR: "1" }; // wide enough that no line is broken
+const CLI_ENV = { ...process.env, COLUMNS: "400", NO_COLOR: "1" }; // wide enough that no line is wrapped
 const FROM_FILE = "From a file…";
 
-/** Shows progress that can be called off. */
+/** Run a task with a progress notification that can be cancelled. */
 async function withProgress<T>(
   title: string,
-  work: (report: (message: string, percent?: number) => void, signal: AbortSignal) => Promise<T>,
+  task: (report: (message: string, percent?: number) => void, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const place = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  return vscode.window.withProgress(place, async (progress, token) => {
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  return vscode.window.withProgress(options, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => abort.abort());
     let shown = 0;
-    return work((message, percent) => {
+    return task((message, percent) => {
       progress.report({ message, ...(percent === undefined ? {} : { increment: percent - shown }) });
       shown = percent ?? shown;
     }, abort.signal);
@@ -31,7 +31,7 @@ async function withProgress<T>(
 }
 
 async function listModels(command: string): Promise<Model[]> {
-  const { output } = await run(command, ["model", "list", "--json"], { env: OUTPUT });
+  const { output } = await run(command, ["model", "list", "--json"], { env: CLI_ENV });
   return readModels(output);
 }
 
@@ -40,7 +40,7 @@ async function chooseFile(title: string): Promise<string | undefined> {
   return chosen?.[0]?.fsPath;
 }
 
-/** Fetch a model, or let the user choose which and from where; true once it is here. */
+/** Download a model, or import it from a file; without a name the user chooses. True if it is installed then. */
 export async function pullModel(
   lifecycle: Lifecycle,
   log: vscode.LogOutputChannel,
@@ -53,27 +53,27 @@ export async function pullModel(
     return false;
   }
   const from = wanted.file ? ["--from", wanted.file] : [];
-  const outcome = await withProgress(
+  const result = await withProgress(
     `Pulling ${wanted.name}`,
-    async (report, signal): Promise<Outcome | undefined> => {
+    async (report, signal): Promise<ProcessResult | undefined> => {
       const onLine = (line: string) => {
         log.info(line);
         report(line, readPercent(line));
       };
-      const ended = await run(server.command, ["model", "pull", wanted.name, ...from], {
+      const result = await run(server.command, ["model", "pull", wanted.name, ...from], {
         onLine,
         signal,
-        env: OUTPUT,
+        env: CLI_ENV,
       });
-      return signal.aborted ? undefined : ended; // a pull that is called off goes on from there the next time
+      return signal.aborted ? undefined : result; // a cancelled download is resumed the next time
     },
   );
-  if (outcome && outcome.code !== 0) {
+  if (result && result.code !== 0) {
     const retry = { title: "Try Again", command: "neuroNano.pullModel", arguments: [wanted.name, wanted.file] };
     const other = { title: FROM_FILE, command: "neuroNano.pullModelFromFile", arguments: [wanted.name] };
-    void showProblem(outcome.output.trim().split("\n").slice(-2).join(" "), [retry, other]);
+    void showNotification(result.output.trim().split("\n").slice(-2).join(" "), [retry, other]);
   }
-  if (outcome?.code !== 0) {
+  if (result?.code !== 0) {
     return false;
   }
   if (lifecycle.client?.isRunning() && lifecycle.status.state === "error") {
@@ -82,18 +82,18 @@ export async function pullModel(
   return true;
 }
 
-/** Take a model from a file, where there is no network. */
+/** Import a model from a file, for a machine without a network. */
 export async function pullModelFromFile(
   lifecycle: Lifecycle,
   log: vscode.LogOutputChannel,
   name = "nano",
 ): Promise<boolean> {
-  const file = await chooseFile(`Which file is ${name}?`);
+  const file = await chooseFile(`Model file of ${name}`);
   return file ? pullModel(lifecycle, log, name, file) : false;
 }
 
 async function chooseModelToPull(command: string): Promise<{ name: string; file?: string | undefined } | undefined> {
-  const missing = (await listModels(command)).filter((model) => !model.here);
+  const missing = (await listModels(command)).filter((model) => !model.installed);
   const items = missing.map(({ name, size, description }) => ({
     label: name,
     description: size,
@@ -104,38 +104,38 @@ async function chooseModelToPull(command: string): Promise<{ name: string; file?
   if (chosen !== file) {
     return chosen && { name: chosen.label };
   }
-  const path = await chooseFile("Which file is nano?");
+  const path = await chooseFile("Model file of nano");
   return path ? { name: "nano", file: path } : undefined;
 }
 
-/** Let the user choose the model; one that is not here is pulled first. */
+/** Let the user choose the model; one that is not installed is pulled first. */
 export async function selectModel(lifecycle: Lifecycle, log: vscode.LogOutputChannel): Promise<void> {
   const server = lifecycle.requireServer();
   if (!server) {
     return;
   }
   const models = await listModels(server.command);
-  const items = models.map(({ name, size, here, description }) => ({
+  const items = models.map(({ name, size, installed, description }) => ({
     label: name,
-    description: here ? size : `${size}, to be pulled first`,
+    description: installed ? size : `${size}, will be pulled first`,
     detail: description,
   }));
   const other = { label: "A GGUF file…", description: "", detail: "" };
   const chosen = await vscode.window.showQuickPick([...items, other], { title: "Select the model" });
-  const isHere = models.some(({ name, here }) => here && name === chosen?.label);
-  const model = chosen === other ? await chooseFile("Which model?") : chosen?.label;
-  if (model && (chosen === other || isHere || (await pullModel(lifecycle, log, model)))) {
+  const isInstalled = models.some(({ name, installed }) => installed && name === chosen?.label);
+  const model = chosen === other ? await chooseFile("Model file") : chosen?.label;
+  if (model && (chosen === other || isInstalled || (await pullModel(lifecycle, log, model)))) {
     await updateSetting("nano.model", model);
   }
 }
 
-/** Suggest in a language again, or not any more. */
+/** Enable or disable suggestions in a language. */
 export async function toggleLanguage(language: string): Promise<void> {
   const languages = vscode.workspace.getConfiguration().get<Record<string, boolean>>("nano.languages", {});
   await updateSetting("nano.languages", { ...languages, [language]: languages[language] === false });
 }
 
-/** Set something where it is set already: in the workspace, or else for the user. */
+/** Update a setting where it is already set: in the workspace, otherwise for the user. */
 async function updateSetting(key: string, value: unknown): Promise<void> {
   const configuration = vscode.workspace.getConfiguration();
   const { workspaceValue } = configuration.inspect(key) ?? {};
@@ -153,7 +153,7 @@ export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputC
     await lifecycle.stop(); // on Windows a running program cannot be replaced
     await withProgress(`Installing nano-lsp from ${folder}`, async (report, signal) => {
       const interpreter = await findInterpreter();
-      const what = {
+      const installation = {
         pythons: [...(interpreter ? [interpreter] : []), ...pythonsOnPath(process.platform)],
         environment: lifecycle.privateEnvironment,
         folder,
@@ -163,7 +163,7 @@ export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputC
         log.info(line);
         report(line.trim().slice(0, 80));
       };
-      await install(what, { onLine, signal });
+      await install(installation, { onLine, signal });
     });
   } catch (error) {
     if (!(error instanceof InstallError)) {
@@ -171,21 +171,21 @@ export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputC
     }
     if (error.remedy) {
       const retry = { title: "Try Again", command: "neuroNano.install" };
-      void showProblem(error.message, [retry, { title: "Show Log", command: "neuroNano.showLog" }]);
+      void showNotification(error.message, [retry, { title: "Show Log", command: "neuroNano.showLog" }]);
     }
   }
   await lifecycle.restart();
 }
 
-/** The folder that the server is in; undefined where the user has thought better of it. */
+/** Ask for the folder to install the server from; undefined if the user cancels. */
 async function chooseFolder(): Promise<string | undefined> {
   const wheels = {
     label: "From a bundle or a folder of wheels…",
-    description: "everything is taken from there, nothing from a network",
+    description: "installs everything from that folder; needs no network",
   };
   const source = {
     label: "From a checkout of the project…",
-    description: "nano-lsp is built from there; the packages that it needs come from pip's package index",
+    description: "builds nano-lsp; its dependencies come from the package index that pip uses",
   };
   const chosen = await vscode.window.showQuickPick([wheels, source], { title: "Install nano-lsp" });
   if (!chosen) {
@@ -195,24 +195,24 @@ async function chooseFolder(): Promise<string | undefined> {
   return (await vscode.window.showOpenDialog(options))?.[0]?.fsPath;
 }
 
-/** Look at CPU, memory, settings and model. */
+/** Show the report of `nano-lsp doctor`: CPU, memory, settings and model. */
 export async function showDoctor(lifecycle: Lifecycle, view: MarkdownView): Promise<void> {
   const server = lifecycle.requireServer();
   if (server) {
     const { output } = await withProgress("NEURO-NANO doctor", (_report, signal) =>
-      run(server.command, ["doctor"], { signal, env: OUTPUT }),
+      run(server.command, ["doctor"], { signal, env: CLI_ENV }),
     );
     view.show("Doctor", `# Doctor\n\n${server.command} (${server.origin})\n\n\`\`\`text\n${output}\n\`\`\`\n`);
   }
 }
 
-/** Show the counters since the server's start, and what is kept on this machine. */
+/** Show the counters since the server's start, and the statistics kept on this machine. */
 export async function showStatistics(lifecycle: Lifecycle, view: MarkdownView): Promise<void> {
   const server = lifecycle.requireServer();
   if (server && lifecycle.client?.isRunning()) {
     const counters = await lifecycle.client.sendRequest<Record<string, unknown>>("nano/stats", {});
-    const { output } = await run(server.command, ["stats"], { env: OUTPUT });
-    const kept = `# On this machine\n\n\`\`\`text\n${output}\n\`\`\`\n`;
-    view.show("Statistics", `# Since the start\n\n${statisticsTable(counters)}\n\n${kept}`);
+    const { output } = await run(server.command, ["stats"], { env: CLI_ENV });
+    const stored = `# On this machine\n\n\`\`\`text\n${output}\n\`\`\`\n`;
+    view.show("Statistics", `# Since the start\n\n${statisticsTable(counters)}\n\n${stored}`);
   }
 }

@@ -1,23 +1,23 @@
-/** Explanations and docstrings, asked of the server for what is selected. */
+/** The commands Explain and Write Docstring, for the selection or the definition around the cursor. */
 
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
-import { EXPLAINING, type ExplainRequest } from "./client.ts";
+import { EXPLAIN_PROGRESS, type ExplainRequest } from "./client.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { MarkdownView } from "./markdownView.ts";
 
-/** Explain code in the view beside the editor, word by word; closing the view calls it off. */
+/** Stream an explanation into the view beside the editor; closing the view cancels the request. */
 export async function explain(lifecycle: Lifecycle, view: MarkdownView, request: ExplainRequest): Promise<void> {
   const { client } = lifecycle;
   if (!client?.isRunning()) {
-    tellNotRunning(lifecycle);
+    showNotRunning(lifecycle);
     return;
   }
-  const calledOff = new vscode.CancellationTokenSource();
-  const { token } = calledOff;
-  view.show("Explanation", "*Reading the code …*", () => calledOff.cancel());
+  const cancellation = new vscode.CancellationTokenSource();
+  const { token } = cancellation;
+  view.show("Explanation", "*Reading the code …*", () => cancellation.cancel());
   const partialResultToken = randomUUID();
-  const stream = client.onProgress(EXPLAINING, partialResultToken, ({ text }) => {
+  const stream = client.onProgress(EXPLAIN_PROGRESS, partialResultToken, ({ text }) => {
     if (!token.isCancellationRequested) {
       view.update(text);
     }
@@ -25,11 +25,11 @@ export async function explain(lifecycle: Lifecycle, view: MarkdownView, request:
   try {
     const text = await lifecycle.execute("nano.explain", [{ ...request, partialResultToken }], token);
     if (!token.isCancellationRequested) {
-      view.update(typeof text === "string" ? text : "*There is no explanation: the model is not ready.*");
+      view.update(typeof text === "string" ? text : "*No explanation: the model is not ready.*");
     }
   } catch (error) {
     if (!token.isCancellationRequested) {
-      view.update(`*There is no explanation: ${error instanceof Error ? error.message : String(error)}*`);
+      view.update(`*No explanation: ${error instanceof Error ? error.message : String(error)}*`);
     }
   } finally {
     stream.dispose();
@@ -38,31 +38,31 @@ export async function explain(lifecycle: Lifecycle, view: MarkdownView, request:
 
 /** Explain the selection of the active editor, or the function or class around its cursor. */
 export async function explainSelection(lifecycle: Lifecycle, view: MarkdownView): Promise<void> {
-  const about = selected(lifecycle);
-  if (about) {
-    await explain(lifecycle, view, about);
+  const request = requestForSelection(lifecycle);
+  if (request) {
+    await explain(lifecycle, view, request);
   }
 }
 
-/** Write or update the docstring of what is around the cursor. */
+/** Write or update the docstring of the function or class around the cursor. */
 export async function writeDocstring(lifecycle: Lifecycle): Promise<void> {
-  const about = selected(lifecycle);
-  if (!about) {
+  const request = requestForSelection(lifecycle);
+  if (!request) {
     return;
   }
-  const place = { location: vscode.ProgressLocation.Notification, title: "Writing a docstring", cancellable: true };
-  await vscode.window.withProgress(place, async (_progress, token) => {
+  const options = { location: vscode.ProgressLocation.Notification, title: "Writing a docstring", cancellable: true };
+  await vscode.window.withProgress(options, async (_progress, token) => {
     try {
-      await lifecycle.execute("nano.docstring", [about], token);
+      await lifecycle.execute("nano.docstring", [request], token);
     } catch (error) {
       if (!token.isCancellationRequested) {
-        void vscode.window.showErrorMessage(`There is no docstring: ${String(error)}`);
+        void vscode.window.showErrorMessage(`The docstring could not be written: ${String(error)}`);
       }
     }
   });
 }
 
-function selected(lifecycle: Lifecycle): ExplainRequest | undefined {
+function requestForSelection(lifecycle: Lifecycle): ExplainRequest | undefined {
   const editor = vscode.window.activeTextEditor;
   const converter = lifecycle.client?.code2ProtocolConverter;
   if (!editor) {
@@ -70,13 +70,13 @@ function selected(lifecycle: Lifecycle): ExplainRequest | undefined {
     return undefined;
   }
   if (!converter || !lifecycle.client?.isRunning()) {
-    tellNotRunning(lifecycle);
+    showNotRunning(lifecycle);
     return undefined;
   }
   return { uri: converter.asUri(editor.document.uri), range: converter.asRange(editor.selection) };
 }
 
-function tellNotRunning(lifecycle: Lifecycle): void {
+function showNotRunning(lifecycle: Lifecycle): void {
   if (lifecycle.requireServer()) {
     void vscode.window.showInformationMessage(`NEURO-NANO: ${lifecycle.status.message} Try again when it is ready.`);
   }
