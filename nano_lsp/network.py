@@ -1,7 +1,7 @@
-"""HTTP clients for other machines, set up by the environment's proxies and certificate authorities.
+"""HTTP clients configured by the environment's proxies and certificate authorities.
 
-httpx reads the same variables, but raises where one is not as it expects: `socks://…`, as desktops set it, networks
-like `fd00::/8` in NO_PROXY, a certificate file that is gone.
+httpx reads the same variables, but raises an error for values that it does not support: `socks://…`, as desktops set
+it, networks like `fd00::/8` in NO_PROXY, a certificate file that is missing.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ import httpx
 from nano_lsp.errors import ConfigError
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_ALIASES = {"socks": "socks5"}  # what GNOME's settings and Chromium mean by it
+_ALIASES = {"socks": "socks5"}  # its meaning in GNOME's settings and Chromium
 _SCHEMES = {"http", "https", "socks5", "socks5h"}
 
 
-def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - as httpx has them
-    """A client for a server; see `httpx.Client`.
+def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - types of httpx
+    """Open an HTTP client for a server; see `httpx.Client`.
 
     Args:
         address: URL of the server, which may redirect to others.
         named: Further arguments of `httpx.Client`.
 
     Raises:
-        ConfigError: A variable names a proxy or a file of certificates that cannot be used.
+        ConfigError: An environment variable names a proxy or a file of certificates that cannot be used.
     """
     trusted = trusted_certificates()
     mounts: dict[str, httpx.BaseTransport | None] = {
@@ -44,8 +44,8 @@ def open_client(address: str, **named: Any) -> httpx.Client:  # noqa: ANN401 - a
     return httpx.Client(verify=trusted, trust_env=False, mounts=mounts, **named)
 
 
-def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa: ANN401 - as httpx has them
-    """As `open_client`, for an event loop."""
+def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa: ANN401 - types of httpx
+    """Open an asynchronous HTTP client for a server; see `open_client`."""
     trusted = trusted_certificates()
     mounts: dict[str, httpx.AsyncBaseTransport | None] = {
         pattern: httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy) if proxy else None
@@ -55,24 +55,26 @@ def open_async_client(address: str, **named: Any) -> httpx.AsyncClient:  # noqa:
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that shows a key; blanks around it are left out, as a file that it was read from ends with some.
+    """The authorization header for an API key, without surrounding whitespace, such as a line end from a file.
 
     Raises:
-        ConfigError: It has characters that no header may have.
+        ConfigError: The key contains characters that a header cannot contain.
     """
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise ConfigError("The key of the server has characters that no key has.", "Correct NANO_LSP_API_KEY.")
+        raise ConfigError(
+            "The API key contains characters that are not allowed in a key.", "Correct NANO_LSP_API_KEY."
+        )
     return {"authorization": f"Bearer {key}"}
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """The authorities in SSL_CERT_FILE or SSL_CERT_DIR; without these the system's, and Mozilla's (certifi).
+    """Authorities of SSL_CERT_FILE or SSL_CERT_DIR; without these the system's, and Mozilla's (certifi).
 
-    The system's are those that an administrator adds to where a proxy inspects TLS.
+    Administrators add an authority to the system's where a proxy inspects TLS.
 
     Raises:
-        ConfigError: A variable names something else.
+        ConfigError: A variable names a file or folder without readable certificates.
     """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
@@ -80,31 +82,31 @@ def trusted_certificates() -> ssl.SSLContext:
         if not file and not folder:
             context.load_verify_locations(certifi.where())
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"The certificates in {file or folder or certifi.where()} cannot be read: {said}.",
+            f"The certificates in {file or folder or certifi.where()} cannot be read: {reason}.",
             "Correct the variables SSL_CERT_FILE and SSL_CERT_DIR, or remove them.",
         ) from error
     return context
 
 
 def find_proxies(address: str) -> dict[str, httpx.Proxy | None]:
-    """The environment's proxies by httpx's URL patterns; None stands for a direct connection.
+    """Proxies of the environment by httpx's URL patterns; None for a direct connection.
 
-    This machine's own addresses are never reached through a proxy.
+    Loopback addresses are never reached through a proxy.
 
     Args:
-        address: URL of the server that is asked first: only its address is compared with networks in NO_PROXY.
+        address: URL of the server; networks in NO_PROXY are compared with it only, not with redirects.
 
     Raises:
         ConfigError: A variable names a proxy that cannot be used.
     """
-    given, host = getproxies(), urlsplit(address).hostname or ""
-    exceptions = [*filter(None, (name.strip() for name in given.get("no", "").split(",")))]
+    by_scheme, host = getproxies(), urlsplit(address).hostname or ""
+    exceptions = [*filter(None, (name.strip() for name in by_scheme.get("no", "").split(",")))]
     if "*" in exceptions or host in LOOPBACK:
         return {}
     proxies: dict[str, httpx.Proxy | None] = {
-        f"{scheme}://": _read_proxy(given[scheme]) for scheme in ("http", "https", "all") if given.get(scheme)
+        f"{scheme}://": _read_proxy(by_scheme[scheme]) for scheme in ("http", "https", "all") if by_scheme.get(scheme)
     }
     if not proxies:
         return {}
@@ -131,9 +133,9 @@ def _read_proxy(text: str) -> httpx.Proxy:
 
 
 def _patterns(name: str, host: str) -> list[str]:
-    """An entry of NO_PROXY as patterns of httpx; none for nonsense.
+    """URL patterns of httpx for an entry of NO_PROXY; none where it is not valid.
 
-    After https://curl.se/libcurl/c/CURLOPT_NOPROXY.html.
+    As documented in https://curl.se/libcurl/c/CURLOPT_NOPROXY.html.
     """
     with contextlib.suppress(ValueError):
         network = ipaddress.ip_network(name.strip("[]"), strict=False)
@@ -141,7 +143,7 @@ def _patterns(name: str, host: str) -> list[str]:
             if ipaddress.ip_address(host) in network:
                 return [f"all://[{host}]" if ":" in host else f"all://{host}"]
         return []
-    name = name.removesuffix(":443").removesuffix(":80")  # httpx has no number for these in an address
+    name = name.removesuffix(":443").removesuffix(":80")  # httpx omits these default ports in URLs
     pattern = f"all://*{name.removeprefix('*').removeprefix('.')}"
     with contextlib.suppress(ValueError, httpx.InvalidURL):
         return [pattern] if httpx.URL(pattern).host else []

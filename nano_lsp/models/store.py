@@ -1,7 +1,7 @@
-"""The folder of verified model files.
+"""The model store: a folder of verified model files.
 
-A file is there under its own name only once its size and SHA-256 are right. Whatever is under way is a `.part` file,
-which the next pull continues. A receipt beside the file spares hashing it at each start.
+A file has its own name only after its size and SHA-256 were verified. An incomplete download is a `.part` file, which
+the next pull resumes. A receipt beside the file (`.verified`) avoids hashing it at each start, which takes seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import difflib
 import errno
 import functools
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -34,29 +35,34 @@ from nano_lsp.errors import (
 from nano_lsp.models.architecture import check_servable
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
-from nano_lsp.models.receipt import has_receipt, receipt_path, write_receipt
 
 
 class Progress(Protocol):
-    """Is told what is being done, and how many bytes of how many."""
+    """Callback for the progress of verifying or downloading a file."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """One step."""
+        """Report progress.
+
+        Args:
+            what: What is being done, such as `verifying`, or the title of a source.
+            done: Number of bytes done.
+            total: Number of bytes in all.
+        """
 
 
 _CHUNK_BYTES = 1 << 20
-_SPARE_BYTES = 128 << 20  # beside the file itself: one wheel of the index, and air
+_SPARE_BYTES = 128 << 20  # free space required beside the file itself: one wheel of the index, and a reserve
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What the store has of a model.
+    """Status of a model in the store.
 
     Attributes:
-        entry: the model.
-        path: where its file is or would be.
-        present: whether it is there.
-        partial_bytes: what an interrupted pull has left.
+        entry: The model's entry in the manifest.
+        path: Path of the model's file, present or not.
+        present: Whether the file is present.
+        partial_bytes: Size of the partial file of an interrupted pull.
     """
 
     entry: ModelEntry
@@ -66,15 +72,15 @@ class ModelStatus:
 
 
 def _quiet(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Discard the progress."""
 
 
 class ModelStore:
     """Model files by name.
 
     Args:
-        models: folder of the files.
-        config: folder of the user's own `models.toml`.
+        models: Folder of the files.
+        config: Folder of the user's own `models.toml`.
     """
 
     def __init__(self, models: Path, config: Path) -> None:
@@ -84,33 +90,37 @@ class ModelStore:
 
     @classmethod
     def open(cls, folders: Folders) -> ModelStore:
-        """The store in a user's folders; ConfigError where their manifest makes no sense."""
+        """The store in a user's folders.
+
+        Raises:
+            ConfigError: The user's `models.toml` is not valid.
+        """
         return cls(folders.models, folders.config)
 
     def statuses(self) -> list[ModelStatus]:
-        """All models of the manifest."""
+        """Status of each model of the manifest."""
         return [
             ModelStatus(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
             for name, entry in self.entries.items()
         ]
 
     def path(self, name: str) -> Path:
-        """Where a model's file is or would be.
+        """Path of a model's file, present or not.
 
         Raises:
-            UnknownModelError: no such name.
+            UnknownModelError: The manifest has no model of this name.
         """
         return self.models_dir / self._entry(name).file_name
 
     def find(self, name_or_path: str, on_progress: Progress = _quiet) -> Path:
-        """A file that the engine may load: a model of the manifest, verified, or a GGUF file of the user's.
+        """Path of a file that the engine may load: a verified model of the manifest, or a GGUF file of the user.
 
         Raises:
-            UnknownModelError: neither a name nor a file.
-            ModelMissingError: a name whose file is not here.
-            ChecksumError: the file is not what the manifest says.
-            GgufError: the user's file is cut off or no GGUF.
-            ArchitectureError: the user's file is of an architecture that is not served.
+            UnknownModelError: The text is neither a name nor a path.
+            ModelMissingError: The model's file is not in the store.
+            ChecksumError: Size or SHA-256 of the file differ from the manifest.
+            GgufError: The user's file is truncated or not GGUF.
+            ArchitectureError: The architecture of the user's file is not supported.
         """
         if name_or_path in self.entries:
             path = self.path(name_or_path)
@@ -128,33 +138,33 @@ class ModelStore:
         return path
 
     def verify(self, name: str, on_progress: Progress = _quiet, *, trust_receipt: bool = False) -> None:
-        """Check size and SHA-256 of a model's file.
+        """Verify size and SHA-256 of a model's file.
 
         Args:
-            name: of the model.
-            on_progress: is told how far the hash has come.
-            trust_receipt: take the word of an earlier check of the same file.
+            name: Name of the model.
+            on_progress: Receives the number of bytes hashed.
+            trust_receipt: Whether to accept the receipt of an earlier verification of the unchanged file.
 
         Raises:
-            ModelMissingError: the file is not here.
-            ChecksumError: the file is not what the manifest says; it is left where it is.
+            ModelMissingError: The file is not in the store.
+            ChecksumError: Size or SHA-256 differ from the manifest; the file is not deleted.
         """
         entry, path = self._entry(name), self.path(name)
         if not path.is_file():
             raise ModelMissingError(f"The model {name} is not on this machine.", f"Run `nano-lsp model pull {name}`.")
-        if trust_receipt and has_receipt(path, entry.sha256):
+        if trust_receipt and _has_receipt(path, entry.sha256):
             return
         self._check(path, entry, on_progress)
-        write_receipt(path, entry.sha256)
+        _write_receipt(path, entry.sha256)
 
     def pull(self, name: str, from_file: Path | None = None, on_progress: Progress = _quiet) -> Path:
-        """Get a model from the first source that has it, or from a file; nothing to do where it is here.
+        """Download a model from the first source that has it, or copy it from a file, unless it is in the store.
 
         Raises:
-            UnknownModelError: no such name.
-            DiskSpaceError, StoreWriteError, StoreBusyError: the store cannot take the file now.
-            SourcesError: no source could be reached.
-            ChecksumError: what the sources gave is not what the manifest says; it has been deleted.
+            UnknownModelError: The manifest has no model of this name.
+            DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
+            SourcesError: No source could be reached.
+            ChecksumError: Size or SHA-256 of the downloaded file differ from the manifest; it has been deleted.
         """
         entry, path = self._entry(name), self.path(name)
         with self._writing(), self._lock():
@@ -168,15 +178,20 @@ class ModelStore:
                 self._check_space(entry)
                 self._fetch(entry, from_file, on_progress)
             self._partial(entry).replace(path)
-            write_receipt(path, entry.sha256)
+            _write_receipt(path, entry.sha256)
         return path
 
     def import_file(self, file: Path, name: str | None = None, on_progress: Progress = _quiet) -> Path:
-        """Copy a model file into the store: a known one is recognised, any other becomes the user's own entry.
+        """Copy a model file into the store; one that is not in the manifest is added to the user's `models.toml`.
+
+        Args:
+            file: Path of the GGUF file.
+            name: Name of the new entry; ignored for a file that the manifest has.
+            on_progress: Receives the number of bytes read and copied.
 
         Raises:
-            GgufError, ArchitectureError: it cannot be served.
-            ConfigError: an unknown file without a name, or with a name that is taken or not plain.
+            GgufError, ArchitectureError: The file is not a supported model.
+            ConfigError: A new file without a name, or with a name that is in use or not allowed.
         """
         check_servable(read_header(file))
         digest = _hash(file, lambda done: on_progress("reading", done, _size(file)))
@@ -184,7 +199,7 @@ class ModelStore:
         if known is None:
             if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
                 raise ConfigError(
-                    f"{file} is none of the known models.",
+                    f"{file} is not one of the known models.",
                     "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
                 )
             known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
@@ -194,16 +209,16 @@ class ModelStore:
         return self.pull(known.name, file, on_progress)
 
     def remove(self, name: str) -> None:
-        """Delete a model's file, with what is left of interrupted pulls."""
+        """Delete a model's file, its receipt and its partial file."""
         entry = self._entry(name)
         with self._writing(), self._lock():
-            for path in (self.path(name), receipt_path(self.path(name)), self._partial(entry)):
+            for path in (self.path(name), _receipt_path(self.path(name)), self._partial(entry)):
                 path.unlink(missing_ok=True)
 
     def _entry(self, name: str) -> ModelEntry:
         if name not in self.entries:
-            near = difflib.get_close_matches(name, self.entries, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
+            similar = difflib.get_close_matches(name, self.entries, n=1)
+            hint = f"Did you mean {similar[0]}? " if similar else ""
             raise UnknownModelError(
                 f"There is no model {name!r}.",
                 f"{hint}`nano-lsp model list` shows all; a path to a GGUF file works too.",
@@ -214,9 +229,9 @@ class ModelStore:
         return self.models_dir / f"{entry.file_name}.part"
 
     def _is_complete(self, entry: ModelEntry, on_progress: Progress) -> bool:
-        """Whether the partial file is whole: a pull was ended between its last byte and the check.
+        """Whether the partial file is the whole model: an earlier pull was killed before verifying it.
 
-        One that has the full size or more, and is not the model, is deleted: no source could complete it.
+        A partial file of full size or more with a wrong SHA-256 is deleted, as no source could resume it.
         """
         partial = self._partial(entry)
         if _size(partial) < entry.size_bytes:
@@ -229,7 +244,7 @@ class ModelStore:
         return True
 
     def _fetch(self, entry: ModelEntry, from_file: Path | None, on_progress: Progress) -> None:
-        """Fill the partial file from the first source that has the right bytes."""
+        """Complete the partial file from the first source whose file has the right SHA-256."""
         from nano_lsp.models import sources  # noqa: PLC0415 - the hub's library takes half a second to import
 
         partial = self._partial(entry)
@@ -245,16 +260,16 @@ class ModelStore:
                 except ChecksumError as error:
                     partial.unlink()
                     mismatch = error
-                    if not resumed:  # what was resumed may have been begun from elsewhere: once more from the start
+                    if not resumed:  # a resumed file may have been started from another source: retry from the start
                         break
                 else:
                     return
         if mismatch is not None:
             raise ChecksumError(f"{mismatch.message} It has been deleted.", "Try another source: `--from FILE`.")
-        reasons = "; ".join(failures) or "it has none"
+        reasons = "; ".join(failures) or "The manifest lists none"
         raise SourcesError(
             f"No source of {entry.name} could be reached. {reasons}.",
-            f"Get {_origin(entry)} elsewhere and use `--from FILE`.",
+            f"Get {_origin(entry)} elsewhere, then run `nano-lsp model pull {entry.name} --from FILE`.",
         )
 
     def _check(self, path: Path, entry: ModelEntry, on_progress: Progress) -> None:
@@ -288,7 +303,7 @@ class ModelStore:
             lock.acquire()
         except Timeout as error:
             raise StoreBusyError(
-                "Another `nano-lsp model` command is at work on the store.",
+                "Another `nano-lsp model` command is using the store.",
                 "Wait until it has finished, then try again.",
             ) from error
         try:
@@ -298,19 +313,19 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Tell a full disk and a folder that cannot be written from other failures."""
+        """Convert system errors to errors with a remedy: a full disk, no file locks, missing permissions."""
         try:
             yield
-        except (OSError, NotImplementedError) as error:  # the latter from filelock, without locks
+        except (OSError, NotImplementedError) as error:  # filelock raises NotImplementedError without locks
             number = getattr(error, "errno", None)
             if number in {errno.ENOSPC, errno.EDQUOT}:
                 raise DiskSpaceError(
                     f"The disk of {self.models_dir} is full, or your quota is used up.",
-                    "Free some space and run the command again: it goes on.",
+                    "Free some space and run the command again: it resumes.",
                 ) from error
             if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
                 raise StoreWriteError(
-                    f"The file system of {self.models_dir} has no locks, as some NFS mounts.",
+                    f"The file system of {self.models_dir} has no locks, like some NFS mounts.",
                     "Set NANO_LSP_HOME to a folder on a local disk.",
                 ) from error
             raise StoreWriteError(
@@ -340,3 +355,28 @@ def _hash(path: Path, report: Callable[[int], None]) -> str:
             digest.update(chunk)
             report(stream.tell())
     return digest.hexdigest()
+
+
+def _write_receipt(path: Path, sha256: str) -> None:
+    """Record that a model file has this SHA-256; where the folder cannot be written, without an error."""
+    with contextlib.suppress(OSError):
+        _receipt_path(path).write_text(json.dumps(_receipt(path, sha256)), encoding="utf-8")
+
+
+def _has_receipt(path: Path, sha256: str) -> bool:
+    """Whether a model file was verified to have this SHA-256, and has not been changed since."""
+    try:
+        return bool(json.loads(_receipt_path(path).read_text(encoding="utf-8")) == _receipt(path, sha256))
+    except (OSError, ValueError):
+        return False
+
+
+def _receipt_path(path: Path) -> Path:
+    """Path of the receipt of a model file."""
+    return path.with_suffix(".verified")
+
+
+def _receipt(path: Path, sha256: str) -> dict[str, object]:
+    """Properties of a verified file: where one has changed, the receipt is void."""
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino, "sha256": sha256}
