@@ -1,4 +1,4 @@
-"""Values that cross layers: frozen dataclasses, no behaviour beyond what follows from their fields."""
+"""Value types shared by all layers: frozen dataclasses without behaviour beyond what follows from their fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum, IntEnum
 
 
 class Priority(IntEnum):
-    """What runs first; a smaller number pre-empts a larger one."""
+    """Scheduling priority of a request; a smaller number pre-empts a larger one."""
 
     COMPLETION = 0
     CHAT = 1
@@ -17,14 +17,14 @@ class Priority(IntEnum):
 
 
 class WeightLayout(str, Enum):
-    """How llama.cpp holds a model's weights in memory: the two ways differ in the kernels that read them."""
+    """Memory layout of a model's weights in llama.cpp; it decides which kernels read them."""
 
     REPACKED = "repacked"  # copied into layouts that suit the CPU, AMX included: the fastest
     AS_STORED = "as-stored"  # read from the mapped file as they are: fewer kernels, fewer ways to fail
 
 
 class FinishReason(str, Enum):
-    """Why a generation ended."""
+    """Reason why a generation ended."""
 
     STOP = "stop"  # an end token, a stop string, a stop id, or the hook said so
     LENGTH = "length"  # the token limit, or the context is full
@@ -33,17 +33,17 @@ class FinishReason(str, Enum):
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How the next token is chosen. The default is greedy.
+    """Sampling parameters. The default is greedy decoding.
 
     Attributes:
-        temperature: 0 is greedy; otherwise logits are divided by it.
-        top_k: keep the k most probable tokens; 0 keeps all.
-        top_p: keep the smallest set whose probability reaches p; 1 keeps all.
-        min_p: drop tokens less probable than min_p times the most probable one; 0 keeps all.
-        repeat_penalty: divides positive and multiplies negative logits of recent tokens; 1 is off
+        temperature: Divisor of the logits; 0 is greedy decoding.
+        top_k: Number of most probable tokens to keep; 0 keeps all.
+        top_p: Nucleus sampling: keep the smallest set of tokens whose probability reaches this; 1 keeps all.
+        min_p: Drop tokens less probable than this times the most probable one; 0 keeps all.
+        repeat_penalty: Divisor of positive and factor of negative logits of recent tokens; 1 is off
             (Keskar et al. 2019, CTRL, arXiv 1909.05858, section 4.1).
-        repeat_last_n: how many of the newest generated tokens count as recent.
-        seed: of the random numbers; None takes a new one each time.
+        repeat_last_n: Number of the newest generated tokens that count as recent.
+        seed: Seed of the random number generator; None takes a new one for each request.
     """
 
     temperature: float = 0.0
@@ -60,10 +60,10 @@ class Token:
     """One generated token.
 
     Attributes:
-        id: in the model's tokenizer.
-        piece: its bytes; a character may be split over several tokens.
-        logprob: natural logarithm of the probability the model gave it, before temperature and filters; while a
-            cut word is regrown, among the tokens that fit it.
+        id: Id of the token in the model's vocabulary.
+        piece: Bytes of the token; a character may be split over several tokens.
+        logprob: Natural logarithm of the probability that the model gave it, before temperature and filters; during
+            token healing, among the tokens that match the healed bytes.
     """
 
     id: int
@@ -73,22 +73,23 @@ class Token:
 
 @dataclass(frozen=True)
 class GenerateParams:
-    """What to generate and when to stop.
+    """Parameters of a generation: length, stop conditions, sampling, grammar, speculative decoding.
 
     Attributes:
-        max_tokens: at most so many tokens; 0 only evaluates the prompt (a warm-up).
-        min_tokens: no end token before so many, and before there is some text; 0 for no such limit.
-        stop: strings that end the text; they are not part of it.
-        stop_ids: token ids that end the text, besides the model's own end tokens.
-        deadline_ms: wall-clock limit from the start of the work; what is there by then is returned.
-        sampling: how tokens are chosen.
-        grammar: GBNF that the text must follow.
-        heal: regrow the word that the end of the prompt cuts.
-        draft: let n-gram drafts run where they are measured to pay.
-        draft_text: token ids to look for drafts in, besides the prompt and the text itself (a suggestion that
-            has just diverged).
-        begin: tokens that the answer begins with, as an earlier answer to the same prompt did.
-        avoid: ids that do not come next after those.
+        max_tokens: Maximum number of generated tokens; 0 only evaluates the prompt (a warm-up).
+        min_tokens: Minimum number of tokens before an end token, which also needs some text before it; 0 for no
+            minimum.
+        stop: Stop strings: they end the text and are not part of it.
+        stop_ids: Token ids that end the text, besides the model's own end tokens.
+        deadline_ms: Wall-clock limit from the start of the work; the text generated by then is returned.
+        sampling: Sampling parameters.
+        grammar: GBNF grammar that the text must match.
+        heal: Whether token healing regenerates the word that the end of the prompt cuts.
+        draft: Whether n-gram speculative decoding may run, where it is measured to be faster.
+        draft_text: Token ids to look for speculative tokens in, besides the prompt and the generated text (a
+            suggestion from which the user has just diverged).
+        begin: Tokens that the completion begins with, taken from an earlier completion of the same prompt.
+        avoid: Token ids that may not follow directly after `begin`.
     """
 
     max_tokens: int = 128
@@ -107,12 +108,12 @@ class GenerateParams:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a hook says after each token.
+    """Decision of a hook after a token.
 
     Attributes:
-        roll_back: remove so many of the newest tokens first.
-        stop: end here; otherwise, after a roll back, go on with another token than the one that stood there, even if
-            the text had ended.
+        roll_back: Number of the newest tokens to remove first.
+        stop: Whether to end here; otherwise, after a roll-back, generation continues with another token than the
+            first one removed, even if the text had ended.
     """
 
     roll_back: int = 0
@@ -120,25 +121,25 @@ class Verdict:
 
 
 Hook = Callable[[str, Sequence[Token], bool], Verdict | None]
-"""From the text so far, its tokens, and whether it has ended, to a verdict; None goes on, or lets it end."""
+"""Called with the text so far, its tokens and whether it has ended; None continues, or lets the text end."""
 
 
 @dataclass(frozen=True)
 class Counters:
-    """What one request cost. Token counts first: they are the latency on a CPU.
+    """Token counts and times of one request. The counts come first: on a CPU they determine the latency.
 
     Attributes:
-        prompt_tokens: length of the prompt.
-        cached_tokens: of these, taken from the KV cache.
-        evaluated_tokens: prompt tokens that went through the model.
-        generated_tokens: tokens of the answer.
-        drafted_tokens: draft tokens sent along for verification.
-        accepted_tokens: draft tokens that were right.
-        ttft_ms: from the start of the work to the first token.
-        prompt_ms: time spent on the prompt.
-        decode_ms: time spent on the answer, after the prompt.
-        decoded_tokens: tokens of the answer that decode_ms was spent on: those taken back afterwards included, the
-            newest left out, as nothing follows it.
+        prompt_tokens: Number of tokens of the prompt.
+        cached_tokens: Number of prompt tokens found in the KV cache.
+        evaluated_tokens: Number of prompt tokens that the model has evaluated.
+        generated_tokens: Number of tokens of the completion.
+        drafted_tokens: Number of speculative tokens evaluated for verification.
+        accepted_tokens: Number of speculative tokens that were accepted.
+        ttft_ms: Time to first token, from the start of the work.
+        prompt_ms: Duration of prompt evaluation.
+        decode_ms: Duration of decoding, after the prompt.
+        decoded_tokens: Number of tokens that decode_ms was spent on: those rolled back afterwards included, the
+            newest left out, as nothing is decoded after it.
     """
 
     prompt_tokens: int = 0
@@ -154,29 +155,29 @@ class Counters:
 
     @property
     def prompt_tokens_per_s(self) -> float:
-        """Prompt tokens evaluated per second; 0 where none was."""
+        """Prompt evaluation speed in tokens per second; 0 if no token was evaluated."""
         return self.evaluated_tokens / self.prompt_ms * 1e3 if self.prompt_ms else 0.0
 
     @property
     def decode_tokens_per_s(self) -> float:
-        """Answer tokens decoded per second; 0 where none was."""
+        """Decoding speed in tokens per second; 0 if no token was decoded."""
         return self.decoded_tokens / self.decode_ms * 1e3 if self.decode_ms else 0.0
 
     def __add__(self, other: Counters) -> Counters:
-        """The sum of two requests, field by field."""
+        """Add the counters of two requests, field by field."""
         return Counters(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The answer to a request.
+    """Result of a generation request.
 
     Attributes:
-        text: the text, stop string removed.
-        tokens: the tokens it was made of.
-        finish_reason: why it ended.
-        counters: what it cost.
-        warnings: sentences for the user, such as a prompt past the length where quality drifts.
+        text: Generated text without the stop string.
+        tokens: Tokens that the text was decoded from.
+        finish_reason: Reason why the generation ended.
+        counters: Token counts and times of the request.
+        warnings: Sentences for the user, for instance on a prompt beyond the length where quality drifts.
     """
 
     text: str
@@ -187,7 +188,7 @@ class Completion:
 
     @property
     def confidence(self) -> float:
-        """Geometric mean of the probabilities that the model gave its tokens, 0 to 1; 0 without tokens."""
+        """Geometric mean of the probabilities that the model gave the tokens, 0 to 1; 0 without tokens."""
         if not self.tokens:
             return 0.0
         return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
@@ -195,7 +196,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class FimTokens:
-    """Ids of a model's fill-in-the-middle tokens (Bavarian et al. 2022, arXiv 2207.14255)."""
+    """Token ids of a model's fill-in-the-middle tokens (Bavarian et al. 2022, arXiv 2207.14255)."""
 
     prefix: int
     suffix: int
@@ -204,20 +205,20 @@ class FimTokens:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What the layers above need to know of a loaded model.
+    """Properties of a loaded model.
 
     Attributes:
-        name: as the user calls it.
-        fingerprint: names weights, adapter and KV types; a KV snapshot fits only the same one.
-        n_vocab: size of the tokenizer.
-        n_ctx: context in tokens, shared by all sequences.
-        n_ctx_train: context the model was trained for.
-        n_batch: tokens evaluated at once, at most.
-        n_seq_max: KV sequences, at most.
-        eog_ids: ids that end a generation.
-        bos_id: id that starts a text; None where the model has none.
-        fim: fill-in-the-middle tokens; None where the model was not trained for it.
-        chat_template: Jinja source; None where the file has none.
+        name: Name by which users select the model.
+        fingerprint: Identifies weights, adapter and KV types; a KV snapshot fits only a model with the same one.
+        n_vocab: Size of the vocabulary.
+        n_ctx: Context length in tokens, shared by all sequences.
+        n_ctx_train: Context length that the model was trained for.
+        n_batch: Maximum number of tokens evaluated at once.
+        n_seq_max: Maximum number of KV sequences.
+        eog_ids: Token ids that end a generation.
+        bos_id: Token id that starts a text; None if the model has none.
+        fim: Fill-in-the-middle tokens; None if the model was not trained with them.
+        chat_template: Jinja source of the chat template; None if the model file contains none.
     """
 
     name: str
@@ -235,11 +236,11 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Notice:
-    """What people should know of how a model runs.
+    """Notice for the user about how a model runs.
 
     Attributes:
-        text: One or two sentences; empty for nothing.
-        is_new: Whether it has come up with the latest loading of the model.
+        text: One or two sentences; empty if there is nothing to tell.
+        is_new: Whether it appeared when the model was last loaded.
     """
 
     text: str = ""
@@ -248,12 +249,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class MemoryAccount:
-    """Where a loaded model's memory goes, in bytes.
+    """Memory use of a loaded model, in bytes.
 
     Attributes:
-        weights_bytes: tensors, as repacked for this CPU.
-        kv_cache_bytes: keys and values for the whole context.
-        compute_bytes: scratch buffers and the logits.
+        weights_bytes: Size of the tensors, as repacked for this CPU.
+        kv_cache_bytes: Size of keys and values for the whole context.
+        compute_bytes: Size of the scratch buffers and the logits.
     """
 
     weights_bytes: int

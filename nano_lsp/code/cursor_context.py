@@ -1,7 +1,7 @@
-"""What the cursor is in: decides whether to complete, and how far.
+"""Syntactic context of the cursor: decides whether to complete, and whether over several lines.
 
-Code is broken while it is typed, so the text of the line has the first word and the syntax tree is asked where the
-line alone cannot tell: strings over several lines, brackets opened further up.
+Code is incomplete while it is typed, so the text of the line decides first and the syntax tree where the line alone
+does not suffice: strings over several lines, brackets opened in a line above.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nano_lsp.lines import line_end, line_start
 
 
 class CursorKind(str, Enum):
-    """What is being written at the cursor."""
+    """Kind of code at the cursor."""
 
     STATEMENT_START = "statement start"
     EMPTY_BLOCK = "empty block"
@@ -35,7 +35,7 @@ class CursorKind(str, Enum):
 
 
 class TextAfterCursor(str, Enum):
-    """What stands behind the cursor in its line."""
+    """Kind of text after the cursor in its line."""
 
     EMPTY = "nothing"
     CLOSERS = "only closers"
@@ -54,7 +54,7 @@ _MULTI_LINE = {CursorKind.STATEMENT_START, CursorKind.EMPTY_BLOCK}
 
 
 class AtCursor:
-    """What has a text and a cursor in it, at an offset in code points."""
+    """Base class of a text with a cursor in it, at an offset in code points."""
 
     text: str
     offset: int
@@ -72,14 +72,14 @@ class AtCursor:
 
 @dataclass(frozen=True)
 class CompletionInput(AtCursor):
-    """Code to complete.
+    """Input of a code completion: a document and the cursor in it.
 
     Attributes:
-        name: of the document; the KV cache knows it by it.
-        text: of the document.
-        offset: of the cursor, in code points.
-        language: of the document, as LSP calls it; empty for what its name tells.
-        context: code from elsewhere that the client has chosen, such as a kernel's live names; it comes first.
+        name: Name of the document; it identifies the document's prompt in the KV cache.
+        text: Text of the document.
+        offset: Offset of the cursor, in code points.
+        language: LSP language id of the document; empty to derive it from the name.
+        context: Code from outside the document that the client provides, such as a kernel's variables; it comes first.
     """
 
     name: str
@@ -89,16 +89,16 @@ class CompletionInput(AtCursor):
     context: str = ""
 
     def after(self, typed: str) -> CompletionInput:
-        """The task once something has been typed at the cursor."""
+        """Return the input after text has been typed at the cursor."""
         return self.replaced(0, 0, typed)
 
     def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionInput:
-        """The task once a text has replaced characters around the cursor, which then stands behind that text.
+        """Return the input after a text has replaced characters around the cursor, with the cursor after that text.
 
         Args:
-            n_before: number of characters replaced before the cursor.
-            n_behind: number of characters replaced behind it.
-            text: the text put in their place.
+            n_before: Number of characters replaced before the cursor.
+            n_behind: Number of characters replaced after the cursor.
+            text: Text inserted in their place.
         """
         start = self.offset - n_before
         behind = self.text[self.offset + n_behind :]
@@ -107,16 +107,16 @@ class CompletionInput(AtCursor):
 
 @dataclass(frozen=True)
 class CursorContext(AtCursor):
-    """Where a completion goes.
+    """Syntactic context of the cursor in a document.
 
     Attributes:
-        text: of the document.
-        offset: of the cursor, in code points.
-        language: of the document.
-        tree: of the document; None where it cannot be parsed.
-        kind: what is being written.
-        text_after_cursor: what stands behind the cursor in its line.
-        in_word: the cursor stands behind a word's beginning.
+        text: Text of the document.
+        offset: Offset of the cursor, in code points.
+        language: Language of the document.
+        tree: Syntax tree of the document; None if it cannot be parsed.
+        kind: Kind of code at the cursor.
+        text_after_cursor: Kind of text after the cursor in its line.
+        in_word: Whether the character before the cursor belongs to a word.
     """
 
     text: str
@@ -129,12 +129,12 @@ class CursorContext(AtCursor):
 
     @property
     def typed(self) -> str:
-        """The cursor's line before the cursor."""
+        """The part of the cursor's line before the cursor."""
         return self.text[line_start(self.text, self.offset) : self.offset]
 
     @property
     def rest(self) -> str:
-        """The cursor's line behind the cursor, without its end."""
+        """The part of the cursor's line after the cursor, without the line end."""
         return self.text[self.offset : line_end(self.text, self.offset)]
 
     @property
@@ -144,19 +144,19 @@ class CursorContext(AtCursor):
 
     @property
     def wants_completion(self) -> bool:
-        """Whether an editor is to suggest something without being asked."""
+        """Whether an editor should show an automatic suggestion here."""
         inside_word = self.in_word and _starts_word(self.rest)
         return self.text_after_cursor is not TextAfterCursor.CODE and not inside_word
 
 
 def find_cursor_context(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> CursorContext:
-    """Look at a cursor.
+    """Determine the syntactic context of a cursor.
 
     Args:
-        text: of the document.
-        offset: of the cursor, in code points.
-        language: of the document.
-        tree: of that text; None for none.
+        text: Text of the document.
+        offset: Offset of the cursor, in code points.
+        language: Language of the document.
+        tree: Syntax tree of the text; None if there is none.
     """
     typed = text[line_start(text, offset) : offset]
     rest = text[offset : line_end(text, offset)]
@@ -169,7 +169,7 @@ def find_cursor_context(text: str, offset: int, language: Language, tree: Syntax
 
 
 def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:
-    """The first that fits, from the most particular on."""
+    """The first matching kind, from the most specific one on."""
     kind = _literal_kind(offset, language, tree)
     if kind is None and tree is None and language.comment in typed:
         kind = CursorKind.COMMENT
@@ -184,7 +184,7 @@ def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTr
 
 
 def _literal_kind(offset: int, language: Language, tree: SyntaxTree | None) -> CursorKind | None:
-    """Whether the cursor stands within a comment or a string, by the tree."""
+    """The kind of a comment or string around the cursor, according to the syntax tree; None outside of them."""
     if tree is None or offset == 0:
         return None
     types = language.node_types
@@ -206,7 +206,7 @@ def _is_docstring(string: Node) -> bool:
 
 
 def _bracket_kind(bracket: str, before: str) -> CursorKind:
-    """The kind within an opened bracket, from the bracket and the text of its line before it."""
+    """The kind of code within an open bracket, from the bracket and the text before it in its line."""
     if bracket == "(" and _DEFINITION.match(before + bracket):
         return CursorKind.PARAMETERS
     if bracket == "(" and re.search(r"[\w)\]]$", before):
@@ -215,7 +215,7 @@ def _bracket_kind(bracket: str, before: str) -> CursorKind:
 
 
 def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[str, str] | None:
-    """The bracket the cursor stands in and its line before it: of the cursor's line, else as the tree has it."""
+    """The innermost open bracket and the text before it in its line, from the cursor's line, else from the tree."""
     start = line_start(text, offset)
     stack: list[int] = []
     for i in range(start, offset):
@@ -242,7 +242,7 @@ def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[
 
 
 def _opens_block(text: str, offset: int) -> bool:
-    """Whether the code before the cursor opens a block that has nothing in it yet."""
+    """Whether the code before the cursor opens a block that is still empty."""
     *others, typed = text[line_start(text, max(0, offset - 4096)) : offset].split("\n")
     if typed.strip():
         others.append(typed)

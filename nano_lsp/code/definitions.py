@@ -1,4 +1,4 @@
-"""The functions and classes of a Python file, and what their code says of them: parameters, results, exceptions."""
+"""Functions and classes of a Python file, with facts from their code: parameters, return values, exceptions."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ _STRINGS = {"string", "concatenated_string"}
 _LITERAL = re.compile(r"[rRuU]?['\"]")
 _CYTHON = re.compile(r"^[ \t]*(?:cdef|cpdef|ctypedef|cimport)\b|^[ \t]*from[ \t].*[ \t]cimport[ \t]", re.MULTILINE)
 _MAX_BROKEN = 2
-"""Broken statements of a module; a person types one or two at a time, text in another language has more."""
+"""Maximum number of statements of a module with syntax errors; while typing there are one or two at a time, text in
+another language has more."""
 
 
 class DefinitionKind(str, Enum):
-    """What is defined."""
+    """Kind of a definition."""
 
     FUNCTION = "function"
     CLASS = "class"
@@ -44,9 +45,9 @@ class Parameter:
     """A parameter of a function, or an annotated field of a class.
 
     Attributes:
-        name: without stars.
-        stars: in front of it.
-        annotation: its type as written; empty for none.
+        name: Name without stars.
+        stars: Stars in front of the name.
+        annotation: Source text of the type annotation; empty without one.
     """
 
     name: str
@@ -59,24 +60,24 @@ class Definition:
     """A function, a class or a whole module. Offsets are in code points.
 
     Attributes:
-        kind: what is defined.
-        name: of it; `Class.method` for a method, the empty text for a module.
-        start: of its code, decorators included.
-        end: of its code.
-        header: from `def` or `class` to the colon; empty for a module.
-        header_end: offset behind the colon.
-        body_start: offset of the first statement, the docstring included; the end where there is none.
-        indent: blanks in front of a statement of its body.
-        docstring: Start and end of the docstring's expression, its parentheses included; None for none.
-        parameters: of a function but `self` and `cls`; the annotated fields of a class.
-        returns: whether it returns a value.
-        yields: whether it is a generator.
-        result: annotation of what it returns; empty for none.
-        raises: exceptions that its own code raises and does not catch, in order.
-        receiver: Name of the parameter that a method gets its object or class in; empty for none.
-        returns_nothing: The code shows that a call gives no value: it has a body without one, is no generator, and
-            no decorator may change that.
-        decorators: Dotted names that the decorators stand for, `()` behind one that is called.
+        kind: Kind of the definition.
+        name: Qualified name: `Class.method` for a method; empty for a module.
+        start: Start of the code, decorators included.
+        end: End of the code.
+        header: Source text from `def` or `class` to the colon; empty for a module.
+        header_end: Offset after the colon.
+        body_start: Offset of the first statement, the docstring included; the end of the text if there is none.
+        indent: Indentation of the statements of the body.
+        docstring: Start and end of the docstring's expression, its parentheses included; None without a docstring.
+        parameters: Parameters of a function without `self` and `cls`, or annotated fields of a class.
+        returns: Whether the function returns a value.
+        yields: Whether the function is a generator.
+        result: Annotation of the return value; empty without one.
+        raises: Exceptions that the definition's own code raises and does not catch, in order.
+        receiver: Name of the parameter that receives a method's object or class; empty if there is none.
+        returns_nothing: Whether the code proves that a call returns no value: its body returns none, it is not a
+            generator, and no decorator may change that.
+        decorators: Dotted names that the decorators refer to, with `()` after one that is called.
     """
 
     kind: DefinitionKind
@@ -99,24 +100,24 @@ class Definition:
 
     @property
     def is_overload(self) -> bool:
-        """Whether it is one of several signatures, whose docstring is that of the implementation."""
+        """Whether it is an overload: one of several signatures, documented by the implementation's docstring."""
         return not OVERLOADS.isdisjoint(self.decorators)
 
 
 def find_definitions(tree: SyntaxTree) -> Iterator[Definition]:
-    """The module, then its functions and classes in order, those within others included."""
+    """Yield the module, then its functions and classes in order, nested ones included."""
     yield _module(tree)
     yield from _definitions(tree.root, tree, "", Names(tree))
 
 
 def definition_at(tree: SyntaxTree, offset: int) -> Definition:
-    """The innermost function or class around an offset; the module outside of all.
+    """Return the innermost function or class around an offset, or the module outside of all.
 
-    A cursor in the line of a definition's beginning, in front of it, is in it, too.
+    An offset in the first line of a definition, before its code, counts as inside.
     """
     offset = min(max(0, offset), len(tree.text))
     offset += indent_of(tree.text[offset : line_end(tree.text, offset)])
-    for at in (offset, offset - 1):  # at its very end a cursor is in it, too
+    for at in (offset, offset - 1):  # the very end of a definition counts as inside, too
         for node in ancestors(tree.node_at(max(0, at))):
             whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
             inner = undecorated(whole)
@@ -128,10 +129,10 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
 
 
 def is_sound(tree: SyntaxTree, definition: Definition) -> bool:
-    """Whether a definition, what it stands in, and the text around it are Python that parses.
+    """Whether a definition, the code that contains it and the text around it parse as Python.
 
     Text in another language, Cython for instance, has errors everywhere; where it looks like Python by chance, an
-    edit would be made of what has not been understood.
+    edit would rest on code that was not understood.
     """
     if not _is_mostly_python(tree):
         return False
@@ -143,14 +144,14 @@ def is_sound(tree: SyntaxTree, definition: Definition) -> bool:
     return own is not None and not own.has_error and all(each.type != "ERROR" for each in around)
 
 
-@lru_cache(maxsize=4)  # each definition of a document asks for it
+@lru_cache(maxsize=4)  # called for each definition of a document
 def _is_mostly_python(tree: SyntaxTree) -> bool:
     broken = [node for node in tree.root.children if node.has_error] if tree.root.has_error else []
     return len(broken) <= _MAX_BROKEN and not any(_CYTHON.search(tree.text_of(node)) for node in broken)
 
 
 def _scope_of(node: Node, tree: SyntaxTree) -> str:
-    """The names of the definitions around a node, each with a dot behind it."""
+    """Names of the definitions around a node, each followed by a dot."""
     names = []
     for around in ancestors(node.parent):
         name = around.child_by_field_name("name") if around.type in _DEFINITIONS else None
@@ -160,9 +161,9 @@ def _scope_of(node: Node, tree: SyntaxTree) -> str:
 
 
 def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
-    """The public functions, classes and the module that have no docstring, in the order they stand in.
+    """Yield the public functions and classes and the module if they have no docstring, in source order.
 
-    Left out is what Python has no docstring for: overloads, and setters and deleters of properties.
+    Overloads and the setters and deleters of properties are left out: in Python they have no docstring.
     """
     functions: set[str] = set()
     for definition in find_definitions(tree):
@@ -255,13 +256,13 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
 
 
 def _deeper(indent: str, tree: SyntaxTree) -> str:
-    """An indentation one level deeper, in tabs or blanks as the file has them."""
+    """An indentation one level deeper, in tabs or blanks as the file uses them."""
     return indent + ("\t" if "\t" in indent else _indent_unit(tree))
 
 
-@lru_cache(maxsize=4)  # each function in one line asks for it
+@lru_cache(maxsize=4)  # called for each function in a single line
 def _indent_unit(tree: SyntaxTree) -> str:
-    """What the first block of a file is indented by."""
+    """Indentation of the first block of a file."""
     for statement in tree.root.named_children:
         inner = undecorated(statement) or statement
         first = first_child(next((child for child in inner.children if child.type == "block"), None))
@@ -274,10 +275,10 @@ def _indent_unit(tree: SyntaxTree) -> str:
 
 
 def _docstring(statements: list[Node], tree: SyntaxTree) -> tuple[int, int] | None:
-    """The place of the string that Python takes for the docstring; bytes and f-strings are none."""
+    """Start and end of the string that Python takes as the docstring; bytes and f-strings do not count."""
     first = statements[0] if statements else None
     if first is None or first.type != "expression_statement" or len(_but_comments(first)) != 1:
-        return None  # behind a comma it would be a tuple
+        return None  # with a comma after it, it would be a tuple
     whole = inner = _but_comments(first)[0]
     while inner.type == "parenthesized_expression":
         within = [child for child in _but_comments(inner) if child.is_named]
@@ -303,7 +304,7 @@ def _parameters(node: Node, tree: SyntaxTree) -> Iterator[Parameter]:
 
 
 def _is_method(whole: Node) -> bool:
-    """Whether a function stands directly in a class, conditions between them aside."""
+    """Whether a function is defined directly in a class, possibly under a condition."""
     node = whole.parent
     while node is not None and node.type not in {"module", *_SCOPES}:
         node = node.parent
@@ -326,7 +327,7 @@ def _parameter(node: Node, tree: SyntaxTree) -> Parameter | None:
 
 
 def _fields(body: Node, tree: SyntaxTree) -> Iterator[Parameter]:
-    """The annotated names of a class's body: what a dataclass, and its kin, takes."""
+    """Annotated names of a class's body: the fields of a dataclass or a similar class."""
     for statement in body.named_children:
         assignment = first_child(statement) if statement.type == "expression_statement" else None
         if assignment is not None and assignment.type == "assignment":
