@@ -79,7 +79,7 @@ class CompletionInput(AtCursor):
         text: Text of the document.
         offset: Offset of the cursor, in code points.
         language: LSP language id of the document; empty to derive it from the name.
-        context: Code from outside the document that the client provides, such as a kernel's variables; it comes first.
+        context: Code from outside the document that the client provides, such as a kernel's variables; comes first.
     """
 
     name: str

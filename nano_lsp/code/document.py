@@ -1,4 +1,4 @@
-r"""Source files as text: read safely, addressed by line and column.
+r"""Source files as text: safe reading, positions by line and column, edits.
 
 A line ends with `\\n`, `\\r\\n` or `\\r`, as in editors; lines and columns count from 1, columns in code points.
 """
@@ -33,10 +33,10 @@ _CODE = (
     *("*.py", "*.pyi", "*.pyw", "*.ipynb", "*.js", "*.mjs", "*.jsx", "*.ts", "*.tsx", "*.c", "*.h", "*.cc", "*.cpp"),
     *("*.hpp", "*.cs", "*.go", "*.java", "*.class", "*.kt", "*.rs", "*.swift", "*.lua", "*.rb", "*.php"),
 )
-"""Code about secrets is no secret: `tokens.py`."""
+"""Source files named after secrets hold code, not secrets: `tokens.py`."""
 _MAX_DECLARATION_BYTES = 4096
 _BACKUP = re.compile(r"(\.~\d+~|~|#|\.(bak|orig|old|save|sw[a-z]))+$")
-"""What editors and people put behind the name of a copy."""
+"""Suffixes that editors and people append to the name of a backup copy."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -45,9 +45,9 @@ class Document:
     """A source text.
 
     Attributes:
-        name: of its file.
-        text: its content.
-        encoding: Python's name of the codec that makes the file's bytes of the text, a byte order mark included.
+        name: Name of the file.
+        text: Content of the file.
+        encoding: Python's name of the codec that encodes the text to the file's bytes, a byte order mark included.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Document:
 
 @dataclass(frozen=True)
 class TextEdit:
-    """A change of a text.
+    """A replacement of a range of a text.
 
     Attributes:
-        start: offset of what it replaces, in code points.
-        end: of what it replaces.
-        text: what to put there.
+        start: Start offset of the replaced range, in code points.
+        end: End offset of the replaced range.
+        text: Replacement text.
     """
 
     start: int
@@ -71,12 +71,12 @@ class TextEdit:
 
 
 def apply_edits(text: str, edits: Iterable[TextEdit], at: int = 0) -> str:
-    """A text with edits in it that do not overlap.
+    """Apply edits that do not overlap to a text.
 
     Args:
-        text: of a document, or a part of it.
-        edits: by offsets in the document.
-        at: offset in the document that the text begins at.
+        text: Text of a document, or a part of it.
+        edits: Edits with offsets in the document.
+        at: Offset in the document at which the text begins.
     """
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start - at] + edit.text + text[edit.end - at :]
@@ -87,16 +87,16 @@ def load_document(path: Path) -> Document:
     """Read a source file; see `read_bytes` and `read_document`.
 
     Raises:
-        DocumentError: it is missing, unreadable, too large, binary, wrongly encoded, or a file that holds secrets.
+        DocumentError: The file is missing, unreadable, too large, binary, wrongly encoded, or may hold secrets.
     """
     return read_document(read_bytes(path), str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a source file.
+    """Read the bytes of a source file.
 
     Raises:
-        DocumentError: it is missing, unreadable, too large, or a file that holds secrets.
+        DocumentError: The file is missing, unreadable, too large, or may hold secrets.
     """
     if is_secret(str(path)) or is_secret(str(path.resolve())):
         raise DocumentError(
@@ -116,12 +116,12 @@ def read_document(data: bytes, name: str, language: Language | None = None) -> D
     """Decode a source text: Python in the encoding that it declares (PEP 263), all else as UTF-8.
 
     Args:
-        data: The bytes of its file. A byte order mark is no part of the text.
-        name: The name of its file, for messages.
-        language: Its language; None takes the one that the name says.
+        data: Bytes of the file. A byte order mark does not become part of the text.
+        name: Name of the file, for messages.
+        language: Language of the text; None derives it from the name.
 
     Raises:
-        DocumentError: it is too large, binary or in another encoding.
+        DocumentError: The text is too large, binary or in another encoding.
     """
     if len(data) > MAX_BYTES:
         raise DocumentError(f"{name} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
@@ -143,17 +143,17 @@ def read_document(data: bytes, name: str, language: Language | None = None) -> D
 
 
 def _declared_encoding(data: bytes, name: str) -> str:
-    """The encoding of Python source, as Python's own tokenizer reads it off the first two lines."""
+    """The encoding of Python source, as Python's own tokenizer detects it from the first two lines."""
     marked = data.startswith(codecs.BOM_UTF8)
-    # Only ASCII counts in a declaration; what stands beside it is in the encoding that is still to be found.
+    # A declaration is ASCII; the text beside it is in the encoding that is still to be detected.
     text = data[:_MAX_DECLARATION_BYTES].removeprefix(codecs.BOM_UTF8).decode("ascii", "replace")
     head = (line.encode("ascii", "replace") for line in split_lines(text, keep_ends=True))
     try:
         encoding, _ = tokenize.detect_encoding(lambda: next(head, b""))
-        readable = b"# coding".decode(encoding) == "# coding"  # not so in UTF-16
+        readable = b"# coding".decode(encoding) == "# coding"  # False for UTF-16
     except SyntaxError as error:
         raise DocumentError(f"{name}: {error.msg}.", "Correct the encoding in its first two lines.") from error
-    except (LookupError, UnicodeError):  # a codec of bytes, as base64
+    except (LookupError, UnicodeError):  # a bytes-to-bytes codec, such as base64
         readable = False
     if not readable or (marked and encoding != "utf-8"):
         raise DocumentError(
@@ -163,7 +163,7 @@ def _declared_encoding(data: bytes, name: str) -> str:
 
 
 def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> DocumentError:
-    """What to say of bytes that are not in the encoding they should be in."""
+    """The error for bytes that cannot be decoded with the expected encoding."""
     where = ""
     if isinstance(error, UnicodeDecodeError):
         line = line_number(data[: error.start].decode("latin-1"), error.start)
@@ -176,10 +176,10 @@ def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> 
 
 
 def is_secret(document: str) -> bool:
-    """Whether a document is one of those that hold keys and passwords, by the names in its path or URI.
+    """Whether a document may hold keys or passwords, judged by the names in its path or URI.
 
     Args:
-        document: The path of a file, its name alone, or the URI of a document, under whatever scheme.
+        document: Path or name of a file, or URI of a document with any scheme.
     """
     return any(map(_is_secret_name, names_in(document)))
 
@@ -197,10 +197,10 @@ def _is_secret_name(file_name: str) -> bool:
 
 
 def parse_location(location: str) -> tuple[str, int, int]:
-    """Split FILE:LINE:COL from the right, so that a drive's colon stays with the file.
+    """Split FILE:LINE:COL from the right, so that the colon of a Windows drive stays with the file.
 
     Raises:
-        DocumentError: it has another form.
+        DocumentError: The location has another form.
     """
     found = re.fullmatch(r"(.+):(\d+):(\d+)", location, re.DOTALL)
     if not found:
@@ -209,15 +209,15 @@ def parse_location(location: str) -> tuple[str, int, int]:
 
 
 def offset_at(text: str, line: int, column: int) -> int:
-    """The offset of a position, in code points.
+    """Convert a position to an offset in code points.
 
     Args:
-        text: of the document.
-        line: from 1.
-        column: from 1; one past the line's last character is its end.
+        text: Text of the document.
+        line: Line number, from 1.
+        column: Column, from 1; one past the line's last character is its end.
 
     Raises:
-        PositionError: there is no such line, or it is shorter.
+        PositionError: The line does not exist or is shorter.
     """
     starts = line_starts(text)
     if not 1 <= line <= len(starts):
@@ -233,5 +233,5 @@ def offset_at(text: str, line: int, column: int) -> int:
 
 
 def indent_of(line: str) -> int:
-    """How many blanks a line begins with."""
+    """Number of blanks that a line begins with."""
     return len(line) - len(line.lstrip(" \t"))

@@ -1,10 +1,10 @@
-"""The part of a document around the cursor that a prompt has room for.
+"""The context window around the cursor: the part of a document that fits the token budget of a prompt.
 
-What is far away goes first, and whole: functions shrink to their signature, the furthest first; only where that is
-not enough are lines left out. What is left out before the cursor stays left out while the user types, so that a
-keystroke appends to the end of the prompt and the KV cache keeps the rest: the window is cut anew, with room to
-spare, only when it has outgrown its budget. A budget that has become smaller since then holds for the next window:
-to cut this one would mean to read most of it again.
+Distant code is left out first: function bodies are elided down to the signature, the most distant first; lines are
+left out only if that does not suffice. Code left out before the cursor stays left out while the user types, so that
+a keystroke appends to the end of the prompt and the KV cache keeps the rest: the window is cut again, with headroom,
+only when it exceeds its budget. A budget that has become smaller since then applies to the next window: cutting this
+one again would mean evaluating most of the prompt again.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from nano_lsp.lines import split_lines
 
 CountTokens = Callable[[str], int]
 
-_MAX_CHARS_PER_TOKEN = 8  # longer tokens are rare in code; what is cut away here could hardly have fitted
-_HEADROOM = 0.25  # of the budget, left free for typing when a window is cut
+_MAX_CHARS_PER_TOKEN = 8  # longer tokens are rare in code; text beyond this limit could hardly have fitted
+_HEADROOM = 0.25  # share of the budget that is left free for typing when a window is cut
 _ELISION = "..."
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """What a window made of the far parts of a document.
+    """How a window has shortened the distant parts of a document.
 
-    The next window makes the same of them while they stay the same, whatever half a statement near the cursor does to
-    the syntax tree.
+    The next window shortens them in the same way while they are unchanged, whatever an incomplete statement near the
+    cursor does to the syntax tree.
 
     Attributes:
-        head: the beginning of the document that is not shown as it is.
-        shown_head: what the window shows of it.
-        tail: the document after the cursor.
-        shown_tail: what the window shows of it.
-        budget_tokens: Budget that the window was cut for.
+        head: Beginning of the document that the window shortens.
+        shown_head: Shortened text of the head.
+        tail: Document after the cursor.
+        shown_tail: Shortened text of the tail.
+        budget_tokens: Token budget that the window was cut for.
     """
 
     head: str = ""
@@ -50,12 +50,12 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Window:
-    """Text around a cursor.
+    """Context window: text around the cursor.
 
     Attributes:
-        prefix: before it.
-        suffix: after it.
-        anchor: for the next window of this document.
+        prefix: Text before the cursor.
+        suffix: Text after the cursor.
+        anchor: State for the next window of this document.
     """
 
     prefix: str
@@ -73,22 +73,22 @@ def cut_window(
     anchor: Anchor = Anchor(),
     suffix_share: float = 0.25,
 ) -> Window:
-    """Cut the window of at most so many tokens around an offset.
+    """Cut the context window around an offset so that it fits a token budget.
 
     Args:
-        text: of the document.
-        offset: of the cursor, in code points.
-        budget_tokens: for both sides together.
-        count_tokens: counts the tokens of a text.
-        tree: of the text; without one, lines are left out and functions are not.
-        anchor: of the last window of this document.
-        suffix_share: of the budget that the text after the cursor may take.
+        text: Text of the document.
+        offset: Offset of the cursor, in code points.
+        budget_tokens: Maximum number of tokens of both sides together.
+        count_tokens: Function that counts the tokens of a text.
+        tree: Syntax tree of the text; without one, lines are left out instead of function bodies.
+        anchor: Anchor of the last window of this document.
+        suffix_share: Share of the budget available to the text after the cursor.
     """
     tail_stays = len(text) - offset == len(anchor.tail) and text.endswith(anchor.tail)
     head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
     kept_tokens = max(budget_tokens, anchor.budget_tokens) if tail_stays and head_stays else budget_tokens
     suffix_tokens = int(kept_tokens * suffix_share)
-    room = kept_tokens - suffix_tokens  # not what the suffix leaves over: that changes with each edit below
+    room = kept_tokens - suffix_tokens  # not the tokens unused by the suffix: they change with each edit after it
 
     def fits(shown: str, tokens: int) -> bool:
         return len(shown) <= tokens * _MAX_CHARS_PER_TOKEN and count_tokens(shown) <= tokens
@@ -107,7 +107,7 @@ def cut_window(
         count = _by_lines(count_tokens)
     if not keeps[0]:
         suffix = _cut_suffix(text, offset, [body for body in bodies if body[0] > offset], suffix_tokens, count)
-        while count_tokens(suffix) > suffix_tokens:  # the lines were counted one by one
+        while count_tokens(suffix) > suffix_tokens:  # the sum over lines may be too small
             suffix = suffix[: len(suffix) * 7 // 8]
     if not keeps[1]:
         before = [body for body in bodies if body[1] <= offset]
@@ -123,7 +123,7 @@ def cut_window(
 def _find_anchor(
     text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens
 ) -> tuple[int, int]:
-    """Start and end of elision of the largest window that fits."""
+    """Start of the largest prefix that fits, and the offset up to which function bodies are elided in it."""
 
     def fits(start: int, n_elided: int) -> bool:
         prefix = _elide(text, start, offset, bodies[:n_elided])
@@ -139,12 +139,12 @@ def _find_anchor(
     if chosen < len(starts):
         return starts[chosen], until
     line = starts[-1] if starts else 0
-    within = range(line, offset + 1)  # a line too long: part of it
+    within = range(line, offset + 1)  # the line alone is too long: a part of it
     return within[min(bisect_left(within, True, key=lambda start: fits(start, len(bodies))), len(within) - 1)], until
 
 
 def _cut_suffix(text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens) -> str:
-    """The text after the cursor: whole, else with the furthest functions shrunk, else as many lines as fit."""
+    """The text after the cursor: whole, else with the most distant bodies elided, else as many lines as fit."""
     end = min(len(text), offset + room * _MAX_CHARS_PER_TOKEN * 4)
     whole = end == len(text)
 
@@ -176,7 +176,7 @@ def _elide(text: str, start: int, end: int, bodies: Sequence[tuple[int, int]]) -
 
 
 def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int, int]]:
-    """Start and end of the bodies of functions that the cursor is not in, as offsets, in order.
+    """Start and end offsets of the function bodies that do not contain the cursor, in order.
 
     Only those within reach of the budget: a signature takes some tokens, too.
     """
@@ -189,7 +189,7 @@ def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int
 
 
 def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
-    """Bodies of functions at the top level and in classes; functions within functions go with them."""
+    """Bodies of functions at the top level and in classes; nested functions are part of the outer body."""
     types = tree.language.node_types
     for child in node.named_children:
         inner = child.child_by_field_name("definition") if child.type in types.decorated else child
@@ -206,7 +206,7 @@ def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
 
 
 def _by_lines(count_tokens: CountTokens) -> CountTokens:
-    """Counts line by line and remembers each: nearly the same, and a text that has changed little costs little."""
+    """Count tokens line by line with a cache: nearly exact, and cheap for a text with few changed lines."""
     count_line = _line_counter(count_tokens)
 
     def count(text: str) -> int:

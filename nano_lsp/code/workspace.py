@@ -1,7 +1,7 @@
-"""An index of a workspace's Python files: their outlines, kept on disk, renewed where a file has changed.
+"""Index of a workspace's Python files: their outlines in an SQLite database, updated when a file changes.
 
-What git ignores, hidden folders, environments, links and files that usually hold secrets are left out. An index is a
-help and never a condition: what cannot be read, parsed or written is missing from it, and nothing else happens.
+Files ignored by git, hidden folders, virtual environments, links and files that usually hold secrets are left out.
+The index is optional: a file that cannot be read, parsed or written is missing from it, without an error.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from nano_lsp.lines import split_at_newlines
 
 MAX_FILES = 10_000
 MAX_SECONDS = 120.0
-_BATCH = 64  # files a transaction
+_BATCH = 64  # files per transaction
 _SCHEMA = 1
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
 
 
 @dataclass(frozen=True)
 class IndexResult:
-    """What a run of the index has done.
+    """Result of an index update.
 
     Attributes:
-        n_files: Python files found.
-        n_read: of these, read because they were new or had changed.
-        complete: neither called off nor stopped by a limit.
+        n_files: Number of Python files found.
+        n_read: Number of files read because they were new or had changed.
+        complete: Whether the update was neither cancelled nor stopped by a limit.
     """
 
     n_files: int
@@ -49,24 +49,24 @@ class IndexResult:
 
 
 class Workspace:
-    """The index of one folder. Any thread may use it.
+    """Index of one workspace folder. Thread-safe.
 
     Args:
-        root: the folder.
-        store: folder for the index; where it cannot be written, the index lives in memory.
+        root: Workspace folder.
+        store: Folder for the index file; if it is not writable, the index is kept in memory.
 
     Attributes:
-        root: the folder, without links.
-        n_indexed: how often an update has changed the index.
+        root: Workspace folder with links resolved.
+        n_indexed: Number of updates that have changed the index.
     """
 
     def __init__(self, root: Path, store: Path) -> None:
         self.root = root.resolve()
         self.n_indexed = 0
         self._lock = threading.Lock()
-        self._read: set[str] = set()  # by `read`, since an update began
+        self._read: set[str] = set()  # files indexed by `read` since an update began
         self._updating = threading.Lock()
-        self._wanted = False  # an update
+        self._wanted = False  # whether an update is requested
         self._file = _open_store(
             store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
         )
@@ -74,11 +74,11 @@ class Workspace:
     def update(
         self, *, stopped: Callable[[], bool] = lambda: False, on_progress: Callable[[int], None] | None = None
     ) -> IndexResult:
-        """Look at all files; read those that are new or have changed; forget those that are gone.
+        """Scan all files: index new and changed ones and remove deleted ones.
 
         Args:
-            stopped: asked before each file; True calls it off.
-            on_progress: is told how many files have been looked at.
+            stopped: Called before each file; True cancels the update.
+            on_progress: Called with the number of files scanned so far.
         """
         deadline = time.monotonic() + MAX_SECONDS
         known = {path: (mtime, size) for path, mtime, size in self._query("SELECT path, mtime_ns, size FROM files")}
@@ -96,7 +96,7 @@ class Workspace:
             try:
                 status = path.stat()
             except OSError:
-                continue  # gone since the folder was listed
+                continue  # deleted since the folder was listed
             if known.get(name) != (status.st_mtime_ns, status.st_size):
                 batch.append(self._row(name, path, status.st_mtime_ns, status.st_size))
                 n_read += 1
@@ -113,10 +113,10 @@ class Workspace:
         return IndexResult(len(seen), n_read, complete)
 
     def read(self, paths: Iterable[Path]) -> None:
-        """Follow what has become of some files and folders: saved, made, renamed or deleted.
+        """Update the index for files and folders that were saved, created, renamed or deleted.
 
-        Where there are many, or a whole folder has come, all files are looked at, on a thread of its own; what lies
-        elsewhere is left out.
+        If there are many, or a whole folder was added, a background thread scans all files; paths outside the
+        workspace are ignored.
         """
         inside = {path: name for path in paths if (name := self.relative(str(path)))}
         if len(inside) > _BATCH or any(path.name == ".gitignore" or path.is_dir() for path in inside):
@@ -135,27 +135,27 @@ class Workspace:
         self.n_indexed += bool(inside)
 
     def relative(self, path: str) -> str | None:
-        """A file's path from the root, with slashes; None outside."""
+        """Return a file's path relative to the root, with slashes; None outside of it."""
         try:
             return Path(path).resolve().relative_to(self.root).as_posix()
         except (ValueError, OSError):
             return None
 
     def outline(self, name: str) -> Outline | None:
-        """The outline of a file; None where the index has none.
+        """Return the outline of a file; None if the file is not indexed.
 
         Args:
-            name: path from the root, with slashes.
+            name: Path relative to the root, with slashes.
         """
         rows = self._query("SELECT outline FROM files WHERE path = ?", name)
         return Outline.from_json(rows[0][0]) if rows else None
 
     def find_module(self, module: str, importer: str) -> str | None:
-        """The file of a module, as a path from the root; None where the workspace has none.
+        """Return the file of a module, as a path relative to the root; None if the workspace has none.
 
         Args:
-            module: dotted, with a dot in front for each level of a relative import.
-            importer: path from the root of the file that imports it.
+            module: Dotted name, with a leading dot for each level of a relative import.
+            importer: Path of the importing file, relative to the root.
         """
         stem = module.lstrip(".").replace(".", "/")
         level = len(module) - len(module.lstrip("."))
@@ -166,7 +166,7 @@ class Workspace:
                 "SELECT path FROM files WHERE path IN (?, ?)", f"{base}.py", f"{base}/__init__.py".lstrip("/")
             )
         else:
-            # The shortest path is the one nearest to the root, as with `src/` layouts.
+            # The shortest path is the nearest to the root, as with `src/` layouts.
             rows = self._query(
                 "SELECT path FROM files WHERE tail = ? AND (path IN (?, ?) OR path LIKE ? OR path LIKE ?)"
                 " ORDER BY length(path) LIMIT 1",
@@ -179,12 +179,12 @@ class Workspace:
         return str(rows[0][0]) if rows else None
 
     def close(self) -> None:
-        """Close the index's file."""
+        """Close the database."""
         with self._lock:
             self._file.close()
 
     def _row(self, name: str, path: Path, mtime_ns: int, size: int) -> tuple[object, ...]:
-        """What the index keeps of a file; a file that has only been touched is not parsed."""
+        """The database row of a file; a file with a new modification time but the same content is not parsed."""
         outline, digest = Outline(), b""
         with contextlib.suppress(DocumentError):
             if size <= MAX_BYTES:
@@ -198,13 +198,13 @@ class Workspace:
         return (name, _tail(name), mtime_ns, size, digest, outline.to_json())
 
     def _update_if_wanted(self) -> None:
-        with self._updating:  # of several, the first does what all want
+        with self._updating:  # of several requested updates, the first serves all
             wanted, self._wanted = self._wanted, False
             if wanted:
                 self.update()
 
     def _is_listed(self, path: Path) -> bool:
-        """Whether `find_python_files` would find a file, if it is there."""
+        """Whether `find_python_files` would list a file, if it exists."""
         rules, folders = tuple(_rules_above(self.root)), path.relative_to(self.root).parts[:-1]
         folder = self.root
         for name in (*folders, ""):
@@ -215,11 +215,11 @@ class Workspace:
         return not path.is_symlink() and _takes(path, rules)
 
     def _write(self, rows: list[tuple[object, ...]]) -> None:
-        """Keep what an update has read, but for files that have been read again meanwhile."""
+        """Store the rows of an update, except for files that `read` has indexed meanwhile."""
         self._put([row for row in rows if row[0] not in self._read])
 
     def _put(self, rows: list[tuple[object, ...]]) -> None:
-        # A full disk or a closed file costs the rows, not the editor.
+        # A full disk or a closed database loses the rows but must not fail the editor.
         with self._lock, contextlib.suppress(sqlite3.Error), self._file:
             self._file.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
@@ -238,13 +238,13 @@ class Workspace:
 
 
 def find_python_files(root: Path) -> Iterator[Path]:
-    """The Python files of a folder that git would not ignore, in a fixed order; links are not followed."""
+    """Yield the Python files of a folder that git does not ignore, in a fixed order; links are not followed."""
     root = root.resolve()
     yield from _walk(root, tuple(_rules_above(root)))
 
 
 def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
-    """What the folders above say of one in a repository, outermost first."""
+    """The `.gitignore` rules of the folders above one in a repository, outermost first."""
     above = [folder for folder in (root, *root.parents) if (folder / ".git").exists()][:1]
     folders = [folder for folder in root.parents if above and folder.is_relative_to(above[0])]
     return [rule for folder in reversed(folders) for rule in _read_rules(folder)]
@@ -280,19 +280,19 @@ def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterat
 
 
 def _enters(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
-    """Whether files of a folder are looked at, as far as its name and rules above it say."""
+    """Whether a folder is scanned, according to its name and the rules above it."""
     left_out = folder.name.startswith(".") or folder.name in _SKIPPED_FOLDERS
     return not left_out and not _ignored(folder, rules, folder=True)
 
 
 def _takes(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
-    """Whether a file is one to read, as far as its name and rules say."""
+    """Whether a file is indexed, according to its name and the rules."""
     left_out = path.name.startswith(".") or path.suffix not in PYTHON.suffixes or is_secret(path.name)
     return not left_out and not _ignored(path, rules)
 
 
 def _ignored(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], *, folder: bool = False) -> bool:
-    """What the innermost `.gitignore` that speaks of a path says of it."""
+    """Whether the innermost `.gitignore` with a matching rule ignores a path."""
     for base, spec in reversed(rules):
         said = spec.check_file(path.relative_to(base).as_posix() + "/" * folder).include
         if said is not None:
@@ -301,13 +301,13 @@ def _ignored(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], *, folde
 
 
 def _tail(name: str) -> str:
-    """The last part of a module's name."""
+    """Last part of a module's dotted name."""
     *folders, last = name.removesuffix(".py").removesuffix(".pyi").removesuffix(".pyw").split("/")
     return folders[-1] if last == "__init__" and folders else last
 
 
 def _open_store(path: Path) -> sqlite3.Connection:
-    """The index's database: in a file, or in memory where that file cannot be used now, as while another has it."""
+    """The index's database: a file, or in memory if the file cannot be used, for instance while it is locked."""
     for place in (path, path, None):
         try:
             if place:
@@ -315,17 +315,17 @@ def _open_store(path: Path) -> sqlite3.Connection:
             return _prepare(sqlite3.connect(place or ":memory:", check_same_thread=False))
         except (OSError, sqlite3.OperationalError):  # locked, read-only, on a file system without locks, a full disk
             continue
-        except sqlite3.DatabaseError:  # damaged, or none at all: it is only a copy of what the files say
+        except sqlite3.DatabaseError:  # damaged, or not a database: the index can be rebuilt from the files
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
     raise AssertionError("a database in memory can always be opened")
 
 
 def _prepare(file: sqlite3.Connection) -> sqlite3.Connection:
-    """The same connection, once it has this version's table."""
+    """Create this version's table if it is missing; return the same connection."""
     try:
         with file:
-            file.execute("PRAGMA synchronous=OFF")  # what is lost is read again
+            file.execute("PRAGMA synchronous=OFF")  # lost rows are indexed again
             if file.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
                 file.execute("DROP TABLE IF EXISTS files")
                 file.execute(f"PRAGMA user_version={_SCHEMA}")
