@@ -1,4 +1,4 @@
-"""What the decorators of a definition are, told by their expressions and by what the file's names stand for."""
+"""Resolves the decorators of a definition to dotted names, by the file's imports and assignments."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ RESULT_KEEPING = frozenset(
         *("typing_extensions.override", "typing.no_type_check", "warnings.deprecated()"),
     }
 )
-"""Decorators that leave what a function returns as it is."""
-_OPAQUE = {"function_definition", "lambda"}  # what they bind is theirs
+"""Decorators that do not change a function's return value."""
+_OPAQUE = {"function_definition", "lambda"}  # names bound inside are local
 _ACCESSORS = {"setter", "deleter"}
 
 
 class Names:
-    """What the names of a file stand for, as far as its imports and assignments say.
+    """Resolves the names of a file to dotted names, by its imports and assignments.
 
-    A name that is bound more than once, in `try` and `except` for instance, may stand for each of them.
+    A name that is bound more than once, in `try` and `except` for instance, may refer to each of the targets.
     """
 
     def __init__(self, tree: SyntaxTree) -> None:
         self._tree = tree
 
     def decorators(self, whole: Node) -> Iterator[str]:
-        """The dotted names of a definition's decorators; `()` behind one that is called.
+        """Yield the dotted names of a definition's decorators, with `()` after one that is called.
 
         Args:
-            whole: The definition with its decorators.
+            whole: Node of the definition with its decorators.
         """
         for child in whole.children:
             if child.type == "decorator":
                 yield from sorted(self.resolve(first_child(child)))
 
     def resolve(self, expression: Node | None) -> set[str]:
-        """The dotted names that an expression may stand for; its text where it is no dotted name."""
+        """Return the dotted names that an expression may refer to, or its text if it is not a dotted name."""
         while expression is not None and expression.type == "parenthesized_expression":
             expression = first_child(expression)
         if expression is None:
@@ -64,24 +64,24 @@ class Names:
             head, _, rest = target.partition(".")
             for known in list(found.get(head, ())) or [head]:
                 found[name].add(f"{known}.{rest}" if rest else known)
-        if "overload" not in found:  # in a notebook's cell its import may stand in another cell
+        if "overload" not in found:  # in a notebook, the import may be in another cell
             found["overload"].add("typing.overload")
         return found
 
 
 def is_accessor(decorator: str, name: str) -> bool:
-    """Whether a decorator makes a property's setter or deleter: Python takes the docstring of the getter.
+    """Whether a decorator defines a property's setter or deleter: Python takes the docstring of the getter.
 
     Args:
-        decorator: Its dotted name.
-        name: The property's name, which stands in front of `.setter`.
+        decorator: Dotted name of the decorator.
+        name: Name of the property, which precedes `.setter`.
     """
     parts = decorator.split(".")
     return len(parts) > 1 and parts[-1] in _ACCESSORS and parts[-2] == name
 
 
 def _dotted(node: Node, tree: SyntaxTree) -> str:
-    """`a.b.c` without the blanks and comments in it; empty for anything else."""
+    """A dotted name such as `a.b.c`, without blanks and comments in it; empty for any other expression."""
     if node.type == "identifier":
         return tree.text_of(node)
     if node.type == "dotted_name":
@@ -94,7 +94,7 @@ def _dotted(node: Node, tree: SyntaxTree) -> str:
 
 
 def _bindings(root: Node, tree: SyntaxTree) -> Iterator[tuple[str, str]]:
-    """Names that statements outside of functions bind, in order, and the dotted names that they stand for."""
+    """Yield the names that statements outside of functions bind, in order, with the dotted names they refer to."""
     stack = [root]
     while stack:
         node = stack.pop()

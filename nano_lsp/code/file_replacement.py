@@ -1,9 +1,9 @@
-"""Gives a file another content, and keeps what else belongs to it.
+"""Atomic replacement of a file's content that preserves its metadata.
 
-The new content is written beside the file and renamed over it, so that each reader finds one whole text, whatever
-happens meanwhile. That makes another file of the same name; where it cannot have all that the old one has (its other
-names, its owner and group, extended attributes with its access control list), the old file is written in place, and
-the new content lies beside it until that is done. Editors do the same (Vim's `backupcopy=auto`).
+The new content is written to a temporary file in the same folder and renamed over the file, so that each reader finds
+one whole text, whatever happens meanwhile. A rename creates another inode; if it cannot have all properties of the
+old one (hard links, owner and group, extended attributes with the access control list), the old file is written in
+place, and the temporary file is kept until that is done. Editors do the same (Vim's `backupcopy=auto`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from nano_lsp.errors import DocumentError
 
 
 def replace_file(path: Path, content: str | bytes, expected: bytes | None = None) -> None:
-    """Give a file another content; a link's target is written, and a file that has this content is left alone.
+    """Replace a file's content. Symbolic links are followed; a file that already has this content is not touched.
 
     Args:
-        path: The file, which need not be there.
-        content: Its new content; text is written in UTF-8, its line breaks as they are.
-        expected: The content that it had when it was read; None writes over any.
+        path: Path of the file, which need not exist.
+        content: New content; text is encoded in UTF-8, its line breaks unchanged.
+        expected: Content of the file when it was read; None overwrites any content.
 
     Raises:
-        DocumentError: It has another content than expected; it is as it was.
-        OSError: It cannot be written; it is as it was.
+        DocumentError: The file's content is not the expected one; it is unchanged.
+        OSError: The file cannot be written; it is unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file():  # a pipe, a terminal or another device has no content to replace
@@ -43,10 +43,10 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
             new.replace(path)
         return
     before = path.read_bytes()
-    if before == data:  # by another of its names, for instance
+    if before == data:  # written under another of its names, for instance
         return
     _compare(path, before, expected)
-    if not old.st_mode & 0o222 or not os.access(path, os.W_OK):  # a rename would not mind
+    if not old.st_mode & 0o222 or not os.access(path, os.W_OK):  # a rename would succeed nevertheless
         raise PermissionError(errno.EACCES, "it is read-only", str(path))
     try:
         with _written_beside(path, data) as new:
@@ -60,12 +60,12 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
 
 
 class _FolderClosedError(Exception):
-    """The file may be written, but nothing beside it."""
+    """The file is writable, but no file can be created in its folder."""
 
 
 @contextlib.contextmanager
 def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A file in the same folder, on disk; removed at the end where it is still there."""
+    """A temporary file in the same folder, synced to disk; deleted at the end if it still exists."""
     try:
         handle, name = tempfile.mkstemp(prefix=".nano-lsp-", suffix=".tmp", dir=path.parent)
     except PermissionError as error:
@@ -83,15 +83,15 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def _can_take_the_place(new: Path, path: Path, old: os.stat_result) -> bool:
-    """Give a new file all that belongs to an old one but its content; False where that cannot be done."""
+    """Copy the metadata of the old file to the new one; False if that is not possible."""
     if old.st_nlink > 1 or not hasattr(os, "listxattr"):
-        return False  # outside Linux, Python knows no access control lists, nor Windows' streams
+        return False  # outside Linux, Python has no access to access control lists or Windows' alternate streams
     try:
         made = new.stat()
         if (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid):
             os.chown(new, old.st_uid, old.st_gid)
         wanted, found = _attributes(path), _attributes(new)
-        for name in found.keys() - wanted.keys():  # what the folder gives to new files
+        for name in found.keys() - wanted.keys():  # inherited by new files from the folder
             os.removexattr(new, name)
         for name, value in wanted.items():
             if found.get(name) != value:
@@ -103,7 +103,7 @@ def _can_take_the_place(new: Path, path: Path, old: os.stat_result) -> bool:
 
 
 def _attributes(path: Path) -> dict[str, bytes]:
-    """The extended attributes of a file, its POSIX access control list among them."""
+    """Extended attributes of a file, its POSIX access control list included."""
     try:
         return {name: os.getxattr(path, name) for name in os.listxattr(path)}
     except OSError as error:
@@ -113,7 +113,7 @@ def _attributes(path: Path) -> dict[str, bytes]:
 
 
 def _write_in_place(path: Path, data: bytes, expected: bytes | None) -> None:
-    """Write over a file; what it had is put back where the disk refuses."""
+    """Overwrite a file; the old content is restored if writing fails."""
     with path.open("r+b", buffering=0) as stream:
         before = stream.readall()
         _compare(path, before, expected)
@@ -125,7 +125,7 @@ def _write_in_place(path: Path, data: bytes, expected: bytes | None) -> None:
 
 
 def _overwrite(handle: int, data: bytes) -> None:
-    """Write over an open file; it is cut to the length only in the end, so that the disk has room for going back."""
+    """Overwrite an open file; it is truncated only at the end, so that the disk has space to restore the content."""
     os.lseek(handle, 0, os.SEEK_SET)
     rest = memoryview(data)
     while rest:

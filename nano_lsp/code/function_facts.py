@@ -1,4 +1,4 @@
-"""What a function's own code does: whether it returns or yields a value, and the exceptions that leave it."""
+"""Facts about a function's own code: whether it returns or yields a value, and which exceptions it raises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CATCH_ALL = {"Exception", "BaseException"}
 
 
 class FunctionFacts:
-    """What a function's own code does; functions and classes within it speak for themselves."""
+    """Facts about a function's own code, without nested functions and classes."""
 
     def __init__(self, parameters: Iterable[str], body: Node, tree: SyntaxTree) -> None:
         self.returns = self.yields = False
@@ -57,7 +57,7 @@ class FunctionFacts:
             self.raises.append(name)
 
     def _caught(self, handler: Node) -> Iterator[str]:
-        """The exceptions that a handler ends; none where it raises again."""
+        """The exceptions that a handler catches; none if it re-raises."""
         block = next((child for child in handler.children if child.type == "block"), None)
         if block is not None and _reraises(block):
             return
@@ -70,13 +70,13 @@ class FunctionFacts:
 
 
 def _is_kind_of(name: str, base: str) -> bool:
-    """Whether one of Python's own exceptions is caught by the name of another."""
+    """Whether a built-in exception is a subclass of another one."""
     kinds = getattr(builtins, name, None), getattr(builtins, base, None)
     return all(isinstance(kind, type) for kind in kinds) and issubclass(*kinds)  # type: ignore[arg-type]
 
 
 def _is_inert(statement: Node) -> bool:
-    """Whether a statement only says that there is no code."""
+    """Whether a statement is a placeholder: a docstring, `...` or `raise`."""
     if statement.type != "expression_statement":
         return statement.type == "raise_statement"
     value = first_child(statement)
@@ -84,7 +84,7 @@ def _is_inert(statement: Node) -> bool:
 
 
 def _bound_names(parameters: Iterable[str], body: Node, tree: SyntaxTree) -> set[str]:
-    """Parameters and assigned names: `raise error` of such a one says no class."""
+    """Parameters and assigned names: `raise error` with one of them does not name a class."""
     names = set(parameters)
     for inner in _descendants(body):
         left = inner.child_by_field_name("left") if inner.type == "assignment" else None

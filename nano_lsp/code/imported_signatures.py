@@ -1,4 +1,4 @@
-"""What a file imports from its own workspace, as code: signatures for a prompt."""
+"""Signatures of the names that a file imports from its workspace, as code for a prompt."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from nano_lsp.code.outline import Import, Outline, Symbol
 from nano_lsp.code.window import CountTokens
 from nano_lsp.code.workspace import Workspace
 
-_MAX_HOPS = 3  # through packages that pass a name on
+_MAX_HOPS = 3  # packages that re-export a name
 
 
 def build_imported(
     imports: Iterable[Import], path: str, workspace: Workspace, budget_tokens: int, count: CountTokens
 ) -> str:
-    """Signatures of what a document imports from its workspace; empty for none.
+    """Build the signatures of the names that a document imports from its workspace; empty if there are none.
 
     Args:
-        imports: of the document.
-        path: of the document.
-        workspace: to look in.
-        budget_tokens: at most so many tokens.
-        count: counts the tokens of a text.
+        imports: Imports of the document.
+        path: Path of the document.
+        workspace: Workspace index to look the names up in.
+        budget_tokens: Maximum number of tokens of the signatures.
+        count: Function that counts the tokens of a text.
     """
     importer = workspace.relative(path)
     if importer is None:
@@ -78,7 +78,7 @@ def _public(outline: Outline) -> list[Symbol]:
 
 
 def _lines(symbol: Symbol) -> Iterator[str]:
-    """A definition as it goes into a prompt: one line, a class with its public members."""
+    """A definition as shown in a prompt: one line; for a class, also its public members."""
     yield symbol.code
     for member in symbol.members:
         if not member.name.startswith("_") or member.name == "__init__":

@@ -107,7 +107,7 @@ def cut_window(
         count = _by_lines(count_tokens)
     if not keeps[0]:
         suffix = _cut_suffix(text, offset, [body for body in bodies if body[0] > offset], suffix_tokens, count)
-        while count_tokens(suffix) > suffix_tokens:  # the sum over lines may be too small
+        while count_tokens(suffix) > suffix_tokens:  # counting line by line is not exact
             suffix = suffix[: len(suffix) * 7 // 8]
     if not keeps[1]:
         before = [body for body in bodies if body[1] <= offset]
