@@ -1,9 +1,9 @@
-"""What only IPython understands in a cell, and the cell as Python of the same length.
+"""IPython syntax in a cell (magics, shell commands, help), and its masking as Python of the same length.
 
 The rules are IPython's (`IPython.core.inputtransformer2`): magics, shell commands and help stand at the beginning of
-a logical line, behind the first `=` of one, or end it with a question mark; never in strings, comments or brackets.
+a logical line, after its first `=`, or end it with a question mark; never in strings, comments or brackets.
 IPython itself is not imported: the language server runs without it, and IPython tokenizes with the Python that runs
-it, which gives up at half-written code. tests/code/test_ipython_syntax.py compares both.
+it, which fails on incomplete code. tests/code/test_ipython_syntax.py compares both.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _CACHED_CELLS = 2048
 
 @dataclass(frozen=True)
 class Special:
-    """A piece of a cell that is not Python.
+    """A piece of a cell in IPython syntax.
 
     Attributes:
-        start: Its offset in the cell.
-        end: The offset behind it, without the line break.
+        start: Start offset in the cell.
+        end: End offset, before the line break.
     """
 
     start: int
@@ -49,8 +49,8 @@ class CellMagic:
     """The first line of a cell that begins with `%%`.
 
     Attributes:
-        name: The magic's name, such as `time`.
-        line: The text behind the name.
+        name: Name of the magic, such as `time`.
+        line: Text after the name.
         body: Offset of the next line.
     """
 
@@ -60,13 +60,13 @@ class CellMagic:
 
 
 def find_cell_magic(code: str) -> CellMagic | None:
-    """The cell magic that a cell begins with; None where it has none."""
+    """Return the cell magic that a cell begins with; None if it has none."""
     found = _CELL_MAGIC.match(code)
     return CellMagic(found["name"], found["line"].rstrip(), found.end()) if found else None
 
 
 def find_specials(code: str) -> list[Special]:
-    """Magics, shell commands and help in a cell without a cell magic, in their order."""
+    """Find the magics, shell commands and help in a cell without a cell magic, in order."""
     found: list[Special] = []
     at, last = 0, max((sign.start() for sign in _MAY_BE_SPECIAL.finditer(code)), default=-1)
     while at <= last:
@@ -78,13 +78,13 @@ def find_specials(code: str) -> list[Special]:
 
 @functools.lru_cache(_CACHED_CELLS)
 def mask(code: str) -> str:
-    """A cell without a cell magic as Python: what is none becomes comments, and the length stays."""
+    """Convert a cell without a cell magic to Python of the same length: IPython syntax becomes comments."""
     parts: list[str] = []
     done = 0
     for special in find_specials(code):
         parts.append(code[done : special.start])
         text = code[special.start : special.end]
-        # In a block a statement has to stay, and behind `=` an expression.
+        # A block needs a statement, and `=` needs an expression after it.
         is_at_margin = code[special.start - 1 : special.start] in {"", "\n", "\r"}
         parts.append(comment_out(text) if is_at_margin else _as_name(text))
         done = special.end
@@ -92,12 +92,12 @@ def mask(code: str) -> str:
 
 
 def comment_out(text: str) -> str:
-    """A text with each of its lines as a comment, and of the same length."""
+    """Comment out each line of a text without changing its length."""
     return re.sub(r"^([ \t\f]*)[^ \t\f\r\n]", r"\1#", text, flags=re.MULTILINE)
 
 
 def strip_prompts(code: str) -> str:
-    """A cell without common indentation and pasted prompts, which IPython ignores."""
+    """Remove common indentation and pasted prompts from a cell, which IPython ignores."""
     code = dedent(code) if code[:1] in {" ", "\t", "\n"} else code
     if code.lstrip("\n").startswith(">>>"):
         code = _CLASSIC_PROMPT.sub("", code)
@@ -105,7 +105,7 @@ def strip_prompts(code: str) -> str:
 
 
 def _as_name(text: str) -> str:
-    """A magic as a name with a comment behind it, of the same length."""
+    """A magic as a name followed by a comment, of the same length."""
     found = _SIGN_AND_NAME.match(text)
     name = "_" + found[1] if found else "_"
     name = name if name.isidentifier() else "_"
@@ -115,7 +115,7 @@ def _as_name(text: str) -> str:
 
 
 def _read_logical_line(code: str, start: int) -> tuple[Special | None, int]:
-    """What is special in a logical line, and where the next one begins."""
+    """IPython syntax in a logical line, and the start of the next line."""
     escape = _ESCAPE.match(code, start)
     if escape:
         return _special(code, escape.start("sign"))
@@ -149,7 +149,7 @@ def _read_logical_line(code: str, start: int) -> tuple[Special | None, int]:
 
 
 def _special(code: str, start: int) -> tuple[Special, int]:
-    """What is special from an offset on, with the lines that a backslash adds, and where the next line begins."""
+    """IPython syntax from an offset on, with lines continued by a backslash, and the start of the next line."""
     found = _CONTINUED_LINE.match(code, start)
     end = found.end() if found else len(code)
     return Special(start, end), _next_line(code, end)
@@ -160,7 +160,7 @@ def _next_line(code: str, end: int) -> int:
 
 
 def _string_end(code: str, at: int, quote: str, formatted: bool) -> int:
-    """The offset behind a string literal, from behind its opening quotes; an open one ends with its line."""
+    """End offset of a string literal, from after its opening quotes; an unterminated one ends with its line."""
     while at < len(code):
         token = _IN_STRING.match(code, at)
         assert token is not None  # noqa: S101 - as above
@@ -177,17 +177,17 @@ def _string_end(code: str, at: int, quote: str, formatted: bool) -> int:
 
 
 def _field_end(code: str, at: int, quote: str) -> int | None:
-    """The offset behind a replacement field of an f-string, from behind its brace; None for an open one."""
+    """End offset of a replacement field of an f-string, from after its brace; None if it is unterminated."""
     depth = 0
     while at < len(code):
         token = _TOKEN.match(code, at)
         assert token is not None  # noqa: S101 - as above
         text, at = token[0], token.end()
         if token.lastgroup == "newline" and len(quote) == 1:
-            return None  # as while it is being typed; Python 3.12 allows it, nobody writes it
+            return None  # it is still being typed; Python 3.12 allows a line break here, but it is hardly used
         if token["quote"]:
             if depth == 0 and text == quote and "}" not in code[at : code.find("\n", at)]:
-                return None  # it is the end of the string itself
+                return None  # the quote ends the string itself
             at = _string_end(code, at, token["quote"], "f" in text.lower() or "t" in text.lower())
         elif text in {"(", "[", "{"}:
             depth += 1
@@ -201,7 +201,7 @@ def _field_end(code: str, at: int, quote: str) -> int | None:
 
 
 def _format_end(code: str, at: int, quote: str) -> int | None:
-    """The offset behind a replacement field, from behind the colon of its format."""
+    """End offset of a replacement field, from after the colon of its format."""
     while at < len(code) and code[at] not in "\r\n":
         if code[at] == "}":
             return at + 1

@@ -1,6 +1,6 @@
-"""The languages that code may be in, as a table: a row more is a language more.
+"""Table of the supported languages: each row adds one.
 
-A language without a grammar is completed by text and indentation alone.
+A language without a tree-sitter grammar is completed by text and indentation alone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from tree_sitter import Language as Grammar
 
 @dataclass(frozen=True)
 class NodeTypes:
-    """What a grammar calls the things that completion cares for.
+    """Node types of a grammar that completion uses.
 
     Attributes:
-        functions: definitions whose body can be left out of a prompt.
-        classes: definitions whose members are listed.
-        decorated: wraps a definition with its decorators.
-        bodies: blocks of statements.
-        strings: string literals.
-        comments: comments.
+        functions: Definitions whose body can be left out of a prompt.
+        classes: Definitions whose members are listed.
+        decorated: Nodes that wrap a definition with its decorators.
+        bodies: Blocks of statements.
+        strings: String literals.
+        comments: Comments.
     """
 
     functions: frozenset[str] = frozenset()
@@ -36,14 +36,14 @@ class NodeTypes:
 
 @dataclass(frozen=True)
 class Language:
-    """A language.
+    """A programming language.
 
     Attributes:
-        name: as LSP calls it (`languageId`).
-        suffixes: of its files.
-        comment: begins a comment to the end of the line.
-        grammar_module: package that holds its tree-sitter grammar; empty for none.
-        node_types: of that grammar.
+        name: LSP language id (`languageId`).
+        suffixes: File name suffixes.
+        comment: Start of a comment that extends to the end of the line.
+        grammar_module: Package with the tree-sitter grammar; empty if there is none.
+        node_types: Node types of that grammar.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Language:
 
     @property
     def grammar(self) -> Grammar | None:
-        """The tree-sitter grammar, loaded at its first use; None where there is none."""
+        """The tree-sitter grammar, loaded at first use; None if there is none."""
         return _load_grammar(self.grammar_module) if self.grammar_module else None
 
 
@@ -96,14 +96,14 @@ LANGUAGES = (
 
 
 def language_of(file_name: str, language_id: str = "") -> Language:
-    """The language of a document: by its LSP identifier, else by its file's name, else plain text."""
+    """Return the language of a document: by its LSP language id, else by the file name, else plain text."""
     named = next((language for language in LANGUAGES if language.name == language_id), None)
     suffix = PurePath(file_name).suffix.lower()
     return named or next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
 
 
 def is_stub(file_name: str) -> bool:
-    """Whether a file describes the types of another module; docstrings belong in that one."""
+    """Whether a file is a type stub of another module; docstrings belong in that module."""
     return PurePath(file_name).suffix.lower() == ".pyi"
 
 
