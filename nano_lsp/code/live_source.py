@@ -1,7 +1,7 @@
-"""The source of live functions and classes: from their files, or from the cells that defined them.
+"""Source code of the functions and classes of a running program, from their files or the cells that defined them.
 
-A file may have changed since it was read, and a name may have been bound anew. So a text counts as the source of a
-function only if Python compiles it to the function's own code, wherever in the text that is by now.
+A file may have changed since it was imported, and a name may have been rebound. So a text counts as the source of a
+function only if it compiles to the function's own code object, on whatever line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WRAPPERS: dict[type, str] = {
     functools.partialmethod: "func",
 }
 _MAX_WRAPPERS = 20
-_KINDS = 0x2AF  # of `co_flags`: whether it takes *args and **kwargs, yields or awaits
+_KINDS = 0x2AF  # bits of `co_flags`: whether it takes *args and **kwargs, yields or awaits
 _COMPARED = (
     *("co_name", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_code"),
     *("co_names", "co_varnames", "co_freevars", "co_cellvars"),
@@ -44,16 +44,16 @@ AsTyped = Callable[[str], str]
 def find_source(
     value: object, cells: Sequence[str] = (), name: str = "", as_typed: AsTyped = lambda _file: ""
 ) -> str:
-    """The code of a function or a class, moved to the left margin. No code of the object is run.
+    """Find the source of a function or class, dedented. No code of the object is run.
 
     Args:
-        value: A function, a method, a class, or a wrapper of Python's own around one.
-        cells: Code that has run, for classes of a notebook.
-        name: The name that the user gave; it says which function is meant where a decorator hides it.
-        as_typed: Gives a cell as the user typed it, for the file name that it was compiled under; empty for others.
+        value: Function, method, class, or a standard library wrapper around one.
+        cells: Cells that have been executed, for classes defined in a notebook.
+        name: Name that the user gave; it selects the function if a decorator hides it.
+        as_typed: Function from the file name that a cell was compiled under to the cell as typed; empty for others.
 
     Raises:
-        DocumentError: The value is something else, or its source is not there, or not any more.
+        DocumentError: The value has no source, or its source is missing or has changed.
     """
     function = _function_of(value, name.rpartition(".")[2])
     if function is not None:
@@ -68,13 +68,13 @@ def find_source(
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that Python has compiled, and the same lines as the user typed them."""
+    """A text as compiled by Python, and the same lines as typed by the user."""
 
     compiled: str
     typed: str
 
     def parse(self, flags: int = 0) -> tuple[ast.Module, list[types.CodeType]] | None:
-        """Its tree and all code objects in it; None where it is not Python."""
+        """Parse and compile the text; its AST and all code objects, or None if it is not valid Python."""
         flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             with warnings.catch_warnings():
@@ -85,13 +85,13 @@ class _Text:
             return None
 
     def cut(self, node: ast.stmt) -> str:
-        """A statement, with its decorators, as the user typed it."""
+        """The source of a statement with its decorators, as typed by the user."""
         lines = self.typed.split("\n")[_first_line(node) - 1 : node.end_lineno]
         return dedent("\n".join(lines)).strip("\n")
 
 
 def _function_of(value: Any, name: str) -> types.FunctionType | None:  # noqa: ANN401 - it may be anything
-    """The function within wrappers of Python's own, and below decorators."""
+    """The function within standard library wrappers and decorators; None if there is none."""
     function: types.FunctionType | None = None
     for _ in range(_MAX_WRAPPERS):
         kind = type(value)
@@ -110,7 +110,7 @@ def _function_of(value: Any, name: str) -> types.FunctionType | None:  # noqa: A
 
 
 def _undecorated(function: types.FunctionType, name: str, depth: int = _MAX_WRAPPERS) -> types.FunctionType:
-    """The function of a name that a decorator without `functools.wraps` has closed over; else the function itself."""
+    """The function of a given name in the closure of a decorator without `functools.wraps`; else the function."""
     if not name or function.__code__.co_name == name or not depth:
         return function
     for cell in function.__closure__ or ():
@@ -146,7 +146,7 @@ def _function_source(code: types.CodeType, as_typed: AsTyped) -> str:
 
 
 def _statement(tree: ast.Module, line: int, code: types.CodeType) -> ast.stmt | None:
-    """The statement that defines the code which begins in a line: its definition, or what a lambda stands in."""
+    """The statement of the code object that begins in a line: its definition, or the one that contains a lambda."""
     statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     if code.co_name != "<lambda>":
         return next((s for s in statements if isinstance(s, _DEFINITIONS) and _first_line(s) == line), None)
@@ -175,7 +175,7 @@ def _class_source(cls: type, cells: Sequence[str], as_typed: AsTyped) -> str:
 
 
 def _classes(body: Sequence[ast.stmt], path: Sequence[str]) -> Iterator[ast.ClassDef]:
-    """The classes of a qualified name, also those within functions and blocks."""
+    """Yield the classes of a qualified name, also those within functions and blocks."""
     first, *rest = path
     for node in body:
         inner = [child for child in ast.walk(node) if isinstance(child, ast.ClassDef) and child.name == first]
@@ -189,7 +189,7 @@ def _classes(body: Sequence[ast.stmt], path: Sequence[str]) -> Iterator[ast.Clas
 
 
 def _binds(node: ast.ClassDef, members: types.MappingProxyType[str, Any]) -> bool:
-    """Whether the live class has the attributes that a class in a text assigns or annotates."""
+    """Whether the class in memory has the attributes that the class in a text assigns or annotates."""
     targets = [target for each in node.body if isinstance(each, ast.Assign) for target in each.targets]
     targets += [each.target for each in node.body if isinstance(each, ast.AnnAssign)]
     hints = members.get("__annotations__")
@@ -198,7 +198,7 @@ def _binds(node: ast.ClassDef, members: types.MappingProxyType[str, Any]) -> boo
 
 
 def _defines(node: ast.ClassDef, functions: dict[str, types.FunctionType], codes: Sequence[types.CodeType]) -> bool:
-    """Whether a class's methods in a text are those of the live class."""
+    """Whether the methods of a class in a text are those of the class in memory."""
     last = node.end_lineno or node.lineno
     inside = [code for code in codes if node.lineno <= code.co_firstlineno <= last]
     for method in node.body:
@@ -214,7 +214,7 @@ def _defines(node: ast.ClassDef, functions: dict[str, types.FunctionType], codes
 
 
 def _texts_of_file(file: str, as_typed: AsTyped) -> Iterator[_Text]:
-    """A file as it was read, and as it is now where that is something else."""
+    """Yield a file as it was imported, and as it is now if it has changed."""
     before = ""
     for check in (False, True):
         if check:
@@ -235,7 +235,7 @@ def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether code objects, or constants in them, are equal but for the lines they come from."""
+    """Whether code objects, or constants in them, are equal except for their line numbers."""
     if type(one) is not type(other):
         return False
     if isinstance(one, types.CodeType) and isinstance(other, types.CodeType):

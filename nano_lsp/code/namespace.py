@@ -1,8 +1,8 @@
-"""What the names of a running program stand for, in lines that read like Python: types, shapes, signatures.
+"""Description of the variables of a running program in lines that read like Python: types, shapes, signatures.
 
-Nothing here runs code of the objects it looks at: no repr, str, len, property or `__class__` of theirs. Data frames
-and arrays are asked, as they are known. The module needs the standard library alone, and Python 3.8, so that its text
-can be sent to any kernel.
+Nothing here runs code of the objects described: no repr, str, len, property or `__class__` of theirs. The attributes
+of data frames and arrays of known libraries are read. The module needs only the standard library and Python 3.8, so
+that its source can be sent to any kernel.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SECRET_TEXT = re.compile(
 _LONG_WORD = re.compile(
     r"(?=[\w+=~-]*\d)(?=[\w+=~-]*[A-Za-z])[\w+=~-]{20,}|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[\w+/=~-]{32,}"
 )
-_KNOWN = {  # the classes whose own attributes are asked
+_KNOWN = {  # the classes whose own attributes are read
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "Series"),
     "numpy": ("ndarray",),
@@ -51,16 +51,16 @@ def describe(
     values: bool = False,
     limit: int = 40,
 ) -> List[str]:
-    """Say what names stand for, in the order they were bound in; the newest where there are too many.
+    """Describe variables in the order they were bound in; the newest ones if there are too many.
 
     Args:
-        namespace: names, and what they stand for.
-        mentioned: the names of interest; None for all. Private ones and those of IPython are always left out.
-        values: say the values of plain short things as well, unless a name or a text looks like a secret.
-        limit: at most so many names.
+        namespace: Mapping from names to values.
+        mentioned: Names to describe; None for all. Private names and those of IPython are always left out.
+        values: Whether to show short plain values as well, unless a name or a text looks like a secret.
+        limit: Maximum number of names.
 
     Returns:
-        An entry for each name, of one line; a class has one more for each public method.
+        One entry of one line per name; a class has another line for each public method.
     """
     wanted = None if mentioned is None else set(mentioned)
     home = namespace.get("__name__")
@@ -77,11 +77,11 @@ def describe(
     entries = []
     for name in chosen[len(chosen) - min(limit, len(chosen)) :]:
         value = namespace.get(name, _MISSING)
-        if value is _MISSING:  # gone in the meantime
+        if value is _MISSING:  # deleted in the meantime
             continue
         try:
             entries.append(_entry(name, value, home, values))
-        except Exception:  # noqa: BLE001 - of a library that is not what it seems, its name has to do
+        except Exception:  # noqa: BLE001 - an unexpected version of a library: the type's name has to do
             entries.append(f"{name}: {_type_name(type(value))}")
     return entries
 
@@ -109,7 +109,7 @@ def _entry(name: str, value: Any, home: Any, values: bool) -> str:
 
 
 def _about(value: Any) -> str:
-    """What else is to be said of a value without saying it."""
+    """Details of a value without the value itself: length, item types, shape, columns."""
     kind = type(value)
     if kind in _CONTAINERS:
         return _items(value)
@@ -136,7 +136,7 @@ def _items(value: Any) -> str:
 
 
 def _fields(records: Iterable[Any]) -> str:
-    """The keys that several records share, which say no more than a table's columns; empty where they are none."""
+    """The keys that several records share, which reveal no more than the columns of a table; empty without records."""
     few = [each for _, each in zip(range(_MAX_LOOKED_AT), records)]
     if len(few) < 2 or any(type(each) is not dict or any(type(key) is not str for key in each) for each in few):
         return ""
@@ -148,7 +148,7 @@ def _fields(records: Iterable[Any]) -> str:
 
 
 def _types(values: Iterable[Any]) -> str:
-    """The types of the first of some values."""
+    """Types of the first few values."""
     names: List[str] = []
     for _, value in zip(range(_MAX_LOOKED_AT), values):
         name = _type_name(type(value))
@@ -158,7 +158,7 @@ def _types(values: Iterable[Any]) -> str:
 
 
 def _known_class(value: Any) -> str:
-    """The name of a class of a known library; empty for others, also for those that only call themselves so."""
+    """Name of a value's class if it is of a known library; empty for others, also for those of the same name."""
     kind = type(value)
     for library, names in _KNOWN.items():
         module = sys.modules.get(library)
@@ -182,7 +182,7 @@ def _frame(frame: Any) -> str:
 
 
 def _label(label: Any) -> str:
-    """A column's name."""
+    """Name of a column."""
     if type(label) is str:
         return label if label.isidentifier() and len(label) <= _MAX_TEXT else repr(label[:_MAX_TEXT])
     if type(label) is tuple:
@@ -191,7 +191,7 @@ def _label(label: Any) -> str:
 
 
 def _dtype(dtype: Any) -> str:
-    """The type of a column or an array, in the words of its library."""
+    """Data type of a column or an array, as its library writes it."""
     library = _static(type(dtype), "__module__").split(".")[0]
     return str(dtype) if library in _KNOWN else _type_name(type(dtype))
 
@@ -236,7 +236,7 @@ def _function(name: str, function: types.FunctionType, home: Any) -> str:
 
 
 def _signature(name: str, function: Any) -> str:
-    """A function's signature, from its code, as `inspect` would run that of its annotations and defaults."""
+    """Signature of a function, from its code object: `inspect` would run code of its annotations and defaults."""
     for _ in range(5):
         inner = function.__dict__.get("__wrapped__")
         if type(inner) is not types.FunctionType:
@@ -279,7 +279,7 @@ def _parameter(name: str, hints: Mapping[str, Any], default_of: Mapping[str, Any
 
 
 def _hint(hint: Any, depth: int = 0) -> str:
-    """An annotation as code; empty where it is none of Python's own."""
+    """An annotation as code; empty unless it is a class or from the standard library."""
     if type(hint) is str:
         return hint if "\n" not in hint and len(hint) <= _MAX_TEXT else ""
     if hint is None or hint is type(None):
@@ -302,7 +302,7 @@ def _hint(hint: Any, depth: int = 0) -> str:
 
 
 def _value(value: Any, *, deep: bool = True) -> Optional[str]:
-    """A plain short value as code; None for any other."""
+    """A short plain value as code; None for any other."""
     kind = type(value)
     if kind in _SCALARS:
         if kind is int and value.bit_length() > _MAX_BITS:
@@ -346,6 +346,6 @@ def _type_name(kind: type) -> str:
 
 
 def _static(kind: type, attribute: str) -> str:
-    """A class's name or module, past what its metaclass may have made of them."""
+    """Name or module of a class, bypassing overrides of its metaclass."""
     found = type.__dict__[attribute].__get__(kind)
     return found if type(found) is str else ""
