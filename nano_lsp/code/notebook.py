@@ -1,7 +1,7 @@
-"""A notebook's cells as one text: those that have run in that order, what only IPython understands as comments.
+"""The cells of a notebook as one text: executed cells in execution order, IPython syntax as comments.
 
-A cell has a language of its own: the editor's, or that of its cell magic. Only the cells whose code the kernel runs
-as Python make up the notebook's text; any other cell stands alone.
+Each cell has its own language: the editor's, or that of its cell magic. Only the cells that the kernel runs as Python
+make up the notebook's text; any other cell is completed alone.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Cell:
     """A code cell.
 
     Attributes:
-        code: The cell's text.
-        language: The cell's language, as the editor calls it.
-        execution_count: The kernel's number of the cell's last execution; None where it has not run.
+        code: Text of the cell.
+        language: Language id of the cell in the editor.
+        execution_count: Execution count of the cell's last run in the kernel; None if it has not run.
     """
 
     code: str
@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def body_language(self) -> str:
-        """The language of the cell's body: its cell magic may say another one than the editor."""
+        """Language of the cell's body, which its cell magic may change."""
         magic = find_cell_magic(self.code) if self.language == PYTHON.name else None
         if magic is None:
             return self.language
@@ -70,19 +70,19 @@ class Cell:
 
     @property
     def is_run_as_python(self) -> bool:
-        """Whether the kernel runs the code as Python, with the names of the other cells."""
+        """Whether the kernel runs the code as Python, in the namespace of the other cells."""
         return self.language == PYTHON.name and _is_run_as_python(self.code)
 
 
 def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], int]:
-    """The cells as the kernel knows them, and the index of the cell with the cursor among them.
+    """Sort cells by execution order; the sorted cells and the index of the cell with the cursor among them.
 
-    Those that have run come first, in the order they ran in, wherever they stand: what they bind is there. The others
-    stay around the cursor's cell.
+    Executed cells come first, in execution order, wherever they are in the notebook: the names that they bind exist
+    in the kernel. The others stay around the cursor's cell.
 
     Args:
-        cells: The cells in the order of the notebook.
-        index: Index of the cell with the cursor; it counts as not run, since it is being changed.
+        cells: Cells in the order of the notebook.
+        index: Index of the cell with the cursor; it counts as not executed, since it is being edited.
     """
 
     def place(i: int) -> tuple[int, int]:
@@ -94,10 +94,10 @@ def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], i
 
 
 def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple[str, int, str]:
-    """What a prompt for a cell may see: the text, the cursor's offset in it, and its language.
+    """Build the text for a prompt at the cursor; the text, the cursor's offset in it and its language.
 
     Args:
-        cells: The code cells in the order of the notebook; those that have run come first, see `in_execution_order`.
+        cells: Code cells in the order of the notebook; executed ones are moved first, see `in_execution_order`.
         index: Index of the cell with the cursor.
         offset: Offset of the cursor in that cell, in code points.
     """
@@ -119,9 +119,9 @@ def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple
 
 
 def as_python(code: str) -> str:
-    """A cell's code of the same length, with what is not Python as comments: a cell of another language as a whole.
+    """Convert a cell to Python of the same length: IPython syntax, or a cell of another language, becomes comments.
 
-    A magic in a block becomes a name, and one behind `=` as well, since Python wants something there.
+    A magic in a block or after `=` becomes a name, since Python needs a statement or an expression there.
     """
     magic = find_cell_magic(code)
     if magic is None:
@@ -138,7 +138,7 @@ def _is_run_as_python(code: str) -> bool:
 
 
 def _is_for_ipython(code: str, offset: int) -> bool:
-    """Whether the cursor is in a magic, or in a command for the shell."""
+    """Whether the cursor is in a magic or a shell command."""
     magic = find_cell_magic(code)
     if magic is None:
         return any(special.start < offset <= special.end for special in find_specials(code))

@@ -1,4 +1,4 @@
-"""Documents as they are edited: each keeps its syntax tree from one request to the next."""
+"""State of the documents being edited: each keeps its syntax tree from one request to the next."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MAX_DOCUMENTS = 16
 
 @dataclass
 class OpenDocument:
-    """A document.
+    """State of a document that is being edited.
 
     Attributes:
-        name: of its file.
-        language: it is written in.
-        text: as it was seen last.
-        tree: of that text; None where it cannot be parsed.
-        anchor: where its window starts.
-        imported: signatures of what it imports from the workspace.
+        name: Path or URI of the document.
+        language: Language of the document.
+        text: Text of the last update.
+        tree: Syntax tree of that text; None if it cannot be parsed.
+        anchor: Anchor of its last context window.
+        imported: Signatures of the names that it imports from the workspace.
     """
 
     name: str
@@ -39,16 +39,16 @@ class OpenDocument:
     _n_indexed: int = -1
 
     def update(self, text: str) -> None:
-        """Take over a new text; what has not changed is not parsed again."""
+        """Set a new text and parse it incrementally."""
         self.tree = self.tree.edited(text) if self.tree else SyntaxTree.parse(text, self.language)
         self.text = text
 
     def cursor(self, offset: int) -> CursorContext:
-        """What the cursor is in, at an offset in code points."""
+        """Return the syntactic context of a cursor at an offset in code points."""
         return find_cursor_context(self.text, offset, self.language, self.tree)
 
     def look_up_imports(self, workspace: Workspace, budget_tokens: int, count: CountTokens) -> None:
-        """Renew `imported` where the imports have changed, or the workspace was indexed since."""
+        """Update `imported` if the imports have changed or the workspace was indexed since."""
         if self.tree is None or self.language is not PYTHON:
             return
         imports, n_indexed = tuple(read_imports(self.tree)), workspace.n_indexed
@@ -58,21 +58,21 @@ class OpenDocument:
 
 
 class OpenDocuments:
-    """The documents seen last, at most 16 of them.
+    """The most recently used documents, at most 16.
 
-    A notebook has one for each language that its cells are written in.
+    A notebook has one document for each language of its cells.
     """
 
     def __init__(self) -> None:
         self._documents: OrderedDict[tuple[str, str], OpenDocument] = OrderedDict()
 
     def update(self, name: str, text: str, language: str = "") -> OpenDocument:
-        """The document with a name and a language, with a new text.
+        """Update the document with a name and a language, and return it.
 
         Args:
-            name: The document's path or URI.
-            text: The whole text.
-            language: The language as LSP calls it; empty for the one that the name's ending says.
+            name: Path or URI of the document.
+            text: Whole text of the document.
+            language: LSP language id; empty to derive the language from the suffix of the name.
         """
         found = language_of(name, language)
         document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
@@ -83,6 +83,6 @@ class OpenDocuments:
         return document
 
     def close(self, name: str) -> None:
-        """Forget a document, in all its languages."""
+        """Remove a document, in all its languages."""
         for key in [key for key in self._documents if key[0] == name]:
             del self._documents[key]
