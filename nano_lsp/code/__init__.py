@@ -1,1 +1,1 @@
-"""What the code around the cursor is. It knows no model and no engine."""
+"""Analysis of the code around the cursor, independent of models and the engine."""

@@ -1,4 +1,4 @@
-"""What a Python file offers to others: signatures, class members, first lines of docstrings; what it passes on."""
+"""Outline of a Python file: signatures, class members, first lines of docstrings, and imports it may re-export."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nano_lsp.lines import split_lines
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}
-_MAX_SYMBOLS = 400  # a file; what has more was generated
+_MAX_SYMBOLS = 400  # per file; files with more are generated
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Symbol:
     """A definition.
 
     Attributes:
-        name: that it binds.
-        code: its signature, in one line; a class ends with a colon.
-        doc: the first line of its docstring; empty for none.
-        members: of a class.
+        name: Name of the definition.
+        code: Signature in one line; that of a class ends with a colon.
+        doc: First line of the docstring; empty without one.
+        members: Members of a class.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Import:
     """A name bound by an import.
 
     Attributes:
-        name: that it binds.
-        module: dotted, with a dot in front for each level of a relative import.
-        original: its name in that module; empty where it is the module itself.
+        name: Name that the import binds.
+        module: Dotted name of the module, with a leading dot for each level of a relative import.
+        original: Name in that module; empty if the name refers to the module itself.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Import:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a file defines and imports at its top level, in order."""
+    """Top-level definitions and imports of a file, in order."""
 
     symbols: tuple[Symbol, ...] = ()
     imports: tuple[Import, ...] = ()
 
     def find(self, name: str) -> Symbol | None:
-        """The last definition of a name."""
+        """Return the last definition of a name."""
         return next((symbol for symbol in reversed(self.symbols) if symbol.name == name), None)
 
     def to_json(self) -> str:
-        """As text, for `from_json`."""
+        """Serialize the outline for `from_json`."""
 
         def lists(symbols: tuple[Symbol, ...]) -> list[object]:
             return [[s.name, s.code, s.doc, lists(s.members)] for s in symbols]
@@ -70,7 +70,7 @@ class Outline:
 
     @classmethod
     def from_json(cls, text: str) -> Outline:
-        """What `to_json` gave."""
+        """Create an outline from the text of `to_json`."""
 
         def symbols(rows: list[list[object]]) -> tuple[Symbol, ...]:
             return tuple(Symbol(str(n), str(c), str(d), symbols(m)) for n, c, d, m in rows)  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ class Outline:
 
 
 def read_outline(tree: SyntaxTree) -> Outline:
-    """The outline of a Python file."""
+    """Extract the outline of a Python file."""
     symbols = []
     for symbol in _definitions(tree.root, tree):
         symbols.append(symbol)
@@ -90,7 +90,7 @@ def read_outline(tree: SyntaxTree) -> Outline:
 
 
 def read_imports(tree: SyntaxTree) -> Iterator[Import]:
-    """The names that imports at the top level bind, those under `if` and `try` included."""
+    """Yield the names that top-level imports bind, those under `if` and `try` included."""
     for node in _statements(tree.root):
         if node.type == "import_statement":
             for child in node.children_by_field_name("name"):
@@ -113,7 +113,7 @@ def _name_and_alias(node: Node, tree: SyntaxTree) -> tuple[str, str]:
 
 
 def _statements(block: Node) -> Iterator[Node]:
-    """The statements of a block; of those under conditions, too."""
+    """Yield the statements of a block, those under `if` and `try` included."""
     for node in block.named_children:
         if node.type in {"if_statement", "try_statement", "else_clause", "except_clause", "elif_clause", "block"}:
             yield from _statements(node)
@@ -170,11 +170,11 @@ def _variable(node: Node, tree: SyntaxTree) -> Iterator[Symbol]:
 
 
 def _header(node: Node, body: Node, tree: SyntaxTree) -> str:
-    """From `def` or `class` to the colon, in one line."""
+    """Source from `def` or `class` to the colon, in one line."""
     whole = tree.text_of(node)
     n_bytes = body.start_byte - node.start_byte
     head = whole.encode("utf-8", "surrogatepass")[:n_bytes].decode("utf-8", "surrogatepass")
-    head = re.sub(r"\s#[^\n]*(?=\n|$)", "", head)  # a comment would hide what follows it in the one line
+    head = re.sub(r"\s#[^\n]*(?=\n|$)", "", head)  # in one line, a comment would hide the code after it
     return _one_line(head)
 
 

@@ -1,6 +1,6 @@
-r"""Places in a text as editors name them: lines, and columns in UTF-8, UTF-16 or UTF-32 code units.
+r"""Positions in a text as in LSP: lines, and columns in UTF-8, UTF-16 or UTF-32 code units.
 
-As the Language Server Protocol 3.18 has it ("Text Documents"): only `\n`, `\r\n` and `\r` end a line; lines and
+As specified by the Language Server Protocol 3.18 ("Text Documents"): only `\n`, `\r\n` and `\r` end a line; lines and
 columns count from 0; a column past the line's end is its end. A line past the last one is the text's end, and a
 column within a character is its start.
 """
@@ -15,7 +15,7 @@ from nano_lsp.lines import line_starts
 
 
 class Encoding(str, Enum):
-    """What a column counts."""
+    """Code units in which columns are counted (LSP position encoding)."""
 
     UTF8 = "utf-8"
     UTF16 = "utf-16"
@@ -23,11 +23,11 @@ class Encoding(str, Enum):
 
 
 class Positions:
-    """The places of one text.
+    """Converts between positions and offsets of a text.
 
     Args:
-        text: whose places.
-        encoding: what columns count.
+        text: Text that the positions refer to.
+        encoding: Code units in which columns are counted.
     """
 
     def __init__(self, text: str, encoding: Encoding) -> None:
@@ -35,7 +35,7 @@ class Positions:
         self._encoding = encoding
 
     def offset(self, line: int, column: int) -> int:
-        """The offset in code points of a place; the nearest one where there is no such place."""
+        """Convert a position to an offset in code points; the nearest offset if the position does not exist."""
         if line < 0:
             return 0
         if line >= len(self._starts):
@@ -55,7 +55,7 @@ class Positions:
         return at
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset in code points; of the nearest one where there is none."""
+        """Convert an offset in code points to line and column; an offset outside is moved to the nearest valid one."""
         offset = min(max(0, offset), len(self._text))
         line = bisect_right(self._starts, offset) - 1
         content = self._text[self._starts[line] : offset]
@@ -64,7 +64,7 @@ class Positions:
         return line, sum(_width(char, self._encoding) for char in content)
 
     def _end(self, line: int) -> int:
-        """Where a line's content ends."""
+        """Offset of the end of a line's content."""
         if line + 1 == len(self._starts):
             return len(self._text)
         end = self._starts[line + 1] - 1
