@@ -1,8 +1,8 @@
-"""Syntax trees that follow a text as it changes, and how broken a text is.
+"""Syntax trees with incremental parsing, and their syntax errors.
 
-A change is found by comparing the texts: what stands before and after it is equal, so one edit describes it, and
-tree-sitter parses again only what the edit touches (Wagner 1998, "Practical Algorithms for Incremental Software
-Development Environments", as tree-sitter implements it).
+A change is found by comparing the texts: the text before and after it is equal, so one edit describes it, and
+tree-sitter parses again only the nodes that the edit touches (Wagner 1998, "Practical Algorithms for Incremental
+Software Development Environments", as tree-sitter implements it).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from tree_sitter import Node, Parser, Tree
 
 from nano_lsp.code.languages import Language
 
-DECORATED = "decorated_definition"  # as the Python grammar calls a definition with its decorators
+DECORATED = "decorated_definition"  # node type of a definition with its decorators in the Python grammar
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 MAX_BYTES = 1 << 20
-"""Larger texts are not parsed: nobody wrote them by hand."""
+"""Larger texts are not parsed: they are not written by hand."""
 
 
 class SyntaxTree:
-    """A text and its tree. Immutable: `edited` gives another one.
+    """A text and its syntax tree. Immutable: `edited` returns a new one.
 
     Attributes:
-        text: what was parsed.
-        language: of the text.
-        root: of the tree.
+        text: Parsed text.
+        language: Language of the text.
+        root: Root node of the tree.
     """
 
     def __init__(self, text: str, data: bytes, tree: Tree, language: Language) -> None:
@@ -40,7 +40,7 @@ class SyntaxTree:
 
     @classmethod
     def parse(cls, text: str, language: Language) -> SyntaxTree | None:
-        """Parse a text; None where the language has no grammar or the text is too large."""
+        """Parse a text; None if the language has no grammar or the text is too large."""
         data = _as_parsed(text)
         grammar = language.grammar
         if grammar is None or len(data) > MAX_BYTES:
@@ -48,7 +48,7 @@ class SyntaxTree:
         return cls(text, data, Parser(grammar).parse(data), language)
 
     def edited(self, text: str) -> SyntaxTree | None:
-        """The tree of another text, parsed only where it differs; None where it is too large."""
+        """Parse another text incrementally, only where it differs; None if it is too large."""
         if text == self.text:
             return self
         data = _as_parsed(text)
@@ -66,30 +66,30 @@ class SyntaxTree:
         return SyntaxTree(text, data, Parser(grammar).parse(data, tree), self.language)
 
     def byte_offset(self, offset: int) -> int:
-        """The place of a code point in the encoded text."""
+        """Convert an offset in code points to an offset in the encoded text."""
         return offset if len(self._data) == len(self.text) else len(encode(self.text[:offset]))
 
     def offset(self, byte_offset: int) -> int:
-        """The code point at a place in the encoded text."""
+        """Convert an offset in the encoded text to an offset in code points."""
         if len(self._data) == len(self.text):
             return byte_offset
         return len(self._data[:byte_offset].decode("utf-8", "surrogatepass"))
 
     def node_at(self, offset: int) -> Node:
-        """The smallest node around the code point at an offset."""
+        """Return the smallest node around the code point at an offset."""
         at = self.byte_offset(offset)
         return self.root.descendant_for_byte_range(at, min(at + 1, len(self._data))) or self.root
 
     def text_of(self, node: Node) -> str:
-        """The text of a node."""
+        """Return the text of a node."""
         return self._data[node.start_byte : node.end_byte].decode("utf-8", "surrogatepass")
 
     def n_errors(self) -> int:
-        """How many ERROR and MISSING nodes the tree has."""
+        """Return the number of ERROR and MISSING nodes of the tree."""
         return sum(1 for _ in self.errors())
 
     def errors(self) -> Iterator[Node]:
-        """The ERROR and MISSING nodes; only subtrees that hold one are looked at."""
+        """Yield the ERROR and MISSING nodes; only subtrees that contain one are visited."""
         stack = [self.root]
         while stack:
             node = stack.pop()
@@ -100,17 +100,17 @@ class SyntaxTree:
 
 
 def encode(text: str) -> bytes:
-    """UTF-8; a lone surrogate, which editors may send, becomes three bytes that no grammar knows."""
+    """Encode as UTF-8; a lone surrogate, which editors may send, becomes three bytes that no grammar accepts."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def _as_parsed(text: str) -> bytes:
-    r"""What the grammars are given of a text: they do not know that a `\r` alone ends a line, as Python does."""
+    r"""The text as passed to the grammars, which unlike Python do not accept a lone `\r` as a line end."""
     return encode(_LONE_RETURN.sub("\n", text) if "\r" in text else text)
 
 
 def is_python(text: str) -> bool:
-    """Whether this Python's own parser takes a text; it is stricter than the grammar."""
+    """Whether the running Python's own parser accepts a text; it is stricter than the grammar."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -121,36 +121,36 @@ def is_python(text: str) -> bool:
 
 
 def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
-    """Whether a text is worse than it was: more ERROR or MISSING nodes, or Python refuses it anew."""
+    """Whether an edit adds syntax errors: more ERROR or MISSING nodes, or Python no longer parses the text."""
     if after.n_errors() > before.n_errors():
         return True
     return before.language.name == "python" and is_python(before.text) and not is_python(after.text)
 
 
 def ancestors(node: Node | None) -> Iterator[Node]:
-    """A node and all that it stands in, outwards."""
+    """Yield a node and its ancestors, innermost first."""
     while node is not None:
         yield node
         node = node.parent
 
 
 def undecorated(node: Node) -> Node | None:
-    """The definition within its decorators; a node without any itself."""
+    """Return the definition within its decorators; a node without decorators itself."""
     return node.child_by_field_name("definition") if node.type == DECORATED else node
 
 
 def statements_of(block: Node) -> list[Node]:
-    """The statements of a block or a module, comments left out."""
+    """Return the statements of a block or a module, without comments."""
     return [child for child in block.named_children if child.type != "comment"]
 
 
 def first_child(node: Node | None) -> Node | None:
-    """The first child that the grammar names; None where there is none."""
+    """Return the first named child; None if there is none."""
     return next(iter(node.named_children), None) if node is not None else None
 
 
 def _n_common(a: bytes, b: bytes) -> int:
-    """Length of the longest common beginning: by halving, as comparing slices costs next to nothing."""
+    """Length of the longest common prefix, by binary search: comparing slices costs almost nothing."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:
         return high

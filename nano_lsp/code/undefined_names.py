@@ -1,7 +1,7 @@
-"""Names that are read but bound nowhere: a sign that a completion has missed its surroundings.
+"""Undefined names, read but bound nowhere: a sign that a completion does not fit its surroundings.
 
-Roughly, for Python: what is bound anywhere in the document counts as bound, so that no scope has to be understood and
-a name is called undefined only where it can hardly be anything else.
+An approximation, for Python only: a name bound anywhere in the document counts as bound, so that scopes need not be
+resolved and false positives are rare.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__", "self", "cls"}
-# Parent node and field of an identifier that is bound there.
+# Type of the parent node and field of an identifier that is bound there.
 _BINDINGS = {
     ("function_definition", "name"),
     ("class_definition", "name"),
@@ -50,11 +50,11 @@ _BINDING_PARENTS = {
 
 
 def undefined_names(tree: SyntaxTree, offset: int) -> frozenset[str]:
-    """Names read in the statement of the top level at an offset and bound nowhere in the document.
+    """Find names that are read in the top-level statement at an offset and bound nowhere in the document.
 
     Args:
-        tree: of the document; only Python is understood.
-        offset: in code points.
+        tree: Syntax tree of the document; only Python is supported.
+        offset: Offset of the statement, in code points.
     """
     statements = tree.root.named_children
     if tree.language is not PYTHON or any(n.type == "wildcard_import" for s in statements for n in s.named_children):

@@ -1,8 +1,8 @@
-"""What the URI of a document says: the path in it, and the names of all files that it speaks of.
+"""Parsing of document URIs: the path, and the names of all files that a URI mentions.
 
 Editors open more than files: `git:/w/a.py?{"path":"/w/a.py","ref":"~"}`, `vscode-vfs://github/owner/name/a.py`,
 `fugitive:///w/.git//0/a.py`, `gitsigns:///w/.git//:0:a.py`, `jar:file:///w/a.jar!/a.py`, `untitled:a.py`. URIs are
-split as RFC 3986, appendix B, has it; nothing here looks at a disk.
+split as in RFC 3986, appendix B; nothing here accesses a disk.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _PARTS = re.compile(
 )
 _DRIVE = re.compile(r"/([A-Za-z]:)(?=/|\Z)")
 _WITHIN_NAMES = re.compile(r"[:!;,=|]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`
-_MAX_ESCAPES = 4  # how often a text is escaped, at most: `%252Eenv`
+_MAX_ESCAPES = 4  # maximum levels of percent-encoding: `%252Eenv` has two
 _REVISIONS = {"ref", "sha", "commit", "branch"}
 
 
 def path_of(uri: str) -> str:
-    """The path in a URI, under whatever scheme; a path is its own."""
+    """Return the path in a URI of any scheme; a plain path is returned as it is."""
     parts = _PARTS.fullmatch(uri)
     if parts is None:
         return uri
     path = unquote(parts["path"])
     authority = unquote(parts["authority"] or "")
     if parts["scheme"].lower() == "file" and authority.lower() not in {"", "localhost"}:
-        return f"//{authority}{path}"  # a share of another machine
+        return f"//{authority}{path}"  # a network share
     return _DRIVE.sub(lambda drive: drive[1].lower(), path, count=1) if _DRIVE.match(path) else path
 
 
 def file_path(uri: str) -> Path | None:
-    """The file of a `file:` URI; None for what is no file."""
+    """Return the path of a `file:` URI; None for other schemes and plain paths."""
     parts = _PARTS.fullmatch(uri)
     is_file = parts is not None and parts["scheme"].lower() == "file" and "\0" not in path_of(uri)
     return Path(path_of(uri)) if is_file else None
 
 
 def names_in(uri: str) -> set[str]:
-    """The names of all files that a URI or a path speaks of; some of them may be no file's."""
+    """Return the names of all files that a URI or a path mentions; some may be other names."""
     found = set()
     for text in _texts(uri):
         name = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
@@ -55,13 +55,13 @@ def names_in(uri: str) -> set[str]:
 
 
 def innermost(folders: Sequence[Path], path: Path) -> Path | None:
-    """The deepest of some folders that a path is in; None where it is in none."""
+    """Return the deepest of the folders that contain a path; None if there is none."""
     around = [folder for folder in folders if path.is_relative_to(folder)]
     return max(around, key=lambda folder: len(folder.parts), default=None)
 
 
 def _texts(uri: str) -> Iterator[str]:
-    """A URI's parts, unescaped, and the texts in the data that some carry."""
+    """Yield the decoded parts of a URI, and the strings in JSON data that some contain."""
     parts = _PARTS.fullmatch(uri)
     if parts is None:
         yield uri
@@ -74,14 +74,14 @@ def _texts(uri: str) -> Iterator[str]:
 
 
 def _unescaped(text: str) -> str:
-    """A text without its escapes, which may be escaped themselves."""
+    """Decode percent-encoding, which may be nested."""
     for _ in range(_MAX_ESCAPES):
         text = unquote(text)
     return text
 
 
 def _data(text: str) -> object:
-    """JSON as it stands in a URI: plain, in base64 or in hexadecimal digits; None for anything else."""
+    """JSON in a part of a URI: plain, in base64 or in hexadecimal digits; None for anything else."""
     readings = (str.encode, bytes.fromhex, lambda given: base64.b64decode(given + "=" * (-len(given) % 4)))
     for read in readings:
         try:
