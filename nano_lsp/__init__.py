@@ -23,21 +23,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What scripts use is imported when they do."""
+    """Import the functions of `nano_lsp.api` at their first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.api"), name)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
-    """`%load_ext nano_lsp`: the magics `%nano` and `%%nano`."""
+    """Register the magics `%nano` and `%%nano`: called by `%load_ext nano_lsp`."""
     from nano_lsp.ipython import load  # noqa: PLC0415 - scripts need no IPython
 
     load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not always there
-    """`%unload_ext nano_lsp`."""
+    """Remove the magics: called by `%unload_ext nano_lsp`."""
     from nano_lsp.ipython import unload  # noqa: PLC0415 - scripts need no IPython
 
     unload(shell)

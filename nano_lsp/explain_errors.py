@@ -1,7 +1,7 @@
-"""Sentences for what libraries and the operating system raise: what happened, and what the user can do.
+"""Messages for exceptions of libraries and the operating system: what happened, and what the user can do.
 
-Exceptions are recognised by the names of their classes, so that no library is imported for it. What is not recognised
-here is a mistake of this program.
+Exceptions are recognised by their class names, so that no library needs to be imported. An exception that is not
+recognised here is a bug of this program.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ERRNOS = {
     errno.EBADF: ("standard input or output is closed", "Redirect it to a file or to /dev/null."),
     errno.EPIPE: ("the program that reads the output has ended", ""),
 }
-_TEMPORARY = "No usable temporary directory found"  # what tempfile says, as a FileNotFoundError
+_TEMPORARY = "No usable temporary directory found"  # message of tempfile's FileNotFoundError
 _CERTIFICATE = (
     "The certificate of the server is not trusted: {error}.",
     "Where a proxy inspects TLS, set SSL_CERT_FILE to a file with its certificate authority.",
@@ -59,15 +59,15 @@ _CLASSES = {
     "builtins.UnicodeEncodeError": ("A character cannot be shown: {error}.", "Set PYTHONUTF8=1 in the environment."),
     "builtins.ConnectionError": ("The connection failed: {error}.", _LOG),
 }
-# Modules of the standard library that a Python may have been built without, and what has to be installed for them.
+# Modules of the standard library that a Python may have been built without, and the libraries that they need.
 _PARTS = {"_sqlite3": "SQLite", "_ssl": "OpenSSL", "_ctypes": "libffi", "_lzma": "liblzma", "_bz2": "libbz2"}
 
 
 def explain_error(error: BaseException) -> NanoError | None:
-    """An error of the machine or the network as a sentence with its remedy; None for a mistake of this program.
+    """Convert an error of the machine or the network to a message with a remedy; None for a bug of this program.
 
-    A `NanoError` is returned as it is. The explicit causes (`raise … from`) of an exception are looked at as well;
-    one that says why a certificate is refused goes before the exception itself.
+    A `NanoError` is returned as it is. The explicit causes (`raise … from`) of an exception are examined as well;
+    one that says why a certificate is refused takes precedence over the exception itself.
     """
     if isinstance(error, NanoError):
         return error
@@ -78,7 +78,7 @@ def explain_error(error: BaseException) -> NanoError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, then its causes."""
+    """Yield an exception, then its explicit causes."""
     current: BaseException | None = error
     while current is not None:
         yield current

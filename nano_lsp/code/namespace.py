@@ -136,7 +136,7 @@ def _items(value: Any) -> str:
 
 
 def _fields(records: Iterable[Any]) -> str:
-    """The keys that several records share, which reveal no more than the columns of a table; empty without records."""
+    """The keys that several records share; they reveal no more than the columns of a table. Empty without records."""
     few = [each for _, each in zip(range(_MAX_LOOKED_AT), records)]
     if len(few) < 2 or any(type(each) is not dict or any(type(key) is not str for key in each) for each in few):
         return ""
