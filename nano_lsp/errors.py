@@ -1,37 +1,37 @@
-"""Every error the project raises on purpose, in one tree.
+"""Exception hierarchy: every error that the project raises deliberately.
 
-    NanoError                      what went wrong + what to do about it
+    NanoError                      message and remedy
     ├── ConfigError                a setting is unknown or out of range            exit 2
     ├── DocumentError              a source file cannot be read as text            exit 2
     │   └── PositionError          a position outside the document                 exit 2
     ├── EvaluationError            an evaluation without usable data               exit 2
     ├── StoreError                 the model store                                 exit 3
-    │   ├── UnknownModelError      no entry of that name
-    │   ├── ModelMissingError      known, but not on this machine
-    │   ├── ChecksumError          size or SHA-256 is not what the manifest says
+    │   ├── UnknownModelError      no manifest entry of that name
+    │   ├── ModelMissingError      known model that is not downloaded
+    │   ├── ChecksumError          size or SHA-256 differs from the manifest
     │   ├── DiskSpaceError         the file does not fit
     │   ├── StoreWriteError        the store cannot be written
     │   ├── StoreBusyError         another pull holds the lock
     │   └── SourcesError           no source could be reached
-    ├── LibraryError               llama.cpp is missing, or fails on this CPU      exit 3
+    ├── LibraryError               llama.cpp is missing or fails on this CPU       exit 3
     ├── ModelFileError             a model or adapter file that cannot be used     exit 4
-    │   ├── GgufError              not GGUF, cut off, or its header makes no sense
-    │   └── ArchitectureError      sound, but of an architecture that is not served
+    │   ├── GgufError              not GGUF, truncated, or with an invalid header
+    │   └── ArchitectureError      valid, but of an unsupported architecture
     ├── EngineError                inference                                       exit 5
     │   ├── PromptTooLongError     the prompt does not fit the context
     │   ├── MemoryShortageError    less memory than the model needs
     │   ├── KvCacheFullError       no free cell in the KV cache
     │   ├── GrammarError           a grammar or schema that cannot be compiled
-    │   ├── EngineBusyError        too many requests wait already
+    │   ├── EngineBusyError        the request queue is full
     │   └── EngineClosedError      the engine was shut down
-    │       └── EngineGoneError    its process ended in the middle of a job
-    ├── TaskError                  a task or a summary that did not come off       exit 6
+    │       └── EngineGoneError    the engine's process ended during a job
+    ├── TaskError                  a task or a summary has failed                  exit 6
     │   ├── SchemaError            a result type that cannot be used               exit 2
-    │   ├── AnswerCutError         the answer needs more tokens than it may have
-    │   └── TaskTimeoutError       the time allowed ran out
-    ├── BundleError                a part of a bundle that could not be made       exit 7
+    │   ├── AnswerCutError         the answer exceeds the token limit
+    │   └── TaskTimeoutError       the time limit was exceeded
+    ├── BundleError                a part of an offline bundle cannot be created   exit 7
     ├── MachineError               the system or the network does not allow it     exit 8
-    └── CancelledError             the request was called off                      exit 130
+    └── CancelledError             the request was cancelled                       exit 130
         └── SupersededError        by a newer one of the same kind and document
 
 An error's message says what happened, its remedy what the user can do; both are shown.
@@ -41,12 +41,12 @@ from __future__ import annotations
 
 
 class NanoError(Exception):
-    """Base of every deliberate error.
+    """Base class of all errors that are raised deliberately.
 
     Attributes:
-        message: what happened, one sentence.
-        remedy: what the user can do about it; empty where nothing can be done.
-        exit_code: what a command line program exits with.
+        message: One sentence that says what happened.
+        remedy: What the user can do about it; empty if nothing can be done.
+        exit_code: Exit code of the command line program.
     """
 
     exit_code = 1
@@ -77,27 +77,27 @@ class PositionError(DocumentError):
 
 
 class EvaluationError(NanoError):
-    """There is nothing to evaluate on, or results that do not belong together."""
+    """There is no data to evaluate on, or the results do not belong together."""
 
     exit_code = 2
 
 
 class StoreError(NanoError):
-    """The model store cannot do what was asked."""
+    """An operation of the model store failed."""
 
     exit_code = 3
 
 
 class UnknownModelError(StoreError):
-    """No entry of that name in the manifest."""
+    """The manifest has no model of that name."""
 
 
 class ModelMissingError(StoreError):
-    """A known model whose file is not on this machine."""
+    """The file of a known model has not been downloaded to this machine."""
 
 
 class ChecksumError(StoreError):
-    """A file's size or SHA-256 is not what the manifest says."""
+    """A file's size or SHA-256 differs from the manifest."""
 
 
 class DiskSpaceError(StoreError):
@@ -109,7 +109,7 @@ class StoreWriteError(StoreError):
 
 
 class StoreBusyError(StoreError):
-    """Another process is pulling into the store."""
+    """Another process is downloading a model into the store."""
 
 
 class SourcesError(StoreError):
@@ -129,11 +129,11 @@ class ModelFileError(NanoError):
 
 
 class GgufError(ModelFileError):
-    """Not a GGUF file, cut off, or with a header that makes no sense."""
+    """The file is not GGUF, is truncated, or has an invalid header."""
 
 
 class ArchitectureError(ModelFileError):
-    """A sound GGUF file of an architecture that is not served."""
+    """A valid GGUF file of an unsupported architecture."""
 
 
 class EngineError(NanoError):
@@ -159,19 +159,19 @@ class GrammarError(EngineError):
 
 
 class EngineBusyError(EngineError):
-    """Too many requests wait already."""
+    """The request queue is full."""
 
 
 class EngineClosedError(EngineError):
-    """The engine was shut down, or its process has gone, before it could answer."""
+    """The engine was shut down, or its process ended, before it could answer."""
 
 
 class EngineGoneError(EngineClosedError):
-    """The engine's process ended in the middle of a job; another one is started."""
+    """The engine's process ended during a job; another one is started."""
 
 
 class TaskError(NanoError):
-    """A task did not come to a result."""
+    """A task failed to produce a result."""
 
     exit_code = 6
 
@@ -180,7 +180,7 @@ class SchemaError(TaskError):
     """A result type or a JSON schema that cannot be used.
 
     Attributes:
-        path: Names of the properties that lead to the part it is about; empty for the whole.
+        path: Property names leading to the faulty part of the schema; empty for the whole schema.
     """
 
     exit_code = 2
@@ -188,30 +188,30 @@ class SchemaError(TaskError):
 
 
 class AnswerCutError(TaskError):
-    """The answer ended at the token limit before it was whole."""
+    """The answer was cut off at the token limit."""
 
 
 class TaskTimeoutError(TaskError):
-    """The time allowed ran out before there was a result."""
+    """The time limit was exceeded before there was a result."""
 
 
 class BundleError(NanoError):
-    """A part of a bundle for machines without a network could not be made."""
+    """A part of a bundle for machines without a network could not be created."""
 
     exit_code = 7
 
 
 class MachineError(NanoError):
-    """The operating system, the file system or the network does not allow what is needed."""
+    """The operating system, the file system or the network does not allow a necessary operation."""
 
     exit_code = 8
 
 
 class CancelledError(NanoError):
-    """The request was called off."""
+    """The request was cancelled."""
 
     exit_code = 130
 
 
 class SupersededError(CancelledError):
-    """A newer request of the same kind and document took this one's place."""
+    """The request was replaced by a newer one of the same kind and document."""
