@@ -1,7 +1,7 @@
-"""Settings, and the folders they live in.
+"""Settings and the user's folders.
 
-A setting comes from, the later winning: its default here, `config.toml` in the configuration folder, an
-environment variable `NANO_LSP_<NAME>`, the caller. Folders follow each system's habit (platformdirs);
+Sources of a setting, later ones take precedence: its default here, `config.toml` in the configuration folder, an
+environment variable `NANO_LSP_<NAME>`, the caller. Folders follow the conventions of each system (platformdirs);
 `NANO_LSP_HOME` puts all of them under one folder.
 """
 
@@ -26,41 +26,42 @@ else:
 
 APP = "nano-lsp"
 DRIFT_TOKENS = 16_384
-"""Past so many prompt tokens the model's reasoning degrades (specification, "Limits")."""
+"""Number of prompt tokens beyond which the model's reasoning degrades (specification, "Limits")."""
 KV_TYPES = ("f16", "q8_0", "q4_0")
 SHARED, IN_PROCESS = "shared", "in-process"
 SCRIPTED = "scripted:"
-"""Begins the name of a model without weights, for tests; the path of its script follows."""
+"""Prefix of the name of a model without weights, for tests; the path of its script follows."""
 ENGINE_PATTERN = f"{SHARED}|{IN_PROCESS}|https?://.+"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may set.
+    """User settings.
 
     Attributes:
-        engine: where the model runs: `shared`, in one process for all programs of this user, which is started when it
-            is not there; `in-process`, in the program itself; or the address of a server that completes raw prompts,
+        engine: Where the model runs: `shared`, in one process for all programs of this user, which is started when
+            needed; `in-process`, in the program itself; or the address of a server that completes raw prompts,
             `https://…`.
-        model: a name from `nano-lsp model list`, or the path of a GGUF file.
-        adapter: path of a LoRA adapter (GGUF) laid over the model; empty for none.
-        n_ctx: context in tokens, 512 to 32,768; it costs 28 KB a token with the f16 KV cache.
-        n_threads: number of threads for inference; 0 takes the physical cores that this process may use, and fewer
-            while other programs compute.
-        n_batch: prompt tokens evaluated at once. A cancelled request loses the work on one such batch; smaller
-            ones are slower, by a tenth at 32 tokens.
-        n_seq_max: KV sequences kept side by side.
-        kv_type: type of the KV cache: f16, q8_0 (half the memory) or q4_0.
-        check_memory: Refuse to load a model that needs more memory than is available.
-        snapshots: the shared engine keeps KV sequences that have no room in memory on disk, and all when it ends.
-        prompt_tokens: tokens of code that a completion's prompt may hold; a cold prompt takes that
-            many divided by 60 to 85 seconds on two cores.
-        imported_tokens: of these, at most so many for signatures of what the document imports from its workspace.
-        max_tokens: length limit of a completion.
-        latency_ms: what a suggestion that nobody asked for may take: the measured speed then sets how much of the
-            document is read and how much is written, within the two limits above; 0 for always those.
-        unload_minutes: after so long without a request the shared engine frees the model.
-        exit_minutes: after so long without a request it ends.
+        model: Name from `nano-lsp model list`, or path of a GGUF file.
+        adapter: Path of a LoRA adapter (GGUF) applied to the model; empty for none.
+        n_ctx: Context length in tokens, 512 to 32,768; it costs 28 KB per token with the f16 KV cache.
+        n_threads: Number of inference threads; 0 uses the physical cores available to this process, and fewer while
+            other programs compute.
+        n_batch: Number of prompt tokens evaluated at once. A cancelled request loses the work on one such batch;
+            smaller ones are slower, by a tenth at 32 tokens.
+        n_seq_max: Maximum number of KV sequences.
+        kv_type: Data type of the KV cache: f16, q8_0 (half the memory) or q4_0.
+        check_memory: Whether to refuse to load a model that needs more memory than is available.
+        snapshots: Whether the shared engine writes KV sequences to disk when they are evicted from memory, and all
+            of them when it exits.
+        prompt_tokens: Maximum number of code tokens in the prompt of a completion; evaluating a prompt without any
+            cached tokens takes this number divided by 60 to 85, in seconds, on two cores.
+        imported_tokens: Maximum number of these tokens for signatures that the document imports from its workspace.
+        max_tokens: Maximum number of tokens of a completion.
+        latency_ms: Target latency of automatic suggestions: prompt and completion are shortened according to the
+            measured speed, within `prompt_tokens` and `max_tokens`; 0 always uses these limits.
+        unload_minutes: Minutes without a request after which the shared engine unloads the model.
+        exit_minutes: Minutes without a request after which the shared engine exits.
     """
 
     engine: str = SHARED
@@ -101,13 +102,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where things are kept.
+    """The user's configuration, data, cache and runtime folders.
 
     Attributes:
-        config: `config.toml` and `models.toml`.
-        models: model files.
-        cache: KV snapshots, logs and half-finished downloads of libraries.
-        runtime: the shared engine's socket and lock.
+        config: Folder of `config.toml` and `models.toml`.
+        models: Folder of model files.
+        cache: Folder of KV snapshots, logs and unfinished downloads of libraries.
+        runtime: Folder of the shared engine's socket and lock.
     """
 
     config: Path
@@ -117,10 +118,10 @@ class Folders:
 
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
-    """The folders of this user, as absolute paths; nothing is created.
+    """Determine the folders of this user, as absolute paths; nothing is created.
 
     Raises:
-        ConfigError: There is no home folder, as for a container's user without an entry in /etc/passwd.
+        ConfigError: There is no home folder, for instance for a container user without an entry in /etc/passwd.
     """
     home = env.get("NANO_LSP_HOME")
     try:
@@ -128,7 +129,7 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
             root = Path(home).expanduser().absolute()
             return Folders(config=root / "config", models=root / "models", cache=root / "cache", runtime=root / "run")
         found = _platform_folders(env)
-    except (RuntimeError, KeyError) as error:  # as pathlib says it, and older versions of platformdirs
+    except (RuntimeError, KeyError) as error:  # raised by pathlib and by older versions of platformdirs
         raise _no_home() from error
     if not all(folder.is_absolute() for folder in (found.config, found.models, found.cache)):
         raise _no_home()
@@ -152,9 +153,9 @@ def _platform_folders(env: Mapping[str, str]) -> Folders:
 
 
 def _runtime_folder(env: Mapping[str, str]) -> Path | None:
-    """Where this machine keeps what lives as long as the user's session; None where it has no such place.
+    """The folder for files of the user's session; None if the machine has none.
 
-    Not by platformdirs, which warns, and falls back to a folder that anybody may have made.
+    Not from platformdirs, which warns and falls back to a folder that any user may have created.
     """
     if not hasattr(os, "getuid"):
         return None
@@ -163,14 +164,14 @@ def _runtime_folder(env: Mapping[str, str]) -> Path | None:
 
 
 def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
-    """Settings from defaults, file, environment and caller.
+    """Load settings from defaults, file, environment and caller.
 
     Args:
-        env: the environment.
-        overrides: settings of the caller; None means not set.
+        env: Environment variables.
+        overrides: Settings of the caller; None means not set.
 
     Raises:
-        ConfigError: the file cannot be parsed, or a setting is unknown, of the wrong type or out of range.
+        ConfigError: The file cannot be parsed, or a setting is unknown, of the wrong type or out of range.
     """
     values: dict[str, object] = {}
     path = find_folders(env).config / "config.toml"
@@ -187,12 +188,12 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
 
 
 def is_path(model: str) -> bool:
-    """Whether a model is named by the path of its file."""
+    """Whether a model is given as the path of its file."""
     return model.endswith(".gguf") or os.sep in model or "/" in model
 
 
 def with_absolute_paths(settings: Settings) -> Settings:
-    """The same files as another process finds them, whose working folder is another one."""
+    """Make the paths in settings absolute, for a process with another working directory."""
 
     def absolute(path: str) -> str:
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - without a home, `~` stays
@@ -205,16 +206,16 @@ def with_absolute_paths(settings: Settings) -> Settings:
 
 
 def portable_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment for a process with another working folder: NANO_LSP_HOME is an absolute path."""
+    """Return the environment for a process with another working directory: NANO_LSP_HOME is an absolute path."""
     home = env.get("NANO_LSP_HOME")
     return {**env, "NANO_LSP_HOME": os.path.abspath(os.path.expanduser(home))} if home else dict(env)  # noqa: PTH100, PTH111
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's content; empty where there is no file.
+    """Load a TOML file; empty if the file does not exist.
 
     Raises:
-        ConfigError: it cannot be read or parsed.
+        ConfigError: The file cannot be read or parsed.
     """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -231,7 +232,7 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 def _convert(name: str, value: object, where: str) -> object:
-    """A setting's value in its own type; text is converted, anything else must already fit."""
+    """Convert a setting's value to its type; text is parsed, any other value must already have the type."""
     default = getattr(Settings(), name, None) if name in Settings.__dataclass_fields__ else None
     if default is None:
         known = ", ".join(Settings.__dataclass_fields__)

@@ -55,7 +55,7 @@ class Positions:
         return at
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Convert an offset in code points to line and column; an offset out of range becomes the nearest valid one."""
+        """Convert an offset in code points to line and column; offsets out of range become the nearest valid one."""
         offset = min(max(0, offset), len(self._text))
         line = bisect_right(self._starts, offset) - 1
         content = self._text[self._starts[line] : offset]
