@@ -1,4 +1,4 @@
-"""What an editor may set: `nano.*`, from `initializationOptions` or `workspace/configuration`."""
+"""Editor settings `nano.*`, from `initializationOptions` or `workspace/configuration`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nano_lsp.config import ENGINE_PATTERN, KV_TYPES, SHARED, Settings, load_tom
 _OF_PROJECTS = {"prompt_tokens", "imported_tokens", "max_tokens", "max_lines", "latency_ms", "alternatives"} | {
     *("confidence", "token_confidence", "docstring_style", "languages", "exclude", "enabled", "prefetch", "code_lens")
 }
-"""What a project may set: nothing that names a file to load, and nothing that widens what is read or kept."""
+"""Settings that a project may set: none that names a file to load or extends what is read or stored."""
 _OF_USERS = {
     "engine": "engine",
     "model": "model",
@@ -26,7 +26,7 @@ _OF_USERS = {
     "max_tokens": "max_tokens",
     "latency_ms": "latency_ms",
 }
-"""What `config.toml` and the environment may set as well, and how it is called there."""
+"""Settings that `config.toml` and the environment may set as well, with their names there."""
 
 
 def _setting(
@@ -46,7 +46,7 @@ def _setting(
 
 @dataclass(frozen=True)
 class EditorSettings:
-    """The settings of an editor. Each is `nano.` and its name in camel case; its documentation stands beside it."""
+    """Editor settings. Each one is called `nano.` and its name in camel case; its documentation is in its field."""
 
     enabled: bool = _setting(True, "Suggest anything at all.")
     engine: str = _setting(
@@ -121,12 +121,12 @@ class EditorSettings:
 
     @property
     def for_loading(self) -> tuple[object, ...]:
-        """What of it takes another assistant when it changes."""
+        """Values that require a new assistant when they change."""
         return self.reads_files, *(getattr(self, name) for name in _OF_USERS)
 
     @property
     def of_model(self) -> Settings:
-        """What of it the assistant needs."""
+        """The settings that the assistant needs."""
         values = {of_user: getattr(self, name) for name, of_user in _OF_USERS.items()}
         return Settings(**{**values, "engine": self.engine or SHARED})
 
@@ -134,12 +134,13 @@ class EditorSettings:
 def read_settings(
     *given: object, project: Mapping[str, Any] | None = None, user: Settings | None = None
 ) -> tuple[EditorSettings, list[str]]:
-    """Settings as an editor has sent them, and a sentence for each that cannot be used; it counts as not set.
+    """Merge the settings of an editor, and return a sentence for each invalid one, which counts as not set.
 
     Args:
-        given: objects of settings, with or without `nano` around them, the later winning; all else is none.
-        project: of the project's `[tool.nano-lsp]`; what the editor sets goes before.
-        user: from the user's configuration and environment; what the project sets goes before.
+        given: Settings objects, with or without an enclosing `nano`; later ones take precedence, other values are
+            ignored.
+        project: Settings from the project's `[tool.nano-lsp]`; the editor's take precedence.
+        user: Settings from the user's configuration and environment; the project's take precedence.
     """
     values = {name: getattr(user, of_user) for name, of_user in _OF_USERS.items()} if user else {}
     of_project, warnings = _read(project or {}, of_project=True)
@@ -153,7 +154,7 @@ def read_settings(
 
 
 def _own(layer: object) -> object:
-    """What of an object of settings is this program's: some editors send those of all their programs."""
+    """The settings of this program in a settings object: some editors send those of all language servers."""
     if not isinstance(layer, Mapping):
         return None
     flat = {key: value for key, value in layer.items() if str(key).startswith("nano.")}
@@ -166,10 +167,10 @@ def _own(layer: object) -> object:
 
 
 def load_project(root: Path) -> dict[str, Any]:
-    """The table `[tool.nano-lsp]` of a folder's pyproject.toml; empty where there is none.
+    """Load the table `[tool.nano-lsp]` of a folder's pyproject.toml; empty if there is none.
 
     Raises:
-        ConfigError: the file cannot be parsed.
+        ConfigError: The file cannot be parsed.
     """
     tool = load_toml(root / "pyproject.toml").get("tool")
     table = tool.get("nano-lsp") if isinstance(tool, dict) else None
@@ -193,9 +194,9 @@ def _read(given: Mapping[str, Any], *, of_project: bool) -> tuple[dict[str, Any]
             continue
         default = getattr(EditorSettings(), setting.name)
         if value in ([], {}) and isinstance(default, (list, dict)):
-            value = default  # noqa: PLW2901 - Lua has one empty table for both
+            value = default  # noqa: PLW2901 - in Lua, an empty list and an empty object are the same table
         if isinstance(value, float) and isinstance(default, int) and value.is_integer():
-            value = int(value)  # noqa: PLW2901 - some languages have one kind of number
+            value = int(value)  # noqa: PLW2901 - some languages have a single number type
         if reason := _objection(value, default, setting.metadata):
             warnings.append(f"nano.{key} is {value!r}; {reason}. It counts as not set.")
         else:
@@ -204,12 +205,12 @@ def _read(given: Mapping[str, Any], *, of_project: bool) -> tuple[dict[str, Any]
 
 
 def key_of(name: str) -> str:
-    """A setting's name in an editor."""
+    """Return a setting's name in an editor."""
     return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
 
 
 def _objection(value: object, default: object, metadata: Mapping[str, Any]) -> str:  # noqa: PLR0911 - a list of checks
-    """What is wrong with a value; empty for nothing."""
+    """Reason why a value is invalid; empty for a valid one."""
     wanted = type(default)
     fitting = isinstance(value, (int, float) if wanted is float else wanted)
     if not fitting or isinstance(value, bool) != (wanted is bool):
