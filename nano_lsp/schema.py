@@ -26,9 +26,9 @@ class WeightLayout(str, Enum):
 class FinishReason(str, Enum):
     """Reason why a generation ended."""
 
-    STOP = "stop"  # an end token, a stop string, a stop id, or the hook said so
+    STOP = "stop"  # an end token, a stop string, a stop id, or the hook
     LENGTH = "length"  # the token limit, or the context is full
-    DEADLINE = "deadline"  # the time allowed ran out
+    DEADLINE = "deadline"  # the time limit
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class Notice:
     """Notice for the user about how a model runs.
 
     Attributes:
-        text: One or two sentences; empty if there is nothing to tell.
+        text: One or two sentences; empty if there is no notice.
         is_new: Whether it appeared when the model was last loaded.
     """
 

@@ -1,4 +1,4 @@
-"""Test doubles: `ScriptedBackend`, a model without weights that generates what a script says.
+"""Test doubles: `ScriptedBackend`, a model without weights whose tokens are chosen by a script.
 
 Nothing here imports llama.cpp or reads a model file, so a test needs neither::
 
@@ -13,8 +13,8 @@ Nothing here imports llama.cpp or reads a model file, so a test needs neither::
         assert completion.text == " return a + b"
         assert backend.evaluated >= len(prompt)
 
-A whole engine, also one in a process of its own, runs on it where the setting `model` is `scripted:FILE`, with the
-path of a JSON file of replies: see `load_script`.
+A whole engine, also in a separate process, runs on it if the setting `model` is `scripted:FILE`, with the path of a
+JSON file of replies: see `load_script`.
 """
 
 from nano_lsp.testing.scripted_backend import (

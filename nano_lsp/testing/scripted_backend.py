@@ -46,7 +46,7 @@ SPECIALS = (
 WORDS = ("    ", " return", "return", " def", "def", " self", "ret", "urn", "re", " r", "\n\n")
 """Tokens of more than one byte, so that text has several tokenizations, as with a real tokenizer."""
 END = 256
-"""The id of `<|endoftext|>`."""
+"""Token id of `<|endoftext|>`."""
 
 Script = Callable[[Sequence[int]], "int | NDArray[np.float32]"]
 """Function from the tokens so far (prompt included) to the next token id, or to logits of shape (N_VOCAB,)."""
@@ -172,9 +172,9 @@ class _Cell:
 
 @dataclass
 class ScriptedBackend:
-    """A model that generates what a script says; implements `nano_lsp.inference.backend.Backend`.
+    """A model whose tokens are chosen by a script; implements `nano_lsp.inference.backend.Backend`.
 
-    It refuses batches that do not follow the tokens of their sequence, as the KV code must never send them.
+    It raises an error for batches that do not follow the tokens of their sequence: the KV code must never send them.
 
     Attributes:
         script: Function that predicts the next token.
@@ -237,7 +237,7 @@ class ScriptedBackend:
         return ids
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token stands for; empty for control tokens."""
+        """Bytes of a token; empty for control tokens."""
         return _PIECES[token]
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
