@@ -38,8 +38,8 @@ class SamplingParams:
     Attributes:
         temperature: Divisor of the logits; 0 is greedy decoding.
         top_k: Number of most probable tokens to keep; 0 keeps all.
-        top_p: Nucleus sampling: keep the smallest set of tokens whose probability reaches this; 1 keeps all.
-        min_p: Drop tokens less probable than this times the most probable one; 0 keeps all.
+        top_p: Probability that the smallest set of kept tokens must reach (nucleus sampling); 1 keeps all.
+        min_p: Minimum probability of a token, as a share of the most probable one's; 0 keeps all.
         repeat_penalty: Divisor of positive and factor of negative logits of recent tokens; 1 is off
             (Keskar et al. 2019, CTRL, arXiv 1909.05858, section 4.1).
         repeat_last_n: Number of the newest generated tokens that count as recent.

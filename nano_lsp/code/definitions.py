@@ -28,8 +28,7 @@ _STRINGS = {"string", "concatenated_string"}
 _LITERAL = re.compile(r"[rRuU]?['\"]")
 _CYTHON = re.compile(r"^[ \t]*(?:cdef|cpdef|ctypedef|cimport)\b|^[ \t]*from[ \t].*[ \t]cimport[ \t]", re.MULTILINE)
 _MAX_BROKEN = 2
-"""Maximum number of statements of a module with syntax errors; while typing there are one or two at a time, text in
-another language has more."""
+"""Maximum number of statements with syntax errors: typing breaks one or two at a time, another language has more."""
 
 
 class DefinitionKind(str, Enum):

@@ -214,7 +214,7 @@ def _defines(node: ast.ClassDef, functions: dict[str, types.FunctionType], codes
 
 
 def _texts_of_file(file: str, as_typed: AsTyped) -> Iterator[_Text]:
-    """Yield a file as it was imported, and as it is now if it has changed."""
+    """Yield a file as `linecache` has read it, and as it is now if it has changed."""
     before = ""
     for check in (False, True):
         if check:

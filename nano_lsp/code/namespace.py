@@ -81,7 +81,7 @@ def describe(
             continue
         try:
             entries.append(_entry(name, value, home, values))
-        except Exception:  # noqa: BLE001 - an unexpected version of a library: the type's name has to do
+        except Exception:  # noqa: BLE001 - a library that behaves unexpectedly: the type's name has to do
             entries.append(f"{name}: {_type_name(type(value))}")
     return entries
 

@@ -88,7 +88,7 @@ def cut_window(
     head_stays = len(anchor.head) <= offset and text.startswith(anchor.head)
     kept_tokens = max(budget_tokens, anchor.budget_tokens) if tail_stays and head_stays else budget_tokens
     suffix_tokens = int(kept_tokens * suffix_share)
-    room = kept_tokens - suffix_tokens  # not the tokens unused by the suffix: they change with each edit after it
+    room = kept_tokens - suffix_tokens  # without the suffix's unused tokens: their number changes with its text
 
     def fits(shown: str, tokens: int) -> bool:
         return len(shown) <= tokens * _MAX_CHARS_PER_TOKEN and count_tokens(shown) <= tokens
