@@ -1,8 +1,8 @@
-// Preloaded before llama.cpp, this makes it fail as builds for another CPU do; DYING_LIBRARY says how:
-//   dies            at each batch
-//   dies-repacked   at each batch, where weights are repacked (the buffers of AMX among them)
-//   dies-large      the same, with models of more than three layers: the self-test does not see it
-//   wrong-repacked  computes wrong numbers, where weights are repacked
+// Preloaded before llama.cpp, this makes it fail like a build for another CPU. DYING_LIBRARY selects the failure:
+//   dies            crashes at each batch
+//   dies-repacked   crashes at each batch, if weights are repacked (buffers of AMX included)
+//   dies-large      the same, for models of more than three layers only: the self-test does not detect it
+//   wrong-repacked  computes wrong numbers, if weights are repacked
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 static int repacked;
 
-// The real function of llama.cpp, whose libraries Python has loaded for itself alone.
+// The original function of llama.cpp, whose libraries Python has loaded with local symbols (RTLD_LOCAL).
 static void *real_function(void *caller, const char *name) {
     Dl_info found;
     dladdr(caller, &found);
@@ -23,7 +23,7 @@ static int is_on(const char *mode) {
     return chosen && strcmp(chosen, mode) == 0;
 }
 
-// llama.cpp asks for this function where it may use buffers that repack weights.
+// llama.cpp calls this function to look up buffers that repack weights.
 void *ggml_backend_reg_get_proc_address(void *reg, const char *name) {
     void *(*real)(void *, const char *) = real_function(__builtin_return_address(0), "ggml_backend_reg_get_proc_address");
     if (strcmp(name, "ggml_backend_dev_get_extra_bufts") == 0) repacked = 1;
@@ -38,7 +38,7 @@ int ggml_backend_sched_graph_compute_async(void *sched, void *graph) {
     return real(sched, graph);
 }
 
-// llama.cpp fetches logits with it.
+// llama.cpp reads logits with this function.
 void ggml_backend_tensor_get_async(void *backend, const void *tensor, void *data, size_t offset, size_t size) {
     void (*real)(void *, const void *, void *, size_t, size_t) = real_function(__builtin_return_address(0), "ggml_backend_tensor_get_async");
     real(backend, tensor, data, offset, size);

@@ -1,4 +1,4 @@
-"""A llama.cpp that fails as builds for another CPU do, by `dying_library.c`."""
+"""Makes llama.cpp fail like a build for another CPU, by preloading `dying_library.c`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 
 def environment(mode: str) -> dict[str, str]:
-    """Environment variables that make llama.cpp fail in the processes that have them.
+    """Environment variables that make llama.cpp fail in a process.
 
     Args:
-        mode: How it fails; see `dying_library.c`.
+        mode: Kind of failure; see `dying_library.c`.
     """
     return {"LD_PRELOAD": str(_compile()), "DYING_LIBRARY": mode}
 

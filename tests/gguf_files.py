@@ -1,4 +1,4 @@
-"""Writes small GGUF files with the `gguf` package: headers of any model, in a few kilobytes."""
+"""Writes small GGUF files with the `gguf` package, for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EMBEDDING, FEED_FORWARD, VOCABULARY = 64, 96, 40
 
 
 def write_model(path: Path, architecture: str = "qwen2", *, n_layers: int = 2, tied: bool = True) -> Path:
-    """A file with the header and the tensors of a tiny model; its weights are zeros."""
+    """Write a tiny model; its weights are zeros."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_file_type(15)
     writer.add_block_count(n_layers)
@@ -35,7 +35,7 @@ def write_model(path: Path, architecture: str = "qwen2", *, n_layers: int = 2, t
 
 
 def write_adapter(path: Path, *, layers: int, width: int, kv_width: int, scale: float = 1.0) -> Path:
-    """A LoRA adapter of rank 2 for the query projections of a llama model of such a width."""
+    """Write a LoRA adapter of rank 2 for the value projections of a llama model."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")

@@ -1,4 +1,4 @@
-"""Proxies and certificates as environments have them, right and wrong."""
+"""Proxies and certificates of the environment, valid and invalid."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def goes_through(address: str) -> str:
-    """The proxy that a client takes for an address; empty for none."""
+def proxy_for(address: str) -> str:
+    """The proxy that a client uses for an address; empty for none."""
     with open_client(address) as client:
         transport = client._transport_for_url(httpx.URL(address))
         pool = getattr(transport, "_pool")  # noqa: B009 - httpx has no public name for it
@@ -35,7 +35,7 @@ def goes_through(address: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("given_proxy", "taken"),
+    ("value", "proxy"),
     [
         ("http://proxy.example:8080", "http://proxy.example:8080"),
         ("proxy.example:8080", "http://proxy.example:8080"),
@@ -47,15 +47,15 @@ def goes_through(address: str) -> str:
     ],
 )
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"])
-def test_a_proxy_is_taken(name: str, given_proxy: str, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, given_proxy)
-    assert goes_through(HUB) == taken
+def test_a_proxy_is_used(name: str, value: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert proxy_for(HUB) == proxy
 
 
 @pytest.mark.parametrize(
     "value", ["foo://x:1", "http://", "://", "http://a:port", "http://user:secret@a:99999x", "socks4://a:1"]
 )
-def test_a_proxy_that_is_none_is_named_without_its_password(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_proxy_is_named_without_its_password(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigError) as caught:
         open_client(HUB)
@@ -85,10 +85,10 @@ def test_a_proxy_that_is_none_is_named_without_its_password(value: str, monkeypa
         ("", "http://[::1]:8012/v1", True),
     ],
 )
-def test_what_no_proxy_excepts(no_proxy: str, address: str, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_of_no_proxy(no_proxy: str, address: str, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert (goes_through(address) == "") == direct
+    assert (proxy_for(address) == "") == direct
 
 
 @given(st.text(alphabet="ab1.:/[]*@%,- é", max_size=30))

@@ -1,4 +1,4 @@
-"""The growing text of a generation."""
+"""Incremental detokenization."""
 
 from __future__ import annotations
 

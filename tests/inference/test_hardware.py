@@ -1,4 +1,4 @@
-"""What the machine gives, on made-up /proc and /sys trees."""
+"""Available hardware, on simulated /proc and /sys trees."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_without_a_topology_each_cpu_is_a_core(tmp_path: Path) -> None:
         ({"proc/self/cgroup": "nonsense\n", "sys/fs/cgroup/cpu.max": ""}, 4),
     ],
 )
-def test_quotas_bind(tmp_path: Path, files: dict[str, str], cores: int) -> None:
+def test_cpu_quotas_apply(tmp_path: Path, files: dict[str, str], cores: int) -> None:
     root = write(tmp_path, {**hyper_threads(4), **files})
     assert hardware.usable_cores(root, frozenset(range(8))) == cores
 
@@ -70,11 +70,11 @@ MIB = 1 << 20
         ({"a/memory.max": "100", "a/memory.current": "30"}, 70),
         ({"a/memory.max": "100", "a/memory.current": "130"}, 0),
         ({"a/memory.max": "max", "memory.max": "100", "memory.current": "30", "a/memory.current": "20"}, 70),
-        # Pages of files make room: a model that has just been fetched does not keep itself from being loaded.
+        # Cached file pages can be reclaimed: a model that has just been downloaded does not prevent loading it.
         ({"a/memory.max": "100", "a/memory.current": "95", "a/memory.stat": "anon 15\nactive_file 50\n"}, 55),
     ],
 )
-def test_the_memory_limit_of_a_cgroup_binds(tmp_path: Path, files: dict[str, str], available_mib: int) -> None:
+def test_the_memory_limit_of_a_cgroup_applies(tmp_path: Path, files: dict[str, str], available_mib: int) -> None:
     in_bytes = {
         f"sys/fs/cgroup/{name}": re.sub(r"\d+", lambda found: str(int(found[0]) * MIB), text)
         for name, text in files.items()
@@ -84,7 +84,7 @@ def test_the_memory_limit_of_a_cgroup_binds(tmp_path: Path, files: dict[str, str
     assert "of 100 that this cgroup or container may use" in str(memory)
 
 
-def test_the_first_version_of_cgroups_limits_memory_too(tmp_path: Path) -> None:
+def test_cgroups_v1_limit_memory_too(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "5:memory:/job\n",
         "sys/fs/cgroup/memory/job/memory.limit_in_bytes": str(100 * MIB),

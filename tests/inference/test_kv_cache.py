@@ -1,4 +1,4 @@
-"""Which sequence holds what, checked against the backend's own cells."""
+"""The KV cache, checked against the backend's own cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ keys = st.sampled_from("abcdef")
 
 
 def fill(cache: KvCache, key: str, prompt: list[int]) -> int:
-    """Bring a key's sequence up to a prompt; how many tokens were evaluated."""
+    """Evaluate the tokens of a prompt that its key's sequence lacks; returns their number."""
     sequence = cache.acquire(key, prompt)
     rest = prompt[len(sequence.tokens) :]
     try:
@@ -31,7 +31,7 @@ def fill(cache: KvCache, key: str, prompt: list[int]) -> int:
 
 
 class KvCacheMachine(RuleBasedStateMachine):
-    """Random work on a cache too small for it; the backend refuses any call that does not fit its cells."""
+    """Random operations on a small cache; the backend refuses any call that does not match its cells."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class KvCacheMachine(RuleBasedStateMachine):
         assert all(self.cache.held(key) == () for key in "abcdef")
 
     @invariant()
-    def books_and_cells_agree(self) -> None:
+    def sequences_and_cells_agree(self) -> None:
         for sequence in self.cache._sequences:
             cells = self.backend._cells[sequence.seq_id]
             assert [cell.token for cell in cells] == sequence.tokens
@@ -75,7 +75,7 @@ TestKvCache = KvCacheMachine.TestCase
 TestKvCache.settings = settings(max_examples=60, stateful_step_count=25)
 
 
-def test_a_prompt_longer_than_the_context_is_an_error_and_others_are_dropped_first() -> None:
+def test_a_prompt_longer_than_the_context_is_an_error_and_others_are_evicted_first() -> None:
     cache = KvCache(ScriptedBackend(n_ctx=8, n_batch=16))
     fill(cache, "a", [1, 2, 3, 4, 5])
     fill(cache, "b", [2, 2, 2, 2, 2])
@@ -84,7 +84,7 @@ def test_a_prompt_longer_than_the_context_is_an_error_and_others_are_dropped_fir
         fill(cache, "c", [0] * 9)
 
 
-def test_a_sequence_in_use_is_dropped_last_and_never_given_away() -> None:
+def test_a_pinned_sequence_is_evicted_last_and_never_reassigned() -> None:
     backend = ScriptedBackend(n_ctx=12, n_seq_max=4)
     cache = KvCache(backend)
     busy = cache.acquire("a", [1, 1, 1, 1, 1])
@@ -101,7 +101,7 @@ def test_a_sequence_in_use_is_dropped_last_and_never_given_away() -> None:
 
 @given(prompt=st.lists(st.integers(0, 2), min_size=100, max_size=140), keep=st.integers(0, 140))
 @settings(max_examples=25)
-def test_a_snapshot_spares_what_it_holds(
+def test_a_snapshot_saves_evaluating_its_tokens(
     tmp_path_factory: pytest.TempPathFactory, prompt: list[int], keep: int
 ) -> None:
     snapshots = Snapshots(tmp_path_factory.mktemp("kv"), "model")
@@ -127,7 +127,7 @@ def test_a_damaged_snapshot_is_deleted_and_never_loaded(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_snapshot_fits_its_model_only_and_old_ones_make_room(tmp_path: Path) -> None:
+def test_a_snapshot_fits_its_model_only_and_old_ones_are_deleted(tmp_path: Path) -> None:
     one = Snapshots(tmp_path, "a" * 20, max_bytes=1000)
     one.save([1, 2, 3], b"x" * 400)
     assert one.n_known([1, 2, 3]) == 3
@@ -146,7 +146,7 @@ def test_a_disk_that_cannot_be_written_costs_only_the_snapshot(tmp_path: Path) -
     assert Snapshots(blocked / "kv", "model").load([1], 1) is None
 
 
-def test_a_sequence_that_has_no_room_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
+def test_an_evicted_sequence_goes_to_disk_and_is_restored(tmp_path: Path) -> None:
     backend = ScriptedBackend(n_ctx=400, n_batch=400, n_seq_max=2)
     cache = KvCache(backend, Snapshots(tmp_path, "model"), min_new_tokens=100)
     prompts = {key: [ord(key)] * 150 + [ord("!")] for key in "abcdef"}

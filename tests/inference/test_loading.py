@@ -1,4 +1,4 @@
-"""A model that does not fit into memory is not loaded: the error says what is needed, what there is, what to do."""
+"""A model that does not fit into memory is not loaded: the error states needed and available memory and a remedy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_is_needed_and_what_there_is(tmp_path: Path, monkeypatch: pytest.Mo
     assert "check_memory = false" in raised.value.remedy
     with pytest.raises(MemoryShortageError):  # before anything is loaded
         load(path, Settings(), find_folders())
-    with pytest.raises(GgufError):  # these are no weights
+    with pytest.raises(GgufError):  # the file contains no usable weights
         load(path, Settings(check_memory=False), find_folders())
     memory = Memory(needed - MIB, 2 * MIB)  # swapping helps
     check_memory(path, Settings(), config)

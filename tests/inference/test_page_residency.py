@@ -1,4 +1,4 @@
-"""Releasing and keeping pages of a mapped file."""
+"""Resident pages of a mapped model file."""
 
 from __future__ import annotations
 

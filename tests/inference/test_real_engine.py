@@ -138,7 +138,7 @@ def test_a_restored_sequence_gives_the_same_ids(
 
 
 def test_the_comparison_detects_stale_tokens(engine: Engine) -> None:
-    """What the tests above rest on: with eight stale tokens in the cache, answers do not pass for equal."""
+    """Precondition of the tests above: with eight stale tokens in the cache, outputs do not count as equal."""
     tokens = engine.backend.tokenize(SOURCE[:2000])
     stale = engine.backend.tokenize("the quick brown fox jumps over the lazy dog")[:8]
     right = [cold(engine, tokens[:n]) for n in (61, 90, 120, 150)]

@@ -1,4 +1,4 @@
-"""A model on somebody else's server, which is a few lines of this file: what is sent, judged, retried, called off."""
+"""A model on another server, simulated by `Peer`: requests, hooks, retries, cancelling."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import FinishReason, GenerateParams, Token, Verdict
 
 LIMIT_S = 60
-VOCABULARY = ApproximateTokenizer("qwen", 4096)
+TOKENIZER = ApproximateTokenizer("qwen", 4096)
 Reply = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
 def chunk(text: str, logprob: float = -0.1, others: dict[str, float] | None = None) -> dict[str, Any]:
-    """As vLLM and llama_cpp.server stream it."""
+    """A chunk as vLLM and llama_cpp.server stream it."""
     logprobs = {"tokens": [text], "token_logprobs": [logprob], "top_logprobs": [{text: logprob, **(others or {})}]}
     return {"choices": [{"text": text, "logprobs": logprobs, "finish_reason": None}]}
 
 
 def newer_chunk(text: str, others: dict[str, float]) -> dict[str, Any]:
-    """As llama-server streams it."""
+    """A chunk as llama-server streams it."""
     tops = [{"token": token, "logprob": value} for token, value in {text: -0.1, **others}.items()]
     content = [{"token": text, "logprob": -0.1, "top_logprobs": tops}]
     return {"choices": [{"text": text, "logprobs": {"content": content}, "finish_reason": None}]}
 
 
 class Peer:
-    """A server with scripted answers, which keeps what it was sent."""
+    """A server with scripted responses, which records requests."""
 
     def __init__(self) -> None:
         self.reply: Reply = lambda _body: [chunk("ok")]
-        self.statuses: list[tuple[int, str]] = []  # that come first
+        self.statuses: list[tuple[int, str]] = []  # error responses to send first
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.go_on = threading.Event()
@@ -87,7 +87,7 @@ class Peer:
                 self.wfile.write(body.encode())
 
             def log_message(self, *_: object) -> None:
-                """Nothing is printed."""
+                """Print nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -120,11 +120,11 @@ def request(remote: Remote, text: str = "x = ", **fields: Any) -> GenerationRequ
 
 @given(st.text(alphabet="ab <|>_fimprefsu\n\t🙂é", max_size=60))
 def test_a_text_comes_out_as_it_went_in_but_for_what_looks_like_control_tokens(text: str) -> None:
-    found = VOCABULARY.text(VOCABULARY.tokenize(text))
+    found = TOKENIZER.text(TOKENIZER.tokenize(text))
     assert "<|fim_" not in found.replace("<|fim_|", "") or "|>" not in found
     if "<" not in text:
         assert found == text
-        assert b"".join(map(VOCABULARY.piece, VOCABULARY.tokenize(text))).decode() == text
+        assert b"".join(map(TOKENIZER.piece, TOKENIZER.tokenize(text))).decode() == text
 
 
 def test_control_tokens_are_the_models_own_and_never_the_users(peer: Peer, remote: Remote) -> None:
@@ -150,7 +150,7 @@ def test_text_streams_and_probabilities_are_the_servers(peer: Peer, remote: Remo
 
 
 @pytest.mark.parametrize("form", [chunk, newer_chunk])
-def test_what_a_hook_rolls_back_is_replaced_by_the_next_best(peer: Peer, remote: Remote, form: Any) -> None:  # noqa: ANN401
+def test_a_token_that_a_hook_rolls_back_is_replaced_by_the_next_best(peer: Peer, remote: Remote, form: Any) -> None:  # noqa: ANN401
     def reply(body: dict[str, Any]) -> list[dict[str, Any]]:
         if body["max_tokens"] == 1:
             return [form("bad", others={"bad": -0.1, "good": -0.9})]
@@ -185,13 +185,13 @@ def test_alternatives_differ(peer: Peer, remote: Remote) -> None:
     assert [completion.text for completion in found] == ["dict()", "list()"]
 
 
-def test_a_busy_server_is_asked_again(peer: Peer, remote: Remote) -> None:
+def test_a_busy_server_is_retried(peer: Peer, remote: Remote) -> None:
     peer.statuses = [(503, "busy"), (429, "slowly")]
     assert remote.submit(request(remote)).result(LIMIT_S).text == "ok"
     assert len(peer.bodies) == 3
 
 
-def test_a_server_without_probabilities_is_asked_without(peer: Peer, remote: Remote) -> None:
+def test_a_server_without_probabilities(peer: Peer, remote: Remote) -> None:
     peer.statuses = [(400, "logprobs is not supported for models created with logits_all=False")]
     peer.reply = lambda _body: [{"choices": [{"text": "fine"}]}]
     for _ in range(2):
@@ -199,7 +199,7 @@ def test_a_server_without_probabilities_is_asked_without(peer: Peer, remote: Rem
     assert ["logprobs" in body for body in peer.bodies] == [True, False, False]
 
 
-def test_what_it_refuses_is_told_and_the_key_is_not(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_is_reported_without_the_key(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     remote = peer.connect("hunter2")
     peer.statuses = [(401, "no such key")]
@@ -210,15 +210,15 @@ def test_what_it_refuses_is_told_and_the_key_is_not(peer: Peer, caplog: pytest.L
     assert "hunter2" not in str(refusal.value) + caplog.text
 
 
-def test_one_that_goes_away_is_told_and_so_is_its_return(peer: Peer) -> None:
-    told: list[NanoError | None] = []
-    remote = peer.connect(on_connection=told.append)
+def test_a_lost_connection_and_its_return_are_reported(peer: Peer) -> None:
+    reported: list[NanoError | None] = []
+    remote = peer.connect(on_connection=reported.append)
     peer.statuses = [(503, "down")] * 3
     with pytest.raises(EngineError, match="busy"):
         remote.submit(request(remote)).result(LIMIT_S)
-    assert isinstance(told[0], EngineError)
+    assert isinstance(reported[0], EngineError)
     assert remote.submit(request(remote)).result(LIMIT_S).text == "ok"
-    assert told[-1] is None
+    assert reported[-1] is None
     remote.close()
 
 
@@ -232,7 +232,7 @@ def test_cancelling_ends_the_stream(peer: Peer, remote: Remote) -> None:
     assert peer.gone.wait(LIMIT_S)
 
 
-def test_a_newer_request_takes_an_older_ones_place_and_closing_answers_all(peer: Peer) -> None:
+def test_a_newer_request_supersedes_an_older_one_and_closing_completes_all(peer: Peer) -> None:
     remote = peer.connect()
     peer.go_on.clear()
     older = remote.submit(request(remote, document="a"))
@@ -245,7 +245,7 @@ def test_a_newer_request_takes_an_older_ones_place_and_closing_answers_all(peer:
         remote.submit(request(remote))
 
 
-def test_limits_and_stops_are_the_servers_to_keep(peer: Peer, remote: Remote) -> None:
+def test_limits_and_stop_strings_are_sent_to_the_server(peer: Peer, remote: Remote) -> None:
     peer.reply = lambda _body: [{"choices": [{"text": "ab", "finish_reason": "length"}]}]
     params = GenerateParams(max_tokens=9, stop=("\n",), grammar='root ::= "a"')
     done = remote.submit(request(remote, params=params)).result(LIMIT_S)
@@ -269,12 +269,12 @@ def test_code_is_never_sent_unencrypted_to_another_machine(address: str) -> None
         Remote.connect(address, "nano", "", lambda _: None)
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_server() -> None:
     with pytest.raises(EngineError, match="cannot be reached"):
         Remote.connect("http://127.0.0.1:9", "nano", "", lambda _: None)
 
 
-def test_a_key_from_a_file_and_one_that_is_none(peer: Peer) -> None:
+def test_a_key_from_a_file_and_an_invalid_one(peer: Peer) -> None:
     peer.connect("key\r\n").close()
     assert peer.headers[0]["authorization"] == "Bearer key"
     for wrong in ("schlüssel", "a\nb"):
@@ -283,7 +283,7 @@ def test_a_key_from_a_file_and_one_that_is_none(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["socks://127.0.0.1:9", "http://127.0.0.1:9", "foo://x"])
-def test_a_server_on_this_machine_is_never_asked_through_a_proxy(
+def test_a_server_on_this_machine_is_never_reached_through_a_proxy(
     peer: Peer, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy"):

@@ -1,4 +1,4 @@
-"""Whether llama.cpp works on this CPU is found out before it is loaded, and what comes of it when it does not."""
+"""The self-test of llama.cpp on this CPU, and the layouts and errors that follow from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPACKED, AS_STORED = WeightLayout.REPACKED, WeightLayout.AS_STORED
 
 @pytest.fixture
 def lib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is taken for llama.cpp's libraries; nothing in it can be loaded."""
+    """A folder in place of llama.cpp's libraries, with a file that cannot be loaded."""
     folder = tmp_path / "lib"
     folder.mkdir()
     (folder / "libllama.so").write_bytes(b"a build")
@@ -38,7 +38,7 @@ def lib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[WeightLayout]:
-    """Child processes that would have been started; all layouts work."""
+    """Layouts for which a child process would have been started; all work."""
     layouts: list[WeightLayout] = []
 
     def try_layout(layout: WeightLayout, _folder: Path) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[WeightLayout]:
 
 
 def test_the_build_that_is_installed_works_on_this_cpu(tmp_path: Path) -> None:
-    """Also on a CPU with AMX where the compiler was too old for it: not in the fastest mode, then."""
+    """Also on a CPU with AMX and a compiler too old for it, though not in the fastest mode."""
     outcome = SelfTest(tmp_path).run()
     assert require_layout(outcome) in {REPACKED, AS_STORED}
     assert compiled_features(outcome.system_info) <= set(hardware.FEATURES)
@@ -90,13 +90,13 @@ def test_a_library_that_cannot_be_loaded_says_why(lib: Path, tmp_path: Path) -> 
     assert "it could not be used" in outcome.failures[AS_STORED]
 
 
-def test_a_missing_library_is_told(lib: Path, tmp_path: Path) -> None:
+def test_a_missing_library_is_reported(lib: Path, tmp_path: Path) -> None:
     (lib / "libllama.so").unlink()
     with pytest.raises(LibraryError, match=r"not installed.*pip install llama-cpp-python"):
         SelfTest(tmp_path)
 
 
-def test_an_outcome_is_kept_for_a_build_and_a_cpu(
+def test_an_outcome_is_cached_for_a_build_and_a_cpu(
     lib: Path, tmp_path: Path, tried: list[WeightLayout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = SelfTest(tmp_path)
@@ -113,7 +113,7 @@ def test_an_outcome_is_kept_for_a_build_and_a_cpu(
     assert first.run(again=True).is_new
 
 
-def test_what_is_kept_may_be_damaged_or_in_a_folder_that_cannot_be_written(
+def test_the_cache_may_be_damaged_or_in_a_folder_that_cannot_be_written(
     lib: Path, tmp_path: Path, tried: list[WeightLayout]
 ) -> None:
     SelfTest(tmp_path).run()
@@ -139,12 +139,12 @@ def test_crashes_before_a_first_answer_lead_to_the_safer_mode(
     assert "died 2 times before its first answer (Segmentation fault)" in outcome.notice
     kept = SelfTest(tmp_path).run()
     assert (kept.layout, kept.is_new) == (AS_STORED, False)
-    for _ in range(2 * MAX_CRASHES):  # nothing is safer: it goes on trying
+    for _ in range(2 * MAX_CRASHES):  # there is no safer layout: it stays
         assert it.record_crash("Aborted").layout is AS_STORED
     assert it.run(again=True).layout is REPACKED
 
 
-def test_a_mode_that_failed_the_self_test_is_not_fallen_back_to(
+def test_a_layout_that_failed_the_self_test_is_not_used_as_a_fallback(
     lib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selftest, "_try_layouts", lambda _: Outcome(REPACKED, {AS_STORED: "it died"}))
@@ -187,10 +187,10 @@ else: os.kill(os.getpid(), int(sys.argv[2]))
 """
 
 
-def guarded(cache: Path, fate: str) -> str:
-    """The layout that a process takes before it meets its fate."""
+def guarded(cache: Path, ending: str) -> str:
+    """The layout that a process uses before it exits or crashes."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONFAULTHANDLER"}
-    command = [sys.executable, "-c", GUARDED, str(cache), fate]
+    command = [sys.executable, "-c", GUARDED, str(cache), ending]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
     return done.stdout.strip()
 
@@ -198,8 +198,8 @@ def guarded(cache: Path, fate: str) -> str:
 def test_only_faults_before_the_first_answer_count(lib: Path, tmp_path: Path, tried: list[WeightLayout]) -> None:
     cache = tmp_path / "cache"
     SelfTest(cache).run()
-    for fate in ("fault", "answer", "fault", "answer-fault", str(signal.SIGTERM.value), "9", "9", "fault", "fault"):
-        assert guarded(cache, fate) == REPACKED.value
+    for ending in ("fault", "answer", "fault", "answer-fault", str(signal.SIGTERM.value), "9", "9", "fault", "fault"):
+        assert guarded(cache, ending) == REPACKED.value
     assert guarded(cache, "answer") == AS_STORED.value
     assert guarded(cache, "answer") == AS_STORED.value
     assert not any((cache / "crashes").iterdir())

