@@ -33,7 +33,7 @@ from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EngineGoneError, LibraryError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
-from nano_lsp.models.store import Progress as StoreProgress
+from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Completion
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def model_settings(model: Model, adapter: Adapter, n_ctx: Context, threads: Thre
 
 
 @contextmanager
-def file_progress() -> Iterator[StoreProgress]:
+def file_progress() -> Iterator[FileProgress]:
     """Show progress on files: a bar on a terminal, otherwise a line for each tenth."""
     bar = Progress(
         TextColumn("{task.description}"),

@@ -36,7 +36,7 @@ from nano_lsp.inference.selftest import MAX_CRASHES
 from nano_lsp.schema import Counters, Notice
 
 if TYPE_CHECKING:  # not imported: it knows the model hub
-    from nano_lsp.models.store import Progress
+    from nano_lsp.models.store import FileProgress
 
 # A working engine sends an empty line every two seconds.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15.0, sock_read=15.0)
@@ -74,7 +74,7 @@ class SharedAssistant:
         settings: Settings,
         name: str,
         *,
-        on_load: Progress = ignore,
+        on_load: FileProgress = ignore,
         on_connection: OnConnection = ignore,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:

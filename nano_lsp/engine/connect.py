@@ -13,14 +13,14 @@ from nano_lsp.engine.local_assistant import LocalAssistant
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
     from nano_lsp.engine.client import OnConnection
-    from nano_lsp.models.store import Progress
+    from nano_lsp.models.store import FileProgress
 
 
 def open_assistant(
     settings: Settings,
     folders: Folders,
     name: str,
-    on_load: Progress,
+    on_load: FileProgress,
     on_connection: OnConnection = lambda _error: None,
     *,
     loop: asyncio.AbstractEventLoop | None = None,

@@ -18,7 +18,7 @@ from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.worker import GenerationFuture, Worker
-from nano_lsp.models.store import ModelStore, Progress
+from nano_lsp.models.store import FileProgress, ModelStore
 from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
 from nano_lsp.testing.scripted_backend import load_script
 
@@ -54,7 +54,7 @@ class LoadedModel:
         cls,
         settings: Settings,
         folders: Folders,
-        on_progress: Progress,
+        on_progress: FileProgress,
         *,
         wrap: Callable[[Backend], Backend] | None = None,
         snapshots: Path | None = None,
@@ -108,7 +108,7 @@ class LoadedModel:
             self.guard.end(answered=True)
 
 
-def _load(path: Path, settings: Settings, folders: Folders, on_progress: Progress) -> loading.Loaded:
+def _load(path: Path, settings: Settings, folders: Folders, on_progress: FileProgress) -> loading.Loaded:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
     stopped = threading.Event()

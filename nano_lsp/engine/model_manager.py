@@ -20,7 +20,7 @@ from nano_lsp.config import Folders, Settings
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EngineBusyError, EngineClosedError
-from nano_lsp.models.store import Progress
+from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Counters, MemoryAccount
 
 _MAX_MODELS = 2
@@ -54,7 +54,7 @@ class _Loaded:
     n_jobs: int = 0
     used: float = field(default_factory=time.monotonic)
     assistants: OrderedDict[tuple[str, Settings, str], LocalAssistant] = field(default_factory=OrderedDict)
-    watchers: list[Progress] = field(default_factory=list)
+    watchers: list[FileProgress] = field(default_factory=list)
 
     @property
     def idle_s(self) -> float:
@@ -109,7 +109,7 @@ class ModelManager:
         self.used = time.monotonic()
 
     @asynccontextmanager
-    async def acquire(self, client: ClientInfo, on_load: Progress) -> AsyncIterator[LocalAssistant]:
+    async def acquire(self, client: ClientInfo, on_load: FileProgress) -> AsyncIterator[LocalAssistant]:
         """A client's assistant, with its model loaded as long as it is in use.
 
         Args:

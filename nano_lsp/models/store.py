@@ -37,7 +37,7 @@ from nano_lsp.models.gguf import read_header
 from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
 
 
-class Progress(Protocol):
+class FileProgress(Protocol):
     """Callback for the progress of verifying or downloading a file."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -112,7 +112,7 @@ class ModelStore:
         """
         return self.models_dir / self._entry(name).file_name
 
-    def find(self, name_or_path: str, on_progress: Progress = _quiet) -> Path:
+    def find(self, name_or_path: str, on_progress: FileProgress = _quiet) -> Path:
         """Path of a file that the engine may load: a verified model of the manifest, or a GGUF file of the user.
 
         Raises:
@@ -137,7 +137,7 @@ class ModelStore:
         check_servable(read_header(path))
         return path
 
-    def verify(self, name: str, on_progress: Progress = _quiet, *, trust_receipt: bool = False) -> None:
+    def verify(self, name: str, on_progress: FileProgress = _quiet, *, trust_receipt: bool = False) -> None:
         """Verify size and SHA-256 of a model's file.
 
         Args:
@@ -157,7 +157,7 @@ class ModelStore:
         self._check(path, entry, on_progress)
         _write_receipt(path, entry.sha256)
 
-    def pull(self, name: str, from_file: Path | None = None, on_progress: Progress = _quiet) -> Path:
+    def pull(self, name: str, from_file: Path | None = None, on_progress: FileProgress = _quiet) -> Path:
         """Download a model from the first source that has it, or copy it from a file, unless it is in the store.
 
         Raises:
@@ -181,7 +181,7 @@ class ModelStore:
             _write_receipt(path, entry.sha256)
         return path
 
-    def import_file(self, file: Path, name: str | None = None, on_progress: Progress = _quiet) -> Path:
+    def import_file(self, file: Path, name: str | None = None, on_progress: FileProgress = _quiet) -> Path:
         """Copy a model file into the store; one that is not in the manifest is added to the user's `models.toml`.
 
         Args:
@@ -228,7 +228,7 @@ class ModelStore:
     def _partial(self, entry: ModelEntry) -> Path:
         return self.models_dir / f"{entry.file_name}.part"
 
-    def _is_complete(self, entry: ModelEntry, on_progress: Progress) -> bool:
+    def _is_complete(self, entry: ModelEntry, on_progress: FileProgress) -> bool:
         """Whether the partial file is the whole model: an earlier pull was killed before verifying it.
 
         A partial file of full size or more with a wrong SHA-256 is deleted, as no source could resume it.
@@ -243,7 +243,7 @@ class ModelStore:
             return False
         return True
 
-    def _fetch(self, entry: ModelEntry, from_file: Path | None, on_progress: Progress) -> None:
+    def _fetch(self, entry: ModelEntry, from_file: Path | None, on_progress: FileProgress) -> None:
         """Complete the partial file from the first source whose file has the right SHA-256."""
         from nano_lsp.models import sources  # noqa: PLC0415 - the hub's library takes half a second to import
 
@@ -272,7 +272,7 @@ class ModelStore:
             f"Get {_origin(entry)} elsewhere, then run `nano-lsp model pull {entry.name} --from FILE`.",
         )
 
-    def _check(self, path: Path, entry: ModelEntry, on_progress: Progress) -> None:
+    def _check(self, path: Path, entry: ModelEntry, on_progress: FileProgress) -> None:
         size = _size(path)
         if size != entry.size_bytes:
             raise ChecksumError(
