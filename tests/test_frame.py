@@ -23,7 +23,7 @@ def test_the_readme_has_the_two_commands() -> None:
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/nano-lsp demo",
         "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && "
-        ".venv/bin/pip install ./jupyter_ext && .venv/bin/python -m pytest",
+        ".venv/bin/pip install ./jupyter_ext && .venv/bin/python -m pytest -m 'real or not real'",
     ]
 
 
