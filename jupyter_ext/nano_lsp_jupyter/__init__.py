@@ -1,4 +1,4 @@
-"""NEURO-NANO in JupyterLab and Notebook 7: the server's side, and where the front end lies."""
+"""NEURO-NANO for JupyterLab and Notebook 7: the Jupyter server extension, and the location of the front end."""
 
 from __future__ import annotations
 

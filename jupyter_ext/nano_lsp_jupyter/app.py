@@ -1,4 +1,4 @@
-"""The extension of the Jupyter server: begins with it, ends with it."""
+"""The Jupyter server extension application."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class NanoApp(ExtensionApp):
     service: Service
 
     def initialize_settings(self) -> None:
-        """Make what the handlers share; no model is loaded yet."""
+        """Create the service that the handlers share; it loads no model yet."""
         root = Path(self.serverapp.root_dir) if self.serverapp else Path.cwd()
         self.service = Service(find_folders(), root)
 
     def initialize_handlers(self) -> None:
-        """Add the handlers; Jupyter puts the base URL before them."""
+        """Register the handlers; Jupyter prepends the base URL."""
         self.handlers.extend((f"/{PREFIX}/{name}", handler, {"service": self.service}) for name, handler in HANDLERS)
 
     async def stop_extension(self) -> None:
-        """Let go of the model."""
+        """Stop the service and release the model."""
         self.service.stop()
         await self.service.session.closed()

@@ -1,4 +1,4 @@
-"""The handlers: each behind Jupyter's own authentication, authorization and XSRF check."""
+"""HTTP handlers, each behind Jupyter's own authentication, authorization and XSRF check."""
 
 from __future__ import annotations
 
@@ -14,77 +14,80 @@ from tornado.iostream import StreamClosedError
 
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp_jupyter import messages
-from nano_lsp_jupyter.live import build_expression
-from nano_lsp_jupyter.service import Service, Tell
+from nano_lsp_jupyter.kernel_variables import build_expression
+from nano_lsp_jupyter.service import Send, Service
 
 T = TypeVar("T")
 _BAD_REQUEST, _UNAVAILABLE = 400, 503
 
 
 class Handler(APIHandler):
-    """Reads a message, answers in JSON; a mistake comes with its remedy."""
+    """Base class: decodes the request and responds in JSON; errors have a remedy."""
 
     auth_resource = "nano_lsp"
     service: Service
-    work: asyncio.Task[Any] | None = None
+    task: asyncio.Task[Any] | None = None
 
     def initialize(self, service: Service) -> None:
-        """Take what all handlers share."""
+        """Set the service that all handlers share."""
         self.service = service
 
-    def read(self, kind: type[T]) -> T | None:
-        """The message; None where it is none, which has been answered."""
+    def decode_body(self, kind: type[T]) -> T | None:
+        """The decoded message; None if it is invalid, after an error response has been sent."""
         try:
             return messages.decode(self.request.body, kind)
         except ValueError as error:
-            self.refuse(_BAD_REQUEST, NanoError(str(error), "Update the extension, or close big outputs and files."))
+            self.respond_with_error(
+                _BAD_REQUEST,
+                NanoError(str(error), "Update the extension, or clear large outputs and close large files."),
+            )
             return None
 
-    def refuse(self, status: int, error: NanoError) -> None:
-        """Answer with an error."""
+    def respond_with_error(self, status: int, error: NanoError) -> None:
+        """Respond with an error."""
         self.set_status(status)
         self.finish(json.dumps({"message": error.message, "remedy": error.remedy}))
 
-    async def stream(self, begin: Callable[[Tell], Coroutine[Any, Any, T]]) -> T:
-        """The result of work; what it tells until then goes out as lines of JSON."""
+    async def stream(self, start: Callable[[Send], Coroutine[Any, Any, T]]) -> T:
+        """The result of a coroutine; the messages it sends meanwhile are streamed as newline-delimited JSON."""
         self.set_header("Content-Type", "application/x-ndjson")
         self.set_header("X-Accel-Buffering", "no")
         lines: asyncio.Queue[dict[str, object] | None] = asyncio.Queue()
-        work: asyncio.Task[T] = asyncio.ensure_future(begin(lines.put_nowait))
-        self.work = work
-        work.add_done_callback(lambda _: lines.put_nowait(None))
+        task: asyncio.Task[T] = asyncio.ensure_future(start(lines.put_nowait))
+        self.task = task
+        task.add_done_callback(lambda _: lines.put_nowait(None))
         try:
             while (line := await lines.get()) is not None:
                 self.write(json.dumps(line) + "\n")
                 await self.flush()
         except StreamClosedError:
-            work.cancel()
+            task.cancel()
         try:
-            return await work
+            return await task
         except asyncio.CancelledError:
-            raise web.Finish from None  # nobody waits any more: no error
+            raise web.Finish from None  # the client has disconnected: no error
 
     def on_connection_close(self) -> None:
-        """Call off what nobody waits for any more."""
-        if self.work:
-            self.work.cancel()
+        """Cancel the task when the client disconnects."""
+        if self.task:
+            self.task.cancel()
         super().on_connection_close()
 
 
 class StatusHandler(Handler):
-    """What the assistant is at; and settings, pause, reload."""
+    """The assistant's status; settings, pause and reload."""
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The status, and the counters."""
+        """Respond with the status and the counters."""
         self.finish(json.dumps(self.service.describe()))
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Take over settings, pause or go on, load the model again."""
-        control = self.read(messages.Control)
+        """Apply settings, pause or resume suggestions, reload the model."""
+        control = self.decode_body(messages.ControlRequest)
         if control is not None:
             warnings = self.service.control(control)
             self.finish(json.dumps({**self.service.describe(), "warnings": warnings}))
@@ -96,80 +99,80 @@ class SuggestHandler(Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Suggestions at a cursor, the best first, as a line with `items`; before it lines with `text` that grows.
+        """Stream suggestions: lines with the `text` so far, then a line with all `items`, the best first.
 
-        The last line has the `status` as well, which says why there are none.
+        The last line also has the `status`, which contains the reason if there are none.
         """
-        asked = self.read(messages.Suggest)
-        if asked is None:
+        request = self.decode_body(messages.SuggestRequest)
+        if request is None:
             return
         try:
-            found = await self.stream(lambda tell: self.service.suggest(asked, tell))
+            suggestions = await self.stream(lambda send: self.service.suggest(request, send))
         except ValueError as error:
-            self.refuse(_BAD_REQUEST, NanoError(str(error)))
+            self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
         except NanoError as error:
-            self.refuse(_UNAVAILABLE, error)
+            self.respond_with_error(_UNAVAILABLE, error)
         else:
-            items = [{"text": one.text, "id": one.id} for one in found]
+            items = [{"text": one.text, "id": one.id} for one in suggestions]
             self.finish(json.dumps({"items": items, "status": self.service.describe()}))
 
 
-class WorkHandler(Handler):
-    """Explanations, docstrings and fixes: a line of JSON for each thing that is known."""
+class ActionHandler(Handler):
+    """Explanations, docstrings and fixes."""
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Do it; lines have `text` so far, `part` of how many, `code` as a whole, or `error`."""
-        asked = self.read(messages.Work)
-        if asked is None:
+        """Run an action; stream lines with `text` so far, `part` (number and total), the whole `code`, or `error`."""
+        request = self.decode_body(messages.ActionRequest)
+        if request is None:
             return
         try:
-            await self.stream(lambda tell: self.service.work(asked, tell))
+            await self.stream(lambda send: self.service.run_action(request, send))
         except CancelledError:
-            self.finish(json.dumps({"error": {"message": "Called off.", "remedy": ""}}))
+            self.finish(json.dumps({"error": {"message": "Cancelled.", "remedy": ""}}))
         except NanoError as error:
             self.finish(json.dumps({"error": {"message": error.message, "remedy": error.remedy}}))
         else:
             self.finish()
 
 
-class LiveNamesHandler(Handler):
-    """The names that a kernel knows."""
+class KernelVariablesHandler(Handler):
+    """The variables of a kernel."""
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The expression to ask a Python kernel with."""
+        """Respond with the expression to evaluate in a Python kernel."""
         self.finish(json.dumps({"expression": build_expression()}))
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """What a kernel has answered."""
-        told = self.read(messages.LiveNames)
-        if told is not None:
-            self.service.remember_names(told)
+        """Store a kernel's reply."""
+        variables = self.decode_body(messages.KernelVariables)
+        if variables is not None:
+            self.service.set_kernel_variables(variables)
             self.finish("{}")
 
 
-class ClosedHandler(Handler):
-    """Documents that are closed."""
+class CloseHandler(Handler):
+    """Closed documents."""
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Forget one."""
-        closed = self.read(messages.Closed)
-        if closed is not None:
-            self.service.close(closed.path)
+        """Discard the state of a document."""
+        request = self.decode_body(messages.CloseRequest)
+        if request is not None:
+            self.service.close(request.path)
             self.finish("{}")
 
 
 HANDLERS = (
     ("status", StatusHandler),
     ("suggest", SuggestHandler),
-    ("work", WorkHandler),
-    ("live-names", LiveNamesHandler),
-    ("closed", ClosedHandler),
+    ("action", ActionHandler),
+    ("kernel-variables", KernelVariablesHandler),
+    ("closed", CloseHandler),
 )

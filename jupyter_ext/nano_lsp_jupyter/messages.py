@@ -1,6 +1,6 @@
-"""What the front end sends, each checked against its type: it is untrusted.
+"""Messages of the front end, validated against their types because they are untrusted.
 
-Offsets count code points. A cell's code is as the user sees it.
+Offsets count code points. A cell's code is the text that the user sees, magics included.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Cell(msgspec.Struct, frozen=True):
 
     Attributes:
         code: The cell's text.
-        execution_count: The kernel's number of the cell's last execution; None where it has not run.
-        language: The cell's language, where its metadata says one; empty for the kernel's.
+        execution_count: The kernel's number of the cell's last execution; None if it has not run.
+        language: The cell's language from its metadata; empty for the kernel's language.
     """
 
     code: str
@@ -28,18 +28,18 @@ class Cell(msgspec.Struct, frozen=True):
     language: str = ""
 
 
-class Suggest(msgspec.Struct, frozen=True):
-    """Complete at a cursor.
+class SuggestRequest(msgspec.Struct, frozen=True):
+    """Request for suggestions at a cursor.
 
     Attributes:
-        path: of the document, relative to the server's root.
-        cells: of a notebook or console the code cells; of a file its text as the only one.
-        index: of the cell with the cursor.
-        offset: of the cursor in that cell.
-        language: of the kernel; empty for what the path tells.
-        invoked: the user has asked for suggestions.
-        page: of the browser that asks, any name.
-        number: of the request, higher than those that the page has sent before.
+        path: Path of the document, relative to the server's root.
+        cells: Code cells of a notebook or console; for a file, its text as the only cell.
+        index: Index of the cell with the cursor.
+        offset: Offset of the cursor in that cell.
+        language: Language of the kernel; empty to derive it from the path.
+        invoked: Whether the user has requested suggestions explicitly.
+        page: Identifier of the browser page.
+        number: Number of the request, increasing on each page.
     """
 
     path: str
@@ -52,15 +52,15 @@ class Suggest(msgspec.Struct, frozen=True):
     number: Count = 0
 
 
-class Work(msgspec.Struct, frozen=True):
-    """Explain, document or fix a piece of code.
+class ActionRequest(msgspec.Struct, frozen=True):
+    """Request to explain, document or fix a piece of code.
 
     Attributes:
-        kind: what to do.
-        code: a cell, or what is selected.
-        language: of it.
-        offset: of the cursor; None for all of it.
-        error: what the kernel says: its name, its value, its traceback.
+        kind: The action.
+        code: Code of a cell, or the selection.
+        language: Language of the code.
+        offset: Offset of the cursor; None for the whole code.
+        error: Name, value and traceback of the kernel's error.
     """
 
     kind: Literal["explain", "docstring", "fix"]
@@ -70,21 +70,21 @@ class Work(msgspec.Struct, frozen=True):
     error: tuple[str, str, list[str]] | None = None
 
 
-class LiveNames(msgspec.Struct, frozen=True):
-    """What a kernel has answered to the expression of live names; empty where it has just started."""
+class KernelVariables(msgspec.Struct, frozen=True):
+    """A kernel's reply to the expression that reads its variables; empty after a restart."""
 
     path: str
     reply: str
 
 
-class Closed(msgspec.Struct, frozen=True):
-    """A document has been closed."""
+class CloseRequest(msgspec.Struct, frozen=True):
+    """Notice that a document has been closed."""
 
     path: str
 
 
-class Control(msgspec.Struct, frozen=True):
-    """What the user has set, and whether suggestions pause; None leaves it as it is."""
+class ControlRequest(msgspec.Struct, frozen=True):
+    """The user's settings, pause and reload; None leaves a value unchanged."""
 
     settings: dict[str, Any] | None = None
     paused: bool | None = None
@@ -92,14 +92,14 @@ class Control(msgspec.Struct, frozen=True):
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """A message.
+    """Decode and validate a message.
 
     Raises:
-        ValueError: it is too big, or no such message; says what is wrong.
+        ValueError: The message is too large or invalid.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise ValueError(f"The request has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read.")
+        raise ValueError(f"The request has {len(body):,} bytes; the limit is {MAX_BODY_BYTES:,}.")
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"The request is no {kind.__name__}: {error}.") from error
+        raise ValueError(f"The request is not a valid {kind.__name__}: {error}.") from error

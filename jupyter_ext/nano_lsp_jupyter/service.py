@@ -1,4 +1,4 @@
-"""What the handlers share: the assistant behind its session, and what the documents' kernels know."""
+"""The service behind the handlers: the editor session with its assistant, and the kernels' variables."""
 
 from __future__ import annotations
 
@@ -23,63 +23,63 @@ from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.typing_pace import TypingPace
 from nano_lsp.errors import NanoError
 from nano_lsp_jupyter import messages
-from nano_lsp_jupyter.live import read_reply
+from nano_lsp_jupyter.kernel_variables import read_reply
 
-if TYPE_CHECKING:  # not imported: the Jupyter server starts before the assistant is
+if TYPE_CHECKING:  # imported later: the Jupyter server starts before the assistant
     from nano_lsp.assistant.job import Job
     from nano_lsp.editor.ghost_text import Suggestion
     from nano_lsp.edits.cells import CellCode
 
-Tell = Callable[[dict[str, object]], None]
+Send = Callable[[dict[str, object]], None]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_MAX_ERROR = 1200
+_MAX_ERROR_CHARS = 1200
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 class Service:
-    """The assistant of one Jupyter server. Use it on the server's event loop.
+    """The assistant of one Jupyter server. Not thread-safe: use it on the server's event loop.
 
     Args:
-        folders: of this user.
-        root: that the server shows; its Python files are read where it is a project.
+        folders: The user's data, cache and runtime directories.
+        root: The server's root directory; its Python files are indexed if it is a project.
 
     Attributes:
-        session: has the model.
-        status: told last.
+        session: The editor session, which owns the model.
+        status: The current status.
     """
 
     def __init__(self, folders: Folders, root: Path) -> None:
-        self.session = Session(folders, self._show, "jupyter")
+        self.session = Session(folders, self._set_status, "jupyter")
         self.status = Status(State.LOADING, "Starting.")
         self._is_project = any((root / name).exists() for name in _PROJECT_FILES)
         self._root = root
         self.session.roots = [root] if self._is_project else []
         self._pace = TypingPace()
-        self._begun = False
-        self._n_busy = 0
-        self._quiet: tuple[str, Quiet] | None = None  # the document of the newest request, and why it gets nothing
-        self._newest: dict[str, messages.Suggest] = {}
-        self._live_names: dict[str, str] = {}
+        self._is_configured = False
+        self._n_running = 0
+        self._quiet: tuple[str, Quiet] | None = None  # path of the latest request, and its reason
+        self._latest: dict[str, messages.SuggestRequest] = {}
+        self._kernel_variables: dict[str, str] = {}
 
-    def control(self, control: messages.Control) -> list[str]:
-        """Take over what the user has set, the first time with the model's loading; returns what cannot be used."""
+    def control(self, control: messages.ControlRequest) -> list[str]:
+        """Apply settings, pause and reload; the first call loads the model. Returns warnings on invalid settings."""
         warnings: list[str] = []
         if control.settings is not None:
             project = self._root if self._is_project else None
             settings, warnings = self.session.read_settings(control.settings, project=project)
             self.session.apply(settings)
-            self._quiet = None  # the next request says what holds now
+            self._quiet = None  # the next request sets it again
         if control.paused is not None:
             self.session.paused = control.paused
             self._quiet = None
-            self._show(self.session.idle_status)
-        if control.reload or not self._begun:
-            self._begun = True
+            self._set_status(self.session.idle_status)
+        if control.reload or not self._is_configured:
+            self._is_configured = True
             self.session.start()
         return warnings
 
     def describe(self) -> dict[str, Any]:
-        """The status, whether the server knows what the user has set, and how suggestions came about."""
+        """The status, whether the user's settings have been received, and the counters."""
         ghost_text = self.session.ghost_text
         counters: dict[str, Any] = {}
         if ghost_text:
@@ -95,97 +95,102 @@ class Service:
         path, quiet = self._quiet or ("", None)
         status = {**asdict(self.status.with_reason(quiet, path)), "state": self.status.state.value}
         model = self.session.settings.model
-        return {**status, "begun": self._begun, "model": model, "counters": counters}
+        return {**status, "configured": self._is_configured, "model": model, "counters": counters}
 
-    async def suggest(self, asked: messages.Suggest, tell: Tell) -> Sequence[Suggestion]:
-        """What to show at a cursor, once the model is there; nothing where a newer request has come.
+    async def suggest(self, request: messages.SuggestRequest, send: Send) -> Sequence[Suggestion]:
+        """Suggestions at a cursor, once the model is loaded; empty if a newer request has arrived.
 
-        Acceptance is seen here as well: the front end asks after each change that a suggestion does not foresee, so
-        also after one was accepted or typed to its end, and sends all cells.
+        Acceptance is detected here as well: the front end sends a request with all cells after each change that does
+        not match a suggestion, so also after one was accepted or typed to its end.
 
         Args:
-            asked: where.
-            tell: is told the `text` of whole lines that can be shown already, while others are on their way.
+            request: Document and cursor.
+            send: Receives the `text` of whole lines that can be shown while others are generated.
 
         Raises:
-            ValueError: there is no such cell, or no such place in it.
-            NanoError: the model cannot be loaded, or has failed.
+            ValueError: The cell or the offset does not exist.
+            NanoError: The model cannot be loaded, or has failed.
         """
-        task = self._task(asked)
-        if self._is_overtaken(task.name, asked):
+        completion_input = self._completion_input(request)
+        if self._is_outdated(completion_input.name, request):
             return ()
-        text, offset = _joined(asked)
-        self.session.acceptance.changed(task.name, text)
-        quiet = self.session.quiet_reason(task.name, task.language, len(task.text))
-        self._quiet = (asked.path, quiet) if quiet else None
+        text, offset = _join_cells(request)
+        self.session.acceptance.changed(completion_input.name, text)
+        quiet = self.session.quiet_reason(
+            completion_input.name, completion_input.language, len(completion_input.text)
+        )
+        self._quiet = (request.path, quiet) if quiet else None
         if quiet:
             return ()
-        self._newest[task.name] = asked
-        ghost_text = await (self.session.wait() if asked.invoked else self.session.wait_quietly())
-        if ghost_text is None or self._newest.get(task.name) is not asked:
+        self._latest[completion_input.name] = request
+        ghost_text = await (self.session.wait() if request.invoked else self.session.wait_quietly())
+        if ghost_text is None or self._latest.get(completion_input.name) is not request:
             return ()
-        ghost_text.changed(task)
-        if not asked.invoked:
+        ghost_text.changed(completion_input)
+        if not request.invoked:
             self._pace.observe(time.monotonic())
-            if ghost_text.find(task) is None:
+            if ghost_text.find(completion_input) is None:
                 await asyncio.sleep(self._pace.wait_s(self.session.settings.debounce_ms / 1000))
-                if self._newest.get(task.name) is not asked:
+                if self._latest.get(completion_input.name) is not request:
                     return ()
         try:
-            if asked.invoked:
-                found = await ghost_text.alternatives(task)
+            if request.invoked:
+                found = await ghost_text.alternatives(completion_input)
             else:
-                grows = not ghost_text.may_hide(task.language)  # what was shown is not taken away
-                lines = _Lines(asyncio.get_running_loop(), tell) if grows else NULL_LISTENER
-                found = [await ghost_text.suggest(task, lines)]
+                # A shown suggestion is not hidden later.
+                can_stream = not ghost_text.may_hide(completion_input.language)
+                lines = _WholeLineListener(asyncio.get_running_loop(), send) if can_stream else NULL_LISTENER
+                found = [await ghost_text.suggest(completion_input, lines)]
         except NanoError as error:
-            self._show(Status(State.ERROR, error.message, error.remedy))
+            self._set_status(Status(State.ERROR, error.message, error.remedy))
             raise
-        if self._newest.get(task.name) is not asked:
+        if self._latest.get(completion_input.name) is not request:
             return ()
         hidden = next(filter(None, map(hidden_reason, found)), None)
-        self._quiet = (asked.path, hidden) if hidden else None
-        shown = [one for one in found if one.text]
-        for one in shown:
+        self._quiet = (request.path, hidden) if hidden else None
+        shown = [suggestion for suggestion in found if suggestion.text]
+        for suggestion in shown:
             acceptance = self.session.acceptance
-            acceptance.show(task.name, text, offset, task.language, one, invoked=asked.invoked)
+            acceptance.show(
+                completion_input.name, text, offset, completion_input.language, suggestion, invoked=request.invoked
+            )
         return shown
 
-    async def work(self, asked: messages.Work, tell: Tell) -> None:
-        """Explain, document or fix.
+    async def run_action(self, request: messages.ActionRequest, send: Send) -> None:
+        """Explain, document or fix code.
 
         Args:
-            asked: what to do.
-            tell: is told `text` so far, `part` of how many, and `code` as it would be.
+            request: Action and code.
+            send: Receives the `text` so far, `part` (number and total), and the proposed `code`.
 
         Raises:
-            NanoError: it failed; nothing has been changed.
+            NanoError: The action failed; nothing has been changed.
         """
-        from nano_lsp.chat import Explain  # noqa: PLC0415 - the Jupyter server starts before the assistant is
+        from nano_lsp.chat import Explain  # noqa: PLC0415 - the Jupyter server starts before the assistant
 
-        code, error = asked.code, _plain_error(asked.error)
-        if asked.kind == "docstring":
-            tell({"code": apply_edits(code, await self._document(code, asked.offset, tell))})
-        elif asked.kind == "fix":
+        code, error = request.code, _format_error(request.error)
+        if request.kind == "docstring":
+            send({"code": apply_edits(code, await self._document(code, request.offset, send))})
+        elif request.kind == "fix":
             from nano_lsp.edits.cells import FixCell  # noqa: PLC0415 - as above
 
-            fixed: CellCode = await self._do(FixCell(code, error), tell)
-            tell({"text": fixed.why})
-            if not fixed.code:
-                raise NanoError("The model has no correction that holds.", "Explain says what it knows of the error.")
-            tell({"code": fixed.code})
+            fix: CellCode = await self._run(FixCell(code, error), send)
+            send({"text": fix.why})
+            if not fix.code:
+                raise NanoError("The model found no valid correction.", "Use Explain for a description of the error.")
+            send({"code": fix.code})
         else:
-            await self._do(Explain(code, asked.language, error[:_MAX_ERROR]), tell)
+            await self._run(Explain(code, request.language, error[:_MAX_ERROR_CHARS]), send)
 
-    def remember_names(self, told: messages.LiveNames) -> None:
-        """A kernel has come to rest: these are its names, until it does again."""
-        self._live_names[self._name(told.path)] = read_reply(told.reply)
+    def set_kernel_variables(self, variables: messages.KernelVariables) -> None:
+        """Store a kernel's variables, read after an execution."""
+        self._kernel_variables[self._name(variables.path)] = read_reply(variables.reply)
 
     def close(self, path: str) -> None:
-        """Forget a document."""
+        """Discard the state of a document."""
         name = self._name(path)
-        self._newest.pop(name, None)
-        self._live_names.pop(name, None)
+        self._latest.pop(name, None)
+        self._kernel_variables.pop(name, None)
         self.session.acceptance.close(name)
         if self._quiet and self._quiet[0] == path:
             self._quiet = None
@@ -193,114 +198,114 @@ class Service:
             self.session.ghost_text.close(name)
 
     def stop(self) -> None:
-        """Write down what became of suggestions, and let go of the model."""
+        """Write the acceptance statistics, and release the model."""
         self.session.acceptance.flush()
         self.session.stop()
 
     def _name(self, path: str) -> str:
         return str(self._root / path) if self._is_project else path
 
-    def _is_overtaken(self, name: str, asked: messages.Suggest) -> bool:
-        """Whether what the page has asked later is here already: a proxy, or another connection, may be faster."""
-        newest = self._newest.get(name)
-        return newest is not None and newest.page == asked.page and newest.number > asked.number
+    def _is_outdated(self, name: str, request: messages.SuggestRequest) -> bool:
+        """Whether a later request of the page has arrived first: a proxy may reorder requests."""
+        latest = self._latest.get(name)
+        return latest is not None and latest.page == request.page and latest.number > request.number
 
-    def _task(self, asked: messages.Suggest) -> CompletionInput:
-        if asked.index >= len(asked.cells) or asked.offset > len(asked.cells[asked.index].code):
-            raise ValueError("There is no such cell, or no such place in it.")
-        name = self._name(asked.path)
-        if not asked.language:
+    def _completion_input(self, request: messages.SuggestRequest) -> CompletionInput:
+        if request.index >= len(request.cells) or request.offset > len(request.cells[request.index].code):
+            raise ValueError("The cell or the offset does not exist.")
+        name = self._name(request.path)
+        if not request.language:
             language = language_of(name).name
-            return CompletionInput(name, asked.cells[asked.index].code, asked.offset, language)
-        cells = [Cell(cell.code, cell.language or asked.language, cell.execution_count) for cell in asked.cells]
-        text, offset, language = build_notebook_text(cells, asked.index, asked.offset)
-        context = self._live_names.get(name, "") if language == "python" else ""
+            return CompletionInput(name, request.cells[request.index].code, request.offset, language)
+        cells = [Cell(cell.code, cell.language or request.language, cell.execution_count) for cell in request.cells]
+        text, offset, language = build_notebook_text(cells, request.index, request.offset)
+        context = self._kernel_variables.get(name, "") if language == "python" else ""
         return CompletionInput(name, text, offset, language, context)
 
-    async def _document(self, code: str, offset: int | None, tell: Tell) -> list[TextEdit]:
-        """The edits that document a cell's definition at an offset, or all that need it; a cell itself needs none."""
+    async def _document(self, code: str, offset: int | None, send: Send) -> list[TextEdit]:
+        """Edits that document the definition at an offset, or all undocumented functions and classes of a cell."""
         from nano_lsp.docstrings import WriteDocstrings  # noqa: PLC0415 - as above
 
-        code = as_python(code)  # of the same length
+        code = as_python(code)  # keeps the length
         tree = SyntaxTree.parse(code, PYTHON)
-        around = definition_at(tree, offset) if tree and offset is not None else None
-        if around is not None and around.name:
-            chosen = [around]
+        definition = definition_at(tree, offset) if tree and offset is not None else None
+        if definition is not None and definition.name:
+            definitions = [definition]
         else:
-            chosen = [found for found in undocumented(tree) if found.name] if tree else []
+            definitions = [found for found in undocumented(tree) if found.name] if tree else []
         edits: list[TextEdit] = []
-        for found in chosen:
+        for found in definitions:
             job = WriteDocstrings(code, found.start, found.name, self.session.settings.docstring_style)
-            edits += [one.edit for one in await self._do(job, tell)]
+            edits += [one.edit for one in await self._run(job, send)]
         if not edits:
-            raise NanoError("There is nothing to document.", "Put a function or class into the cell that parses.")
+            raise NanoError("There is nothing to document.", "The cell needs a function or class, and must parse.")
         return edits
 
-    async def _do(self, job: Job[Any], tell: Tell) -> Any:  # noqa: ANN401 - whatever comes out of the job
-        if not self._begun:
-            self.control(messages.Control())
+    async def _run(self, job: Job[Any], send: Send) -> Any:  # noqa: ANN401 - the job's result
+        if not self._is_configured:
+            self.control(messages.ControlRequest())
         ghost_text = await self.session.wait()
-        self._set_busy(1)
+        self._count_running(1)
         try:
-            listener = _Listener(asyncio.get_running_loop(), tell)
+            listener = _Listener(asyncio.get_running_loop(), send)
             result = await ghost_text.assistant.run_async(job, listener)
         finally:
-            self._set_busy(-1)
+            self._count_running(-1)
         if isinstance(result, str):
-            tell({"text": result})
+            send({"text": result})
         return result
 
-    def _set_busy(self, change: int) -> None:
-        self._n_busy += change
+    def _count_running(self, change: int) -> None:
+        self._n_running += change
         if self.status.state in {State.READY, State.BUSY}:
-            self._show(Status(State.BUSY, "Working.") if self._n_busy else self.session.idle_status)
+            self._set_status(Status(State.BUSY, "Working.") if self._n_running else self.session.idle_status)
 
-    def _show(self, status: Status) -> None:
+    def _set_status(self, status: Status) -> None:
         self.status = status
 
 
 @dataclass
 class _Listener(ProgressListener):
-    """Passes on what it is told to the event loop."""
+    """Sends a job's progress from its thread to the event loop."""
 
     loop: asyncio.AbstractEventLoop
-    tell: Tell
+    send: Send
 
     def on_part(self, done: int, total: int) -> None:
-        """So many of the parts of a result are done."""
-        self._pass_on({"part": [done, total]})
+        """Send the number of finished parts and their total."""
+        self._send({"part": [done, total]})
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
-        self._pass_on({"text": text})
+        """Send the whole text so far."""
+        self._send({"text": text})
 
-    def _pass_on(self, told: dict[str, object]) -> None:
-        self.loop.call_soon_threadsafe(self.tell, told)
+    def _send(self, message: dict[str, object]) -> None:
+        self.loop.call_soon_threadsafe(self.send, message)
 
 
 @dataclass
-class _Lines(_Listener):
-    """Passes on whole lines of a suggestion that grows: an only line may still be cut, or become another."""
+class _WholeLineListener(_Listener):
+    """Sends whole lines of a suggestion; a single line may still be truncated or replaced."""
 
-    told: str = ""
+    sent: str = ""
 
     def on_text(self, text: str) -> None:
-        """The whole text so far."""
-        if "\n" in text.rstrip() and text != self.told:
-            self.told = text
+        """Send the whole text so far."""
+        if "\n" in text.rstrip() and text != self.sent:
+            self.sent = text
             super().on_text(text)
 
 
-def _joined(asked: messages.Suggest) -> tuple[str, int]:
+def _join_cells(request: messages.SuggestRequest) -> tuple[str, int]:
     """All cells as one text, and the offset of the cursor in it."""
-    codes = [cell.code for cell in asked.cells]
-    return "\0".join(codes), sum(len(code) + 1 for code in codes[: asked.index]) + asked.offset
+    codes = [cell.code for cell in request.cells]
+    return "\0".join(codes), sum(len(code) + 1 for code in codes[: request.index]) + request.offset
 
 
-def _plain_error(error: tuple[str, str, list[str]] | None) -> str:
-    """What a kernel says of an error, without colours; its traceback ends with the error itself."""
+def _format_error(error: tuple[str, str, list[str]] | None) -> str:
+    """A kernel's error without colours; its traceback ends with the error itself."""
     if error is None:
         return ""
     name, value, traceback = error
-    told = _ANSI.sub("", "\n".join(traceback)).strip()
-    return told if name in told else f"{told}\n{name}: {value}".strip()
+    text = _ANSI.sub("", "\n".join(traceback)).strip()
+    return text if name in text else f"{text}\n{name}: {value}".strip()

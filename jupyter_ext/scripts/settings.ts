@@ -1,7 +1,7 @@
 /**
- * Writes `properties` of schema/plugin.json: the language server's settings, from their JSON schema.
+ * Generates `properties` of schema/plugin.json from the JSON schema of the language server's settings.
  *
- * `node scripts/settings.ts` writes it, `--check` fails where it is out of date.
+ * `node scripts/settings.ts` writes it; `--check` fails if it is out of date.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -11,14 +11,14 @@ type Json = Record<string, unknown>;
 
 const SCHEMA = new URL("../../editors/settings.schema.json", import.meta.url);
 const PLUGIN = new URL("../schema/plugin.json", import.meta.url);
-/** Of editors only: trust is the Jupyter server's, and there is no menu and no lens. */
-const NOT_HERE = ["nano.trusted", "nano.completionItem", "nano.codeLens"];
+/** Settings without meaning in JupyterLab: it has neither workspace trust nor code lenses, and no menu of the server. */
+const EXCLUDED = ["nano.trusted", "nano.completionItem", "nano.codeLens"];
 
-/** A setting as JupyterLab describes it: its name without the prefix, its title in words. */
+/** Settings in JupyterLab's format: names without the prefix, titles in words. */
 export function buildProperties(properties: Record<string, Json>): Record<string, Json> {
-  const here = Object.entries(properties).filter(([key]) => !NOT_HERE.includes(key));
+  const included = Object.entries(properties).filter(([key]) => !EXCLUDED.includes(key));
   return Object.fromEntries(
-    here.map(([key, about]) => {
+    included.map(([key, about]) => {
       const name = key.replace(/^nano\./, "");
       const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
       return [name, { title: words.charAt(0).toUpperCase() + words.slice(1), ...about }];
@@ -26,22 +26,22 @@ export function buildProperties(properties: Record<string, Json>): Record<string
   );
 }
 
-/** The plugin's schema as it ought to be, and as it is. */
-export async function loadSchemas(): Promise<{ wanted: string; found: string }> {
+/** Load the plugin's schema, and generate what it should be. */
+export async function loadSchemas(): Promise<{ expected: string; found: string }> {
   const found = await readFile(PLUGIN, "utf8");
   const plugin = JSON.parse(found);
   plugin.properties = buildProperties(JSON.parse(await readFile(SCHEMA, "utf8")).properties);
-  return { wanted: `${JSON.stringify(plugin, null, 2)}\n`, found };
+  return { expected: `${JSON.stringify(plugin, null, 2)}\n`, found };
 }
 
 if (import.meta.main) {
-  const { wanted, found } = await loadSchemas();
+  const { expected, found } = await loadSchemas();
   if (argv.includes("--check")) {
-    if (wanted !== found) {
+    if (expected !== found) {
       console.error("schema/plugin.json is out of date: npm run settings");
       exit(1);
     }
   } else {
-    await writeFile(PLUGIN, wanted);
+    await writeFile(PLUGIN, expected);
   }
 }

@@ -1,19 +1,19 @@
-/** Explain, Docstring and Fix: for the active cell, or what is selected in a file. */
+/** The actions Explain, Docstring and Fix, for the active cell or a file's selection. */
 
 import { type CodeCell, isCodeCellModel } from "@jupyterlab/cells";
 import { Text } from "@jupyterlab/coreutils";
 import type { IEditorTracker } from "@jupyterlab/fileeditor";
 import type { INotebookTracker } from "@jupyterlab/notebook";
-import type { Api, Work } from "./api.ts";
+import type { ActionRequest, Api } from "./api.ts";
 import { languageOfNotebook } from "./documents.ts";
 import type { Panel } from "./panel.ts";
 import { Proposal } from "./proposal.ts";
 
-export type Kind = Work["kind"];
+export type Kind = ActionRequest["kind"];
 const TITLES: Record<Kind, string> = { explain: "Explanation", docstring: "Docstring", fix: "Fix" };
 
-interface Subject {
-  work: Work;
+interface Action {
+  request: ActionRequest;
   propose: (code: string) => Proposal | null;
 }
 
@@ -26,7 +26,7 @@ export class Actions {
     private readonly reveal: () => void,
   ) {}
 
-  /** Whether there is something to do it with: an error to fix, Python to document. */
+  /** Whether an action applies to the active cell: Fix needs an error, Docstring needs Python. */
   isVisible(kind: Kind): boolean {
     const cell = this.notebooks.activeCell;
     if (!cell || cell.isDisposed || !isCodeCellModel(cell.model)) {
@@ -44,63 +44,63 @@ export class Actions {
     const cell = activeCell as CodeCell;
     const source = cell.model.sharedModel;
     const before = source.getSource();
-    const selected = kind === "explain" ? selectedIn(cell.editor) : "";
+    const selected = kind === "explain" ? selectedText(cell.editor) : "";
     const language = languageOfNotebook(currentWidget);
     const error = kind === "docstring" ? null : errorOf(cell);
-    const work: Work = { kind, code: selected || before, language, offset: offsetFor(kind, cell), error };
-    await this.run({ work, propose: (code) => new Proposal(source, before, code, () => cell.model.isDisposed) });
+    const request: ActionRequest = { kind, code: selected || before, language, offset: offsetFor(kind, cell), error };
+    await this.run({ request, propose: (code) => new Proposal(source, before, code, () => cell.model.isDisposed) });
   }
 
   async explainFile(): Promise<void> {
     const editor = this.editors?.currentWidget?.content.editor;
     if (editor) {
-      const code = selectedIn(editor) || editor.model.sharedModel.getSource();
+      const code = selectedText(editor) || editor.model.sharedModel.getSource();
       const language = editor.model.mimeType.replace(/^text\/(x-)?/, "").replace("ipython", "python");
-      const work: Work = { kind: "explain", code, language, offset: null, error: null };
-      await this.run({ work, propose: () => null });
+      const request: ActionRequest = { kind: "explain", code, language, offset: null, error: null };
+      await this.run({ request, propose: () => null });
     }
   }
 
-  private async run({ work, propose }: Subject): Promise<void> {
+  private async run({ request, propose }: Action): Promise<void> {
     const controller = new AbortController();
     this.reveal();
-    let called = false;
-    this.panel.begin(TITLES[work.kind], () => {
-      called = true;
+    let cancelled = false;
+    this.panel.start(TITLES[request.kind], () => {
+      cancelled = true;
       controller.abort();
     });
     let text = "";
     let proposal: Proposal | null = null;
     let failed = "";
     try {
-      for await (const told of this.api.work(work, controller.signal)) {
-        text = told.text ?? text;
-        if (told.part) {
-          this.panel.tell(`${told.part[0]} of ${told.part[1]}`);
+      for await (const event of this.api.runAction(request, controller.signal)) {
+        text = event.text ?? text;
+        if (event.part) {
+          this.panel.setNote(`${event.part[0]} of ${event.part[1]}`);
         }
-        if (told.error) {
-          failed = `${told.error.message} ${told.error.remedy}`.trim();
+        if (event.error) {
+          failed = `${event.error.message} ${event.error.remedy}`.trim();
         }
-        if (called) {
+        if (cancelled) {
           continue;
         }
-        this.panel.show_(text);
-        proposal = told.code === undefined ? proposal : propose(told.code);
-        if (told.code !== undefined && proposal) {
-          await this.panel.compare(proposal, work.language);
+        this.panel.showMarkdown(text);
+        proposal = event.code === undefined ? proposal : propose(event.code);
+        if (event.code !== undefined && proposal) {
+          await this.panel.showDiff(proposal, request.language);
         }
       }
     } catch (error) {
       failed = error instanceof Error ? error.message : String(error);
     }
-    if (called) {
-      return; // other work has begun, or the user has called it off
+    if (cancelled) {
+      return; // another action has started, or the user has cancelled this one
     }
-    this.panel.end(failed || (proposal ? "Nothing has been changed yet." : ""), failed ? null : proposal);
+    this.panel.finish(failed || (proposal ? "Nothing has been changed yet." : ""), failed ? null : proposal);
   }
 }
 
-function selectedIn(editor: CodeCell["editor"]): string {
+function selectedText(editor: CodeCell["editor"]): string {
   if (!editor) {
     return "";
   }
@@ -108,18 +108,18 @@ function selectedIn(editor: CodeCell["editor"]): string {
   return editor.model.sharedModel.getSource().slice(editor.getOffsetAt(start), editor.getOffsetAt(end));
 }
 
-/** Where the cursor is, if it is within the cell; then its function is documented, else all that lack a docstring. */
+/** The cursor's offset, to document the function around it; null to document all functions without a docstring. */
 function offsetFor(kind: Kind, cell: CodeCell): number | null {
   const { editor } = cell;
   if (kind !== "docstring" || !editor?.hasFocus()) {
     return null;
   }
-  const at = editor.getOffsetAt(editor.getCursorPosition());
-  return Text.jsIndexToCharIndex(at, editor.model.sharedModel.getSource());
+  const offset = editor.getOffsetAt(editor.getCursorPosition());
+  return Text.jsIndexToCharIndex(offset, editor.model.sharedModel.getSource());
 }
 
-/** The error that a cell's output shows; null for none. */
-function errorOf(cell: CodeCell): Work["error"] {
+/** The error in a cell's output; null if there is none. */
+function errorOf(cell: CodeCell): ActionRequest["error"] {
   for (const output of cell.model.outputs.toJSON()) {
     if (output.output_type === "error") {
       const { ename, evalue, traceback } = output as { ename?: string; evalue?: string; traceback?: string[] };

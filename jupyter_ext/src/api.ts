@@ -1,9 +1,9 @@
-/** The way to the server's side: the Jupyter server's own address and authentication, and nothing else. */
+/** Client of the server extension's HTTP API; uses only the Jupyter server's address and authentication. */
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
-import type { News } from "./growing.ts";
-import { readLines } from "./lines.ts";
+import { parseNdjson } from "./ndjson.ts";
+import type { SuggestionUpdate } from "./streaming.ts";
 
 export interface Suggestion {
   text: string;
@@ -13,11 +13,11 @@ export interface Suggestion {
 export interface Cell {
   code: string;
   execution_count: number | null;
-  language: string; // empty for the kernel's
+  language: string; // empty: the kernel's language
 }
 
-/** A place in a document; the offset counts code points. */
-export interface Place {
+/** A document and the cursor in it; the offset counts code points. */
+export interface CursorContext {
   path: string;
   language: string;
   cells: Cell[];
@@ -25,7 +25,8 @@ export interface Place {
   offset: number;
 }
 
-export interface Work {
+/** An explanation, docstrings or a fix for a piece of code. */
+export interface ActionRequest {
   kind: "explain" | "docstring" | "fix";
   code: string;
   language: string;
@@ -33,8 +34,8 @@ export interface Work {
   error: [string, string, string[]] | null;
 }
 
-/** What is told of work while it is done. */
-export interface Told {
+/** A partial result of an action. */
+export interface ActionEvent {
   text?: string;
   part?: [number, number];
   code?: string;
@@ -47,36 +48,40 @@ export interface Status {
   remedy: string;
   share: number;
   model: string;
-  quiet?: string; // why the document asked about last gets no suggestions; the message says the same
-  document?: string; // its path
-  begun?: boolean; // the server knows what the user has set
+  quiet?: string; // reason code why the document of the last request gets no suggestions, explained by `message`
+  document?: string; // path of that document
+  configured?: boolean; // whether the server has received the user's settings
   warnings?: string[];
 }
 
-/** An error with its remedy, as the server says it. */
+/** An error reported by the server, with its remedy. */
 export class ApiError extends Error {}
 
-/** Asks the server's side. */
+/** Sends requests to the server extension. */
 export class Api {
-  /** Is told the status that comes with an answer. */
+  /** Called with the status that a response contains. */
   onStatus: (status: Status) => void = () => {};
   private readonly page = String(Math.random()); // crypto.randomUUID needs HTTPS
-  private number = 0;
+  private requestNumber = 0;
 
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
-  /** What to show at a place: whole lines while more are on their way, all suggestions at the end. */
-  async *suggest(place: Place, invoked: boolean, signal: AbortSignal): AsyncGenerator<News<Suggestion>> {
+  /** Suggestions at the cursor: whole lines as they are generated, all suggestions at the end. */
+  async *suggest(
+    cursor: CursorContext,
+    invoked: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<SuggestionUpdate<Suggestion>> {
     const { page } = this;
-    const number = ++this.number; // requests may overtake each other on the way
-    for await (const told of this.lines("suggest", { ...place, invoked, page, number }, signal)) {
-      if ("message" in told) {
-        throw new ApiError(`${told["message"]} ${told["remedy"]}`.trim());
+    const number = ++this.requestNumber; // requests may arrive in another order
+    for await (const update of this.stream("suggest", { ...cursor, invoked, page, number }, signal)) {
+      if ("message" in update) {
+        throw new ApiError(`${update["message"]} ${update["remedy"]}`.trim());
       }
-      if (told["status"]) {
-        this.onStatus(told["status"] as Status);
+      if (update["status"]) {
+        this.onStatus(update["status"] as Status);
       }
-      yield told as News<Suggestion>;
+      yield update as SuggestionUpdate<Suggestion>;
     }
   }
 
@@ -88,29 +93,29 @@ export class Api {
     return this.request("status", control);
   }
 
-  async expression(): Promise<string> {
-    return (await this.request<{ expression: string }>("live-names")).expression;
+  async kernelVariablesExpression(): Promise<string> {
+    return (await this.request<{ expression: string }>("kernel-variables")).expression;
   }
 
-  tellNames(path: string, reply: string): Promise<unknown> {
-    return this.request("live-names", { path, reply });
+  sendKernelVariables(path: string, reply: string): Promise<unknown> {
+    return this.request("kernel-variables", { path, reply });
   }
 
   close(path: string): Promise<unknown> {
     return this.request("closed", { path });
   }
 
-  /** Does work, and says what comes of it; aborting the signal calls it off. */
-  async *work(work: Work, signal: AbortSignal): AsyncGenerator<Told> {
-    for await (const told of this.lines("work", work, signal)) {
-      yield told as Told;
+  /** Run an action and yield its partial results; aborting the signal cancels it. */
+  async *runAction(action: ActionRequest, signal: AbortSignal): AsyncGenerator<ActionEvent> {
+    for await (const event of this.stream("action", action, signal)) {
+      yield event as ActionEvent;
     }
   }
 
-  private async *lines(name: string, body: object, signal: AbortSignal): AsyncGenerator<Record<string, unknown>> {
+  private async *stream(name: string, body: object, signal: AbortSignal): AsyncGenerator<Record<string, unknown>> {
     const response = await this.fetch(name, { method: "POST", body: JSON.stringify(body), signal });
     if (response.body) {
-      yield* readLines(chunks(response.body)) as AsyncGenerator<Record<string, unknown>>;
+      yield* parseNdjson(chunks(response.body)) as AsyncGenerator<Record<string, unknown>>;
     }
   }
 
@@ -123,8 +128,8 @@ export class Api {
     const url = URLExt.join(this.settings.baseUrl, "nano-lsp", name);
     const response = await ServerConnection.makeRequest(url, init, this.settings);
     if (!response.ok) {
-      const said = await response.json().catch(() => ({}));
-      throw new ApiError(`${said.message ?? response.statusText} ${said.remedy ?? ""}`.trim());
+      const failure = await response.json().catch(() => ({}));
+      throw new ApiError(`${failure.message ?? response.statusText} ${failure.remedy ?? ""}`.trim());
     }
     return response;
   }

@@ -1,11 +1,11 @@
-/** What a proposal changes, as lines taken away and put in; it cannot be edited. */
+/** A read-only diff of a proposal: removed and added lines. */
 
 import { unifiedMergeView } from "@codemirror/merge";
 import { EditorState } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 import { type IEditorLanguageRegistry, jupyterTheme } from "@jupyterlab/codemirror";
 
-const UNCHANGED = { margin: 3, minSize: 6 }; // lines shown around a change, and lines that are folded at least
+const UNCHANGED = { margin: 3, minSize: 6 }; // lines of context around a change; minimum number of lines to fold
 
 export async function createDiff(
   before: string,
@@ -13,7 +13,7 @@ export async function createDiff(
   language: string,
   languages: IEditorLanguageRegistry | null,
 ): Promise<EditorView> {
-  const found = await languages?.getLanguage(language).catch(() => null); // without colours, if it cannot be had
+  const found = await languages?.getLanguage(language).catch(() => null); // without highlighting if it cannot be loaded
   return new EditorView({
     doc: after,
     extensions: [

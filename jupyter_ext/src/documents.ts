@@ -1,4 +1,4 @@
-/** What notebooks, consoles and file editors have in them. */
+/** Reads the contents and the cursor of notebooks, consoles and file editors. */
 
 import type { ICellModel } from "@jupyterlab/cells";
 import type { CompletionHandler } from "@jupyterlab/completer";
@@ -7,19 +7,19 @@ import { PathExt } from "@jupyterlab/coreutils";
 import { FileEditor } from "@jupyterlab/fileeditor";
 import { NotebookPanel } from "@jupyterlab/notebook";
 import type { Widget } from "@lumino/widgets";
-import type { Cell, Place } from "./api.ts";
+import type { Cell, CursorContext } from "./api.ts";
 
 interface Executable {
   executionCount: number | null;
 }
 
-/** The document of a widget, and the cursor in it; null where suggestions make no sense. */
-export function placeOf(widget: Widget, request: CompletionHandler.IRequest): Place | null {
+/** The document of a widget and the cursor in it; null if it gets no suggestions. */
+export function cursorContext(widget: Widget, request: CompletionHandler.IRequest): CursorContext | null {
   if (widget instanceof NotebookPanel) {
-    return inNotebook(widget, request);
+    return notebookContext(widget, request);
   }
   if (widget instanceof ConsolePanel) {
-    return inConsole(widget, request);
+    return consoleContext(widget, request);
   }
   const content = "content" in widget ? widget.content : null;
   if (content instanceof FileEditor) {
@@ -29,7 +29,7 @@ export function placeOf(widget: Widget, request: CompletionHandler.IRequest): Pl
   return null;
 }
 
-function inNotebook(panel: NotebookPanel, request: CompletionHandler.IRequest): Place | null {
+function notebookContext(panel: NotebookPanel, request: CompletionHandler.IRequest): CursorContext | null {
   const active = panel.content.activeCell?.model;
   if (active?.type !== "code") {
     return null;
@@ -45,14 +45,14 @@ function inNotebook(panel: NotebookPanel, request: CompletionHandler.IRequest): 
   return { path: panel.context.path, language: languageOfNotebook(panel), cells, index, offset: request.offset };
 }
 
-function inConsole(panel: ConsolePanel, request: CompletionHandler.IRequest): Place {
-  const run = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
-  const cells = [...run.map(toCell), { code: request.text, execution_count: null, language: "" }];
+function consoleContext(panel: ConsolePanel, request: CompletionHandler.IRequest): CursorContext {
+  const executed = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
+  const cells = [...executed.map(toCell), { code: request.text, execution_count: null, language: "" }];
   const language = languageOfConsole(panel.console);
-  return { path: pathOfConsole(panel), language, cells, index: run.length, offset: request.offset };
+  return { path: pathOfConsole(panel), language, cells, index: executed.length, offset: request.offset };
 }
 
-/** What names a console: its path, with a folder that tells it from the notebook that it was opened for. */
+/** A console's path, with a folder added to distinguish it from the notebook it was opened for. */
 export function pathOfConsole(panel: ConsolePanel): string {
   const { path } = panel.sessionContext;
   return PathExt.join(PathExt.dirname(path), panel.id, PathExt.basename(path));

@@ -1,4 +1,4 @@
-/** NEURO-NANO in JupyterLab and Notebook 7: registers what there is. It decides nothing about suggestions. */
+/** Entry point of the JupyterLab extension: registers provider, panel, commands and status item. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
@@ -14,17 +14,17 @@ import { Actions, type Kind } from "./actions.ts";
 import { Api } from "./api.ts";
 import { pathOfConsole } from "./documents.ts";
 import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
-import { LiveNames } from "./liveNames.ts";
+import { KernelVariables } from "./kernelVariables.ts";
 import { Panel } from "./panel.ts";
 import { Provider } from "./provider.ts";
 import { StatusItem } from "./status.ts";
 
 const ID = "neuro-nano-jupyter:plugin";
 const CATEGORY = "NEURO-NANO";
-const OF_CELLS = [
+const CELL_ACTIONS = [
   { kind: "explain", label: "Explain", caption: "Explain this cell", icon: explainIcon },
   { kind: "docstring", label: "Docstring", caption: "Write or update docstrings in this cell", icon: docstringIcon },
-  { kind: "fix", label: "Fix", caption: "Correct the error of this cell", icon: fixIcon },
+  { kind: "fix", label: "Fix", caption: "Fix the error in this cell", icon: fixIcon },
 ] as const;
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -59,49 +59,55 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const actions = new Actions(api, panel, notebooks, editors, reveal);
     const item = new StatusItem(api, () => app.commands.execute("neuro-nano:toggle"));
     statusBar?.registerStatusItem(`${ID}:status`, { item, align: "right", rank: 900, isActive: () => true });
-    provider.onError = (error) => item.fail(error);
-    api.onStatus = (status) => item.show_(status);
+    provider.onError = (error) => item.showError(error);
+    api.onStatus = (status) => item.setStatus(status);
 
     const control = async (change: Parameters<Api["control"]>[0]) => {
       try {
         const status = await api.control(change);
-        item.show_(status);
+        item.setStatus(status);
         for (const warning of status.warnings ?? []) {
           Notification.warning(warning);
         }
       } catch (error) {
-        item.fail(error);
+        item.showError(error);
       }
     };
     addCommands(app, actions, item, provider, control);
-    for (const command of ["explain-file", "accept-word", "toggle", "reload", ...OF_CELLS.map(({ kind }) => kind)]) {
+    for (const command of [
+      "explain-file",
+      "accept-word",
+      "toggle",
+      "reload",
+      ...CELL_ACTIONS.map(({ kind }) => kind),
+    ]) {
       palette?.addItem({ command: `neuro-nano:${command}`, category: CATEGORY });
     }
-    const keepVisibility = () => {
-      for (const { kind } of OF_CELLS) {
+    const updateVisibility = () => {
+      for (const { kind } of CELL_ACTIONS) {
         app.commands.notifyCommandChanged(`neuro-nano:${kind}`);
       }
     };
-    notebooks.activeCellChanged.connect(keepVisibility);
+    notebooks.activeCellChanged.connect(updateVisibility);
 
-    const live = new LiveNames(api);
+    const variables = new KernelVariables(api);
     notebooks.widgetAdded.connect((_, opened) => {
-      live.follow(opened.sessionContext, () => opened.context.path);
-      opened.sessionContext.statusChanged.connect(keepVisibility);
+      variables.track(opened.sessionContext, () => opened.context.path);
+      opened.sessionContext.statusChanged.connect(updateVisibility);
       opened.disposed.connect(() => void api.close(opened.context.path).catch(() => {}));
     });
     consoles?.widgetAdded.connect((_, opened) => {
       const path = pathOfConsole(opened);
-      live.follow(opened.sessionContext, () => pathOfConsole(opened));
+      variables.track(opened.sessionContext, () => pathOfConsole(opened));
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
     editors?.widgetAdded.connect((_, opened) => {
       const { path } = opened.context;
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
-    const sent = applySettings(registry, control);
-    provider.ready = sent.then(() => item.poll.start());
-    item.onRestart = async () => (await sent)();
+    const settingsSent = applySettings(registry, control);
+    provider.ready = settingsSent.then(() => item.poll.start());
+    item.onRestart = async () => (await settingsSent)();
   },
 };
 
@@ -113,7 +119,7 @@ function addCommands(
   control: (change: { paused?: boolean; reload?: boolean }) => Promise<void>,
 ): void {
   const { commands, shell } = app;
-  for (const { kind, label, caption, icon } of OF_CELLS) {
+  for (const { kind, label, caption, icon } of CELL_ACTIONS) {
     const isVisible = () => actions.isVisible(kind satisfies Kind);
     const execute = () => actions.runOnCell(kind);
     commands.addCommand(`neuro-nano:${kind}`, { label, caption, icon, isVisible, isEnabled: isVisible, execute });
@@ -124,18 +130,18 @@ function addCommands(
     execute: () => actions.explainFile(),
   });
   commands.addCommand("neuro-nano:toggle", {
-    label: "Pause or Go On",
+    label: "Pause or Resume Suggestions",
     execute: () => {
-      const failed = item.node.dataset["state"] === "error";
-      return control(failed ? { reload: true } : { paused: !item.paused });
+      const hasFailed = item.node.dataset["state"] === "error";
+      return control(hasFailed ? { reload: true } : { paused: !item.paused });
     },
   });
   commands.addCommand("neuro-nano:reload", {
-    label: "Load the Model Again",
+    label: "Reload Model",
     execute: () => control({ reload: true }),
   });
   commands.addCommand("neuro-nano:accept-word", {
-    label: "Accept the Next Word",
+    label: "Accept Next Word",
     execute: () => {
       const editor = document.activeElement?.closest(".jp-mod-inline-completer-active");
       const ghost = editor?.querySelector<HTMLElement>(".jp-GhostText");
@@ -148,8 +154,8 @@ function addCommands(
 }
 
 /**
- * Send what the user has set, now and whenever it changes; what nobody has set is the project's to say.
- * Returns what sends it once more.
+ * Send the settings that the user has set, now and after each change; unset ones are left to the project's configuration.
+ * Returns a function that sends them again.
  */
 async function applySettings(
   registry: ISettingRegistry | null,

@@ -1,4 +1,4 @@
-/** The panel beside the notebook: what is said of a cell, and what it could become. */
+/** The panel beside the notebook: explanations, and proposed code as a diff. */
 
 import type { EditorView } from "@codemirror/view";
 import type { IEditorLanguageRegistry } from "@jupyterlab/codemirror";
@@ -9,10 +9,10 @@ import { icon } from "./icon.ts";
 import type { Outcome, Proposal } from "./proposal.ts";
 import { OfflineSanitizer } from "./sanitizer.ts";
 
-const SAID: Record<Outcome, string> = {
-  applied: "Applied. Undo in the cell takes it back.",
-  changed: "The cell has changed since. Ask again.",
-  gone: "The cell is not there any more.",
+const OUTCOME_NOTES: Record<Outcome, string> = {
+  applied: "Applied. Use Undo in the cell to revert it.",
+  changed: "The cell has changed since. Run the action again.",
+  gone: "The cell has been deleted.",
 };
 
 export class Panel extends Widget {
@@ -22,10 +22,10 @@ export class Panel extends Widget {
   private readonly body = document.createElement("div");
   private readonly changes = document.createElement("div");
   private readonly rendermime: IRenderMimeRegistry;
-  private compared: Proposal | null = null;
+  private proposal: Proposal | null = null;
   private diff: EditorView | null = null;
   private renderer: IRenderMime.IRenderer | null = null;
-  private next: string | null = null;
+  private pendingMarkdown: string | null = null;
   private rendering = false;
   private onCancel: () => void = () => {};
 
@@ -44,54 +44,54 @@ export class Panel extends Widget {
     this.note.setAttribute("role", "status");
     this.node.append(this.heading, this.note, this.buttons, this.body, this.changes);
     this.heading.textContent = "NEURO-NANO";
-    this.note.textContent = "Explain, Docstring and Fix are in a cell's toolbar and in its context menu.";
+    this.note.textContent = "Explain, Docstring and Fix are in a cell's toolbar and context menu.";
   }
 
-  /** Work begins; cancelling it is offered. */
-  begin(title: string, onCancel: () => void): void {
+  /** An action has started: show its title and a Cancel button. */
+  start(title: string, onCancel: () => void): void {
     this.onCancel();
     this.onCancel = onCancel;
     this.heading.textContent = title;
     this.note.textContent = "Working…";
-    this.show_("");
+    this.showMarkdown("");
     this.clear();
-    this.offer("Cancel", onCancel);
+    this.showButton("Cancel", onCancel);
   }
 
-  /** Say how far it is. */
-  tell(note: string): void {
+  /** Show the action's progress. */
+  setNote(note: string): void {
     this.note.textContent = note;
   }
 
-  /** Show Markdown that a model has written: nothing in it may load or run anything. */
-  show_(markdown: string): void {
-    this.next = markdown;
+  /** Show Markdown written by the model; it must not load or run anything. */
+  showMarkdown(markdown: string): void {
+    this.pendingMarkdown = markdown;
     if (!this.rendering) {
       void this.render();
     }
   }
 
-  /** Show what a proposal changes. */
-  async compare(proposal: Proposal, language: string): Promise<void> {
+  /** Show a proposal's changes as a diff. */
+  async showDiff(proposal: Proposal, language: string): Promise<void> {
     this.clear();
-    this.compared = proposal;
+    this.proposal = proposal;
     const diff = await createDiff(proposal.before, proposal.code, language, this.languages);
-    if (this.compared !== proposal) {
-      diff.destroy(); // other work has begun
+    if (this.proposal !== proposal) {
+      diff.destroy(); // another action has started
       return;
     }
     this.diff = diff;
     this.changes.append(diff.dom);
   }
 
-  /** Work has ended, with code to apply or without. */
-  end(note: string, proposal: Proposal | null = null): void {
+  /** The action has finished; a proposal gets an Apply button. */
+  finish(note: string, proposal: Proposal | null = null): void {
     this.onCancel = () => {};
     this.note.textContent = note;
     this.buttons.replaceChildren();
     if (proposal) {
-      this.offer("Apply", () => {
-        this.note.textContent = SAID[proposal.apply()];
+      this.showButton("Apply", () => {
+        this.note.textContent = OUTCOME_NOTES[proposal.apply()];
         this.buttons.replaceChildren();
       });
     }
@@ -104,12 +104,12 @@ export class Panel extends Widget {
   }
 
   private clear(): void {
-    this.compared = null;
+    this.proposal = null;
     this.diff?.destroy();
     this.diff = null;
   }
 
-  private offer(title: string, action: () => void): void {
+  private showButton(title: string, action: () => void): void {
     const button = document.createElement("button");
     button.className = "jp-mod-styled jp-mod-accept";
     button.textContent = title;
@@ -119,9 +119,9 @@ export class Panel extends Widget {
 
   private async render(): Promise<void> {
     this.rendering = true;
-    while (this.next !== null) {
-      const text = this.next;
-      this.next = null;
+    while (this.pendingMarkdown !== null) {
+      const text = this.pendingMarkdown;
+      this.pendingMarkdown = null;
       if (!this.renderer) {
         this.renderer = this.rendermime.createRenderer("text/markdown");
         Widget.attach(this.renderer, this.body);

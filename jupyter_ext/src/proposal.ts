@@ -1,4 +1,4 @@
-/** Code that may take the place of a cell's, when the user says so. No editor is needed here. */
+/** Proposed code for a cell, applied only on request. Independent of the editor. */
 
 export interface Source {
   getSource(): string;
@@ -7,7 +7,7 @@ export interface Source {
 
 export type Outcome = "applied" | "changed" | "gone";
 
-/** What a cell was when it was read, and what it would be. */
+/** A cell's code when it was read, and the proposed code. */
 export class Proposal {
   private readonly source: Source;
   readonly before: string;
@@ -21,7 +21,7 @@ export class Proposal {
     this.isGone = isGone;
   }
 
-  /** Change the cell, in one edit, if it is still what was read. */
+  /** Replace the cell's code in one edit, unless it has changed since it was read. */
   apply(): Outcome {
     if (this.isGone()) {
       return "gone";

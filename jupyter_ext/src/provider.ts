@@ -1,4 +1,4 @@
-/** Ghost text, for notebooks, consoles and file editors. */
+/** JupyterLab's inline completion provider, for notebooks, consoles and file editors. */
 
 import {
   type CompletionHandler,
@@ -9,11 +9,11 @@ import {
   InlineCompletionTriggerKind,
 } from "@jupyterlab/completer";
 import { Text } from "@jupyterlab/coreutils";
-import { firstWord, type Given, leftOf } from "./along.ts";
 import type { Api, Suggestion } from "./api.ts";
-import { placeOf } from "./documents.ts";
-import { Growing } from "./growing.ts";
+import { cursorContext } from "./documents.ts";
 import { icon } from "./icon.ts";
+import { SuggestionStream } from "./streaming.ts";
+import { firstWord, remainingSuggestions, type SuggestionSet } from "./typeThrough.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -23,17 +23,17 @@ export class Provider implements IInlineCompletionProvider {
   readonly icon = icon;
   readonly schema = {
     type: "object" as const,
-    // Whether code behind the cursor leaves room for a suggestion is the server's to say.
+    // The server decides whether the code after the cursor leaves room for a suggestion.
     default: { enabled: true, autoFillInMiddle: true, timeout: TIMEOUT_MS, debouncerDelay: 0 },
   };
-  /** Before it, the server does not know what the user has set. */
+  /** Resolved once the server has received the user's settings. */
   ready: Promise<void> = Promise.resolve();
-  /** Said when a request fails. */
+  /** Called when a request fails. */
   onError: (error: unknown) => void = () => {};
-  private given: Given<Suggestion> | null = null;
-  private asked: Omit<Given<Suggestion>, "items"> | null = null;
-  private shown: IInlineCompletionItem[] = []; // JupyterLab lets them grow
-  private readonly growing = new Growing<Suggestion>();
+  private suggestions: SuggestionSet<Suggestion> | null = null;
+  private requested: Omit<SuggestionSet<Suggestion>, "items"> | null = null;
+  private shown: IInlineCompletionItem[] = []; // JupyterLab extends them while they are streamed
+  private readonly streaming = new SuggestionStream<Suggestion>();
 
   constructor(private readonly api: Api) {}
 
@@ -41,31 +41,32 @@ export class Provider implements IInlineCompletionProvider {
     request: CompletionHandler.IRequest,
     context: IInlineCompletionContext,
   ): Promise<IInlineCompletionList<IInlineCompletionItem>> {
-    const place = placeOf(context.widget, request);
-    if (!place) {
+    const cursor = cursorContext(context.widget, request);
+    if (!cursor) {
       return { items: [] };
     }
     const { text } = request;
-    const at = Text.charIndexToJsIndex(request.offset, text);
-    const document = `${place.path} ${place.index}`;
+    const offset = Text.charIndexToJsIndex(request.offset, text);
+    const document = `${cursor.path} ${cursor.index}`;
     const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
-    const left = this.given && !invoked ? leftOf(this.given, document, text, at) : [];
-    if (left.length) {
-      this.shown = left.map((item) => ({ insertText: item.text }));
+    const remaining =
+      this.suggestions && !invoked ? remainingSuggestions(this.suggestions, document, text, offset) : [];
+    if (remaining.length) {
+      this.shown = remaining.map((item) => ({ insertText: item.text }));
       return { items: this.shown };
     }
-    this.given = null;
+    this.suggestions = null;
     try {
       await this.ready;
-      const begun = await this.growing.begin((signal) => this.api.suggest(place, invoked, signal));
-      if (!begun) {
-        return { items: [] }; // JupyterLab has asked again since
+      const first = await this.streaming.start((signal) => this.api.suggest(cursor, invoked, signal));
+      if (!first) {
+        return { items: [] }; // JupyterLab has sent a newer request
       }
-      const { items, token } = begun;
-      const asked = { document, text, offset: at };
+      const { items, token } = first;
+      const requested = { document, text, offset };
       this.shown = items.map((item) => ({ insertText: item.text, token, isIncomplete: Boolean(token) }));
-      this.asked = asked;
-      this.given = token ? null : { ...asked, items };
+      this.requested = requested;
+      this.suggestions = token ? null : { ...requested, items };
     } catch (error) {
       this.onError(error);
       this.shown = [];
@@ -73,13 +74,13 @@ export class Provider implements IInlineCompletionProvider {
     return { items: this.shown };
   }
 
-  /** What is still coming of a suggestion that has been shown already. */
+  /** The remaining updates of a suggestion whose first lines are shown. */
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
-    const asked = this.asked;
+    const requested = this.requested;
     try {
-      for await (const { text, items } of this.growing.goOn(token)) {
-        if (items && asked) {
-          this.given = { ...asked, items };
+      for await (const { text, items } of this.streaming.rest(token)) {
+        if (items && requested) {
+          this.suggestions = { ...requested, items };
         }
         yield { response: { insertText: text ?? items?.[0]?.text ?? "" } };
       }
@@ -88,15 +89,15 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  /** The first word of what is shown, where the user has cycled to; empty for nothing. */
+  /** The first word of the displayed suggestion; empty if none is shown. */
   nextWord(ghostText: string): string {
-    const current = this.shown.find((item) => item.insertText && sameText(item.insertText, ghostText));
+    const current = this.shown.find((item) => item.insertText && isDisplayed(item.insertText, ghostText));
     return current ? firstWord(current.insertText) : "";
   }
 }
 
-/** Whether the page shows this text: it draws no line breaks, and not the lines past its limit. */
-function sameText(text: string, seen: string): boolean {
+/** Whether a suggestion is the displayed text, which has no line breaks and a limited number of lines. */
+function isDisplayed(text: string, displayed: string): boolean {
   const plain = (value: string) => value.replace(/\s+/g, "");
-  return plain(seen) !== "" && plain(text).startsWith(plain(seen));
+  return plain(displayed) !== "" && plain(text).startsWith(plain(displayed));
 }

@@ -1,26 +1,26 @@
-/** Takes out of HTML whatever would load something when it is shown. */
+/** Removes elements from HTML that would load resources. */
 
 import type { IRenderMime } from "@jupyterlab/rendermime";
 
-const LOADING = "audio, video, source, track, iframe, object, embed, link, svg";
+const LOADING_ELEMENTS = "audio, video, source, track, iframe, object, embed, link, svg";
 
-/** A sanitizer that also makes images links to them. Text is not changed, so code stays as it is. */
+/** Also replaces images by links to them. Text is not changed, so code is shown as it is. */
 export class OfflineSanitizer implements IRenderMime.ISanitizer {
   constructor(private readonly base: IRenderMime.ISanitizer) {}
 
   sanitize(dirty: string, options?: IRenderMime.ISanitizerOptions): string {
-    const { body } = new DOMParser().parseFromString(dirty, "text/html"); // such a document loads nothing
+    const { body } = new DOMParser().parseFromString(dirty, "text/html"); // a parsed document loads nothing
     for (const image of body.querySelectorAll("img")) {
       const link = body.ownerDocument.createElement("a");
       link.setAttribute("href", image.getAttribute("src") ?? "");
       link.textContent = image.alt || image.getAttribute("src") || "image";
       image.replaceWith(link);
     }
-    for (const element of body.querySelectorAll(LOADING)) {
+    for (const element of body.querySelectorAll(LOADING_ELEMENTS)) {
       element.remove();
     }
     for (const element of body.querySelectorAll("[style], [background]")) {
-      element.removeAttribute("style"); // may have url(…)
+      element.removeAttribute("style"); // may contain url(…)
       element.removeAttribute("background");
     }
     return this.base.sanitize(body.innerHTML, options);

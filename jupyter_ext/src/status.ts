@@ -1,19 +1,19 @@
-/** The item in the status bar, and what asks the server how it is. */
+/** The status bar item, which polls the server's status. */
 
 import { Poll } from "@lumino/polling";
 import { Widget } from "@lumino/widgets";
 import type { Api, Status } from "./api.ts";
-import { label, tooltip } from "./texts.ts";
+import { label, tooltip } from "./statusText.ts";
 
-const SOON_MS = 500;
-const SELDOM_MS = 10_000;
+const ACTIVE_INTERVAL_MS = 500;
+const IDLE_INTERVAL_MS = 10_000;
 
 export class StatusItem extends Widget {
   readonly poll: Poll;
   paused = false;
-  /** Called where the server has begun anew and knows nothing of the user's settings. */
+  /** Called when the server has been restarted and has not received the user's settings. */
   onRestart: () => Promise<void> = async () => {};
-  private last: Status | null = null;
+  private lastStatus: Status | null = null;
 
   constructor(
     private readonly api: Api,
@@ -32,43 +32,43 @@ export class StatusItem extends Widget {
     this.poll = new Poll({
       auto: false,
       factory: () => this.refresh(),
-      frequency: { interval: SELDOM_MS, backoff: true, max: 60_000 },
+      frequency: { interval: IDLE_INTERVAL_MS, backoff: true, max: 60_000 },
       name: "neuro-nano:status",
       standby: "when-hidden",
     });
   }
 
-  /** Show a status, and ask again soon while something goes on. */
-  show_(status: Status): void {
-    this.last = status;
+  /** Show a status; poll more often while the server is loading or busy. */
+  setStatus(status: Status): void {
+    this.lastStatus = status;
     this.paused = status.state === "paused";
     this.node.textContent = label(status);
     this.node.title = tooltip(status);
     this.node.dataset["state"] = status.state;
-    const soon = status.state === "loading" || status.state === "busy";
-    const interval = soon ? SOON_MS : SELDOM_MS;
+    const isActive = status.state === "loading" || status.state === "busy";
+    const interval = isActive ? ACTIVE_INTERVAL_MS : IDLE_INTERVAL_MS;
     if (this.poll.frequency.interval !== interval) {
       this.poll.frequency = { ...this.poll.frequency, interval };
     }
   }
 
-  /** Show that the server's side cannot be reached. */
-  fail(error: unknown): void {
+  /** Show that the server extension cannot be reached. */
+  showError(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    const remedy = "Is nano-lsp-jupyter installed where the Jupyter server runs?";
-    const model = this.last?.model ?? "nano";
-    this.show_({ state: "error", message, remedy: this.last ? "" : remedy, share: 0, model });
+    const remedy = "Check that nano-lsp-jupyter is installed in the Jupyter server's environment.";
+    const model = this.lastStatus?.model ?? "nano";
+    this.setStatus({ state: "error", message, remedy: this.lastStatus ? "" : remedy, share: 0, model });
   }
 
   private async refresh(): Promise<void> {
     try {
       const status = await this.api.status();
-      this.show_(status);
-      if (status.begun === false) {
+      this.setStatus(status);
+      if (status.configured === false) {
         await this.onRestart();
       }
     } catch (error) {
-      this.fail(error);
+      this.showError(error);
     }
   }
 }

@@ -1,4 +1,4 @@
-"""The Jupyter server's side knows of `nano_lsp` what an adapter may know, and no adapter."""
+"""The Jupyter server extension imports from `nano_lsp` only what an adapter may import, and no other adapter."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_ext/nano_lsp_jupyter"
-MAY_KNOW = ("assistant", "chat", "code", "config", "docstrings", "editor", "edits", "errors")
+ALLOWED = ("assistant", "chat", "code", "config", "docstrings", "editor", "edits", "errors")
 
 
-def test_it_imports_no_adapter_and_no_engine() -> None:
+def test_it_imports_neither_adapters_nor_the_engine() -> None:
     files = list(PACKAGE.glob("*.py"))
     assert files
     for file in files:
@@ -18,4 +18,4 @@ def test_it_imports_no_adapter_and_no_engine() -> None:
             modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for module in modules:
                 top, _, rest = module.partition(".")
-                assert top != "nano_lsp" or rest.startswith(MAY_KNOW), f"{file.name} imports {module}"
+                assert top != "nano_lsp" or rest.startswith(ALLOWED), f"{file.name} imports {module}"

@@ -35,13 +35,13 @@ SCRIPT = {
 
 
 def serve(folder: Path) -> AbstractContextManager[Jupyter]:
-    """A server with folders of its own, and an engine within it."""
+    """A server with its own folders and an in-process engine."""
     env = {"NANO_LSP_HOME": str(folder / "home"), "NANO_LSP_ENGINE": "in-process"}
     return open_jupyter(folder / "root", folder / "jupyter", env=env)
 
 
 def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
-    """The settings of a user whose model answers so, at once."""
+    """Settings for the scripted model with these replies, without a debounce."""
     script = folder / "script.json"
     script.write_text(json.dumps(replies))
     return {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
@@ -49,7 +49,7 @@ def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """A server whose model answers as it is told."""
+    """A server with the scripted model."""
     folder = tmp_path_factory.mktemp("jupyter")
     with serve(folder) as it, it.client() as client:
         settings = scripted(folder, SCRIPT)
@@ -65,27 +65,27 @@ def client(jupyter: Jupyter) -> Iterator[httpx.Client]:
 
 
 def wait_for(client: httpx.Client, state: str) -> dict[str, Any]:
-    """The status, once it is in a state."""
+    """Wait for a state; returns the status."""
     while (status := client.get("status").json())["state"] != state:
         assert status["state"] != "error", status
     return dict(status)
 
 
-def suggest(client: httpx.Client, *cells: tuple[str, int | None], **asked: Any) -> list[str]:  # noqa: ANN401
+def suggest(client: httpx.Client, *cells: tuple[str, int | None], **fields: Any) -> list[str]:  # noqa: ANN401
     listed = [{"code": code, "execution_count": count} for code, count in cells]
     defaults = {"path": "book.ipynb", "cells": listed, "index": 0, "offset": len(cells[0][0]), "language": "python"}
-    answer = client.post("suggest", json={**defaults, **asked})
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return [item["text"] for item in answer.json()["items"]]
+    response = client.post("suggest", json={**defaults, **fields})
+    assert response.status_code == httpx.codes.OK, response.text
+    return [item["text"] for item in response.json()["items"]]
 
 
-def work(client: httpx.Client, **asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    with client.stream("POST", "work", json={"language": "python", **asked}) as answer:
-        assert answer.status_code == httpx.codes.OK
-        return [json.loads(line) for line in answer.iter_lines()]
+def run_action(client: httpx.Client, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    with client.stream("POST", "action", json={"language": "python", **fields}) as response:
+        assert response.status_code == httpx.codes.OK
+        return [json.loads(line) for line in response.iter_lines()]
 
 
-def test_a_cell_knows_what_ran_before_it_wherever_that_stands(client: httpx.Client) -> None:
+def test_the_prompt_has_executed_cells_in_execution_order(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None), ("total = 3", 1)) == ["total + 1"]
     assert suggest(client, ("b = ", None), ("total = 3", None)) == ["2"]
 
@@ -94,11 +94,11 @@ def test_offsets_count_code_points(client: httpx.Client) -> None:
     assert suggest(client, ("é = '🎉'\nd = ", None)) == ["4"]
 
 
-def test_who_asks_is_offered_suggestions_in_the_middle_of_typing(client: httpx.Client) -> None:
+def test_an_explicit_request_gets_suggestions(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None), invoked=True)[0] == "2"
 
 
-def test_a_request_that_a_later_one_has_overtaken_changes_nothing(client: httpx.Client) -> None:
+def test_a_request_that_arrives_after_a_later_one_is_ignored(client: httpx.Client) -> None:
     def ask(page: str, number: int) -> list[str]:
         return suggest(client, ("b = ", None), path="late.ipynb", page=page, number=number)
 
@@ -108,29 +108,29 @@ def test_a_request_that_a_later_one_has_overtaken_changes_nothing(client: httpx.
     assert ask("one", 3) == ["2"]
 
 
-def test_a_request_that_is_called_off_is_no_error(tmp_path: Path) -> None:
-    settings = scripted(tmp_path, {**SCRIPT, "$batch_ms": 200})  # long enough to go away meanwhile
+def test_a_cancelled_request_is_not_an_error(tmp_path: Path) -> None:
+    settings = scripted(tmp_path, {**SCRIPT, "$batch_ms": 200})  # slow enough to disconnect meanwhile
     with serve(tmp_path) as it, it.client() as client:
         client.post("status", json={"settings": settings})
         wait_for(client, "ready")
-        asked = {"path": "a.py", "cells": [{"code": "def steps(x):"}], "index": 0, "offset": 13}
-        with client.stream("POST", "suggest", json=asked) as answer:
-            assert next(answer.iter_lines())  # its first line is there, others are on their way
+        request = {"path": "a.py", "cells": [{"code": "def steps(x):"}], "index": 0, "offset": 13}
+        with client.stream("POST", "suggest", json=request) as response:
+            assert next(response.iter_lines())  # the first line has arrived, others are being generated
         assert suggest(client, ("b = ", None)) == ["2"]
         assert "Uncaught exception" not in (tmp_path / "jupyter/jupyter.log").read_text()
 
 
-def test_whole_lines_come_while_others_are_on_their_way(client: httpx.Client) -> None:
+def test_whole_lines_are_streamed(client: httpx.Client) -> None:
     cells = [{"code": "def steps(x):"}]
-    asked = {"path": "lines.ipynb", "cells": cells, "index": 0, "offset": 13, "language": "python"}
-    with client.stream("POST", "suggest", json=asked) as answer:
-        *lines, last = [json.loads(line) for line in answer.iter_lines()]
+    request = {"path": "lines.ipynb", "cells": cells, "index": 0, "offset": 13, "language": "python"}
+    with client.stream("POST", "suggest", json=request) as response:
+        *lines, last = [json.loads(line) for line in response.iter_lines()]
     body = ("\n    y = x + 1", "\n    z = y * 2", "\n    return z")
     assert [line["text"] for line in lines] == list(accumulate(body))
     assert [item["text"] for item in last["items"]] == ["".join(body)]
 
 
-def test_a_warm_suggestion_evaluates_what_was_typed(client: httpx.Client) -> None:
+def test_a_warm_suggestion_evaluates_only_the_typed_text(client: httpx.Client) -> None:
     def evaluated() -> int:
         return int(client.get("status").json()["counters"]["evaluated_tokens"])
 
@@ -142,40 +142,41 @@ def test_a_warm_suggestion_evaluates_what_was_typed(client: httpx.Client) -> Non
     assert evaluated() - before <= len(" =") + 2
 
 
-def test_live_names_come_before_the_code_and_only_as_code(client: httpx.Client) -> None:
-    def tell(reply: str) -> None:
-        assert client.post("live-names", json={"path": "live.ipynb", "reply": reply}).status_code == httpx.codes.OK
+def test_kernel_variables_are_added_to_the_prompt_only_if_valid(client: httpx.Client) -> None:
+    def send(reply: str) -> None:
+        response = client.post("kernel-variables", json={"path": "live.ipynb", "reply": reply})
+        assert response.status_code == httpx.codes.OK
 
     assert suggest(client, ("c = ", None), path="live.ipynb") == []
-    tell(repr(json.dumps(["# live: 🎉 = 1"])))
+    send(repr(json.dumps(["# live: 🎉 = 1"])))
     assert suggest(client, ("c = ", None), path="live.ipynb") == ["live"]
-    for odd in ("", "None", "'{}'", "__import__('os').abort()", "'[1]'", "(" * 5000, "'" + "x" * 70_000 + "'"):
-        tell(odd)
+    for invalid in ("", "None", "'{}'", "__import__('os').abort()", "'[1]'", "(" * 5000, "'" + "x" * 70_000 + "'"):
+        send(invalid)
         assert suggest(client, ("c = ", None), path="live.ipynb") == []
 
 
 def test_explanation_streams(client: httpx.Client) -> None:
-    told = work(client, kind="explain", code="def mul(a, b):\n    return a * b\n")
-    assert told[-1] == {"text": "It multiplies **two** numbers."}
-    assert len(told) > 2
+    events = run_action(client, kind="explain", code="def mul(a, b):\n    return a * b\n")
+    assert events[-1] == {"text": "It multiplies **two** numbers."}
+    assert len(events) > 2
 
 
-def test_docstring_comes_as_the_whole_cell(client: httpx.Client) -> None:
-    told = work(client, kind="docstring", code="def mul(a, b):\n    return a * b\n", offset=3)
-    assert "Multiply two numbers.\n\n    Args:\n        a: The first." in told[-1]["code"]
-    (error,) = work(client, kind="docstring", code="x = 1")[-1:]
+def test_a_docstring_action_returns_the_whole_cell(client: httpx.Client) -> None:
+    events = run_action(client, kind="docstring", code="def mul(a, b):\n    return a * b\n", offset=3)
+    assert "Multiply two numbers.\n\n    Args:\n        a: The first." in events[-1]["code"]
+    (error,) = run_action(client, kind="docstring", code="x = 1")[-1:]
     assert error["error"]["message"] == "There is nothing to document."
 
 
 def test_a_cell_with_magics_is_documented_and_keeps_them(client: httpx.Client) -> None:
     code = "%%time\nprint(a\n% b)\nfiles = !ls 'it\n\n\ndef mul(a, b):\n    return a * b\n"
-    told = work(client, kind="docstring", code=code)
-    documented = told[-1]["code"]
+    events = run_action(client, kind="docstring", code=code)
+    documented = events[-1]["code"]
     assert documented.startswith(code[: code.index("def mul")])
     assert '    """Multiply two numbers.' in documented
 
 
-def test_a_cell_has_the_language_that_its_metadata_says(client: httpx.Client) -> None:
+def test_a_cell_has_the_language_of_its_metadata(client: httpx.Client) -> None:
     other = {"code": "total = 3", "language": "r", "execution_count": 1}
     assert suggest(client, ("b = ", None), cells=[{"code": "b = "}, other]) == ["2"]
 
@@ -187,19 +188,19 @@ def test_pause_stops_suggestions_until_it_ends(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None)) == ["2"]
 
 
-def test_secret_files_get_nothing(client: httpx.Client) -> None:
+def test_secret_files_get_no_suggestions(client: httpx.Client) -> None:
     assert suggest(client, ("b = ", None), path=".env", language="") == []
     assert suggest(client, ("b = ", None), path="app.py", language="") == ["2"]
 
 
-def test_acceptance_is_seen_in_what_the_front_end_asks_next(tmp_path: Path) -> None:
+def test_acceptance_is_detected_in_the_next_request(tmp_path: Path) -> None:
     with serve(tmp_path) as it, it.client() as client:
         client.post("status", json={"settings": scripted(tmp_path, {"b = ": "len(str(9))\n", "c = ": "3\n"})})
         wait_for(client, "ready")
         assert suggest(client, ("b = ", None)) == ["len(str(9))"]
         suggest(client, ("b = len(str(9))", None))
         assert suggest(client, ("b = len(str(9))", None), ("c = ", None), index=1, offset=4) == ["3"]
-        # A cell is put in above, and another one is changed.
+        # A cell is inserted above, and another one is changed.
         suggest(client, ("import re", None), ("b = len(str(9))", None), ("c = 4", None), index=2, offset=5)
         counters = client.get("status").json()["counters"]
         assert (counters["shown"], counters["accepted"]) == (2, 1)
@@ -213,33 +214,33 @@ def test_acceptance_is_seen_in_what_the_front_end_asks_next(tmp_path: Path) -> N
     ]
 
 
-def test_the_status_says_why_there_is_no_suggestion(tmp_path: Path) -> None:
+def test_the_status_has_the_reason_for_no_suggestions(tmp_path: Path) -> None:
     settings = {**scripted(tmp_path, {"b = ": "2\n"}), "exclude": ["private*"], "languages": {"sql": False}}
     with serve(tmp_path) as it, it.client() as client:
         client.post("status", json={"settings": settings})
         wait_for(client, "ready")
-        for path, language, quiet, said in (
+        for path, language, quiet, expected in (
             ("private.ipynb", "python", "excluded", "nano.exclude has the pattern private*"),
             ("query.sql", "", "language", "Suggestions in sql are switched off"),
             (".env", "", "secret", "usually hold secrets"),
             ("book.ipynb", "python", "", "is ready"),
         ):
             cells = [{"code": "b = ", "execution_count": None}]
-            asked = {"path": path, "cells": cells, "index": 0, "offset": 4, "language": language}
-            status = client.post("suggest", json=asked).json()["status"]
+            request = {"path": path, "cells": cells, "index": 0, "offset": 4, "language": language}
+            status = client.post("suggest", json=request).json()["status"]
             assert (status["state"], status["quiet"], status["document"]) == ("ready", quiet, path if quiet else "")
-            assert said in status["message"]
+            assert expected in status["message"]
             assert client.get("status").json()["message"] == status["message"]
-        client.post("suggest", json={**asked, "path": ".env"})
+        client.post("suggest", json={**request, "path": ".env"})
         assert client.post("status", json={"settings": settings}).json()["quiet"] == ""
 
 
-@pytest.mark.parametrize("name", ["status", "suggest", "work", "live-names", "closed"])
-def test_nobody_without_a_token_gets_in(jupyter: Jupyter, name: str) -> None:
-    with jupyter.client(token="") as stranger:
-        assert stranger.post(name, json={}).status_code == httpx.codes.FORBIDDEN
-        if name in {"status", "live-names"}:
-            assert stranger.get(name).status_code == httpx.codes.FORBIDDEN
+@pytest.mark.parametrize("name", ["status", "suggest", "action", "kernel-variables", "closed"])
+def test_requests_without_a_token_are_forbidden(jupyter: Jupyter, name: str) -> None:
+    with jupyter.client(token="") as anonymous:
+        assert anonymous.post(name, json={}).status_code == httpx.codes.FORBIDDEN
+        if name in {"status", "kernel-variables"}:
+            assert anonymous.get(name).status_code == httpx.codes.FORBIDDEN
 
 
 def test_a_cookie_alone_is_not_enough_for_a_page_from_elsewhere(jupyter: Jupyter) -> None:
@@ -252,59 +253,59 @@ def test_a_cookie_alone_is_not_enough_for_a_page_from_elsewhere(jupyter: Jupyter
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected"),
     [
-        (b"", "is no Suggest"),
-        (b"\xff\xfe", "is no Suggest"),
-        (b"[" * 100_000, "is no Suggest"),
+        (b"", "is not a valid SuggestRequest"),
+        (b"\xff\xfe", "is not a valid SuggestRequest"),
+        (b"[" * 100_000, "is not a valid SuggestRequest"),
         (b'{"path": "a", "cells": [], "index": 0, "offset": 0}', "cells"),
         (b'{"path": "a", "cells": [{"code": 7}], "index": 0, "offset": 0}', "code"),
-        (b'{"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0}', "no such cell"),
-        (b'{"path": "a", "cells": [{"code": "x"}], "index": 0, "offset": 2}', "no such place"),
+        (b'{"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0}', "cell or the offset does not exist"),
+        (b'{"path": "a", "cells": [{"code": "x"}], "index": 0, "offset": 2}', "cell or the offset does not exist"),
         (b'{"path": "a", "cells": [{"code": "x"}], "index": -1, "offset": 0}', "index"),
-        (b'"' + b"x" * (4 * 2**20) + b'"', "at most"),
+        (b'"' + b"x" * (4 * 2**20) + b'"', "the limit is"),
     ],
     ids=lambda value: value[:20] if isinstance(value, bytes) else value,
 )
-def test_what_is_no_request_is_refused_with_a_reason(client: httpx.Client, body: bytes, said: str) -> None:
-    answer = client.post("suggest", content=body)
-    assert answer.status_code == httpx.codes.BAD_REQUEST
-    assert said in answer.json()["message"]
+def test_an_invalid_request_is_rejected_with_a_reason(client: httpx.Client, body: bytes, expected: str) -> None:
+    response = client.post("suggest", content=body)
+    assert response.status_code == httpx.codes.BAD_REQUEST
+    assert expected in response.json()["message"]
 
 
-def test_a_setting_that_cannot_be_used_is_said(client: httpx.Client) -> None:
+def test_an_invalid_setting_gives_a_warning(client: httpx.Client) -> None:
     model = client.get("status").json()["model"]
     settings = {"model": model, "debounceMs": 0, "latencyMs": 0, "maxTokens": "many"}
     (warning,) = client.post("status", json={"settings": settings}).json()["warnings"]
     assert "nano.maxTokens is 'many'" in warning
 
 
-def test_who_rests_at_a_cursor_while_the_model_loads_is_answered_once_it_is_there(tmp_path: Path) -> None:
+def test_a_request_sent_while_the_model_loads_is_answered_after_loading(tmp_path: Path) -> None:
     with serve(tmp_path) as it, it.client() as client:
-        assert client.get("status").json()["begun"] is False
-        assert suggest(client, ("b = ", None)) == []  # nobody has said which model
+        assert client.get("status").json()["configured"] is False
+        assert suggest(client, ("b = ", None)) == []  # no settings have been received
         settings = scripted(tmp_path, SCRIPT)
         assert client.post("status", json={"settings": settings}).json()["state"] == "loading"
         assert suggest(client, ("b = ", None)) == ["2"]
-        assert client.get("status").json()["begun"] is True
+        assert client.get("status").json()["configured"] is True
 
 
-def test_a_missing_model_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_model_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with serve(tmp_path) as it, it.client() as client:
         client.post("status", json={"settings": {}})
         while (status := client.get("status").json())["state"] == "loading":
             pass
         assert (status["state"], "nano-lsp model pull nano" in status["remedy"]) == ("error", True)
-        (told,) = work(client, kind="explain", code="x = 1")
-        assert "nano-lsp model pull nano" in told["error"]["remedy"]
-        asked = {"path": "a.py", "cells": [{"code": "x"}], "index": 0, "offset": 1, "invoked": True}
-        refused = client.post("suggest", json=asked)
-        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
-        assert "nano-lsp model pull nano" in refused.json()["remedy"]
+        (event,) = run_action(client, kind="explain", code="x = 1")
+        assert "nano-lsp model pull nano" in event["error"]["remedy"]
+        request = {"path": "a.py", "cells": [{"code": "x"}], "index": 0, "offset": 1, "invoked": True}
+        rejected = client.post("suggest", json=request)
+        assert rejected.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "nano-lsp model pull nano" in rejected.json()["remedy"]
 
 
 @pytest.mark.parametrize("command", [["labextension", "list"], ["server", "extension", "list"]])
-def test_it_is_enabled_once_it_is_installed(command: list[str]) -> None:
+def test_it_is_enabled_after_installation(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "jupyter", *command], capture_output=True, text=True, check=True)
     lines = [line for line in (done.stdout + done.stderr).split("\n") if "nano" in line and "enabled" in line]
     assert lines, done.stdout + done.stderr

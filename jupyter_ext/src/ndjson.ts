@@ -1,7 +1,7 @@
-/** Lines of JSON that arrive in pieces. */
+/** Newline-delimited JSON (NDJSON) that arrives in chunks. */
 
-/** The values of the lines, as soon as each is whole. */
-export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+/** Parse each line as soon as it is complete. */
+export async function* parseNdjson(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of chunks) {

@@ -1,48 +1,48 @@
 /**
- * What a kernel's names stand for: asked once after something has run, never at a keystroke, by a silent request, which
- * the kernel does not count and does not remember.
+ * Reads a kernel's variables after code has run, never while typing. The request is silent: it changes neither the
+ * execution count nor the history.
  */
 
 import type { ISessionContext } from "@jupyterlab/apputils";
 import type { Kernel, KernelMessage } from "@jupyterlab/services";
 import type { Api } from "./api.ts";
 
-const NAME = "nano";
+const EXPRESSION_NAME = "nano";
 
-export class LiveNames {
+export class KernelVariables {
   private expression: Promise<string> | null = null;
 
   constructor(private readonly api: Api) {}
 
-  /** Follow a kernel, until its session's end. */
-  follow(session: ISessionContext, path: () => string): void {
-    let ran = false;
+  /** Read the variables of a session's kernel after each execution. */
+  track(session: ISessionContext, path: () => string): void {
+    let hasRun = false;
     session.iopubMessage.connect((_, message) => {
       if (message.header.msg_type === "execute_input") {
-        ran = true;
-      } else if (ran && isIdle(message)) {
-        ran = false;
-        void this.ask(session, path());
+        hasRun = true;
+      } else if (hasRun && isIdle(message)) {
+        hasRun = false;
+        void this.read(session, path());
       }
     });
     session.statusChanged.connect((_, status) => {
       if (status === "restarting" || status === "autorestarting" || status === "dead") {
-        void this.api.tellNames(path(), "").catch(() => {});
+        void this.api.sendKernelVariables(path(), "").catch(() => {});
       }
     });
-    void session.ready.then(() => this.ask(session, path()));
+    void session.ready.then(() => this.read(session, path()));
   }
 
-  private async ask(session: ISessionContext, path: string): Promise<void> {
+  private async read(session: ISessionContext, path: string): Promise<void> {
     const kernel = session.session?.kernel;
     try {
       if (kernel && (await kernel.info).language_info.name.toLowerCase().endsWith("python")) {
-        this.expression ??= this.api.expression();
+        this.expression ??= this.api.kernelVariablesExpression();
         const reply = await evaluate(kernel, await this.expression);
-        await this.api.tellNames(path, reply);
+        await this.api.sendKernelVariables(path, reply);
       }
     } catch {
-      // A kernel that has gone, or a server that is not there: the names known last hold.
+      // The kernel has ended or the server is unreachable: the last variables stay valid.
     }
   }
 }
@@ -53,7 +53,7 @@ async function evaluate(kernel: Kernel.IKernelConnection, expression: string): P
       code: "",
       silent: true,
       store_history: false,
-      user_expressions: { [NAME]: expression },
+      user_expressions: { [EXPRESSION_NAME]: expression },
       allow_stdin: false,
       stop_on_error: false,
     },
@@ -61,7 +61,7 @@ async function evaluate(kernel: Kernel.IKernelConnection, expression: string): P
   );
   const reply = await future.done;
   const content = reply.content as { user_expressions?: Record<string, { data?: Record<string, unknown> }> };
-  const text = content.user_expressions?.[NAME]?.data?.["text/plain"];
+  const text = content.user_expressions?.[EXPRESSION_NAME]?.data?.["text/plain"];
   return typeof text === "string" ? text : "";
 }
 

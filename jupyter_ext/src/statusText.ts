@@ -1,8 +1,8 @@
-/** What the status bar says. */
+/** Label and tooltip of the status bar item. */
 
 import type { Status } from "./api.ts";
 
-/** The name of a model without folder and ending. */
+/** A model's display name: of a file, its name without folder and extension. */
 export function modelName(model: string): string {
   if (model.startsWith("scripted:")) {
     return "scripted";
@@ -10,18 +10,18 @@ export function modelName(model: string): string {
   return (model.split(/[\\/]/).pop() ?? model).replace(/\.gguf$/i, "");
 }
 
-/** The reason of a document whose newest suggestion is hidden: the next one may be shown. */
-const HIDDEN = "confidence";
+/** Reason code if only the newest suggestion is hidden: the next one may be shown. */
+const LOW_CONFIDENCE = "confidence";
 
-/** The item's text. */
+/** The item's label. */
 export function label(status: Status): string {
-  const quiet = status.state === "ready" && status.quiet && status.quiet !== HIDDEN;
+  const quiet = status.state === "ready" && status.quiet && status.quiet !== LOW_CONFIDENCE;
   const share = status.state === "loading" && status.share > 0 ? ` ${Math.round(100 * status.share)} %` : "";
   return `${modelName(status.model)}: ${quiet ? "quiet" : status.state}${share}`;
 }
 
-/** What it says of itself when the pointer rests on it. */
+/** The item's tooltip. */
 export function tooltip(status: Status): string {
-  const click = status.state === "paused" ? "Click to go on." : status.state === "error" ? "Click to try again." : "";
+  const click = status.state === "paused" ? "Click to resume." : status.state === "error" ? "Click to retry." : "";
   return ["NEURO-NANO", status.message, status.remedy, click || "Click to pause."].filter(Boolean).join("\n");
 }
