@@ -114,7 +114,7 @@ def test_a_killed_server_is_started_again_while_the_user_types(version: str, sta
     neovim.keys("A ")
     neovim.wait_for("total = sum(range(9))")
     server.kill()
-    says(neovim, "nano: the server ended (signal 9); it is started again.")
+    says(neovim, "nano: the server crashed (signal 9) and is being restarted.")
     neovim.wait(lambda: " starting starting loading" in neovim.lua("return vim.g.states"), "its states")
     neovim.wait_for_state("ready")
     neovim.wait_for("[nano]")
@@ -129,7 +129,7 @@ def test_a_killed_server_is_started_again_while_the_user_types(version: str, sta
         server.kill()
         neovim.wait(lambda: neovim.lua("return require('nano.status').current.state") != "ready", "its end")
     neovim.wait_for("[nano error]")
-    says(neovim, "nano: the server keeps ending. See :Nano log, then :Nano restart.")
+    says(neovim, "nano: the server keeps crashing. See :Nano log, then :Nano restart.")
     neovim.keys("<Esc>:Nano restart<CR>")
     neovim.wait_for("[nano]")
 
@@ -138,7 +138,7 @@ def test_a_server_that_keeps_ending_is_left_alone(version: str, start: Callable[
     neovim = start(version, STATUS_LINE, cmd=[sys.executable, "-c", "exit(3)"])
     neovim.edit("code.py", "")
     neovim.keys("i")
-    says(neovim, "nano: the server keeps ending. See :Nano log, then :Nano restart.")
+    says(neovim, "nano: the server keeps crashing. See :Nano log, then :Nano restart.")
     neovim.wait_for("[nano error]")
     neovim.keys("x = 1<Esc>")
     neovim.wait(lambda: neovim.text() == "x = 1", "the editor usable")
@@ -156,7 +156,7 @@ def test_a_missing_program_is_named_once(version: str, start: Callable[..., Neov
     neovim.keys("ix = 1<Esc>")
     neovim.wait(lambda: neovim.text() == "x = 1", "the editor usable")
     neovim.nvim.command("Nano explain")
-    says(neovim, "no server serves this buffer; see :checkhealth nano.")
+    says(neovim, "no server is attached to this buffer; see :checkhealth nano.")
     neovim.nvim.command("checkhealth nano")
     neovim.wait(lambda: "no-such-nano-lsp cannot be run" in neovim.text(), "the report")
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_served_leaves_the_editor_usable(version: str, start: Cal
     neovim = ready(start(version, STATUS_LINE + "vim.cmd('syntax off')"))
     neovim.nvim.command("setlocal nomodifiable")
     neovim.nvim.command("Nano docstring")
-    says(neovim, "nano: this buffer cannot be changed ('modifiable' is off).")
+    says(neovim, "nano: this buffer is not modifiable ('modifiable' is off).")
     neovim.edit("huge.py", "x = 1\n" * (MAX_BYTES // 6) + "total =")
     neovim.keys("GA 1<Esc>")
     neovim.wait(lambda: neovim.nvim.current.line == "total = 1", "the key")
@@ -226,9 +226,9 @@ def test_options_that_cannot_be_used_are_named(version: str, start: Callable[...
     neovim = start(version, "vim.o.cmdheight = 10", colour="red", filetypes="python", keys={"accpet": "x"})
     says(
         neovim,
-        "there is no option colour.",
-        'filetypes takes a list of texts, not "python".',
-        "there is no key accpet.",
+        "unknown option colour.",
+        'filetypes must be a list of strings, not "python".',
+        "unknown key accpet.",
     )
     ready(neovim)
 
@@ -236,7 +236,7 @@ def test_options_that_cannot_be_used_are_named(version: str, start: Callable[...
 def test_unknown_commands_and_completion_of_known_ones(version: str, start: Callable[..., Neovim]) -> None:
     neovim = ready(start(version))
     neovim.keys(":Nano unknown<CR>")
-    says(neovim, "there is no :Nano unknown; see :help :Nano.")
+    says(neovim, "unknown command :Nano unknown; see :help :Nano.")
     found = neovim.nvim.funcs.getcompletion("Nano re", "cmdline")
     assert found == ["restart", "resume"]
 
@@ -246,7 +246,7 @@ def test_checkhealth_finds_nothing_wrong(version: str, start: Callable[..., Neov
     neovim.nvim.command("checkhealth nano")
     neovim.wait(lambda: "accept a word of the suggestion" in neovim.text(), "the whole report")
     report = neovim.text()
-    assert "The server runs and is ready" in report
+    assert "The server is running and ready" in report
     assert "nano-lsp 0" in report
     # The home of this test has no model, and that is all.
     assert [line for line in report.split("\n") if "ERROR" in line] == [

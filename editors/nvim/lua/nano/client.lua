@@ -1,4 +1,4 @@
---- The language server: its configuration, its messages, and what happens when it ends.
+--- The language client: configuration, handlers of the server's messages, and restarts.
 local options = require("nano.config")
 local status = require("nano.status")
 
@@ -8,18 +8,18 @@ M.NAME = "nano"
 M.ROOT_MARKERS = { "pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", ".git" }
 
 local MAX_CRASHES = 3
-local WITHIN_MS = 5 * 60 * 1000
+local CRASH_WINDOW_MS = 5 * 60 * 1000
 local SIGTERM = 15
-local PATIENCE_MS = 3000 -- with a server that is told to end
-local PAUSE_MS = 500 -- before the server is started again, times the number of crashes
+local STOP_TIMEOUT_MS = 3000 -- before the server is killed
+local RESTART_DELAY_MS = 500 -- before the server is restarted, times the number of crashes
 
----@type table<string|integer, fun(value: table)>  who reads partial results, by token
+---@type table<string|integer, fun(value: table)>  handlers of partial results, by token
 M.streams = {}
 
-local crashes = {} ---@type integer[]  when the server ended by itself, in ms
+local crashes = {} ---@type integer[]  times of crashes in ms
 local initialized = false
 local restarting = false
-local missing_told = false
+local missing_reported = false
 
 ---@return vim.lsp.Client?
 function M.get()
@@ -28,13 +28,13 @@ function M.get()
   end)
 end
 
---- The client of a buffer; the user is told where there is none.
+--- The client of a buffer; notifies the user if there is none.
 ---@param bufnr integer
 ---@return vim.lsp.Client?
-function M.of_buffer(bufnr)
+function M.get_for_buffer(bufnr)
   local client = vim.lsp.get_clients({ name = M.NAME, bufnr = bufnr })[1]
   if not client then
-    status.tell("no server serves this buffer; see :checkhealth nano.", vim.log.levels.WARN)
+    status.notify("no server is attached to this buffer; see :checkhealth nano.", vim.log.levels.WARN)
   end
   return client
 end
@@ -47,60 +47,60 @@ local function is_installed()
   end
   local remedy = "Install nano-lsp, or set `cmd`; see :help nano-install."
   status.set({ state = "error", message = cmd[1] .. " cannot be run.", remedy = remedy })
-  if not missing_told then
-    missing_told = true
-    status.tell(cmd[1] .. " cannot be run; see :help nano-install.", vim.log.levels.ERROR)
+  if not missing_reported then
+    missing_reported = true
+    status.notify(cmd[1] .. " cannot be run; see :help nano-install.", vim.log.levels.ERROR)
   end
   return false
 end
 
---- The server's process has ended.
+--- Handle the exit of the server's process.
 ---@param code integer
 ---@param signal integer
-local function on_end(code, signal)
+local function on_exit(code, signal)
   if vim.v.exiting ~= vim.NIL then
     return
   elseif restarting then
     restarting = false
     vim.lsp.enable(M.NAME)
     return
-  elseif signal == SIGTERM or (initialized and code == 0 and signal == 0) then -- somebody has stopped it
-    status.set({ state = "off", message = "No server runs." })
+  elseif signal == SIGTERM or (initialized and code == 0 and signal == 0) then -- stopped on purpose
+    status.set({ state = "off", message = "No server is running." })
     return
   end
   local now = vim.uv.now()
   crashes = vim.tbl_filter(function(at)
-    return now - at < WITHIN_MS
+    return now - at < CRASH_WINDOW_MS
   end, crashes)
   crashes[#crashes + 1] = now
-  local how = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
+  local reason = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
   if #crashes > MAX_CRASHES then
     local remedy = "See :Nano log, then :Nano restart."
-    status.set({ state = "error", message = ("The server keeps ending (%s)."):format(how), remedy = remedy })
-    status.tell("the server keeps ending. " .. remedy, vim.log.levels.ERROR)
+    status.set({ state = "error", message = ("The server keeps crashing (%s)."):format(reason), remedy = remedy })
+    status.notify("the server keeps crashing. " .. remedy, vim.log.levels.ERROR)
     return
   end
-  status.set({ state = "starting", message = ("The server ended (%s) and is started again."):format(how) })
-  status.tell(("the server ended (%s); it is started again."):format(how), vim.log.levels.WARN)
+  status.set({ state = "starting", message = ("The server crashed (%s) and is being restarted."):format(reason) })
+  status.notify(("the server crashed (%s) and is being restarted."):format(reason), vim.log.levels.WARN)
   vim.defer_fn(function()
     if not M.get() then
       vim.lsp.enable(M.NAME)
     end
-  end, PAUSE_MS * #crashes)
+  end, RESTART_DELAY_MS * #crashes)
 end
 
 ---@param dispatchers vim.lsp.rpc.Dispatchers
 ---@return vim.lsp.rpc.PublicClient
 local function start(dispatchers)
-  local on_exit = dispatchers.on_exit
+  local default_on_exit = dispatchers.on_exit
   dispatchers.on_exit = function(code, signal)
     vim.schedule(function()
-      on_end(code, signal)
+      on_exit(code, signal)
     end)
-    on_exit(0, 0) -- as if all were well: Neovim's own message waits for Enter while the user types
+    default_on_exit(0, 0) -- reported as success: Neovim's own message would wait for Enter while the user types
   end
   initialized = false
-  status.set({ state = "starting", message = "The server is being started." })
+  status.set({ state = "starting", message = "The server is starting." })
   return vim.lsp.rpc.start(options.command(), dispatchers)
 end
 
@@ -122,7 +122,7 @@ local handlers = {
   end,
   ["window/showMessage"] = function(_, params)
     local levels = vim.log.levels
-    status.tell(params.message, ({ levels.ERROR, levels.WARN })[params.type] or levels.INFO)
+    status.notify(params.message, ({ levels.ERROR, levels.WARN })[params.type] or levels.INFO)
   end,
 }
 
@@ -130,7 +130,7 @@ local handlers = {
 ---@return vim.lsp.Config
 function M.lsp_config(config)
   local settings = config.settings
-  if require("nano.ghost").waits_itself() then
+  if require("nano.ghost").debounces() then
     settings = vim.tbl_extend("keep", settings, { debounceMs = 0 })
   end
   return {
@@ -141,7 +141,7 @@ function M.lsp_config(config)
         on_dir(vim.fs.root(bufnr, M.ROOT_MARKERS))
       end
     end,
-    -- One server for all projects: each has a model of a gigabyte in memory.
+    -- One server for all workspaces: each server loads a model of a gigabyte.
     reuse_client = function(client, wanted)
       return client.name == wanted.name and not client:is_stopped()
     end,
@@ -159,14 +159,14 @@ end
 
 ---@param config nano.Config
 function M.setup(config)
-  missing_told = false
+  missing_reported = false
   vim.lsp.config(M.NAME, M.lsp_config(config))
   vim.lsp.enable(M.NAME)
 end
 
---- End the server, if it runs, and start it.
+--- Stop the server if it is running, and start it.
 function M.restart()
-  crashes, missing_told = {}, false
+  crashes, missing_reported = {}, false
   local client = M.get()
   if not client then
     vim.lsp.enable(M.NAME)
@@ -178,7 +178,7 @@ function M.restart()
     if not client:is_stopped() then
       client:stop(true)
     end
-  end, PATIENCE_MS)
+  end, STOP_TIMEOUT_MS)
 end
 
 return M

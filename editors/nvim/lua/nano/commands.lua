@@ -1,21 +1,21 @@
---- `:Nano` and what may follow it.
+--- The command `:Nano` and its subcommands.
 local client = require("nano.client")
 local status = require("nano.status")
 
 local M = {}
 
---- Have the server carry out a command.
+--- Execute a command of the server.
 ---@param command string
 ---@param arguments? any[]
 ---@param on_result? fun(result: any)
 local function execute(command, arguments, on_result)
-  local bufnr = vim.api.nvim_get_current_buf() -- Neovim sends pending changes of a buffer first, but not of buffer 0
-  local server = client.of_buffer(bufnr)
+  local bufnr = vim.api.nvim_get_current_buf() -- not 0: Neovim flushes pending changes only for a buffer's own number
+  local server = client.get_for_buffer(bufnr)
   if server then
     local params = { command = command, arguments = arguments or {} }
     server:request("workspace/executeCommand", params, function(err, result)
       if err then
-        status.tell(err.message, vim.log.levels.ERROR)
+        status.notify(err.message, vim.log.levels.ERROR)
       elseif on_result then
         on_result(result)
       end
@@ -23,14 +23,14 @@ local function execute(command, arguments, on_result)
   end
 end
 
---- The lines that a command was given, or the cursor.
----@param args table  of `nvim_create_user_command`
+--- The range of lines given to a command, or the cursor's position.
+---@param args table  arguments of the callback of `nvim_create_user_command`
 ---@return lsp.Range
 local function range_of(args)
   if args.range == 0 then
     local server = client.get()
-    local at = vim.lsp.util.make_position_params(0, server and server.offset_encoding or "utf-16").position
-    return { start = at, ["end"] = at }
+    local position = vim.lsp.util.make_position_params(0, server and server.offset_encoding or "utf-16").position
+    return { start = position, ["end"] = position }
   end
   return { start = { line = args.line1 - 1, character = 0 }, ["end"] = { line = args.line2, character = 0 } }
 end
@@ -48,7 +48,7 @@ local COMMANDS = {
   end,
   docstring = function(args)
     if not vim.bo.modifiable then
-      status.tell("this buffer cannot be changed ('modifiable' is off).", vim.log.levels.WARN)
+      status.notify("this buffer is not modifiable ('modifiable' is off).", vim.log.levels.WARN)
       return
     end
     execute("nano.docstring", { { uri = vim.uri_from_bufnr(0), range = range_of(args) } })
@@ -75,8 +75,8 @@ local COMMANDS = {
     end)
   end,
   status = function()
-    local now = status.current
-    show("status", vim.trim(("%s: %s\n%s"):format(now.state, now.message, now.remedy)))
+    local current = status.current
+    show("status", vim.trim(("%s: %s\n%s"):format(current.state, current.message, current.remedy)))
   end,
   log = function()
     vim.cmd.split(vim.fn.fnameescape(vim.lsp.log.get_filename()))
@@ -87,13 +87,13 @@ local COMMANDS = {
   end,
 }
 
----@param args table  of `nvim_create_user_command`
+---@param args table  arguments of the callback of `nvim_create_user_command`
 function M.run(args)
   local command = COMMANDS[args.fargs[1]]
   if command then
     command(args, { unpack(args.fargs, 2) })
   else
-    status.tell("there is no :Nano " .. args.fargs[1] .. "; see :help :Nano.", vim.log.levels.ERROR)
+    status.notify("unknown command :Nano " .. args.fargs[1] .. "; see :help :Nano.", vim.log.levels.ERROR)
   end
 end
 

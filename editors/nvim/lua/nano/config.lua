@@ -1,19 +1,19 @@
---- The options, their defaults, and what is said of those that cannot be used.
+--- Options of `setup`: defaults and validation.
 local M = {}
 
----@class nano.Keys  insert mode; false leaves a key alone
+---@class nano.Keys  keys of Insert mode; false maps none
 ---@field accept? string|false  the whole suggestion
 ---@field accept_word? string|false
 ---@field accept_line? string|false
----@field next? string|false  the next suggestion; asks for some where none is shown
+---@field next? string|false  the next alternative; requests suggestions if none is shown
 ---@field previous? string|false
 ---@field dismiss? string|false
 
 ---@class nano.Options
----@field cmd? string[]  starts the server
----@field filetypes? string[]  that get suggestions
----@field settings? table<string, any>  of the server: `model`, `latencyMs`, …
----@field ghost_text? "auto"|"builtin"|"extmarks"|false  what draws suggestions
+---@field cmd? string[]  command that starts the server
+---@field filetypes? string[]  file types that get suggestions
+---@field settings? table<string, any>  the server's settings: `model`, `latencyMs`, …
+---@field ghost_text? "auto"|"builtin"|"extmarks"|false  renderer of suggestions
 ---@field keys? nano.Keys|false
 
 ---@class nano.Config : nano.Options
@@ -49,14 +49,14 @@ M.current = M.defaults
 local GHOST_TEXT = { auto = true, builtin = true, extmarks = true, [false] = true }
 
 ---@param given table
----@return string[] objections
-local function check(given)
-  local found = {}
-  local function expect(name, value, fits, wanted)
-    if value ~= nil and not fits then
-      found[#found + 1] = ("%s takes %s, not %s"):format(
+---@return string[] errors
+local function remove_invalid(given)
+  local errors = {}
+  local function expect(name, value, is_valid, expected)
+    if value ~= nil and not is_valid then
+      errors[#errors + 1] = ("%s must be %s, not %s"):format(
         name,
-        wanted,
+        expected,
         vim.inspect(value, { newline = " ", indent = "" })
       )
       given[name] = nil
@@ -64,39 +64,39 @@ local function check(given)
   end
   for _, name in ipairs(vim.tbl_keys(given)) do
     if M.defaults[name] == nil then
-      found[#found + 1] = "there is no option " .. tostring(name)
+      errors[#errors + 1] = "unknown option " .. tostring(name)
       given[name] = nil
     end
   end
-  local function texts(value)
+  local function is_string_list(value)
     return vim.islist(value) and vim.iter(value):all(function(item)
       return type(item) == "string"
     end)
   end
-  expect("cmd", given.cmd, texts(given.cmd) and #given.cmd > 0, "a list of texts")
-  expect("filetypes", given.filetypes, texts(given.filetypes), "a list of texts")
+  expect("cmd", given.cmd, is_string_list(given.cmd) and #given.cmd > 0, "a list of strings")
+  expect("filetypes", given.filetypes, is_string_list(given.filetypes), "a list of strings")
   expect("settings", given.settings, type(given.settings) == "table", "a table")
   expect("ghost_text", given.ghost_text, GHOST_TEXT[given.ghost_text], '"auto", "builtin", "extmarks" or false')
   expect("keys", given.keys, given.keys == false or type(given.keys) == "table", "a table or false")
   for name, key in pairs(type(given.keys) == "table" and given.keys or {}) do
     if M.defaults.keys[name] == nil then
-      found[#found + 1] = "there is no key " .. tostring(name)
+      errors[#errors + 1] = "unknown key " .. tostring(name)
       given.keys[name] = nil
     elseif key ~= false and type(key) ~= "string" then
-      found[#found + 1] = ("the key %s takes a text or false"):format(name)
+      errors[#errors + 1] = ("the key %s must be a string or false"):format(name)
       given.keys[name] = nil
     end
   end
-  return found
+  return errors
 end
 
---- Take options over; those that cannot be used are named, and their defaults are used.
+--- Set the options. Invalid ones are reported, and replaced by their defaults.
 ---@param options nano.Options
 ---@return nano.Config
 function M.set(options)
   local given = vim.deepcopy(options)
-  for _, objection in ipairs(check(given)) do
-    require("nano.status").tell(objection .. ".", vim.log.levels.WARN)
+  for _, message in ipairs(remove_invalid(given)) do
+    require("nano.status").notify(message .. ".", vim.log.levels.WARN)
   end
   M.current = vim.tbl_deep_extend("force", M.defaults, given)
   -- Lists are replaced, not merged.
@@ -105,7 +105,7 @@ function M.set(options)
   return M.current
 end
 
---- `nano-lsp` in the virtual environment that all editors of a user share: where a bundle's install.py puts it.
+--- Path of `nano-lsp` in the virtual environment shared by all editors, which a bundle's install.py creates.
 ---@return string
 local function shared_program()
   if vim.fn.has("win32") == 1 then
@@ -120,7 +120,7 @@ local function shared_program()
   return vim.fs.joinpath(data, "nano-lsp/venv/bin/nano-lsp")
 end
 
---- What starts the server: `cmd`, with the shared environment's program where PATH has none.
+--- The command that starts the server: `cmd`, or the shared environment's program if PATH has none.
 ---@return string[]
 function M.command()
   local cmd = vim.list_slice(M.current.cmd)

@@ -11,32 +11,37 @@ local count = 0
 ---@param range lsp.Range
 function M.open(range)
   local bufnr = vim.api.nvim_get_current_buf()
-  local server = client.of_buffer(bufnr)
+  local server = client.get_for_buffer(bufnr)
   if not server then
     return
   end
   count = count + 1
-  local token, work, done = "nano-explain-" .. count, "nano-explaining-" .. count, false
+  local token, work_token, done = "nano-explain-" .. count, "nano-explaining-" .. count, false
   local window = float.open("explain · q closes", function()
     client.streams[token] = nil
     if not done then
-      server:notify("window/workDoneProgress/cancel", { token = work })
+      server:notify("window/workDoneProgress/cancel", { token = work_token })
     end
   end)
   window:set("…")
   client.streams[token] = function(value)
     window:set(value.text)
   end
-  local about = { uri = vim.uri_from_bufnr(bufnr), range = range, partialResultToken = token, workDoneToken = work }
-  local params = { command = "nano.explain", arguments = { about } }
+  local request = {
+    uri = vim.uri_from_bufnr(bufnr),
+    range = range,
+    partialResultToken = token,
+    workDoneToken = work_token,
+  }
+  local params = { command = "nano.explain", arguments = { request } }
   server:request("workspace/executeCommand", params, function(err, text)
     done, client.streams[token] = true, nil
     if type(text) == "string" then
       window:set(text)
     else
-      window:close() -- the server has said why
+      window:close() -- the server has shown the reason
       if err then
-        status.tell(err.message, vim.log.levels.ERROR)
+        status.notify(err.message, vim.log.levels.ERROR)
       end
     end
   end, bufnr)

@@ -1,4 +1,4 @@
---- Floating windows for text that is read.
+--- Floating windows that show text.
 local M = {}
 
 ---@class nano.Float
@@ -51,7 +51,7 @@ function Float:is_open()
   return vim.api.nvim_win_is_valid(self.winid) and vim.api.nvim_win_get_buf(self.winid) == self.bufnr
 end
 
---- Show a text in place of what is shown; the window grows with it.
+--- Replace the window's text and adjust its height.
 ---@param text string
 function Float:set(text)
   if not self:is_open() then
@@ -60,8 +60,8 @@ function Float:set(text)
   vim.bo[self.bufnr].modifiable = true
   vim.api.nvim_buf_set_lines(self.bufnr, 0, -1, false, vim.split(text, "\n", { plain = true }))
   vim.bo[self.bufnr].modifiable = false
-  local wanted = vim.api.nvim_win_text_height(self.winid, {}).all
-  vim.api.nvim_win_set_height(self.winid, math.max(1, math.min(wanted, math.floor(vim.o.lines * 0.6))))
+  local needed = vim.api.nvim_win_text_height(self.winid, {}).all
+  vim.api.nvim_win_set_height(self.winid, math.max(1, math.min(needed, math.floor(vim.o.lines * 0.6))))
 end
 
 function Float:close()

@@ -3,7 +3,7 @@ local M = {}
 
 local health = vim.health
 
---- Run the server's program with other arguments.
+--- Run `nano-lsp` with other arguments.
 ---@param ... string
 ---@return vim.SystemCompleted?
 local function run(...)
@@ -26,22 +26,23 @@ end
 local function check_program()
   local cmd = require("nano.config").command()
   if vim.fn.executable(cmd[1]) == 0 then
-    local advice = "Install nano-lsp, or set `cmd` to where it is: :help nano-install"
+    local advice = "Install nano-lsp, or set its path in `cmd`: :help nano-install"
     health.error(cmd[1] .. " cannot be run.", { advice })
     return
   end
   local found = run("doctor", "--no-load", "--json")
   local ok, findings = pcall(vim.json.decode, found and found.stdout or "")
   if not ok or type(findings) ~= "table" then
-    health.error(table.concat(cmd, " ") .. " is no nano-lsp.", { vim.trim(found and found.stderr or "") })
+    health.error(table.concat(cmd, " ") .. " is not nano-lsp.", { vim.trim(found and found.stderr or "") })
     return
   end
-  for _, one in ipairs(findings) do
-    local text = ("%s: %s"):format(one.title, one.detail)
-    if one.level == "ok" then
+  for _, finding in ipairs(findings) do
+    local text = ("%s: %s"):format(finding.title, finding.detail)
+    if finding.level == "ok" then
       health.ok(text)
     else
-      health[one.level == "problem" and "error" or "warn"](text, one.remedy ~= "" and { one.remedy } or {})
+      local advice = finding.remedy ~= "" and { finding.remedy } or {}
+      health[finding.level == "problem" and "error" or "warn"](text, advice)
     end
   end
 end
@@ -49,23 +50,23 @@ end
 local function check_server()
   local status = require("nano.status").current
   if not vim.lsp.is_enabled("nano") then
-    health.warn("Nothing is started.", { 'Put require("nano").setup() into init.lua.' })
+    health.warn("The language server is not enabled.", { 'Put require("nano").setup() into init.lua.' })
   elseif not require("nano.client").get() then
-    health.info("No server runs; it starts with the first file of `filetypes`. " .. status.message)
+    health.info("No server is running; it starts with the first file of `filetypes`. " .. status.message)
   elseif status.state == "error" then
     health.error(status.message, { status.remedy })
   else
-    health.ok(("The server runs and is %s. %s"):format(status.state, status.message))
+    health.ok(("The server is running and %s. %s"):format(status.state, status.message))
   end
 end
 
 local function check_keys()
   for key, action in pairs(require("nano.keys").mapped) do
-    local now = vim.fn.maparg(key, "i", false, true)
-    if vim.startswith(now.desc or "", "nano: ") then
-      health.ok(("%s: %s"):format(key, now.desc:sub(7)))
+    local mapping = vim.fn.maparg(key, "i", false, true)
+    if vim.startswith(mapping.desc or "", "nano: ") then
+      health.ok(("%s: %s"):format(key, mapping.desc:sub(7)))
     else
-      health.warn(("%s does not %s: it has been mapped since."):format(key, action:gsub("_", " a ")), {
+      health.warn(("%s does not %s: it has been mapped after setup."):format(key, action:gsub("_", " a ")), {
         "Choose another key (`keys`), or call require('nano').accept() from that map: :help nano-menus",
       })
     end

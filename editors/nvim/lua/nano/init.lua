@@ -1,7 +1,7 @@
---- What users call. `setup` comes first; the rest may be called from key maps and status lines.
+--- The plugin's public functions. Call `setup` first; the others are for key maps and status lines.
 local M = {}
 
---- Start with these options; see `nano.Options` and |nano-setup|.
+--- Set the options and start the plugin; see `nano.Options` and |nano-setup|.
 ---@param options? nano.Options
 function M.setup(options)
   if vim.fn.has("nvim-0.11") == 0 then
@@ -14,20 +14,20 @@ function M.setup(options)
   require("nano.client").setup(config)
 end
 
---- Put the suggestion, or its next word or line, into the text.
+--- Accept the suggestion, or its next word or line.
 ---@param part? "all"|"word"|"line"
----@return boolean accepted  false where there is no suggestion
+---@return boolean accepted  false if no suggestion is shown
 function M.accept(part)
   return require("nano.ghost").accept(part or "all")
 end
 
---- Show the next suggestion, or ask for some where none is shown.
----@param count? integer  negative for those before
+--- Show the next alternative, or request suggestions if none is shown.
+---@param count? integer  number of alternatives to move; negative for previous ones
 function M.cycle(count)
   require("nano.ghost").cycle(count or 1)
 end
 
---- Take the suggestion away.
+--- Dismiss the suggestion.
 function M.dismiss()
   require("nano.ghost").dismiss()
 end
@@ -38,7 +38,7 @@ function M.is_shown()
   return require("nano.ghost").is_shown()
 end
 
---- What the server is at, in few words: a component of a status line. Empty where no server runs.
+--- The server's state for a status line; empty if no server is running.
 ---@return string
 function M.statusline()
   return require("nano.status").text()

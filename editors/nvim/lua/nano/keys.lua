@@ -1,16 +1,16 @@
---- Keys of Insert mode. Where there is nothing to accept, a key does what it did before.
+--- Keys of Insert mode. Without a suggestion a key keeps its previous mapping.
 local M = {}
 
--- Keys that menus use: while one is shown, they are its.
-local OF_MENUS = {}
+-- Keys of completion menus, which have priority while a menu is shown.
+local MENU_KEYS = {}
 for _, key in ipairs({ "<Tab>", "<S-Tab>", "<CR>", "<C-N>", "<C-P>", "<C-Y>", "<C-E>", "<Up>", "<Down>" }) do
-  OF_MENUS[key] = true
+  MENU_KEYS[key] = true
 end
-local DIRECTIONS = { ["<Tab>"] = 1, ["<S-Tab>"] = -1 } -- in a snippet, to the next placeholder and back
+local SNIPPET_JUMPS = { ["<Tab>"] = 1, ["<S-Tab>"] = -1 } -- to the next or previous placeholder of a snippet
 
 ---@class nano.Action
----@field call string  Lua
----@field always? boolean  also where no suggestion is shown
+---@field call string  Lua code
+---@field always? boolean  also if no suggestion is shown
 ---@field desc string
 
 ---@type table<string, nano.Action>
@@ -18,7 +18,7 @@ local ACTIONS = {
   accept = { call = "accept('all')", desc = "accept the suggestion" },
   accept_word = { call = "accept('word')", desc = "accept a word of the suggestion" },
   accept_line = { call = "accept('line')", desc = "accept a line of the suggestion" },
-  next = { call = "cycle(1)", always = true, desc = "next suggestion, or ask for some" },
+  next = { call = "cycle(1)", always = true, desc = "next suggestion, or request some" },
   previous = { call = "cycle(-1)", desc = "previous suggestion" },
   dismiss = { call = "dismiss()", desc = "dismiss the suggestion" },
 }
@@ -43,10 +43,10 @@ local function normalized(key)
   return vim.fn.keytrans(vim.keycode(key))
 end
 
---- What a key does without this plugin, as keys to feed.
+--- The keys to feed for a key's previous mapping.
 ---@param key string
 ---@return string
-local function before(key)
+local function fallback(key)
   local mapping = vim.fn.maparg(key, "i", false, true)
   if not vim.tbl_isempty(mapping) and mapping.buffer == 0 then
     local name = "<Plug>(nano-before-" .. key:gsub("[<>]", "") .. ")"
@@ -54,7 +54,7 @@ local function before(key)
     vim.fn.mapset(mapping)
     return name
   elseif key:find("^<[MA]%-") then
-    return "" -- by itself it is <Esc> and a key, which would leave Insert mode
+    return "" -- unmapped it is <Esc> and a key, which would leave Insert mode
   end
   return key
 end
@@ -69,18 +69,18 @@ function M.setup(config)
     local action = ACTIONS[name]
     if given then
       local key = normalized(given)
-      local otherwise, yields = before(key), OF_MENUS[key]
+      local previous, is_menu_key = fallback(key), MENU_KEYS[key]
       M.mapped[key] = name
       vim.keymap.set("i", key, function()
         local menu = M.menu_is_shown()
-        local jumps = DIRECTIONS[key] and vim.snippet.active({ direction = DIRECTIONS[key] })
-        if (yields and menu) or jumps or not (action.always or require("nano.ghost").is_shown()) then
-          return otherwise
+        local jumps = SNIPPET_JUMPS[key] and vim.snippet.active({ direction = SNIPPET_JUMPS[key] })
+        if (is_menu_key and menu) or jumps or not (action.always or require("nano.ghost").is_shown()) then
+          return previous
         end
-        -- The menu goes, and leaves the text as it is; undo takes back the suggestion alone.
-        local first = vim.fn.pumvisible() == 1 and "<C-x><C-z>" or ""
+        -- Close the menu without changing the text; undo removes only the suggestion.
+        local close_menu = vim.fn.pumvisible() == 1 and "<C-x><C-z>" or ""
         local undo = vim.startswith(name, "accept") and "<C-g>u" or ""
-        return ("%s%s<Cmd>lua require('nano').%s<CR>"):format(first, undo, action.call)
+        return ("%s%s<Cmd>lua require('nano').%s<CR>"):format(close_menu, undo, action.call)
       end, { expr = true, remap = true, replace_keycodes = true, desc = "nano: " .. action.desc })
     end
   end

@@ -1,19 +1,19 @@
---- What the server is at, and messages to the user.
+--- The server's status, and notifications.
 local M = {}
 
 ---@class nano.Status
 ---@field state "off"|"starting"|"loading"|"ready"|"busy"|"paused"|"error"
 ---@field message string
----@field remedy string  what the user can do about an error; empty for nothing
----@field share number  of the loading that is done, 0 to 1
----@field model string  that it has or is asked for; empty where no server runs
----@field quiet string  why `document` gets no suggestions, in a word; empty where it does
----@field document string  URI of the document of the newest request, where there is a reason
+---@field remedy string  what the user can do about an error; may be empty
+---@field share number  progress of loading the model, 0 to 1
+---@field model string  the model that is loaded or configured; empty if no server is running
+---@field quiet string  reason code why `document` gets no suggestions; empty if it gets some
+---@field document string  URI of the document that `quiet` is about
 
 ---@type nano.Status
 M.current = {
   state = "off",
-  message = "No server runs.",
+  message = "No server is running.",
   remedy = "",
   share = 0,
   model = "",
@@ -21,11 +21,11 @@ M.current = {
   document = "",
 }
 
-local HIDDEN = "confidence" -- the reason where only the newest suggestion is hidden
+local LOW_CONFIDENCE = "confidence" -- reason code if only the newest suggestion is hidden
 
 local BARS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
---- Take over a status, redraw status lines, and fire `User NanoStatus`.
+--- Set the status, redraw status lines, and fire `User NanoStatus`.
 ---@param status table
 function M.set(status)
   M.current = {
@@ -41,14 +41,14 @@ function M.set(status)
   vim.cmd("redrawstatus!")
 end
 
---- Whether the current buffer gets no suggestions, by the server's word.
+--- Whether the server has reported why the current buffer gets no suggestions.
 ---@return boolean
 local function is_quiet()
   local reason = M.current.quiet
-  return reason ~= "" and reason ~= HIDDEN and M.current.document == vim.uri_from_bufnr(0)
+  return reason ~= "" and reason ~= LOW_CONFIDENCE and M.current.document == vim.uri_from_bufnr(0)
 end
 
---- In few words, without a per cent sign: status lines read those as items.
+--- Text for a status line, without a percent sign, which starts an item there.
 ---@return string
 function M.text()
   local state = M.current.state
@@ -64,12 +64,12 @@ function M.text()
   return "nano " .. state
 end
 
---- Show a message. One that would wait for Enter is held back until Insert mode is left.
+--- Notify the user. A message too long for one line, which waits for Enter, is delayed until Insert mode is left.
 ---@param text string
----@param level? integer  of `vim.log.levels`
-function M.tell(text, level)
+---@param level? integer  one of `vim.log.levels`
+function M.notify(text, level)
   text = "nano: " .. text
-  local show = vim.schedule_wrap(function() -- in an autocommand, an error message would end what called it
+  local show = vim.schedule_wrap(function() -- an error message in an autocommand would abort its caller
     vim.notify(text, level or vim.log.levels.INFO, { title = "NEURO-NANO" })
   end)
   local fits = vim.fn.strdisplaywidth(text) <= vim.v.echospace and not text:find("\n")

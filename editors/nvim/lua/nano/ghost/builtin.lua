@@ -1,14 +1,13 @@
---- Ghost text by `vim.lsp.inline_completion` of Neovim 0.12, and what that lacks: words and lines, alternatives
---- that are asked for, and suggestions that what has been typed since does not fit.
+--- Ghost text by `vim.lsp.inline_completion` of Neovim 0.12, extended by what it lacks: accepting words and lines,
+--- requesting alternatives, and removing suggestions that no longer match the typed text.
 ---
---- For these it reaches behind the public interface, into `vim.lsp._capability`; where that is not as expected,
---- `is_available` is false.
+--- This uses the private module `vim.lsp._capability`; if that has changed, `is_available` returns false.
 local ghost = require("nano.ghost")
 
-local M = {} ---@type nano.Ghost
+local M = {} ---@type nano.Renderer
 
 local INVOKED = 1 -- LSP, InlineCompletionTriggerKind
-local USED = { "request", "automatic_request", "show", "hide", "abort", "select", "handler", "count_items" }
+local REQUIRED = { "request", "automatic_request", "show", "hide", "abort", "select", "handler", "count_items" }
 
 ---@return table?
 local function capability()
@@ -21,13 +20,13 @@ function M.is_available()
   local found = vim.lsp.inline_completion and capability()
   return found ~= nil
     and type(found.active) == "table"
-    and vim.iter(USED):all(function(name)
+    and vim.iter(REQUIRED):all(function(name)
       return type(found[name]) == "function"
     end)
     and vim.range ~= nil
 end
 
---- What Neovim knows of the suggestions of the current buffer.
+--- Neovim's own state of the suggestions in the current buffer.
 ---@return table?
 local function completor()
   local found = capability()
@@ -50,7 +49,7 @@ function M.rest()
   return rest ~= "" and rest or nil
 end
 
---- Let the suggestion begin at the cursor, so that what is drawn and accepted is only the rest.
+--- Make the suggestion begin at the cursor, so that only its rest is drawn and accepted.
 ---@param it table
 ---@param rest string
 local function move(it, rest)
@@ -61,8 +60,8 @@ local function move(it, rest)
   it:show()
 end
 
---- After a key: what is shown follows it, or goes.
-local function follow()
+--- After a key: shorten the suggestion, or remove it if it does not match.
+local function update()
   local it = completor()
   if not it or not it.current then
     return
@@ -76,7 +75,7 @@ local function follow()
   end
 end
 
-function M.take(piece)
+function M.accept(piece)
   local it, rest = completor(), M.rest()
   if not it or not rest then
     return
@@ -100,16 +99,16 @@ function M.cycle(count)
     return
   end
   local rest = M.rest()
-  local several = rest ~= nil and it:count_items() > 1
+  local has_several = rest ~= nil and it:count_items() > 1
   local _, item ---@type integer?, lsp.InlineCompletionItem?
-  if several then
+  if has_several then
     _, item = it:get_item(it.current._index)
   end
   if item and item.insertText == rest then -- nothing has been typed since
     vim.lsp.inline_completion.select({ count = count })
     return
   end
-  it:reset_timer() -- an automatic request would take the place of these
+  it:reset_timer() -- an automatic request would replace these
   it.handler = function(self, ...)
     self.handler = nil
     self:handler(...)
@@ -133,15 +132,15 @@ function M.attach(_, bufnr)
   vim.api.nvim_create_autocmd({ "CursorMovedI", "TextChangedI", "TextChangedP" }, {
     group = group,
     buffer = bufnr,
-    callback = follow,
+    callback = update,
   })
-  vim.api.nvim_create_autocmd("CompleteChanged", { -- Neovim asks anew where the text changes, not the selection
+  vim.api.nvim_create_autocmd("CompleteChanged", { -- Neovim sends requests if the text changes, not the selection
     group = group,
     buffer = bufnr,
     callback = vim.schedule_wrap(function()
       local it = completor()
       if it and vim.startswith(vim.api.nvim_get_mode().mode, "i") then
-        follow()
+        update()
         it:automatic_request()
       end
     end),

@@ -1,12 +1,12 @@
---- The entry that is selected in a completion menu and not in the text yet: a suggestion then continues it, as LSP 3.18
---- has it (`context.selectedCompletionInfo`).
+--- The selected entry of a completion menu that is not inserted yet: suggestions continue it, by
+--- `context.selectedCompletionInfo` of LSP 3.18.
 local M = {}
 
 local METHOD = "textDocument/inlineCompletion"
 local SNIPPET = 2 -- LSP, InsertTextFormat
-local telling = setmetatable({}, { __mode = "k" }) ---@type table<vim.lsp.Client, true>
+local attached = setmetatable({}, { __mode = "k" }) ---@type table<vim.lsp.Client, true>
 
---- What an item of a language server inserts; nil for a snippet, whose placeholders come first.
+--- The text that a completion item inserts; nil for a snippet, whose placeholders are filled in first.
 ---@param item? lsp.CompletionItem
 ---@return string?
 local function text_of(item)
@@ -17,18 +17,18 @@ local function text_of(item)
 end
 
 ---@return string?
-local function of_neovim()
+local function selected_in_neovim()
   local info = vim.fn.complete_info({ "pum_visible", "selected", "items" })
   local item = info.pum_visible == 1 and info.selected >= 0 and info.items[info.selected + 1]
   if not item then
     return nil
   end
-  local of_server = vim.tbl_get(item, "user_data", "nvim", "lsp", "completion_item")
-  return not (of_server and of_server.insertTextFormat == SNIPPET) and item.word or nil
+  local lsp_item = vim.tbl_get(item, "user_data", "nvim", "lsp", "completion_item")
+  return not (lsp_item and lsp_item.insertTextFormat == SNIPPET) and item.word or nil
 end
 
 ---@return string?
-local function of_plugins()
+local function selected_in_plugins()
   local cmp, blink = package.loaded["cmp"], package.loaded["blink.cmp"]
   if cmp and cmp.get_selected_entry and cmp.visible() then
     local entry = cmp.get_selected_entry()
@@ -38,12 +38,12 @@ local function of_plugins()
   end
 end
 
---- What the selected entry would put in, and how many bytes of it stand before the cursor already. nil where none is
---- selected, where it is in the text, and where it does not continue what is typed.
+--- The text that the selected entry would insert, and how many bytes of it are typed already. nil if no entry is
+--- selected, if it is in the text already, or if it does not continue the typed text.
 ---@return string? text
 ---@return integer? n_typed
 function M.selected()
-  local text = of_neovim() or of_plugins()
+  local text = selected_in_neovim() or selected_in_plugins()
   if not text or text == "" then
     return nil
   end
@@ -56,14 +56,14 @@ function M.selected()
   return vim.fn.match(before, [[\k$]]) < 0 and text or nil, 0
 end
 
---- Have a client tell the selected entry with each request for suggestions. What it is answered then begins with the
---- entry, and is handed on from the cursor on.
+--- Make a client send the selected entry with each request for suggestions. The server's suggestions then begin with
+--- the entry; the part that is typed already is removed.
 ---@param client vim.lsp.Client
-function M.tell(client)
-  if telling[client] then
+function M.attach(client)
+  if attached[client] then
     return
   end
-  telling[client] = true
+  attached[client] = true
   local request = client.request
   client.request = function(self, method, params, handler, ...)
     local text, n_typed

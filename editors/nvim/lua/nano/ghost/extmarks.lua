@@ -1,7 +1,7 @@
---- Ghost text for a Neovim without `vim.lsp.inline_completion`: requests, and one extmark at the cursor.
+--- Ghost text for a Neovim without `vim.lsp.inline_completion`: sends the requests and draws an extmark at the cursor.
 local ghost = require("nano.ghost")
 
-local M = {} ---@type nano.Ghost
+local M = {} ---@type nano.Renderer
 
 local METHOD = "textDocument/inlineCompletion"
 local INVOKED, AUTOMATIC = 1, 2 -- LSP, InlineCompletionTriggerKind
@@ -12,16 +12,16 @@ local namespace = vim.api.nvim_create_namespace("nano.inline_completion")
 ---@field client vim.lsp.Client
 ---@field items lsp.InlineCompletionItem[]
 ---@field index integer
----@field row integer  where the items begin, from 0
----@field col integer  in bytes
----@field counted boolean  whether to show which of how many this is
+---@field row integer  row of the items' start, from 0
+---@field col integer  column of the items' start, in bytes
+---@field counted boolean  whether to show the item's number and the number of items
 
 ---@class nano.Request
 ---@field client vim.lsp.Client
 ---@field id? integer
 
 local shown ---@type nano.Shown?
-local request ---@type nano.Request?  on its way
+local request ---@type nano.Request?  the pending request
 
 local function define_highlights()
   vim.api.nvim_set_hl(0, "NanoGhostText", { default = true, link = "NonText" })
@@ -61,7 +61,7 @@ function M.rest()
   return rest ~= "" and rest or nil
 end
 
---- Draw what is left of the suggestion; forget one that does not fit any more.
+--- Draw the rest of the suggestion; drop a suggestion that no longer matches.
 ---@return boolean
 local function draw()
   clear()
@@ -90,8 +90,8 @@ end
 
 ---@param client vim.lsp.Client
 ---@param trigger 1|2
----@param count integer  how many suggestions to move on
-local function ask(client, trigger, count)
+---@param count integer  number of alternatives to move
+local function send_request(client, trigger, count)
   cancel()
   local bufnr, cursor = vim.api.nvim_get_current_buf(), vim.api.nvim_win_get_cursor(0)
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
@@ -101,14 +101,14 @@ local function ask(client, trigger, count)
   request = this
   local sent, id = client:request(METHOD, params, function(_, result)
     if request ~= this then
-      return -- called off
+      return -- cancelled
     end
     request = nil
     local items = result and (result.items or result) or {}
     if #items > 0 then
       local index = count % #items + 1
       clear()
-      -- The server's suggestions begin where they were asked for.
+      -- The server's suggestions begin at the position of the request.
       shown = { bufnr = bufnr, client = client, items = items, index = index, row = cursor[1] - 1, col = cursor[2] }
       shown.counted = trigger == INVOKED and #items > 1
       draw()
@@ -117,7 +117,7 @@ local function ask(client, trigger, count)
   this.id = sent and id or nil
 end
 
-function M.take(piece)
+function M.accept(piece)
   local it, rest = shown, M.rest()
   if not it or not rest then
     return
@@ -140,11 +140,11 @@ function M.cycle(count)
   if not shown or not M.rest() or #shown.items < 2 then
     local client = vim.lsp.get_clients({ name = "nano", bufnr = 0 })[1]
     if client and in_insert_mode() then
-      ask(client, INVOKED, M.rest() and count or 0)
+      send_request(client, INVOKED, M.rest() and count or 0)
     end
     return
   end
-  for _ = 1, #shown.items do -- what has been typed may fit only some
+  for _ = 1, #shown.items do -- the typed text may match only some
     shown.index = (shown.index - 1 + count) % #shown.items + 1
     if M.rest() then
       break
@@ -176,7 +176,7 @@ function M.attach(client, bufnr)
         M.dismiss()
       end
       if not draw() and not client:is_stopped() then
-        ask(client, AUTOMATIC, 0)
+        send_request(client, AUTOMATIC, 0)
       end
     end),
   })

@@ -1,16 +1,16 @@
---- Suggestions as ghost text. Two modules draw them: `builtin` is Neovim's own (0.12), `extmarks` is for 0.11.
+--- Ghost text, by one of two renderers: `builtin` is Neovim's own (0.12), `extmarks` is for 0.11.
 local M = {}
 
----@class nano.Ghost  what draws suggestions
+---@class nano.Renderer  draws suggestions
 ---@field attach fun(client: vim.lsp.Client, bufnr: integer)
----@field rest fun(): string?  what of the suggestion is not typed yet; nil where none is shown
----@field take fun(piece: string)  put the beginning of the rest into the text
+---@field rest fun(): string?  the part of the suggestion that is not typed yet; nil if none is shown
+---@field accept fun(piece: string)  insert this beginning of the rest
 ---@field cycle fun(count: integer)
 ---@field dismiss fun()
 
-local painter ---@type nano.Ghost?
+local renderer ---@type nano.Renderer?
 
--- What one key takes: blanks and a word, or blanks and signs; a line, with the break before it.
+-- What one key accepts: a word or punctuation with the white space before it; a line with the line break before it.
 local PARTS = {
   all = [[^\_.*]],
   word = [=[^\_s*\%(\k\+\|[^[:keyword:][:space:]]\+\)]=],
@@ -23,29 +23,29 @@ function M.setup(config)
   if kind == "auto" then
     kind = require("nano.ghost.builtin").is_available() and "builtin" or "extmarks"
   elseif kind == "builtin" and not require("nano.ghost.builtin").is_available() then
-    require("nano.status").tell("this Neovim has no vim.lsp.inline_completion; extmarks are used.")
+    require("nano.status").notify("this Neovim has no vim.lsp.inline_completion; extmarks are used.")
     kind = "extmarks"
   end
   M.kind = kind
-  painter = kind and require("nano.ghost." .. kind) or nil
+  renderer = kind and require("nano.ghost." .. kind) or nil
 end
 
---- Whether requests wait for the next key before they are sent, so that the server need not.
+--- Whether the renderer debounces requests, so that the server need not.
 ---@return boolean
-function M.waits_itself()
+function M.debounces()
   return M.kind == "builtin"
 end
 
 ---@param client vim.lsp.Client
 ---@param bufnr integer
 function M.attach(client, bufnr)
-  if painter then
-    require("nano.ghost.entry").tell(client)
-    painter.attach(client, bufnr)
+  if renderer then
+    require("nano.ghost.entry").attach(client)
+    renderer.attach(client, bufnr)
   end
 end
 
---- Whether a suggestion's rest continues the entry that is selected in a completion menu, or none is selected.
+--- Whether a suggestion's rest continues the selected entry of the completion menu; true if none is selected.
 ---@param rest string
 ---@return boolean
 function M.continues_entry(rest)
@@ -55,25 +55,25 @@ end
 
 ---@return boolean
 function M.is_shown()
-  return painter ~= nil and painter.rest() ~= nil
+  return renderer ~= nil and renderer.rest() ~= nil
 end
 
 ---@param part "all"|"word"|"line"
 ---@return boolean
 function M.accept(part)
-  if not painter or not M.is_shown() then
+  if not renderer or not M.is_shown() then
     return false
   end
-  local function take()
-    local rest = painter.rest()
+  local function accept()
+    local rest = renderer.rest()
     local piece = rest and vim.fn.matchstr(rest, PARTS[part])
     if rest then
-      painter.take(piece ~= "" and piece or rest)
+      renderer.accept(piece ~= "" and piece or rest)
     end
   end
-  local ok, message = pcall(take)
-  if not ok and message:find("E565:") then -- the text is locked, as in a map with <expr>
-    vim.schedule(take)
+  local ok, message = pcall(accept)
+  if not ok and message:find("E565:") then -- the text is locked, for example in an <expr> mapping
+    vim.schedule(accept)
   elseif not ok then
     error(message, 0)
   end
@@ -82,21 +82,21 @@ end
 
 ---@param count integer
 function M.cycle(count)
-  if painter then
-    painter.cycle(count)
+  if renderer then
+    renderer.cycle(count)
   end
 end
 
 function M.dismiss()
-  if painter then
-    painter.dismiss()
+  if renderer then
+    renderer.dismiss()
   end
 end
 
---- What of a text is left behind the cursor, if what stands between a place and the cursor is its beginning.
+--- The part of a suggestion that is not typed yet; nil if the text from its start to the cursor does not match.
 ---@param text string
----@param row integer  of the place, from 0
----@param col integer  in bytes
+---@param row integer  row of the suggestion's start, from 0
+---@param col integer  column of the suggestion's start, in bytes
 ---@return string?
 function M.rest_of(text, row, col)
   local cursor = vim.api.nvim_win_get_cursor(0)
@@ -104,13 +104,13 @@ function M.rest_of(text, row, col)
   if end_row < row or (end_row == row and end_col < col) then
     return nil
   end
-  -- The place may have been deleted.
+  -- The start may have been deleted.
   local ok, lines = pcall(vim.api.nvim_buf_get_text, 0, row, col, end_row, end_col, {})
   local typed = ok and table.concat(lines, "\n") or nil
   return typed and vim.startswith(text, typed) and text:sub(#typed + 1) or nil
 end
 
---- Put text in at the cursor, and the cursor behind it.
+--- Insert text at the cursor, and move the cursor to its end.
 ---@param text string
 function M.insert(text)
   local cursor = vim.api.nvim_win_get_cursor(0)
