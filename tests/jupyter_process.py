@@ -1,4 +1,4 @@
-"""A real Jupyter server with the extension, as it is installed."""
+"""Starts a real Jupyter server with the installed extension."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import httpx
 
 from tests.processes import end_with_all_below
 
-LIMIT_S = 120  # on a machine that does other things as well
-TOKEN = "a-token-of-the-tests"  # noqa: S105 - of a server that only the test knows
+LIMIT_S = 120  # generous, for a busy machine
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - of a local test server
 BASE = "/user/someone/"
 
 
 @dataclass(frozen=True)
 class Jupyter:
-    """A Jupyter server that runs.
+    """A running Jupyter server.
 
     Attributes:
-        address: with the base URL.
-        root: folder that it shows.
-        process_id: of it.
+        address: Address with the base URL.
+        root: Root directory of the server.
+        process_id: Process id of the server.
     """
 
     address: str
@@ -36,7 +36,7 @@ class Jupyter:
     process_id: int
 
     def client(self, *, token: str = TOKEN) -> httpx.Client:
-        """Asks the extension; without a token as anybody could."""
+        """HTTP client for the extension; anonymous without a token."""
         headers = {"Authorization": f"token {token}"} if token else {}
         return httpx.Client(base_url=f"{self.address}nano-lsp/", headers=headers, timeout=LIMIT_S)
 
@@ -45,13 +45,13 @@ class Jupyter:
 def open_jupyter(
     root: Path, home: Path, *, app: str = "server", env: Mapping[str, str] | None = None
 ) -> Iterator[Jupyter]:
-    """A Jupyter server until the end of the block; whatever it has started ends with it.
+    """Start a Jupyter server; it and its child processes end with the block.
 
     Args:
-        root: folder that it shows.
-        home: empty folder for what it keeps.
+        root: Root directory of the server.
+        home: Empty folder for its configuration and data.
         app: `server`, `lab` or `notebook`.
-        env: more of its environment.
+        env: Additional environment variables.
     """
     root.mkdir(parents=True, exist_ok=True)
     home.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def open_jupyter(
 
 
 def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
-    """Where it listens, as it has written down itself, once it answers."""
+    """The address from the server's own info file, once it responds."""
     limit = time.monotonic() + LIMIT_S
     while time.monotonic() < limit:
         assert process.poll() is None, log.read_text()
@@ -95,4 +95,4 @@ def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
             except (json.JSONDecodeError, httpx.TransportError):
                 pass
         time.sleep(0.05)
-    raise AssertionError(f"Jupyter does not answer: {log.read_text()}")
+    raise AssertionError(f"Jupyter does not respond: {log.read_text()}")

@@ -1,4 +1,4 @@
-"""A real JupyterHub; its users' servers have the extension as it is installed."""
+"""Starts a real JupyterHub; its users' servers have the installed extension."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.editors.places import missing
 from tests.jupyter_process import LIMIT_S, Jupyter
 from tests.processes import end_with_all_below
 
-PASSWORD = "a-password-of-the-tests"  # noqa: S105 - of a hub that only the test knows
-# The proxy that a hub begins by default; npm has it, so it is among the packages that build the front end.
+PASSWORD = "a-password-of-the-tests"  # noqa: S105 - of a local test hub
+# The hub's default proxy is an npm package, so it is a development dependency of the front end.
 _PROXY = Path(__file__).parents[1] / "jupyter_ext/node_modules/.bin/configurable-http-proxy"
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A hub that runs.
+    """A running hub.
 
     Attributes:
-        address: of its proxy, the only one that users know.
-        homes: has the users' home folders.
-        process_id: of it.
+        address: Public address of its proxy.
+        homes: Folder with the users' home folders.
+        process_id: Process id of the hub.
     """
 
     address: str
@@ -40,18 +40,18 @@ class Hub:
     process_id: int
 
     def server(self, user: str) -> Jupyter:
-        """A user's own server, once that is started."""
+        """The server of a user who has started one."""
         return Jupyter(f"{self.address}user/{user}/", self.homes / user, self.process_id)
 
 
 @contextmanager
 def open_hub(folder: Path, homes: Path, env: Mapping[str, str]) -> Iterator[Hub]:
-    """A hub until the end of the block, and all that it has started; who knows the password is any user.
+    """Start a hub; it and its child processes end with the block. Any user name is accepted with the password.
 
     Args:
-        folder: empty, for what it keeps.
-        homes: has the users' home folders, or will.
-        env: more of the users' environment.
+        folder: Empty folder for its data.
+        homes: Folder for the users' home folders.
+        env: Additional environment variables of the users' servers.
     """
     folder.mkdir(parents=True)
     proxy_port, api_port, hub_port = _free_ports(3)
@@ -92,7 +92,7 @@ def open_hub(folder: Path, homes: Path, env: Mapping[str, str]) -> Iterator[Hub]
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on: the hub's parts have to know each other's before they begin."""
+    """Find free ports: the hub's parts must know each other's ports before they start."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -101,7 +101,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _proxy_command() -> list[str]:
-    """The hub's proxy, on the Node that there is or that .ci/code-server has fetched."""
+    """Command of the hub's proxy, run by the installed Node or that of .ci/code-server."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nano-lsp-tests"
     fetched = [str(folder) for folder in sorted(cache.glob("code-server-*/nodejs/bin"))]
     node = shutil.which("node", path=os.pathsep.join([*fetched, os.environ["PATH"]]))
@@ -113,7 +113,7 @@ def _proxy_command() -> list[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    """Returns once the hub answers behind its proxy."""
+    """Wait until the hub responds behind its proxy."""
     limit = time.monotonic() + LIMIT_S
     while time.monotonic() < limit:
         assert process.poll() is None, log.read_text()
@@ -123,4 +123,4 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError(f"JupyterHub does not answer: {log.read_text()}")
+    raise AssertionError(f"JupyterHub does not respond: {log.read_text()}")

@@ -1,4 +1,4 @@
-"""A browser that somebody sits at, with JupyterLab or Notebook 7."""
+"""Page object for JupyterLab and Notebook 7 in a browser."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.jupyter_process import TOKEN, Jupyter
 
 _VIEWPORT: ViewportSize = {"width": 1300, "height": 620}
 _GHOST_TEXT = ".jp-GhostText"
-_FOLLOWED = ".jp-mod-completer-enabled"  # an editor that the completer follows
+_FOLLOWED = ".jp-mod-completer-enabled"  # an editor with an attached completer
 _PRESS_AGAIN_S = 10.0
 _PANEL = "#neuro-nano-panel"
 _PROMPT = ".jp-CodeConsole-promptCell"
 
 
 def notebook(*sources: str) -> str:
-    """A notebook with these code cells, none of which has run."""
+    """A notebook file with these code cells, not executed."""
     empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     cells = [{**empty, "id": f"cell-{i}", "source": source} for i, source in enumerate(sources)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -35,11 +35,11 @@ def notebook(*sources: str) -> str:
 
 
 class Book:
-    """A page with a notebook, and what somebody does in it.
+    """A page with a notebook, its user actions and its state.
 
     Attributes:
-        page: of the browser.
-        jupyter: the server behind it.
+        page: The browser page.
+        jupyter: The Jupyter server.
     """
 
     def __init__(self, page: Page, jupyter: Jupyter, address: str) -> None:
@@ -50,17 +50,17 @@ class Book:
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
         self.wait_for_kernel()
 
-    # What is done
+    # User actions
 
     def click(self, index: int) -> None:
-        """Put the cursor to the end of a cell."""
+        """Move the cursor to the end of a cell."""
         self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".cm-content").click()
         self.press("Control+End")
 
     def run(self, index: int) -> None:
-        """Run a cell; returns once the kernel is idle.
+        """Run a cell and wait until the kernel is idle.
 
-        While it connects to the kernel JupyterLab loses a run (the prompt stays empty): the keys are pressed again.
+        While JupyterLab connects to the kernel it may ignore a run (the prompt stays empty): the keys are repeated.
         """
         self.click(index)
         prompt = self.page.locator(f".jp-Notebook .jp-Cell >> nth={index}").locator(".jp-InputPrompt")
@@ -79,7 +79,7 @@ class Book:
         self.wait_for_kernel()
 
     def type(self, text: str) -> None:
-        """Type at the cursor, once JupyterLab's completer follows the editor: of a key before that it asks nobody."""
+        """Type at the cursor, once the completer is attached to the editor: it ignores earlier keys."""
         self.page.locator(f"{_FOLLOWED}:focus-within").first.wait_for(state="attached")
         self.page.keyboard.type(text, delay=30)
 
@@ -104,27 +104,27 @@ class Book:
         self.enter_prompt()
 
     def enter_prompt(self) -> None:
-        """Put the cursor into a console's prompt."""
+        """Move the cursor to a console's prompt."""
         self.page.locator(f"{_PROMPT} .cm-content").click()
 
     def apply(self) -> None:
-        """Take over what the panel proposes."""
+        """Click Apply in the panel."""
         self.page.locator(f"{_PANEL} button", has_text="Apply").click()
 
-    # What is seen
+    # State of the page
 
     @property
     def ghost_text(self) -> str:
-        """The grey text; empty for none."""
+        """The ghost text; empty if none is shown."""
         found = self.page.locator(_GHOST_TEXT)
         return (found.first.text_content() or "") if found.count() else ""
 
     def wait_for_ghost_text(self, has: Callable[[str], bool] = bool) -> str:
-        """The grey text, once it is as wanted."""
+        """Wait for ghost text that satisfies a condition; returns it."""
         return until(self.page, lambda: text if has(text := self.ghost_text) else "", "ghost text")
 
     def record_ghost_texts(self) -> None:
-        """Remember each grey text from now on, for `ghost_texts`."""
+        """Record each ghost text from now on, for `ghost_texts`."""
         self.page.evaluate(
             """selector => {
                 window.ghostTexts = [];
@@ -138,15 +138,15 @@ class Book:
 
     @property
     def ghost_texts(self) -> list[str]:
-        """The grey texts that were there since `record_ghost_texts`, one after the other."""
+        """The ghost texts shown since `record_ghost_texts`, in order."""
         return list(self.page.evaluate("window.ghostTexts"))
 
     def wait_for_no_ghost_text(self) -> None:
-        """Returns once no grey text is there."""
+        """Wait until no ghost text is shown."""
         until(self.page, lambda: not self.ghost_text, "no ghost text")
 
     def cell(self, index: int) -> str:
-        """The code of a cell as it is on disk after saving."""
+        """Save the notebook; returns the code of a cell on disk."""
         self.press("Control+S")
         try:
             source = json.loads((self.jupyter.root / "book.ipynb").read_text())["cells"][index]["source"]
@@ -155,21 +155,21 @@ class Book:
         return source if isinstance(source, str) else "".join(source)
 
     def wait_for_cell(self, index: int, has: Callable[[str], bool]) -> str:
-        """The code of a cell, once it is as wanted."""
+        """Wait for a cell's code that satisfies a condition; returns it."""
         return until(self.page, lambda: text if has(text := self.cell(index)) else "", f"cell {index} as wanted")
 
     def wait_for_prompt(self, code: str) -> None:
-        """Returns once a console's prompt has this code."""
+        """Wait until a console's prompt has this code."""
         prompt = self.page.locator(f"{_PROMPT} .cm-content")
         until(self.page, lambda: prompt.inner_text().strip() == code, f"the prompt has {code!r}")
 
     def wait_for_output(self, text: str) -> None:
-        """Returns once the newest output in a console is this."""
+        """Wait until this is the newest output of a console."""
         outputs = self.page.locator(".jp-CodeConsole .jp-OutputArea-output")
         until(self.page, lambda: outputs.count() and outputs.last.inner_text().strip() == text, f"output {text!r}")
 
     def wait_for_panel(self, has: Callable[[str], bool]) -> str:
-        """What the panel shows, once it is as wanted."""
+        """Wait for a panel text that satisfies a condition; returns it."""
 
         def find() -> str:
             panel = self.page.locator(_PANEL)
@@ -179,23 +179,23 @@ class Book:
         return until(self.page, find, "panel as wanted")
 
     def wait_for_status(self, part: str) -> None:
-        """Returns once the item in the status bar says this."""
+        """Wait until the status bar item contains a text."""
         self.page.locator(".jp-NeuroNano-status", has_text=part).first.wait_for()
 
     def wait_for_kernel(self) -> None:
-        """Returns once the kernel is idle, and its names are known."""
+        """Wait until the kernel is idle."""
         self.page.locator('[data-status="idle"], .jp-Toolbar-kernelStatus[title*="Idle"]').first.wait_for(
             state="attached"
         )
 
     def screenshot(self, file: Path) -> None:
-        """Keep what is seen, where somebody wants it."""
+        """Save a screenshot if the folder exists."""
         if file.parent.is_dir():
             self.page.screenshot(path=file)
 
 
 def write_settings(folder: Path, **settings: Any) -> None:  # noqa: ANN401
-    """Have JupyterLab ask nobody for news, and the extension go by these settings of the user."""
+    """Write the user's settings of the extension, and switch off JupyterLab's news."""
     news = {"fetchNews": "false", "checkForUpdates": False}
     plugins = {"neuro-nano-jupyter/plugin": settings, "@jupyterlab/apputils-extension/notification": news}
     for plugin, chosen in plugins.items():
@@ -206,7 +206,7 @@ def write_settings(folder: Path, **settings: Any) -> None:  # noqa: ANN401
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """A browser, until the end of the block."""
+    """Start a browser; it is closed at the end of the block."""
     remedy = "on Debian, apt install chromium"
     program = shutil.which("chromium") or installed_editor("chromium-browser", "Chromium", remedy)
     with sync_playwright() as playwright:
@@ -219,12 +219,12 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def open_book(jupyter: Jupyter, address: str, failed: Path) -> Iterator[Book]:
-    """A page of a Jupyter server, until the end of the block.
+    """Open a page of a Jupyter server; it is closed at the end of the block.
 
     Args:
-        jupyter: the server.
-        address: of the page, below the base URL.
-        failed: keeps a picture of the end, which tells why a test failed.
+        jupyter: The server.
+        address: Path of the page below the base URL.
+        failed: File for a last screenshot, which helps to diagnose a failed test.
     """
     with open_browser() as browser:
         page = browser.new_page(viewport=_VIEWPORT, extra_http_headers={"Authorization": f"token {TOKEN}"})

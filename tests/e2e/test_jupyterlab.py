@@ -1,4 +1,4 @@
-"""The extension in a real JupyterLab and a real Notebook 7, with a browser."""
+"""Tests of the extension in a real JupyterLab and a real Notebook 7, with a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.workbench import LIMIT_S, until
 from tests.jupyter_process import open_jupyter
 
 pytestmark = pytest.mark.real
-SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # a folder, for those in the docs
+SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # folder for the documentation's screenshots
 PAGES = {"lab": "lab/tree/book.ipynb", "notebook": "notebooks/book.ipynb"}
 CHAT = "```\nassistant\n"
 PATTERN = 'import re\nprint(re.match("(?P<word>[a-z]+", "ab")["word"])'
@@ -41,7 +41,7 @@ Open = Callable[..., Book]
 
 @pytest.fixture
 def open_page(tmp_path: Path) -> Iterator[Open]:
-    """Opens a page on a notebook with these cells; on the scripted model, unless other settings are given."""
+    """Opens a notebook with these cells, with the scripted model unless the settings choose another."""
     with ExitStack() as stack:
 
         def begin(*cells: str, app: str = "lab", page: str = "", batch_ms: int = 0, **settings: Any) -> Book:  # noqa: ANN401
@@ -60,7 +60,7 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.mark.parametrize("app", PAGES)
-def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open_page: Open, app: str) -> None:
+def test_ghost_text_is_accepted_typed_through_and_dismissed(open_page: Open, app: str) -> None:
     it = open_page("", "", app=app)
     it.click(0)
     it.type("x = ")
@@ -72,7 +72,7 @@ def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open
     it.wait_for_ghost_text(lambda text: text == " + second")
     it.press("Tab")
     it.wait_for_cell(0, lambda code: code == "x = first + second")
-    # In the front end's next question the server sees that a suggestion was accepted in parts.
+    # The server detects in the next request that a suggestion was accepted in parts.
     until(it.page, lambda: counter(it, "accepted") == 1, "the suggestion counted as accepted")
     it.click(1)
     it.type("y = ")
@@ -82,16 +82,16 @@ def test_ghost_text_is_accepted_by_word_and_whole_typed_along_and_cancelled(open
     it.wait_for_cell(1, lambda code: code == "y = 7")
 
 
-def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Open) -> None:
+def test_a_cell_is_explained_and_documented_but_changed_only_on_apply(open_page: Open) -> None:
     it = open_page(MUL)
     it.wait_for_status("ready")
-    asked: list[str] = []
-    it.page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    it.page.on("request", lambda request: requested.append(request.url))
     it.choose_of_cell(0, "Explain this cell")
     shown = it.wait_for_panel(lambda text: "two numbers." in text and "Working" not in text)
     assert "multiplies two numbers" in shown  # rendered: no asterisks
     assert it.page.locator("#neuro-nano-panel img").count() == 0
-    assert all(url.startswith((it.jupyter.address, "data:", "blob:")) for url in asked), asked
+    assert all(url.startswith((it.jupyter.address, "data:", "blob:")) for url in requested), requested
     it.choose_from_menu(0, "Docstring")
     it.wait_for_panel(lambda text: "Nothing has been changed yet." in text)
     it.wait_for_cell(0, lambda code: code == MUL)
@@ -102,7 +102,7 @@ def test_a_cell_is_explained_documented_and_changed_only_on_apply(open_page: Ope
     it.wait_for_cell(0, lambda code: code == MUL)
 
 
-def test_code_in_the_panel_is_shown_as_it_is(open_page: Open) -> None:
+def test_code_in_the_panel_is_shown_unchanged(open_page: Open) -> None:
     it = open_page(PATTERN)
     it.wait_for_status("ready")
     it.choose_of_cell(0, "Explain this cell")
@@ -111,7 +111,7 @@ def test_code_in_the_panel_is_shown_as_it_is(open_page: Open) -> None:
     assert "(?P<word>![a]<br>)" in shown
 
 
-def test_a_fix_is_shown_as_what_it_changes(open_page: Open) -> None:
+def test_a_fix_is_shown_as_a_diff_and_changes_the_cell_on_apply(open_page: Open) -> None:
     it = open_page(PATTERN)
     it.wait_for_status("ready")
     it.run(0)
@@ -123,13 +123,14 @@ def test_a_fix_is_shown_as_what_it_changes(open_page: Open) -> None:
     assert {*removed.all_inner_texts()} == {PATTERN.split("\n")[1]}
     assert {*added.all_inner_texts()} == {FIXED.split("\n")[1]}  # a line may have both classes
     diff.locator(".cm-content").click()
-    it.page.keyboard.type("x")  # it cannot be edited
+    it.page.keyboard.type("x")  # the diff is read-only
     assert {*added.all_inner_texts()} == {FIXED.split("\n")[1]}
+    it.wait_for_cell(0, lambda code: code == PATTERN)
     it.apply()
     it.wait_for_cell(0, lambda code: code == FIXED)
 
 
-def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> None:
+def test_a_proposal_for_a_changed_cell_is_not_applied(open_page: Open) -> None:
     it = open_page(MUL)
     it.wait_for_status("ready")
     it.choose_from_menu(0, "Docstring")
@@ -141,7 +142,7 @@ def test_what_was_proposed_for_another_text_is_not_applied(open_page: Open) -> N
     it.wait_for_cell(0, lambda code: code == f"{MUL}  # mine")
 
 
-def test_the_status_bar_says_why_a_notebook_gets_no_suggestions(open_page: Open) -> None:
+def test_the_status_bar_has_the_reason_for_no_suggestions(open_page: Open) -> None:
     it = open_page("", exclude=["*.ipynb"])
     it.wait_for_status("ready")
     it.click(0)
@@ -152,7 +153,7 @@ def test_the_status_bar_says_why_a_notebook_gets_no_suggestions(open_page: Open)
     assert "Change nano.exclude." in title
 
 
-def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
+def test_the_status_bar_item_pauses_and_resumes(open_page: Open) -> None:
     it = open_page("")
     it.wait_for_status("ready")
     it.page.locator(".jp-NeuroNano-status").click()
@@ -161,7 +162,7 @@ def test_the_status_bar_pauses_and_goes_on(open_page: Open) -> None:
     it.wait_for_status("ready")
 
 
-def test_a_missing_model_is_said_with_the_remedy(open_page: Open) -> None:
+def test_a_missing_model_is_an_error_with_a_remedy(open_page: Open) -> None:
     it = open_page(MUL, model="nano")
     it.wait_for_status("error")
     it.choose_of_cell(0, "Explain this cell")
@@ -181,7 +182,7 @@ def test_files_get_ghost_text(open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("app", PAGES)
-def test_a_suggestion_of_several_lines_grows(open_page: Open, app: str) -> None:
+def test_a_suggestion_of_several_lines_is_streamed(open_page: Open, app: str) -> None:
     it = open_page("", app=app, batch_ms=50)  # a model that writes a line in about a second
     until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
     it.click(0)
@@ -189,7 +190,7 @@ def test_a_suggestion_of_several_lines_grows(open_page: Open, app: str) -> None:
     it.type("def steps(x):")
     it.wait_for_ghost_text(lambda text: "return b" in text)
     lines = ("    a = x + 1", "    b = a * 2", "    return b")
-    assert it.ghost_texts[-3:] == list(accumulate(lines))  # a line at a time, nothing is taken back
+    assert it.ghost_texts[-3:] == list(accumulate(lines))  # a line at a time, never shortened
     it.press("Tab")
     it.wait_for_cell(0, lambda code: code == "def steps(x):\n    a = x + 1\n    b = a * 2\n    return b")
 
@@ -218,7 +219,7 @@ def test_consoles_get_ghost_text_at_each_prompt(open_page: Open, of: str) -> Non
 
 
 def kernel_state(it: Book, home: Path) -> str:
-    """What a kernel would have changed if somebody had run code in it."""
+    """The parts of a kernel's state that executed code changes."""
     (file,) = (home / "jupyter/runtime").glob("kernel-*.json")
     client = BlockingKernelClient(connection_file=str(file))
     client.load_connection_file()
@@ -231,22 +232,22 @@ def kernel_state(it: Book, home: Path) -> str:
         message = client.execute("", silent=True, store_history=False, user_expressions={"s": state, "k": kept})
         while (reply := client.get_shell_msg(timeout=LIMIT_S))["parent_header"].get("msg_id") != message:
             pass
-        told = reply["content"]["user_expressions"]
-        assert {one["status"] for one in told.values()} == {"ok"}, told
-        return str({name: one["data"]["text/plain"] for name, one in told.items()})
+        results = reply["content"]["user_expressions"]
+        assert {one["status"] for one in results.values()} == {"ok"}, results
+        return str({name: one["data"]["text/plain"] for name, one in results.items()})
     finally:
         client.stop_channels()
 
 
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
-def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app: str) -> None:
+def test_nano_completes_with_executed_cells_and_kernel_variables(open_page: Open, tmp_path: Path, app: str) -> None:
     it = open_page("", "measured_heights = [1.62, 1.80, 1.75]\n41 + 1", app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.run(1)
     before = kernel_state(it, tmp_path)
 
-    # What only a cell below knows, which has run.
+    # A variable of an executed cell below.
     it.click(0)
     it.type("average_height = sum(")
     text = it.wait_for_ghost_text(lambda text: "measured_heights" in text)
@@ -257,16 +258,16 @@ def test_nano_completes_and_knows_what_ran(open_page: Open, tmp_path: Path, app:
     it.press("Tab")
     it.wait_for_cell(0, lambda code: code == f"average_height = sum({text}")
 
-    # A key that does not fit ends it; warm, what was typed is all that is read.
+    # Another key dismisses it; with a warm cache only the typed text is evaluated.
     it.press("Enter")
     it.type("lowest = ")
     shown = it.wait_for_ghost_text()
     idle(it)
-    evaluated, asked = counter(it, "evaluated_tokens"), counter(it, "model")
+    evaluated, n_requests = counter(it, "evaluated_tokens"), counter(it, "model")
     it.type("9")
     until(it.page, lambda: not it.ghost_text.startswith(shown), "another ghost text, or none")
     idle(it)
-    assert counter(it, "model") - asked <= 1
+    assert counter(it, "model") - n_requests <= 1
     assert counter(it, "evaluated_tokens") - evaluated <= len("9") + 2
     assert kernel_state(it, tmp_path) == before
 
@@ -287,7 +288,7 @@ def test_nano_completes_in_a_console(open_page: Open) -> None:
 
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
-def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
+def test_nano_offers_alternatives_on_request(open_page: Open, app: str) -> None:
     it = open_page("", app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
     it.click(0)
@@ -308,7 +309,7 @@ def test_nano_offers_several_to_who_asks(open_page: Open, app: str) -> None:
 
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("app", PAGES)
-def test_nano_fixes_an_error_when_the_user_says_so(open_page: Open, app: str) -> None:
+def test_nano_fixes_an_error_on_apply(open_page: Open, app: str) -> None:
     broken = "def mean(values):\n    return sum(values) / lenn(values)\n\n\nmean([1, 2])"
     it = open_page(broken, app=app, model="nano", latencyMs=0)
     until(it.page, lambda: status(it)["state"] == "ready", "nano is loaded")
@@ -334,5 +335,5 @@ def counter(it: Book, name: str) -> int:
 
 
 def idle(it: Book) -> None:
-    """Returns once nothing is asked of the model any more."""
-    until(it.page, lambda: status(it)["counters"]["pending"] == 0, "the model rests")
+    """Wait until the model has no pending requests."""
+    until(it.page, lambda: status(it)["counters"]["pending"] == 0, "the model is idle")

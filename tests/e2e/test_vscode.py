@@ -1,6 +1,6 @@
-"""The packaged extension in a real VS Code workbench: it finds and starts the server itself.
+"""Tests of the packaged extension in a real VS Code workbench, where it finds and starts the server itself.
 
-Most on the scripted model, so that what is suggested is known; what is asserted of a document is its text on disk.
+Most use the scripted model, whose suggestions are known; assertions on a document use its text on disk.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "editors/vscode"
 SERVER = Path(sys.executable).parent / "nano-lsp"
-SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # a folder, for those in the README
+SCREENSHOTS = Path(os.environ.get("NANO_LSP_SCREENSHOTS", os.devnull))  # folder for the README's screenshots
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 CHAT = "```\nassistant\n"
-NUMBERS = " ".join(str(n * n) for n in range(100, 300))  # no two parts alike: nothing to draft from
+NUMBERS = " ".join(str(n * n) for n in range(100, 300))  # without repetitions, which would be decoded speculatively
 REPLIES = {
     "def add(a, b):\n    ": "total = a + b\n    return total\n",
     "def sub(a, b):\n    ": "return a - b\n",
@@ -53,13 +53,13 @@ exports.activate = () => ({ environments: {
   resolveEnvironment: async ({ path }) => ({ executable: { uri: Uri.file(path) } }),
   onDidChangeActiveEnvironmentPath: () => ({ dispose() {} }),
 } });
-"""  # what is used of https://github.com/microsoft/vscode-python/tree/main/pythonExtensionApi
+"""  # the part used of https://github.com/microsoft/vscode-python/tree/main/pythonExtensionApi
 MUL = "def mul(a, b):\n    return a * b\n"
 
 
 @pytest.fixture(scope="session")
 def code_server(tmp_path_factory: pytest.TempPathFactory) -> CodeServer:
-    """code-server with the extension as it is now, packaged and installed."""
+    """code-server with the packaged and installed extension."""
     folders = sorted((_cache() / "nano-lsp-tests").glob("code-server-*/complete"))
     if not folders:
         missing("code-server", "run .ci/code-server, which takes 2 to 15 minutes")
@@ -81,7 +81,7 @@ def _cache() -> Path:
 
 
 class Open(Protocol):
-    """Opens a workbench on the test's folder, with these files, settings and environment."""
+    """Opens the test's folder in a workbench, with these files, settings and environment."""
 
     def __call__(
         self,
@@ -117,7 +117,7 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
             surroundings = {
                 **os.environ,
                 "PATH": f"{SERVER.parent}:{SYSTEM_PATH}",
-                "VSCODE_CLI": "1",  # the environment is as it is here, not what a login shell makes of it
+                "VSCODE_CLI": "1",  # uses this environment instead of a login shell's
                 **(env or {}),
             }
             data = tmp_path / "data"
@@ -128,7 +128,7 @@ def open_workbench(code_server: CodeServer, tmp_path: Path) -> Iterator[Open]:
         yield begin
 
 
-def test_the_walkthrough_knows_what_was_reached_before_it_opened(open_workbench: Open) -> None:
+def test_steps_reached_before_the_walkthrough_opens_are_complete(open_workbench: Open) -> None:
     it = open_workbench({"app.py": "x = "})
     it.open_file("app.py")
     it.wait_for_status("ready")
@@ -170,7 +170,7 @@ BEHIND_ENTRIES = {
 
 
 def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
-    """Settings for a model that answers as it is told."""
+    """Settings for a scripted model with these replies."""
     script = folder / "own.json"
     script.write_text(json.dumps(replies))
     return {"nano.model": f"scripted:{script}"}
@@ -180,11 +180,11 @@ def test_a_suggestion_continues_the_entry_that_the_list_has_selected(open_workbe
     it = open_workbench({"app.py": BANK}, scripted(tmp_path, BEHIND_ENTRIES))
     it.open_file("app.py")
     it.wait_for_status("ready")
-    it.type("for En")  # to which the model has no answer, so VS Code opens its list
+    it.type("for En")  # the model has no suggestion for it, so VS Code opens its list
     it.wait_for_list("Entry")
     assert it.wait_for_ghost_text("in Account").startswith("try in Account:")
     it.screenshot(SCREENSHOTS / "vscode-list.png")
-    it.press("Tab")  # takes the entry; what follows it stays
+    it.press("Tab")  # accepts the entry; the rest stays
     it.wait_for_no_list()
     it.wait_for_document("app.py", lambda text: text == f"{BANK}for Entry")
     assert it.wait_for_ghost_text("in Account").startswith(" in Account:")
@@ -206,7 +206,7 @@ def test_a_suggestion_follows_the_selection_through_the_list(open_workbench: Ope
     it.wait_for_ghost_text("Entry in Account:")
 
 
-def test_what_is_typed_in_another_case_than_the_entry_gets_a_suggestion(open_workbench: Open, tmp_path: Path) -> None:
+def test_text_in_another_case_than_the_entry_gets_a_suggestion(open_workbench: Open, tmp_path: Path) -> None:
     it = open_workbench({"app.py": BANK}, scripted(tmp_path, BEHIND_ENTRIES))
     it.open_file("app.py")
     it.wait_for_status("ready")
@@ -230,7 +230,7 @@ def test_docstring_explanation_statistics_and_doctor(open_workbench: Open) -> No
     assert f"nano-lsp {__version__}" in it.wait_for_view("versions")
 
 
-def test_actions_are_in_the_light_bulbs_menu(open_workbench: Open) -> None:
+def test_code_actions_are_in_the_light_bulb_menu(open_workbench: Open) -> None:
     it = open_workbench({"app.py": MUL})
     it.open_file("app.py")
     it.wait_for_status("ready")
@@ -240,7 +240,9 @@ def test_actions_are_in_the_light_bulbs_menu(open_workbench: Open) -> None:
     it.wait_for_document("app.py", lambda text: "Multiply two numbers." in text)
 
 
-def test_an_explanation_grows_and_ends_when_its_view_is_closed(open_workbench: Open, tmp_path: Path) -> None:
+def test_an_explanation_is_streamed_and_cancelled_when_its_view_is_closed(
+    open_workbench: Open, tmp_path: Path
+) -> None:
     slow = tmp_path / "slow.json"
     slow.write_text(json.dumps({**REPLIES, "$batch_ms": 1000}))
     code = "def div(a, b):\n    return a / b\n"
@@ -250,7 +252,7 @@ def test_an_explanation_grows_and_ends_when_its_view_is_closed(open_workbench: O
     it.press("Control+Home")
     it.command("NEURO-NANO: Explain")
     shown = it.wait_for_view("It div")
-    assert len(shown) < 200  # its end would take minutes
+    assert len(shown) < 200  # the whole text would take minutes
     it.wait_for_status("busy", "Explaining")
     it.close_tab("Explanation")
     it.wait_for_status("ready")
@@ -283,7 +285,7 @@ def test_suggestions_pause_everywhere_and_in_a_language(open_workbench: Open) ->
     assert it.wait_for_ghost_text() == "2"
 
 
-def test_why_a_file_gets_no_suggestions_is_shown_for_that_file(open_workbench: Open) -> None:
+def test_the_reason_for_no_suggestions_is_shown_for_its_file(open_workbench: Open) -> None:
     settings = json.dumps({"nano.exclude": ["app.py"]})
     it = open_workbench({"app.py": "", "other.py": "", ".vscode/settings.json": settings})
     it.open_file("app.py")
@@ -297,13 +299,13 @@ def test_why_a_file_gets_no_suggestions_is_shown_for_that_file(open_workbench: O
 
 
 def requests(it: Workbench) -> str:
-    """How many suggestions the server was asked for so far."""
+    """The statistics' line with the number of requests."""
     it.command("NEURO-NANO: Show Statistics")
     shown = it.wait_for_view("requests")
     return next(line for line in shown.split("\n") if line.startswith("requests"))
 
 
-def test_a_server_that_is_killed_is_started_again(open_workbench: Open) -> None:
+def test_a_killed_server_is_restarted(open_workbench: Open) -> None:
     it = open_workbench({"app.py": ""})
     it.open_file("app.py")
     it.wait_for_status("ready")
@@ -314,7 +316,7 @@ def test_a_server_that_is_killed_is_started_again(open_workbench: Open) -> None:
     assert first not in {process.pid for process in it.server_processes()}
 
 
-def test_a_server_that_ends_again_and_again_is_left_alone_until_the_user_restarts_it(open_workbench: Open) -> None:
+def test_a_server_that_crashes_repeatedly_is_not_restarted_until_the_user_does(open_workbench: Open) -> None:
     it = open_workbench({"app.py": ""})
     it.open_file("app.py")
     for _ in range(5):
@@ -331,7 +333,7 @@ def test_a_server_that_ends_again_and_again_is_left_alone_until_the_user_restart
 
 
 def kill_server(it: Workbench) -> int:
-    """Kill the language server as the system would; returns once the status is no longer that of the killed one."""
+    """Kill the language server and wait until the status changes; returns its process id."""
     (process,) = until(it.page, it.server_processes, "a server")
     process.kill()
     psutil.wait_procs([process])
@@ -339,7 +341,7 @@ def kill_server(it: Workbench) -> int:
     return process.pid
 
 
-def test_the_server_of_the_python_extensions_environment_is_taken(
+def test_the_server_in_the_python_extensions_environment_is_used(
     code_server: CodeServer, tmp_path: Path, open_workbench: Open
 ) -> None:
     stub = tmp_path / "python.vsix"
@@ -357,7 +359,7 @@ def test_the_server_of_the_python_extensions_environment_is_taken(
     assert str(SERVER) in process.cmdline()
 
 
-def test_without_a_server_the_editor_works_and_says_what_to_do(open_workbench: Open) -> None:
+def test_without_a_server_the_editor_works_and_shows_the_remedy(open_workbench: Open) -> None:
     it = open_workbench({"app.py": ""}, env={"PATH": SYSTEM_PATH})
     it.open_file("app.py")
     it.wait_for_status("missing")
@@ -375,9 +377,7 @@ def test_without_a_server_the_editor_works_and_says_what_to_do(open_workbench: O
         ("#!/bin/sh\necho 'No module named nano_lsp' >&2\nexit 1\n", "does not run: No module named nano_lsp"),
     ],
 )
-def test_a_wrong_server_is_said_with_the_remedy(
-    open_workbench: Open, tmp_path: Path, program: str | None, said: str
-) -> None:
+def test_an_invalid_server_is_an_error(open_workbench: Open, tmp_path: Path, program: str | None, said: str) -> None:
     path = tmp_path / "wrong"
     if program:
         path.write_text(program)
@@ -388,7 +388,7 @@ def test_a_wrong_server_is_said_with_the_remedy(
     assert said in it.wait_for_message(str(path))
 
 
-def test_a_missing_model_can_be_pulled_from_the_message(open_workbench: Open, tmp_path: Path) -> None:
+def test_a_missing_model_can_be_pulled_from_the_notification(open_workbench: Open, tmp_path: Path) -> None:
     unreachable = {
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "PIP_INDEX_URL": "http://127.0.0.1:9",
@@ -415,7 +415,7 @@ def test_cells_of_notebooks_get_ghost_text(open_workbench: Open) -> None:
     notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     it = open_workbench({"app.py": "", "book.ipynb": json.dumps(notebook)})
     it.open_file("app.py")
-    it.wait_for_status("ready")  # before its extensions are there, VS Code opens notebooks as text
+    it.wait_for_status("ready")  # before its extensions are loaded, VS Code opens notebooks as text
     it.open_notebook("book.ipynb")
     it.type("\ny = ")
     assert it.wait_for_ghost_text() == "2"
@@ -423,7 +423,7 @@ def test_cells_of_notebooks_get_ghost_text(open_workbench: Open) -> None:
     it.wait_for_document("book.ipynb", lambda text: "y = 2" in text)
 
 
-def test_a_folder_that_is_not_trusted_chooses_no_program_and_no_model(open_workbench: Open, tmp_path: Path) -> None:
+def test_an_untrusted_folder_cannot_choose_a_program_or_a_model(open_workbench: Open, tmp_path: Path) -> None:
     evil = {"nano.server.path": str(tmp_path / "evil"), "nano.model": str(tmp_path / "evil.gguf")}
     files = {"app.py": "", ".vscode/settings.json": json.dumps(evil)}
     it = open_workbench(files, trusted=False)
@@ -467,7 +467,7 @@ REAL = {"nano.model": "nano", "nano.latencyMs": 0}
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The server and all that it needs, as wheels."""
+    """The server and its dependencies as wheels."""
     folder = tmp_path_factory.mktemp("wheels")
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "-w", str(folder), str(ROOT)]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
@@ -476,7 +476,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_new_user_without_a_network_gets_from_nothing_to_ghost_text(
+def test_a_first_installation_without_a_network_leads_to_ghost_text(
     open_workbench: Open, nano_file: Path, wheels: Path
 ) -> None:
     settings = {**REAL, "nano.server.wheels": str(wheels)}
@@ -499,7 +499,7 @@ def test_a_new_user_without_a_network_gets_from_nothing_to_ghost_text(
 
 
 @pytest.mark.usefixtures("models")
-def test_nano_completes_offers_others_documents_and_explains(open_workbench: Open) -> None:
+def test_nano_completes_offers_alternatives_documents_and_explains(open_workbench: Open) -> None:
     it = open_workbench({"shapes.py": SHAPES}, REAL)
     it.open_file("shapes.py")
     it.wait_for_status("ready", "nano")

@@ -1,4 +1,4 @@
-"""A real VS Code workbench: code-server with the packaged extension, and a browser that somebody sits at."""
+"""Page object for a real VS Code workbench: code-server with the packaged extension, in a browser."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from playwright.sync_api import Frame, Page, sync_playwright
 
 from tests.processes import end_with_all_below
 
-LIMIT_S = 300  # on a machine that does other things as well; on an idle one, a few seconds
+LIMIT_S = 300  # generous, for a busy machine; an idle one needs a few seconds
 POLL_MS = 50
 T = TypeVar("T")
 _STATUS_ITEM = '.statusbar-item[id="neuro-nano.neuro-nano.nano"] [aria-label]'
 _GHOST_TEXT = ".monaco-editor [class*=ghost-text]"
-_USER_SETTINGS = {  # nothing of the editor itself: its lists, hints, hovers and brackets are those that users have
-    "workbench.startupEditor": "none",  # a page in front of the file that is opened
+_USER_SETTINGS = {  # the editor's lists, hints, hovers and brackets keep their defaults
+    "workbench.startupEditor": "none",  # would cover the opened file
     "workbench.welcomePage.walkthroughs.openOnInstall": False,  # the same
-    "workbench.secondarySideBar.defaultVisibility": "hidden",  # the page has room for the file and a view beside it
-    "chat.disableAIFeatures": True,  # nothing else draws ghost text
-    "security.workspace.trust.startupPrompt": "never",  # a dialog before everything; tests of trust use the editor
+    "workbench.secondarySideBar.defaultVisibility": "hidden",  # leaves room for the file and a view beside it
+    "chat.disableAIFeatures": True,  # no other ghost text
+    "security.workspace.trust.startupPrompt": "never",  # a modal dialog; tests of trust use the editor
     "telemetry.telemetryLevel": "off",  # nothing leaves the machine
-    "extensions.ignoreRecommendations": True,  # messages that would be taken for ours
+    "extensions.ignoreRecommendations": True,  # notifications like those of the extension
     "git.enabled": False,  # the same, where git is missing
 }
 
 
 @dataclass(frozen=True)
 class CodeServer:
-    """What a workbench is made of.
+    """Programs and folders of a workbench.
 
     Attributes:
-        node: the program itself; killing a wrapper would leave the server behind.
-        entry: of code-server.
-        extensions: folder that the extension is installed in.
-        browser: program.
+        node: Node itself, not a wrapper, whose end would leave the server running.
+        entry: Script that starts code-server.
+        extensions: Folder that the extension is installed in.
+        browser: Path of Chromium.
     """
 
     node: Path
@@ -74,14 +74,14 @@ class CodeServer:
         *,
         trusted: bool = True,
     ) -> Iterator[Workbench]:
-        """A workbench on a folder, until the end of the block; whatever it has started ends with it.
+        """Open a folder in a workbench; it and its child processes end with the block.
 
         Args:
-            folder: to open.
-            data: empty folder for what code-server keeps.
-            settings: of the user.
-            env: environment of the extension, and of all that it starts.
-            trusted: False opens it in restricted mode.
+            folder: Folder to open.
+            data: Empty folder for code-server's data.
+            settings: The user's settings.
+            env: Environment variables of the extension and its child processes.
+            trusted: False opens the folder in restricted mode.
         """
         for part in ("User", "Machine"):
             (data / part).mkdir(parents=True)
@@ -108,7 +108,7 @@ class CodeServer:
                 try:
                     yield Workbench(page, folder, process.pid, _address(page, process, log))
                 finally:
-                    page.screenshot(path=data / "last.png")  # tells why a test failed
+                    page.screenshot(path=data / "last.png")  # helps to diagnose a failed test
                     browser.close()
         finally:
             end_with_all_below(process, grace_s=0)
@@ -119,7 +119,7 @@ class CodeServer:
 
 
 def _address(page: Page, process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where code-server listens: on a port that the system chose, so that no other one answers for it."""
+    """The address of code-server, whose port is chosen by the system to avoid conflicts."""
 
     def find() -> str:
         assert process.poll() is None, log.read_text()
@@ -130,10 +130,10 @@ def _address(page: Page, process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def until(page: Page, find: Callable[[], T], what: str) -> T:
-    """What a function finds, once that is something.
+    """Poll a function until it returns a true value; returns that.
 
     Raises:
-        AssertionError: nothing came in time; says what was waited for.
+        AssertionError: The time limit is exceeded; the message has `what`.
     """
     limit = time.monotonic() + LIMIT_S
     while not (found := find()):
@@ -143,12 +143,12 @@ def until(page: Page, find: Callable[[], T], what: str) -> T:
 
 
 class Workbench:
-    """A window of VS Code, and what somebody does in it.
+    """A window of VS Code, its user actions and its state.
 
     Attributes:
-        page: of the browser.
-        folder: that is open.
-        process_id: of code-server.
+        page: The browser page.
+        folder: The open folder.
+        process_id: Process id of code-server.
     """
 
     def __init__(self, page: Page, folder: Path, process_id: int, address: str) -> None:
@@ -159,7 +159,7 @@ class Workbench:
         page.goto(f"{address}/?folder={quote(str(folder))}")
         page.wait_for_selector(".explorer-folders-view .monaco-list-row")
 
-    # What is done
+    # User actions
 
     def open_file(self, name: str) -> None:
         """Open a file of the folder, from its tree, with the cursor at its end."""
@@ -186,15 +186,15 @@ class Workbench:
         self.choose(title)
 
     def choose(self, title: str) -> None:
-        """Choose an entry of the list that is open."""
+        """Choose an entry of the open list."""
         self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=title).first.click()
 
     def choose_action(self, title: str) -> None:
-        """Choose a code action from the menu that is open."""
+        """Choose a code action from the open menu."""
         self.page.locator(".action-widget .monaco-list-row").filter(has_text=title).first.click()
 
     def back_to(self, name: str) -> None:
-        """Put the cursor to the end of a file that is open."""
+        """Move the cursor to the end of an open file."""
         self.page.locator(f'.tab[data-resource-name="{name}"]').first.click()
         self.page.locator(".editor-instance .monaco-editor .view-lines").first.click()
         self.press("Control+End")
@@ -210,27 +210,27 @@ class Workbench:
         self.press("Control+End")
 
     def choose_file(self, name: str) -> None:
-        """Choose a file of the folder in the dialog for files."""
+        """Choose a file of the folder in the file dialog."""
         self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=name).first.click()
         self.page.locator(".quick-input-widget").wait_for(state="hidden")
 
     def trust_folder(self) -> None:
-        """Say that the authors of the folder are trusted."""
+        """Trust the folder."""
         self.page.get_by_text("Manage", exact=True).first.click()
         self.page.locator(".workspace-trust-editor .monaco-button").filter(has_text="Trust").first.click()
 
     def click_status(self) -> None:
-        """Open the menu behind the status bar item."""
+        """Open the menu of the status bar item."""
         self.page.locator(_STATUS_ITEM).first.click()
 
     def click_button(self, title: str) -> None:
-        """Click a button of a message."""
+        """Click a button of a notification."""
         self.page.locator(f'.notifications-toasts .monaco-button:has-text("{title}")').first.click()
 
-    # What is seen
+    # State of the window
 
     def wait_for_status(self, *parts: str) -> str:
-        """The status bar item, for screen readers, once it says all of this."""
+        """Wait until the status bar item's label contains all parts; returns the label."""
         label = ""
 
         def find() -> bool:
@@ -243,7 +243,7 @@ class Workbench:
         return label
 
     def wait_for_other_status(self, part: str) -> None:
-        """Returns once the status bar item does not say this."""
+        """Wait until the status bar item's label does not contain a text."""
 
         def find() -> bool:
             item = self.page.locator(_STATUS_ITEM)
@@ -252,29 +252,29 @@ class Workbench:
         until(self.page, find, f"status other than {part}")
 
     def wait_for_message(self, text: str) -> str:
-        """A message that holds a text."""
+        """Wait for a notification that contains a text; returns its text."""
         found = self.page.locator(".notifications-toasts .notification-list-item").filter(has_text=text).first
         found.wait_for()
         return found.inner_text()
 
     @property
     def ghost_text(self) -> str:
-        """The grey text; empty for none."""
+        """The ghost text; empty if none is shown."""
         script = (
             "parts => parts.filter(p => !p.querySelector('[class*=ghost-text]')).map(p => p.textContent).join('')"
         )
         return str(self.page.locator(_GHOST_TEXT).evaluate_all(script)).replace("\xa0", " ")
 
     def wait_for_ghost_text(self, text: str = "") -> str:
-        """The grey text, once it holds this."""
+        """Wait for ghost text that contains a text; returns it."""
         return until(self.page, lambda: self.ghost_text if text in self.ghost_text else "", f"ghost text {text!r}")
 
     def wait_for_no_ghost_text(self) -> None:
-        """Returns once no grey text is there."""
+        """Wait until no ghost text is shown."""
         until(self.page, lambda: not self.ghost_text, "no ghost text")
 
     def wait_for_document(self, name: str, has: Callable[[str], bool]) -> str:
-        """A document's text once it is as wanted: what is on disk after saving, not what is drawn."""
+        """Wait for a document that satisfies a condition, saved to disk; returns its text."""
 
         def find() -> str:
             self.press("Control+S")
@@ -284,7 +284,7 @@ class Workbench:
         return until(self.page, find, f"{name} as wanted")
 
     def wait_for_view(self, text: str) -> str:
-        """What the view beside the editor shows, once it holds a text."""
+        """Wait until the view beside the editor contains a text; returns its whole text."""
 
         def find() -> str:
             shown = [_text_of(frame) for frame in self.page.frames if frame != self.page.main_frame]
@@ -293,26 +293,26 @@ class Workbench:
         return until(self.page, find, f"view with {text!r}")
 
     def wait_for_restricted_mode(self) -> None:
-        """Returns once the window says that the folder is not trusted."""
+        """Wait until the window shows restricted mode."""
         self.page.locator(".statusbar-item").filter(has_text="Restricted Mode").first.wait_for()
 
     def wait_for_list(self, entry: str) -> None:
-        """Returns once the list of completions is open, with this entry selected."""
+        """Wait until the completion list is open with this entry selected."""
         row = self.page.locator(".suggest-widget.visible .monaco-list-row.focused")
         row.filter(has_text=entry).first.wait_for()
 
     def wait_for_no_list(self) -> None:
-        """Returns once no list of completions is open."""
+        """Wait until the completion list is closed."""
         self.page.locator(".suggest-widget.visible").wait_for(state="hidden")
 
     def screenshot(self, file: Path) -> None:
-        """Keep what is seen, where somebody wants it."""
+        """Save a screenshot if the folder exists."""
         if file.parent.is_dir():
             self.page.mouse.move(0, 0)
             self.page.screenshot(path=file)
 
     def server_processes(self) -> list[psutil.Process]:
-        """The language servers that run in this workbench."""
+        """The running language servers of this workbench."""
         below = psutil.Process(self.process_id).children(recursive=True)
         return [child for child in below if _is_server(child)]
 
