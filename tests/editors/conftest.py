@@ -1,4 +1,4 @@
-"""Editors that tests start."""
+"""Fixtures for editor tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Start = Callable[..., Neovim]
 
 @contextlib.contextmanager
 def starting(folder: Path) -> Iterator[Start]:
-    """Starts Neovims on the scripted model, with options of the plugin and lines before its `setup`."""
+    """Start Neovims with the scripted model; each takes options of `setup` and Lua code to run before it."""
     script = folder / "script.json"
     script.write_text(json.dumps(REPLIES))
     started: list[Neovim] = []

@@ -1,4 +1,4 @@
-"""An editor with windows: keys go in; its windows and what it logs come out."""
+"""Runs a graphical program on a virtual display: sends keys, reads its windows and its log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LIMIT_S = 60.0
 
 
 class Desktop:
-    """A display of its own (Xvfb), and a program on it.
+    """A virtual display (Xvfb) with a program.
 
-    No window manager runs there: who types says into which window (`focus`).
+    There is no window manager: call `focus` before sending keys to another window.
 
     Args:
-        command: the program and its arguments.
-        env: variables that it gets besides this process's.
-        folder: it starts in; its output goes to `desktop.log` there.
+        command: Program and arguments.
+        env: Additional environment variables.
+        folder: Working directory; the output is written to `desktop.log` there.
     """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], folder: Path) -> None:
@@ -30,10 +30,10 @@ class Desktop:
         server = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1000x700x24", "-noreset"]
         self._server = subprocess.Popen(server, pass_fds=[write], stderr=subprocess.DEVNULL)
         os.close(write)
-        with os.fdopen(ready) as display:  # its number, once clients can connect
+        with os.fdopen(ready) as display:  # the display's number, sent when it is ready
             number = display.readline().strip()
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        # Without the user's session bus, nothing goes to editors that run already.
+        # Without the session bus, files are not opened in an editor that is running already.
         own = {
             "DISPLAY": f":{number}",
             "PATH": path,
@@ -42,39 +42,39 @@ class Desktop:
         }
         self._env = {**os.environ, **own, **env}
         self._log = folder / "desktop.log"
-        self._xdotool("mousemove", "999", "699")  # nothing opens under the pointer
+        self._xdotool("mousemove", "999", "699")  # away from windows and menus
         with self._log.open("wb") as log:
             self._program = subprocess.Popen(command, env=self._env, cwd=folder, stdout=log, stderr=log)
 
     def keys(self, *keys: str) -> None:
-        """Press keys, by X11's names: `ctrl+s`."""
+        """Press keys, named as in X11: `ctrl+s`."""
         self._xdotool("key", *keys)
 
     def log(self) -> str:
-        """What the program has said so far."""
+        """The program's output so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def windows(self) -> dict[str, tuple[str, int]]:
-        """The identifiers and heights of the windows that are shown, by title."""
+        """Identifiers and heights of the visible windows, by title."""
         every = ("search", "--onlyvisible", "--class", ".")
-        said = self._xdotool(*every, "getwindowname", "%@", "getwindowgeometry", "--shell", "%@")
-        found = re.findall(r"^WINDOW=(\d+)$.*?^HEIGHT=(\d+)$", said, re.DOTALL | re.MULTILINE)
-        return {title: (one, int(height)) for title, (one, height) in zip(said.splitlines(), found, strict=False)}
+        output = self._xdotool(*every, "getwindowname", "%@", "getwindowgeometry", "--shell", "%@")
+        found = re.findall(r"^WINDOW=(\d+)$.*?^HEIGHT=(\d+)$", output, re.DOTALL | re.MULTILINE)
+        return {title: (one, int(height)) for title, (one, height) in zip(output.splitlines(), found, strict=False)}
 
     def height(self, title: str) -> int:
-        """The height of the window whose title begins so; 0 where none is shown."""
+        """Height of the window whose title starts with a text; 0 if there is none."""
         return next((height for name, (_, height) in self.windows().items() if name.startswith(title)), 0)
 
     def focus(self, title: str) -> None:
-        """Let keys go to the window whose title begins so."""
+        """Focus the window whose title starts with a text."""
         one = next(one for name, (one, _) in self.windows().items() if name.startswith(title))
         self._xdotool("windowfocus", "--sync", one)
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds.
+        """Wait until a condition is true.
 
         Raises:
-            AssertionError: it does not in time, or the program has ended; the message has the end of its log.
+            AssertionError: The time limit is exceeded, or the program has ended; the message has the end of its log.
         """
         deadline, pause = time.monotonic() + LIMIT_S, threading.Event()
         while not condition():
@@ -84,7 +84,7 @@ class Desktop:
             pause.wait(0.02)
 
     def close(self) -> None:
-        """End the program and its display."""
+        """Kill the program and its display."""
         for process in (self._program, self._server):
             process.kill()
             process.wait()

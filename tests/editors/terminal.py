@@ -1,4 +1,4 @@
-"""An editor in a terminal: bytes go in, the cells of its screen come out."""
+"""Runs a program in a pseudoterminal: sends keys and reads the cells of the screen."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ LIMIT_S = 60.0
 
 
 class _Screen(pyte.Screen):
-    """Programs ask it what it can do, in words that pyte 0.8.2 does not know; it does not answer."""
+    """A screen that ignores queries about the terminal's capabilities, which pyte 0.8.2 does not support."""
 
     def report_device_status(self, mode: int, **_kwargs: object) -> None:
-        """Say nothing."""
+        """Ignore the query."""
 
     def report_device_attributes(self, mode: int = 0, **_kwargs: object) -> None:
-        """Say nothing."""
+        """Ignore the query."""
 
     def select_graphic_rendition(self, *attributes: int, **_kwargs: object) -> None:
-        """Colours, but not what xterm calls modifiers of keys."""
+        """Set colours; xterm's key modifier options, which use the same sequence, are ignored."""
         super().select_graphic_rendition(*attributes)
 
 
@@ -53,15 +53,15 @@ class Terminal:
         os.write(self._fd, keys.encode())
 
     def screen(self) -> str:
-        """The lines of the screen."""
+        """The text of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def wait_for(self, *texts: str, press: str = "") -> str:
-        """Wait until the screen shows all these texts; the screen.
+        """Wait until the screen shows all these texts; returns the screen.
 
         Args:
-            texts: to show.
-            press: keys to type again each second until then: while a model loads, its server offers nothing.
+            texts: Expected texts.
+            press: Keys to repeat each second: the server has no suggestions while the model loads.
         """
         pressed = 0.0
 
@@ -77,10 +77,10 @@ class Terminal:
         return self.screen()
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds; it is looked at each time the program has written.
+        """Wait until a condition is true; it is checked after each output of the program.
 
         Raises:
-            AssertionError: it does not in time, or the program has ended; the message has the screen.
+            AssertionError: The time limit is exceeded, or the program has ended; the message has the screen.
         """
         deadline = time.monotonic() + LIMIT_S
         while not condition():
@@ -89,11 +89,11 @@ class Terminal:
             if select.select([self._fd], [], [], min(left, 0.1))[0]:
                 try:
                     self._stream.feed(os.read(self._fd, 65536))
-                except OSError as error:  # Linux: the program has ended
+                except OSError as error:  # on Linux: the program has ended
                     raise AssertionError(f"ended before {what}\n{self.screen()}") from error
 
     def close(self) -> None:
-        """End the program."""
+        """Kill the program."""
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         os.close(self._fd)

@@ -162,11 +162,11 @@ def test_kate(setup: Setup) -> None:
     save(kate, code, lambda text: all(line in text for line in DOCSTRING))
 
 
-def test_kate_takes_an_edit_that_was_late_when_it_is_chosen_again(setup: Setup) -> None:
+def test_kate_gets_a_late_edit_when_its_action_is_chosen_again(setup: Setup) -> None:
     setup.model = setup.script({**REPLIES, "$batch_ms": 100})
     code, kate = start_kate(setup)
     assert not choose_edit(kate, down=2)
-    kate.wait(lambda: "the editor did not take it" in kate.log(), "the message")
+    kate.wait(lambda: "the editor did not accept it" in kate.log(), "the message")
     while not choose_edit(kate, down=2):
         pass
     save(kate, code, lambda text: all(line in text for line in DOCSTRING))
