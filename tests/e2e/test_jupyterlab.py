@@ -200,6 +200,7 @@ def test_consoles_get_ghost_text_at_each_prompt(open_page: Open, of: str) -> Non
     it = open_page("")
     it.wait_for_status("ready")
     if of == "a notebook":
+        it.page.get_by_text("| Idle").first.wait_for()  # without a kernel JupyterLab asks for one
         it.choose_from_menu(0, "New Console for Notebook")
         it.enter_prompt()
     else:
