@@ -113,7 +113,7 @@ class LlamaBackend:
         params.use_extra_bufts = layout is WeightLayout.REPACKED
         # Mapped pages are released during repacking; where that is not supported, reading takes less memory.
         params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
-        released, is_cancelled = 0.0, False
+        released, is_cancelled = -1.0, False  # the whole file is mapped when it is first called
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def progress(share: float, _user_data: object) -> bool:
