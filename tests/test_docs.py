@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from nano_lsp import errors
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.inference.worker import MAX_WAITING, MAX_WAITING_OF_CLIENT
 
@@ -64,7 +64,7 @@ def anchors(page: Path) -> set[str]:
 
 def commands(command: Any = None, name: str = "nano-lsp") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - click or typer
     """All commands with their names."""
-    command = command or typer.main.get_command(app)
+    command = command or typer.main.get_command(build_app())
     if not hasattr(command, "commands"):
         yield name, command
         return

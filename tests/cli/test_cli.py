@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.cli.demo import snippets
 from nano_lsp.cli.doctor import Level, examine_store, free_bytes
 from nano_lsp.cli.run import run
@@ -26,7 +26,7 @@ LIMIT_S = 120
 
 
 def nano_lsp(
-    *arguments: str, stdin: bytes = b"", program: Callable[[list[str]], object] = app, **env: str
+    *arguments: str, stdin: bytes = b"", program: Callable[[list[str]], object] | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command in this process: starting Python takes longer than most commands."""
     streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (stdin, b"", b"")]
@@ -36,7 +36,7 @@ def nano_lsp(
         for name, value in env.items():
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as left:
-            run(program, arguments)
+            run(program or build_app(arguments[0] if arguments else None), arguments)
     said = []
     for stream in streams[1:]:
         stream.seek(0)
@@ -77,8 +77,8 @@ def test_version() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from nano_lsp.cli.app import app\n"
-        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "import sys; from nano_lsp.cli.app import build_app\n"
+        "try: build_app()(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('llama_cpp', 'huggingface_hub', 'httpx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=True)
