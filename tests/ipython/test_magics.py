@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import sys
@@ -68,6 +69,7 @@ def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     yield made
     made.run("%unload_ext nano_lsp")
     assert "not found" in made.run("%nano help")
+    atexit.unregister(made.ip.atexit_operations)  # a garbage collection for each shell, a second at the end of a run
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[NotebookContext]:
