@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nano_lsp
 from nano_lsp import errors
-from nano_lsp.config import Settings
+from nano_lsp.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,6 +8,7 @@ from nano_lsp.cli import (
     ask,
     bundle,
     complete,
+    config,
     demo,
     docstring,
     doctor,
@@ -42,6 +43,7 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
 app.command(epilog=ask.EXAMPLES)(ask.ask)
 app.command(epilog=bundle.EXAMPLES)(bundle.bundle)
+app.command(epilog=config.EXAMPLES)(config.config)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
 app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)

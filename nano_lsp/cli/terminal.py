@@ -26,7 +26,7 @@ from rich.progress import (
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.assistant.job import Assistant, Job
 from nano_lsp.cli.output import print_data
-from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
@@ -35,6 +35,7 @@ from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
 from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Completion
+from nano_lsp.settings import Settings
 
 T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
