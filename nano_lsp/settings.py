@@ -68,14 +68,7 @@ class Setting:
         """A noun phrase of the valid values."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        kinds = {
-            bool: "true or false",
-            int: "a whole number",
-            float: "a number",
-            str: "a text",
-            list: "a list of texts",
-        }
-        kind = self.values or kinds.get(type(self.default), "an object of true and false")
+        kind = self.values or _KINDS[type(self.default)]
         return kind if self.minimum is None else f"{kind} from {self.minimum} to {self.maximum}"
 
     def check(self, value: Any) -> Any:  # noqa: ANN401 - the setting's type
@@ -89,11 +82,12 @@ class Setting:
             return kind()  # in Lua, an empty list and an empty object are the same table
         if isinstance(value, float) and kind is int and value.is_integer():
             value = int(value)  # some languages have a single number type
-        if isinstance(value, int) and kind is float and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool) or not self._admits(value):
+        fits = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (
+            kind is bool
+        )
+        if not fits or not self._admits(value):
             raise ValueError(self.takes)
-        return value
+        return kind(value)
 
     def _admits(self, value: Any) -> bool:  # noqa: ANN401 - the setting's type
         if isinstance(value, dict):

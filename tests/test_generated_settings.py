@@ -87,7 +87,8 @@ def build_vscode(manifest: dict[str, Any]) -> dict[str, Any]:
     configuration = manifest["contributes"]["configuration"]
     own = {key: about for key, about in configuration["properties"].items() if key.startswith("nano.server.")}
     settings = editor_settings(*_SET_BY_VSCODE)
-    restricted = [f"nano.{key_of(name)}" for name, setting in settings.items() if setting.set_by is SetBy.USER]
+    by_users = {name: setting for name, setting in settings.items() if setting.set_by is SetBy.USER}
+    restricted = [f"nano.{key}" for key in json_properties(by_users)]
     configuration["properties"] = own
     for order, (key, about) in enumerate(json_properties(settings).items()):
         text = "markdownDeprecationMessage" if about.pop("deprecated", False) else "markdownDescription"

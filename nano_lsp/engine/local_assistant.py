@@ -28,7 +28,7 @@ class UsageStats:
     """What requests have cost.
 
     Attributes:
-        totals: Of all requests.
+        totals: Sums of the counters of all requests.
     """
 
     def __init__(self) -> None:

@@ -205,7 +205,7 @@ class EventReader:
         """The events that are complete now.
 
         Raises:
-            msgspec.MsgspecError: A line is no event.
+            msgspec.MsgspecError: A line does not contain an event.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         return (_DECODER.decode(line) for line in lines if line)
