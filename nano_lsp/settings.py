@@ -45,8 +45,7 @@ class Setting:
         default: Its default, which has the setting's type.
         description: Its meaning, in whole sentences; the names of other settings are in backticks.
         set_by: Who may set it.
-        minimum: Smallest valid number; None for settings that are not numbers.
-        maximum: Largest valid number; None for settings that are not numbers.
+        limits: The smallest and the largest valid number; None for settings that are not numbers.
         choices: The valid values; empty for any.
         pattern: Regular expression that the whole value must match; empty for any value.
         values: The valid values in words, for a setting with a pattern.
@@ -56,8 +55,7 @@ class Setting:
     default: Any
     description: str
     set_by: SetBy = SetBy.WORKSPACE
-    minimum: int | None = None
-    maximum: int | None = None
+    limits: tuple[int, int] | None = None
     choices: tuple[str, ...] = ()
     pattern: str = ""
     values: str = ""
@@ -69,7 +67,7 @@ class Setting:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kind = self.values or _KINDS[type(self.default)]
-        return kind if self.minimum is None else f"{kind} from {self.minimum} to {self.maximum}"
+        return "{} from {} to {}".format(kind, *self.limits) if self.limits else kind
 
     def check(self, value: Any) -> Any:  # noqa: ANN401 - the setting's type
         """Return a value in the setting's type.
@@ -94,8 +92,8 @@ class Setting:
             return all(isinstance(item, bool) for item in value.values())
         if isinstance(value, list):
             return all(isinstance(item, str) for item in value)
-        if self.minimum is not None and self.maximum is not None:
-            return bool(self.minimum <= value <= self.maximum)
+        if self.limits:
+            return bool(self.limits[0] <= value <= self.limits[1])
         if self.pattern:
             return re.fullmatch(self.pattern, value) is not None
         return not self.choices or value in self.choices
@@ -145,8 +143,7 @@ class Settings:
     n_ctx: int = _setting(
         4096,
         "Give the model a context of this number of tokens. Each takes 28 KB of memory with the `f16` KV cache.",
-        minimum=512,
-        maximum=32_768,
+        limits=(512, 32_768),
         formerly="context",
     )
     n_threads: int = _setting(
@@ -154,8 +151,7 @@ class Settings:
         "Run inference on this number of threads. 0 uses the physical cores that the process may use (CPU "
         "affinity and cgroup limits are considered), and fewer while other programs compute; any other number "
         "is fixed.",
-        minimum=0,
-        maximum=256,
+        limits=(0, 256),
         formerly="threads",
     )
     n_batch: int = _setting(
@@ -163,11 +159,10 @@ class Settings:
         "Evaluate at most this number of prompt tokens at once. A cancelled request loses the work on one "
         "batch; smaller batches are slower, by a tenth at 32 tokens.",
         SetBy.CONFIG,
-        minimum=1,
-        maximum=512,
+        limits=(1, 512),
     )
     n_seq_max: int = _setting(
-        8, "Keep at most this number of sequences in the KV cache side by side.", SetBy.CONFIG, minimum=4, maximum=64
+        8, "Keep at most this number of sequences in the KV cache side by side.", SetBy.CONFIG, limits=(4, 64)
     )
     kv_type: str = _setting(
         "f16",
@@ -191,40 +186,35 @@ class Settings:
         "Use at most this number of tokens of code in the prompt of a suggestion. Two cores evaluate 60 to 85 "
         "tokens per second that are not in the KV cache.",
         SetBy.PROJECT,
-        minimum=64,
-        maximum=16_384,
+        limits=(64, 16_384),
     )
     imported_tokens: int = _setting(
         256,
         "Use at most this number of the `prompt_tokens` for signatures imported from the workspace.",
         SetBy.PROJECT,
-        minimum=0,
-        maximum=4096,
+        limits=(0, 4096),
     )
     max_tokens: int = _setting(
-        128, "End a suggestion after at most this number of tokens.", SetBy.PROJECT, minimum=1, maximum=4096
+        128, "End a suggestion after at most this number of tokens.", SetBy.PROJECT, limits=(1, 4096)
     )
     latency_ms: int = _setting(
         2000,
         "Shorten the prompt and the length of automatic suggestions, according to the measured speed, so that "
         "one takes about this number of milliseconds. 0 always allows `prompt_tokens` and `max_tokens`.",
         SetBy.PROJECT,
-        minimum=0,
-        maximum=600_000,
+        limits=(0, 600_000),
     )
     unload_minutes: float = _setting(
         15.0,
         "Let the shared engine unload the model after this number of minutes without a request.",
         SetBy.CONFIG,
-        minimum=0,
-        maximum=1440,
+        limits=(0, 1440),
     )
     exit_minutes: float = _setting(
         120.0,
         "Let the shared engine exit after this number of minutes without a request.",
         SetBy.CONFIG,
-        minimum=0,
-        maximum=1440,
+        limits=(0, 1440),
     )
 
     def __post_init__(self) -> None:
@@ -241,40 +231,32 @@ class EditorSettings(Settings):
 
     enabled: bool = _setting(True, "Make suggestions, in all files.", SetBy.PROJECT)
     max_lines: int = _setting(
-        0,
-        "Limit automatic suggestions to this number of lines; 0 sets no limit.",
-        SetBy.PROJECT,
-        minimum=0,
-        maximum=1000,
+        0, "Limit automatic suggestions to this number of lines; 0 sets no limit.", SetBy.PROJECT, limits=(0, 1000)
     )
     alternatives: int = _setting(
         3,
         "Offer this number of alternatives when a suggestion is requested explicitly.",
         SetBy.PROJECT,
-        minimum=1,
-        maximum=3,
+        limits=(1, 3),
     )
     debounce_ms: int = _setting(
         150,
         "Wait at most this number of milliseconds for the next key before a suggestion is computed. The wait "
         "(debounce) is shorter for those who type fast.",
-        minimum=0,
-        maximum=5000,
+        limits=(0, 5000),
     )
     min_token_probability: float = _setting(
         0.3,
         "Automatic suggestions end before the first token whose probability is below this value.",
         SetBy.PROJECT,
-        minimum=0,
-        maximum=1,
+        limits=(0, 1),
         formerly="tokenConfidence",
     )
     min_mean_probability: float = _setting(
         0.0,
         "Hide automatic suggestions whose confidence, the mean probability of their tokens, is below this value.",
         SetBy.PROJECT,
-        minimum=0,
-        maximum=1,
+        limits=(0, 1),
         formerly="confidence",
     )
     adaptive_threshold: bool = _setting(

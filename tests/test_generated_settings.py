@@ -48,8 +48,8 @@ def json_property(setting: Setting) -> dict[str, Any]:
         "default": json.loads(json_default(setting)),
         "description": in_editors(setting.description),
     }
-    if setting.minimum is not None:
-        about |= {"minimum": setting.minimum, "maximum": setting.maximum}
+    if setting.limits:
+        about |= zip(("minimum", "maximum"), setting.limits, strict=True)
     if setting.choices:
         about["enum"] = list(setting.choices)
     if setting.pattern:
