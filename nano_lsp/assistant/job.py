@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
-from nano_lsp.config import Settings
 from nano_lsp.schema import Counters, Notice
+from nano_lsp.settings import Settings
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ _COMMANDS = {
     "complete": ("complete", "complete", "EXAMPLES"),
     "ask": ("ask", "ask", "EXAMPLES"),
     "bundle": ("bundle", "bundle", "EXAMPLES"),
+    "config": ("config", "config", "EXAMPLES"),
     "demo": ("demo", "demo", "EXAMPLES"),
     "docstring": ("docstring", "docstring", "EXAMPLES"),
     "explain": ("docstring", "explain", "EXPLAIN_EXAMPLES"),

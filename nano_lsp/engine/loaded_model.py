@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nano_lsp.config import SCRIPTED, Folders, Settings
+from nano_lsp.config import SCRIPTED, Folders
 from nano_lsp.errors import CancelledError
 from nano_lsp.inference import loading
 from nano_lsp.inference.backend import Backend, Tokenizer
@@ -20,6 +20,7 @@ from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.worker import GenerationFuture, Worker
 from nano_lsp.models.store import FileProgress, ModelStore
 from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
+from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import load_script
 
 

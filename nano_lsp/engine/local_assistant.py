@@ -15,9 +15,10 @@ from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContex
 from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.inference.request import GenerationRequest, ServedModel, wait_for
 from nano_lsp.schema import Completion, Counters, Notice
+from nano_lsp.settings import Settings
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class UsageStats:
     """What requests have cost.
 
     Attributes:
-        totals: Of all requests.
+        totals: Sums of the counters of all requests.
     """
 
     def __init__(self) -> None:

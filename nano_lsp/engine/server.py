@@ -17,12 +17,13 @@ import uvicorn
 from filelock import FileLock, Timeout
 from starlette.types import ASGIApp
 
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint
 from nano_lsp.engine.http_api import create_app
 from nano_lsp.engine.http_protocol import GuardedProtocol
 from nano_lsp.engine.model_manager import ModelManager
 from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.settings import Settings
 from nano_lsp.version import __version__
 
 _WATCH_S = 0.25  # between checks of the socket and the clock
