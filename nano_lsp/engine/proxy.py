@@ -23,10 +23,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp.engine.endpoint import EngineEndpoint, listen_on
+from nano_lsp.engine.http_server import HttpServer
 from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.openai_api import PATHS
 from nano_lsp.engine.request_body import read_body
-from nano_lsp.engine.server import create_server
 from nano_lsp.errors import ConfigError, EngineClosedError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -61,7 +61,7 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
     async def run() -> None:
         launcher = Launcher(endpoint)
         try:
-            await create_server(create_proxy(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
+            await HttpServer(create_proxy(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
         finally:
             await launcher.close()
 
