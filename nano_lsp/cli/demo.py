@@ -104,7 +104,7 @@ def snippets() -> list[Snippet]:
         _cut("a method of the base of all errors", NanoError, "        return f", None),
         _cut(
             "an error like the one above it",
-            ModelStore._check,
+            ModelStore._check,  # noqa: SLF001 - its source is shown
             '            raise ChecksumError(\n                f"{path.name} has the',
             None,
         ),

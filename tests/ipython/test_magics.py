@@ -398,8 +398,15 @@ def test_completions(line: str, found: list[str]) -> None:
     assert find_completions(line, ["load", "look", "_private"]) == (found if "--th" not in line else [])
 
 
-def test_the_shell_completes(shell: Shell) -> None:
+def test_the_shell_completes_while_the_magics_are_loaded(shell: Shell) -> None:
     completer = pytest.importorskip("IPython.core.completer")
-    with completer.provisionalcompleter():
-        found = [each.text for each in shell.ip.Completer.completions("%nano ex", 8)]
-    assert "explain" in found
+
+    def completions() -> list[str]:
+        with completer.provisionalcompleter():
+            return [each.text for each in shell.ip.Completer.completions("%nano ex", 8)]
+
+    assert completions().count("explain") == 1
+    shell.run("%unload_ext nano_lsp")
+    assert "explain" not in completions()
+    shell.run("%load_ext nano_lsp")
+    assert completions().count("explain") == 1
