@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -90,7 +89,7 @@ class LocalAssistant:
         """Run a job and wait for its result; see `Assistant.run`."""
 
         async def generate(request: GenerationRequest) -> Completion:
-            completion = wait_for(self._submit(request))
+            completion = wait_for(self.model.submit(replace(request, client=self._client)))
             self._observe(completion)
             return completion
 
@@ -113,7 +112,7 @@ class LocalAssistant:
 
         async def generate(request: GenerationRequest) -> Completion:
             nonlocal counters
-            completion = await asyncio.wrap_future(self._submit(request))
+            completion = await asyncio.wrap_future(self.model.submit(replace(request, client=self._client)))
             self._observe(completion)
             counters += completion.counters
             return completion
@@ -159,9 +158,6 @@ class LocalAssistant:
     def close(self) -> None:
         """Free the model."""
         self.model.close()
-
-    def _submit(self, request: GenerationRequest) -> Future[Completion]:
-        return self.model.submit(replace(request, client=self._client))
 
     def _context(
         self,

@@ -169,30 +169,27 @@ class Generation:
         self._sequence = cache.acquire(self._key, self._tokens)
         self._n_cached = len(self._sequence.tokens)
         try:
-            yield from self._generate()
+            if not (yield from self._evaluate([])):
+                return
+            self._prompt_done = self._now()
+            while True:
+                full = len(self._detokenizer.tokens) >= self._params.max_tokens
+                token = None if full else self._choose()
+                if token is not None:
+                    if not self._first_token:
+                        self._first_token = self._now()
+                    self._append(token)
+                    yield from self._pause(token)
+                if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
+                    self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
+                    return
+                if len(self._detokenizer.tokens) < self._params.max_tokens:
+                    if not (yield from self._step()):
+                        return
+                    self._n_decoded += 1
         finally:
             self._ended = self._now()
             cache.release(self._sequence)
-
-    def _generate(self) -> Generator[Token | None]:
-        if not (yield from self._evaluate([])):
-            return
-        self._prompt_done = self._now()
-        while True:
-            full = len(self._detokenizer.tokens) >= self._params.max_tokens
-            token = None if full else self._choose()
-            if token is not None:
-                if not self._first_token:
-                    self._first_token = self._now()
-                self._append(token)
-                yield from self._pause(token)
-            if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
-                self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
-                return
-            if len(self._detokenizer.tokens) < self._params.max_tokens:
-                if not (yield from self._step()):
-                    return
-                self._n_decoded += 1
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
