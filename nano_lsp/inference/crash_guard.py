@@ -65,8 +65,9 @@ class CrashGuard:
         if sys.__stderr__ is not None:
             with contextlib.suppress(OSError, ValueError):
                 faulthandler.enable(sys.__stderr__)
-        trace.close()
-        Path(trace.name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            trace.close()
+            Path(trace.name).unlink()
         if answered:
             self._selftest.record_answer()
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -84,10 +84,16 @@ class _ActiveRequest:
 
 
 class Worker:
-    """Runs requests on an engine, in a thread of its own. Close it to free the model."""
+    """Runs requests on an engine, in a thread of its own. Close it to free the model.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: The model.
+        on_completion: Called with each completed request, on the worker's thread; None for nothing.
+    """
+
+    def __init__(self, engine: Engine, on_completion: Callable[[], None] | None = None) -> None:
         self._engine = engine
+        self._on_completion = on_completion
         self._waiting: list[GenerationFuture] = []
         self._active: list[_ActiveRequest] = []
         self._current: _ActiveRequest | None = None  # the request of the running step, or of the last one
@@ -214,6 +220,8 @@ class Worker:
                 if active.generation:
                     self._totals += active.generation.counters
             if completion is not None:
+                if self._on_completion:
+                    self._on_completion()
                 future.set_result(completion)
             else:
                 future.set_exception(failure)
