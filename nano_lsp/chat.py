@@ -59,12 +59,7 @@ class Ask(Job[Completion]):
 
 @dataclass(frozen=True)
 class Chat(Job[Completion]):
-    """Continue a conversation with the NEURO-NANO persona.
-
-    Attributes:
-        messages: The turns; system messages are appended to the persona.
-        params: Generation parameters.
-    """
+    """Continue a conversation with the NEURO-NANO persona."""
 
     messages: tuple[Message, ...]
     params: GenerateParams = _PLAIN

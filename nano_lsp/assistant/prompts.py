@@ -91,12 +91,8 @@ def build_chat_prompt(
 ) -> list[int]:
     """The prompt of a conversation with the NEURO-NANO persona, up to the start of the assistant's turn.
 
-    Args:
-        spec: The model's specification, with its chat template.
-        tokenizer: The model's tokenizer.
-        messages: The turns; system messages are appended to the persona.
-        code: Add the directive to answer with code only.
-        think: Add the directive to think step by step.
+    System messages are appended to the persona, then the directives to answer with code only and to think step by
+    step.
 
     Raises:
         ModelFileError: The model's chat template cannot be rendered.

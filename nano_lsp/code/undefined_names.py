@@ -50,12 +50,7 @@ _BINDING_PARENTS = {
 
 
 def undefined_names(tree: SyntaxTree, offset: int) -> frozenset[str]:
-    """Find names that are read in the top-level statement at an offset and bound nowhere in the document.
-
-    Args:
-        tree: Syntax tree of the document; only Python is supported.
-        offset: Offset of the statement, in code points.
-    """
+    """Find names that are read in the top-level Python statement at an offset and bound nowhere in the document."""
     statements = tree.root.named_children
     if tree.language is not PYTHON or any(n.type == "wildcard_import" for s in statements for n in s.named_children):
         return frozenset()

@@ -142,11 +142,7 @@ class Workspace:
             return None
 
     def outline(self, name: str) -> Outline | None:
-        """Return the outline of a file; None if the file is not indexed.
-
-        Args:
-            name: Path relative to the root, with slashes.
-        """
+        """Return the outline of a file by its path relative to the root, with slashes; None if it is not indexed."""
         rows = self._query("SELECT outline FROM files WHERE path = ?", name)
         return Outline.from_json(rows[0][0]) if rows else None
 

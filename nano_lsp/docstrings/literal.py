@@ -57,12 +57,7 @@ class _Character:
 
 
 class Literal:
-    """The string literals of a docstring.
-
-    Attributes:
-        source: Their text in the file.
-        value: The string that they evaluate to.
-    """
+    """The string literals of a docstring."""
 
     def __init__(self, source: str, value: str, characters: Sequence[_Character], pieces: Sequence[_Piece]) -> None:
         self.source = source

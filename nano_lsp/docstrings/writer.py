@@ -89,11 +89,7 @@ class WriteDocstrings(Job[list[Docstring]]):
 
 @dataclass(frozen=True)
 class DocstringWriter:
-    """Writes docstrings.
-
-    Attributes:
-        context: The model, and the listener of progress.
-    """
+    """Writes docstrings."""
 
     context: FeatureContext
 
@@ -115,11 +111,6 @@ class DocstringWriter:
         """Docstrings for several definitions of a document; see `write`.
 
         The listener receives the number of definitions done, or of entries if there is only one definition.
-
-        Args:
-            tree: The syntax tree of the document.
-            definitions: The definitions to document.
-            style: Name of a style, or `auto`.
 
         Raises:
             DocumentError: No docstring can be written; if others can, those that cannot are left out.
@@ -193,14 +184,7 @@ class DocstringWriter:
     async def _generate_text(
         self, around: tuple[str, str], indent: str, template: DocstringTemplate, entry: NewEntry
     ) -> str:
-        """The text that the model writes for an entry, in a sentence; empty after two unusable answers.
-
-        Args:
-            around: The code before and after the docstring.
-            indent: Indentation of the docstring.
-            template: The template of the docstring.
-            entry: The entry, without text.
-        """
+        """The text that the model writes for an entry, in a sentence; empty after two unusable answers."""
         *above, line = template.lines(entry)
         so_far = ("\n" + indent).join([*above, line.rstrip() or line])
         request = self._request(around, so_far, entry.topic)
@@ -231,13 +215,7 @@ class DocstringWriter:
 
 
 def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:
-    """Whether a docstring has obsolete entries or incomplete sections; sections that do not exist are not required.
-
-    Args:
-        tree: The syntax tree of the document.
-        definition: The definition.
-        every: All definitions of the document.
-    """
+    """Whether a docstring has obsolete entries or incomplete sections; missing sections are not required."""
     literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
     return literal is not None and _revision(literal, definition, every).is_outdated
 

@@ -63,11 +63,7 @@ def open_assistant(
 
 
 def find_key(address: str) -> str:
-    """The API key of a remote engine: NANO_LSP_API_KEY, or the system keyring's entry for the service `nano-lsp`.
-
-    Args:
-        address: Address of the engine, which is the keyring's user name.
-    """
+    """The API key of a remote engine: NANO_LSP_API_KEY, or the system keyring's entry `nano-lsp` for the address."""
     key = os.environ.get("NANO_LSP_API_KEY", "")
     if not key:
         with contextlib.suppress(Exception):  # no keyring, or none that can be opened here

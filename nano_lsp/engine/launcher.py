@@ -32,11 +32,7 @@ _PATIENCE = 3  # short lives in a row, before it is started less often
 
 
 class Launcher:
-    """Finds and starts the engine for one program. Use it on one event loop.
-
-    Args:
-        endpoint: Where the engine is.
-    """
+    """Finds and starts the engine for one program. Use it on one event loop."""
 
     def __init__(self, endpoint: EngineEndpoint) -> None:
         self._endpoint = endpoint
@@ -153,12 +149,7 @@ class Launcher:
 
 
 def connect(endpoint: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSession | None:
-    """A connection to the process that listens; None where none does.
-
-    Args:
-        endpoint: Where the engine is.
-        trusted: Whether to send the token, where there is one.
-    """
+    """A connection to the process that listens, which sends the token only if trusted; None where none listens."""
     connector: aiohttp.BaseConnector | None = None
     address, headers = "http://engine", {}
     if endpoint.tcp:
@@ -240,12 +231,7 @@ def start_process(endpoint: EngineEndpoint) -> subprocess.Popen[bytes]:
 
 
 async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[str, Any]:
-    """Send a request to the running engine, whatever its version; none is started.
-
-    Args:
-        endpoint: Where the engine is.
-        method: HTTP method.
-        what: Path of the resource, such as `status`.
+    """Send a request for a resource such as `status` to the running engine, whatever its version; none is started.
 
     Raises:
         EngineClosedError: No engine runs, or it does not answer.

@@ -23,11 +23,7 @@ T = TypeVar("T")
 
 
 class UsageStats:
-    """What requests have cost.
-
-    Attributes:
-        totals: Of all requests.
-    """
+    """What requests have cost."""
 
     def __init__(self) -> None:
         self.totals = Counters()

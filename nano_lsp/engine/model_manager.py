@@ -63,18 +63,7 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What `nano-lsp engine status` shows of a loaded model.
-
-    Attributes:
-        name: Name of the model.
-        n_ctx: Its context in tokens.
-        n_jobs: Number of running jobs.
-        clients: Names of the clients that it has served lately.
-        idle_s: Seconds since the last job ended.
-        totals: What its requests have cost.
-        memory: Where its memory goes.
-        notice: What people should know of how it runs; empty for nothing.
-    """
+    """What `nano-lsp engine status` shows of a loaded model."""
 
     name: str
     n_ctx: int

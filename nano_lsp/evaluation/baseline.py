@@ -28,10 +28,6 @@ class LlamaVimCompletion(Job[Completion]):
     """The completion that llama.vim shows at a cursor, from a model with fill-in-the-middle tokens.
 
     Only one line is generated, as the metrics need no more.
-
-    Attributes:
-        name: Name of the document.
-        cursor: Context of the cursor.
     """
 
     name: str

@@ -99,11 +99,6 @@ def needed_bytes(header: GgufHeader, settings: Settings) -> int:
 def check_memory(path: Path, settings: Settings, config: Path) -> None:
     """Check that a model fits into the available memory.
 
-    Args:
-        path: Path of the model's file.
-        settings: Settings with the model and its context size.
-        config: The configuration folder, which may define further models.
-
     Raises:
         MemoryShortageError: There is less memory than the model needs, swap space included.
         GgufError: The file is not a model.

@@ -136,10 +136,7 @@ class Worker:
     def end_early(self, future: GenerationFuture, error: NanoError, *, at_once: bool = True) -> bool:
         """End a request early with an error; False where it is done already.
 
-        Args:
-            future: Future of the request.
-            error: Exception that the future gets.
-            at_once: Whether to abort the running batch instead of finishing it.
+        The running batch is aborted `at_once`, or finished.
         """
         with self._changed:
             if future.done():

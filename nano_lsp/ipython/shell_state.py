@@ -30,11 +30,7 @@ _MISSING = object()
 
 
 class ShellState:
-    """The state of a shell that the magics use.
-
-    Args:
-        shell: The IPython shell.
-    """
+    """The state of a shell that the magics use."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
@@ -130,12 +126,7 @@ class ShellState:
             ) from error
 
     def expand(self, text: str, local_names: Mapping[str, Any]) -> str:
-        """Replace `{expression}` and `$name` by their values; returns the text unchanged if one has no value.
-
-        Args:
-            text: The request.
-            local_names: Local variables of the function that the magic is in, if any.
-        """
+        """Replace `{expression}` and `$name` by their values; returns the text unchanged if one has no value."""
         names = {**self.shell.user_ns, **local_names}
         try:
             return str(DollarFormatter().vformat(text, args=[], kwargs=names))

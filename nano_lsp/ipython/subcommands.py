@@ -37,15 +37,7 @@ _LANGUAGE = "python"
 
 
 class MagicCall:
-    """One call of a magic.
-
-    Args:
-        name: Name of the subcommand.
-        options: Options of the subcommand; `text` is the rest of the line.
-        body: Body of the cell; empty for a line magic.
-        state: State of the shell.
-        runner: Runs the jobs.
-    """
+    """One call of a magic; `options.text` is the rest of its line, `body` is empty for a line magic."""
 
     def __init__(self, name: str, options: Options, body: str, state: ShellState, runner: JobRunner) -> None:
         self.options = options

@@ -45,9 +45,6 @@ T = TypeVar("T")
 class NanoServer(LanguageServer):
     """The server and the state that its handlers share.
 
-    Args:
-        folders: The user's data, cache and runtime directories.
-
     Attributes:
         documents: Documents that are open in the editor.
         session: The editor's session with the model.

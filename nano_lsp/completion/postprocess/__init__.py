@@ -74,12 +74,7 @@ STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...]
 
 
 class Postprocessor:
-    """Applies the steps to the candidates of one request.
-
-    Args:
-        cursor: The document and the cursor to complete.
-        options: Which steps run, and their limits.
-    """
+    """Applies the steps to the candidates of one request."""
 
     def __init__(self, cursor: CursorContext, options: PostprocessOptions) -> None:
         self.cursor = cursor
