@@ -77,7 +77,8 @@ class Cell:
 def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], int]:
     """Sort cells by execution order; the sorted cells and the index of the cell with the cursor among them.
 
-    That cell counts as not executed, since it is being edited.
+    Executed cells come first, wherever they are in the notebook: the names that they bind exist in the kernel. The
+    others stay around the cursor's cell, which counts as not executed, since it is being edited.
     """
 
     def place(i: int) -> tuple[int, int]:

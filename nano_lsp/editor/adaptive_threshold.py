@@ -123,7 +123,12 @@ class AdaptiveThreshold:
 
 
 def find_threshold(records: Sequence[Record]) -> Threshold:
-    """The confidence below which a language's suggestions are rarely kept, and much more rarely than others."""
+    """The confidence below which a language's suggestions are rarely kept, and much more rarely than others.
+
+    It is the highest quantile, up to the median, below which at most 5 % were kept, and at most half of the share
+    kept above, both by the upper limit of Wilson's interval (Wilson 1927). Suggestions sampled below the threshold
+    are weighted by the inverse of their sampling probability, 10 (Horvitz and Thompson 1952).
+    """
     age_weights = _weights_by_age(records)
     n_shown = sum(age_weights)
     n_kept = sum(share for share, record in zip(age_weights, records, strict=True) if record.kept)

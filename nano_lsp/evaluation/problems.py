@@ -77,6 +77,8 @@ def _infilling(row: dict[str, str]) -> Problem:
 def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
     """Sample n cursor positions in a folder's Python files, reproducibly; the hole is the rest of the line.
 
+    The kinds alternate: the start of a line, after an operator, within a word, the body of a function.
+
     Raises:
         EvaluationError: The folder has too few files.
     """

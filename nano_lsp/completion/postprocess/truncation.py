@@ -68,7 +68,10 @@ def _without_blank_lines(lines: Sequence[str]) -> list[str]:
 
 
 def stop_at_scope_end(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End before a line that is indented less than the function being written; automatically, than the block."""
+    """End before a line that is indented less than the function being written; automatically, than the block.
+
+    A block that the cursor's line opens ends where the indentation of that line returns, except for an `else` or `}`.
+    """
     typed = candidate.cursor.typed
     first, *others = candidate.text.split("\n")
     base = indent_of(typed + first) if (typed + first).strip() else None
