@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
 from nano_lsp.config import Settings
@@ -24,7 +24,10 @@ class Job(Generic[T]):
         result: Type of the result.
     """
 
-    result: ClassVar[Any]  # [Any] also in subclasses: without, Python 3.10 cannot evaluate it for msgspec
+    result: ClassVar[Any]
+
+    def __init_subclass__(cls) -> None:
+        cls.result = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined] # of Job[…]
 
     @property
     def document(self) -> str:
@@ -45,8 +48,6 @@ class Job(Generic[T]):
 class LoadModel(Job[int]):
     """Load the model; the result is its context length in tokens."""
 
-    result: ClassVar[Any] = int
-
     async def run(self, context: FeatureContext) -> int:
         """The result, without a request to the model."""
         return context.tokenizer.spec.n_ctx
@@ -57,7 +58,6 @@ class CountTokens(Job[list[int]]):
     """Count the tokens of texts."""
 
     texts: tuple[str, ...]
-    result: ClassVar[Any] = list[int]
 
     async def run(self, context: FeatureContext) -> list[int]:
         """The result, without a request to the model."""

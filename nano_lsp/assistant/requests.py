@@ -26,7 +26,7 @@ def build_chat_request(
     change the choice between two equally probable tokens.
     """
     tokenizer = context.tokenizer
-    prompt = build_chat_prompt(tokenizer.spec, tokenizer, [Message("user", question)], code=code, think=think)
+    prompt = build_chat_prompt(tokenizer, [Message("user", question)], code=code, think=think)
     return GenerationRequest(
         prompt=tuple(prompt),
         params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar, draft=speculative),
@@ -48,6 +48,6 @@ def build_infill_request(
     min_tokens: int = 0,
 ) -> GenerationRequest:
     """The request for the code between a prefix and a suffix, for features other than completion."""
-    prompt = build_fim_prompt(context.tokenizer.spec, context.tokenizer, prefix, suffix, order=context.fim_order)
+    prompt = build_fim_prompt(context.tokenizer, prefix, suffix, order=context.fim_order)
     params = GenerateParams(max_tokens=max_tokens, min_tokens=min_tokens, stop=stop, heal=True, draft=False)
     return GenerationRequest(tuple(prompt), params, Priority.CHAT, sequence=sequence)

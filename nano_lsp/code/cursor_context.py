@@ -139,7 +139,7 @@ class CursorContext(AtCursor):
     @property
     def wants_completion(self) -> bool:
         """Whether an editor should show an automatic suggestion here."""
-        inside_word = self.in_word and _starts_word(self.rest)
+        inside_word = self.in_word and re.match(r"\w", self.rest)
         return self.text_after_cursor is not TextAfterCursor.CODE and not inside_word
 
 
@@ -238,7 +238,3 @@ def _opens_block(text: str, offset: int) -> bool:
         return False
     below = next((line for line in text[offset : offset + 4096].split("\n")[1:] if line.strip()), "")
     return indent_of(below) <= indent_of(above)
-
-
-def _starts_word(text: str) -> bool:
-    return bool(re.match(r"\w", text))

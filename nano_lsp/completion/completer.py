@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.budget import Limits
 from nano_lsp.assistant.context import FeatureContext
@@ -42,7 +41,6 @@ class Complete(Job[Completion]):
     sampling: SamplingParams = _GREEDY
     speculative: bool = True
     prefetch: bool = False
-    result: ClassVar[Any] = Completion
 
     @property
     def document(self) -> str:
@@ -77,7 +75,6 @@ class Alternatives(Job[list[Completion]]):
     n: int = 3
     postprocess: PostprocessOptions = _REQUESTED
     sampling: SamplingParams = _GREEDY
-    result: ClassVar[Any] = list[Completion]
 
     @property
     def document(self) -> str:
@@ -125,7 +122,6 @@ class Infill(Job[Completion]):
     max_tokens: int = 128
     deadline_ms: float | None = None
     sampling: SamplingParams = _GREEDY
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The completion, postprocessed like one that a user requested."""
@@ -171,7 +167,7 @@ def _prepare(
     # At the end of a line, the completion ends with the line break after the cursor, so the suffix begins below it.
     at_end = cursor.text_after_cursor is TextAfterCursor.EMPTY
     suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
-    prompt = build_fim_prompt(spec, tokenizer, window.prefix, suffix, order=context.fim_order, context=more_code)
+    prompt = build_fim_prompt(tokenizer, window.prefix, suffix, order=context.fim_order, context=more_code)
     processor, listener = Postprocessor(cursor, options), context.listener
     request = GenerationRequest(
         prompt=tuple(prompt),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
 from nano_lsp.assistant.job import Job
@@ -70,7 +69,6 @@ class WriteDocstrings(Job[list[Docstring]]):
     offset: int | None = None
     name: str | None = None
     style: str = "auto"
-    result: ClassVar[Any] = list[Docstring]
 
     async def run(self, context: FeatureContext) -> list[Docstring]:
         """The docstrings; none for a text that is too large. For errors see `DocstringWriter.write_all`."""

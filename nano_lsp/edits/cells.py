@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code, fenced, text_after_code
@@ -93,7 +92,6 @@ class WriteCell(Job[CellCode]):
     notebook: NotebookContext = _NOTHING
     think: bool = False
     max_tokens: int = _MAX_TOKENS
-    result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
         """The code of the cell."""
@@ -128,7 +126,6 @@ class FixCell(Job[CellCode]):
 
     code: str
     error: str
-    result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
         """The corrected code and the reason; only the reason if no attempt parses and differs from the code."""

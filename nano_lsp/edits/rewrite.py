@@ -11,7 +11,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code, fenced
@@ -51,7 +50,6 @@ class Simplify(Job[list[TextEdit]]):
     start: int
     end: int
     language: str = ""
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -76,7 +74,6 @@ class Fix(Job[list[TextEdit]]):
     end: int
     problem: str
     language: str = ""
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -106,7 +103,6 @@ class AddTypeHints(Job[list[TextEdit]]):
 
     text: str
     offset: int
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -148,7 +144,6 @@ class WriteTest(Job[str]):
     text: str
     offset: int
     module: str
-    result: ClassVar[Any] = str
 
     async def run(self, context: FeatureContext) -> str:
         """The test module; empty if no attempt parses."""

@@ -66,6 +66,9 @@ class SharedAssistant:
         on_connection: Receives an error when the engine has gone, and None when it is there again, with the model
             loaded.
         loop: Event loop of the connection, for a caller that awaits on it; None for the process's background loop.
+
+    Attributes:
+        notice: What people should know of how the model runs, as the engine said at the last `connect`.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class SharedAssistant:
         self._on_load = on_load
         self._on_connection = on_connection
         self._usage = UsageStats()
-        self._notice = Notice()
+        self.notice = Notice()
         self._away = False  # the engine, or the model
         self._closed = False
 
@@ -100,11 +103,6 @@ class SharedAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def notice(self) -> Notice:
-        """What people should know of how the model runs, as the engine said at the last `connect`."""
-        return self._notice
 
     @property
     def totals(self) -> Counters:
@@ -244,7 +242,7 @@ class SharedAssistant:
                 self._away = True
                 self._on_load(event.what, event.done, event.total)
             elif isinstance(event, protocol.Noticed):
-                self._notice = event.notice
+                self.notice = event.notice
             else:
                 last = event
         if last is None:

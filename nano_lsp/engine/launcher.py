@@ -17,7 +17,7 @@ import msgspec
 
 from nano_lsp.config import portable_environment
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint, challenge_response
-from nano_lsp.engine.installed_code import InstalledCode, installed_code
+from nano_lsp.engine.installed_code import installed_code
 from nano_lsp.engine.protocol import PREFIX, PROTOCOL, ServerInfo
 from nano_lsp.errors import EngineClosedError
 
@@ -84,7 +84,8 @@ class Launcher:
                     continue  # a process listens, and is slow to answer
                 finally:
                     self._check(deadline)
-                if client and info and _is_same(info, self._code) and not info.draining:
+                is_same = info and (info.protocol, info.code) == (PROTOCOL, self._code.fingerprint)
+                if client and info and is_same and not info.draining:
                     closing.pop_all()
                     return client
                 if client and info:
@@ -251,7 +252,3 @@ async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[s
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
             ) from error
     return found
-
-
-def _is_same(info: ServerInfo, code: InstalledCode) -> bool:
-    return (info.protocol, info.code) == (PROTOCOL, code.fingerprint)

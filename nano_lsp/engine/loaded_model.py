@@ -86,10 +86,9 @@ class LoadedModel(Worker):
         store = ModelStore.open(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
-        loaded = _load(path, settings, folders, on_progress)
-        backend = wrap(loaded.backend) if wrap else loaded.backend
+        backend, guard, notice = _load(path, settings, folders, on_progress)
         fim_order = entry.fim_order if entry else "spm_tail"
-        return cls(backend, fim_order, snapshots, notice=loaded.notice, guard=loaded.guard)
+        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard)
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""
@@ -98,7 +97,9 @@ class LoadedModel(Worker):
             self._guard.end(answered=False)
 
 
-def _load(path: Path, settings: Settings, folders: Folders, on_progress: FileProgress) -> loading.Loaded:
+def _load(
+    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress
+) -> tuple[Backend, CrashGuard, Notice]:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
     stopped = threading.Event()

@@ -16,7 +16,7 @@ from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.config import Folders, Settings
 from nano_lsp.inference.request import GenerationRequest, ServedModel, wait_for
-from nano_lsp.schema import Completion, Counters, Notice
+from nano_lsp.schema import Completion, Counters
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class LocalAssistant:
 
     def __init__(self, model: ServedModel, settings: Settings, folders: Folders, client: str = "") -> None:
         self.model = model
+        self.notice = model.notice
         self._client = client
         self._settings = settings
         self._state = ClientState(settings)
@@ -65,11 +66,6 @@ class LocalAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def notice(self) -> Notice:
-        """What people should know of how the model runs."""
-        return self.model.notice
 
     @property
     def totals(self) -> Counters:

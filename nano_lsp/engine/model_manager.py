@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ class ModelManager:
         self._settings = settings
         self._loaded: dict[_Key, _Loaded] = {}
         self._workspaces: dict[str, Workspace] = {}
-        self._indexing: set[asyncio.Task[object]] = set()
+        self._indexing: set[asyncio.Task[int]] = set()
         self._changing = asyncio.Lock()
         self.draining = False
         self.used = time.monotonic()
@@ -249,8 +249,7 @@ class ModelManager:
         if root not in self._workspaces:
             self._workspaces[root] = Workspace(Path(root), self._folders.cache / "index")
         workspace = self._workspaces[root]
-        update: Callable[[], object] = workspace.update
-        task = asyncio.create_task(asyncio.to_thread(update))
+        task = asyncio.create_task(asyncio.to_thread(workspace.update))
         self._indexing.add(task)
         task.add_done_callback(self._indexing.discard)
         return workspace

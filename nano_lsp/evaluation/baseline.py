@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.job import Job
@@ -32,7 +31,6 @@ class LlamaVimCompletion(Job[Completion]):
 
     name: str
     cursor: CursorContext
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The completion.

@@ -257,11 +257,11 @@ class Generation:
         """Evaluate the tokens that the KV cache lacks and the proposed ones; False where the generation ended."""
         sequence = self._sequence
         n_batch = self._backend.spec.n_batch
-        prefill = not self._prompt_done
+        prefill, limit_ms = not self._prompt_done, self._params.deadline_ms
         while True:
             if prefill and self._on_progress:
                 self._on_progress(len(sequence.tokens), self._n_prompt)
-            if self._out_of_time():
+            if limit_ms is not None and (time.perf_counter() - self._started) * 1e3 >= limit_ms:
                 self._finish(FinishReason.DEADLINE)
                 return False
             rest = self._tokens[len(sequence.tokens) :]
@@ -317,10 +317,6 @@ class Generation:
         elif ended:
             return False
         return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
-
-    def _out_of_time(self) -> bool:
-        limit = self._params.deadline_ms
-        return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
 
     def _pause(self, token: Token | None = None) -> Generator[Token | None]:
         """End a step; the time until the next one is not counted."""

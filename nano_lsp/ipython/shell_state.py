@@ -9,7 +9,6 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -52,7 +51,8 @@ class ShellState:
         """The code of the cells that have run, in that order, without the running one and those with the magics."""
         running = self.shell.execution_count
         cells = enumerate(self._history)
-        return [cell for i, cell in cells if i and i != running and cell.strip() and not _is_magic(cell)]
+        code = [cell for i, cell in cells if i and i != running and cell.strip()]
+        return [cell for cell in code if not cell.lstrip().startswith(_MAGIC_PREFIXES)]
 
     @property
     def _history(self) -> list[str]:
@@ -145,7 +145,8 @@ class ShellState:
         code, lines = "", list[str]()
         if isinstance(error, SyntaxError) and error.filename:
             code = self._cell_of(error.filename)
-        for file, number in _frames(error.__traceback__):
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            file = frame.f_code.co_filename
             cell = self._cell_of(file)
             if cell:
                 code = cell
@@ -175,11 +176,3 @@ class ShellState:
         number = max(outputs)
         description = describe({"output": outputs[number]}, values=True)[0]
         return f"Out[{number}]: {description.removeprefix('output: ')}"
-
-
-def _is_magic(cell: str) -> bool:
-    return cell.lstrip().startswith(_MAGIC_PREFIXES)
-
-
-def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:
-    return [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(trace)]
