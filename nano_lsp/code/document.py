@@ -57,13 +57,7 @@ class Document:
 
 @dataclass(frozen=True)
 class TextEdit:
-    """A replacement of a range of a text.
-
-    Attributes:
-        start: Start offset of the replaced range, in code points.
-        end: End offset of the replaced range.
-        text: Replacement text.
-    """
+    """A replacement of a range of a text, by its offsets in code points."""
 
     start: int
     end: int

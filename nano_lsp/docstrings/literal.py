@@ -24,13 +24,7 @@ _RAW_UNIT = re.compile(r"\r\n|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a docstring's value.
-
-    Attributes:
-        start: Offset of the first character replaced.
-        end: Offset after the last character replaced.
-        text: The new text.
-    """
+    """A change of a docstring's value: new text between two offsets."""
 
     start: int
     end: int

@@ -53,13 +53,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to show a suggestion.
-
-    Attributes:
-        shown: The suggestion is to be shown.
-        threshold: The current threshold, 0 to 1.
-        weight: Number of suggestions that it represents in statistics (`Record.weight`).
-    """
+    """Whether to show a suggestion, and its weight in statistics (`Record.weight`)."""
 
     shown: bool
     threshold: float

@@ -117,12 +117,7 @@ class WriteCell(Job[CellCode]):
 
 @dataclass(frozen=True)
 class FixCell(Job[CellCode]):
-    """Correct the code of a cell that has raised an error; the prompt has only that code and that error.
-
-    Attributes:
-        code: Code of the cell.
-        error: The error, with its traceback.
-    """
+    """Correct the code of a cell that has raised an error; the prompt has only that code and that error."""
 
     code: str
     error: str

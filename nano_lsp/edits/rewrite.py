@@ -37,14 +37,7 @@ _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
 @dataclass(frozen=True)
 class Simplify(Job[list[TextEdit]]):
-    """Simplify whole lines of a document; no edit if the model gave no valid code.
-
-    Attributes:
-        text: Text of the document.
-        start: Offset of the code; extended to the beginning of its line.
-        end: Offset of the code's end; extended to the end of its line.
-        language: Language of the document.
-    """
+    """Simplify code of a document, extended to whole lines; no edit if the model gave no valid code."""
 
     text: str
     start: int
@@ -95,10 +88,6 @@ class AddTypeHints(Job[list[TextEdit]]):
     """Annotate the parameters and the result of a function that have no annotation and whose type is clear.
 
     Only annotations are inserted, with names that the file imports or defines, or builtins.
-
-    Attributes:
-        text: Python code of the document.
-        offset: Offset within the function.
     """
 
     text: str

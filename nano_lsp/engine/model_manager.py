@@ -30,14 +30,7 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """The client of a job.
-
-    Attributes:
-        name: Name of the client program, the same for all its jobs.
-        settings: Settings of that program: which model, and its limits.
-        workspace: Folder whose files its documents import from; empty for none.
-        changed: Paths of files and folders that have changed since its last job.
-    """
+    """The client of a job, as in `nano_lsp.engine.protocol.JobRequest`."""
 
     name: str
     settings: Settings

@@ -56,14 +56,7 @@ _SPARE_BYTES = 128 << 20  # free space required beside the file itself: one whee
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Status of a model in the store.
-
-    Attributes:
-        entry: The model's entry in the manifest.
-        path: Path of the model's file, present or not.
-        present: Whether the file is present.
-        partial_bytes: Size of the partial file of an interrupted pull.
-    """
+    """Status of a model in the store; `partial_bytes` is the size of the file of an interrupted pull."""
 
     entry: ModelEntry
     path: Path

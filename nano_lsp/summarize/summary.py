@@ -49,12 +49,7 @@ N_STATEMENTS = {Length.SHORT: 5, Length.MEDIUM: 12, Length.LONG: 25}
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence of a summary.
-
-    Attributes:
-        text: The sentence.
-        passage: Passage that supports it.
-    """
+    """A sentence of a summary, and the passage that supports it."""
 
     text: str
     passage: Passage
@@ -62,13 +57,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Summary:
-    """A summary with an account of its limits.
-
-    Attributes:
-        statements: Statements in the document's order.
-        n_unsupported: Number of statements removed because the text does not support them.
-        notes: Notes on content that was not read, or was interpreted.
-    """
+    """A summary with an account of its limits."""
 
     statements: tuple[Statement, ...]
     n_unsupported: int = 0
