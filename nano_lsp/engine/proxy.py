@@ -77,7 +77,13 @@ def is_loopback(host: str) -> bool:
 
 
 def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
-    """The application; `hosts` are the accepted values of the Host header, an empty key means that none is needed."""
+    """The application.
+
+    Args:
+        launcher: Finds and starts the engine.
+        hosts: Accepted values of the Host header.
+        key: API key that clients must send; empty for none.
+    """
 
     def check(request: Request) -> None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
