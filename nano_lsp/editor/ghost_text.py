@@ -15,9 +15,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
@@ -27,6 +27,9 @@ from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.errors import CancelledError
 from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
+
+if TYPE_CHECKING:  # not imported: it is given
+    from nano_lsp.engine.connect import Assistant
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # after these, editors reduce the indentation
 _IN_WORD = re.compile(r"\w*")

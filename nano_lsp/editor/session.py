@@ -23,8 +23,8 @@ from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Notice
 
 if TYPE_CHECKING:  # not imported at run time: the server responds before the assistant is imported
-    from nano_lsp.assistant.job import Assistant
     from nano_lsp.editor.ghost_text import GhostText
+    from nano_lsp.engine.connect import Assistant
 
 
 _CLOSE_TIMEOUT_S = 1.5  # less than users wait for a program to end

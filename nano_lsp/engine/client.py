@@ -53,7 +53,7 @@ def ignore(*_: object, **__: object) -> None:
 
 
 class SharedAssistant:
-    """Runs jobs in the shared engine's process; see `Assistant`.
+    """Runs jobs in the shared engine's process; see `LocalAssistant`.
 
     A context manager: leaving it closes the connection, and the engine goes on for others. The connection lives on
     one event loop; calls from other threads and other loops are handed to it.
@@ -129,7 +129,7 @@ class SharedAssistant:
         self.run(LoadModel())
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """Run a job and wait for its result; see `Assistant.run`."""
+        """Run a job and wait for its result; see `LocalAssistant.run`."""
         return wait_for(asyncio.run_coroutine_threadsafe(self.run_async(job, listener), self._loop))
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:

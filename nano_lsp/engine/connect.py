@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings, with_absolute_paths
 from nano_lsp.engine.local_assistant import LocalAssistant
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
-    from nano_lsp.engine.client import OnConnection
+    from nano_lsp.engine.client import OnConnection, SharedAssistant
     from nano_lsp.models.store import FileProgress
+
+Assistant: TypeAlias = "LocalAssistant | SharedAssistant"
+"""Runs jobs, in this process or in the engine's."""
 
 
 def open_assistant(

@@ -61,7 +61,10 @@ class _RemoteGeneration:
 
 
 class Remote:
-    """A model on another server; see `nano_lsp.inference.request.ServedModel`. Create it with `Remote.connect`."""
+    """A model on another server, with the attributes and methods of a model in this process.
+
+    Create it with `Remote.connect`.
+    """
 
     fim_order = "spm_tail"
 
