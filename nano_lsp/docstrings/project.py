@@ -143,10 +143,6 @@ class PendingDocstrings:
         except OSError:
             return
 
-    def forget(self) -> None:
-        """Delete the pending docstrings, once they are in the file."""
-        self._path.unlink(missing_ok=True)
-
 
 def _key(definition: Definition) -> str:
     return f"{definition.start} {definition.name}"

@@ -91,23 +91,10 @@ class DocstringWriter:
 
     context: FeatureContext
 
-    async def write(self, tree: SyntaxTree, definition: Definition, style: Style | None = None) -> Docstring | None:
-        """A new or updated docstring for a definition; None if nothing needs to change.
-
-        Args:
-            tree: The syntax tree of the document.
-            definition: The definition to document.
-            style: The style of a new docstring; None for the style of the file, Google's if it has none. An existing
-                docstring keeps its style.
-
-        Raises:
-            DocumentError: The docstring cannot be written, or only by changing other words of its author.
-        """
-        return await self._write(tree, list(find_definitions(tree)), definition, style, self.context.listener)
-
     async def write_all(self, tree: SyntaxTree, definitions: Sequence[Definition], style: str) -> list[Docstring]:
-        """Docstrings for several definitions of a document; see `write`.
+        """New or updated docstrings for definitions of a document; none for those that need no change.
 
+        `style` is that of new ones: a style's name, or `auto` for the style of the file, Google's if it has none.
         The listener receives the number of definitions done, or of entries if there is only one definition.
 
         Raises:
