@@ -136,7 +136,7 @@ def _show(assistant: Assistant, snippet: Snippet) -> Completion:
 
 
 def _pull_if_missing(model: str | None) -> bool:
-    store = ModelStore.open(find_folders())
+    store = ModelStore(find_folders())
     name = load_settings(model=model).model
     with file_progress() as show:
         try:

@@ -83,7 +83,7 @@ class LoadedModel(Worker):
         """
         if settings.model.startswith(SCRIPTED):
             return cls(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
-        store = ModelStore.open(folders)
+        store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
         backend, guard, notice = _load(path, settings, folders, on_progress)

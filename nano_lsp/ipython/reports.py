@@ -15,7 +15,7 @@ from nano_lsp.version import __version__
 def models(model: str | None) -> str:
     """List the known models and mark the one in use."""
     current = load_settings(model=model).model
-    statuses = ModelStore.open(find_folders()).statuses()
+    statuses = ModelStore(find_folders()).statuses()
     rows = [
         f"{'*' if each.entry.name == current else ' '} {each.entry.name:<8} {each.entry.size_bytes / 1e6:>6,.0f} MB  "
         f"{'installed' if each.present else 'not installed: nano-lsp model pull ' + each.entry.name}"

@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", choices=[*KINDS], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    path = ModelStore.open(find_folders()).find(options.model)
+    path = ModelStore(find_folders()).find(options.model)
     if options.serve:
         serve(options.serve, path, options.prompt, options.decode)
         return

@@ -114,7 +114,7 @@ def serve(way: str, model: str) -> None:
     """The process of `Raw`: for each line of its input two speeds, in tokens a second."""
     from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
 
-    backend = LlamaBackend.load(ModelStore.open(find_folders()).find(model), settings_of(way, model))
+    backend = LlamaBackend.load(ModelStore(find_folders()).find(model), settings_of(way, model))
     engine = Engine(backend)
     tokens = backend.tokenize((LIBRARY / "argparse.py").read_text(encoding="utf-8"))[:N_PROMPT]
     more = GenerateParams(max_tokens=N_DECODE, min_tokens=N_DECODE, draft=False, deadline_ms=1e3 * DECODE_S)

@@ -120,7 +120,7 @@ async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa:
 
     model = arguments[0] if arguments else None
     if model is None:
-        statuses = ModelStore.open(server.session.folders).statuses()
+        statuses = ModelStore(server.session.folders).statuses()
         actions = [types.MessageActionItem(status.entry.name) for status in statuses if status.present]
         question = types.ShowMessageRequestParams(types.MessageType.Info, "Which model?", actions)
         chosen = await server.window_show_message_request_async(question)
