@@ -174,7 +174,7 @@ def run_task(
         prompt: The instruction.
         data: Input data: text, or any value that JSON can represent.
         result: Type of the value: str, bool, int, float, Literal, an Enum, list, tuple, dict, a dataclass, a
-            TypedDict, a pydantic model, or a JSON schema as a dict.
+            TypedDict, a msgspec Struct, a pydantic type, or a JSON schema as a dict.
         choices: Texts to classify into, instead of a type.
         think: Reason step by step before the answer; the reasoning is hidden.
         max_tokens: Maximum number of tokens of the answer.

@@ -28,6 +28,13 @@ _IN_CI = os.environ.get("CI") == "true"
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Run the tests of a file in one process, which share fixtures, and all with nano, of 1.2 GB, in one."""
+    weights = {"nano_file", "models"} & set(getattr(item, "fixturenames", ()))
+    item.add_marker(pytest.mark.xdist_group("nano" if weights else item.path.stem))
+
+
 @pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """End the whole run where a property test hangs.

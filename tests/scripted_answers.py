@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from nano_lsp.assistant.context import ClientState, FeatureContext
-from nano_lsp.config import Settings
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
+from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import ScriptedBackend
 
 BACKEND = ScriptedBackend()

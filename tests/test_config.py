@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.config import Settings, find_folders, load_settings, portable_environment, with_absolute_paths
+from nano_lsp.config import find_folders, load_settings, portable_environment, with_absolute_paths
 from nano_lsp.errors import ConfigError
+from nano_lsp.settings import Settings
 
 
 def test_the_later_source_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

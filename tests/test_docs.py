@@ -9,14 +9,18 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from nano_lsp import errors
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.inference.worker import MAX_WAITING, MAX_WAITING_OF_CLIENT
 
@@ -35,7 +39,6 @@ PAGES = sorted(
         ROOT / "tests/wild/README.md",
     ]
 )
-_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 _OPTIONS = "## All options\n"
 _PLACES = r"(?:nano_lsp|tests|docs|editors|jupyter_ext|\.ci|\.github)/[\w.][\w./-]*"
 
@@ -51,20 +54,22 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def prose(page: Path) -> str:
-    """A page without its code blocks."""
-    return _FENCE.sub("", read(page))
+@cache
+def tokens(page: Path) -> list[Token]:
+    """The tokens of a page's Markdown, each block followed by what is inside it."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(read(page))
+    return [each for block in blocks for each in (block, *(block.children or ()))]
 
 
 def anchors(page: Path) -> set[str]:
     """The anchors that a repository's web page makes of headings."""
-    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    headings = [text.content for opening, text in pairwise(tokens(page)) if opening.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def commands(command: Any = None, name: str = "nano-lsp") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - click or typer
     """All commands with their names."""
-    command = command or typer.main.get_command(app)
+    command = command or typer.main.get_command(build_app())
     if not hasattr(command, "commands"):
         yield name, command
         return
@@ -83,10 +88,11 @@ def option_names(command: Any) -> set[str]:  # noqa: ANN401
 
 def invocations(page: Path) -> Iterator[list[str]]:
     """The words of each `nano-lsp …` in console blocks, shell blocks and inline code."""
-    blocks = [(kind, body.split("\n")) for _, kind, body in _FENCE.findall(read(page))]
+    blocks = [(token.info, token.content.split("\n")) for token in tokens(page) if token.type == "fence"]
     lines = [line.strip() for kind, body in blocks if kind in {"sh", "bash"} for line in body]
     lines += [line[2:] for kind, body in blocks if kind == "console" for line in body if line.startswith("$ ")]
-    lines += re.findall(r"`((?:\w+=\S+ )?(?:\S+/bin/)?nano-lsp [^`]+)`", prose(page))
+    spans = [token.content for token in tokens(page) if token.type == "code_inline"]
+    lines += [span for span in spans if re.match(r"(?:\w+=\S+ )?(?:\S+/bin/)?nano-lsp ", span)]
     for line in lines:
         lexer = shlex.shlex(line.rstrip("\\"), posix=True, punctuation_chars="|&;<>")
         lexer.whitespace_split = True
@@ -99,11 +105,13 @@ def invocations(page: Path) -> Iterator[list[str]]:
 
 @pages
 def test_links_and_anchors_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", prose(page)):
+    for token in tokens(page):
+        link = str(token.attrs.get("href") or token.attrs.get("src") or "")
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
+        if not path.startswith(("http:", "https:")):
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
 
 
 @pages

@@ -1,14 +1,12 @@
-"""The commands of the README, the settings table, the tree of errors, the changelog."""
+"""The commands of the README, the tree of errors, the changelog."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import nano_lsp
 from nano_lsp import errors
-from nano_lsp.config import Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,12 +23,6 @@ def test_the_readme_has_the_two_commands() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && "
         ".venv/bin/pip install ./jupyter_ext && .venv/bin/python -m pytest -m 'real or not real'",
     ]
-
-
-def test_each_setting_is_documented_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", read("docs/reference/settings.md"), re.MULTILINE))
-    defaults = {field.name: str(field.default).lower() for field in fields(Settings)}
-    assert {name: value.strip('"') for name, value in rows.items()} == defaults
 
 
 def test_each_error_is_drawn_in_the_tree() -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from nano_lsp.assistant.budget import Budget, Limits
 from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.code.workspace import Workspace
-from nano_lsp.config import Settings
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import Completion
+from nano_lsp.settings import Settings
 
 
 class ProgressListener:

@@ -1,4 +1,8 @@
-"""Fenced code blocks of Markdown: writes and extracts them, also for code that contains fences."""
+"""Fenced code blocks of Markdown: writes and extracts them, also for code that contains fences.
+
+Models write blocks that CommonMark, and so markdown-it-py, does not take for blocks: with the fence after a word of
+the answer (`Here: ```python`), with the closing fence directly after the code, or indented as a whole.
+"""
 
 from __future__ import annotations
 

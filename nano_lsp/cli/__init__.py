@@ -23,15 +23,11 @@ def main() -> None:
 
 def _run_command(arguments: list[str]) -> None:
     """Import and run a command; a failed import is reported like its other errors."""
-    if arguments[:1] == ["server"]:  # without the other commands it starts faster
-        from nano_lsp.cli.server import app  # noqa: PLC0415
-
-        app(arguments[1:], prog_name="nano-lsp server")
-    elif arguments == ["engine", "run"]:  # without the other commands the long-running engine needs less memory
+    if arguments == ["engine", "run"]:  # without the other commands the long-running engine needs less memory
         from nano_lsp.cli.engine_run import run as run_engine  # noqa: PLC0415
 
         run_engine()
     else:
-        from nano_lsp.cli.app import app  # noqa: PLC0415
+        from nano_lsp.cli.app import build_app  # noqa: PLC0415
 
-        app(arguments)
+        build_app(arguments[0] if arguments else None)(arguments)

@@ -1,55 +1,57 @@
-"""The command line with all its commands."""
+"""The command line with its commands. A run imports the modules of its own command alone, for a faster start."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import typer
 
-from nano_lsp.cli import (
-    ask,
-    bundle,
-    complete,
-    demo,
-    docstring,
-    doctor,
-    engine,
-    eval,
-    model,
-    server,
-    stats,
-    summarize,
-    task,
-)
 from nano_lsp.version import __version__
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="NEURO-NANO: an offline coding assistant. Nothing leaves this machine.",
-    epilog="Start with `nano-lsp demo`. `nano-lsp doctor` finds problems and says how to solve them.",
-)
+_COMMANDS = {
+    # Command: module in this package, function, epilog of its help.
+    "complete": ("complete", "complete", "EXAMPLES"),
+    "ask": ("ask", "ask", "EXAMPLES"),
+    "bundle": ("bundle", "bundle", "EXAMPLES"),
+    "config": ("config", "config", "EXAMPLES"),
+    "demo": ("demo", "demo", "EXAMPLES"),
+    "docstring": ("docstring", "docstring", "EXAMPLES"),
+    "explain": ("docstring", "explain", "EXPLAIN_EXAMPLES"),
+    "doctor": ("doctor", "doctor", "EXAMPLES"),
+    "eval": ("eval", "evaluate", "EXAMPLES"),
+    "server": ("server", "server", "EXAMPLES"),
+    "stats": ("stats", "stats", "EXAMPLES"),
+    "summarize": ("summarize", "summarize", "EXAMPLES"),
+    "task": ("task", "task", "EXAMPLES"),
+}
+_GROUPS = ("engine", "model")  # modules with an `app` of commands
+_CONTEXTS = {"complete": {"ignore_unknown_options": True}}  # -:LINE:COL looks like an option
 
 
-@app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def build_app(command: str | None = None) -> typer.Typer:
+    """The app with this command; with all of them, for the help and for errors, if there is no such command."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        help="NEURO-NANO: an offline coding assistant. Nothing leaves this machine.",
+        epilog="Start with `nano-lsp demo`. `nano-lsp doctor` finds problems and says how to solve them.",
+    )
+    app.callback(invoke_without_command=True)(_options)
+    known = [*_COMMANDS, *_GROUPS]
+    for name in [command] if command in known else known:
+        module_name, function, epilog = _COMMANDS.get(name, (name, "app", ""))
+        module = import_module(f"nano_lsp.cli.{module_name}")
+        if name in _GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            add = app.command(name, epilog=getattr(module, epilog), context_settings=_CONTEXTS.get(name))
+            add(getattr(module, function))
+    return app
+
+
+def _options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     """Options without a command."""
     if version:
         print(f"nano-lsp {__version__}")
         raise typer.Exit
-
-
-# -:LINE:COL looks like an option.
-app.command(epilog=complete.EXAMPLES, context_settings={"ignore_unknown_options": True})(complete.complete)
-app.command(epilog=ask.EXAMPLES)(ask.ask)
-app.command(epilog=bundle.EXAMPLES)(bundle.bundle)
-app.command(epilog=demo.EXAMPLES)(demo.demo)
-app.command(epilog=docstring.EXAMPLES)(docstring.docstring)
-app.command(epilog=docstring.EXPLAIN_EXAMPLES)(docstring.explain)
-app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
-app.command(epilog=server.EXAMPLES)(server.server)
-app.command(epilog=stats.EXAMPLES)(stats.stats)
-app.command(epilog=summarize.EXAMPLES)(summarize.summarize)
-app.command(epilog=task.EXAMPLES)(task.task)
-app.add_typer(engine.app, name="engine")
-app.add_typer(model.app, name="model")

@@ -14,7 +14,7 @@ from rich.markup import escape
 from nano_lsp.cli.terminal import Model, StreamPrinter, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
-from nano_lsp.config import SHARED, find_folders, load_settings
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
@@ -23,6 +23,7 @@ from nano_lsp.errors import ModelMissingError, NanoError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import Completion, Counters
+from nano_lsp.settings import SHARED
 
 _LINES_SHOWN = 5
 EXAMPLES = "Example:\n\n`nano-lsp demo`"
@@ -103,7 +104,7 @@ def snippets() -> list[Snippet]:
         _cut("a method of the base of all errors", NanoError, "        return f", None),
         _cut(
             "an error like the one above it",
-            ModelStore._check,
+            ModelStore._check,  # noqa: SLF001 - its source is shown
             '            raise ChecksumError(\n                f"{path.name} has the',
             None,
         ),

@@ -22,7 +22,7 @@ from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
-from nano_lsp.config import SHARED, Settings, find_folders, load_settings, with_absolute_paths
+from nano_lsp.config import find_folders, load_settings, with_absolute_paths
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.errors import LibraryError, NanoError
@@ -31,6 +31,7 @@ from nano_lsp.inference.loading import check_memory, needed_bytes
 from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore
+from nano_lsp.settings import SHARED, Settings
 from nano_lsp.version import __version__
 
 EXAMPLES = """Examples:

@@ -46,7 +46,3 @@ def server(
     running.session.acceptance.flush()
     running.session.stop()
     os._exit(0)  # a thread that still reads a model must not keep the process running
-
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-app.command(epilog=EXAMPLES)(server)

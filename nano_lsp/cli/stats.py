@@ -62,6 +62,7 @@ def stats(
         in_force = f"{threshold:.2f}" if threshold else "none"
         table.add_row(name, f"{summary.shown:,}", share, f"{summary.kept:,}", f"{summary.chars:,}", in_force)
     stdout.print(table)
-    stderr.print(f"From {statistics.path}. Below the threshold, editors hide automatic suggestions (nano.calibrate).")
+    stderr.print(f"From {statistics.path}.")
+    stderr.print("Below the threshold, editors hide automatic suggestions (nano.adaptiveThreshold).")
     for name, learned in thresholds.items():
         stderr.print(f"{name}: {f'{learned.value:.2f}' if learned.value else 'no threshold'}, as {learned.reason}.")

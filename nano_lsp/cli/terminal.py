@@ -26,7 +26,7 @@ from rich.progress import (
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.assistant.job import Job
 from nano_lsp.cli.output import print_data
-from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
@@ -36,23 +36,16 @@ from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
 from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Completion
+from nano_lsp.settings import CONFIG_SETTINGS, Settings
 
 T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Model = Annotated[
-    str | None, typer.Option(help="Model to use: a name from `nano-lsp model list`, or the path of a GGUF file.")
-]
-Adapter = Annotated[Path | None, typer.Option(help="LoRA adapter (a GGUF file) to apply to the model.")]
-Context = Annotated[int | None, typer.Option("--n-ctx", help="Context size in tokens, at most 32768.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        help="Number of threads; 0 uses the available physical cores, and fewer while other programs compute.",
-    ),
-]
+Model = Annotated[str | None, typer.Option(help=CONFIG_SETTINGS["model"].description)]
+Adapter = Annotated[Path | None, typer.Option(help=CONFIG_SETTINGS["adapter"].description)]
+Context = Annotated[int | None, typer.Option("--n-ctx", help=CONFIG_SETTINGS["n_ctx"].description)]
+Threads = Annotated[int | None, typer.Option("--threads", help=CONFIG_SETTINGS["n_threads"].description)]
 WorkspaceRoot = Annotated[
     Path | None,
     typer.Option(

@@ -11,7 +11,7 @@ from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import MAX_BYTES, is_secret
 from nano_lsp.code.uris import path_of
-from nano_lsp.editor.settings import EditorSettings
+from nano_lsp.settings import EditorSettings
 
 if TYPE_CHECKING:  # imported later: servers respond before the assistant is imported
     from nano_lsp.editor.ghost_text import Suggestion
@@ -67,9 +67,9 @@ def hidden_reason(suggestion: Suggestion) -> Quiet | None:
         return None
     if suggestion.learned:
         message = f"A suggestion is hidden: you rarely keep those with a confidence below {suggestion.threshold:.2f}."
-        return Quiet(HIDDEN, message, "To see all, set nano.calibrate to false.")
-    message = f"A suggestion is hidden: its confidence is below nano.confidence, {suggestion.threshold:.2f}."
-    return Quiet(HIDDEN, message, "To see more, set nano.confidence to a lower value.")
+        return Quiet(HIDDEN, message, "To see all, set nano.adaptiveThreshold to false.")
+    message = f"A suggestion is hidden: its confidence is below nano.minMeanProbability, {suggestion.threshold:.2f}."
+    return Quiet(HIDDEN, message, "To see more, set nano.minMeanProbability to a lower value.")
 
 
 def _excluding_pattern(patterns: Sequence[str], root: Path | None, path: Path) -> str:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nano_lsp.code.uris import innermost, path_of
-from nano_lsp.config import Folders, Settings, load_settings
+from nano_lsp.config import Folders, load_settings
 from nano_lsp.editor.acceptance import AcceptanceTracker
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.editor.quiet_reason import PAUSED, Quiet, quiet_reason
-from nano_lsp.editor.settings import EditorSettings, load_project, read_settings
+from nano_lsp.editor.settings import load_project, read_settings
 from nano_lsp.editor.statistics import Record, Statistics
 from nano_lsp.errors import ConfigError, NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Notice
+from nano_lsp.settings import EditorSettings, Settings
 
 if TYPE_CHECKING:  # not imported at run time: the server responds before the assistant is imported
     from nano_lsp.editor.ghost_text import GhostText
@@ -101,7 +102,6 @@ class Session:
         self.folders = folders
         self._name = name
         self._selected_model = ""
-        self._check_memory = True
         statistics = Statistics(folders.cache)
         self.acceptance = AcceptanceTracker(statistics, self._learn)
         self._threshold = AdaptiveThreshold()
@@ -146,7 +146,6 @@ class Session:
         user, self.problem = None, None
         try:
             user = load_settings()
-            self._check_memory = user.check_memory
         except ConfigError as error:
             self.problem = error
         settings, others = read_settings(*given, project=of_project, user=user)
@@ -210,7 +209,8 @@ class Session:
         """
         if self._selected_model:
             settings = replace(settings, model=self._selected_model)
-        reload = settings.for_loading != self.settings.for_loading
+        previous = self.settings
+        reload = (settings.of_model, settings.reads_files) != (previous.of_model, previous.reads_files)
         self.settings, self._folder_settings = settings, dict(folder_settings or {})
         self.acceptance.enabled = settings.statistics
         if self._ghost_text is not None and reload:
@@ -282,8 +282,7 @@ class Session:
         if self.ghost_text is None:
             return
         assistant, reads = self.ghost_text.assistant, self.settings.reads_files
-        of_model = {root: self._folder_settings.get(root, self.settings).of_model for root in self.roots}
-        current = {root: (replace(found, check_memory=self._check_memory), reads) for root, found in of_model.items()}
+        current = {root: (self._folder_settings.get(root, self.settings).of_model, reads) for root in self.roots}
         if [*current.items()] == [*self._indexed.items()]:
             return
         previous, self._indexed = self._indexed, current
@@ -302,10 +301,10 @@ class Session:
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.prefetch = settings.prefetch
-        ghost_text.min_confidence = settings.confidence
-        ghost_text.threshold = self._threshold if settings.calibrate else None
+        ghost_text.min_confidence = settings.min_mean_probability
+        ghost_text.threshold = self._threshold if settings.adaptive_threshold else None
         ghost_text.postprocess = replace(
-            ghost_text.postprocess, min_token_probability=settings.token_confidence, max_lines=settings.max_lines
+            ghost_text.postprocess, min_token_probability=settings.min_token_probability, max_lines=settings.max_lines
         )
 
     def _load(
@@ -347,8 +346,9 @@ class Session:
         try:
             if self.problem:
                 raise self.problem  # noqa: TRY301 - reported like all errors below
-            of_model = replace(settings.of_model, check_memory=self._check_memory)
-            assistant = open_assistant(of_model, self.folders, self._name, on_progress, on_connection, loop=loop)
+            assistant = open_assistant(
+                settings.of_model, self.folders, self._name, on_progress, on_connection, loop=loop
+            )
         except Exception as error:  # noqa: BLE001 - any error is reported, and the server keeps running
             failure = explain_error(error) or _unexpected(error)
             call_on_loop(self._on_status, Status(State.ERROR, failure.message, failure.remedy))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
+from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.lines import split_at_newlines
 
 KEPT_AFTER_S = 30.0
@@ -68,7 +69,9 @@ class Summary:
 
 
 class Statistics:
-    """The file of records of this user.
+    """The file of records of this user, a line of JSON each, which several processes write.
+
+    In SQLite, adding one takes 18 ms instead of 0.2 ms (ext4), and a damaged first page loses all.
 
     Args:
         folder: The folder of the file; created when the first record is added.
@@ -87,15 +90,15 @@ class Statistics:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock(), self.path.open("a+", encoding="utf-8", errors="replace") as file:
-                file.writelines(lines)
-                if file.tell() < _MAX_RECORDS * _MIN_RECORD_BYTES:
+            with self._lock():
+                with self.path.open("a", encoding="utf-8", errors="replace") as file:
+                    file.writelines(lines)
+                if self.path.stat().st_size < _MAX_RECORDS * _MIN_RECORD_BYTES:
                     return
-                file.seek(0)
-                known = file.readlines()
-                if len(known) > _MAX_RECORDS:
-                    file.truncate(0)
-                    file.writelines(known[-_MAX_RECORDS // 2 :])
+                text = self.path.read_text(encoding="utf-8", errors="replace")
+                if text.count("\n") > _MAX_RECORDS:
+                    newer = split_at_newlines(text, keep_ends=True)[-_MAX_RECORDS // 2 :]
+                    replace_file(self.path, "".join(newer))
         except (OSError, Timeout):
             return
 

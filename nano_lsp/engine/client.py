@@ -17,7 +17,6 @@ import msgspec
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.code.uris import innermost, path_of
-from nano_lsp.config import Settings
 from nano_lsp.engine import protocol
 from nano_lsp.engine.background_loop import background_loop
 from nano_lsp.engine.endpoint import EngineEndpoint
@@ -34,6 +33,7 @@ from nano_lsp.errors import (
 from nano_lsp.inference.request import wait_for
 from nano_lsp.inference.selftest import MAX_CRASHES
 from nano_lsp.schema import Counters, Notice
+from nano_lsp.settings import Settings
 
 if TYPE_CHECKING:  # not imported: it knows the model hub
     from nano_lsp.models.store import FileProgress

@@ -7,8 +7,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
-from nano_lsp.config import IN_PROCESS, SHARED, Folders, Settings, with_absolute_paths
+from nano_lsp.config import Folders, with_absolute_paths
 from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.settings import IN_PROCESS, SHARED, Settings
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
     from nano_lsp.engine.client import OnConnection, SharedAssistant

@@ -18,7 +18,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp.assistant.job import Job, LoadModel
-from nano_lsp.config import Settings
 from nano_lsp.engine import protocol
 from nano_lsp.engine.endpoint import challenge_response
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
@@ -29,6 +28,7 @@ from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.inference.hardware import peak_rss_bytes, rss_bytes
+from nano_lsp.settings import Settings
 from nano_lsp.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from nano_lsp.config import SCRIPTED, Folders, Settings
+from nano_lsp.config import SCRIPTED, Folders
 from nano_lsp.errors import CancelledError
 from nano_lsp.inference import loading
 from nano_lsp.inference.backend import Backend, Tokenizer
@@ -20,6 +20,7 @@ from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.worker import Worker
 from nano_lsp.models.store import FileProgress, ModelStore
 from nano_lsp.schema import Notice
+from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import load_script
 
 

@@ -14,9 +14,10 @@ from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContex
 from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.schema import Completion, Counters
+from nano_lsp.settings import Settings
 
 if TYPE_CHECKING:  # not imported: others need no arrays, or no network
     from nano_lsp.engine.loaded_model import LoadedModel

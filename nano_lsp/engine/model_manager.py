@@ -12,16 +12,17 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nano_lsp.code.workspace import Workspace
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EngineBusyError, EngineClosedError
 from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Counters, MemoryAccount
+from nano_lsp.settings import Settings
 
 _MAX_MODELS = 2
 _MAX_CLIENTS = 64  # whose documents are kept
@@ -187,7 +188,6 @@ class ModelManager:
 
     def _load(self, key: _Key, settings: Settings) -> _Loaded:
         loop = asyncio.get_running_loop()
-        checked = replace(settings, check_memory=self._settings.check_memory)  # editors do not send it
 
         def tell(what: str, done: int, total: int) -> None:
             for on_load in loaded.watchers:
@@ -198,7 +198,9 @@ class ModelManager:
                 loop.call_soon_threadsafe(tell, what, done, total)
 
             snapshots = self._folders.cache / "kv" if self._settings.snapshots else None
-            return await asyncio.to_thread(LoadedModel.load, checked, self._folders, on_progress, snapshots=snapshots)
+            return await asyncio.to_thread(
+                LoadedModel.load, settings, self._folders, on_progress, snapshots=snapshots
+            )
 
         def forget_failure(task: asyncio.Task[LoadedModel]) -> None:
             if (task.cancelled() or task.exception()) and self._loaded.get(key) is loaded:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Chat, CompletePrompt
 from nano_lsp.completion.completer import Infill
-from nano_lsp.config import SCRIPTED, Settings, is_path
+from nano_lsp.config import SCRIPTED, is_path
 from nano_lsp.engine import protocol
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
 from nano_lsp.engine.model_manager import ClientInfo, ModelManager
@@ -41,6 +41,7 @@ from nano_lsp.engine.openai_messages import (
 from nano_lsp.engine.request_body import read_body, until_disconnected
 from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
 from nano_lsp.schema import Completion
+from nano_lsp.settings import Settings
 
 PATHS = (
     "/v1/completions",

@@ -47,7 +47,7 @@ class TextRequest(msgspec.Struct):
         return GenerateParams(self.length(default_tokens), stop=tuple(filter(None, stop)), sampling=self.sampling())
 
     def length(self, default: int) -> int:
-        """At most so many tokens."""
+        """The maximum number of tokens of the answer: the request's, or else a default."""
         given = (self.max_tokens, self.max_completion_tokens, self.n_predict)
         found = next((n for n in given if n is not None), default)
         return default if found < 0 else found

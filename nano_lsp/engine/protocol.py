@@ -15,12 +15,12 @@ from nano_lsp import errors
 from nano_lsp.assistant.job import CountTokens, Job, LoadModel
 from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
 from nano_lsp.completion.completer import Alternatives, Complete, Infill
-from nano_lsp.config import Settings
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits.cells import FixCell, WriteCell
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.schema import Counters, Notice
+from nano_lsp.settings import Settings
 from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
@@ -205,7 +205,7 @@ class EventReader:
         """The events that are complete now.
 
         Raises:
-            msgspec.MsgspecError: A line is no event.
+            msgspec.MsgspecError: A line does not contain an event.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         return (_DECODER.decode(line) for line in lines if line)

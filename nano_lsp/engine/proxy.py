@@ -1,8 +1,8 @@
 """`nano-lsp engine serve`: a proxy that serves the OpenAI- and llama-server-compatible API on a TCP port.
 
 The engine itself never listens there: this process forwards requests that it has checked, to the paths of that API
-only. A page in a browser cannot use it: the Host header must be one of this machine's names, a foreign Origin is
-refused, and CORS is off.
+only. A page in a browser cannot use it: the Host header must name the address, unless that is every address of this
+machine and a key protects it; a foreign Origin is refused, and CORS is off.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp.engine.endpoint import EngineEndpoint, listen_on
+from nano_lsp.engine.http_server import HttpServer
 from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.openai_api import PATHS
 from nano_lsp.engine.request_body import read_body
-from nano_lsp.engine.server import create_server
 from nano_lsp.errors import ConfigError, EngineClosedError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -54,14 +54,16 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
         raise ConfigError(
             f"{host}:{port} cannot be listened on: {error.strerror}.", "Choose another --port."
         ) from error
-    port = listening.getsockname()[1]
-    names = {host, *_LOOPBACK} if is_loopback(host) else {host}
-    logger.warning("Serving on http://%s:%d.", f"[{host}]" if ":" in host else host, port)
+    address, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    names = {shown, *_LOOPBACK} if is_loopback(host) else {shown}
+    hosts = set() if ipaddress.ip_address(address).is_unspecified else {f"{name}:{port}" for name in names}
+    logger.warning("Serving on http://%s:%d.", shown, port)
 
     async def run() -> None:
         launcher = Launcher(endpoint)
         try:
-            await create_server(create_proxy(launcher, {f"{name}:{port}" for name in names}, key)).serve([listening])
+            await HttpServer(create_proxy(launcher, hosts, key)).serve([listening])
         finally:
             await launcher.close()
 
@@ -81,13 +83,14 @@ def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
 
     Args:
         launcher: Finds and starts the engine.
-        hosts: Accepted values of the Host header.
+        hosts: Accepted values of the Host header; empty for any, where the key alone keeps web pages out.
         key: API key that clients must send; empty for none.
     """
 
     def check(request: Request) -> None:
+        # Not starlette's TrustedHostMiddleware: it ignores the port, and older versions refuse `[::1]`.
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if host.lower() not in hosts or (origin and origin.partition("://")[2].lower() != host.lower()):
+        if (hosts and host.lower() not in hosts) or (origin and origin.partition("://")[2].lower() != host.lower()):
             logger.warning("A request for %.100r from %.100r was refused.", host, origin)
             raise HTTPException(403, "This host is not served.")
         shown = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get(
@@ -105,7 +108,7 @@ def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
             client = await launcher.find()
             try:
                 answer = await client.request(
-                    request.method, request.url.path, data=body, headers=headers, timeout=_PATIENCE
+                    request.method, request.scope["path"], data=body, headers=headers, timeout=_PATIENCE
                 )
             except (aiohttp.ClientError, OSError):
                 launcher.lose(client)

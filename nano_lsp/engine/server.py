@@ -8,28 +8,25 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from logging.handlers import RotatingFileHandler
 
-import uvicorn
 from filelock import FileLock, Timeout
-from starlette.types import ASGIApp
 
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint
 from nano_lsp.engine.http_api import create_app
-from nano_lsp.engine.http_protocol import GuardedProtocol
+from nano_lsp.engine.http_server import HttpServer
 from nano_lsp.engine.model_manager import ModelManager
 from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.settings import Settings
 from nano_lsp.version import __version__
 
 _WATCH_S = 0.25  # between checks of the socket and the clock
 _DRAIN_S = 30.0
 _SWITCH_S = 0.0005  # the event loop waits so long for the worker's thread; Python's 5 ms would be felt
 _MAX_LOG_BYTES = 1 << 20
-_MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)
 
 
@@ -66,14 +63,14 @@ class _Process:
         self._settings = settings
         self._exit_s = 60 * settings.exit_minutes
         self._stopping: asyncio.Task[None] | None = None
-        self._server: uvicorn.Server
+        self._server: HttpServer
 
     async def run(self) -> None:
         """Serve until the end."""
         listening = self._endpoint.listen()
         port = self._endpoint.read_port() if self._endpoint.tcp else None
         token = port.token if port else ""
-        self._server = create_server(create_app(self._models, self._settings, token, self.stop, watch_network()))
+        self._server = HttpServer(create_app(self._models, self._settings, token, self.stop, watch_network()))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows
@@ -115,41 +112,8 @@ class _Process:
             logger.warning("No socket can be opened: %s.", error)
             self.stop()
             return None
-        await self._add(listening)
+        await self._server.add(listening)
         return self._endpoint.identity()
-
-    async def _add(self, listening: socket.socket) -> None:
-        server = self._server
-
-        def connected() -> asyncio.Protocol:
-            return GuardedProtocol(config=server.config, server_state=server.server_state, app_state={})
-
-        loop = asyncio.get_running_loop()
-        server.servers.append(await loop.create_server(connected, sock=listening))
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the process."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """Nothing is captured."""
-        return contextlib.nullcontext()
-
-
-def create_server(app: ASGIApp) -> uvicorn.Server:
-    """An HTTP server of an application, with the engine's limits."""
-    config = uvicorn.Config(
-        app,
-        http=GuardedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=5,
-    )
-    return _Server(config)
 
 
 class SameFileHandler(RotatingFileHandler):

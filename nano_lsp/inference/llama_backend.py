@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nano_lsp.config import Settings
 from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.inference.backend import Aborted
 from nano_lsp.inference.llama_grammar import LlamaGrammar
@@ -26,6 +25,7 @@ from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
 from nano_lsp.inference.threads import ThreadCount
 from nano_lsp.models.gguf import read_header
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
+from nano_lsp.settings import Settings
 
 _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 
@@ -113,7 +113,7 @@ class LlamaBackend:
         params.use_extra_bufts = layout is WeightLayout.REPACKED
         # Mapped pages are released during repacking; where that is not supported, reading takes less memory.
         params.load_mode = llama.LLAMA_LOAD_MODE_MMAP if SUPPORTED else llama.LLAMA_LOAD_MODE_NONE
-        released, is_cancelled = 0.0, False
+        released, is_cancelled = -1.0, False  # the whole file is mapped when it is first called
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def progress(share: float, _user_data: object) -> bool:

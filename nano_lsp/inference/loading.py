@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from nano_lsp.config import Folders, Settings
+from nano_lsp.config import Folders
 from nano_lsp.errors import MemoryShortageError
 from nano_lsp.inference import hardware
 from nano_lsp.inference.backend import Backend
@@ -16,6 +16,7 @@ from nano_lsp.models.architecture import describe
 from nano_lsp.models.gguf import GgufHeader, read_header
 from nano_lsp.models.manifest import load_manifest
 from nano_lsp.schema import Notice
+from nano_lsp.settings import Settings
 
 _OVERHEAD_BYTES = 100 << 20  # the engine's process without a model, and scratch buffers
 _BYTES_PER_VOCABULARY_TOKEN = 350  # its text, its merges, its rows of logits

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nano_lsp.config import Settings
 from nano_lsp.inference.selftest_model import N_CTX, SelfTestModel
 from nano_lsp.schema import WeightLayout
+from nano_lsp.settings import Settings
 
 _SINGLE = 8  # tokens evaluated one by one, after a batch: llama.cpp has different kernels for the two
 

@@ -148,7 +148,7 @@ def parse(name: str, line: str) -> argparse.Namespace:
 
 
 def _note_on_options(name: str, parser: argparse.ArgumentParser, text: str) -> str:
-    own = [option for option in _options(parser) if option.startswith("--")]
+    own = [option for option in options_of(parser) if option.startswith("--")]
     words = [word.partition("=")[0] for word in text.split()]
     option = next((word for word in words if word in own), "")
     if option:
@@ -161,7 +161,7 @@ def _note_on_options(name: str, parser: argparse.ArgumentParser, text: str) -> s
 def _split_options(parser: argparse.ArgumentParser, line: str) -> tuple[list[str], str]:
     """The options at the beginning of a line, as words for the parser, and the rest of the line unchanged."""
     words: list[str] = []
-    known = _options(parser)
+    known = options_of(parser)
     rest = line.lstrip()
     while option := _OPTION.match(rest):
         if option["name"] == "--":
@@ -180,8 +180,9 @@ def _split_options(parser: argparse.ArgumentParser, line: str) -> tuple[list[str
     return words, rest
 
 
-def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    return parser._option_string_actions  # argparse has no other way to list them
+def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """The options of a parser, by their names."""
+    return parser._option_string_actions  # noqa: SLF001 - argparse has no other way to list them
 
 
 def _unquoted(value: str) -> str:

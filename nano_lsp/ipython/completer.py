@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nano_lsp.ipython.arguments import FORMATS, SUBCOMMANDS, build_parser
+from IPython.core.error import TryNext
+
+from nano_lsp.ipython.arguments import FORMATS, SUBCOMMANDS, build_parser, options_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -17,19 +19,21 @@ class MagicCompleter:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
+        self._installed = False
 
     def install(self) -> None:
         """Register the completer with IPython."""
+        self._installed = True
         for magic in ("%nano", "%%nano"):
             self._shell.set_hook("complete_command", self._complete, str_key=magic)
 
     def uninstall(self) -> None:
-        """Unregister the completer."""
-        hooks = self._shell.strdispatchers["complete_command"]
-        for magic in ("%nano", "%%nano"):
-            hooks.strs.pop(magic, None)
+        """Complete nothing any more; IPython has no public way to unregister."""
+        self._installed = False
 
     def _complete(self, _shell: object, event: Any) -> list[str]:  # noqa: ANN401 - IPython's, without a type
+        if not self._installed:
+            raise TryNext
         return find_completions(str(event.line), list(self._shell.user_ns))
 
 
@@ -43,8 +47,7 @@ def find_completions(line: str, names: list[str]) -> list[str]:
         return [form for form in FORMATS if form.startswith(typed)]
     command = words[0] if words[0] in SUBCOMMANDS else "code"
     if typed.startswith("-"):
-        options = build_parser(command)._option_string_actions  # argparse has no other way to list them
-        return sorted(option for option in options if option.startswith(typed))
+        return sorted(option for option in options_of(build_parser(command)) if option.startswith(typed))
     if command == "help":
         return [name for name in SUBCOMMANDS if name.startswith(typed)]
     if command in _WITH_NAMES:

@@ -161,11 +161,11 @@ class ShellState:
 
     def _cell_of(self, file: str) -> str:
         """The code of a cell by its compiled file name; empty for other files."""
-        numbers = getattr(self.shell.compile, "_filename_map", {})  # IPython itself uses it for tracebacks
-        if file not in numbers:
+        named = self.shell.compile.format_code_name(file)  # such as ("Cell", "In[3]"), as tracebacks show it
+        if named is None:
             return ""
         compiled = "".join(linecache.getlines(file))
-        history, number = self._history, numbers[file]
+        history, number = self._history, int(named[1].strip("In[]"))
         as_typed = history[number] if 0 < number < len(history) else ""
         return as_typed if self.shell.transform_cell(as_typed).strip() == compiled.strip() else compiled
 

@@ -1,7 +1,9 @@
 """Output types: a Python type as a JSON schema or as choices, and the conversion of the answer back to a value.
 
-`msgspec.json.schema` is not enough: it knows no pydantic models, paths, IP addresses or unions of records, and its
-encodings of bytes and Decimal are not what a language model can write.
+Types of pydantic are left to its `TypeAdapter`. Neither that nor msgspec (`json.schema`, `convert`) describes the
+other types as a language model should write them: both write an Enum's numbers without its names and a NamedTuple as
+a list without its field names; msgspec also writes bytes as base64, leaves the keys of a dict open, and refuses a
+union of two dataclasses, or of str and date.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ _Schema: typing.TypeAlias = "dict[str, Any]"
 _Convert: typing.TypeAlias = Callable[[Any], Any]
 _REMEDY = (
     "Use str, int, float, bool, None, Any, Literal, an Enum, list, tuple, set, dict, Optional, Decimal, bytes, a "
-    "date, a time, a UUID, a path, a dataclass, a TypedDict, a NamedTuple, a pydantic model, or a JSON schema."
+    "date, a time, a UUID, a path, a dataclass, a TypedDict, a NamedTuple, a msgspec Struct, a pydantic type, or a "
+    "JSON schema."
 )
 
 
@@ -229,6 +232,8 @@ class _Describer:
             return self._tuple(arguments if origin else (Any, ...))
         if _is_known(container, _MAPPINGS):
             return self._mapping(*(arguments or (str, Any)))
+        if hasattr(container, "__pydantic_core_schema__") or hasattr(container, "__get_pydantic_core_schema__"):
+            return self._pydantic(kind, container.__name__)
         if dataclasses.is_dataclass(container) and isinstance(container, type):
             fields = {field.name: field for field in dataclasses.fields(container) if field.init}
             needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
@@ -241,8 +246,10 @@ class _Describer:
             made: Any = container
             needed = [name for name in made._fields if name not in made._field_defaults]
             return self._record(kind, made, arguments, list(made._fields), needed)
-        if hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate"):  # pydantic, an optional package
-            return self._pydantic(kind)
+        if isinstance(container, type) and issubclass(container, msgspec.Struct):
+            listed = msgspec.structs.fields(container)
+            needed = [field.name for field in listed if field.required]
+            return self._record(kind, container, arguments, [field.name for field in listed], needed)
         where = f", the type of the field {'.'.join(self._fields)!r}" if self._fields else ""
         raise SchemaError(f"There is no JSON representation for {type_name(kind)}{where}.", _REMEDY)
 
@@ -298,10 +305,14 @@ class _Describer:
         found = [self.describe(kind) for kind in kinds]
 
         def convert(value: Any) -> Any:  # noqa: ANN401
-            whole = {"$defs": self.definitions}
-            return next(convert for schema, convert in found if not validation_error(value, {**schema, **whole}))(
-                value
-            )
+            error = ValueError(f"{value!r} fits no alternative.")
+            for schema, convert in found:
+                if not validation_error(value, {**schema, "$defs": self.definitions}):
+                    try:
+                        return convert(value)
+                    except ValueError as failed:  # a date, for instance: the schema's format is not validated
+                        error = failed
+            raise error
 
         return {"anyOf": [schema for schema, _ in found]}, convert
 
@@ -363,20 +374,21 @@ class _Describer:
         self.definitions[name] = schema
         return {"$ref": f"#/$defs/{name}"}, self._converts[kind]
 
-    def _pydantic(self, model: Any) -> tuple[_Schema, _Convert]:  # noqa: ANN401
-        """A pydantic model; its definitions are merged into the others."""
-        prefix = f"{model.__name__}{len(self.definitions)}." if self._open or self.definitions else ""
-        schema = dict(
-            model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_schema_generator())
-        )
-        for name, definition in schema.pop("$defs", {}).items():
-            self.definitions[f"{prefix}{name}"] = definition
-        return schema, model.model_validate
+    def _pydantic(self, kind: Any, name: str) -> tuple[_Schema, _Convert]:  # noqa: ANN401
+        """A type that pydantic describes, such as a model; its definitions are merged into the others."""
+        from pydantic import TypeAdapter  # noqa: PLC0415 - installed, as the user passed one of its types
+
+        prefix = f"{name}{len(self.definitions)}." if self._open or self.definitions else ""
+        adapter = TypeAdapter(kind)
+        schema = adapter.json_schema(ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_schema_generator())
+        for each, definition in schema.pop("$defs", {}).items():
+            self.definitions[f"{prefix}{each}"] = definition
+        return schema, adapter.validate_python
 
 
 def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
     """A schema generator of pydantic for what a language model can write: Decimal as a number only, typed keys."""
-    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - installed, as the user passed a model
+    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415 - see above
 
     class Generator(GenerateJsonSchema):
         def decimal_schema(self, schema: Any) -> Any:  # noqa: ANN401

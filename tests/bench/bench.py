@@ -25,13 +25,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.inference import hardware
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import Completion, GenerateParams, WeightLayout
+from nano_lsp.settings import Settings
 
 N_CTX = 4096
 WARM_TOKENS = 8

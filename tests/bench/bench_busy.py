@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nano_lsp.code.cursor_context import CompletionInput
-from nano_lsp.config import Settings, find_folders, load_settings
+from nano_lsp.config import find_folders, load_settings
 from nano_lsp.editor.ghost_text import GhostText
 from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.endpoint import find_endpoint
@@ -36,6 +36,7 @@ from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import GenerateParams
+from nano_lsp.settings import Settings
 from tests.processes import home_with_models
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))

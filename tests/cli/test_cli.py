@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,18 +16,19 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.cli.demo import snippets
 from nano_lsp.cli.doctor import Level, examine_store, free_bytes
 from nano_lsp.cli.run import run
-from nano_lsp.config import find_folders, load_settings
+from nano_lsp.config import find_folders, load_settings, load_toml
+from nano_lsp.settings import Settings
 from tests.gguf_files import write_model
 
 LIMIT_S = 120
 
 
 def nano_lsp(
-    *arguments: str, stdin: bytes = b"", program: Callable[[list[str]], object] = app, **env: str
+    *arguments: str, stdin: bytes = b"", program: Callable[[list[str]], object] | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command in this process: starting Python takes longer than most commands."""
     streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8") for data in (stdin, b"", b"")]
@@ -36,7 +38,7 @@ def nano_lsp(
         for name, value in env.items():
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as left:
-            run(program, arguments)
+            run(program or build_app(arguments[0] if arguments else None), arguments)
     said = []
     for stream in streams[1:]:
         stream.seek(0)
@@ -77,8 +79,8 @@ def test_version() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from nano_lsp.cli.app import app\n"
-        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "import sys; from nano_lsp.cli.app import build_app\n"
+        "try: build_app()(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('llama_cpp', 'huggingface_hub', 'httpx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LIMIT_S, check=True)
@@ -132,6 +134,18 @@ def test_invalid_settings(home: Path) -> None:
     assert_error(nano_lsp("ask", "why?"), 2, "modell", "The settings are")
     (home / "config/config.toml").write_text("[")
     assert_error(nano_lsp("ask", "why?"), 2, "config.toml")
+
+
+def test_the_configuration_file_has_all_settings_with_their_defaults(home: Path) -> None:
+    printed = nano_lsp("config").stdout.decode()
+    path = home / "config" / "config.toml"
+    assert nano_lsp("config", "--write").returncode == 0
+    assert path.read_text(encoding="utf-8") == printed
+    assert load_toml(path) == {}  # all are comments
+    path.write_text(re.sub(r"^#(?! )", "", printed, flags=re.MULTILINE), encoding="utf-8")
+    assert load_toml(path) == vars(Settings())
+    assert load_settings({"NANO_LSP_HOME": str(home)}) == Settings()
+    assert_error(nano_lsp("config", "--write"), 2, f"{path} exists")
 
 
 def test_the_store_by_hand(home: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.cli import bundle_install
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.cli.bundle import write_sums
 from nano_lsp.cli.bundle_parts import StepCallback, Wheels, run
 from nano_lsp.config import find_folders
@@ -154,13 +154,13 @@ def test_a_nonempty_folder_is_not_replaced(tmp_path: Path, model: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("x")
     with pytest.raises(BundleError, match="not empty"):
-        app(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
+        build_app()(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine"]
 
 
 def test_a_folder_that_is_not_a_checkout_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="not a checkout") as caught:
-        app(["bundle", str(tmp_path / "out"), "--source", str(tmp_path)])
+        build_app()(["bundle", str(tmp_path / "out"), "--source", str(tmp_path)])
     assert "--source" in caught.value.remedy
 
 
@@ -168,7 +168,7 @@ def test_without_npm_the_remedy_is_reported_before_the_work(tmp_path: Path, monk
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BundleError, match="npm") as caught:
-        app(["bundle", str(tmp_path / "out"), "--source", str(ROOT)])
+        build_app()(["bundle", str(tmp_path / "out"), "--source", str(ROOT)])
     assert "--without vscode" in caught.value.remedy
 
 
@@ -178,7 +178,7 @@ def test_too_little_space_is_reported_before_the_work(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(1, 1, 1_000))
     with pytest.raises(DiskSpaceError, match="0 MB are free"):
-        app(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
+        build_app()(["bundle", str(tmp_path / "out"), "--model", model, "--without", "vscode", "--source", str(ROOT)])
     assert not (tmp_path / "out").exists()
 
 
@@ -199,9 +199,9 @@ def test_jupyterlab_is_included_only_on_request(tmp_path: Path, model: str, monk
     monkeypatch.setattr(NoWheels, "asked", [])
     common = ["--model", model, "--without", "vscode", "--source", str(ROOT)]
     server, extension = f"nano-lsp[jupyter] @ {ROOT.as_uri()}", str(ROOT / "jupyter_ext")
-    app(["bundle", str(tmp_path / "out"), *common], standalone_mode=False)
+    build_app()(["bundle", str(tmp_path / "out"), *common], standalone_mode=False)
     assert NoWheels.asked == [(server,), (extension, "alone")]
-    app(["bundle", str(tmp_path / "with"), *common, "--jupyterlab"], standalone_mode=False)
+    build_app()(["bundle", str(tmp_path / "with"), *common, "--jupyterlab"], standalone_mode=False)
     assert NoWheels.asked[2:] == [(server, "jupyterlab"), (extension,)]
     facts = [json.loads((tmp_path / out / "bundle.json").read_text()) for out in ("out", "with")]
     assert [fact["jupyterlab"] for fact in facts] == [False, True]

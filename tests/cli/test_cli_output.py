@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.cli import bundle_install
-from nano_lsp.cli.app import app
+from nano_lsp.cli.app import build_app
 from nano_lsp.cli.run import run
 from tests.cli.test_cli import LIMIT_S, assert_error
 
@@ -29,7 +29,7 @@ def nano_lsp(*arguments: str, encoding: str, newline: str = "\n") -> tuple[int, 
         patch.setattr("sys.stdout", streams[0])
         patch.setattr("sys.stderr", streams[1])
         with pytest.raises(SystemExit) as left:
-            run(app, arguments)
+            run(build_app(), arguments)
     for stream in streams:
         stream.seek(0)
     out, err = (stream.buffer.read() for stream in streams)

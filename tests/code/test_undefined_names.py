@@ -24,6 +24,10 @@ from nano_lsp.code.undefined_names import undefined_names
         ("from x import *\ny\n", set()),
         ("x += 1\n", {"x"}),
         ("def f(x: T) -> R: ...\n", {"T", "R"}),
+        ("class A[S: B, *Ts]:\n    def f[T](self, x: T, *y: *Ts) -> list[S | U]: ...\n", {"B", "U"}),
+        ("type Pair[T] = tuple[T, T]\nPair\n", set()),
+        ("match v:\n    case C(k=p) | {'q': p, **r} as s: p + r + s\n    case D() as t: t\n", {"v"}),
+        ("with open('f') as (g, h):\n    g + h + i\n", {"i"}),
     ],
 )
 def test_what_is_read_and_never_bound(code: str, names: set[str]) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Alternatives, Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
 
 

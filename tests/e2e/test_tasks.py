@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.chat import CompletePrompt
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import AnswerCutError
 from nano_lsp.schema import GenerateParams
+from nano_lsp.settings import Settings
 from nano_lsp.summarize.grounding import is_supported
 from nano_lsp.tasks import Task, schema_grammar
 from nano_lsp.tasks.schema_grammar import validation_error

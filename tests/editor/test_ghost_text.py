@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.editor.ghost_text import GhostText, typed_since
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
+from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
 
 

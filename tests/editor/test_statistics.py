@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_several_servers_write_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list(Statistics(tmp_path).records())) == 80
+
+
+def test_of_too_many_records_the_newer_half_is_kept_and_none_is_lost_if_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics = Statistics(tmp_path)
+    statistics.add([record(0.25)] * 20_000)
+    assert len(list(statistics.records())) == 20_000
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", Mock(side_effect=OSError("The disk is full.")))
+        statistics.add([record(0.75)])
+    assert len(list(statistics.records())) == 20_001
+    statistics.add([record(0.75)])
+    assert [found.confidence for found in statistics.records()] == [0.25] * 9_998 + [0.75] * 2
 
 
 def test_records_of_older_versions_are_read_and_older_versions_read_most_of_the_new_ones(tmp_path: Path) -> None:

@@ -106,7 +106,12 @@ def test_a_strict_umask_keeps_nobody_from_their_own_engine(home: Path) -> None:
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
 
 
-def test_no_folder_for_temporary_files_is_needed_where_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_for_temporary_files_is_needed_where_there_is_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # A socket's path has at most 107 bytes, and a test's own folder is long where tests run in several processes.
+    monkeypatch.setenv("NANO_LSP_HOME", str(tmp_path_factory.mktemp("short")))
+
     def none() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 

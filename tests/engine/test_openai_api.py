@@ -197,6 +197,11 @@ def test_a_key_is_asked_for_and_needed_beyond_this_machine(script: Path) -> None
         assert doors.client.get("/health", headers={"authorization": "Bearer wrong"}).status_code == 401
         assert doors.client.get("/health", headers={"authorization": "Bearer hunter2"}).status_code == 200
         assert doors.client.get("/health", headers={"x-api-key": "hunter2"}).status_code == 200
+    with Doors(script, "--host", "0.0.0.0", NANO_LSP_SERVE_KEY="hunter2") as doors:  # noqa: S104 - what is tested
+        headers = {"host": f"machine.example:{doors.port}", "x-api-key": "hunter2"}
+        assert doors.client.get("/health", headers=headers).status_code == 200
+        assert doors.client.get("/health", headers={**headers, "x-api-key": ""}).status_code == 401
+        assert doors.client.get("/health", headers={**headers, "origin": "http://evil"}).status_code == 403
     command = [sys.executable, "-m", "nano_lsp", "engine", "serve", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - it is refused
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

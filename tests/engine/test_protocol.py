@@ -16,12 +16,12 @@ from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Alternatives, Complete, Infill
 from nano_lsp.completion.postprocess import PostprocessOptions
-from nano_lsp.config import Settings
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits import cells
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.engine import protocol
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, SamplingParams, Token
+from nano_lsp.settings import Settings
 from nano_lsp.tasks import Answer, Task
 
 texts = st.text(max_size=40)

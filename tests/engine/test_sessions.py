@@ -12,9 +12,9 @@ import pytest
 
 from nano_lsp.config import find_folders
 from nano_lsp.editor.session import Session
-from nano_lsp.editor.settings import EditorSettings
 from nano_lsp.engine import connect
 from nano_lsp.schema import Counters, Notice
+from nano_lsp.settings import EditorSettings
 
 LIMIT_S = 60
 

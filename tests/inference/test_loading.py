@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.errors import GgufError, MemoryShortageError
 from nano_lsp.inference import hardware
 from nano_lsp.inference.hardware import Memory
 from nano_lsp.inference.loading import check_memory, load, needed_bytes
 from nano_lsp.models.gguf import read_header
+from nano_lsp.settings import Settings
 from tests.gguf_files import write_model
 
 MIB = 1 << 20

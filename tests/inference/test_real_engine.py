@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.config import Settings
 from nano_lsp.errors import (
     CancelledError,
     EngineError,
@@ -32,6 +31,7 @@ from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy
 from nano_lsp.inference.worker import GenerationFuture, Worker
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
+from nano_lsp.settings import Settings
 from nano_lsp.tasks.schema_grammar import compile_schema
 from tests.gguf_files import write_adapter, write_model
 

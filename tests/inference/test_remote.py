@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from nano_lsp.chat import Ask
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Alternatives, Complete
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoError, SupersededError
 from nano_lsp.inference.approximate_tokenizer import ApproximateTokenizer
 from nano_lsp.inference.remote import Remote
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.schema import FinishReason, GenerateParams, Token, Verdict
+from nano_lsp.settings import Settings
 
 LIMIT_S = 60
 TOKENIZER = ApproximateTokenizer("qwen", 4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import sys
@@ -68,6 +69,7 @@ def shell(say: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     yield made
     made.run("%unload_ext nano_lsp")
     assert "not found" in made.run("%nano help")
+    atexit.unregister(made.ip.atexit_operations)  # a garbage collection for each shell, a second at the end of a run
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[NotebookContext]:
@@ -396,8 +398,15 @@ def test_completions(line: str, found: list[str]) -> None:
     assert find_completions(line, ["load", "look", "_private"]) == (found if "--th" not in line else [])
 
 
-def test_the_shell_completes(shell: Shell) -> None:
+def test_the_shell_completes_while_the_magics_are_loaded(shell: Shell) -> None:
     completer = pytest.importorskip("IPython.core.completer")
-    with completer.provisionalcompleter():
-        found = [each.text for each in shell.ip.Completer.completions("%nano ex", 8)]
-    assert "explain" in found
+
+    def completions() -> list[str]:
+        with completer.provisionalcompleter():
+            return [each.text for each in shell.ip.Completer.completions("%nano ex", 8)]
+
+    assert completions().count("explain") == 1
+    shell.run("%unload_ext nano_lsp")
+    assert "explain" not in completions()
+    shell.run("%load_ext nano_lsp")
+    assert completions().count("explain") == 1

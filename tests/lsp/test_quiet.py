@@ -62,7 +62,7 @@ def open_document(client: RawClient, folder: Path, name: str, language: str = "p
         ({"languages": {"python": False}}, "a.py", "language", "in python", "Set python to true in nano.languages."),
         ({"exclude": ["#", "gen/*"]}, "gen/a.py", "excluded", "the pattern gen/*", "Change nano.exclude."),
         ({}, ".env", "secret", "usually hold secrets", ""),
-        ({"confidence": 1}, "a.py", "confidence", "below nano.confidence, 1.00", "set nano.confidence to a lower"),
+        ({"minMeanProbability": 1}, "a.py", "confidence", "below nano.minMeanProbability, 1.00", "to a lower value"),
     ],
 )
 def test_the_status_has_the_reason_until_another_document_gets_suggestions(
@@ -80,7 +80,7 @@ def test_the_status_has_the_reason_until_another_document_gets_suggestions(
     (logged,) = told(client, "window/logMessage")  # for editors that show no status
     assert said in logged["message"]
     assert told(client, "window/showMessage") == []
-    everything = {"enabled": True, "languages": {}, "exclude": [], "confidence": 0}
+    everything = {"enabled": True, "languages": {}, "exclude": [], "minMeanProbability": 0}
     client.notify("workspace/didChangeConfiguration", {"settings": {"nano": everything}})
     other = open_document(client, tmp_path, "other.py")
     assert ask(client, other) == ["len(str(9))"]
@@ -141,10 +141,10 @@ def test_a_hidden_suggestion_is_the_status_reason_until_one_is_shown(start: Star
         if not n_items:
             hidden += 1
             assert "you rarely keep those with a confidence below 0.9" in status["message"]
-            assert status["remedy"] == "To see all, set nano.calibrate to false."
+            assert status["remedy"] == "To see all, set nano.adaptiveThreshold to false."
     assert hidden <= 10
     assert client.request(60, "nano/stats", {})["result"]["hidden"] == hidden
-    client.notify("workspace/didChangeConfiguration", {"settings": {"nano": {"calibrate": False}}})
+    client.notify("workspace/didChangeConfiguration", {"settings": {"nano": {"adaptiveThreshold": False}}})
     for i in range(20):
         assert ask(client, (tmp_path / "project" / f"a{i}.py").as_uri()) == ["len(str(9))"]
     assert told(client)[-1]["quiet"] == ""

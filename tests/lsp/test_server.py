@@ -146,7 +146,7 @@ async def lsp(
         types.InitializeParams(
             capabilities=capabilities,
             root_uri=folder.as_uri(),
-            initialization_options={**client.settings, "unknown": 1, "threads": "two"},
+            initialization_options={**client.settings, "unknown": 1, "nThreads": "two"},
         )
     )
     client.encoding = str(
@@ -212,7 +212,7 @@ async def test_pause_and_resume(client: Client) -> None:
 async def test_invalid_settings_are_reported_and_the_others_apply(client: Client) -> None:
     said = " ".join(message.message for message in client.lsp.messages)
     assert "nano.unknown" in said
-    assert "nano.threads is 'two'; it takes a whole number" in said
+    assert "nano.nThreads is 'two'; it takes a whole number" in said
 
 
 async def test_a_document_that_changes_makes_answers_stale(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Random DOCX and HTML files with known words: each word that a reader sees is read, or a note says what was not.
+"""Random DOCX, HTML and PDF files with known words: each that a reader sees is read, or a note says so.
 
 `NANO_LSP_DOCUMENTS=500` makes 500 files of each format.
 """
@@ -9,11 +9,30 @@ import os
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as Picture
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfbase.pdfmetrics import registerFont
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    Image,
+    KeepTogether,
+    ListFlowable,
+    PageBreak,
+    PageTemplate,
+    Paragraph,
+    Preformatted,
+    Table,
+)
 
 from nano_lsp.summarize.loaders import load_document_blocks
 from tests.documents import write_docx
@@ -23,10 +42,16 @@ EXAMPLES = int(os.environ.get("NANO_LSP_DOCUMENTS", "40"))
 
 
 class Words:
-    """Words that occur once, and what becomes of each."""
+    """Words that occur once, and what becomes of each.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Seed of all choices.
+        starts: What words may begin with: the scripts that the format's fonts have.
+    """
+
+    def __init__(self, seed: int, starts: Sequence[str] = ("", "É", "語", "हि")) -> None:
         self.source = random.Random(seed)  # noqa: S311 - repeatable, no secret
+        self.starts = starts
         self.seen: set[str] = set()
         self.hidden: set[str] = set()
         self.told: dict[str, str] = {}  # words that are not read, by the note that says so
@@ -35,7 +60,7 @@ class Words:
     def _new(self) -> str:
         self._n += 1
         letters = "".join(self.source.choice("bdfgklmnprst") + self.source.choice("aeiou") for _ in range(3))
-        return self.source.choice(["", "É", "語", "हि"]) + letters + str(self._n) + "x"
+        return self.source.choice(self.starts) + letters + str(self._n) + "x"
 
     def show(self) -> str:
         self.seen.add(word := self._new())
@@ -166,6 +191,58 @@ def html_block(w: Words, depth: int = 3) -> str:
     return w.pick(*flat, *(nested if depth else ()))
 
 
+registerFont(TTFont("Vera", "Vera.ttf"))  # comes with reportlab; embedded as a subset with glyph numbers
+FONTS = ("Helvetica", "Times-Italic", "Courier", "Vera")
+
+
+class Drawn(Flowable):
+    """Something that is put on a page by the canvas itself."""
+
+    def __init__(self, draw: Callable[[Canvas], object]) -> None:
+        super().__init__()
+        self.width, self.height, self.drawing = 100, 20, draw
+
+    def draw(self) -> None:
+        self.drawing(self.canv)
+
+
+def pdf_block(w: Words) -> Flowable:
+    def style() -> ParagraphStyle:
+        return ParagraphStyle("any", fontName=w.source.choice(FONTS), alignment=w.source.choice([0, 1, 2, 4]))
+
+    def words() -> str:
+        return " ".join(w.some(w.show, 40))
+
+    def rotated(canvas: Canvas) -> None:
+        canvas.rotate(90)
+        canvas.drawString(0, -10, w.show())
+
+    def comment(canvas: Canvas) -> None:
+        canvas.textAnnotation(w.tell("comments"), (0, 0, 20, 20))
+
+    def form(canvas: Canvas) -> None:
+        canvas.acroForm.textfield(name=w.hide(), tooltip=w.show(), value=w.show(), relative=True)
+
+    def picture() -> Flowable:
+        w.told[w.hide()] = "pictures"
+        Picture.new("RGB", (4, 4)).save(data := BytesIO(), "PNG")
+        return KeepTogether([Image(data, 20, 20), Paragraph(" ".join(w.show() for _ in range(25)), style())])
+
+    blocks: tuple[Callable[[], Flowable], ...] = (
+        lambda: Paragraph(words(), style()),
+        lambda: Paragraph(f"<b>{words()}</b> <i>{w.show()}</i> <super>{w.show()}</super>", style()),
+        lambda: Table([[w.show(), w.show(), Paragraph(words(), style())] for _ in range(3)], hAlign="LEFT"),
+        lambda: ListFlowable([Paragraph(words(), style()) for _ in range(3)]),
+        lambda: Preformatted(f"{w.show()}   {w.show()}\n  {w.show()}", style()),
+        lambda: Drawn(rotated),
+        lambda: Drawn(comment),
+        lambda: Drawn(form),
+        picture,
+        PageBreak,
+    )
+    return w.source.choice(blocks)()
+
+
 def check(w: Words, file: Path, at_most_once: bool) -> None:
     document = load_document_blocks(file)
     text = "\n".join(block.text for block in document.blocks) + "\n"
@@ -213,3 +290,22 @@ def test_html(seed: int) -> None:
             f"{head}<style>.gone {{ display: none }}</style><p>{w.show()}</p>{body}{end}", encoding="utf-8"
         )
         check(w, file, at_most_once=True)
+
+
+@RANDOM
+@given(seed=st.integers(0, 1 << 40))
+def test_pdf(seed: int) -> None:
+    w = Words(seed, ("", "É", "ß"))
+    header, n_columns = w.show(), w.source.choice([1, 2])
+
+    def draw_header(canvas: Canvas, page: BaseDocTemplate) -> None:
+        canvas.drawString(40, 810, f"{header} {page.page}")
+
+    frames = [Frame(40 + 260 * n, 40, 520 / n_columns - 10, 740) for n in range(n_columns)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.pdf"
+        template = BaseDocTemplate(str(file), pageCompression=w.source.choice([0, 1]))
+        template.addPageTemplates(PageTemplate("page", frames, draw_header))
+        blocks = [pdf_block(w) for _ in range(w.source.randint(1, 12))]
+        template.build([*blocks, Paragraph(w.show(), ParagraphStyle("last"))])
+        check(w, file, at_most_once=False)

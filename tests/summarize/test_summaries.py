@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.assistant.job import CountTokens
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import DocumentError
+from nano_lsp.settings import Settings
 from nano_lsp.summarize import summary
 from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages

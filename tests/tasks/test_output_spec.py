@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,17 @@ class Home(pydantic.BaseModel):  # type: ignore[misc, name-defined]
     counts: dict[Literal["a", "b"], int]
 
 
+@pydantic.dataclasses.dataclass
+class Score:
+    points: int = pydantic.Field(ge=3)
+    page: Optional[pydantic.HttpUrl] = None  # type: ignore[name-defined]  # noqa: UP045 - both forms are read
+
+
+class Point(msgspec.Struct, rename="camel"):
+    x_axis: Level
+    y_axis: float = 0.0
+
+
 KINDS: Sequence[Any] = (
     *(
         int,
@@ -88,7 +100,7 @@ KINDS: Sequence[Any] = (
         Tree,
         Options,
     ),
-    *(datetime.date, datetime.time, datetime.datetime, Literal["one", "two"], Box[int], Cat, Dog, Home),
+    *(datetime.date, datetime.time, datetime.datetime, Literal["one", "two"], Box[int], Cat, Dog, Home, Score),
     *(Annotated[int, pydantic.Field(ge=3, le=7)], Annotated[str, pydantic.Field(max_length=3)], tuple[()]),
 )
 
@@ -156,8 +168,11 @@ def _said(spec: OutputSpec, seed: int) -> list[Any]:
         (Box[EngineEndpoint], {"content": {"x": 1}}, Box(EngineEndpoint(1))),
         (decimal.Decimal, 2.5, decimal.Decimal("2.5")),
         (datetime.datetime, "2024-02-29T12:00:00Z", datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)),
+        (datetime.date | str, "soon", "soon"),
         (bytes, "é", "é".encode()),
         (pathlib.Path, "a/b", pathlib.Path("a/b")),
+        (Score, {"points": 3, "page": "https://a.b/c"}, Score(3, pydantic.HttpUrl("https://a.b/c"))),  # type: ignore[call-arg]
+        (Box[Point], {"content": {"x_axis": "LOW"}}, Box(Point(Level.LOW))),
         (list[Dog], [{"kind": "dog"}], [Dog(kind="dog")]),
         (tuple[Cat, Home], [{"kind": "cat", "lives": 1}, {"pet": {"kind": "dog"}, "tags": [], "counts": {}}], None),
     ],
@@ -170,3 +185,10 @@ def test_values_of_types(kind: Any, said: Any, value: Any) -> None:  # noqa: ANN
     assert not validation_error(said, spec.schema)
     converted = spec.convert(said)
     assert converted == value or value is None
+
+
+def test_bounds_of_a_pydantic_dataclass() -> None:
+    schema = spec_of_type(Score).schema
+    assert schema is not None
+    assert validation_error({"points": 2}, schema)
+    assert validation_error({}, schema)

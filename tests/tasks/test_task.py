@@ -20,10 +20,11 @@ import pytest
 from numpy.typing import NDArray
 
 import nano_lsp
-from nano_lsp.config import Settings, find_folders
+from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import AnswerCutError, DocumentError, SchemaError, TaskError, TaskTimeoutError
+from nano_lsp.settings import Settings
 from nano_lsp.tasks import Answer, Task, spec_of_type
 from nano_lsp.tasks.batch import Row, read_rows, run_batch
 from nano_lsp.tasks.classification import THINK_TEMPERATURE

@@ -102,7 +102,7 @@ def _read_pages(pages: list[PageObject], found: Collector) -> None:
 
 
 def _extract(page: PageObject) -> _Page:
-    """Extract text in the order of the content stream: layout mode would interleave the lines of two columns."""
+    """Extract text in the order of the content stream; layout mode interleaves two columns and cuts long lines."""
     pictures = any(each.get("/Subtype") == "/Image" for each in _resources(page))
     content = page.get_contents()
     marks = content is not None and bool(_MARKS.search(content.get_data()))

@@ -1,16 +1,51 @@
-"""uvicorn's HTTP protocol with limits on the time and size of headers."""
+"""uvicorn's server and HTTP protocol, with limits; the only module that uses what uvicorn does not document."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 from typing import Any
 
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEADERS_S = 5.0
 _MAX_HEADER_BYTES = 64 << 10
+_MAX_CONNECTIONS = 512
 logger = logging.getLogger(__name__)
+
+
+class HttpServer(uvicorn.Server):
+    """An HTTP server of an application, with the engine's limits; signals are left to the process."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
+
+    async def add(self, listening: socket.socket) -> None:
+        """Serve on another socket as well, while `serve` runs."""
+
+        def connected() -> asyncio.Protocol:
+            return GuardedProtocol(config=self.config, server_state=self.server_state, app_state={})
+
+        self.servers.append(await asyncio.get_running_loop().create_server(connected, sock=listening))
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """Nothing is captured."""
+        return contextlib.nullcontext()
 
 
 class GuardedProtocol(HttpToolsProtocol):
