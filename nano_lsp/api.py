@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.chat import Ask, Explain
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions
@@ -26,7 +25,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.docstrings import WriteDocstrings
-from nano_lsp.engine.connect import open_assistant
+from nano_lsp.engine.connect import Assistant, open_assistant
 from nano_lsp.errors import ConfigError, DocumentError, SchemaError, TaskError
 from nano_lsp.tasks import MAX_TOKENS, Answer, OutputSpec, Task, spec_of_type, with_field_name
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from textwrap import dedent
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import fenced
@@ -40,7 +39,6 @@ class Ask(Job[Completion]):
     max_tokens: int = 512
     grammar: str | None = None
     sampling: SamplingParams = _GREEDY
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The answer."""
@@ -59,20 +57,14 @@ class Ask(Job[Completion]):
 
 @dataclass(frozen=True)
 class Chat(Job[Completion]):
-    """Continue a conversation with the NEURO-NANO persona.
-
-    Attributes:
-        messages: The turns; system messages are appended to the persona.
-        params: Generation parameters.
-    """
+    """Continue a conversation with the NEURO-NANO persona."""
 
     messages: tuple[Message, ...]
     params: GenerateParams = _PLAIN
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The assistant's next turn."""
-        prompt = build_chat_prompt(context.tokenizer.spec, context.tokenizer, self.messages)
+        prompt = build_chat_prompt(context.tokenizer, self.messages)
         request = GenerationRequest(tuple(prompt), self.params, Priority.CHAT, sequence="chat")
         return await _generate(request, context)
 
@@ -88,7 +80,6 @@ class CompletePrompt(Job[Completion]):
 
     prompt: str | tuple[int, ...]
     params: GenerateParams = _PLAIN
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The continuation."""
@@ -115,7 +106,6 @@ class Explain(Job[str]):
     code: str
     language: str
     diagnostic: str = ""
-    result: ClassVar[Any] = str
 
     async def run(self, context: FeatureContext) -> str:
         """The explanation."""

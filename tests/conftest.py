@@ -23,7 +23,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("untimed")
 # Where a shell runs the tests in its background, they would ignore Ctrl-C, and so would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-_REAL_STORE = ModelStore.open(find_folders())  # before the tests' own folders take its place
+_REAL_STORE = ModelStore(find_folders())  # before the tests' own folders take its place
 _IN_CI = os.environ.get("CI") == "true"
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 

@@ -20,12 +20,7 @@ _HALF_LIFE_S = 10.0  # of a slowdown without new measurements: a tenfold one is 
 
 @dataclass(frozen=True)
 class Limits:
-    """Token limits of a request.
-
-    Attributes:
-        prompt_tokens: Maximum number of prompt tokens from the document.
-        max_tokens: Maximum number of tokens of the answer.
-    """
+    """Token limits of a request."""
 
     prompt_tokens: int
     max_tokens: int
@@ -36,9 +31,6 @@ class TokenTime:
 
     The cause of a slowdown may be gone long before the next measurement: without one, a slowdown halves every 10
     seconds.
-
-    Args:
-        clock: Monotonic clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

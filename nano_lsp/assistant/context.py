@@ -36,9 +36,6 @@ class ClientState:
 
     It is a cache: losing it costs only time.
 
-    Args:
-        settings: Settings with the client's limits.
-
     Attributes:
         documents: Syntax trees and prompt windows of its documents.
         workspace: Index of the files that its documents import from; None for none.

@@ -22,20 +22,11 @@ def build_chat_request(
 ) -> GenerationRequest:
     """The request that answers a question.
 
-    Args:
-        question: The user's question.
-        context: Context with the model's tokenizer.
-        max_tokens: Maximum number of tokens of the answer.
-        code: Answer with code only.
-        think: Think step by step.
-        sampling: Sampling parameters.
-        grammar: GBNF that the answer must follow.
-        speculative: Allow speculative tokens from n-grams where measurements show a gain; with real weights they may
-            change the choice between two equally probable tokens.
-        listener: Receives progress.
+    `speculative` allows speculative tokens from n-grams where measurements show a gain; with real weights they may
+    change the choice between two equally probable tokens.
     """
     tokenizer = context.tokenizer
-    prompt = build_chat_prompt(tokenizer.spec, tokenizer, [Message("user", question)], code=code, think=think)
+    prompt = build_chat_prompt(tokenizer, [Message("user", question)], code=code, think=think)
     return GenerationRequest(
         prompt=tuple(prompt),
         params=GenerateParams(max_tokens=max_tokens, sampling=sampling, grammar=grammar, draft=speculative),
@@ -56,17 +47,7 @@ def build_infill_request(
     sequence: str,
     min_tokens: int = 0,
 ) -> GenerationRequest:
-    """The request for the code between a prefix and a suffix, for features other than completion.
-
-    Args:
-        context: Context with the model's tokenizer and the order of its prompts.
-        prefix: Code before the gap.
-        suffix: Code after the gap.
-        max_tokens: Maximum number of tokens of the answer.
-        stop: Strings that end the answer.
-        sequence: Key of the KV sequence to continue.
-        min_tokens: Minimum number of tokens before the answer may end.
-    """
-    prompt = build_fim_prompt(context.tokenizer.spec, context.tokenizer, prefix, suffix, order=context.fim_order)
+    """The request for the code between a prefix and a suffix, for features other than completion."""
+    prompt = build_fim_prompt(context.tokenizer, prefix, suffix, order=context.fim_order)
     params = GenerateParams(max_tokens=max_tokens, min_tokens=min_tokens, stop=stop, heal=True, draft=False)
     return GenerationRequest(tuple(prompt), params, Priority.CHAT, sequence=sequence)

@@ -70,7 +70,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
     parts = frozenset(Part) - frozenset(without or ())
     checkout = _find_checkout(source)
     npm = bundle_parts.find_npm() if Part.VSCODE in parts else ""  # before the work, to fail early
-    store = ModelStore.open(find_folders())
+    store = ModelStore(find_folders())
     if model not in store.entries:
         raise ConfigError(
             f"There is no model {model!r}.",

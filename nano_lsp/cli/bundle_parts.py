@@ -26,11 +26,7 @@ _LAST_LINES = 15  # of a failed program's output, for the error message
 
 @dataclass(frozen=True)
 class Wheels:
-    """A folder of wheels for the running Python.
-
-    Attributes:
-        folder: Path of the folder.
-    """
+    """A folder of wheels for the running Python."""
 
     folder: Path
 
@@ -86,12 +82,7 @@ def find_npm() -> str:
 
 
 def package_extension(folder: Path, npm: str, on_step: StepCallback) -> Path:
-    """Package the VS Code extension; installs its dependencies first if they are missing.
-
-    Args:
-        folder: Folder of the extension in a checkout.
-        npm: Path of npm; Node is looked up next to it first.
-        on_step: Receives the current step.
+    """Package the VS Code extension with Node from beside npm; installs its dependencies first if they are missing.
 
     Returns:
         The .vsix file, in the folder.

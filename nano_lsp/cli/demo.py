@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.cli.terminal import Model, StreamPrinter, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.engine.network_watch import watch_network
@@ -137,7 +137,7 @@ def _show(assistant: Assistant, snippet: Snippet) -> Completion:
 
 
 def _pull_if_missing(model: str | None) -> bool:
-    store = ModelStore.open(find_folders())
+    store = ModelStore(find_folders())
     name = load_settings(model=model).model
     with file_progress() as show:
         try:

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.chat import Explain
 from nano_lsp.cli.output import print_data
 from nano_lsp.cli.terminal import (
@@ -33,6 +32,7 @@ from nano_lsp.code.patch import build_patch, find_base
 from nano_lsp.code.workspace import find_python_files
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.docstrings import Docstring, WriteDocstrings, project
+from nano_lsp.engine.connect import Assistant
 from nano_lsp.errors import ConfigError, DocumentError
 from nano_lsp.lines import line_number, line_start
 

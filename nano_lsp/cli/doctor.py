@@ -232,7 +232,7 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
         )
         return None
     try:
-        store = ModelStore.open(folders)
+        store = ModelStore(folders)
         entry = store.entries.get(settings.model)
         missing = entry is not None and not store.path(settings.model).is_file()
         if entry and missing and free < entry.size_bytes:

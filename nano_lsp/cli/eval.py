@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from nano_lsp.cli.output import print_json
@@ -24,6 +23,7 @@ from nano_lsp.cli.terminal import (
     WorkspaceRoot,
     model_settings,
     open_local_assistant,
+    row_progress,
     stderr,
     stdout,
 )
@@ -33,7 +33,6 @@ from nano_lsp.code.open_documents import OpenDocument
 from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
-from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation import metrics, problems, runner
 from nano_lsp.evaluation.baseline import LlamaVimCompletion
@@ -146,30 +145,24 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 
         def complete(problem: problems.Problem) -> Completion:
             text, offset = problem.prefix + problem.suffix, len(problem.prefix)
-            completion_input = CompletionInput(problem.file_name, text, offset)
             if style is Style.LLAMA_VIM:
-                return _complete_like_llama_vim(assistant, completion_input)
+                document = OpenDocument(problem.file_name, language_of(problem.file_name))
+                document.update(text)
+                return assistant.run(LlamaVimCompletion(document.name, document.cursor(offset)))
+            completion_input = CompletionInput(problem.file_name, text, offset)
             return assistant.run(Complete(completion_input, options, speculative=False))
 
         outcomes = []
-        with _progress() as bar:
-            task = bar.add_task("evaluating", total=len(chosen))
+        with row_progress("problems", len(chosen)) as advance:
             for outcome in runner.run(chosen, complete, results, conditions):
                 outcomes.append(outcome)
-                bar.advance(task)
+                advance()
     if as_json:
         figures = {"all": metrics.summarize(outcomes), **_by_kind(outcomes)}
         print_json({name: asdict(summary) for name, summary in figures.items()})
     else:
         _show(outcomes)
         stderr.print(f"Outcomes: {results}")
-
-
-def _complete_like_llama_vim(assistant: LocalAssistant, completion_input: CompletionInput) -> Completion:
-    name = completion_input.name
-    document = OpenDocument(name, language_of(name))
-    document.update(completion_input.text)
-    return assistant.run(LlamaVimCompletion(name, document.cursor(completion_input.offset)))
 
 
 def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.RunSummary]:
@@ -200,8 +193,3 @@ def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -
         difference = f"{c.second - c.first:+.1f}"
         table.add_row(c.measure, str(c.n), f"{c.first:.1f} %", f"{c.second:.1f} %", difference, f"{c.p_value:.3f}")
     stdout.print(table)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)

@@ -28,7 +28,7 @@ Name = Annotated[str, typer.Argument(help="Name of a model from `nano-lsp model 
 
 
 def _store() -> ModelStore:
-    return ModelStore.open(find_folders())
+    return ModelStore(find_folders())
 
 
 @app.command("list", epilog="Example: `nano-lsp model list --json`")

@@ -24,9 +24,10 @@ from rich.progress import (
 )
 
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
-from nano_lsp.assistant.job import Assistant, Job
+from nano_lsp.assistant.job import Job
 from nano_lsp.cli.output import print_data
 from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant

@@ -93,13 +93,7 @@ class CompletionInput(AtCursor):
         return self.replaced(0, 0, typed)
 
     def replaced(self, n_before: int, n_behind: int, text: str) -> CompletionInput:
-        """Return the input after a text has replaced characters around the cursor, with the cursor after that text.
-
-        Args:
-            n_before: Number of characters replaced before the cursor.
-            n_behind: Number of characters replaced after the cursor.
-            text: Text inserted in their place.
-        """
+        """The input after a text has replaced characters around the cursor, with the cursor after that text."""
         start = self.offset - n_before
         behind = self.text[self.offset + n_behind :]
         return replace(self, text=self.text[:start] + text + behind, offset=start + len(text))
@@ -145,19 +139,12 @@ class CursorContext(AtCursor):
     @property
     def wants_completion(self) -> bool:
         """Whether an editor should show an automatic suggestion here."""
-        inside_word = self.in_word and _starts_word(self.rest)
+        inside_word = self.in_word and re.match(r"\w", self.rest)
         return self.text_after_cursor is not TextAfterCursor.CODE and not inside_word
 
 
 def find_cursor_context(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> CursorContext:
-    """Determine the syntactic context of a cursor.
-
-    Args:
-        text: Text of the document.
-        offset: Offset of the cursor, in code points.
-        language: Language of the document.
-        tree: Syntax tree of the text; None if there is none.
-    """
+    """Determine the syntactic context of a cursor, whose offset is in code points."""
     typed = text[line_start(text, offset) : offset]
     rest = text[offset : line_end(text, offset)]
     if not rest.strip():
@@ -251,7 +238,3 @@ def _opens_block(text: str, offset: int) -> bool:
         return False
     below = next((line for line in text[offset : offset + 4096].split("\n")[1:] if line.strip()), "")
     return indent_of(below) <= indent_of(above)
-
-
-def _starts_word(text: str) -> bool:
-    return bool(re.match(r"\w", text))

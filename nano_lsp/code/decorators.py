@@ -33,11 +33,7 @@ class Names:
         self._tree = tree
 
     def decorators(self, whole: Node) -> Iterator[str]:
-        """Yield the dotted names of a definition's decorators, with `()` after one that is called.
-
-        Args:
-            whole: Node of the definition with its decorators.
-        """
+        """Yield the dotted names of a definition's decorators, with `()` after one that is called."""
         for child in whole.children:
             if child.type == "decorator":
                 yield from sorted(self.resolve(first_child(child)))

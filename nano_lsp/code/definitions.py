@@ -41,13 +41,7 @@ class DefinitionKind(str, Enum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a function, or an annotated field of a class.
-
-    Attributes:
-        name: Name without stars.
-        stars: Stars in front of the name.
-        annotation: Source text of the type annotation; empty without one.
-    """
+    """A parameter of a function, or an annotated field of a class."""
 
     name: str
     stars: str = ""

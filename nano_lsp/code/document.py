@@ -57,13 +57,7 @@ class Document:
 
 @dataclass(frozen=True)
 class TextEdit:
-    """A replacement of a range of a text.
-
-    Attributes:
-        start: Start offset of the replaced range, in code points.
-        end: End offset of the replaced range.
-        text: Replacement text.
-    """
+    """A replacement of a range of a text, by its offsets in code points."""
 
     start: int
     end: int
@@ -71,13 +65,7 @@ class TextEdit:
 
 
 def apply_edits(text: str, edits: Iterable[TextEdit], at: int = 0) -> str:
-    """Apply edits that do not overlap to a text.
-
-    Args:
-        text: Text of a document, or a part of it.
-        edits: Edits with offsets in the document.
-        at: Offset in the document at which the text begins.
-    """
+    """Apply edits that do not overlap to a text that begins at the offset `at` of its document."""
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start - at] + edit.text + text[edit.end - at :]
     return text
@@ -176,11 +164,7 @@ def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> 
 
 
 def is_secret(document: str) -> bool:
-    """Whether a document may hold keys or passwords, judged by the names in its path or URI.
-
-    Args:
-        document: Path or name of a file, or URI of a document with any scheme.
-    """
+    """Whether a document may hold keys or passwords, judged by the names in its path or URI."""
     return any(map(_is_secret_name, names_in(document)))
 
 
@@ -211,10 +195,7 @@ def parse_location(location: str) -> tuple[str, int, int]:
 def offset_at(text: str, line: int, column: int) -> int:
     """Convert a position to an offset in code points.
 
-    Args:
-        text: Text of the document.
-        line: Line number, from 1.
-        column: Column, from 1; one past the line's last character is its end.
+    Lines and columns count from 1; the column one past a line's last character is its end.
 
     Raises:
         PositionError: The line does not exist or is shorter.

@@ -14,15 +14,7 @@ _MAX_HOPS = 3  # packages that re-export a name
 def build_imported(
     imports: Iterable[Import], path: str, workspace: Workspace, budget_tokens: int, count: CountTokens
 ) -> str:
-    """Build the signatures of the names that a document imports from its workspace; empty if there are none.
-
-    Args:
-        imports: Imports of the document.
-        path: Path of the document.
-        workspace: Workspace index to look the names up in.
-        budget_tokens: Maximum number of tokens of the signatures.
-        count: Function that counts the tokens of a text.
-    """
+    """Build the signatures of the names that a document imports from its workspace, within a budget."""
     importer = workspace.relative(path)
     if importer is None:
         return ""

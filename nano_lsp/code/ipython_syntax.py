@@ -33,12 +33,7 @@ _CACHED_CELLS = 2048
 
 @dataclass(frozen=True)
 class Special:
-    """A piece of a cell in IPython syntax.
-
-    Attributes:
-        start: Start offset in the cell.
-        end: End offset, before the line break.
-    """
+    """A piece of a cell in IPython syntax."""
 
     start: int
     end: int

@@ -77,12 +77,8 @@ class Cell:
 def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], int]:
     """Sort cells by execution order; the sorted cells and the index of the cell with the cursor among them.
 
-    Executed cells come first, in execution order, wherever they are in the notebook: the names that they bind exist
-    in the kernel. The others stay around the cursor's cell.
-
-    Args:
-        cells: Cells in the order of the notebook.
-        index: Index of the cell with the cursor; it counts as not executed, since it is being edited.
+    Executed cells come first, wherever they are in the notebook: the names that they bind exist in the kernel. The
+    others stay around the cursor's cell, which counts as not executed, since it is being edited.
     """
 
     def place(i: int) -> tuple[int, int]:
@@ -96,10 +92,8 @@ def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], i
 def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple[str, int, str]:
     """Build the text for a prompt at the cursor; the text, the cursor's offset in it and its language.
 
-    Args:
-        cells: Code cells in the order of the notebook; executed ones are moved first, see `in_execution_order`.
-        index: Index of the cell with the cursor.
-        offset: Offset of the cursor in that cell, in code points.
+    `index` and `offset` are those of the cursor's cell, and in it; executed cells come first, see
+    `in_execution_order`.
     """
     cells, index = in_execution_order(cells, index)
     cell = cells[index]

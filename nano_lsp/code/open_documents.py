@@ -67,13 +67,7 @@ class OpenDocuments:
         self._documents: OrderedDict[tuple[str, str], OpenDocument] = OrderedDict()
 
     def update(self, name: str, text: str, language: str = "") -> OpenDocument:
-        """Update the document with a name and a language, and return it.
-
-        Args:
-            name: Path or URI of the document.
-            text: Whole text of the document.
-            language: LSP language id; empty to derive the language from the suffix of the name.
-        """
+        """Update the document with a name, and return it; an empty language is derived from the suffix."""
         found = language_of(name, language)
         document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
         document.update(text)

@@ -56,9 +56,6 @@ def find_base(files: Sequence[Path]) -> Path:
     This is the repository of the current folder, else the current folder; if a file is outside of it, the repository
     of the files' common folder, else that folder.
 
-    Args:
-        files: Paths of the files.
-
     Raises:
         ValueError: The files are on different drives.
     """

@@ -23,12 +23,7 @@ class Encoding(str, Enum):
 
 
 class Positions:
-    """Converts between positions and offsets of a text.
-
-    Args:
-        text: Text that the positions refer to.
-        encoding: Code units in which columns are counted.
-    """
+    """Converts between offsets of a text and positions, whose columns are counted in code units of an encoding."""
 
     def __init__(self, text: str, encoding: Encoding) -> None:
         self._text = text

@@ -23,13 +23,7 @@ MAX_BYTES = 1 << 20
 
 
 class SyntaxTree:
-    """A text and its syntax tree. Immutable: `edited` returns a new one.
-
-    Attributes:
-        text: Parsed text.
-        language: Language of the text.
-        root: Root node of the tree.
-    """
+    """A text and its syntax tree. Immutable: `edited` returns a new one."""
 
     def __init__(self, text: str, data: bytes, tree: Tree, language: Language) -> None:
         self.text = text

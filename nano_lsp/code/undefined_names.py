@@ -57,12 +57,7 @@ _NAMES = """
 
 
 def undefined_names(tree: SyntaxTree, offset: int) -> frozenset[str]:
-    """Find names that are read in the top-level statement at an offset and bound nowhere in the document.
-
-    Args:
-        tree: Syntax tree of the document; only Python is supported.
-        offset: Offset of the statement, in code points.
-    """
+    """Find names that are read in the top-level Python statement at an offset and bound nowhere in the document."""
     if tree.language is not PYTHON:
         return frozenset()
     found = QueryCursor(_query()).captures(tree.root)

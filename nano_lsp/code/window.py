@@ -50,13 +50,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Window:
-    """Context window: text around the cursor.
-
-    Attributes:
-        prefix: Text before the cursor.
-        suffix: Text after the cursor.
-        anchor: State for the next window of this document.
-    """
+    """Context window: text around the cursor."""
 
     prefix: str
     suffix: str

@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +30,6 @@ MAX_SECONDS = 120.0
 _BATCH = 64  # files per transaction
 _SCHEMA = 1
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
-
-
-@dataclass(frozen=True)
-class IndexResult:
-    """Result of an index update.
-
-    Attributes:
-        n_files: Number of Python files found.
-        n_read: Number of files read because they were new or had changed.
-        complete: Whether the update was neither cancelled nor stopped by a limit.
-    """
-
-    n_files: int
-    n_read: int
-    complete: bool
 
 
 class Workspace:
@@ -71,25 +55,20 @@ class Workspace:
             store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
         )
 
-    def update(
-        self, *, stopped: Callable[[], bool] = lambda: False, on_progress: Callable[[int], None] | None = None
-    ) -> IndexResult:
-        """Scan all files: index new and changed ones and remove deleted ones.
+    def update(self, *, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Scan all files: index new and changed ones and remove deleted ones; returns the number of files indexed.
 
-        Args:
-            stopped: Called before each file; True cancels the update.
-            on_progress: Called with the number of files scanned so far.
+        `stopped` is called before each file; True cancels the update.
         """
         deadline = time.monotonic() + MAX_SECONDS
         known = {path: (mtime, size) for path, mtime, size in self._query("SELECT path, mtime_ns, size FROM files")}
         seen: set[str] = set()
         batch: list[tuple[object, ...]] = []
-        n_read, complete = 0, True
+        n_read = 0
         gone: set[str] = set()
         self._read = set()
         for path in find_python_files(self.root):
             if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
-                complete = False
                 break
             name = path.relative_to(self.root).as_posix()
             seen.add(name)
@@ -103,14 +82,12 @@ class Workspace:
             if len(batch) == _BATCH:
                 self._write(batch)
                 batch = []
-            if on_progress:
-                on_progress(len(seen))
-        self._write(batch)
-        if complete:
+        else:
             gone = known.keys() - seen - self._read
             self._forget(gone)
+        self._write(batch)
         self.n_indexed += bool(n_read or gone)
-        return IndexResult(len(seen), n_read, complete)
+        return n_read
 
     def read(self, paths: Iterable[Path]) -> None:
         """Update the index for files and folders that were saved, created, renamed or deleted.
@@ -142,11 +119,7 @@ class Workspace:
             return None
 
     def outline(self, name: str) -> Outline | None:
-        """Return the outline of a file; None if the file is not indexed.
-
-        Args:
-            name: Path relative to the root, with slashes.
-        """
+        """Return the outline of a file by its path relative to the root, with slashes; None if it is not indexed."""
         rows = self._query("SELECT outline FROM files WHERE path = ?", name)
         return Outline.from_json(rows[0][0]) if rows else None
 

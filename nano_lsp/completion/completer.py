@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.budget import Limits
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.job import Job
 from nano_lsp.assistant.prompts import build_fim_prompt, cut_code
-from nano_lsp.code.cursor_context import CompletionInput, CursorContext, TextAfterCursor
+from nano_lsp.code.cursor_context import CompletionInput, TextAfterCursor
 from nano_lsp.code.window import cut_window
 from nano_lsp.completion.postprocess import PostprocessOptions, Postprocessor
 from nano_lsp.inference.request import GenerationRequest
@@ -42,7 +41,6 @@ class Complete(Job[Completion]):
     sampling: SamplingParams = _GREEDY
     speculative: bool = True
     prefetch: bool = False
-    result: ClassVar[Any] = Completion
 
     @property
     def document(self) -> str:
@@ -52,9 +50,11 @@ class Complete(Job[Completion]):
     async def run(self, context: FeatureContext) -> Completion:
         """The postprocessed completion."""
         limits = _limits(self.postprocess, context)
-        request, cursor = _prepare(self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch)
+        request, processor = _prepare(
+            self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch
+        )
         request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
-        return await _generate(request, cursor, self.postprocess, context)
+        return processor.finish(await context.generate(request))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,6 @@ class Alternatives(Job[list[Completion]]):
     n: int = 3
     postprocess: PostprocessOptions = _REQUESTED
     sampling: SamplingParams = _GREEDY
-    result: ClassVar[Any] = list[Completion]
 
     @property
     def document(self) -> str:
@@ -84,11 +83,10 @@ class Alternatives(Job[list[Completion]]):
 
     async def run(self, context: FeatureContext) -> list[Completion]:
         """The postprocessed completions."""
-        request, cursor = _prepare(
-            self.completion_input, context, _limits(self.postprocess, context), self.postprocess
-        )
+        limits = _limits(self.postprocess, context)
+        request, processor = _prepare(self.completion_input, context, limits, self.postprocess)
         request = replace(request, params=replace(request.params, sampling=self.sampling))
-        first = await _generate(request, cursor, self.postprocess, context)
+        first = processor.finish(await context.generate(request))
         found = [first]
         for i in _branch_points(first.tokens)[: _TRIES_PER_ALTERNATIVE * (self.n - 1)]:
             if len(found) == self.n:
@@ -96,8 +94,10 @@ class Alternatives(Job[list[Completion]]):
             params = replace(
                 request.params, begin=first.tokens[:i], avoid=frozenset({first.tokens[i].id}), min_tokens=i + 1
             )
-            other = replace(request, params=params, sequence=f"{request.document}#{len(found)}", on_text=None)
-            completion = await _generate(other, cursor, self.postprocess, context)
+            processor = Postprocessor(processor.cursor, self.postprocess)
+            sequence = f"{request.document}#{len(found)}"
+            other = replace(request, params=params, sequence=sequence, hook=processor.hook, on_text=None)
+            completion = processor.finish(await context.generate(other))
             if completion.text.strip() and completion.text not in {known.text for known in found}:
                 found.append(completion)
         return found
@@ -122,15 +122,14 @@ class Infill(Job[Completion]):
     max_tokens: int = 128
     deadline_ms: float | None = None
     sampling: SamplingParams = _GREEDY
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The completion, postprocessed like one that a user requested."""
         completion_input = CompletionInput("", self.prefix + self.suffix, len(self.prefix), context=self.context)
         limits = replace(context.state.max_limits, max_tokens=self.max_tokens)
-        request, cursor = _prepare(completion_input, context, limits, _REQUESTED)
+        request, processor = _prepare(completion_input, context, limits, _REQUESTED)
         params = replace(request.params, sampling=self.sampling, deadline_ms=self.deadline_ms)
-        return await _generate(replace(request, params=params), cursor, _REQUESTED, context)
+        return processor.finish(await context.generate(replace(request, params=params)))
 
 
 def _limits(options: PostprocessOptions, context: FeatureContext) -> Limits:
@@ -144,8 +143,8 @@ def _prepare(
     options: PostprocessOptions,
     *,
     prefetch: bool = False,
-) -> tuple[GenerationRequest, CursorContext]:
-    """The request for a completion, and the context of its cursor."""
+) -> tuple[GenerationRequest, Postprocessor]:
+    """The request for a completion, and the postprocessor that its hook belongs to."""
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
     document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
     cursor = document.cursor(completion_input.offset)
@@ -168,7 +167,8 @@ def _prepare(
     # At the end of a line, the completion ends with the line break after the cursor, so the suffix begins below it.
     at_end = cursor.text_after_cursor is TextAfterCursor.EMPTY
     suffix = window.suffix.lstrip(" \t").removeprefix("\r").removeprefix("\n") if at_end else window.suffix
-    prompt = build_fim_prompt(spec, tokenizer, window.prefix, suffix, order=context.fim_order, context=more_code)
+    prompt = build_fim_prompt(tokenizer, window.prefix, suffix, order=context.fim_order, context=more_code)
+    processor, listener = Postprocessor(cursor, options), context.listener
     request = GenerationRequest(
         prompt=tuple(prompt),
         params=GenerateParams(
@@ -180,20 +180,11 @@ def _prepare(
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
         document=completion_input.name,
         sequence=f"{completion_input.name}#prefetch" if prefetch else completion_input.name,
-        on_text=context.listener.on_text,
-        on_progress=context.listener.on_progress,
+        hook=processor.hook,
+        on_text=lambda text: listener.on_text(processor.stable_prefix(text)),
+        on_progress=listener.on_progress,
     )
-    return request, cursor
-
-
-async def _generate(
-    request: GenerationRequest, cursor: CursorContext, options: PostprocessOptions, context: FeatureContext
-) -> Completion:
-    postprocessor, on_text = Postprocessor(cursor, options), request.on_text
-    on_stable_text = on_text and (lambda text: on_text(postprocessor.stable_prefix(text)))
-    completion = await context.generate(replace(request, hook=postprocessor.hook, on_text=on_stable_text))
-    candidate = postprocessor.finish(completion.text, completion.tokens)
-    return replace(completion, text=candidate.text, tokens=tuple(candidate.tokens))
+    return request, processor
 
 
 def _branch_points(tokens: Sequence[Token]) -> list[int]:

@@ -23,13 +23,7 @@ _PARSERS = {
 
 
 def edit_error(before: SyntaxTree, after: SyntaxTree, definition: Definition) -> str:
-    """Why the insertion or change of a docstring is not acceptable; empty if it is.
-
-    Args:
-        before: The document without the change.
-        after: The document with the change.
-        definition: The definition that the docstring describes, in the document before.
-    """
+    """Why the insertion or change of a docstring is not acceptable; empty if it is."""
     if breaks_parse(before, after):
         return "it breaks the code"
     written = definition_at(after, definition.start)  # the docstring is inserted after it
@@ -42,13 +36,7 @@ def edit_error(before: SyntaxTree, after: SyntaxTree, definition: Definition) ->
 
 
 def content_error(after: SyntaxTree, definition: Definition, style: Style) -> str:
-    """Why a docstring that is completely generated is not acceptable; empty if it is.
-
-    Args:
-        after: The document with the docstring.
-        definition: The definition that the docstring describes, in the document before.
-        style: The style of the docstring.
-    """
+    """Why a docstring that is completely generated is not acceptable; empty if it is."""
     written = definition_at(after, definition.start)
     literal = Literal.read(after.text[slice(*written.docstring)]) if written.docstring else None
     if literal is None:

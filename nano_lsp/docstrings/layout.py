@@ -119,17 +119,7 @@ class DocstringTemplate:
 def begin_entry(
     style: Style, topic: Topic, name: str, *, stars: str, annotation: str, indent: str, unit: str
 ) -> NewEntry:
-    """An entry without text.
-
-    Args:
-        style: The style of its section.
-        topic: The topic of its section.
-        name: The parameter, field or exception; empty for a result.
-        stars: Stars before a parameter's name.
-        annotation: Type, for the style that has types in docstrings.
-        indent: Indentation of the entry.
-        unit: One level of indentation.
-    """
+    """An entry without text; the name is a parameter, field or exception, empty for a result."""
     if style is Style.GOOGLE:
         label = f"{indent}{stars}{name}:" if name else indent
     elif style is Style.NUMPY:
@@ -154,13 +144,7 @@ def heading(style: Style, topic: Topic) -> list[str]:
 
 
 def fill(entry: NewEntry, text: str, indent: str) -> None:
-    """Set the lines of an entry, wrapped at 79 columns.
-
-    Args:
-        entry: The entry.
-        text: Its text.
-        indent: Indentation of the docstring in its file.
-    """
+    """Set the lines of an entry, wrapped at 79 columns."""
     *above, first = entry.label.split("\n")
     if not entry.label:
         entry.lines = [text]
@@ -182,11 +166,7 @@ def fill(entry: NewEntry, text: str, indent: str) -> None:
 
 
 def detect_style(code: str) -> Style | None:
-    """The most frequent style of a file's docstrings; None for none.
-
-    Args:
-        code: Text of the file.
-    """
+    """The most frequent style of a file's docstrings; None for none."""
     titles = "Args|Arguments|Parameters|Returns|Yields|Raises|Attributes"
     patterns = {
         Style.GOOGLE: rf"^[ \t]*({titles}):[ \t]*$",

@@ -24,13 +24,7 @@ _RAW_UNIT = re.compile(r"\r\n|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a docstring's value.
-
-    Attributes:
-        start: Offset of the first character replaced.
-        end: Offset after the last character replaced.
-        text: The new text.
-    """
+    """A change of a docstring's value: new text between two offsets."""
 
     start: int
     end: int
@@ -57,12 +51,7 @@ class _Character:
 
 
 class Literal:
-    """The string literals of a docstring.
-
-    Attributes:
-        source: Their text in the file.
-        value: The string that they evaluate to.
-    """
+    """The string literals of a docstring."""
 
     def __init__(self, source: str, value: str, characters: Sequence[_Character], pieces: Sequence[_Piece]) -> None:
         self.source = source

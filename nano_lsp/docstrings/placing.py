@@ -21,13 +21,7 @@ _TOO_LARGE = "the file is too large"
 
 @dataclass(frozen=True)
 class NewDocstring:
-    """A docstring for a definition that has none.
-
-    Attributes:
-        tree: The syntax tree of the document.
-        definition: The definition.
-        style: The style of the docstring.
-    """
+    """A docstring for a definition that has none."""
 
     tree: SyntaxTree
     definition: Definition
@@ -68,15 +62,7 @@ class NewDocstring:
 
 @dataclass(frozen=True)
 class Update:
-    """An update of an existing docstring.
-
-    Attributes:
-        tree: The syntax tree of the document.
-        definition: The definition.
-        literal: The existing docstring.
-        revision: Its missing and obsolete entries.
-        style: The style of new sections.
-    """
+    """An update of an existing docstring."""
 
     tree: SyntaxTree
     definition: Definition

@@ -21,14 +21,7 @@ from nano_lsp.lines import line_number, split_at_newlines
 
 @dataclass(frozen=True)
 class Source:
-    """The content of a Python file.
-
-    Attributes:
-        path: The path of the file.
-        data: The bytes of the file.
-        encoding: Python's name of the file's encoding.
-        tree: The syntax tree of its text.
-    """
+    """The content of a Python file."""
 
     path: Path
     data: bytes
@@ -75,12 +68,7 @@ def load_source(path: Path) -> Source:
 
 
 def find_missing_or_outdated(tree: SyntaxTree, name: str = "") -> list[Definition]:
-    """The definitions without a docstring or with an outdated one, in order.
-
-    Args:
-        tree: The syntax tree of a file.
-        name: Name of one definition, such as `Class.method`, private or not; empty for all public ones.
-    """
+    """The definitions without a docstring or with an outdated one: all public ones, or only `Class.method`."""
     every = list(find_definitions(tree))
     bare = list(undocumented(tree)) if not name else [d for d in every if d.name == name and d.docstring is None]
     stale = [d for d in every if d.docstring and name in {"", d.name} and is_outdated(tree, d, every)]
@@ -154,10 +142,6 @@ class PendingDocstrings:
                 stream.write(json.dumps([_key(definition), asdict(docstring) if docstring else None]) + "\n")
         except OSError:
             return
-
-    def forget(self) -> None:
-        """Delete the pending docstrings, once they are in the file."""
-        self._path.unlink(missing_ok=True)
 
 
 def _key(definition: Definition) -> str:

@@ -54,13 +54,7 @@ class Obsolete:
 
 
 class Revision:
-    """The comparison of a docstring with the code that it describes.
-
-    Args:
-        value: The docstring's value.
-        definition: The definition that it describes.
-        names: The names of all definitions in the file.
-    """
+    """The comparison of a docstring with the code that it describes; `names` are of all definitions in the file."""
 
     def __init__(self, value: str, definition: Definition, names: Sequence[str] = ()) -> None:
         self.lines = value.split("\n")

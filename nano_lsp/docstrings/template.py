@@ -16,22 +16,13 @@ _NUMPY_LATER_SECTIONS = {"see also", "notes", "references", "examples"}
 
 
 class TemplateBuilder:
-    """Builds the template of an updated docstring: with its missing entries, and without its obsolete ones.
-
-    Args:
-        revision: The docstring with its missing and obsolete entries.
-    """
+    """Builds the template of an updated docstring: with its missing entries, and without its obsolete ones."""
 
     def __init__(self, revision: Revision) -> None:
         self._revision = revision
 
     def build(self, style: Style, unit: str) -> DocstringTemplate:
-        """The docstring with placeholders for missing entries, and without obsolete ones.
-
-        Args:
-            style: Style of new sections.
-            unit: One level of indentation.
-        """
+        """The docstring with placeholders for missing entries, and without obsolete ones."""
         removed, inserted = self._removed_lines(), defaultdict[int, list[str | NewEntry]](list)
         for topic in dict.fromkeys(missing.topic for missing in self._revision.missing):
             wanted = [missing for missing in self._revision.missing if missing.topic is topic]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
 from nano_lsp.assistant.job import Job
@@ -70,7 +69,6 @@ class WriteDocstrings(Job[list[Docstring]]):
     offset: int | None = None
     name: str | None = None
     style: str = "auto"
-    result: ClassVar[Any] = list[Docstring]
 
     async def run(self, context: FeatureContext) -> list[Docstring]:
         """The docstrings; none for a text that is too large. For errors see `DocstringWriter.write_all`."""
@@ -89,37 +87,15 @@ class WriteDocstrings(Job[list[Docstring]]):
 
 @dataclass(frozen=True)
 class DocstringWriter:
-    """Writes docstrings.
-
-    Attributes:
-        context: The model, and the listener of progress.
-    """
+    """Writes docstrings."""
 
     context: FeatureContext
 
-    async def write(self, tree: SyntaxTree, definition: Definition, style: Style | None = None) -> Docstring | None:
-        """A new or updated docstring for a definition; None if nothing needs to change.
-
-        Args:
-            tree: The syntax tree of the document.
-            definition: The definition to document.
-            style: The style of a new docstring; None for the style of the file, Google's if it has none. An existing
-                docstring keeps its style.
-
-        Raises:
-            DocumentError: The docstring cannot be written, or only by changing other words of its author.
-        """
-        return await self._write(tree, list(find_definitions(tree)), definition, style, self.context.listener)
-
     async def write_all(self, tree: SyntaxTree, definitions: Sequence[Definition], style: str) -> list[Docstring]:
-        """Docstrings for several definitions of a document; see `write`.
+        """New or updated docstrings for definitions of a document; none for those that need no change.
 
+        `style` is that of new ones: a style's name, or `auto` for the style of the file, Google's if it has none.
         The listener receives the number of definitions done, or of entries if there is only one definition.
-
-        Args:
-            tree: The syntax tree of the document.
-            definitions: The definitions to document.
-            style: Name of a style, or `auto`.
 
         Raises:
             DocumentError: No docstring can be written; if others can, those that cannot are left out.
@@ -193,14 +169,7 @@ class DocstringWriter:
     async def _generate_text(
         self, around: tuple[str, str], indent: str, template: DocstringTemplate, entry: NewEntry
     ) -> str:
-        """The text that the model writes for an entry, in a sentence; empty after two unusable answers.
-
-        Args:
-            around: The code before and after the docstring.
-            indent: Indentation of the docstring.
-            template: The template of the docstring.
-            entry: The entry, without text.
-        """
+        """The text that the model writes for an entry, in a sentence; empty after two unusable answers."""
         *above, line = template.lines(entry)
         so_far = ("\n" + indent).join([*above, line.rstrip() or line])
         request = self._request(around, so_far, entry.topic)
@@ -231,13 +200,7 @@ class DocstringWriter:
 
 
 def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:
-    """Whether a docstring has obsolete entries or incomplete sections; sections that do not exist are not required.
-
-    Args:
-        tree: The syntax tree of the document.
-        definition: The definition.
-        every: All definitions of the document.
-    """
+    """Whether a docstring has obsolete entries or incomplete sections; missing sections are not required."""
     literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
     return literal is not None and _revision(literal, definition, every).is_outdated
 

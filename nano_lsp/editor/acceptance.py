@@ -173,12 +173,7 @@ class AcceptanceTracker:
         self._finish(still_open[:-_MAX_OPEN])
 
     def changed(self, document: str, text: str) -> None:
-        """A document has changed; to be called once for each replaced range.
-
-        Args:
-            document: The document's name.
-            text: The new text of the document.
-        """
+        """A document has changed; to be called once for each replaced range."""
         before = self._texts.get(document)
         if before is None or before == text:
             return

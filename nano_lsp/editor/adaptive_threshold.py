@@ -53,13 +53,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to show a suggestion.
-
-    Attributes:
-        shown: The suggestion is to be shown.
-        threshold: The current threshold, 0 to 1.
-        weight: Number of suggestions that it represents in statistics (`Record.weight`).
-    """
+    """Whether to show a suggestion, and its weight in statistics (`Record.weight`)."""
 
     shown: bool
     threshold: float
@@ -102,13 +96,7 @@ class AdaptiveThreshold:
         return self._learned[language]
 
     def decide(self, language: str, suggestion_id: int, confidence: float) -> Decision:
-        """Whether to show a suggestion; the decision for one suggestion never changes.
-
-        Args:
-            language: The document's language.
-            suggestion_id: The suggestion's identifier.
-            confidence: The suggestion's confidence, 0 to 1.
-        """
+        """Whether to show a suggestion; the decision for one suggestion never changes."""
         decision = self._decisions.get(suggestion_id)
         if decision is None:
             decision = self._decisions[suggestion_id] = self._decide(language, confidence)
@@ -129,14 +117,11 @@ class AdaptiveThreshold:
 
 
 def find_threshold(records: Sequence[Record]) -> Threshold:
-    """The confidence below which suggestions are rarely kept, and much more rarely than the others.
+    """The confidence below which a language's suggestions are rarely kept, and much more rarely than others.
 
     It is the highest quantile, up to the median, below which at most 5 % were kept, and at most half of the share
     kept above, both by the upper limit of Wilson's interval (Wilson 1927). Suggestions sampled below the threshold
     are weighted by the inverse of their sampling probability, 10 (Horvitz and Thompson 1952).
-
-    Args:
-        records: Automatic suggestions of one language, oldest first.
     """
     age_weights = _weights_by_age(records)
     n_shown = sum(age_weights)

@@ -14,9 +14,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
@@ -26,6 +27,9 @@ from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.errors import CancelledError
 from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
+
+if TYPE_CHECKING:  # not imported: it is given
+    from nano_lsp.engine.connect import Assistant
 
 _LEAVES_BLOCK = re.compile(r"\s*(return|raise|break|continue|pass)\b")  # after these, editors reduce the indentation
 _IN_WORD = re.compile(r"\w*")
@@ -95,6 +99,7 @@ class _InFlight(ProgressListener):
         started: The model has begun to work on it.
         n_waiting: Number of callers that wait for the result.
         task: The task that computes the result; None until it is started.
+        found: The result, once the task is done.
         listeners: Listeners, each with the text typed between this request and the listener's own.
     """
 
@@ -104,7 +109,8 @@ class _InFlight(ProgressListener):
     created_s: float = field(default_factory=time.monotonic)
     started: bool = False
     n_waiting: int = 0
-    task: asyncio.Task[Suggestion] | None = None
+    task: asyncio.Task[Completion] | None = None
+    found: Suggestion = NOTHING
     listeners: tuple[tuple[str, ProgressListener], ...] = ()
 
     def on_progress(self, done: int, total: int) -> None:  # noqa: ARG002 - a listener's method
@@ -202,7 +208,27 @@ class GhostText:
         elif not self._should_suggest(completion_input):
             return NOTHING
         else:
-            found = await self._wait_for(completion_input, typed or completion_input, listener)
+            in_flight = self._in_flight.get(completion_input.name)
+            if in_flight and in_flight.may_answer(completion_input):
+                self.stats.joined += 1
+                in_flight.add_listener(completion_input, listener)
+                await self._join(in_flight)
+                found = self.find(completion_input)
+                if found is None and typed_since(
+                    completion_input, self._latest.get(completion_input.name, completion_input)
+                ):
+                    return NOTHING  # a newer request has been or will be made for the text typed since
+            elif in_flight:
+                self._cancel(in_flight)
+            if found is None:
+                self.stats.model += 1
+                in_flight = _InFlight(completion_input, typed or completion_input)
+                in_flight.add_listener(completion_input, listener)
+                work = self.assistant.run_async(Complete(completion_input, self.postprocess), in_flight)
+                in_flight.task = asyncio.ensure_future(work)
+                in_flight.task.add_done_callback(partial(self._end, in_flight))
+                self._in_flight[completion_input.name] = in_flight
+                found = await self._join(in_flight)
         found = self._hide_unsure(completion_input.language, found)
         if found.text and self.prefetch:
             self._prefetch(completion_input, found.text)
@@ -270,29 +296,6 @@ class GhostText:
         self._documents.close(name)
         self.assistant.forget(name)
 
-    async def _wait_for(
-        self, completion_input: CompletionInput, typed: CompletionInput, listener: ProgressListener
-    ) -> Suggestion:
-        """The result of the request in flight if it is valid here, else of a new one."""
-        in_flight = self._in_flight.get(completion_input.name)
-        if in_flight and in_flight.may_answer(completion_input):
-            self.stats.joined += 1
-            in_flight.add_listener(completion_input, listener)
-            await self._join(in_flight)
-            found = self.find(completion_input)
-            if found is not None:
-                return found
-            if typed_since(completion_input, self._latest.get(completion_input.name, completion_input)):
-                return NOTHING  # a newer request has been or will be made for the text typed since
-        elif in_flight:
-            self._cancel(in_flight)
-        self.stats.model += 1
-        in_flight = _InFlight(completion_input, typed)
-        in_flight.add_listener(completion_input, listener)
-        in_flight.task = asyncio.ensure_future(self._run(in_flight))
-        self._in_flight[completion_input.name] = in_flight
-        return await self._join(in_flight)
-
     async def _join(self, in_flight: _InFlight) -> Suggestion:
         """Wait for a request; cancel it once no caller waits any more, unless it may answer the newest text."""
         assert in_flight.task is not None  # noqa: S101 - set by the caller
@@ -307,21 +310,18 @@ class GhostText:
             )
             if not in_flight.n_waiting and not in_flight.task.done() and not still_useful:
                 self._cancel(in_flight)
-        if in_flight.task.cancelled() or isinstance(in_flight.task.exception(), CancelledError):
-            return NOTHING  # replaced by a newer request, or the engine has stopped
-        return in_flight.task.result()
+        error = None if in_flight.task.cancelled() else in_flight.task.exception()
+        if error is not None and not isinstance(error, CancelledError):
+            raise error
+        return in_flight.found  # nothing if a newer request has replaced it, or the engine has stopped
 
-    async def _run(self, in_flight: _InFlight) -> Suggestion:
-        try:
-            completion = await self.assistant.run_async(
-                Complete(in_flight.completion_input, self.postprocess), in_flight
-            )
-            found = self._suggestion(completion)
-            self._cache_suggestion(in_flight.completion_input, found)
-            return found
-        finally:
-            if self._in_flight.get(in_flight.completion_input.name) is in_flight:
-                del self._in_flight[in_flight.completion_input.name]
+    def _end(self, in_flight: _InFlight, task: asyncio.Task[Completion]) -> None:
+        """Cache the result of a request; called before those that wait for it go on."""
+        if self._in_flight.get(in_flight.completion_input.name) is in_flight:
+            del self._in_flight[in_flight.completion_input.name]
+        if not task.cancelled() and not task.exception():
+            in_flight.found = self._suggestion(task.result())
+            self._cache_suggestion(in_flight.completion_input, in_flight.found)
 
     def _cancel(self, in_flight: _InFlight) -> None:
         if self._in_flight.get(in_flight.completion_input.name) is in_flight:

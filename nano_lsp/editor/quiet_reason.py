@@ -42,16 +42,7 @@ PAUSED = Quiet("paused", "Suggestions are paused.", "Resume them: nano.resume.")
 def quiet_reason(  # noqa: PLR0911 - one return per reason
     settings: EditorSettings, root: Path | None, document: str, language: str, size: int, *, paused: bool
 ) -> Quiet | None:
-    """Why a document gets no suggestions; None if it gets them.
-
-    Args:
-        settings: The settings of the document's folder.
-        root: The workspace folder of the document; None outside of all.
-        document: The document's path or URI.
-        language: The document's language.
-        size: Length of the document in characters.
-        paused: The user has paused suggestions.
-    """
+    """Why a document of this size in characters gets no suggestions; None if it gets them."""
     path = Path(path_of(document))
     if paused:
         return PAUSED

@@ -24,8 +24,8 @@ from nano_lsp.schema import Notice
 from nano_lsp.settings import EditorSettings, Settings
 
 if TYPE_CHECKING:  # not imported at run time: the server responds before the assistant is imported
-    from nano_lsp.assistant.job import Assistant
     from nano_lsp.editor.ghost_text import GhostText
+    from nano_lsp.engine.connect import Assistant
 
 
 _CLOSE_TIMEOUT_S = 1.5  # less than users wait for a program to end
@@ -152,19 +152,11 @@ class Session:
         return settings, warnings + others
 
     def settings_of(self, document: str) -> EditorSettings:
-        """The settings of a document's workspace folder.
-
-        Args:
-            document: Path or URI of the document.
-        """
+        """The settings of the workspace folder of a document, given by its path or URI."""
         return self._folder_settings.get(self._folder_of(document) or Path(), self.settings)
 
     def ghost_text_of(self, document: str) -> GhostText | None:
-        """The suggestions with the settings of a document's folder; None before the model is loaded.
-
-        Args:
-            document: Path or URI of the document.
-        """
+        """The suggestions with the settings of a document's folder; None before the model is loaded."""
         common, folder = self.ghost_text, self._folder_of(document)
         if common is None or folder is None or self.settings_of(document) == self.settings:
             return common
@@ -181,9 +173,6 @@ class Session:
 
     async def wait(self, document: str = "") -> GhostText:
         """Wait for the model, also if it is replaced meanwhile; returns the suggestions.
-
-        Args:
-            document: Path or URI of the document to complete.
 
         Raises:
             NanoError: The model cannot be loaded, or loading was stopped.
@@ -214,11 +203,9 @@ class Session:
         threading.Thread(target=self._load, args=arguments, name="nano-lsp-load", daemon=True).start()
 
     def apply(self, settings: EditorSettings, folder_settings: Mapping[Path, EditorSettings] | None = None) -> None:
-        """Apply settings; the model is reloaded only if settings that concern it change.
+        """Apply settings, and those of each workspace folder, to documents outside and inside of these folders.
 
-        Args:
-            settings: Settings of documents outside of all workspace folders.
-            folder_settings: Settings of each workspace folder.
+        The model is reloaded only if settings that concern it change.
         """
         if self._selected_model:
             settings = replace(settings, model=self._selected_model)
@@ -265,13 +252,7 @@ class Session:
             await asyncio.to_thread(self._closing.join, _CLOSE_TIMEOUT_S)
 
     def quiet_reason(self, document: str, language: str, size: int) -> Quiet | None:
-        """Why a document gets no suggestions; None if it gets them.
-
-        Args:
-            document: Path or URI of the document.
-            language: The document's language.
-            size: Length of the document in characters.
-        """
+        """Why a document of this size in characters gets no suggestions; None if it gets them."""
         return quiet_reason(
             self.settings_of(document), self._folder_of(document), document, language, size, paused=self.paused
         )

@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code, fenced, text_after_code
@@ -93,7 +92,6 @@ class WriteCell(Job[CellCode]):
     notebook: NotebookContext = _NOTHING
     think: bool = False
     max_tokens: int = _MAX_TOKENS
-    result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
         """The code of the cell."""
@@ -119,16 +117,10 @@ class WriteCell(Job[CellCode]):
 
 @dataclass(frozen=True)
 class FixCell(Job[CellCode]):
-    """Correct the code of a cell that has raised an error; the prompt has only that code and that error.
-
-    Attributes:
-        code: Code of the cell.
-        error: The error, with its traceback.
-    """
+    """Correct the code of a cell that has raised an error; the prompt has only that code and that error."""
 
     code: str
     error: str
-    result: ClassVar[Any] = CellCode
 
     async def run(self, context: FeatureContext) -> CellCode:
         """The corrected code and the reason; only the reason if no attempt parses and differs from the code."""

@@ -11,7 +11,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code, fenced
@@ -38,20 +37,12 @@ _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
 @dataclass(frozen=True)
 class Simplify(Job[list[TextEdit]]):
-    """Simplify whole lines of a document; no edit if the model gave no valid code.
-
-    Attributes:
-        text: Text of the document.
-        start: Offset of the code; extended to the beginning of its line.
-        end: Offset of the code's end; extended to the end of its line.
-        language: Language of the document.
-    """
+    """Simplify code of a document, extended to whole lines; no edit if the model gave no valid code."""
 
     text: str
     start: int
     end: int
     language: str = ""
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -76,7 +67,6 @@ class Fix(Job[list[TextEdit]]):
     end: int
     problem: str
     language: str = ""
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -98,15 +88,10 @@ class AddTypeHints(Job[list[TextEdit]]):
     """Annotate the parameters and the result of a function that have no annotation and whose type is clear.
 
     Only annotations are inserted, with names that the file imports or defines, or builtins.
-
-    Attributes:
-        text: Python code of the document.
-        offset: Offset within the function.
     """
 
     text: str
     offset: int
-    result: ClassVar[Any] = list[TextEdit]
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
@@ -148,7 +133,6 @@ class WriteTest(Job[str]):
     text: str
     offset: int
     module: str
-    result: ClassVar[Any] = str
 
     async def run(self, context: FeatureContext) -> str:
         """The test module; empty if no attempt parses."""

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,7 +53,7 @@ def ignore(*_: object, **__: object) -> None:
 
 
 class SharedAssistant:
-    """Runs jobs in the shared engine's process; see `Assistant`.
+    """Runs jobs in the shared engine's process; see `LocalAssistant`.
 
     A context manager: leaving it closes the connection, and the engine goes on for others. The connection lives on
     one event loop; calls from other threads and other loops are handed to it.
@@ -66,6 +66,9 @@ class SharedAssistant:
         on_connection: Receives an error when the engine has gone, and None when it is there again, with the model
             loaded.
         loop: Event loop of the connection, for a caller that awaits on it; None for the process's background loop.
+
+    Attributes:
+        notice: What people should know of how the model runs, as the engine said at the last `connect`.
     """
 
     def __init__(
@@ -86,12 +89,12 @@ class SharedAssistant:
         self._changed: set[Path] = set()  # files, since the last job
         self._loop = loop or background_loop()
         self._launcher = Launcher(endpoint)
-        self._tasks: set[asyncio.Future[Any]] = set()  # running jobs
+        self._tasks: set[asyncio.Task[Any] | None] = set()  # in which jobs run
         self._reviving: asyncio.Future[None] | None = None  # has the engine started again, where it has gone
         self._on_load = on_load
         self._on_connection = on_connection
         self._usage = UsageStats()
-        self._notice = Notice()
+        self.notice = Notice()
         self._away = False  # the engine, or the model
         self._closed = False
 
@@ -100,11 +103,6 @@ class SharedAssistant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def notice(self) -> Notice:
-        """What people should know of how the model runs, as the engine said at the last `connect`."""
-        return self._notice
 
     @property
     def totals(self) -> Counters:
@@ -131,15 +129,47 @@ class SharedAssistant:
         self.run(LoadModel())
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """Run a job and wait for its result; see `Assistant.run`."""
-        return wait_for(asyncio.run_coroutine_threadsafe(self._run_here(job, listener), self._loop))
+        """Run a job and wait for its result; see `LocalAssistant.run`."""
+        return wait_for(asyncio.run_coroutine_threadsafe(self.run_async(job, listener), self._loop))
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
         """As `run`, for an event loop."""
-        work = self._run_here(job, listener)
-        if asyncio.get_running_loop() is self._loop:
-            return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        if asyncio.get_running_loop() is not self._loop:
+            work = asyncio.run_coroutine_threadsafe(self.run_async(job, listener), self._loop)
+            return await asyncio.wrap_future(work)
+        if self._closed:
+            raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
+        limits = self._limits
+        root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
+        settings = limits[root] if root else self._settings
+        workspace = str(root.resolve()) if root and root in self._read else ""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+        body = protocol.encode_request(self._name, settings, job, workspace, tuple(map(str, changed)))
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        try:
+            for _ in range(_TRIES):
+                session = await self._find()
+                try:
+                    address = f"{protocol.PREFIX}/jobs/{type(job).__name__}"
+                    response = await session.post(address, data=body, timeout=_TIMEOUT)
+                    if response.status != _OK:
+                        raise await _refusal(response)
+                except asyncio.TimeoutError as error:
+                    raise self._lose(session, _silent()) from error
+                except (aiohttp.ClientError, OSError, _EndingError):
+                    self._launcher.lose(session)  # the job has not begun: the next engine gets it
+                    continue
+                async with response:
+                    return await self._read_result(session, response, job, listener)
+            unreachable = EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
+            raise unreachable  # noqa: TRY301 - handled like all errors
+        except BaseException:
+            self.files_changed(changed)  # the engine may not have read them
+            raise
+        finally:
+            self._tasks.discard(task)
 
     def forget(self, document: str) -> None:
         """Nothing to do: the engine forgets documents by itself."""
@@ -176,44 +206,12 @@ class SharedAssistant:
                 closing.result(_CLOSES_WITHIN_S)
 
     async def _close_here(self) -> None:
-        tasks = [*self._tasks]
+        tasks = [task for task in (*self._tasks, self._reviving) if task]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSES_WITHIN_S)
         await self._launcher.close()
-
-    async def _run_here(self, job: Job[T], listener: ProgressListener) -> T:
-        """Run a job on the loop of the connection."""
-        if self._closed:
-            raise EngineClosedError("The connection to the engine has been closed.", "Open it again.")
-        return await self._start(self._run(job, listener))
-
-    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _run(self, job: Job[T], listener: ProgressListener) -> T:
-        limits = self._limits
-        root = innermost(list(limits), Path(path_of(job.document))) or next(iter(limits), None)
-        settings = limits[root] if root else self._settings
-        workspace = str(root.resolve()) if root and root in self._read else ""
-        with self._lock:
-            changed, self._changed = self._changed, set()
-        body = protocol.encode_request(self._name, settings, job, workspace, tuple(map(str, changed)))
-        for _ in range(_TRIES):
-            session = await self._find()
-            try:
-                return await self._send(session, job, body, listener)
-            except _ListenerError as error:
-                raise error.error from None
-            except (aiohttp.ClientError, OSError, _EndingError):
-                self._launcher.lose(session)  # the job has not begun: the next engine gets it
-            except BaseException:
-                self.files_changed(changed)  # the engine may not have read them
-                raise
-        raise EngineClosedError("The shared engine cannot be reached.", "See `nano-lsp engine logs`.")
 
     async def _find(self) -> aiohttp.ClientSession:
         try:
@@ -222,71 +220,67 @@ class SharedAssistant:
             self._report_lost(error)
             raise
 
-    async def _send(
+    async def _read_result(
         self,
         session: aiohttp.ClientSession,
+        response: aiohttp.ClientResponse,
         job: Job[T],
-        body: bytes,
         listener: ProgressListener,
     ) -> T:
-        """Send a job, and follow its events up to the last one."""
+        """Follow the events of a job up to the last one."""
         last: protocol.Result | protocol.Failure | None = None
-        begun = False
-        text, reader = "", protocol.EventReader()
-        address = f"{protocol.PREFIX}/jobs/{type(job).__name__}"
-        try:
-            async with session.post(address, data=body, timeout=_TIMEOUT) as response:
-                if response.status != _OK:
-                    raise await _refusal(response)
-                begun = True
-                async for chunk in response.content.iter_any():
-                    for event in reader.feed(chunk):
-                        if isinstance(event, protocol.Text):
-                            text = text[: event.keep] + event.add
-                            _call(listener.on_text, text)
-                        elif isinstance(event, (protocol.Result, protocol.Failure)):
-                            last = event
-                        else:
-                            self._report_progress(event, listener)
-        except asyncio.TimeoutError as error:
-            silent = EngineClosedError("The shared engine does not answer.", _RESTARTED)
-            raise self._lose(session, silent) from error
-        except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
-            if not begun:
-                raise
-            raise self._lose(session, _gone()) from error
+        text = ""
+        async for event in self._events(session, response):
+            if isinstance(event, protocol.Text):
+                text = text[: event.keep] + event.add
+                listener.on_text(text)
+            elif isinstance(event, protocol.Progress):
+                listener.on_progress(event.done, event.total)
+            elif isinstance(event, protocol.PartProgress):
+                listener.on_part(event.done, event.total)
+            elif isinstance(event, protocol.Loading):
+                self._away = True
+                self._on_load(event.what, event.done, event.total)
+            elif isinstance(event, protocol.Noticed):
+                self.notice = event.notice
+            else:
+                last = event
         if last is None:
             raise self._lose(session, _gone())
         if isinstance(last, protocol.Failure):
             raise last.error()
         self._usage.record(last.counters)
-        self._report_back()
+        if self._away:
+            self._away = False
+            self._on_connection(None)
         return protocol.decode_result(job, last)
 
-    def _report_progress(self, event: protocol.Event, listener: ProgressListener) -> None:
-        if isinstance(event, protocol.Loading):
-            self._away = True
-            _call(self._on_load, event.what, event.done, event.total)
-        elif isinstance(event, protocol.Noticed):
-            self._notice = event.notice
-        elif isinstance(event, protocol.Progress):
-            _call(listener.on_progress, event.done, event.total)
-        elif isinstance(event, protocol.PartProgress):
-            _call(listener.on_part, event.done, event.total)
+    async def _events(
+        self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse
+    ) -> AsyncIterator[protocol.Event]:
+        reader = protocol.EventReader()
+        try:
+            async for chunk in response.content.iter_any():
+                for event in reader.feed(chunk):
+                    yield event
+        except asyncio.TimeoutError as error:
+            raise self._lose(session, _silent()) from error
+        except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
+            raise self._lose(session, _gone()) from error
 
     def _lose(self, session: aiohttp.ClientSession, error: EngineClosedError) -> EngineClosedError:
         """The engine has gone while it ran a job: that job fails, and the next one finds the engine started again."""
         self._launcher.lose(session)
         self._report_lost(error)
         if self._reviving is None or self._reviving.done():
-            self._reviving = self._start(self._revive())
+            self._reviving = asyncio.ensure_future(self._revive())
         return error
 
     async def _revive(self) -> None:
         """Have the engine and the model back before the next job."""
-        while True:
+        while not self._closed:
             try:
-                await self._run(LoadModel(), NULL_LISTENER)
+                await self.run_async(LoadModel())
             except CancelledError:
                 return
             except EngineClosedError:
@@ -301,11 +295,6 @@ class SharedAssistant:
         self._away = True
         self._on_connection(error)
 
-    def _report_back(self) -> None:
-        if self._away:
-            self._away = False
-            self._on_connection(None)
-
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     with contextlib.suppress(RuntimeError):
@@ -313,23 +302,12 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
     return None
 
 
+def _silent() -> EngineClosedError:
+    return EngineClosedError("The shared engine does not answer.", _RESTARTED)
+
+
 def _gone() -> EngineGoneError:
     return EngineGoneError("The shared engine has gone.", _RESTARTED)
-
-
-class _ListenerError(Exception):
-    """A listener could not write what it received, as on a full disk: that is not the engine's failure."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _call(callback: Callable[..., object], *values: object) -> None:
-    try:
-        callback(*values)
-    except OSError as error:
-        raise _ListenerError(error) from error
 
 
 class _EndingError(Exception):

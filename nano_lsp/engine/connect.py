@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.config import Folders, with_absolute_paths
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.settings import IN_PROCESS, SHARED, Settings
 
 if TYPE_CHECKING:  # not imported: they know the model hub, and the network
-    from nano_lsp.engine.client import OnConnection
+    from nano_lsp.engine.client import OnConnection, SharedAssistant
     from nano_lsp.models.store import FileProgress
+
+Assistant: TypeAlias = "LocalAssistant | SharedAssistant"
+"""Runs jobs, in this process or in the engine's."""
 
 
 def open_assistant(
@@ -64,11 +66,7 @@ def open_assistant(
 
 
 def find_key(address: str) -> str:
-    """The API key of a remote engine: NANO_LSP_API_KEY, or the system keyring's entry for the service `nano-lsp`.
-
-    Args:
-        address: Address of the engine, which is the keyring's user name.
-    """
+    """The API key of a remote engine: NANO_LSP_API_KEY, or the system keyring's entry `nano-lsp` for the address."""
     key = os.environ.get("NANO_LSP_API_KEY", "")
     if not key:
         with contextlib.suppress(Exception):  # no keyring, or none that can be opened here

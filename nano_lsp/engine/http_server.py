@@ -67,15 +67,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._n_header_bytes += len(data)
             self._expect_headers()
         super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:  # the headers are complete
+            self._forget_deadline()
+            self._n_header_bytes = 0
         if self._deadline is not None and self._n_header_bytes > _MAX_HEADER_BYTES:
             logger.warning("Headers of more than %d bytes were refused.", _MAX_HEADER_BYTES)
             self._close()
-
-    def on_headers_complete(self) -> None:
-        """The headers of a request are complete."""
-        self._forget_deadline()
-        self._n_header_bytes = 0
-        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""

@@ -34,11 +34,7 @@ def installed_code() -> InstalledCode:
 
 
 def read_code(package: Path) -> InstalledCode:
-    """The fingerprint of a package's files; a file that cannot be read counts as empty.
-
-    Args:
-        package: Folder of the package.
-    """
+    """The fingerprint of a package's files; a file that cannot be read counts as empty."""
     digest, installed = hashlib.sha256(), 0.0
     for path in sorted(package.rglob("*")):
         if path.suffix in {".pyc", ""} or not path.is_file():

@@ -17,7 +17,7 @@ import msgspec
 
 from nano_lsp.config import portable_environment
 from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint, challenge_response
-from nano_lsp.engine.installed_code import InstalledCode, installed_code
+from nano_lsp.engine.installed_code import installed_code
 from nano_lsp.engine.protocol import PREFIX, PROTOCOL, ServerInfo
 from nano_lsp.errors import EngineClosedError
 
@@ -32,11 +32,7 @@ _PATIENCE = 3  # short lives in a row, before it is started less often
 
 
 class Launcher:
-    """Finds and starts the engine for one program. Use it on one event loop.
-
-    Args:
-        endpoint: Where the engine is.
-    """
+    """Finds and starts the engine for one program. Use it on one event loop."""
 
     def __init__(self, endpoint: EngineEndpoint) -> None:
         self._endpoint = endpoint
@@ -88,7 +84,8 @@ class Launcher:
                     continue  # a process listens, and is slow to answer
                 finally:
                     self._check(deadline)
-                if client and info and _is_same(info, self._code) and not info.draining:
+                is_same = info and (info.protocol, info.code) == (PROTOCOL, self._code.fingerprint)
+                if client and info and is_same and not info.draining:
                     closing.pop_all()
                     return client
                 if client and info:
@@ -153,12 +150,7 @@ class Launcher:
 
 
 def connect(endpoint: EngineEndpoint, *, trusted: bool = True) -> aiohttp.ClientSession | None:
-    """A connection to the process that listens; None where none does.
-
-    Args:
-        endpoint: Where the engine is.
-        trusted: Whether to send the token, where there is one.
-    """
+    """A connection to the process that listens, which sends the token only if trusted; None where none listens."""
     connector: aiohttp.BaseConnector | None = None
     address, headers = "http://engine", {}
     if endpoint.tcp:
@@ -240,12 +232,7 @@ def start_process(endpoint: EngineEndpoint) -> subprocess.Popen[bytes]:
 
 
 async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[str, Any]:
-    """Send a request to the running engine, whatever its version; none is started.
-
-    Args:
-        endpoint: Where the engine is.
-        method: HTTP method.
-        what: Path of the resource, such as `status`.
+    """Send a request for a resource such as `status` to the running engine, whatever its version; none is started.
 
     Raises:
         EngineClosedError: No engine runs, or it does not answer.
@@ -265,7 +252,3 @@ async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[s
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",
             ) from error
     return found
-
-
-def _is_same(info: ServerInfo, code: InstalledCode) -> bool:
-    return (info.protocol, info.code) == (PROTOCOL, code.fingerprint)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from nano_lsp.config import SCRIPTED, Folders
@@ -15,40 +15,46 @@ from nano_lsp.inference.backend import Backend, Tokenizer
 from nano_lsp.inference.crash_guard import CrashGuard
 from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.kv_cache import KvCache
-from nano_lsp.inference.request import GenerationRequest, wait_for
+from nano_lsp.inference.request import wait_for
 from nano_lsp.inference.snapshots import Snapshots
-from nano_lsp.inference.worker import GenerationFuture, Worker
+from nano_lsp.inference.worker import Worker
 from nano_lsp.models.store import FileProgress, ModelStore
-from nano_lsp.schema import Completion, Counters, MemoryAccount, Notice
+from nano_lsp.schema import Notice
 from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import load_script
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """A loaded model. Close it to free it.
+class LoadedModel(Worker):
+    """A loaded model, in the thread that owns it. Close it to free it.
 
-    Attributes:
-        tokenizer: The model's tokenizer.
-        worker: Answers requests.
+    Args:
+        backend: The model; also its tokenizer.
         fim_order: Order of prefix and suffix in its fill-in-the-middle prompts.
-        memory: Where its memory goes.
+        snapshots: Folder for KV sequences that do not fit in memory; None for none.
         notice: What people should know of how it runs.
         guard: Watches the process until the model has answered; None where nothing can die.
+
+    Attributes:
+        memory: Where its memory goes.
     """
 
-    tokenizer: Tokenizer
-    worker: Worker
-    fim_order: str
-    memory: MemoryAccount
-    notice: Notice = field(default_factory=Notice)
-    guard: CrashGuard | None = None
-
-    @classmethod
-    def of(cls, backend: Backend, fim_order: str = "spm_tail", snapshots: Path | None = None) -> LoadedModel:
-        """A model whose backend exists; snapshots of KV sequences go into a folder, or are not kept."""
+    def __init__(
+        self,
+        backend: Backend,
+        fim_order: str = "spm_tail",
+        snapshots: Path | None = None,
+        *,
+        notice: Notice = Notice(),  # noqa: B008 - frozen
+        guard: CrashGuard | None = None,
+    ) -> None:
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
-        return cls(backend, Worker(Engine(backend, KvCache(backend, kept))), fim_order, backend.memory())
+        on_completion = partial(guard.end, answered=True) if guard else None
+        super().__init__(Engine(backend, KvCache(backend, kept)), on_completion)
+        self.tokenizer: Tokenizer = backend
+        self.fim_order = fim_order
+        self.memory = backend.memory()
+        self.notice = notice
+        self._guard = guard
 
     @classmethod
     def load(
@@ -77,39 +83,24 @@ class LoadedModel:
             EngineError: There is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
-            return cls.of(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
-        store = ModelStore.open(folders)
+            return cls(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
+        store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
-        loaded = _load(path, settings, folders, on_progress)
-        backend = wrap(loaded.backend) if wrap else loaded.backend
-        model = cls.of(backend, entry.fim_order if entry else "spm_tail", snapshots)
-        return replace(model, notice=loaded.notice, guard=loaded.guard)
-
-    @property
-    def totals(self) -> Counters:
-        """What all requests have cost, those cancelled included."""
-        return self.worker.totals
-
-    def submit(self, request: GenerationRequest) -> GenerationFuture:
-        """Queue a request; see `Worker.submit`."""
-        answer = self.worker.submit(request)
-        if self.guard:
-            answer.add_done_callback(self._on_answer)
-        return answer
+        backend, guard, notice = _load(path, settings, folders, on_progress)
+        fim_order = entry.fim_order if entry else "spm_tail"
+        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard)
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""
-        self.worker.close()
-        if self.guard:
-            self.guard.end(answered=False)
-
-    def _on_answer(self, answer: Future[Completion]) -> None:
-        if self.guard and not answer.cancelled() and not answer.exception():
-            self.guard.end(answered=True)
+        super().close()
+        if self._guard:
+            self._guard.end(answered=False)
 
 
-def _load(path: Path, settings: Settings, folders: Folders, on_progress: FileProgress) -> loading.Loaded:
+def _load(
+    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress
+) -> tuple[Backend, CrashGuard, Notice]:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
     stopped = threading.Event()

@@ -5,31 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContext, ProgressListener
 from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.config import Folders
-from nano_lsp.inference.request import GenerationRequest, ServedModel, wait_for
-from nano_lsp.schema import Completion, Counters, Notice
+from nano_lsp.inference.request import GenerationRequest, wait_for
+from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import Settings
+
+if TYPE_CHECKING:  # not imported: others need no arrays, or no network
+    from nano_lsp.engine.loaded_model import LoadedModel
+    from nano_lsp.inference.remote import Remote
 
 _MAX_MEASURED = 256  # requests that the median time is taken over
 T = TypeVar("T")
 
 
 class UsageStats:
-    """What requests have cost.
-
-    Attributes:
-        totals: Sums of the counters of all requests.
-    """
+    """What requests have cost."""
 
     def __init__(self) -> None:
         self.totals = Counters()
@@ -47,7 +46,7 @@ class UsageStats:
 
 
 class LocalAssistant:
-    """Runs jobs in this process; see `Assistant`. A context manager: leaving it frees the model.
+    """Runs jobs in this process. A context manager: leaving it frees the model.
 
     Args:
         model: A model of this process, or of another one that completes raw prompts.
@@ -56,8 +55,9 @@ class LocalAssistant:
         client: Name of the client, where several share the model; their documents are not the same.
     """
 
-    def __init__(self, model: ServedModel, settings: Settings, folders: Folders, client: str = "") -> None:
+    def __init__(self, model: LoadedModel | Remote, settings: Settings, folders: Folders, client: str = "") -> None:
         self.model = model
+        self.notice = model.notice
         self._client = client
         self._settings = settings
         self._state = ClientState(settings)
@@ -73,11 +73,6 @@ class LocalAssistant:
         self.close()
 
     @property
-    def notice(self) -> Notice:
-        """What people should know of how the model runs."""
-        return self.model.notice
-
-    @property
     def totals(self) -> Counters:
         """What all requests have cost, those cancelled included."""
         return self.model.totals
@@ -88,10 +83,15 @@ class LocalAssistant:
         return self._usage.ttft_ms_p50
 
     def run(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """Run a job and wait for its result; see `Assistant.run`."""
+        """Run a job and wait for its result; an interruption such as Ctrl-C cancels it.
+
+        Raises:
+            EngineError: Inference failed.
+            PromptTooLongError: The input does not fit the model's context.
+        """
 
         async def generate(request: GenerationRequest) -> Completion:
-            completion = wait_for(self._submit(request))
+            completion = wait_for(self.model.submit(replace(request, client=self._client)))
             self._observe(completion)
             return completion
 
@@ -105,7 +105,7 @@ class LocalAssistant:
         raise AssertionError(f"{type(job).__name__} waits for something else than the model.")
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
-        """As `run`, for an event loop."""
+        """As `run`, for an event loop; cancelling the asyncio task cancels the job."""
         return (await self.run_counting(job, listener))[0]
 
     async def run_counting(self, job: Job[T], listener: ProgressListener) -> tuple[T, Counters]:
@@ -114,7 +114,7 @@ class LocalAssistant:
 
         async def generate(request: GenerationRequest) -> Completion:
             nonlocal counters
-            completion = await asyncio.wrap_future(self._submit(request))
+            completion = await asyncio.wrap_future(self.model.submit(replace(request, client=self._client)))
             self._observe(completion)
             counters += completion.counters
             return completion
@@ -137,7 +137,17 @@ class LocalAssistant:
         reads: bool = True,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Add a folder of the workspace; see `Assistant.use_workspace`."""
+        """Add a workspace folder: its settings and its index of definitions apply to its documents.
+
+        Its Python files are indexed first. A document in nested folders belongs to the innermost, one outside all
+        folders to the folder added first.
+
+        Args:
+            root: The folder.
+            settings: Settings with the limits of jobs about documents in it; None for the assistant's own.
+            reads: Whether its files may be read.
+            stopped: Called before each file; True stops the indexing and keeps the files indexed so far.
+        """
         workspace = Workspace(root, self._folders.cache / "index") if reads else None
         self.take_workspace(root, workspace, settings)
         if workspace:
@@ -160,9 +170,6 @@ class LocalAssistant:
     def close(self) -> None:
         """Free the model."""
         self.model.close()
-
-    def _submit(self, request: GenerationRequest) -> Future[Completion]:
-        return self.model.submit(replace(request, client=self._client))
 
     def _context(
         self,

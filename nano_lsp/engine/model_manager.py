@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +31,7 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """The client of a job.
-
-    Attributes:
-        name: Name of the client program, the same for all its jobs.
-        settings: Settings of that program: which model, and its limits.
-        workspace: Folder whose files its documents import from; empty for none.
-        changed: Paths of files and folders that have changed since its last job.
-    """
+    """The client of a job, as in `nano_lsp.engine.protocol.JobRequest`."""
 
     name: str
     settings: Settings
@@ -64,18 +57,7 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What `nano-lsp engine status` shows of a loaded model.
-
-    Attributes:
-        name: Name of the model.
-        n_ctx: Its context in tokens.
-        n_jobs: Number of running jobs.
-        clients: Names of the clients that it has served lately.
-        idle_s: Seconds since the last job ended.
-        totals: What its requests have cost.
-        memory: Where its memory goes.
-        notice: What people should know of how it runs; empty for nothing.
-    """
+    """What `nano-lsp engine status` shows of a loaded model."""
 
     name: str
     n_ctx: int
@@ -104,7 +86,7 @@ class ModelManager:
         self._settings = settings
         self._loaded: dict[_Key, _Loaded] = {}
         self._workspaces: dict[str, Workspace] = {}
-        self._indexing: set[asyncio.Task[object]] = set()
+        self._indexing: set[asyncio.Task[int]] = set()
         self._changing = asyncio.Lock()
         self.draining = False
         self.used = time.monotonic()
@@ -262,8 +244,7 @@ class ModelManager:
         if root not in self._workspaces:
             self._workspaces[root] = Workspace(Path(root), self._folders.cache / "index")
         workspace = self._workspaces[root]
-        update: Callable[[], object] = workspace.update
-        task = asyncio.create_task(asyncio.to_thread(update))
+        task = asyncio.create_task(asyncio.to_thread(workspace.update))
         self._indexing.add(task)
         task.add_done_callback(self._indexing.discard)
         return workspace

@@ -59,12 +59,7 @@ B = TypeVar("B")
 
 
 class OpenAiApi:
-    """The routes of the API.
-
-    Args:
-        models: The models that it serves.
-        settings: Settings of the engine: its model, where a request names none that is known.
-    """
+    """The routes of the API; the engine's own model answers where a request names none that is known."""
 
     def __init__(self, models: ModelManager, settings: Settings) -> None:
         self._manager = models

@@ -33,11 +33,6 @@ logger = logging.getLogger(__name__)
 def run_engine(endpoint: EngineEndpoint, folders: Folders, settings: Settings) -> int:
     """Run the engine until it has been idle for long enough, or is stopped.
 
-    Args:
-        endpoint: Where clients find it.
-        folders: The user's data, cache and runtime directories.
-        settings: Settings of the engine: when it frees the model, when it ends.
-
     Returns:
         The exit code: 0, or `ALREADY_RUNNING`.
     """

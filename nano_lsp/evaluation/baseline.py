@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.job import Job
@@ -28,15 +27,10 @@ class LlamaVimCompletion(Job[Completion]):
     """The completion that llama.vim shows at a cursor, from a model with fill-in-the-middle tokens.
 
     Only one line is generated, as the metrics need no more.
-
-    Attributes:
-        name: Name of the document.
-        cursor: Context of the cursor.
     """
 
     name: str
     cursor: CursorContext
-    result: ClassVar[Any] = Completion
 
     async def run(self, context: FeatureContext) -> Completion:
         """The completion.

@@ -75,14 +75,9 @@ def _infilling(row: dict[str, str]) -> Problem:
 
 
 def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
-    """Sample cursor positions in the Python files of a folder; the hole is the rest of the line.
+    """Sample n cursor positions in a folder's Python files, reproducibly; the hole is the rest of the line.
 
     The kinds alternate: the start of a line, after an operator, within a word, the body of a function.
-
-    Args:
-        folder: Folder that is searched recursively.
-        n: Number of positions.
-        seed: Seed of the random choice, which is reproducible for the same files.
 
     Raises:
         EvaluationError: The folder has too few files.

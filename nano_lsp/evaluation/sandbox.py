@@ -49,12 +49,7 @@ class ProgramStatus(str, Enum):
 
 
 def run_program(program: str, limit_s: float = 10.0) -> ProgramStatus:
-    """Run a Python program; it passes if it runs to its end.
-
-    Args:
-        program: Source code.
-        limit_s: Wall-clock limit in seconds.
-    """
+    """Run a Python program within a wall-clock limit in seconds; it passes if it runs to its end."""
     with tempfile.TemporaryDirectory(prefix="nano-lsp-eval-") as folder:
         process = subprocess.Popen(  # noqa: S603 - this Python, in the sandbox
             [sys.executable, "-I", "-B", "-W", "ignore", "-c", _GUARD],

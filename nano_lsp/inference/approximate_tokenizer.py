@@ -25,12 +25,7 @@ _CHAT = ("<|im_start|>", "<|im_end|>")
 
 
 class ApproximateTokenizer:
-    """Splits text into numbered pieces; see `nano_lsp.inference.backend.Tokenizer`. Thread-safe.
-
-    Args:
-        model: Name of the model on its server.
-        n_ctx: Context length in tokens.
-    """
+    """Splits text into numbered pieces; see `nano_lsp.inference.backend.Tokenizer`. Thread-safe."""
 
     def __init__(self, model: str, n_ctx: int) -> None:
         self._lock = threading.Lock()

@@ -52,11 +52,7 @@ class CrashGuard:
         return outcome
 
     def end(self, *, answered: bool) -> None:
-        """Disable faulthandler and delete the trace.
-
-        Args:
-            answered: Whether the model has completed a request; otherwise it was closed or not loaded.
-        """
+        """Disable faulthandler and delete the trace; `answered` if the model has completed a request."""
         if self._trace is None:
             return
         trace, self._trace = self._trace, None
@@ -65,8 +61,9 @@ class CrashGuard:
         if sys.__stderr__ is not None:
             with contextlib.suppress(OSError, ValueError):
                 faulthandler.enable(sys.__stderr__)
-        trace.close()
-        Path(trace.name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            trace.close()
+            Path(trace.name).unlink()
         if answered:
             self._selftest.record_answer()
 

@@ -169,30 +169,27 @@ class Generation:
         self._sequence = cache.acquire(self._key, self._tokens)
         self._n_cached = len(self._sequence.tokens)
         try:
-            yield from self._generate()
+            if not (yield from self._evaluate([])):
+                return
+            self._prompt_done = self._now()
+            while True:
+                full = len(self._detokenizer.tokens) >= self._params.max_tokens
+                token = None if full else self._choose()
+                if token is not None:
+                    if not self._first_token:
+                        self._first_token = self._now()
+                    self._append(token)
+                    yield from self._pause(token)
+                if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
+                    self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
+                    return
+                if len(self._detokenizer.tokens) < self._params.max_tokens:
+                    if not (yield from self._step()):
+                        return
+                    self._n_decoded += 1
         finally:
             self._ended = self._now()
             cache.release(self._sequence)
-
-    def _generate(self) -> Generator[Token | None]:
-        if not (yield from self._evaluate([])):
-            return
-        self._prompt_done = self._now()
-        while True:
-            full = len(self._detokenizer.tokens) >= self._params.max_tokens
-            token = None if full else self._choose()
-            if token is not None:
-                if not self._first_token:
-                    self._first_token = self._now()
-                self._append(token)
-                yield from self._pause(token)
-            if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
-                self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
-                return
-            if len(self._detokenizer.tokens) < self._params.max_tokens:
-                if not (yield from self._step()):
-                    return
-                self._n_decoded += 1
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
@@ -260,11 +257,11 @@ class Generation:
         """Evaluate the tokens that the KV cache lacks and the proposed ones; False where the generation ended."""
         sequence = self._sequence
         n_batch = self._backend.spec.n_batch
-        prefill = not self._prompt_done
+        prefill, limit_ms = not self._prompt_done, self._params.deadline_ms
         while True:
             if prefill and self._on_progress:
                 self._on_progress(len(sequence.tokens), self._n_prompt)
-            if self._out_of_time():
+            if limit_ms is not None and (time.perf_counter() - self._started) * 1e3 >= limit_ms:
                 self._finish(FinishReason.DEADLINE)
                 return False
             rest = self._tokens[len(sequence.tokens) :]
@@ -320,10 +317,6 @@ class Generation:
         elif ended:
             return False
         return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
-
-    def _out_of_time(self) -> bool:
-        limit = self._params.deadline_ms
-        return limit is not None and (time.perf_counter() - self._started) * 1e3 >= limit
 
     def _pause(self, token: Token | None = None) -> Generator[Token | None]:
         """End a step; the time until the next one is not counted."""

@@ -110,24 +110,6 @@ class KvCache:
             self._backend.seq_trim(sequence.seq_id, n_tokens)
             del sequence.tokens[n_tokens:]
 
-    def fork(self, source: str, target: str, n_tokens: int | None = None) -> None:
-        """Replace a key's sequence by the prefix of another one; no cell is copied or evaluated.
-
-        Args:
-            source: Key of the sequence to share.
-            target: Key of the sequence to replace.
-            n_tokens: Number of tokens to share; None for all.
-        """
-        donor = next((s for s in self._sequences if s.key == source), None)
-        shared = len(donor.tokens[:n_tokens]) if donor else 0
-        sequence, taken_over = self._slot(target)
-        if taken_over:
-            self._save(sequence)
-        if donor is not None and donor is not sequence:
-            self._share(donor, sequence, shared)
-        self.trim(sequence, shared)
-        sequence.used = next(self._clock)
-
     def held(self, key: str) -> tuple[int, ...]:
         """The cached tokens of a key's sequence."""
         return tuple(next((s.tokens for s in self._sequences if s.key == key), ()))
@@ -136,13 +118,6 @@ class KvCache:
         """Write snapshots of all sequences, except of those that are mostly on disk already."""
         for sequence in self._sequences:
             self._save(sequence)
-
-    def clear(self) -> None:
-        """Drop all sequences that no generation is using."""
-        for sequence in self._sequences:
-            if not sequence.pins:
-                self.trim(sequence, 0)
-                sequence.key = None
 
     def _slot(self, key: str) -> tuple[KvSequence, bool]:
         """The key's sequence: its own, a free one, or the least recently used one, its tokens included.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from nano_lsp.config import Folders
@@ -26,21 +25,6 @@ _MEMORY_PER_FILE_BYTE = 1.25
 _KV_SHARE = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # bytes per value, as a share of two
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model in memory.
-
-    Attributes:
-        backend: The model.
-        guard: Records crashes until the model has completed a request.
-        notice: Notice for the user about how the model runs.
-    """
-
-    backend: Backend
-    guard: CrashGuard
-    notice: Notice
-
-
 def load(
     path: Path,
     settings: Settings,
@@ -48,8 +32,8 @@ def load(
     *,
     name: str = "",
     on_progress: Callable[[float], bool] | None = None,
-) -> Loaded:
-    """Load a model file that the store has verified.
+) -> tuple[Backend, CrashGuard, Notice]:
+    """Load a model file that the store has verified; with what records crashes, and a notice for the user.
 
     Args:
         path: Path of the GGUF file.
@@ -78,7 +62,7 @@ def load(
     except BaseException:
         guard.end(answered=False)
         raise
-    return Loaded(backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice)))
+    return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice))
 
 
 def needed_bytes(header: GgufHeader, settings: Settings) -> int:
@@ -99,11 +83,6 @@ def needed_bytes(header: GgufHeader, settings: Settings) -> int:
 
 def check_memory(path: Path, settings: Settings, config: Path) -> None:
     """Check that a model fits into the available memory.
-
-    Args:
-        path: Path of the model's file.
-        settings: Settings with the model and its context size.
-        config: The configuration folder, which may define further models.
 
     Raises:
         MemoryShortageError: There is less memory than the model needs, swap space included.

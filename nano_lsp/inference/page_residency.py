@@ -38,12 +38,7 @@ def row_wise(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
 
 
 class ResidentWeights:
-    """Page residency of one mapped model file in this process.
-
-    Args:
-        path: Path of the file.
-        header: Header of the file, with its tensors.
-    """
+    """Page residency of one mapped model file in this process."""
 
     def __init__(self, path: Path, header: GgufHeader) -> None:
         self._path = path
@@ -89,11 +84,7 @@ class ResidentWeights:
         self._is_mapped = True
 
     def _find_hot(self, copied: set[str]) -> list[TensorInfo]:
-        """Tensors that every token reads from the mapping.
-
-        Args:
-            copied: Types of tensors that llama.cpp has copied.
-        """
+        """Tensors that every token reads from the mapping."""
         embedding = row_wise(self._tensors)
         return [tensor for tensor in self._tensors if tensor.type_name not in copied and tensor not in embedding]
 

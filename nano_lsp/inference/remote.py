@@ -61,7 +61,10 @@ class _RemoteGeneration:
 
 
 class Remote:
-    """A model on another server; see `nano_lsp.inference.request.ServedModel`. Create it with `Remote.connect`."""
+    """A model on another server, with the attributes and methods of a model in this process.
+
+    Create it with `Remote.connect`.
+    """
 
     fim_order = "spm_tail"
 
@@ -287,7 +290,9 @@ class Remote:
                 async with self._client.stream("POST", "/v1/completions", json=body) as response:
                     if response.status_code == httpx.codes.OK:
                         has_started = True
-                        self._report_reconnected()
+                        if self._disconnected:
+                            self._disconnected = False
+                            self._on_connection(None)
                         async for line in response.aiter_lines():
                             if line.startswith("data: {"):
                                 yield json.loads(line.removeprefix("data: "))
@@ -326,11 +331,6 @@ class Remote:
             decoded_tokens=max(0, len(generation.tokens) - 1),
         )
         return Completion(generation.text, tuple(generation.tokens), reason, counters)
-
-    def _report_reconnected(self) -> None:
-        if self._disconnected:
-            self._disconnected = False
-            self._on_connection(None)
 
 
 def _top_tokens(choice: dict[str, Any]) -> list[tuple[str, float]]:

@@ -1,14 +1,13 @@
-"""`GenerationRequest`, the input of a generation, and `ServedModel`, the interface of a model that runs it."""
+"""`GenerationRequest`, the input of a generation, and waiting for its result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from nano_lsp.inference.backend import Tokenizer
-from nano_lsp.schema import Completion, Counters, GenerateParams, Hook, Notice, Priority
+from nano_lsp.schema import GenerateParams, Hook, Priority
 
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
 T = TypeVar("T")
@@ -50,38 +49,6 @@ class GenerationRequest:
         """Whether this request, the newer one, replaces the other."""
         mine, others = (self.client, self.priority, self.document), (other.client, other.priority, other.document)
         return bool(self.document) and mine == others
-
-
-class ServedModel(Protocol):
-    """A model that runs requests: in this process, or on another server (`Remote`)."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Tokenizer to build prompts with."""
-        ...
-
-    @property
-    def fim_order(self) -> str:
-        """Order of the parts of a fill-in-the-middle prompt."""
-        ...
-
-    @property
-    def notice(self) -> Notice:
-        """Notice for the user about how the model runs."""
-        ...
-
-    @property
-    def totals(self) -> Counters:
-        """Counters summed over all requests."""
-        ...
-
-    def submit(self, request: GenerationRequest) -> Future[Completion]:
-        """Queue a request; cancelling the future ends it, at any time before it is done."""
-        ...
-
-    def close(self) -> None:
-        """End all unfinished requests with `EngineClosedError`, and free the model."""
-        ...
 
 
 def wait_for(future: Future[T]) -> T:

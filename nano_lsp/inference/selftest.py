@@ -78,10 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class SelfTest:
-    """The self-test of the installed build of llama.cpp on this CPU.
-
-    Args:
-        cache: The user's cache folder, for the file of outcomes.
+    """The self-test of the installed build of llama.cpp on this CPU; its outcomes are in a file in the cache folder.
 
     Attributes:
         key: Hash of the build and the CPU.
@@ -96,11 +93,7 @@ class SelfTest:
         self.path = cache / "llama-selftest.json"
 
     def run(self, *, again: bool = False) -> Outcome:
-        """The outcome; takes a second where none is cached.
-
-        Args:
-            again: Whether to ignore the cached outcome and its crashes, and run the test.
-        """
+        """The outcome; takes a second where none is cached, or with `again`, which forgets the crashes, too."""
         cached = None if again else self._load().get(self.key)
         if cached:
             return cached
@@ -111,11 +104,7 @@ class SelfTest:
         return msgspec.structs.replace(outcome, is_new=True)
 
     def record_crash(self, cause: str) -> Outcome:
-        """Count a crash before a first completion; after `MAX_CRASHES` of them the next safer layout is used.
-
-        Args:
-            cause: Cause of the crash, such as `Segmentation fault`.
-        """
+        """Count a crash before a first completion; after `MAX_CRASHES` of them the next safer layout is used."""
         outcome = self.run()
         outcome = msgspec.structs.replace(outcome, crashes=outcome.crashes + 1)
         safer = _LAYOUTS[_LAYOUTS.index(outcome.layout) + 1 :] if outcome.layout else ()

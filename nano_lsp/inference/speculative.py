@@ -46,11 +46,7 @@ class NgramIndex:
                     self._ends[ngram] = end
 
     def propose(self, limit: int) -> tuple[int, list[int]]:
-        """Length of the longest repeated n-gram and the tokens that followed it; (0, []) where none matches.
-
-        Args:
-            limit: Maximum number of tokens to propose.
-        """
+        """Length of the longest repeated n-gram and the tokens that followed it; (0, []) where none matches."""
         for n in _NGRAMS:
             start = self._previous.get(tuple(self._tokens[-n:])) if len(self._tokens) >= n else None
             if start is not None:
@@ -89,11 +85,7 @@ class SpeculationPolicy:
         self._acceptance_rate[ngram] = rate + _SMOOTHING * (accepted - rate)
 
     def choose_length(self, ngram: int) -> int:
-        """Number of tokens to propose after a match of an n-gram; 0 for none.
-
-        Args:
-            ngram: Length of the n-gram that matched; 0 for no match.
-        """
+        """Number of tokens to propose after a match of an n-gram of this length, 0 for no match; 0 for none."""
         if ngram == 0 or 1 not in self._cost_ms:
             return 0
         rate = self._acceptance_rate[ngram]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -84,10 +84,16 @@ class _ActiveRequest:
 
 
 class Worker:
-    """Runs requests on an engine, in a thread of its own. Close it to free the model."""
+    """Runs requests on an engine, in a thread of its own. Close it to free the model.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: The model.
+        on_completion: Called with each completed request, on the worker's thread; None for nothing.
+    """
+
+    def __init__(self, engine: Engine, on_completion: Callable[[], None] | None = None) -> None:
         self._engine = engine
+        self._on_completion = on_completion
         self._waiting: list[GenerationFuture] = []
         self._active: list[_ActiveRequest] = []
         self._current: _ActiveRequest | None = None  # the request of the running step, or of the last one
@@ -130,10 +136,7 @@ class Worker:
     def end_early(self, future: GenerationFuture, error: NanoError, *, at_once: bool = True) -> bool:
         """End a request early with an error; False where it is done already.
 
-        Args:
-            future: Future of the request.
-            error: Exception that the future gets.
-            at_once: Whether to abort the running batch instead of finishing it.
+        The running batch is aborted `at_once`, or finished.
         """
         with self._changed:
             if future.done():
@@ -179,18 +182,10 @@ class Worker:
                 self._spent_s = {name: self._spent_s[name] for name in present | {client}}
 
     def _serve(self) -> None:
+        """Run the requests step by step, until the worker is closed and no request is left."""
         while True:
             with self._changed:
-                self._current = None
                 self._changed.wait_for(lambda: self._waiting or self._active or self._closed)
-                if not self._waiting and not self._active:
-                    return
-            self._work()
-
-    def _work(self) -> None:
-        """Run step by step until no request is left."""
-        while True:
-            with self._changed:
                 # First: an abort after this line reaches the next batch.
                 self._engine.backend.clear_abort()
                 if self._current is None or self._current.may_pause:
@@ -198,7 +193,35 @@ class Worker:
                 active = self._current
             if active is None:
                 return
-            self._advance(active)
+            future, request = active.future, active.future.request
+            completion: Completion | None = None
+            failure: Exception | None = future.error
+            started = time.perf_counter()
+            if failure is None:
+                try:
+                    generation = active.generation or active.begin(self._engine)
+                    token = next(active.steps, None)
+                    if token is not None and request.on_text:
+                        request.on_text(generation.text)
+                    if generation.finish_reason is not None:
+                        completion = generation.completion()
+                except Exception as error:  # noqa: BLE001 - any error ends the request; the thread goes on
+                    failure = error
+            self._spent_s[request.client] += time.perf_counter() - started
+            if completion is None and failure is None:
+                continue
+            active.steps.close()
+            with self._changed:
+                self._active.remove(active)
+                self._current = None
+                if active.generation:
+                    self._totals += active.generation.counters
+            if completion is not None:
+                if self._on_completion:
+                    self._on_completion()
+                future.set_result(completion)
+            else:
+                future.set_exception(failure)
 
     def _choose(self) -> _ActiveRequest | None:
         """The request to run next; the caller holds the lock."""
@@ -235,40 +258,3 @@ class Worker:
         cells = sum(len(chat.prompt) + chat.params.max_tokens for chat in [*chats, waiting.request])
         others = all(chat.client != waiting.request.client for chat in chats)
         return others and len(chats) < _MAX_INTERLEAVED and cells <= self._engine.backend.spec.n_ctx
-
-    def _advance(self, active: _ActiveRequest) -> None:
-        """Run one step of a request, and complete its future where it was the last one or failed."""
-        future, client = active.future, active.future.request.client
-        completion: Completion | None = None
-        failure: Exception | None = future.error
-        started = time.perf_counter()
-        if failure is None:
-            try:
-                completion = self._step(active)
-            except Exception as error:  # noqa: BLE001 - any error ends the request; the thread goes on
-                failure = error
-        self._spent_s[client] += time.perf_counter() - started
-        if completion is None and failure is None:
-            return
-        active.steps.close()
-        with self._changed:
-            self._active.remove(active)
-            self._current = None
-            if active.generation:
-                self._totals += active.generation.counters
-        if completion is not None:
-            future.set_result(completion)
-        else:
-            future.set_exception(failure)
-
-    def _step(self, active: _ActiveRequest) -> Completion | None:
-        """Run one step; the completion where it was the last one."""
-        on_text = active.future.request.on_text
-        generation = active.generation or active.begin(self._engine)
-        try:
-            token = next(active.steps)
-        except StopIteration:
-            return generation.completion()
-        if token is not None and on_text:
-            on_text(generation.text)
-        return None

@@ -15,11 +15,7 @@ _WITH_NAMES = {"explain", "doc", "test", "summarize"}
 
 
 class MagicCompleter:
-    """Tab completion for the magics of a shell.
-
-    Args:
-        shell: The IPython shell.
-    """
+    """Tab completion for the magics of a shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
@@ -42,12 +38,7 @@ class MagicCompleter:
 
 
 def find_completions(line: str, names: list[str]) -> list[str]:
-    """The completions at the end of a line.
-
-    Args:
-        line: The line up to the cursor, with the magic.
-        names: Names of the user's variables.
-    """
+    """The completions at the end of a line up to the cursor, also among the names of the user's variables."""
     *before, typed = line.split(" ")
     words = [word for word in before[1:] if word]
     if not words:

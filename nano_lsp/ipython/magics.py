@@ -35,11 +35,7 @@ _QUESTION = re.compile(r"%nano +(\S.*\?)\s*", re.DOTALL)
 
 @magics_class
 class NanoMagics(Magics):  # type: ignore[misc]
-    """The magics `%nano` and `%%nano`.
-
-    Args:
-        shell: The IPython shell.
-    """
+    """The magics `%nano` and `%%nano`."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)

@@ -13,13 +13,9 @@ from nano_lsp.version import __version__
 
 
 def models(model: str | None) -> str:
-    """List the known models and mark the one in use.
-
-    Args:
-        model: Name or path of the model in use; None for the one in the user's settings.
-    """
+    """List the known models and mark the one in use."""
     current = load_settings(model=model).model
-    statuses = ModelStore.open(find_folders()).statuses()
+    statuses = ModelStore(find_folders()).statuses()
     rows = [
         f"{'*' if each.entry.name == current else ' '} {each.entry.name:<8} {each.entry.size_bytes / 1e6:>6,.0f} MB  "
         f"{'installed' if each.present else 'not installed: nano-lsp model pull ' + each.entry.name}"
@@ -31,12 +27,7 @@ def models(model: str | None) -> str:
 
 
 def status(model: str | None, engine: dict[str, Any] | None) -> str:
-    """Report where the model runs, its memory and token counts.
-
-    Args:
-        model: Name or path of the model in use; None for the one in the user's settings.
-        engine: Status of the shared engine; None if it is not running.
-    """
+    """Report where the model runs, its memory and token counts."""
     settings = load_settings(model=model)
     lines = [f"nano-lsp {__version__}, model {settings.model}, engine {settings.engine}"]
     if engine is not None:

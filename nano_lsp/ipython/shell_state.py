@@ -9,7 +9,6 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -30,11 +29,7 @@ _MISSING = object()
 
 
 class ShellState:
-    """The state of a shell that the magics use.
-
-    Args:
-        shell: The IPython shell.
-    """
+    """The state of a shell that the magics use."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
@@ -56,7 +51,8 @@ class ShellState:
         """The code of the cells that have run, in that order, without the running one and those with the magics."""
         running = self.shell.execution_count
         cells = enumerate(self._history)
-        return [cell for i, cell in cells if i and i != running and cell.strip() and not _is_magic(cell)]
+        code = [cell for i, cell in cells if i and i != running and cell.strip()]
+        return [cell for cell in code if not cell.lstrip().startswith(_MAGIC_PREFIXES)]
 
     @property
     def _history(self) -> list[str]:
@@ -130,12 +126,7 @@ class ShellState:
             ) from error
 
     def expand(self, text: str, local_names: Mapping[str, Any]) -> str:
-        """Replace `{expression}` and `$name` by their values; returns the text unchanged if one has no value.
-
-        Args:
-            text: The request.
-            local_names: Local variables of the function that the magic is in, if any.
-        """
+        """Replace `{expression}` and `$name` by their values; returns the text unchanged if one has no value."""
         names = {**self.shell.user_ns, **local_names}
         try:
             return str(DollarFormatter().vformat(text, args=[], kwargs=names))
@@ -154,7 +145,8 @@ class ShellState:
         code, lines = "", list[str]()
         if isinstance(error, SyntaxError) and error.filename:
             code = self._cell_of(error.filename)
-        for file, number in _frames(error.__traceback__):
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            file = frame.f_code.co_filename
             cell = self._cell_of(file)
             if cell:
                 code = cell
@@ -184,11 +176,3 @@ class ShellState:
         number = max(outputs)
         description = describe({"output": outputs[number]}, values=True)[0]
         return f"Out[{number}]: {description.removeprefix('output: ')}"
-
-
-def _is_magic(cell: str) -> bool:
-    return cell.lstrip().startswith(_MAGIC_PREFIXES)
-
-
-def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:
-    return [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(trace)]

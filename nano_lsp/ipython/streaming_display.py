@@ -17,12 +17,7 @@ CODE, MARKDOWN, TEXT, JSON = "code", "markdown", "text", "json"
 
 
 class StreamingDisplay:
-    """The display of one magic's output.
-
-    Args:
-        shell: The IPython shell.
-        form: Format of the output: code, markdown, text or json.
-    """
+    """The display of one magic's output."""
 
     def __init__(self, shell: InteractiveShell, form: str) -> None:
         self._form = form

@@ -37,15 +37,7 @@ _LANGUAGE = "python"
 
 
 class MagicCall:
-    """One call of a magic.
-
-    Args:
-        name: Name of the subcommand.
-        options: Options of the subcommand; `text` is the rest of the line.
-        body: Body of the cell; empty for a line magic.
-        state: State of the shell.
-        runner: Runs the jobs.
-    """
+    """One call of a magic; `options.text` is the rest of its line, `body` is empty for a line magic."""
 
     def __init__(self, name: str, options: Options, body: str, state: ShellState, runner: JobRunner) -> None:
         self.options = options
@@ -53,7 +45,7 @@ class MagicCall:
         self.text = "\n".join(part for part in (options.text, self.body) if part.strip())
         self.state = state
         self.runner = runner
-        self.display = StreamingDisplay(state.shell, options.format or _FORMS.get(name, TEXT))
+        self.display: StreamingDisplay = StreamingDisplay(state.shell, options.format or _FORMS.get(name, TEXT))
 
     def run_job(self, job: Job[Any], read: Callable[[str], str] | None = None) -> Any:  # noqa: ANN401 - of any job
         """Run a job with streamed output, and return its result."""
@@ -228,14 +220,6 @@ def _model(call: MagicCall) -> None:
     call.display.finish(reports.models(call.runner.model))
 
 
-def _status(call: MagicCall) -> None:
-    call.display.finish(reports.status(call.runner.model, call.runner.engine_status()))
-
-
-def _stats(call: MagicCall) -> None:
-    call.display.finish(reports.statistics())
-
-
 def _help(call: MagicCall) -> None:
     name = call.options.text
     if name and name not in SUBCOMMANDS:
@@ -280,8 +264,10 @@ def _read_schema(call: MagicCall) -> str:
     return _as_json(value)
 
 
-_FORMS = {"code": CODE, "complete": CODE, "test": CODE, "explain": MARKDOWN, "fix": CODE, "ask": MARKDOWN}
-_FORMS["summarize"] = MARKDOWN
+_FORMS = {
+    **dict.fromkeys(("code", "complete", "test", "fix"), CODE),
+    **dict.fromkeys(("explain", "ask", "summarize"), MARKDOWN),
+}
 _SUBCOMMANDS: dict[str, Callable[[MagicCall], None]] = {
     "code": _code,
     "complete": _complete,
@@ -293,7 +279,7 @@ _SUBCOMMANDS: dict[str, Callable[[MagicCall], None]] = {
     "summarize": _summarize,
     "task": _task,
     "model": _model,
-    "status": _status,
-    "stats": _stats,
+    "status": lambda call: call.display.finish(reports.status(call.runner.model, call.runner.engine_status())),
+    "stats": lambda call: call.display.finish(reports.statistics()),
     "help": _help,
 }

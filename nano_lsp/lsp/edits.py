@@ -23,13 +23,7 @@ def to_lsp_edit(
 ) -> types.WorkspaceEdit:
     """A workspace edit of a document; for the document's version, if the editor supports versioned edits.
 
-    Args:
-        document: The document to change.
-        edits: Edits that do not overlap.
-        capabilities: The editor's capabilities.
-        label: Short title of the edit.
-        description: Note that is shown with the edit.
-        confirm: Whether the user must confirm the edit.
+    The edits do not overlap. The label, the description and the confirmation are for editors with change annotations.
     """
     known = capabilities.workspace and capabilities.workspace.workspace_edit
     changes = [(document.range(edit.start, edit.end), edit.text) for edit in edits]

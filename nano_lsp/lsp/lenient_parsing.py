@@ -53,11 +53,6 @@ class MessageParseError(Exception):
 def read_message(converter: Converter, data: dict[str, Any], kind: type[Any]) -> Any:  # noqa: ANN401 - of any type
     """Parse a message, leaving out fields that cannot be parsed.
 
-    Args:
-        converter: The protocol's converter.
-        data: The message as JSON.
-        kind: The message's type.
-
     Raises:
         MessageParseError: A required field is missing or invalid.
     """

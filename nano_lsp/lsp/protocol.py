@@ -36,41 +36,26 @@ def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
         running.cancel()
 
 
+def _own_handler(method: str) -> Any:  # noqa: ANN401 - pygls types each differently
+    @lsp_method(method)
+    def handle(protocol: NanoProtocol, params: Any) -> None:  # noqa: ANN401 - of any of the methods
+        protocol.fm.features[method](params)
+
+    return handle
+
+
 class NanoProtocol(LanguageServerProtocol):
     """The language server protocol with this server's own handlers for documents.
 
     These are called synchronously, in the order of the messages.
     """
 
-    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        """See `Documents.open`."""
-        self.fm.features[types.TEXT_DOCUMENT_DID_OPEN](params)
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        """See `Documents.change`."""
-        self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE](params)
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
-        """See `Documents.close`."""
-        self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
-
-    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_OPEN)
-    def lsp_notebook_document__did_open(self, params: types.DidOpenNotebookDocumentParams) -> None:
-        """See `Documents.open_notebook`."""
-        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_OPEN](params)
-
-    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
-    def lsp_notebook_document__did_change(self, params: types.DidChangeNotebookDocumentParams) -> None:
-        """See `Documents.change_notebook`."""
-        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CHANGE](params)
-
-    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
-    def lsp_notebook_document__did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
-        """See `Documents.close_notebook`."""
-        self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE](params)
+    lsp_text_document__did_open = _own_handler(types.TEXT_DOCUMENT_DID_OPEN)
+    lsp_text_document__did_change = _own_handler(types.TEXT_DOCUMENT_DID_CHANGE)
+    lsp_text_document__did_close = _own_handler(types.TEXT_DOCUMENT_DID_CLOSE)
+    lsp_notebook_document__did_open = _own_handler(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    lsp_notebook_document__did_change = _own_handler(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    lsp_notebook_document__did_close = _own_handler(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
 
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it

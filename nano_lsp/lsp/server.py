@@ -45,9 +45,6 @@ T = TypeVar("T")
 class NanoServer(LanguageServer):
     """The server and the state that its handlers share.
 
-    Args:
-        folders: The user's data, cache and runtime directories.
-
     Attributes:
         documents: Documents that are open in the editor.
         session: The editor's session with the model.
@@ -179,7 +176,10 @@ class NanoServer(LanguageServer):
             The job's result; None if it was cancelled, or failed, which a message says.
         """
         progress = self.work_done_progress
-        token = token if token is not None else self._create_progress()
+        if token is None and self.shows_progress:
+            # Does not wait for the editor's response, as Helix sends none during its own request.
+            token = next(self._tokens)
+            progress.create(token)
 
         def on_part(done: int, total: int) -> None:
             if token is not None:
@@ -224,14 +224,6 @@ class NanoServer(LanguageServer):
         """Cancel the jobs whose results are for an earlier version of a document."""
         for task in [task for task, document_uri in self._running.items() if document_uri == uri]:
             task.cancel()
-
-    def _create_progress(self) -> types.ProgressToken | None:
-        """Create progress without waiting for the editor's response, as Helix sends none during its own request."""
-        if not self.shows_progress:
-            return None
-        token = next(self._tokens)
-        self.work_done_progress.create(token)
-        return token
 
     def _set_busy(self, change: int, title: str) -> None:
         self._n_busy += change

@@ -90,9 +90,6 @@ class ModelEntry:
 def load_manifest(config: Path) -> dict[str, ModelEntry]:
     """All models by name: the packaged ones, then the user's.
 
-    Args:
-        config: The configuration folder.
-
     Raises:
         ConfigError: The user's `models.toml` is not valid.
     """
@@ -105,10 +102,6 @@ def load_manifest(config: Path) -> dict[str, ModelEntry]:
 
 def add_entry(config: Path, entry: ModelEntry) -> None:
     """Append an entry to the user's `models.toml`, which is replaced atomically.
-
-    Args:
-        config: The configuration folder; created when needed.
-        entry: The new entry.
 
     Raises:
         OSError: The folder cannot be written.

@@ -56,14 +56,7 @@ _SPARE_BYTES = 128 << 20  # free space required beside the file itself: one whee
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Status of a model in the store.
-
-    Attributes:
-        entry: The model's entry in the manifest.
-        path: Path of the model's file, present or not.
-        present: Whether the file is present.
-        partial_bytes: Size of the partial file of an interrupted pull.
-    """
+    """Status of a model in the store; `partial_bytes` is the size of the file of an interrupted pull."""
 
     entry: ModelEntry
     path: Path
@@ -76,26 +69,16 @@ def _quiet(what: str, done: int, total: int) -> None:
 
 
 class ModelStore:
-    """Model files by name.
+    """Model files by name, in a user's folders.
 
-    Args:
-        models: Folder of the files.
-        config: Folder of the user's own `models.toml`.
+    Raises:
+        ConfigError: The user's `models.toml` is not valid.
     """
 
-    def __init__(self, models: Path, config: Path) -> None:
-        self.models_dir = models
-        self._config = config
-        self.entries: Mapping[str, ModelEntry] = load_manifest(config)
-
-    @classmethod
-    def open(cls, folders: Folders) -> ModelStore:
-        """The store in a user's folders.
-
-        Raises:
-            ConfigError: The user's `models.toml` is not valid.
-        """
-        return cls(folders.models, folders.config)
+    def __init__(self, folders: Folders) -> None:
+        self.models_dir = folders.models
+        self._config = folders.config
+        self.entries: Mapping[str, ModelEntry] = load_manifest(folders.config)
 
     def statuses(self) -> list[ModelStatus]:
         """Status of each model of the manifest."""

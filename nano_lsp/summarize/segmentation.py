@@ -43,9 +43,7 @@ def sentences(text: str) -> list[str]:
 def cut(text: str, max_chars: int) -> list[str]:
     """Cut a text into pieces after clauses, or else after whitespace, or else between grapheme clusters.
 
-    Args:
-        text: The text.
-        max_chars: Maximum number of characters of a piece; a grapheme cluster is never cut.
+    No piece has more than `max_chars` characters, except one grapheme cluster.
     """
     pieces: list[str] = []
     while len(text) > max_chars:

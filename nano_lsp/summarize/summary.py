@@ -49,12 +49,7 @@ N_STATEMENTS = {Length.SHORT: 5, Length.MEDIUM: 12, Length.LONG: 25}
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence of a summary.
-
-    Attributes:
-        text: The sentence.
-        passage: Passage that supports it.
-    """
+    """A sentence of a summary, and the passage that supports it."""
 
     text: str
     passage: Passage
@@ -62,13 +57,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Summary:
-    """A summary with an account of its limits.
-
-    Attributes:
-        statements: Statements in the document's order.
-        n_unsupported: Number of statements removed because the text does not support them.
-        notes: Notes on content that was not read, or was interpreted.
-    """
+    """A summary with an account of its limits."""
 
     statements: tuple[Statement, ...]
     n_unsupported: int = 0
@@ -87,13 +76,7 @@ def chunk_tokens(n_ctx: int, tokens_per_fact: int) -> int:
 
 
 def facts_task(passages: Sequence[Passage], n: int, tokens_per_fact: int) -> Task:
-    """The task that extracts statements from a chunk.
-
-    Args:
-        passages: Passages of the chunk.
-        n: Maximum number of statements.
-        tokens_per_fact: Maximum tokens of a statement, from `fact_tokens`.
-    """
+    """The task that extracts at most n statements from the passages of a chunk."""
     n = min(n, _MAX_FACTS)
     schema = {
         "type": "array",
@@ -126,12 +109,7 @@ def facts_task(passages: Sequence[Passage], n: int, tokens_per_fact: int) -> Tas
 
 
 def read_facts(value: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) -> tuple[list[Statement], int]:
-    """The statements that the passages support, and the number of those they do not.
-
-    Args:
-        value: Answer to `facts_task`.
-        passages: Passages of the chunk.
-    """
+    """The statements of an answer to `facts_task` that the passages support, and the number of those they do not."""
     found: list[Statement] = []
     dropped = 0
     for each in value:
@@ -167,12 +145,7 @@ def split_into_groups(statements: Sequence[Statement], n: int) -> list[tuple[lis
 
 
 def choice_task(statements: Sequence[Statement], n: int) -> Task:
-    """The task that selects the most important statements.
-
-    Args:
-        statements: Candidates; more than n.
-        n: Number of statements to select.
-    """
+    """The task that selects the n most important statements."""
     numbered = "\n".join(f"[{i}] {statement.text}" for i, statement in enumerate(statements, 1))
     one = {"type": "integer", "minimum": 1, "maximum": len(statements)}
     schema = {"type": "array", "items": one, "minItems": n, "maxItems": n}

@@ -17,9 +17,6 @@ def close_json(text: str) -> list[str]:
     """Candidates for closing a truncated JSON text, the most complete first; some or all may not be valid JSON.
 
     A truncated string is closed where it ends; any other incomplete value is removed up to the last comma.
-
-    Args:
-        text: Beginning of a JSON text.
     """
     bare = _STRING.sub(lambda found: "_" * len(found[0]), text)
     cut = _OPEN_STRING.search(bare)

@@ -80,12 +80,7 @@ def compile_schema(schema: Schema) -> str:
 
 
 def deduplicate_items(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
-    """A value without duplicates in arrays with `uniqueItems`, which no grammar can enforce.
-
-    Args:
-        value: Value from `json.loads`.
-        schema: Schema that `compile_schema` accepts.
-    """
+    """A value without duplicates in arrays with `uniqueItems`, which no grammar can enforce."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 
     value = deepcopy(value)
@@ -100,12 +95,7 @@ def deduplicate_items(value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any 
 
 
 def validation_error(value: object, schema: Schema) -> str:
-    """Why a value violates a schema; empty for a valid value.
-
-    Args:
-        value: Value from `json.loads`.
-        schema: Schema that `compile_schema` accepts.
-    """
+    """Why a value from `json.loads` violates a schema that `compile_schema` accepts; empty for a valid value."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
 
     error = next(iter(Draft202012Validator(schema).iter_errors(value)), None)

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.job import Job
@@ -80,7 +80,6 @@ class Task(Job[Answer]):
     reasoning_tokens: int = 256
     deadline_ms: float | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    result: ClassVar[Any] = Answer
 
     def check(self) -> str:
         """Validate the task without a model, and return the grammar of the answer; empty for none.
@@ -146,7 +145,7 @@ class _TaskRun:
             parts.append(f"Answer with JSON of this schema and nothing else: {task.schema}")
         turns = [*worked_examples()] if task.think and task.choices else []
         turns.append(Message("user", "\n\n".join(filter(None, parts))))
-        return build_chat_prompt(self._tokenizer.spec, self._tokenizer, turns, think=task.think)
+        return build_chat_prompt(self._tokenizer, turns, think=task.think)
 
     async def _reason(self, prompt: list[int]) -> list[int]:
         """The prompt with the model's reasoning, up to the words that introduce the answer."""

@@ -28,6 +28,7 @@ from rich.table import Table
 from nano_lsp.config import find_folders
 from nano_lsp.inference import hardware
 from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import Completion, GenerateParams, WeightLayout
@@ -57,7 +58,7 @@ def ours(
         return Generation(engine, "bench", prompt[:n], params).run()
 
     def cold() -> Figures:
-        engine.kv_cache.clear()
+        engine.kv_cache = KvCache(engine.backend)
         counters = generate(n_prompt).counters
         return {
             "prompt tokens/s": counters.prompt_tokens_per_s,
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", choices=[*KINDS], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    path = ModelStore.open(find_folders()).find(options.model)
+    path = ModelStore(find_folders()).find(options.model)
     if options.serve:
         serve(options.serve, path, options.prompt, options.decode)
         return

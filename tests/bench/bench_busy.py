@@ -33,6 +33,7 @@ from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.inference import hardware
 from nano_lsp.inference.generation import Engine, Generation
+from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import GenerateParams
 from nano_lsp.settings import Settings
@@ -114,12 +115,12 @@ def serve(way: str, model: str) -> None:
     """The process of `Raw`: for each line of its input two speeds, in tokens a second."""
     from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
 
-    backend = LlamaBackend.load(ModelStore.open(find_folders()).find(model), settings_of(way, model))
+    backend = LlamaBackend.load(ModelStore(find_folders()).find(model), settings_of(way, model))
     engine = Engine(backend)
     tokens = backend.tokenize((LIBRARY / "argparse.py").read_text(encoding="utf-8"))[:N_PROMPT]
     more = GenerateParams(max_tokens=N_DECODE, min_tokens=N_DECODE, draft=False, deadline_ms=1e3 * DECODE_S)
     for _ in sys.stdin:
-        engine.kv_cache.clear()
+        engine.kv_cache = KvCache(engine.backend)
         read = Generation(engine, "bench", tokens, GenerateParams(max_tokens=1)).run().counters
         written = Generation(engine, "bench", tokens, more).run().counters
         print(json.dumps([read.prompt_tokens_per_s, written.decode_tokens_per_s]), flush=True)

@@ -17,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nano_lsp.assistant.context import ProgressListener
-from nano_lsp.assistant.job import Assistant, Job
+from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Ask
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.client import SharedAssistant
+from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.engine.loaded_model import LoadedModel

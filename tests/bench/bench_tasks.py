@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.assistant.job import Assistant
 from nano_lsp.chat import Ask
 from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.tasks import Task

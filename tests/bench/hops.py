@@ -80,7 +80,8 @@ def instrument() -> None:
         return post(self, url, **named)
 
     def submitting(self: Worker, request: Any) -> Any:
-        write("engine", _stops())
+        thread = f"{os.getpid()} {threading.current_thread().name}"
+        write("engine", [*_stops(), [thread, "inference.worker", "Worker.submit"]])
         return submit(self, request)
 
     def decoding(self: ScriptedBackend, *arguments: Any, **named: Any) -> Any:

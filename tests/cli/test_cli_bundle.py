@@ -54,7 +54,7 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     """A small model in the store."""
-    ModelStore.open(find_folders()).import_file(write_model(tmp_path / "small.gguf"), "small")
+    ModelStore(find_folders()).import_file(write_model(tmp_path / "small.gguf"), "small")
     return "small"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sqlite3
 from pathlib import Path
@@ -35,7 +36,7 @@ PROJECT = {
 def project(tmp_path: Path) -> Workspace:
     write(tmp_path / "project", PROJECT)
     workspace = Workspace(tmp_path / "project", tmp_path / "store")
-    assert workspace.update().complete
+    assert workspace.update() == len(PROJECT)
     return workspace
 
 
@@ -88,12 +89,12 @@ def test_a_file_outside_imports_nothing(project: Workspace) -> None:
 
 
 def test_only_what_has_changed_is_read(project: Workspace) -> None:
-    assert (project.update().n_read, project.n_indexed) == (0, 1)
+    assert (project.update(), project.n_indexed) == (0, 1)
     cart = project.root / "src/shop/cart.py"
     cart.write_text("class Trolley: ...\n")
     (project.root / "src/shop/money.py").unlink()
     os.utime(project.root / "src/shop/app.py", (1, 1))
-    assert project.update().n_read == 2
+    assert project.update() == 2
     assert project.n_indexed == 2
     assert project.outline("src/shop/money.py") is None
     assert "Trolley" in imported(project, "from .cart import Trolley")
@@ -102,11 +103,11 @@ def test_only_what_has_changed_is_read(project: Workspace) -> None:
 def test_the_index_outlives_its_process_and_a_damaged_one_is_made_anew(project: Workspace, tmp_path: Path) -> None:
     project.close()
     again = Workspace(project.root, tmp_path / "store")
-    assert again.update().n_read == 0
+    assert again.update() == 0
     again.close()
     (file,) = (tmp_path / "store").glob("*.db")
     file.write_bytes(b"no database" * 500)
-    assert Workspace(project.root, tmp_path / "store").update().n_read == 4
+    assert Workspace(project.root, tmp_path / "store").update() == 4
 
 
 def test_an_index_that_another_program_has_locked_is_left_alone(project: Workspace, tmp_path: Path) -> None:
@@ -118,17 +119,17 @@ def test_an_index_that_another_program_has_locked_is_left_alone(project: Workspa
     with pytest.MonkeyPatch.context() as patch:  # not to wait for the other
         patch.setattr(sqlite3, "connect", functools.partial(real, timeout=0))
         workspace = Workspace(project.root, tmp_path / "store")
-    assert workspace.update().n_read == 4  # in memory
+    assert workspace.update() == 4  # in memory
     other.rollback()
     other.close()
     again = Workspace(project.root, tmp_path / "store")
-    assert again.update().n_read == 0
+    assert again.update() == 0
 
 
 def test_a_store_that_cannot_be_written_costs_only_time(project: Workspace, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     workspace = Workspace(project.root, tmp_path / "file")
-    assert workspace.update().n_read == 4
+    assert workspace.update() == 4
     assert workspace.outline("src/shop/cart.py") is not None
 
 
@@ -169,10 +170,11 @@ def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     (tmp_path / "folder.py").mkdir()
     workspace = Workspace(tmp_path, tmp_path / "store")
 
-    def on_progress(n: int) -> None:
+    def stopped() -> bool:
         (tmp_path / "gone.py").unlink(missing_ok=True)
+        return False
 
-    assert workspace.update(on_progress=on_progress).complete
+    workspace.update(stopped=stopped)
     outline = workspace.outline("good.py")
     assert outline is not None
     assert outline.find("f") is not None
@@ -181,8 +183,6 @@ def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
 def test_it_can_be_called_off_and_gone_on_with(tmp_path: Path) -> None:
     write(tmp_path, {f"m{i}.py": "x = 1\n" for i in range(9)})
     workspace = Workspace(tmp_path, tmp_path / "store")
-    looked_at: list[int] = []
-    first = workspace.update(stopped=lambda: len(looked_at) == 4, on_progress=looked_at.append)
-    assert (first.n_read, first.complete) == (4, False)
-    rest = workspace.update()
-    assert (rest.n_read, rest.complete) == (5, True)
+    looks = itertools.count()
+    assert workspace.update(stopped=lambda: next(looks) == 4) == 4
+    assert workspace.update() == 5

@@ -27,7 +27,7 @@ def assistant(replies: dict[str, str], **values: object) -> LocalAssistant:
 
 
 def assistant_with(backend: ScriptedBackend, **values: object) -> LocalAssistant:
-    return LocalAssistant(LoadedModel.of(backend), Settings(**values), find_folders())  # type: ignore[arg-type]
+    return LocalAssistant(LoadedModel(backend), Settings(**values), find_folders())  # type: ignore[arg-type]
 
 
 def tokenize(text: str) -> list[int]:

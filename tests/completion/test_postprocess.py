@@ -18,7 +18,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postprocessor
 from nano_lsp.completion.postprocess.syntax_guard import is_open
 from nano_lsp.completion.postprocess.truncation import shortest_period
-from nano_lsp.schema import Token
+from nano_lsp.schema import Completion, Counters, FinishReason, Token
 
 AUTOMATIC = PostprocessOptions(automatic=True)
 REQUESTED = PostprocessOptions()
@@ -47,7 +47,11 @@ def shown(
         verdict = postprocessor.hook(text_of(so_far), so_far, False)
         if verdict and verdict.stop:
             break
-    return postprocessor.finish(text_of(so_far), so_far).text
+    return finished(postprocessor, text_of(so_far), so_far)
+
+
+def finished(postprocessor: Postprocessor, text: str, generated: Sequence[Token]) -> str:
+    return postprocessor.finish(Completion(text, tuple(generated), FinishReason.STOP, Counters())).text
 
 
 def text_of(some: Sequence[Token]) -> str:
@@ -160,7 +164,7 @@ def test_the_stable_prefix_only_grows() -> None:
         if postprocessor.hook(generated[:n], tokens(generated[:n]), False):
             break
     assert seen[3] == "x = "
-    assert seen[-1] == postprocessor.finish(generated, tokens(generated)).text == "x = 1\ny = 2"
+    assert seen[-1] == finished(postprocessor, generated, tokens(generated)) == "x = 1\ny = 2"
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
 
@@ -174,20 +178,20 @@ def test_an_undefined_name_is_resampled_once() -> None:
     verdict = postprocessor.hook("total", second, True)
     assert verdict is not None
     assert verdict.stop
-    assert postprocessor.finish("total", second).text == "total"
+    assert finished(postprocessor, "total", second) == "total"
 
 
 def test_of_two_flawed_candidates_the_first_is_shown() -> None:
     postprocessor = Postprocessor(cursor("def f(total):\n    return ", "\n"), REQUESTED)
     postprocessor.hook("totl", tokens("totl"), True)
-    assert postprocessor.finish("ttl", tokens("ttl")).text == "totl"
+    assert finished(postprocessor, "ttl", tokens("ttl")) == "totl"
 
 
 def test_an_improbable_token_ends_the_suggestion_at_a_word_boundary() -> None:
     postprocessor = Postprocessor(cursor("x = ", "\n"), PostprocessOptions(min_token_probability=0.5))
     probable, improbable = math.log(0.9), math.log(0.1)
     some = [*tokens("alpha + be", probable), *tokens("t", improbable), *tokens("a", probable)]
-    assert postprocessor.finish("alpha + beta", some).text == "alpha"  # `alpha +` does not parse
+    assert finished(postprocessor, "alpha + beta", some) == "alpha"  # `alpha +` does not parse
 
 
 @given(
@@ -230,4 +234,4 @@ def test_a_suggestion_is_more_than_opening_characters(generated: str, expected: 
     some = tokens(generated)
     improbable = len(some) - 1 if expected == "a" else 1
     some[improbable] = Token(some[improbable].id, some[improbable].piece, math.log(0.1))
-    assert postprocessor.finish(text_of(some), some).text == expected
+    assert finished(postprocessor, text_of(some), some) == expected

@@ -14,10 +14,10 @@ import pytest
 
 from nano_lsp.code.definitions import Definition, find_definitions
 from nano_lsp.code.document import apply_edits
-from nano_lsp.docstrings import DocstringWriter, is_outdated
+from nano_lsp.docstrings import is_outdated
 from nano_lsp.errors import DocumentError
 from tests.docstrings.docstring_forms import Case, Generator
-from tests.docstrings.test_docstrings import parse, without_docstrings
+from tests.docstrings.test_docstrings import parse, without_docstrings, write
 from tests.scripted_answers import run
 
 N_CASES = int(os.environ.get("NANO_LSP_DOCSTRINGS", "160"))
@@ -60,7 +60,7 @@ def check(case: Case) -> None:
     definition, every = function_in(case.code)
     assert is_outdated(parse(case.code), definition, every) == case.is_outdated
     try:
-        docstring = run(lambda it: DocstringWriter(it).write(parse(case.code), definition), otherwise="some words")
+        docstring = run(lambda it: write(it, parse(case.code), definition), otherwise="some words")
     except DocumentError:
         assert not case.in_lines  # the text to remove is in several literals: an error
         return
@@ -80,4 +80,4 @@ def check(case: Case) -> None:
         assert_within(lines_with_words, after.split("\n"), str)
     definition, every = function_in(after)
     assert not is_outdated(parse(after), definition, every), after
-    assert run(lambda it: DocstringWriter(it).write(parse(after), definition), otherwise="some words") is None, after
+    assert run(lambda it: write(it, parse(after), definition), otherwise="some words") is None, after

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, undocumented
 from nano_lsp.code.document import apply_edits
 from nano_lsp.code.languages import PYTHON
@@ -33,13 +34,20 @@ def parse(code: str) -> SyntaxTree:
     return tree
 
 
+async def write(
+    context: FeatureContext, tree: SyntaxTree, definition: Definition, style: Style | None = None
+) -> Docstring | None:
+    found = await DocstringWriter(context).write_all(tree, [definition], style.value if style else "auto")
+    return found[0] if found else None
+
+
 def document(
     code: str, name: str = "fetch", style: Style | None = None, words: Sequence[str] = ()
 ) -> tuple[str, Docstring | None]:
     """The code with a docstring for a definition in it."""
     tree = parse(code)
     definition = next(found for found in find_definitions(tree) if found.name == name)
-    docstring = run(lambda it: DocstringWriter(it).write(tree, definition, style), *words, otherwise="some words")
+    docstring = run(lambda it: write(it, tree, definition, style), *words, otherwise="some words")
     return apply_edits(code, [docstring.edit] if docstring else []), docstring
 
 
@@ -218,7 +226,7 @@ def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
 def test_100_functions_of_the_standard_library() -> None:
     for path, tree, definition in sample(100, 7):
         style = list(Style)[len(definition.name) % 3]
-        docstring = run(lambda it: DocstringWriter(it).write(tree, definition, style), otherwise="some words")  # noqa: B023
+        docstring = run(lambda it: write(it, tree, definition, style), otherwise="some words")  # noqa: B023
         if docstring is None:
             assert definition.docstring is not None, (path, definition.name)  # up to date
             continue

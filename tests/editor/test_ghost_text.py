@@ -31,7 +31,7 @@ def ghost_text(replies: dict[str, str], **values: Any) -> GhostText:  # noqa: AN
 
 
 def ghost_text_with(backend: ScriptedBackend, **values: Any) -> GhostText:  # noqa: ANN401 - fields of any type
-    return GhostText(LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()), **values)
+    return GhostText(LocalAssistant(LoadedModel(backend), Settings(), find_folders()), **values)
 
 
 def held_back(

@@ -109,7 +109,7 @@ def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None
         WriteDocstrings("def f(a):\n    return a\n"),  # type: ignore[list-item]
     ]
     backend, settings = ScriptedBackend(script=reply_script(REPLIES)), load_settings(latency_ms=0)
-    with LocalAssistant(LoadedModel.of(backend), settings, find_folders()) as local:
+    with LocalAssistant(LoadedModel(backend), settings, find_folders()) as local:
         shared = connect()
         for job in jobs:
             expected, found = local.run(job), shared.run(job)

@@ -76,7 +76,7 @@ def same(one: Completion, two: Completion) -> bool:
 def engine(backend: LlamaBackend) -> Iterator[Engine]:
     engine = Engine(backend)
     yield engine
-    engine.kv_cache.clear()
+    engine.kv_cache = KvCache(engine.backend)
 
 
 def run(engine: Engine, prompt: list[int], key: str = "a", **params: object) -> Completion:
@@ -85,7 +85,7 @@ def run(engine: Engine, prompt: list[int], key: str = "a", **params: object) -> 
 
 
 def cold(engine: Engine, prompt: list[int]) -> Completion:
-    engine.kv_cache.clear()
+    engine.kv_cache = KvCache(engine.backend)
     return run(engine, prompt, key="cold")
 
 
@@ -97,19 +97,17 @@ one_backend = settings(
 )
 
 
-@given(start=starts, first=lengths, typed=st.integers(1, 40), fork=st.booleans())
+@given(start=starts, first=lengths, typed=st.integers(1, 40), shared=st.booleans())
 @one_backend
-def test_cold_warm_and_forked_caches_give_the_same_ids(
-    engine: Engine, start: int, first: int, typed: int, fork: bool
+def test_cold_warm_and_shared_caches_give_the_same_ids(
+    engine: Engine, start: int, first: int, typed: int, shared: bool
 ) -> None:
     tokens = engine.backend.tokenize(SOURCE[start : start + 2000])
     prompt = tokens[: first + typed]
     reference = cold(engine, prompt)
-    engine.kv_cache.clear()
+    engine.kv_cache = KvCache(engine.backend)
     run(engine, tokens[:first])
-    if fork:
-        engine.kv_cache.fork("a", "b", first)
-    warm = run(engine, prompt, key="b" if fork else "a")
+    warm = run(engine, prompt, key="b" if shared else "a")
     assert same(warm, reference)
     assert warm.counters.evaluated_tokens <= len(prompt) - min(first, len(prompt)) + 1
     assert warm.counters.cached_tokens + warm.counters.evaluated_tokens == len(prompt)
@@ -125,14 +123,12 @@ def test_a_restored_sequence_gives_the_same_ids(
     reference = cold(engine, prompt)
     snapshots = Snapshots(folder, engine.backend.spec.fingerprint)
     writing = KvCache(engine.backend, snapshots, min_new_tokens=1)
-    engine.kv_cache.clear()
+    engine.kv_cache = KvCache(engine.backend)
     sequence = writing.acquire("a", prompt[:kept])
     writing.decode(sequence, prompt[len(sequence.tokens) : kept][:128], 1)
     writing.save_all()
     writing.release(sequence)
-    writing.clear()
-    restored = run(Engine(engine.backend, reading := KvCache(engine.backend, snapshots)), prompt)
-    reading.clear()
+    restored = run(Engine(engine.backend, KvCache(engine.backend, snapshots)), prompt)
     assert restored.counters.cached_tokens >= min(kept, length) - 1
     assert same(restored, reference)
 
@@ -158,7 +154,7 @@ def test_speculation_gives_the_same_ids(backend: LlamaBackend) -> None:
     plain = run(Engine(backend), prompt, max_tokens=60)
     engine = Engine(backend, speculation=AlwaysSpeculate())
     speculative = run(engine, prompt, max_tokens=60, draft=True)
-    engine.kv_cache.clear()
+    engine.kv_cache = KvCache(engine.backend)
     assert same(speculative, plain)
     assert speculative.counters.accepted_tokens > 0
 

@@ -22,6 +22,7 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.config import find_folders
 from nano_lsp.errors import (
     ArchitectureError,
     ChecksumError,
@@ -54,7 +55,7 @@ def entry_for(file: Path, **fields: object) -> ModelEntry:
 
 
 def store_with(home: Path, entry: ModelEntry) -> ModelStore:
-    store = ModelStore(home / "models", home / "config")
+    store = ModelStore(find_folders())
     store.entries = {entry.name: entry}
     return store
 
@@ -355,8 +356,8 @@ def test_a_file_of_any_name_can_be_imported(home: Path, tmp_path: Path, name: st
         file = write_model(tmp_path / name, "llama")
     except (OSError, UnicodeError):
         pytest.xfail("this file system has no such names")
-    path = ModelStore(home / "models", home / "config").import_file(file, "mine")
-    again = ModelStore(home / "models", home / "config")
+    path = ModelStore(find_folders()).import_file(file, "mine")
+    again = ModelStore(find_folders())
     assert again.find("mine") == path
     assert again.entries["mine"].description.startswith("imported from")
 
@@ -457,7 +458,7 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
     shutil.copy(original, copy)
     assert store.import_file(copy) == store.path("tiny")
     other = write_model(tmp_path / 'odd "name".gguf', "llama")
-    fresh = ModelStore(home / "models", home / "config")
+    fresh = ModelStore(find_folders())
     with pytest.raises(ConfigError) as caught:
         fresh.import_file(other)
     assert "--name" in caught.value.remedy
@@ -465,7 +466,7 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
         with pytest.raises(ConfigError):
             fresh.import_file(other, bad)
     path = fresh.import_file(other, "mine")
-    assert ModelStore(home / "models", home / "config").find("mine") == path
+    assert ModelStore(find_folders()).find("mine") == path
     with pytest.raises(ArchitectureError):
         fresh.import_file(write_model(tmp_path / "bert.gguf", "bert"), "bert")
 

@@ -97,7 +97,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     texts = [pypdf.PdfReader(file).pages[i].extract_text().replace("\n", " ") for i in range(60)]
     document = load_document_blocks(file)
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
-    with LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()) as assistant:
+    with LocalAssistant(LoadedModel(backend), Settings(), find_folders()) as assistant:
         progress = SummaryCheckpoint(tmp_path / "progress.jsonl")
         found = write_summary(assistant.run, document, 6, progress, no_parts)
         statements, dropped = found.statements, found.n_unsupported

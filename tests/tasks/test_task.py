@@ -95,7 +95,7 @@ def backend(request: pytest.FixtureRequest) -> ScriptedBackend:
 
 @pytest.fixture
 def assistant(backend: ScriptedBackend) -> Iterator[LocalAssistant]:
-    with LocalAssistant(LoadedModel.of(backend), Settings(), find_folders()) as opened:
+    with LocalAssistant(LoadedModel(backend), Settings(), find_folders()) as opened:
         yield opened
 
 

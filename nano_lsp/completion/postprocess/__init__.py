@@ -29,7 +29,7 @@ from nano_lsp.completion.postprocess.truncation import (
     stop_at_suffix,
     stop_repetition,
 )
-from nano_lsp.schema import Token, Verdict
+from nano_lsp.schema import Completion, Token, Verdict
 
 MIN_TOKEN_PROBABILITY = 0.3
 """The default `min_token_probability` of automatic suggestions: on 300 cursor points it removes 40 % of the
@@ -74,15 +74,10 @@ STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...]
 
 
 class Postprocessor:
-    """Applies the steps to the candidates of one request.
-
-    Args:
-        cursor: The document and the cursor to complete.
-        options: Which steps run, and their limits.
-    """
+    """Applies the steps to the candidates of one request."""
 
     def __init__(self, cursor: CursorContext, options: PostprocessOptions) -> None:
-        self._cursor = cursor
+        self.cursor = cursor
         guard = SyntaxGuard(cursor)
         self._steps = [make(options, guard) for name, make in STEPS if name not in options.disabled_steps]
         self._n_passed = 0  # characters of the text that no step has objected to
@@ -90,7 +85,7 @@ class Postprocessor:
 
     def hook(self, text: str, tokens: Sequence[Token], ended: bool) -> Verdict | None:
         """Whether to end or to roll back, after each token; see `nano_lsp.schema.Hook`."""
-        candidate = Candidate(text, tokens, self._cursor)
+        candidate = Candidate(text, tokens, self.cursor)
         truncation = next((found for step in self._steps if (found := step(candidate))), None)
         if truncation is None and not ended:
             self._n_passed = len(text[: text.rfind("\n") + 1].rstrip())
@@ -111,16 +106,18 @@ class Postprocessor:
         first_line = text.find("\n") if "\n" in text else len(text)
         return text[: max(first_line, self._n_passed)]
 
-    def finish(self, text: str, tokens: Sequence[Token]) -> Candidate:
-        """The suggestion to show; empty where no candidate is worth showing."""
-        candidates = [Candidate(text, tokens, self._cursor), *([self._first] if self._first else [])]
+    def finish(self, completion: Completion) -> Completion:
+        """The completion with the text to show; empty where no candidate is worth showing."""
+        generated = Candidate(completion.text, completion.tokens, self.cursor)
+        candidates = [generated, *([self._first] if self._first else [])]
         results = [self._apply(candidate) for candidate in candidates]
         # The first without a flaw, the resampled one before the original; where both have one, the original.
         flawless = (
             candidate for candidate, resample_from in results if resample_from is None and candidate.text.strip()
         )
         best = next(flawless, results[-1][0])
-        return best.cut(best.trim(len(best.text)) if best.text.strip() else 0)
+        best = best.cut(best.trim(len(best.text)) if best.text.strip() else 0)
+        return replace(completion, text=best.text, tokens=tuple(best.tokens))
 
     def _apply(self, candidate: Candidate) -> tuple[Candidate, int | None]:
         """The finished candidate after all steps, and the first `resample_from` among them; None for none."""

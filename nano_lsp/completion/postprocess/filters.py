@@ -15,12 +15,7 @@ _STUB = re.compile(
 
 
 def drop_repeated_closers(candidate: Candidate, guard: SyntaxGuard) -> Truncation | None:
-    """Drop brackets and quotes that the rest of the cursor's line already has, unless the document needs both.
-
-    Args:
-        candidate: The candidate to check.
-        guard: The syntax check of the document with the candidate inserted.
-    """
+    """Drop brackets and quotes that the rest of the cursor's line already has, unless the document needs both."""
     if not candidate.finished:
         return None
     text = candidate.text[: candidate.trim(len(candidate.text))]

@@ -21,11 +21,7 @@ _CLOSING = re.compile(r"[)\]}'\"`;:,]+")
 
 
 class SyntaxGuard:
-    """Checks the syntax of the candidates of one request, and caches the results.
-
-    Args:
-        cursor: The document and the cursor where the text is inserted; without a syntax tree nothing is checked.
-    """
+    """Checks the syntax of the candidates of one request, if the cursor has a syntax tree, and caches the results."""
 
     def __init__(self, cursor: CursorContext) -> None:
         self._cursor = cursor

@@ -68,13 +68,9 @@ def _without_blank_lines(lines: Sequence[str]) -> list[str]:
 
 
 def stop_at_scope_end(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End before a line that is indented less than the block or function being written.
+    """End before a line that is indented less than the function being written; automatically, than the block.
 
     A block that the cursor's line opens ends where the indentation of that line returns, except for an `else` or `}`.
-
-    Args:
-        candidate: The candidate to check.
-        automatic: Write only the block around the cursor, rather than the whole function.
     """
     typed = candidate.cursor.typed
     first, *others = candidate.text.split("\n")
@@ -145,12 +141,7 @@ def shortest_period(ids: Sequence[int]) -> tuple[int, int] | None:
 
 
 def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End an automatic suggestion of one statement at the first line break outside brackets and strings.
-
-    Args:
-        candidate: The candidate to check.
-        automatic: The suggestion was not requested explicitly; requested ones may have several statements.
-    """
+    """End an automatic suggestion of one statement at the first line break outside brackets and strings."""
     if not automatic or candidate.cursor.multi_line:
         return None
     end = candidate.text.find("\n")
@@ -162,12 +153,7 @@ def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation
 
 
 def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
-    """End after a maximum number of lines.
-
-    Args:
-        candidate: The candidate to check.
-        max_lines: Maximum number of lines; 0 for no limit.
-    """
+    """End after a maximum number of lines; 0 for no limit."""
     end = -1
     for _ in range(max_lines):
         end = candidate.text.find("\n", end + 1)
@@ -177,12 +163,7 @@ def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
 
 
 def stop_at_improbable_token(candidate: Candidate, *, min_token_probability: float) -> Truncation | None:
-    """End at a word boundary before the first token whose probability is too low.
-
-    Args:
-        candidate: The candidate to check.
-        min_token_probability: Minimum probability of a token, 0 to 1.
-    """
+    """End at a word boundary before the first token whose probability is below a minimum, 0 to 1."""
     end = len(candidate.text)
     for i, token in enumerate(candidate.tokens):
         if token.logprob < math.log(max(min_token_probability, 1e-9)):

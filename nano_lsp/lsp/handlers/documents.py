@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from lsprotocol import types
 
@@ -24,14 +25,24 @@ def register(server: NanoServer) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_on_did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_on_did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_on_did_close)
-    server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(_on_did_save)
-    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_on_did_change_watched_files)
-    server.feature(types.WORKSPACE_DID_CREATE_FILES, _FILES)(_on_did_create_files)
-    server.feature(types.WORKSPACE_DID_RENAME_FILES, _FILES)(_on_did_rename_files)
-    server.feature(types.WORKSPACE_DID_DELETE_FILES, _FILES)(_on_did_delete_files)
     server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(_on_did_open_notebook)
-    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(_on_did_change_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(
+        lambda params: _on_text_changed(server, server.documents.change_notebook(params))
+    )
     server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(_on_did_close_notebook)
+
+    files_changed = partial(_on_files_changed, server)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(
+        lambda params: files_changed([params.text_document.uri])
+    )
+    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(
+        lambda params: files_changed([change.uri for change in params.changes])
+    )
+    for method in (types.WORKSPACE_DID_CREATE_FILES, types.WORKSPACE_DID_DELETE_FILES):
+        server.feature(method, _FILES)(lambda params: files_changed([file.uri for file in params.files]))
+    server.feature(types.WORKSPACE_DID_RENAME_FILES, _FILES)(
+        lambda params: files_changed([uri for file in params.files for uri in (file.old_uri, file.new_uri)])
+    )
 
 
 def _on_did_open(server: NanoServer, params: types.DidOpenTextDocumentParams) -> None:
@@ -56,32 +67,8 @@ def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) 
         ghost_text.close(document.name)
 
 
-def _on_did_save(server: NanoServer, params: types.DidSaveTextDocumentParams) -> None:
-    _on_files_changed(server, [params.text_document.uri])
-
-
-def _on_did_change_watched_files(server: NanoServer, params: types.DidChangeWatchedFilesParams) -> None:
-    _on_files_changed(server, [change.uri for change in params.changes])
-
-
-def _on_did_create_files(server: NanoServer, params: types.CreateFilesParams) -> None:
-    _on_files_changed(server, [file.uri for file in params.files])
-
-
-def _on_did_rename_files(server: NanoServer, params: types.RenameFilesParams) -> None:
-    _on_files_changed(server, [uri for file in params.files for uri in (file.old_uri, file.new_uri)])
-
-
-def _on_did_delete_files(server: NanoServer, params: types.DeleteFilesParams) -> None:
-    _on_files_changed(server, [file.uri for file in params.files])
-
-
 def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:
     server.documents.open_notebook(params)
-
-
-def _on_did_change_notebook(server: NanoServer, params: types.DidChangeNotebookDocumentParams) -> None:
-    _on_text_changed(server, server.documents.change_notebook(params))
 
 
 def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDocumentParams) -> None:

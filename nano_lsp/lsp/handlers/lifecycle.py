@@ -35,10 +35,10 @@ def register(server: NanoServer) -> None:
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_on_did_change_configuration)
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(_on_did_change_workspace_folders)
     server.feature(types.SHUTDOWN)(_on_shutdown)
-    server.feature(STATS)(_on_stats)
-    server.command("nano.showStats")(_on_show_stats)
-    server.command("nano.pause")(_on_pause)
-    server.command("nano.resume")(_on_resume)
+    server.feature(STATS)(lambda _params: _stats(server))
+    server.command("nano.showStats")(lambda: _stats(server))
+    server.command("nano.pause")(lambda: _set_paused(server, paused=True))
+    server.command("nano.resume")(lambda: _set_paused(server, paused=False))
     server.command("nano.reload")(_on_reload)
     server.command("nano.selectModel")(_on_select_model)
 
@@ -102,22 +102,6 @@ async def _on_shutdown(server: NanoServer, _params: None) -> None:
     await server.session.closed()
 
 
-def _on_stats(server: NanoServer, _params: Any) -> dict[str, object]:  # noqa: ANN401 - parameters of a custom method
-    return _stats(server)
-
-
-def _on_show_stats(server: NanoServer) -> dict[str, object]:
-    return _stats(server)
-
-
-def _on_pause(server: NanoServer) -> None:
-    _set_paused(server, paused=True)
-
-
-def _on_resume(server: NanoServer) -> None:
-    _set_paused(server, paused=False)
-
-
 def _set_paused(server: NanoServer, *, paused: bool) -> None:
     server.session.paused = paused
     server.show_status(server.session.idle_status)
@@ -136,7 +120,7 @@ async def _on_select_model(server: NanoServer, *arguments: Any) -> str:  # noqa:
 
     model = arguments[0] if arguments else None
     if model is None:
-        statuses = ModelStore.open(server.session.folders).statuses()
+        statuses = ModelStore(server.session.folders).statuses()
         actions = [types.MessageActionItem(status.entry.name) for status in statuses if status.present]
         question = types.ShowMessageRequestParams(types.MessageType.Info, "Which model?", actions)
         chosen = await server.window_show_message_request_async(question)

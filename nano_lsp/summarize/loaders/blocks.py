@@ -38,12 +38,7 @@ class Note:
 
 @dataclass(frozen=True)
 class LoadedDocument:
-    """The content of a document.
-
-    Attributes:
-        blocks: Paragraphs in order.
-        notes: Notes on content that was not read, or was interpreted.
-    """
+    """The content of a document."""
 
     blocks: tuple[Block, ...]
     notes: tuple[Note, ...] = ()

@@ -396,12 +396,7 @@ class _DocumentReader:
             self._read_boxes()
 
     def _rows(self, table: Element, begin: Callable[[], None]) -> Iterator[str]:
-        """Rows as lines; a vertically merged cell is repeated in each of its rows.
-
-        Args:
-            table: The table.
-            begin: Function called before each row that is read.
-        """
+        """Rows as lines; a vertically merged cell is repeated in each of its rows."""
         above: dict[int, str] = {}  # text of a merged cell by column
         for row in _descend(table, "w:tr"):
             properties = _find(row, "w:trPr")

@@ -23,7 +23,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_SAVE_AS = "Save it as DOCX or PDF, for instance: soffice --headless --convert-to {to} {name}"
 _CONVERTED = {"odt": "docx", "rtf": "docx", "doc": "docx", "xlsx": "csv", "xls": "csv", "ods": "csv", "pptx": "pdf"}
 _MIME_TYPES = {  # the first entry of an OpenDocument or EPUB file
     b"application/vnd.oasis.opendocument.text": "odt",
@@ -41,8 +40,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         DocumentError: The file cannot be read, or is too large.
     """
     try:
-        if (size := path.stat().st_size) > max_bytes:
-            check_size(path, size, max_bytes)
+        check_size(path, path.stat().st_size, max_bytes)
         return path.read_bytes()
     except OSError as error:
         raise DocumentError(
@@ -77,9 +75,8 @@ def kind_of(path: Path) -> str:
         raise DocumentError(
             f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
         ) from error
-    if b"%PDF-" in begin and named not in {"txt", "md", "markdown", "html", "htm"}:
-        return "pdf"
-    if begin.startswith(b"%PDF-"):
+    is_text = named in {"txt", "md", "markdown", "html", "htm"}
+    if begin.startswith(b"%PDF-") or (b"%PDF-" in begin and not is_text):
         return "pdf"
     if begin.startswith(rb"{\rtf"):
         return "rtf"
