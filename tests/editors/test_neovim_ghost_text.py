@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.editors.conftest import starting
+from tests.editors.conftest import Start, starting
 from tests.editors.neovim import Neovim
 
 pytestmark = pytest.mark.real
@@ -117,6 +119,23 @@ def test_typing_along_keeps_it(neovim: Neovim) -> None:
     neovim.keys("<M-l>")  # at once: what has been typed is not put in again
     neovim.wait(lambda: neovim.text() == "total = sum(range(9))", "the rest")
     assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
+
+
+@pytest.mark.parametrize(("version", "kind"), [("0.11", "extmarks"), ("0.12", "builtin"), ("0.12", "extmarks")])
+def test_what_is_typed_fast_is_answered_by_the_request_in_flight(
+    start: Start, tmp_path: Path, version: str, kind: str
+) -> None:
+    script = tmp_path / "slow.json"
+    script.write_text(json.dumps({"total = ": "sum(range(9))\n", "$batch_ms": 100}))
+    neovim = start(version, ghost_text=kind, settings={"model": f"scripted:{script}", "prefetch": False})
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    write(neovim, "total =")
+    neovim.wait(lambda: stats(neovim)["model"] == 1, "the request to the model")
+    neovim.keys(" su")
+    shown(neovim, "total = sum(range(9))")
+    assert neovim.text() == "total = su"
+    assert stats(neovim)["model"] == 1
 
 
 def test_typing_something_else_takes_it_away(neovim: Neovim) -> None:
