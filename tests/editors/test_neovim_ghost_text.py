@@ -14,6 +14,7 @@ from tests.editors.neovim import Neovim
 pytestmark = pytest.mark.real
 ADD = "def add(a, b):\n    return"
 STACK = "class Stack:"
+KINDS = pytest.mark.parametrize(("version", "kind"), [("0.11", "extmarks"), ("0.12", "builtin")])
 
 
 @pytest.fixture(
@@ -106,6 +107,27 @@ def test_line_by_line(neovim: Neovim) -> None:
     neovim.wait(lambda: neovim.text().endswith("self.items = []"), "the other line")
 
 
+@KINDS
+def test_line_by_line_in_a_file_with_windows_line_breaks(
+    start: Start, tmp_path: Path, version: str, kind: str
+) -> None:
+    script = tmp_path / "windows.json"
+    script.write_text(json.dumps({"Stack:\r\n": "    def __init__(self):\r\n        self.items = []\r\n"}))
+    neovim = start(version, ghost_text=kind, settings={"model": f"scripted:{script}"})
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    neovim.nvim.command("set fileformat=dos")
+    write(neovim, STACK)
+    neovim.keys("<CR>")
+    shown(neovim, STACK, "    def __init__(self):", "        self.items = []")
+    neovim.keys("<M-Down>")
+    neovim.wait(lambda: neovim.text() == f"{STACK}\n    def __init__(self):", "a line")
+    shown(neovim, STACK, "    def __init__(self):", "        self.items = []")
+    neovim.keys("<M-l>")
+    whole = f"{STACK}\n    def __init__(self):\n        self.items = []"
+    neovim.wait(lambda: neovim.text() == whole, "the rest")
+
+
 def test_typing_along_keeps_it(neovim: Neovim) -> None:
     write(neovim, "total =")
     neovim.keys(" ")
@@ -121,7 +143,7 @@ def test_typing_along_keeps_it(neovim: Neovim) -> None:
     assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
 
 
-@pytest.mark.parametrize(("version", "kind"), [("0.11", "extmarks"), ("0.12", "builtin"), ("0.12", "extmarks")])
+@KINDS
 def test_what_is_typed_fast_is_answered_by_the_request_in_flight(
     start: Start, tmp_path: Path, version: str, kind: str
 ) -> None:

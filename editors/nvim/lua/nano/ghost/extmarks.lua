@@ -49,18 +49,11 @@ local function clear()
   end
 end
 
----@param item lsp.InlineCompletionItem
----@return string
-local function text_of(item)
-  local text = item.insertText
-  return (type(text) == "table" and text.value or text):gsub("\r\n?", "\n")
-end
-
 function M.rest()
   if not shown or shown.bufnr ~= vim.api.nvim_get_current_buf() or not in_insert_mode() then
     return nil
   end
-  local rest = ghost.rest_of(text_of(shown.items[shown.index]), shown.row, shown.col)
+  local rest = ghost.rest_of(shown.items[shown.index].insertText, shown.row, shown.col)
   return rest ~= "" and rest or nil
 end
 
