@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def run(
         session.apply(settings)
         session.start()
         await session.wait()
-        session.apply(EditorSettings(**{**vars(settings), "debounce_ms": debounce_ms}))
+        session.apply(replace(settings, debounce_ms=debounce_ms))
         try:
             await work(Editor(session))
         finally:
@@ -187,6 +188,18 @@ def test_the_debounce_begins_with_the_key(tmp_path: Path) -> None:
         editor.ask()
         assert await request is None
         assert editor.n_model == 1
+
+    run(tmp_path, work, debounce_ms=ENDLESS_MS)
+
+
+def test_the_debounce_is_that_of_the_documents_folder(tmp_path: Path) -> None:
+    async def work(editor: Editor) -> None:
+        session = editor.session
+        session.roots = [tmp_path]
+        session.apply(session.settings, {tmp_path: replace(session.settings, debounce_ms=0)})
+        editor.cursor = CompletionInput(str(tmp_path / "a.py"), "", 0)
+        editor.type("x = ")
+        assert await editor.shown() == ["len([1, 2])"]
 
     run(tmp_path, work, debounce_ms=ENDLESS_MS)
 

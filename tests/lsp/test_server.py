@@ -217,7 +217,8 @@ async def test_invalid_settings_are_reported_and_the_others_apply(client: Client
 
 async def test_a_document_that_changes_makes_answers_stale(client: Client) -> None:
     client.open("total = \n")
-    asked = client.ask(0, 8)
+    asked = asyncio.ensure_future(client.ask(0, 8))
+    await asyncio.sleep(0)  # it is sent
     client.type(0, 0, "grand_")
     assert list((await asked).items) == []
 
