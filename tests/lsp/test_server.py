@@ -91,6 +91,15 @@ class Client:
         found = await self.lsp.text_document_inline_completion_async(params)
         return [str(item.insert_text) for item in found.items]  # type: ignore[union-attr]
 
+    async def configure(self, **settings: object) -> None:
+        """Change settings, and wait until the server has read them."""
+        self.lsp.set_configuration({"nano": settings})
+        workspace = self.lsp.capabilities.workspace if self.lsp.capabilities else None
+        pulls = workspace is not None and workspace.configuration
+        params = types.DidChangeConfigurationParams(settings={} if pulls else {"nano": settings})
+        self.lsp.workspace_did_change_configuration(params)
+        await self.stats()
+
     async def stats(self) -> dict[str, Any]:
         found = await self.lsp.workspace_execute_command_async(types.ExecuteCommandParams("nano.showStats"))
         return dict(found) if isinstance(found, dict) else dict(found._asdict())  # type: ignore[union-attr]
@@ -197,6 +206,13 @@ async def test_invalid_settings_are_reported_and_the_others_apply(client: Client
     said = " ".join(message.message for message in client.lsp.messages)
     assert "nano.unknown" in said
     assert "nano.threads is 'two'; it takes a whole number" in said
+
+
+async def test_changed_settings_apply(client: Client) -> None:
+    client.open("total = \n")
+    for enabled, expected in ((False, []), (True, ["sum(range(9))"])):
+        await client.configure(enabled=enabled)
+        assert await client.suggest(0, 8) == expected
 
 
 async def test_invalid_requests_are_answered(client: Client) -> None:
