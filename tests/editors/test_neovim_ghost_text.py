@@ -143,6 +143,30 @@ def test_typing_along_keeps_it(neovim: Neovim) -> None:
     assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
 
 
+COUNT_REQUESTS = """
+local client = require("nano.client").get()
+local request = client.request
+n_sent = 0
+client.request = function(self, method, ...)
+  n_sent = n_sent + (method == "textDocument/inlineCompletion" and 1 or 0)
+  return request(self, method, ...)
+end
+"""
+
+
+@KINDS
+def test_each_key_sends_one_request(start: Start, version: str, kind: str) -> None:
+    neovim = start(version, ghost_text=kind)
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    neovim.lua(COUNT_REQUESTS)
+    write(neovim, "y")
+    for n, key in enumerate(["", "m", "a", "x"], start=1):
+        neovim.keys(key)
+        neovim.wait(lambda n=n: neovim.lua("return n_sent") >= n, f"request {n}")  # type: ignore[misc]
+    assert neovim.lua("return n_sent") == 4  # at the beginning, and after three keys
+
+
 @KINDS
 def test_what_is_typed_fast_is_answered_by_the_request_in_flight(
     start: Start, tmp_path: Path, version: str, kind: str
