@@ -35,7 +35,7 @@ class Suggester:
         self._waiting: dict[asyncio.Task[Sequence[Suggestion]], CompletionInput] = {}
         self._requested: CompletionInput | None = None  # by the newest request
         self._has_changed = False  # a document, since that request
-        self._since_s = 0.0  # time of the newest change, or of a request at another cursor
+        self._since_s = 0.0  # time of the newest change, or of a request for another cursor or entry
 
     def changed(self, now: CompletionInput) -> None:
         """The user has changed a document: older requests for it are stale.
@@ -71,14 +71,13 @@ class Suggester:
         Raises:
             NanoError: Inference failed, or the request is explicit and the model cannot be loaded.
         """
-        if typed != self._requested and not self._has_changed:
-            self._since_s = self._clock()  # the cursor has moved
-        self._requested, self._has_changed = typed, False
+        completion_input = completion_input or typed
+        if completion_input != self._requested and not self._has_changed:
+            self._since_s = self._clock()  # the cursor or the selection has moved
+        self._requested, self._has_changed = completion_input, False
         self._end_stale(typed, invoked=invoked)
         task = asyncio.ensure_future(
-            self._alternatives(completion_input or typed)
-            if invoked
-            else self._automatic(typed, completion_input or typed, listener)
+            self._alternatives(completion_input) if invoked else self._automatic(typed, completion_input, listener)
         )
         self._waiting[task] = typed
         try:

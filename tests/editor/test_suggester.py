@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.config import find_folders
 from nano_lsp.editor.ghost_text import Suggestion
@@ -181,12 +183,12 @@ def test_the_debounce_begins_with_the_key(tmp_path: Path) -> None:
         editor.type("x = ")
         editor.now_s += ENDLESS_MS
         assert await editor.shown() == ["len([1, 2])"]
-        editor.move("|x = ")  # without a key, it begins with the request
-        request = editor.ask()
-        await asyncio.sleep(0)
-        editor.move("x| = ")
-        editor.ask()
-        assert await request is None
+        for entry in ("", "so", "sorted"):  # no key: it begins when the cursor or the menu's selection moves
+            editor.move("x| = ")
+            editor.now_s += ENDLESS_MS
+            request = editor.suggester.suggest(editor.cursor, editor.cursor.after(entry), invoked=False)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(request, 0.01)
         assert editor.n_model == 1
 
     run(tmp_path, work, debounce_ms=ENDLESS_MS)
