@@ -15,8 +15,8 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.config import find_folders
 from nano_lsp.editor.ghost_text import Suggestion
 from nano_lsp.editor.session import Session
-from nano_lsp.editor.settings import EditorSettings
 from nano_lsp.editor.suggester import Suggester
+from nano_lsp.settings import EditorSettings
 
 REPLIES = {"x = ": "len([1, 2])\n", "y = ": "22\n"}
 ENDLESS_MS = 1_000_000  # a debounce that no test waits for
