@@ -73,7 +73,9 @@ def run(
         session.apply(settings)
         session.start()
         await session.wait()
-        session.apply(replace(settings, debounce_ms=debounce_ms))
+        waiting = replace(settings)
+        object.__setattr__(waiting, "debounce_ms", debounce_ms)  # longer than users may set it
+        session.apply(waiting)
         try:
             await work(Editor(session))
         finally:
