@@ -28,11 +28,12 @@ _IN_CI = os.environ.get("CI") == "true"
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Run the tests of a file in one process, which share fixtures, and all with nano, of 1.2 GB, in one."""
-    weights = {"nano_file", "models"} & set(getattr(item, "fixturenames", ()))
-    item.add_marker(pytest.mark.xdist_group("nano" if weights else item.path.stem))
+@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")  # before pytest-xdist reads the groups
+def pytest_group_tests(items: Sequence[pytest.Item]) -> None:
+    """Run the tests of a file in one process, for its fixtures; files that need nano, of 1.2 GB, in one in all."""
+    others = {item.path for item in items if not {"nano_file", "models"} & set(getattr(item, "fixturenames", ()))}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if item.path in others else "nano"))
 
 
 @pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests

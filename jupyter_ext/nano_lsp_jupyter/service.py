@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.definitions import definition_at, undocumented
 from nano_lsp.code.document import TextEdit, apply_edits
@@ -20,7 +19,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.config import Folders
 from nano_lsp.editor.quiet_reason import Quiet, hidden_reason
 from nano_lsp.editor.session import Session, State, Status
-from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import NanoError
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.kernel_variables import read_reply
@@ -54,11 +53,11 @@ class Service:
         self._is_project = any((root / name).exists() for name in _PROJECT_FILES)
         self._root = root
         self.session.roots = [root] if self._is_project else []
-        self._pace = TypingPace()
+        self._suggester = Suggester(self.session)
         self._is_configured = False
         self._n_running = 0
         self._quiet: tuple[str, Quiet] | None = None  # path of the latest request, and its reason
-        self._latest: dict[str, messages.SuggestRequest] = {}
+        self._newest: dict[str, tuple[str, int]] = {}  # page and number of the newest request, by document
         self._kernel_variables: dict[str, str] = {}
 
     def control(self, control: messages.ControlRequest) -> list[str]:
@@ -98,10 +97,10 @@ class Service:
         return {**status, "configured": self._is_configured, "model": model, "counters": counters}
 
     async def suggest(self, request: messages.SuggestRequest, send: Send) -> Sequence[Suggestion]:
-        """Suggestions at a cursor, once the model is loaded; empty if a newer request has arrived.
+        """Suggestions at a cursor; empty if the request has become stale (`Suggester.suggest`).
 
-        Acceptance is detected here as well: the front end sends a request with all cells after each change that does
-        not match a suggestion, so also after one was accepted or typed to its end.
+        An automatic request also says that the user has changed the document: the front end sends one with all cells
+        after each change. Acceptance is detected in it.
 
         Args:
             request: Document and cursor.
@@ -122,38 +121,23 @@ class Service:
         self._quiet = (request.path, quiet) if quiet else None
         if quiet:
             return ()
-        self._latest[completion_input.name] = request
-        ghost_text = await (self.session.wait() if request.invoked else self.session.wait_quietly())
-        if ghost_text is None or self._latest.get(completion_input.name) is not request:
-            return ()
-        ghost_text.changed(completion_input)
+        self._newest[completion_input.name] = request.page, request.number
         if not request.invoked:
-            self._pace.observe(time.monotonic())
-            if ghost_text.find(completion_input) is None:
-                await asyncio.sleep(self._pace.wait_s(self.session.settings.debounce_ms / 1000))
-                if self._latest.get(completion_input.name) is not request:
-                    return ()
+            self._suggester.changed(completion_input)
+        lines = _WholeLineListener(asyncio.get_running_loop(), send)
         try:
-            if request.invoked:
-                found = await ghost_text.alternatives(completion_input)
-            else:
-                # A shown suggestion is not hidden later.
-                can_stream = not ghost_text.may_hide(completion_input.language)
-                lines = _WholeLineListener(asyncio.get_running_loop(), send) if can_stream else NULL_LISTENER
-                found = [await ghost_text.suggest(completion_input, lines)]
+            found = await self._suggester.suggest(completion_input, listener=lines, invoked=request.invoked)
         except NanoError as error:
             self._set_status(Status(State.ERROR, error.message, error.remedy))
             raise
-        if self._latest.get(completion_input.name) is not request:
+        if found is None:
             return ()
         hidden = next(filter(None, map(hidden_reason, found)), None)
         self._quiet = (request.path, hidden) if hidden else None
         shown = [suggestion for suggestion in found if suggestion.text]
         for suggestion in shown:
             acceptance = self.session.acceptance
-            acceptance.show(
-                completion_input.name, text, offset, completion_input.language, suggestion, invoked=request.invoked
-            )
+            acceptance.show(completion_input.name, text, offset, completion_input.language, suggestion)
         return shown
 
     async def run_action(self, request: messages.ActionRequest, send: Send) -> None:
@@ -189,13 +173,12 @@ class Service:
     def close(self, path: str) -> None:
         """Discard the state of a document."""
         name = self._name(path)
-        self._latest.pop(name, None)
+        self._newest.pop(name, None)
         self._kernel_variables.pop(name, None)
         self.session.acceptance.close(name)
         if self._quiet and self._quiet[0] == path:
             self._quiet = None
-        if self.session.ghost_text:
-            self.session.ghost_text.close(name)
+        self._suggester.close(name)
 
     def stop(self) -> None:
         """Write the acceptance statistics, and release the model."""
@@ -207,8 +190,8 @@ class Service:
 
     def _is_outdated(self, name: str, request: messages.SuggestRequest) -> bool:
         """Whether a later request of the page has arrived first: a proxy may reorder requests."""
-        latest = self._latest.get(name)
-        return latest is not None and latest.page == request.page and latest.number > request.number
+        page, number = self._newest.get(name, ("", 0))
+        return page == request.page and number > request.number
 
     def _completion_input(self, request: messages.SuggestRequest) -> CompletionInput:
         if request.index >= len(request.cells) or request.offset > len(request.cells[request.index].code):

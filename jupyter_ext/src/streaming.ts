@@ -1,8 +1,10 @@
 /** Streaming suggestions: the first update is shown at once, the others as they arrive. Independent of the editor. */
 
-import type { HasText } from "./typeThrough.ts";
-
 const MAX_OPEN_REQUESTS = 2;
+
+export interface HasText {
+  text: string;
+}
 
 /** An update: whole lines of a single suggestion, or all suggestions at the end. */
 export interface SuggestionUpdate<T extends HasText> {
@@ -17,9 +19,10 @@ export interface FirstUpdate<T extends HasText> {
 }
 
 /**
- * Passes on the updates of the latest request only. At most two requests stay open, because a browser has few
- * connections per server and fast typing must not wait for them; older requests are aborted. The last but one goes on,
- * because its answer may be what is being typed.
+ * Passes on the updates of the latest request only: JupyterLab would replace the suggestion that it has shortened since
+ * by the whole one. The server ends older requests; at most two stay open here, because a browser has few connections
+ * per server and fast typing must not wait for them. The last but one is not aborted: the server would take that for
+ * the end of the work for it before it knows what has been typed since.
  */
 export class SuggestionStream<T extends HasText> {
   private latest = 0;

@@ -131,7 +131,6 @@ class AcceptanceTracker:
         language: str,
         suggestion: Suggestion,
         *,
-        invoked: bool,
         entry: str = "",
     ) -> None:
         """Track a suggestion that is shown; it counts once while it can be accepted, even if shown again.
@@ -142,7 +141,6 @@ class AcceptanceTracker:
             offset: The cursor's offset; with an entry, where the entry begins.
             language: The document's language.
             suggestion: The suggestion.
-            invoked: It was requested explicitly.
             entry: Text of the entry selected in the editor's completion list, which the suggestion continues. Of
                 suggestions shown while the selection moves, only the last counts.
         """
@@ -166,7 +164,7 @@ class AcceptanceTracker:
             len(suggestion.text),
             round(suggestion.confidence, 4),
             weight=suggestion.weight,
-            invoked=invoked,
+            invoked=suggestion.invoked,
         )
         self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, entry)
         still_open = [one for one in self._shown.values() if not one.record.accepted]

@@ -50,6 +50,7 @@ class Suggestion:
             hidden: its text is empty, its confidence is not 0.
         learned: The threshold is the adaptive one, not the user's setting.
         weight: Number of suggestions that this one represents in statistics (`Record.weight`).
+        invoked: It was requested explicitly, so it is never hidden.
     """
 
     text: str = ""
@@ -58,6 +59,7 @@ class Suggestion:
     threshold: float = 0.0
     learned: bool = False
     weight: float = 1.0
+    invoked: bool = False
 
     @property
     def hidden(self) -> bool:
@@ -78,6 +80,7 @@ class GhostTextStats:
         joined: Number of requests that joined one in flight.
         model: Number of requests sent to the model, without those for prefetch.
         prefetched: Number of suggestions computed in advance.
+        stale: Number of requests that became stale before they were answered.
     """
 
     requests: int = 0
@@ -85,6 +88,7 @@ class GhostTextStats:
     joined: int = 0
     model: int = 0
     prefetched: int = 0
+    stale: int = 0
 
 
 @dataclass(eq=False)
@@ -176,7 +180,7 @@ class GhostText:
     min_confidence: float = 0.0
     threshold: AdaptiveThreshold | None = None
     stats: GhostTextStats = field(default_factory=GhostTextStats)
-    _cache: OrderedDict[CompletionInput, Suggestion] = field(default_factory=OrderedDict)
+    _cache: OrderedDict[CompletionInput, Sequence[Suggestion]] = field(default_factory=OrderedDict)
     _in_flight: dict[str, _InFlight] = field(default_factory=dict)
     _latest: dict[str, CompletionInput] = field(default_factory=dict)
     _accepted: CompletionInput | None = None
@@ -189,13 +193,15 @@ class GhostText:
         listener: ProgressListener = NULL_LISTENER,
         *,
         typed: CompletionInput | None = None,
-    ) -> Suggestion:
-        """The suggestion to show at a cursor while typing.
+    ) -> Sequence[Suggestion]:
+        """The suggestions to show at a cursor while typing, the best first.
+
+        There is one at most, unless several are left of those requested explicitly.
 
         Args:
             completion_input: The code and the cursor.
-            listener: Receives the text while it grows; lines above the last are final. If `may_hide` is true, the
-                suggestion may still be hidden in the end.
+            listener: Receives the text while it grows, if it cannot be hidden in the end; lines above the last are
+                final.
             typed: The actual document, where the input has the selected entry of a completion list inserted.
 
         Raises:
@@ -203,24 +209,25 @@ class GhostText:
         """
         self.stats.requests += 1
         found = self.find(completion_input)
-        if found is not None:
+        if found:
             self.stats.cached += 1
         elif not self._should_suggest(completion_input):
-            return NOTHING
+            return ()
         else:
+            listener = NULL_LISTENER if self._may_hide(completion_input.language) else listener
             in_flight = self._in_flight.get(completion_input.name)
             if in_flight and in_flight.may_answer(completion_input):
                 self.stats.joined += 1
                 in_flight.add_listener(completion_input, listener)
                 await self._join(in_flight)
                 found = self.find(completion_input)
-                if found is None and typed_since(
+                if not found and typed_since(
                     completion_input, self._latest.get(completion_input.name, completion_input)
                 ):
-                    return NOTHING  # a newer request has been or will be made for the text typed since
+                    return ()  # a newer request has been or will be made for the text typed since
             elif in_flight:
                 self._cancel(in_flight)
-            if found is None:
+            if not found:
                 self.stats.model += 1
                 in_flight = _InFlight(completion_input, typed or completion_input)
                 in_flight.add_listener(completion_input, listener)
@@ -228,10 +235,10 @@ class GhostText:
                 in_flight.task = asyncio.ensure_future(work)
                 in_flight.task.add_done_callback(partial(self._end, in_flight))
                 self._in_flight[completion_input.name] = in_flight
-                found = await self._join(in_flight)
-        found = self._hide_unsure(completion_input.language, found)
-        if found.text and self.prefetch:
-            self._prefetch(completion_input, found.text)
+                found = [await self._join(in_flight)]
+        found = [self._hide_unsure(completion_input.language, each) for each in found]
+        if found[0].text and self.prefetch:
+            self._prefetch(completion_input, found[0].text)
         return found
 
     async def alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
@@ -243,22 +250,20 @@ class GhostText:
         self.stats.requests += 1
         self.stats.model += 1
         completions = await self.assistant.run_async(Alternatives(completion_input, self.n_alternatives))
-        suggestions = [self._suggestion(completion) for completion in completions if completion.text]
+        suggestions = [replace(self._suggestion(each), invoked=True) for each in completions if each.text]
         if suggestions:
-            self._cache_suggestion(completion_input, suggestions[0])
+            self._cache_suggestions(completion_input, suggestions)
         return suggestions
 
-    def may_hide(self, language: str) -> bool:
-        """Whether suggestions in a language may be hidden once they are complete."""
-        return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
-
-    def find(self, completion_input: CompletionInput) -> Suggestion | None:
-        """The cached suggestion that is valid at a cursor; None for none."""
-        for cached, found in reversed(self._cache.items()):
-            typed, text = typed_since(cached, completion_input), found.text
-            if typed is not None and (text == typed == "" or (text.startswith(typed) and len(text) > len(typed))):
-                return replace(found, text=text[len(typed) :])
-        return None
+    def find(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
+        """The cached suggestions that are valid at a cursor; one without text if nothing is to be suggested there."""
+        for cached, suggestions in reversed(self._cache.items()):
+            typed = typed_since(cached, completion_input)
+            if typed is not None and (
+                rest := [_rest(each, typed) for each in suggestions if _continues(each, typed)]
+            ):
+                return rest
+        return ()
 
     def changed(self, completion_input: CompletionInput) -> None:
         """A document has changed: cancel the request in flight if it is no longer valid.
@@ -266,6 +271,8 @@ class GhostText:
         Args:
             completion_input: The current document, and the offset where the change ended.
         """
+        if self._latest.get(completion_input.name) == completion_input:
+            return
         self._latest[completion_input.name] = completion_input
         in_flight = self._in_flight.get(completion_input.name)
         if in_flight and (
@@ -321,7 +328,7 @@ class GhostText:
             del self._in_flight[in_flight.completion_input.name]
         if not task.cancelled() and not task.exception():
             in_flight.found = self._suggestion(task.result())
-            self._cache_suggestion(in_flight.completion_input, in_flight.found)
+            self._cache_suggestions(in_flight.completion_input, [in_flight.found])
 
     def _cancel(self, in_flight: _InFlight) -> None:
         if self._in_flight.get(in_flight.completion_input.name) is in_flight:
@@ -331,7 +338,7 @@ class GhostText:
 
     def _prefetch(self, completion_input: CompletionInput, text: str) -> None:
         accepted = completion_input.after(text)
-        if self.find(accepted) is None and accepted != self._accepted:
+        if not self.find(accepted) and accepted != self._accepted:
             if self._prefetching:
                 self._prefetching.cancel()
             self._accepted = accepted
@@ -344,8 +351,8 @@ class GhostText:
             await self._prefetch_at(next_line)
 
     async def _prefetch_at(self, completion_input: CompletionInput) -> Suggestion | None:
-        if (cached := self.find(completion_input)) is not None:
-            return cached
+        if cached := self.find(completion_input):
+            return cached[0]
         if not self._should_suggest(completion_input):
             return None
         self.stats.prefetched += 1
@@ -354,12 +361,16 @@ class GhostText:
         except CancelledError:
             return None
         found = self._suggestion(completion)
-        self._cache_suggestion(completion_input, found)
+        self._cache_suggestions(completion_input, [found])
         return found
+
+    def _may_hide(self, language: str) -> bool:
+        """Whether suggestions in a language may be hidden once they are complete."""
+        return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
 
     def _hide_unsure(self, language: str, found: Suggestion) -> Suggestion:
         """The suggestion if its confidence is high enough; else one without text."""
-        if not found.text:
+        if not found.text or found.invoked:
             return found
         if found.confidence < self.min_confidence:
             return Suggestion(confidence=found.confidence, threshold=self.min_confidence)
@@ -380,11 +391,21 @@ class GhostText:
             return NOTHING
         return Suggestion(completion.text, next(_IDS), completion.confidence)
 
-    def _cache_suggestion(self, completion_input: CompletionInput, found: Suggestion) -> None:
+    def _cache_suggestions(self, completion_input: CompletionInput, found: Sequence[Suggestion]) -> None:
         self._cache.pop(completion_input, None)
         self._cache[completion_input] = found
         if len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
+
+
+def _continues(suggestion: Suggestion, typed: str) -> bool:
+    """Whether a suggestion is still valid after some text was typed; one without text, if none was typed."""
+    text = suggestion.text
+    return text == typed == "" or (text.startswith(typed) and len(text) > len(typed))
+
+
+def _rest(suggestion: Suggestion, typed: str) -> Suggestion:
+    return replace(suggestion, text=suggestion.text[len(typed) :])
 
 
 def _after_enter(before: CompletionInput) -> CompletionInput | None:

@@ -18,7 +18,7 @@ from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.config import Folders
 from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
 from nano_lsp.editor.session import Session, State, Status
-from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
 from nano_lsp.lsp.protocol import NanoProtocol
@@ -48,9 +48,9 @@ class NanoServer(LanguageServer):
     Attributes:
         documents: Documents that are open in the editor.
         session: The editor's session with the model.
+        suggester: Answers requests for suggestions.
         status: Status that was sent to the editor last, without the reason that a document gets no suggestions.
         explanations: Explanations that were generated already.
-        pace: Pace of the user's typing.
         rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
     """
 
@@ -66,10 +66,10 @@ class NanoServer(LanguageServer):
             max_workers=2,
         )
         self.session = Session(folders, self.show_status)
+        self.suggester = Suggester(self.session)
         self.documents = Documents(self.session.acceptance.changed)
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = ExplanationCache()
-        self.pace = TypingPace()
         self.rejected_edits: dict[ChosenAction, types.WorkspaceEdit] = {}
         self._loading = _LoadingProgress(self)
         self._shown_messages: set[str] = set()

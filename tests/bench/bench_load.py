@@ -66,7 +66,7 @@ def asks_as_a_server(client: SharedAssistant) -> Ask:
 
     async def ask(task: CompletionInput) -> bool:
         ghost_text.changed(task)
-        return bool((await ghost_text.suggest(task)).text)
+        return any(found.text for found in await ghost_text.suggest(task))
 
     return ask
 

@@ -37,7 +37,7 @@ class Editor:
 
     def show(self, text: str, suggestion_id: int = 1, confidence: float = 0.5) -> None:
         one = Suggestion(text, suggestion_id, confidence)
-        self.tracker.show(NAME, self.text, self.offset, "python", one, invoked=False)
+        self.tracker.show(NAME, self.text, self.offset, "python", one)
 
     def type(self, text: str) -> None:
         for key in text:
@@ -215,7 +215,7 @@ async def test_a_suggestion_after_a_selected_entry_is_accepted_with_it_or_after_
         editor = Editor(statistics, f"for {typed}|\n")
         one = Suggestion(" in entries:", 1, 0.5)
         for _ in range(2):
-            editor.tracker.show(NAME, editor.text, 4, "python", one, invoked=False, entry="Entry")
+            editor.tracker.show(NAME, editor.text, 4, "python", one, entry="Entry")
         for part in parts:
             assert editor.tracker.n_accepted == 0
             editor.replace(4, editor.offset, part)
@@ -231,7 +231,7 @@ async def test_of_suggestions_shown_while_the_selection_moved_only_the_last_coun
     editor = Editor(statistics, "for |\n")
     for i, entry in enumerate(("Account", "Entry", "entries"), start=1):
         one = Suggestion(" in x:", i, 0.5)
-        editor.tracker.show(NAME, editor.text, 4, "python", one, invoked=False, entry=entry)
+        editor.tracker.show(NAME, editor.text, 4, "python", one, entry=entry)
     assert editor.tracker.n_shown == 1
     editor.tracker.close(NAME)
     assert editor.wait() == [REJECTED]

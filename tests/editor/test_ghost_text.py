@@ -61,10 +61,10 @@ def test_typing_a_suggestion_going_back_and_accepting_part_of_it_are_answered_fr
     ghost = ghost_text({"x = ": "len([1, 2])\n"}, prefetch=False)
 
     async def work() -> None:
-        assert (await ghost.suggest(completion_input("x = |\ny = 1\n"))).text == "len([1, 2])"
-        assert (await ghost.suggest(completion_input("x = len|\ny = 1\n"))).text == "([1, 2])"
-        assert (await ghost.suggest(completion_input("x = le|\ny = 1\n"))).text == "n([1, 2])"
-        assert (await ghost.suggest(completion_input("x = |\ny = 1\n"))).text == "len([1, 2])"
+        assert (await ghost.suggest(completion_input("x = |\ny = 1\n")))[0].text == "len([1, 2])"
+        assert (await ghost.suggest(completion_input("x = len|\ny = 1\n")))[0].text == "([1, 2])"
+        assert (await ghost.suggest(completion_input("x = le|\ny = 1\n")))[0].text == "n([1, 2])"
+        assert (await ghost.suggest(completion_input("x = |\ny = 1\n")))[0].text == "len([1, 2])"
         assert (ghost.stats.model, ghost.stats.cached) == (1, 3)
         await ghost.suggest(completion_input("x = |\ny = 2\n"))  # another suffix needs another request
         assert ghost.stats.model == 2
@@ -76,11 +76,11 @@ def test_the_suggestion_after_an_accepted_one_is_prefetched() -> None:
     ghost = ghost_text({"x = 1\n": "z = 3\n", "x = ": "1\n"})
 
     async def work() -> None:
-        assert (await ghost.suggest(completion_input("x = |\n"))).text == "1"
+        assert (await ghost.suggest(completion_input("x = |\n")))[0].text == "1"
         await ghost.idle()
         assert ghost.stats.prefetched == 2
-        assert (await ghost.suggest(completion_input("x = 1|\n"))).text == ""
-        assert (await ghost.suggest(completion_input("x = 1\n|\n"))).text == "z = 3"
+        assert (await ghost.suggest(completion_input("x = 1|\n")))[0].text == ""
+        assert (await ghost.suggest(completion_input("x = 1\n|\n")))[0].text == "z = 3"
         assert ghost.stats.cached == 2
         assert ghost.stats.model == 1
 
@@ -91,9 +91,9 @@ def test_the_line_after_a_return_is_prefetched_with_less_indentation() -> None:
     ghost = ghost_text({"    return 1\n": "y = 2\n", "    return ": "1\n"})
 
     async def work() -> None:
-        assert (await ghost.suggest(completion_input("def f():\n    return |\n"))).text == "1"
+        assert (await ghost.suggest(completion_input("def f():\n    return |\n")))[0].text == "1"
         await ghost.idle()
-        assert (await ghost.suggest(completion_input("def f():\n    return 1\n|\n"))).text == "y = 2"
+        assert (await ghost.suggest(completion_input("def f():\n    return 1\n|\n")))[0].text == "y = 2"
         assert ghost.stats.model == 1
 
     run(ghost, work())
@@ -110,7 +110,7 @@ def test_a_request_joins_one_in_flight() -> None:
         second = asyncio.ensure_future(ghost.suggest(completion_input("x = le|\n")))
         await asyncio.sleep(0)
         go_on.set()
-        assert (await second).text == "n([1, 2])"
+        assert (await second)[0].text == "n([1, 2])"
         assert (ghost.stats.model, ghost.stats.joined) == (1, 1)
 
     run(ghost, work())
@@ -138,8 +138,8 @@ def test_complete_lines_are_streamed_also_to_a_request_that_joins() -> None:
         two = asyncio.ensure_future(ghost.suggest(completion_input("def f():\n    a|\n"), second))
         await asyncio.sleep(0)
         go_on.set()
-        assert (await one).text == body
-        assert (await two).text == body.removeprefix("\n    a")
+        assert (await one)[0].text == body
+        assert (await two)[0].text == body.removeprefix("\n    a")
 
     run(ghost, work())
     assert {text for text in first.texts if "\n" in text} == {"\n    a = 1", "\n    a = 1\n    b = 2", body}
@@ -156,7 +156,7 @@ def test_a_request_without_callers_is_cancelled() -> None:
         await asyncio.wait({first})
         go_on.set()
         await ghost.idle()
-        assert ghost.find(completion_input("x = |\n")) is None
+        assert not ghost.find(completion_input("x = |\n"))
 
     run(ghost, work())
 
@@ -168,8 +168,8 @@ def test_typing_another_text_cancels_the_request_and_makes_a_new_one() -> None:
         first = asyncio.ensure_future(ghost.suggest(completion_input("x = |\n")))
         await asyncio.sleep(0)
         ghost.changed(completion_input("y = |\n"))
-        assert (await ghost.suggest(completion_input("y = |\n"))).text == "22"
-        assert (await first).text == ""
+        assert (await ghost.suggest(completion_input("y = |\n")))[0].text == "22"
+        assert (await first)[0].text == ""
 
     run(ghost, work())
 
@@ -186,7 +186,7 @@ def test_a_stale_request_is_replaced_by_one_with_the_newest_text() -> None:
         second = asyncio.ensure_future(ghost.suggest(completion_input("x = le|\n")))
         await asyncio.sleep(0)
         go_on.set()
-        assert [(await each).text for each in (other, first, second)] == ["7", "", "n([1, 2])"]
+        assert [(await each)[0].text for each in (other, first, second)] == ["7", "", "n([1, 2])"]
 
     run(ghost, work())
 
@@ -202,7 +202,7 @@ def test_of_several_waiting_requests_only_the_newest_is_sent() -> None:
             requests.append(asyncio.ensure_future(ghost.suggest(completion_input(code))))
             await asyncio.to_thread(started.wait, 20)
         go_on.set()
-        assert [(await each).text for each in requests] == ["7", "", "", "([1, 2])"]
+        assert [(await each)[0].text for each in requests] == ["7", "", "", "([1, 2])"]
         assert ghost.stats.model == 2
 
     run(ghost, work())
@@ -222,7 +222,7 @@ def test_a_request_with_a_selected_entry_continues_while_the_entry_is_typed() ->
         second = asyncio.ensure_future(ghost.suggest(chosen, typed=completion_input("x = sor|\n")))
         await asyncio.sleep(0)
         go_on.set()
-        assert (await second).text == "([1])"
+        assert (await second)[0].text == "([1])"
         assert (ghost.stats.model, ghost.stats.joined) == (1, 1)
 
     run(ghost, work())
@@ -240,7 +240,7 @@ def test_a_request_with_a_selected_entry_is_cancelled_when_something_else_is_typ
         ghost.changed(completion_input(now))
         assert ghost.pending == 0
         go_on.set()
-        assert (await first).text == ""
+        assert (await first)[0].text == ""
 
     run(ghost, work())
 
@@ -268,7 +268,7 @@ def test_a_closed_document_is_forgotten() -> None:
     async def work() -> None:
         await ghost.suggest(completion_input("x = |\n"))
         ghost.close("a.py")
-        assert ghost.find(completion_input("x = |\n")) is None
+        assert not ghost.find(completion_input("x = |\n"))
 
     run(ghost, work())
 
@@ -280,7 +280,7 @@ def test_an_explicit_request_gets_alternatives() -> None:
         suggestions = await ghost.alternatives(completion_input("x = |\n"))
         assert suggestions[0].text == "1"
         assert len({found.text for found in suggestions}) == len(suggestions)
-        assert ghost.find(completion_input("x = |\n")) == suggestions[0]
+        assert ghost.find(completion_input("x = |\n")) == suggestions
 
     run(ghost, work())
 

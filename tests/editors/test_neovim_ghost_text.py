@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.editors.conftest import starting
+from tests.editors.conftest import Start, starting
 from tests.editors.neovim import Neovim
 
 pytestmark = pytest.mark.real
 ADD = "def add(a, b):\n    return"
 STACK = "class Stack:"
+KINDS = pytest.mark.parametrize(("version", "kind"), [("0.11", "extmarks"), ("0.12", "builtin")])
 
 
 @pytest.fixture(
@@ -104,6 +107,27 @@ def test_line_by_line(neovim: Neovim) -> None:
     neovim.wait(lambda: neovim.text().endswith("self.items = []"), "the other line")
 
 
+@KINDS
+def test_line_by_line_in_a_file_with_windows_line_breaks(
+    start: Start, tmp_path: Path, version: str, kind: str
+) -> None:
+    script = tmp_path / "windows.json"
+    script.write_text(json.dumps({"Stack:\r\n": "    def __init__(self):\r\n        self.items = []\r\n"}))
+    neovim = start(version, ghost_text=kind, settings={"model": f"scripted:{script}"})
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    neovim.nvim.command("set fileformat=dos")
+    write(neovim, STACK)
+    neovim.keys("<CR>")
+    shown(neovim, STACK, "    def __init__(self):", "        self.items = []")
+    neovim.keys("<M-Down>")
+    neovim.wait(lambda: neovim.text() == f"{STACK}\n    def __init__(self):", "a line")
+    shown(neovim, STACK, "    def __init__(self):", "        self.items = []")
+    neovim.keys("<M-l>")
+    whole = f"{STACK}\n    def __init__(self):\n        self.items = []"
+    neovim.wait(lambda: neovim.text() == whole, "the rest")
+
+
 def test_typing_along_keeps_it(neovim: Neovim) -> None:
     write(neovim, "total =")
     neovim.keys(" ")
@@ -117,6 +141,47 @@ def test_typing_along_keeps_it(neovim: Neovim) -> None:
     neovim.keys("<M-l>")  # at once: what has been typed is not put in again
     neovim.wait(lambda: neovim.text() == "total = sum(range(9))", "the rest")
     assert stats(neovim)["model"] <= asked + 1  # the one that follows what was accepted
+
+
+COUNT_REQUESTS = """
+local client = require("nano.client").get()
+local request = client.request
+n_sent = 0
+client.request = function(self, method, ...)
+  n_sent = n_sent + (method == "textDocument/inlineCompletion" and 1 or 0)
+  return request(self, method, ...)
+end
+"""
+
+
+@KINDS
+def test_each_key_sends_one_request(start: Start, version: str, kind: str) -> None:
+    neovim = start(version, ghost_text=kind)
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    neovim.lua(COUNT_REQUESTS)
+    write(neovim, "y")
+    for n, key in enumerate(["", "m", "a", "x"], start=1):
+        neovim.keys(key)
+        neovim.wait(lambda n=n: neovim.lua("return n_sent") >= n, f"request {n}")  # type: ignore[misc]
+    assert neovim.lua("return n_sent") == 4  # at the beginning, and after three keys
+
+
+@KINDS
+def test_what_is_typed_fast_is_answered_by_the_request_in_flight(
+    start: Start, tmp_path: Path, version: str, kind: str
+) -> None:
+    script = tmp_path / "slow.json"
+    script.write_text(json.dumps({"total = ": "sum(range(9))\n", "$batch_ms": 100}))
+    neovim = start(version, ghost_text=kind, settings={"model": f"scripted:{script}", "prefetch": False})
+    neovim.edit("code.py", "")
+    neovim.wait_for_state("ready")
+    write(neovim, "total =")
+    neovim.wait(lambda: stats(neovim)["model"] == 1, "the request to the model")
+    neovim.keys(" su")
+    shown(neovim, "total = sum(range(9))")
+    assert neovim.text() == "total = su"
+    assert stats(neovim)["model"] == 1
 
 
 def test_typing_something_else_takes_it_away(neovim: Neovim) -> None:

@@ -142,6 +142,19 @@ def test_a_warm_suggestion_evaluates_only_the_typed_text(client: httpx.Client) -
     assert evaluated() - before <= len(" =") + 2
 
 
+def test_typing_a_suggestion_needs_no_model(client: httpx.Client) -> None:
+    def counters() -> dict[str, int]:
+        return dict(client.get("status").json()["counters"])
+
+    assert suggest(client, ("shown = ", None), path="typed.ipynb") == ["frame"]
+    before = counters()
+    for i, typed in enumerate(accumulate("fram"), start=1):
+        assert suggest(client, (f"shown = {typed}", None), path="typed.ipynb") == ["frame"[i:]]
+    after = counters()
+    assert (after["model"], after["shown"]) == (before["model"], before["shown"])
+    assert after["cached"] == before["cached"] + 4
+
+
 def test_kernel_variables_are_added_to_the_prompt_only_if_valid(client: httpx.Client) -> None:
     def send(reply: str) -> None:
         response = client.post("kernel-variables", json={"path": "live.ipynb", "reply": reply})

@@ -13,6 +13,7 @@ from nano_lsp.editor.statistics import Statistics
 from tests.raw_client import URI, RawClient, inline
 
 Starts = Callable[..., RawClient]
+REQUEST_CANCELLED = -32800  # LSP, LSPErrorCodes
 
 
 @pytest.fixture
@@ -69,6 +70,30 @@ class Typist:
         """Wait until no prefetch is running."""
         while self.stats()["pending"]:
             pass
+
+
+def test_a_change_makes_a_request_stale_also_if_the_editor_does_not_cancel_it(start: Starts) -> None:
+    typist = Typist(start({"x = ": "1\n"}, debounceMs=5000))
+    typist.type("x = ")
+    request = inline(0, 4, invoked=False)
+    typist.client.send({"jsonrpc": "2.0", "id": 60, "method": "textDocument/inlineCompletion", "params": request})
+    assert typist.stats()["stale"] == 0
+    typist.type("!")
+    assert typist.client.answer(60)["result"]["items"] == []
+    stats = typist.stats()
+    assert (stats["stale"], stats["model"]) == (1, 0)
+
+
+def test_a_cancelled_request_is_answered_as_such_and_the_next_one_works(start: Starts) -> None:
+    typist = Typist(start({"x = ": "1\n"}, debounceMs=5000))
+    typist.type("x = ")
+    request = inline(0, 4, invoked=False)
+    typist.client.send(
+        {"jsonrpc": "2.0", "id": "the one", "method": "textDocument/inlineCompletion", "params": request}
+    )
+    typist.client.notify("$/cancelRequest", {"id": "the one"})
+    assert typist.client.answer("the one")["error"]["code"] == REQUEST_CANCELLED
+    assert typist.client.suggest(61, 0, 4)[0] == "1"
 
 
 def test_a_typing_session_asks_the_model_only_for_what_is_new(start: Starts) -> None:

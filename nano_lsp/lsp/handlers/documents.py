@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from functools import partial
 
@@ -63,8 +62,8 @@ def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) 
     server.cancel_jobs(params.text_document.uri)
     server.session.acceptance.close(params.text_document.uri)
     server.refresh_quiet()
-    if document and (ghost_text := server.session.ghost_text_of(document.name)):
-        ghost_text.close(document.name)
+    if document:
+        server.suggester.close(document.name)
 
 
 def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:
@@ -77,17 +76,15 @@ def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDoc
         server.session.acceptance.close(cell.uri)
         server.cancel_jobs(cell.uri)
     server.refresh_quiet()
-    if name and (ghost_text := server.session.ghost_text_of(name)):
-        ghost_text.close(name)
+    if name:
+        server.suggester.close(name)
 
 
 def _on_text_changed(server: NanoServer, changed: tuple[TextDocument, int] | None) -> None:
-    server.pace.observe(time.monotonic())
     if changed:
-        server.cancel_jobs(changed[0].uri)
-    if changed and (ghost_text := server.session.ghost_text_of(changed[0].name)):
         document, end = changed
-        ghost_text.changed(server.documents.completion_input(document, end))
+        server.cancel_jobs(document.uri)
+        server.suggester.changed(server.documents.completion_input(document, end))
 
 
 def _on_files_changed(server: NanoServer, uris: Iterable[str]) -> None:

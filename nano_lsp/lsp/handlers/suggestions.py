@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,42 +77,24 @@ async def _suggest(
     *,
     invoked: bool,
 ) -> Sequence[Suggestion]:
-    """Suggestions at a position, once the model is loaded; none if the document has changed in the meantime.
+    """Suggestions at a position; none if the request has become stale (`Suggester.suggest`).
 
     With an entry selected in the editor's completion list, they continue the document as if it had been accepted.
     """
     offset = document.offset(position)
     typed = server.documents.completion_input(document, offset)
-    completion_input = entry.insert(typed) if entry else typed
-
-    def is_stale() -> bool:
-        return server.documents.get(document.uri) is not document
-
     try:
-        session, name = server.session, completion_input.name
-        ghost_text = await (session.wait(name) if invoked else session.wait_quietly(name))
-        if ghost_text is None or is_stale():
-            return []
-        if invoked:
-            suggestions = await ghost_text.alternatives(completion_input)
-        else:
-            if ghost_text.find(completion_input) is None:
-                await asyncio.sleep(server.pace.wait_s(server.session.settings.debounce_ms / 1000))
-                if is_stale():
-                    return []
-            suggestions = [await ghost_text.suggest(completion_input, typed=typed)]
+        suggestions = await server.suggester.suggest(typed, entry.insert(typed) if entry else None, invoked=invoked)
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return []
-    if is_stale():
+    if suggestions is None or server.documents.get(document.uri) is not document:  # opened anew
         return []
     server.show_quiet(document.uri, next(filter(None, map(hidden_reason, suggestions)), None))
     shown = [suggestion for suggestion in suggestions if suggestion.text]
     start, text = (entry.start, entry.text) if entry else (offset, "")
     for suggestion in shown:
-        server.session.acceptance.show(
-            document.uri, document.text, start, completion_input.language, suggestion, invoked=invoked, entry=text
-        )
+        server.session.acceptance.show(document.uri, document.text, start, typed.language, suggestion, entry=text)
     return shown
 
 

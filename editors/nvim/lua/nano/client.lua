@@ -129,10 +129,6 @@ local handlers = {
 ---@param config nano.Config
 ---@return vim.lsp.Config
 function M.lsp_config(config)
-  local settings = config.settings
-  if require("nano.ghost").debounces() then
-    settings = vim.tbl_extend("keep", settings, { debounceMs = 0 })
-  end
   return {
     cmd = start,
     filetypes = config.filetypes,
@@ -146,7 +142,7 @@ function M.lsp_config(config)
       return client.name == wanted.name and not client:is_stopped()
     end,
     capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
-    settings = { nano = settings },
+    settings = { nano = config.settings },
     handlers = handlers,
     on_init = function()
       initialized = true

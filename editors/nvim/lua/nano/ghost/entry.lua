@@ -57,7 +57,7 @@ function M.selected()
 end
 
 --- Make a client send the selected entry with each request for suggestions. The server's suggestions then begin with
---- the entry; the part that is typed already is removed.
+--- the entry; the part that is typed already is removed. Line breaks become those of Neovim's buffers.
 ---@param client vim.lsp.Client
 function M.attach(client)
   if attached[client] then
@@ -66,20 +66,19 @@ function M.attach(client)
   attached[client] = true
   local request = client.request
   client.request = function(self, method, params, handler, ...)
-    local text, n_typed
-    if method == METHOD then
-      text, n_typed = M.selected()
-    end
-    if not text then
+    if method ~= METHOD then
       return request(self, method, params, handler, ...)
     end
-    local line, col = vim.api.nvim_get_current_line(), vim.api.nvim_win_get_cursor(0)[2]
-    local start = vim.str_utfindex(line, self.offset_encoding, col - n_typed, false)
-    local range = { start = { line = params.position.line, character = start }, ["end"] = params.position }
-    params.context.selectedCompletionInfo = { text = text, range = range }
+    local text, n_typed = M.selected()
+    if text then
+      local line, col = vim.api.nvim_get_current_line(), vim.api.nvim_win_get_cursor(0)[2]
+      local start = vim.str_utfindex(line, self.offset_encoding, col - n_typed, false)
+      local range = { start = { line = params.position.line, character = start }, ["end"] = params.position }
+      params.context.selectedCompletionInfo = { text = text, range = range }
+    end
     return request(self, method, params, function(err, result, ...)
       for _, item in ipairs(result and result.items or {}) do
-        item.insertText = item.insertText:sub(n_typed + 1)
+        item.insertText = item.insertText:sub(text and n_typed + 1 or 1):gsub("\r\n?", "\n")
         item.range.start = params.position
       end
       return handler(err, result, ...)

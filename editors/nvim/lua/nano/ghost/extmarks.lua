@@ -22,6 +22,7 @@ local namespace = vim.api.nvim_create_namespace("nano.inline_completion")
 
 local shown ---@type nano.Shown?
 local request ---@type nano.Request?  the pending request
+local requested ---@type string?  the text, cursor and menu entry of the newest automatic request
 
 local function define_highlights()
   vim.api.nvim_set_hl(0, "NanoGhostText", { default = true, link = "NonText" })
@@ -32,9 +33,11 @@ local function in_insert_mode()
   return vim.startswith(vim.api.nvim_get_mode().mode, "i")
 end
 
-local function cancel()
-  local it = request
-  request = nil
+---@param it? nano.Request
+local function cancel(it)
+  if it and it == request then
+    request = nil
+  end
   if it and it.id then
     it.client:cancel_request(it.id)
   end
@@ -46,18 +49,11 @@ local function clear()
   end
 end
 
----@param item lsp.InlineCompletionItem
----@return string
-local function text_of(item)
-  local text = item.insertText
-  return (type(text) == "table" and text.value or text):gsub("\r\n?", "\n")
-end
-
 function M.rest()
   if not shown or shown.bufnr ~= vim.api.nvim_get_current_buf() or not in_insert_mode() then
     return nil
   end
-  local rest = ghost.rest_of(text_of(shown.items[shown.index]), shown.row, shown.col)
+  local rest = ghost.rest_of(shown.items[shown.index].insertText, shown.row, shown.col)
   return rest ~= "" and rest or nil
 end
 
@@ -88,16 +84,23 @@ local function draw()
   return true
 end
 
+--- Identifies the text, the cursor and the menu's entry: a key has several events, and needs one request.
+---@return string
+local function state_of(bufnr)
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local entry = require("nano.ghost.entry").selected() or ""
+  return table.concat({ bufnr, vim.api.nvim_buf_get_changedtick(bufnr), cursor[1], cursor[2], entry }, " ")
+end
+
 ---@param client vim.lsp.Client
 ---@param trigger 1|2
 ---@param count integer  number of alternatives to move
 local function send_request(client, trigger, count)
-  cancel()
   local bufnr, cursor = vim.api.nvim_get_current_buf(), vim.api.nvim_win_get_cursor(0)
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   ---@cast params lsp.InlineCompletionParams
   params.context = { triggerKind = trigger }
-  local this = { client = client } ---@type nano.Request
+  local this, previous = { client = client }, request ---@type nano.Request, nano.Request?
   request = this
   local sent, id = client:request(METHOD, params, function(_, result)
     if request ~= this then
@@ -115,6 +118,8 @@ local function send_request(client, trigger, count)
     end
   end, bufnr)
   this.id = sent and id or nil
+  -- Not before: with a request Neovim sends the changes, by which the server knows if its work for the last is of use.
+  cancel(previous)
 end
 
 function M.accept(piece)
@@ -122,7 +127,7 @@ function M.accept(piece)
   if not it or not rest then
     return
   end
-  cancel()
+  cancel(request)
   ghost.insert(piece)
   if #piece < #rest then
     draw()
@@ -155,9 +160,14 @@ function M.cycle(count)
 end
 
 function M.dismiss()
-  cancel()
+  cancel(request)
   clear()
   shown = nil
+end
+
+local function leave()
+  M.dismiss()
+  requested = nil
 end
 
 function M.attach(client, bufnr)
@@ -175,19 +185,21 @@ function M.attach(client, bufnr)
       if rest and not ghost.continues_entry(rest) then
         M.dismiss()
       end
-      if not draw() and not client:is_stopped() then
+      local drawn, state = draw(), state_of(bufnr)
+      if not drawn and state ~= requested and not client:is_stopped() then
+        requested = state
         send_request(client, AUTOMATIC, 0)
       end
     end),
   })
-  vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, buffer = bufnr, callback = M.dismiss })
+  vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, buffer = bufnr, callback = leave })
   vim.api.nvim_create_autocmd("ColorScheme", { group = group, callback = define_highlights })
   vim.api.nvim_create_autocmd("LspDetach", {
     group = group,
     buffer = bufnr,
     callback = function(args)
       if args.data.client_id == client.id then
-        M.dismiss()
+        leave()
         vim.api.nvim_del_augroup_by_id(group)
       end
     end,

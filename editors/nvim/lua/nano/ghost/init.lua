@@ -1,4 +1,7 @@
 --- Ghost text, by one of two renderers: `builtin` is Neovim's own (0.12), `extmarks` is for 0.11.
+---
+--- The server decides when to ask the model and which answers are stale. Only `rest_of` is here as well: what is drawn
+--- must follow each key at once, and the keys that accept a part of it need the rest without waiting.
 local M = {}
 
 ---@class nano.Renderer  draws suggestions
@@ -28,12 +31,6 @@ function M.setup(config)
   end
   M.kind = kind
   renderer = kind and require("nano.ghost." .. kind) or nil
-end
-
---- Whether the renderer debounces requests, so that the server need not.
----@return boolean
-function M.debounces()
-  return M.kind == "builtin"
 end
 
 ---@param client vim.lsp.Client

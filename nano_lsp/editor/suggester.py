@@ -1,0 +1,126 @@
+"""When a request for suggestions is answered, and whether the model is asked: the same for all editors and notebooks.
+
+A client sends a request after each key and shows what comes. Here a request waits for the next key, and ends when the
+document has moved on; `GhostText` answers it without the model while a suggestion is typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.editor.session import Session
+from nano_lsp.editor.typing_pace import TypingPace
+
+if TYPE_CHECKING:  # not imported at run time: servers respond before the assistant is imported
+    from nano_lsp.editor.ghost_text import Suggestion
+
+
+class Suggester:
+    """Answers the requests for suggestions of one server. Use it on one event loop.
+
+    Args:
+        session: The session with the model and the settings.
+        clock: Returns the time in seconds, by a monotonic clock.
+    """
+
+    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
+        self._clock = clock
+        self._pace = TypingPace()
+        self._waiting: dict[asyncio.Task[Sequence[Suggestion]], CompletionInput] = {}
+        self._requested: CompletionInput | None = None  # by the newest request
+        self._has_changed = False  # a document, since that request
+        self._since_s = 0.0  # time of the newest change, or of a request for another cursor or entry
+
+    def changed(self, now: CompletionInput) -> None:
+        """The user has changed a document: older requests for it are stale.
+
+        Args:
+            now: The current document, and the offset where the change ended.
+        """
+        self._since_s = self._clock()
+        self._has_changed = True
+        self._pace.observe(self._since_s)
+        self._end_stale(now)
+
+    async def suggest(
+        self,
+        typed: CompletionInput,
+        completion_input: CompletionInput | None = None,
+        listener: ProgressListener = NULL_LISTENER,
+        *,
+        invoked: bool,
+    ) -> Sequence[Suggestion] | None:
+        """Suggestions at the cursor, once the model is loaded.
+
+        Args:
+            typed: The document and the cursor.
+            completion_input: The same with the selected entry of a completion list inserted; None for no entry.
+            listener: Receives the text of an automatic suggestion while it grows, if it cannot be hidden in the end.
+            invoked: The user has requested suggestions explicitly: alternatives, without waiting for the next key.
+
+        Returns:
+            The suggestions, the best first; those without text are not to be shown. None if the request is stale: the
+            document has been changed or closed, or a newer request has come: explicit, or for another cursor in it.
+
+        Raises:
+            NanoError: Inference failed, or the request is explicit and the model cannot be loaded.
+        """
+        completion_input = completion_input or typed
+        if completion_input != self._requested and not self._has_changed:
+            self._since_s = self._clock()  # the cursor or the selection has moved
+        self._requested, self._has_changed = completion_input, False
+        self._end_stale(typed, invoked=invoked)
+        task = asyncio.ensure_future(
+            self._alternatives(completion_input) if invoked else self._automatic(typed, completion_input, listener)
+        )
+        self._waiting[task] = typed
+        try:
+            await asyncio.wait({task})
+        finally:
+            del self._waiting[task]
+            task.cancel()  # if the caller was cancelled
+        if not task.cancelled():
+            return task.result()
+        if ghost_text := self._session.ghost_text:
+            ghost_text.stats.stale += 1
+        return None
+
+    def close(self, name: str) -> None:
+        """A document was closed: its requests are stale, and its suggestions are forgotten."""
+        self._end(lambda typed: typed.name == name)
+        if ghost_text := self._session.ghost_text_of(name):
+            ghost_text.close(name)
+
+    async def _alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
+        ghost_text = await self._session.wait(completion_input.name)
+        return await ghost_text.alternatives(completion_input)
+
+    async def _automatic(
+        self, typed: CompletionInput, completion_input: CompletionInput, listener: ProgressListener
+    ) -> Sequence[Suggestion]:
+        ghost_text = await self._session.wait_quietly(typed.name)
+        if ghost_text is None:
+            return ()
+        if not ghost_text.find(completion_input):
+            debounce_s = self._pace.wait_s(self._session.settings_of(typed.name).debounce_ms / 1000)
+            # An editor that waits itself before it sends a request does not wait twice.
+            await asyncio.sleep(self._since_s + debounce_s - self._clock())
+        return await ghost_text.suggest(completion_input, listener, typed=typed)
+
+    def _end_stale(self, now: CompletionInput, *, invoked: bool = False) -> None:
+        """End the requests that a newer state of a document makes stale; the model goes on where that is useful."""
+        if ghost_text := self._session.ghost_text_of(now.name):
+            ghost_text.changed(now)
+        # Without a newer state, the completion menu and ghost text of one editor both get their answer.
+        self._end(lambda typed: typed.name == now.name and (invoked or typed != now))
+
+    def _end(self, is_stale: Callable[[CompletionInput], bool]) -> None:
+        for task, typed in self._waiting.items():
+            if is_stale(typed):
+                task.cancel()
