@@ -55,7 +55,7 @@ def entry_for(file: Path, **fields: object) -> ModelEntry:
 
 
 def store_with(home: Path, entry: ModelEntry) -> ModelStore:
-    store = ModelStore(find_folders())
+    store = ModelStore(find_folders({"NANO_LSP_HOME": str(home)}))
     store.entries = {entry.name: entry}
     return store
 
@@ -356,8 +356,8 @@ def test_a_file_of_any_name_can_be_imported(home: Path, tmp_path: Path, name: st
         file = write_model(tmp_path / name, "llama")
     except (OSError, UnicodeError):
         pytest.xfail("this file system has no such names")
-    path = ModelStore(find_folders()).import_file(file, "mine")
-    again = ModelStore(find_folders())
+    path = ModelStore(find_folders({"NANO_LSP_HOME": str(home)})).import_file(file, "mine")
+    again = ModelStore(find_folders({"NANO_LSP_HOME": str(home)}))
     assert again.find("mine") == path
     assert again.entries["mine"].description.startswith("imported from")
 
@@ -458,7 +458,7 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
     shutil.copy(original, copy)
     assert store.import_file(copy) == store.path("tiny")
     other = write_model(tmp_path / 'odd "name".gguf', "llama")
-    fresh = ModelStore(find_folders())
+    fresh = ModelStore(find_folders({"NANO_LSP_HOME": str(home)}))
     with pytest.raises(ConfigError) as caught:
         fresh.import_file(other)
     assert "--name" in caught.value.remedy
@@ -466,7 +466,7 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
         with pytest.raises(ConfigError):
             fresh.import_file(other, bad)
     path = fresh.import_file(other, "mine")
-    assert ModelStore(find_folders()).find("mine") == path
+    assert ModelStore(find_folders({"NANO_LSP_HOME": str(home)})).find("mine") == path
     with pytest.raises(ArchitectureError):
         fresh.import_file(write_model(tmp_path / "bert.gguf", "bert"), "bert")
 
