@@ -54,7 +54,8 @@ class HoleFinder:
         self._random = source
         at, self._lines = 0, list[tuple[int, int]]()
         for line in text.split("\n"):
-            if len(line.strip()) > 2 and not line.lstrip().startswith(language.comment):
+            code = line.strip()
+            if len(code) > 2 and not code.startswith((language.comment, "/*", "*")):
                 self._lines.append((at + indent_of(line), at + len(line.rstrip())))
             at += len(line) + 1
 

@@ -87,7 +87,7 @@ def _local_files(folder: Path, stratum: Stratum) -> list[Path]:
     if not files:
         raise ForgeError(
             f"{folder} has no file for the stratum {stratum.name}.",
-            f"Put {stratum.dataset} there as {stratum.name}*.jsonl, {stratum.name}*.jsonl.gz or {stratum.name}*.parquet.",
+            f"Put {stratum.dataset} there as {stratum.name}.jsonl, .jsonl.gz or .parquet, or parts of that name.",
         )
     return files
 
