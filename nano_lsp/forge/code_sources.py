@@ -25,6 +25,7 @@ from nano_lsp.forge.source import Document, Source, held_out
 _LINES = (10, 5000)  # fewer teach nothing, more are seldom written by hand
 _MAX_LINE_CHARS = 1000  # longer lines are minified code or data
 _MAX_MEAN_CHARS = 100
+_MIN_LETTERS = 0.4  # share of all characters but blanks; tables of numbers or symbols have less
 _GIT_S = 60
 _BUNDLED = {"vendor", "_vendor", "_vendored", "vendored", "third_party", "thirdparty", "extern", "externals"}
 """Folders with code of others, whose licenses are not the package's."""
@@ -268,9 +269,11 @@ def _read(path: Path) -> tuple[str, str]:
         return text, "file with carriage returns"
     if max(map(len, lines)) > _MAX_LINE_CHARS or len(text) > _MAX_MEAN_CHARS * len(lines):
         return text, "minified or generated file"
-    return text, "" if _LINES[0] <= len(lines) <= _LINES[
-        1
-    ] else f"file with under {_LINES[0]} or over {_LINES[1]} lines"
+    if sum(map(str.isalpha, text)) < _MIN_LETTERS * len("".join(text.split())):
+        return text, "file of data"
+    if not _LINES[0] <= len(lines) <= _LINES[1]:
+        return text, f"file with under {_LINES[0]} or over {_LINES[1]:,} lines"
+    return text, ""
 
 
 def _suffixes(code: Code) -> frozenset[str]:

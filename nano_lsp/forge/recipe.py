@@ -174,8 +174,8 @@ def find_recipe(name: str) -> Path:
     Raises:
         ForgeError: There is none.
     """
-    path = Path(name).expanduser() if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if not path.is_file() or (path.parent == FOLDER and path.stem not in recipe_names()):
+    path = FOLDER / f"{name}.toml" if name in recipe_names() else Path(name).expanduser()
+    if path.suffix != ".toml" or not path.is_file():
         raise ForgeError(
             f"There is no recipe {name!r}.",
             f"The recipes are: {', '.join(recipe_names())}; the path of your own file ends with .toml.",

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.message import Message
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -23,13 +24,15 @@ from hypothesis import strategies as st
 from nano_lsp.assistant.budget import Limits
 from nano_lsp.assistant.prompts import PERSONA, THINK_DIRECTIVE
 from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge import code_sources, dataset, public_sets
+from nano_lsp.forge import dataset
 from nano_lsp.forge.cases import CodeCases
 from nano_lsp.forge.code_sources import permissive_license
 from nano_lsp.forge.data import make_data
@@ -85,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def make(recipe: Recipe | str, given: Iterable[Path | str], output: Path, **more: Any) -> dict[str, Any]:
+def make(recipe: Recipe | str, given: Iterable[Path | str], output: Path, **more: object) -> dict[str, Any]:
     options: dict[str, Any] = {
         "tokenizer": BACKEND,
         "fim_order": "spm_tail",
@@ -190,9 +193,9 @@ def test_a_case_is_in_the_layout_in_which_the_product_asks(folder: Path, tmp_pat
         assistant.use_workspace(folder)
         for path, seed in product(sorted(folder.glob("module[abc].py")), range(4)):
             text = path.read_text()
-            language = code_sources.LANGUAGES[0]
-            tree = code_sources_tree(text)
-            hole = HoleFinder(text, language, tree, 5, Random(seed)).find(kind)
+            language = PYTHON
+            tree = parsed(text)
+            hole = HoleFinder(text, language, tree, 5, Random(seed)).find(kind)  # noqa: S311
             if hole is None:
                 continue
             case = maker.case_at(path, text, hole, kind, limits)
@@ -214,23 +217,27 @@ def test_a_case_is_in_the_layout_in_which_the_product_asks(folder: Path, tmp_pat
     assert n >= 4
 
 
-def code_sources_tree(text: str) -> Any:
-    from nano_lsp.code.syntax_tree import SyntaxTree
-
-    return SyntaxTree.parse(text, code_sources.LANGUAGES[0])
+def parsed(text: str) -> SyntaxTree | None:
+    return SyntaxTree.parse(text, PYTHON)
 
 
 def test_kinds_are_what_they_say(folder: Path) -> None:
     text = (folder / "modulea.py").read_text()
-    finder = HoleFinder(text, code_sources.LANGUAGES[0], code_sources_tree(text), 5, Random(1))
+    finder = HoleFinder(text, PYTHON, parsed(text), 5, Random(1))  # noqa: S311
     for _ in range(40):
         line, lines, word, editing, nothing = map(finder.find, ("line", "lines", "word", "editing", "nothing"))
-        assert line and "\n" not in text[line.start : line.end] and text[line.end] == "\n"
-        assert lines and 1 <= text.count("\n", lines.start, lines.end) <= 4
-        assert word and re.match(r"\w\w", text[word.start - 1 :]) and text[word.end] == "\n"
-        assert editing and editing.suffix_at > editing.end + 1 and text[editing.suffix_at] == "\n"
-        assert nothing and nothing.start == nothing.end and text[nothing.end] == "\n"
-        assert not text[nothing.start - 1].isspace() and text[nothing.start - 1] not in ":(,"
+        assert line
+        assert lines
+        assert word
+        assert editing
+        assert nothing
+        assert "\n" not in text[line.start : line.end] + text[word.start : word.end]
+        assert {text[each.suffix_at] for each in (line, lines, word, editing, nothing)} == {"\n"}
+        assert 1 <= text.count("\n", lines.start, lines.end) <= 4
+        assert re.match(r"\w\w", text[word.start - 1 :])
+        assert editing.suffix_at > editing.end + 1
+        assert nothing.start == nothing.end
+        assert not re.match(r"[\s:(,]", text[nothing.start - 1])
 
 
 def test_a_language_without_a_grammar_has_cases(tmp_path: Path) -> None:
@@ -309,8 +316,8 @@ def test_ctrl_c_leaves_what_was_finished(folder: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(dataset, "_CASES_PER_SHARD", 4)
     script = tmp_path / "script.json"
     script.write_text("{}")
-    command = ("forge", "data", "workspace", str(folder), "--output", str(tmp_path / "out"), "--limit", "12")
-    command = (*command, "--model", f"scripted:{script}", "--json")
+    arguments = ("data", "workspace", str(folder), "--output", str(tmp_path / "out"), "--limit", "12", "--json")
+    command = ("forge", *arguments, "--model", f"scripted:{script}")
     with monkeypatch.context() as patch:
         patch.setattr(dataset.DatasetWriter, "_totals", _interrupted)
         stopped = nano_lsp(*command)
@@ -578,7 +585,7 @@ def test_public_sets_are_streamed_at_one_commit(tmp_path: Path, monkeypatch: pyt
         return SimpleNamespace(sha="new" + "0" * 37 if asked else "a" * 40)
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
-    monkeypatch.setattr(public_sets.huggingface_hub.HfApi, "dataset_info", dataset_info)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
     card = make(mix(), [], tmp_path / "out")
     assert {(revision, streaming) for _, revision, streaming in asked} == {("a" * 40, True)}
     assert {each["version"] for each in card["sources"]} == {"a" * 40}
@@ -616,7 +623,9 @@ def minified(folder: Path) -> None:
         (lambda folder: [folder.rename(folder.with_name("gone"))], "no folder"),
     ],
 )
-def test_a_workspace_without_code_is_refused(folder: Path, tmp_path: Path, prepare: Any, words: str) -> None:
+def test_a_workspace_without_code_is_refused(
+    folder: Path, tmp_path: Path, prepare: Callable[[Path], object], words: str
+) -> None:
     prepare(folder)
     with pytest.raises(ForgeError, match=words):
         make("workspace", [folder], tmp_path / "out")
