@@ -134,13 +134,12 @@ class HoleFinder:
         if self._random.random() < 1 / 3:
             rest = max(self._text.rfind("\n"), end)
         else:
-            indent, rest = start - line_start(self._text, start), line_end(self._text, end)
-            while rest < len(self._text):
-                following = self._text[rest + 1 : line_end(self._text, rest + 1)]
-                if following.strip() and indent_of(following) < indent:
+            indent, rest, at = start - line_start(self._text, start), end, line_end(self._text, end)
+            while (following := line_end(self._text, at + 1)) < len(self._text):
+                line, at = self._text[at + 1 : following], following
+                if line.strip() and indent_of(line) < indent:
                     break
-                rest += 1 + len(following)
-            rest = min(rest, len(self._text))
+                rest = at if line.strip() else rest  # blank lines after the block stay
         return Hole(hole.start, hole.end, rest) if hole and rest > end + 1 else None
 
     def _nothing(self, _start: int, end: int) -> Hole | None:
