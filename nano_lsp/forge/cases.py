@@ -18,7 +18,7 @@ from nano_lsp.code.workspace import Workspace
 from nano_lsp.completion.completer import prepare_request
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge.holes import Hole, HoleFinder
+from nano_lsp.forge.holes import SYNTAX_KINDS, Hole, HoleFinder
 from nano_lsp.forge.recipe import Code, Recipe, Stratum
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
@@ -105,26 +105,25 @@ class CodeCases:
             source: Random numbers.
         """
         language = language_of(path.name)
-        finder = HoleFinder(text, language, SyntaxTree.parse(text, language), code.max_lines, source)
-        wanted = min(code.cases_per_file, max(1, finder.n_lines // code.lines_per_case))
-        kinds, shares = list(code.kinds), list(code.kinds.values())
+        tree = SyntaxTree.parse(text, language)
+        finder = HoleFinder(text, language, tree, code.max_lines, source)
+        shares = {kind: share for kind, share in code.kinds.items() if tree or kind not in SYNTAX_KINDS}
+        if not any(shares.values()):
+            return
         seen: set[Hole] = set()
-        for _ in range(wanted * _TRIES_PER_CASE):
-            (kind,) = source.choices(kinds, shares)
-            hole = finder.find(kind)
-            prompt_tokens = source.choice(code.prompt_tokens)
-            if hole is None or hole in seen:
-                continue
-            seen.add(hole)
-            case = self.case_at(path, text, hole, kind, Limits(prompt_tokens, code.max_answer_tokens))
-            if case and len(case.answer) <= code.max_answer_tokens:
-                yield case
-                wanted -= 1
-                if not wanted:
-                    return
+        for _ in range(min(code.cases_per_file, max(1, finder.n_lines // code.lines_per_case))):
+            (kind,) = source.choices(list(shares), list(shares.values()))
+            for _ in range(_TRIES_PER_CASE):
+                hole = finder.find(kind)
+                limits = Limits(source.choice(code.prompt_tokens), code.max_answer_tokens)
+                case = self.case_at(path, text, hole, kind, limits) if hole and hole not in seen else None
+                if hole and case and len(case.answer) <= code.max_answer_tokens:
+                    seen.add(hole)
+                    yield case
+                    break
 
     def case_at(self, path: Path, text: str, hole: Hole, kind: str, limits: Limits) -> Case | None:
-        """The case of a hole; None where the cut word is no text of its own."""
+        """The case of a hole; None if it is too long, or if the cut word is cut within a character."""
         context, tokenizer, name = self._context, self._context.tokenizer, str(path)
         suffix = text[hole.suffix_at :]
         context.state.documents.close(name)  # the window of a first request, whatever was asked before

@@ -133,7 +133,7 @@ def workspace_source(folder: Path, plan: CodePlan) -> Source:
         ForgeError: There is no such folder, or it has too little code.
     """
     if not folder.is_dir():
-        raise ForgeError(f"{folder} is no folder.", "Give the folder of a workspace.")
+        raise ForgeError(f"{folder} is not a folder.", "Give the folder of a workspace.")
     root = folder.resolve()
     tracked = _tracked_files(root)
     files = [path for path in find_files(root, _suffixes(plan.code)) if tracked is None or path in tracked]
@@ -217,7 +217,7 @@ def package_sources(wanted: Sequence[str], plan: CodePlan) -> tuple[list[Source]
 def _package_files(distribution: metadata.Distribution, suffixes: Iterable[str]) -> Iterator[tuple[PurePath, Path]]:
     """Source files of a package, without bundled code of others."""
     for path in sorted(distribution.files or ()):
-        is_own = path.parts[0] != ".." and not _BUNDLED.intersection(path.parts)
+        is_own = not path.is_absolute() and not {"..", *_BUNDLED}.intersection(path.parts)
         if is_own and path.suffix in suffixes and not is_secret(path.name):
             yield path, Path(str(path.locate()))
 

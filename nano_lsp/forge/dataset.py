@@ -151,7 +151,7 @@ class DatasetWriter:
             self._position = tuple(record["position"])
             self._seen.add(record["hashes"])
             self._left_out.update(record["left_out"])
-            self._counts.update({tuple(key.split("\t")): n for key, n in record["counts"].items()})
+            self._counts.update({tuple(key): n for *key, n in record["counts"]})
             self._n_shards += 1
 
     def _room(self, source: Source, shard: _Shard) -> int:
@@ -198,7 +198,7 @@ class DatasetWriter:
                 replace_file(self._folder / f"{split}-{self._n_shards:05}.jsonl.gz", gzip.compress(data, mtime=0))
         record = {
             "position": position,
-            "counts": {"\t".join(key): n for key, n in shard.counts.items()},
+            "counts": [[*key, n] for key, n in shard.counts.items()],
             "left_out": shard.left_out,
             "hashes": shard.hashes,
         }

@@ -12,6 +12,8 @@ from nano_lsp.code.languages import Language
 from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 from nano_lsp.lines import line_end, line_start
 
+SYNTAX_KINDS = frozenset({"syntax", "nothing"})
+"""Kinds of holes that need a syntax tree."""
 _TRIES = 12
 _MAX_CLIMB = 4  # levels of the tree from a token to the node that is masked
 _TOKEN = re.compile(r"\w+|[^\w\s]")

@@ -19,6 +19,7 @@ from nano_lsp.forge.source import Document, Source
 from nano_lsp.inference.backend import Tokenizer
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+_FIRST_HELD_OUT = 10  # small sets have one, too
 _Row = Mapping[str, Any]
 
 
@@ -79,7 +80,7 @@ def _documents(
         def build(question: str = str(question), answer: str = str(answer)) -> list[Any]:
             return [build_chat_case(tokenizer, question, answer, stratum, recipe)]
 
-        yield Document(f"row {number}", text, number % every == every - 1, build, rejected)
+        yield Document(f"row {number}", text, number % every == min(every, _FIRST_HELD_OUT) - 1, build, rejected)
 
 
 def _local_files(folder: Path, stratum: Stratum) -> list[Path]:

@@ -622,7 +622,7 @@ def minified(folder: Path) -> None:
         (lambda folder: [path.unlink() for path in folder.glob("*.py")], "0 usable source files"),
         (lambda folder: [path.unlink() for path in folder.glob("module[a-g].py")], "2 usable source files"),
         (minified, "minified or generated"),
-        (lambda folder: [folder.rename(folder.with_name("gone"))], "no folder"),
+        (lambda folder: [folder.rename(folder.with_name("gone"))], "not a folder"),
     ],
 )
 def test_a_workspace_without_code_is_refused(
