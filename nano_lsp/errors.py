@@ -5,6 +5,7 @@
     ├── DocumentError              a source file cannot be read as text            exit 2
     │   └── PositionError          a position outside the document                 exit 2
     ├── EvaluationError            an evaluation without usable data               exit 2
+    ├── ForgeError                 a recipe or training data that cannot be used   exit 2
     ├── StoreError                 the model store                                 exit 3
     │   ├── UnknownModelError      no manifest entry of that name
     │   ├── ModelMissingError      known model that is not downloaded
@@ -78,6 +79,12 @@ class PositionError(DocumentError):
 
 class EvaluationError(NanoError):
     """There is no data to evaluate on, or the results do not belong together."""
+
+    exit_code = 2
+
+
+class ForgeError(NanoError):
+    """A recipe that is not valid, or training data that cannot be made."""
 
     exit_code = 2
 

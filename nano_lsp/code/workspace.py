@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +211,17 @@ class Workspace:
 
 
 def find_python_files(root: Path) -> Iterator[Path]:
-    """Yield the Python files of a folder that git does not ignore, in a fixed order; links are not followed."""
+    """Yield the Python files of a folder that git does not ignore; see `find_files`."""
+    return find_files(root, PYTHON.suffixes)
+
+
+def find_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """Yield the files with given suffixes in a folder that git does not ignore.
+
+    They have a fixed order; links are not followed, and files that may hold secrets are left out.
+    """
     root = root.resolve()
-    yield from _walk(root, tuple(_rules_above(root)))
+    yield from _walk(root, tuple(_rules_above(root)), suffixes)
 
 
 def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
@@ -231,7 +239,7 @@ def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
         return []
 
 
-def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterator[Path]:
+def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str]) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -247,8 +255,8 @@ def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> Iterat
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             if _enters(path, rules):
-                yield from _walk(path, rules)
-        elif _takes(path, rules):
+                yield from _walk(path, rules, suffixes)
+        elif _takes(path, rules, suffixes):
             yield path
 
 
@@ -258,9 +266,11 @@ def _enters(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool
     return not left_out and not _ignored(folder, rules, folder=True)
 
 
-def _takes(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool:
-    """Whether a file is indexed, according to its name and the rules."""
-    left_out = path.name.startswith(".") or path.suffix not in PYTHON.suffixes or is_secret(path.name)
+def _takes(
+    path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str] = PYTHON.suffixes
+) -> bool:
+    """Whether a file is listed, according to its name and the rules."""
+    left_out = path.name.startswith(".") or path.suffix not in suffixes or is_secret(path.name)
     return not left_out and not _ignored(path, rules)
 
 

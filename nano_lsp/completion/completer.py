@@ -50,7 +50,7 @@ class Complete(Job[Completion]):
     async def run(self, context: FeatureContext) -> Completion:
         """The postprocessed completion."""
         limits = _limits(self.postprocess, context)
-        request, processor = _prepare(
+        request, processor = prepare_request(
             self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch
         )
         request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
@@ -84,7 +84,7 @@ class Alternatives(Job[list[Completion]]):
     async def run(self, context: FeatureContext) -> list[Completion]:
         """The postprocessed completions."""
         limits = _limits(self.postprocess, context)
-        request, processor = _prepare(self.completion_input, context, limits, self.postprocess)
+        request, processor = prepare_request(self.completion_input, context, limits, self.postprocess)
         request = replace(request, params=replace(request.params, sampling=self.sampling))
         first = processor.finish(await context.generate(request))
         found = [first]
@@ -127,7 +127,7 @@ class Infill(Job[Completion]):
         """The completion, postprocessed like one that a user requested."""
         completion_input = CompletionInput("", self.prefix + self.suffix, len(self.prefix), context=self.context)
         limits = replace(context.state.max_limits, max_tokens=self.max_tokens)
-        request, processor = _prepare(completion_input, context, limits, _REQUESTED)
+        request, processor = prepare_request(completion_input, context, limits, _REQUESTED)
         params = replace(request.params, sampling=self.sampling, deadline_ms=self.deadline_ms)
         return processor.finish(await context.generate(replace(request, params=params)))
 
@@ -136,7 +136,7 @@ def _limits(options: PostprocessOptions, context: FeatureContext) -> Limits:
     return context.state.budget.limits() if options.automatic else context.state.max_limits
 
 
-def _prepare(
+def prepare_request(
     completion_input: CompletionInput,
     context: FeatureContext,
     limits: Limits,
@@ -144,7 +144,15 @@ def _prepare(
     *,
     prefetch: bool = False,
 ) -> tuple[GenerationRequest, Postprocessor]:
-    """The request for a completion, and the postprocessor that its hook belongs to."""
+    """The request for a completion, and the postprocessor that its hook belongs to.
+
+    Args:
+        completion_input: The code and the cursor.
+        context: The model and the state kept for the client.
+        limits: Limits of the prompt and of the answer.
+        options: Options of postprocessing.
+        prefetch: Whether the completion is computed in advance.
+    """
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
     document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
     cursor = document.cursor(completion_input.offset)

@@ -1,0 +1,127 @@
+"""`nano-lsp forge`: recipes for fine-tuning, and training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nano_lsp.cli.output import print_data, print_json
+from nano_lsp.cli.terminal import Model, open_local_assistant, stderr, stdout
+from nano_lsp.errors import CancelledError
+from nano_lsp.forge.data import make_data
+from nano_lsp.forge.dataset import CARD, OnProgress
+from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
+
+_CASES_PER_LINE = 5000
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Prepare fine-tuning of the model: recipes and training data. Training itself is not part of this version.",
+    epilog="Start with `nano-lsp forge recipes`.",
+)
+
+
+@app.command(epilog="Example: `nano-lsp forge recipes infill`")
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a recipe, or path of your own TOML file, to check and print.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print recipes with all values as JSON.")] = False,
+) -> None:
+    """List the recipes, or print one."""
+    found = [load_recipe(each) for each in ([name] if name else recipe_names())]
+    if as_json:
+        print_json(found[0].as_dict() if name else [recipe.as_dict() for recipe in found])
+    elif name:
+        print_data(find_recipe(name).read_bytes())
+    else:
+        for recipe in found:
+            stdout.print(f"{recipe.name}: {recipe.description}", markup=False)
+
+
+@app.command(
+    epilog="Examples: `nano-lsp forge data workspace . --output ~/forge/mine`; "
+    "`nano-lsp forge data infill --against HumanEval-SingleLineInfilling.jsonl.gz --output data`"
+)
+def data(  # noqa: PLR0917 - options, which typer passes by name
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or path of your own TOML file.")],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="For `workspace`, its folder (default: the current one). For `infill`, names of installed packages "
+            "or a site-packages folder (default: all packages of this Python). For `reasoning-mix`, a folder with "
+            "the sets as Parquet or JSON lines (default: the Hugging Face hub)."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the data; a run that was interrupted continues there.")
+    ] = ...,  # type: ignore[assignment]
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of cases.")] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Evaluation file; cases that share 13 words in a row with it are left out. May be repeated.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    model: Model = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the data card as JSON.")] = False,
+) -> None:
+    """Make training data: token ids of cases in the layout in which the model is asked, and a data card."""
+    chosen = load_recipe(recipe)
+    with open_local_assistant(model=model or chosen.base) as (assistant, settings):
+        try:
+            with _progress() as show:
+                card = make_data(
+                    chosen,
+                    sources or [],
+                    output,
+                    tokenizer=assistant.model.tokenizer,
+                    fim_order=assistant.model.fim_order,
+                    settings=settings,
+                    on_progress=show,
+                    seed=seed,
+                    limit=limit,
+                    against=against or [],
+                )
+        except KeyboardInterrupt:
+            stderr.print(f"{output} has what was finished; run the same command again to continue.", markup=False)
+            raise CancelledError("Interrupted.") from None
+    if as_json:
+        print_json(card)
+        return
+    for split, kinds in card["counts"].items():
+        for kind, n in kinds.items():
+            stdout.print(f"{split} {kind}: {n['cases']:,} cases, {n['tokens']:,} tokens", markup=False)
+    for reason, number in card["left_out"].items():
+        stdout.print(f"left out, {reason}: {number:,}", markup=False)
+    stderr.print(f"Data card: {output / CARD}", markup=False)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """Show the progress: a line that is updated on a terminal, otherwise a line every 5,000 cases."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+    task = bar.add_task("reading", total=None)
+    printed = 0
+
+    def show(source: str, n_cases: int, n_tokens: int) -> None:
+        nonlocal printed
+        text = f"{n_cases:,} cases, {n_tokens:,} tokens: {source}"
+        bar.update(task, description=text)
+        if not stderr.is_terminal and n_cases // _CASES_PER_LINE > printed:
+            printed = n_cases // _CASES_PER_LINE
+            stderr.print(text, markup=False)
+
+    with bar:
+        yield show

@@ -1,0 +1,1 @@
+"""The forge: recipes for fine-tuning, and the training data that they describe."""

@@ -1,0 +1,296 @@
+"""Code to train on: a workspace folder, or installed packages whose licenses are permissive."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path, PurePath
+from random import Random
+
+from nano_lsp.code.document import is_secret, load_document
+from nano_lsp.code.languages import LANGUAGES
+from nano_lsp.code.workspace import Workspace, find_files
+from nano_lsp.errors import DocumentError, ForgeError
+from nano_lsp.forge.cases import CodeCases
+from nano_lsp.forge.recipe import Code
+from nano_lsp.forge.source import Document, Source, held_out
+
+_LINES = (10, 5000)  # fewer teach nothing, more are seldom written by hand
+_MAX_LINE_CHARS = 1000  # longer lines are minified code or data
+_MAX_MEAN_CHARS = 100
+_MIN_LETTERS = 0.4  # share of all characters but blanks; tables of numbers or symbols have less
+_GIT_S = 60
+_BUNDLED = {"vendor", "_vendor", "_vendored", "vendored", "third_party", "thirdparty", "extern", "externals"}
+"""Folders with code of others, whose licenses are not the package's."""
+_PERMISSIVE = {
+    *("MIT", "MIT-0", "MIT-CMU", "BSD", "0BSD", "BSD-2-CLAUSE", "BSD-3-CLAUSE", "APACHE-2.0", "ISC", "PSF-2.0"),
+    *("PYTHON-2.0", "UNLICENSE", "ZLIB", "CC0-1.0", "BSL-1.0", "HPND"),
+}
+_NAMES = {
+    # Classifiers and usual spellings of the license field, in lower case without "license" and punctuation.
+    "apache": "APACHE-2.0",
+    "apache 20": "APACHE-2.0",
+    "apache software": "APACHE-2.0",
+    "apache version 20": "APACHE-2.0",
+    "bsd 2clause": "BSD-2-CLAUSE",
+    "bsd 3clause": "BSD-3-CLAUSE",
+    "3clause bsd": "BSD-3-CLAUSE",
+    "new bsd": "BSD-3-CLAUSE",
+    "modified bsd": "BSD-3-CLAUSE",
+    "simplified bsd": "BSD-2-CLAUSE",
+    "isc iscl": "ISC",
+    "mit no attribution mit0": "MIT-0",
+    "python software foundation": "PSF-2.0",
+    "psf": "PSF-2.0",
+    "the unlicense unlicense": "UNLICENSE",
+    "zliblibpng": "ZLIB",
+    "boost software 10 bsl10": "BSL-1.0",
+    "historical permission notice and disclaimer hpnd": "HPND",
+    "cc0 10 universal cc0 10 public domain dedication": "CC0-1.0",
+}
+_NO_LICENSE = ("", "UNKNOWN", "OSI Approved", "DFSG approved")
+_MAX_NAME_CHARS = 60
+_CONNECTIVE = re.compile(r"\s+(?:and|or)\s+|[()]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Package:
+    """An installed package with a permissive license.
+
+    Attributes:
+        name: Name of the distribution.
+        version: Its version.
+        license: Its license, as its metadata names it.
+        files: Its source files: the path in the environment and where the file is.
+    """
+
+    name: str
+    version: str
+    license: str
+    files: tuple[tuple[PurePath, Path], ...]
+
+
+@dataclass(frozen=True)
+class CodePlan:
+    """How code becomes cases.
+
+    Attributes:
+        code: What the recipe says on code.
+        heldout: Share of packages or files that is held out.
+        seed: Seed of the order, the places and the split.
+        make_cases: Makes cases, from the index of a workspace.
+    """
+
+    code: Code
+    heldout: float
+    seed: int
+    make_cases: Callable[[Workspace], CodeCases]
+
+
+def permissive_license(fields: metadata.PackageMetadata) -> str:
+    """The license that a package's metadata names, if all parts of it are permissive; else an empty text.
+
+    Of `MIT OR GPL-2.0`, too, all parts have to be: a choice is not made for the user.
+    """
+    stated, expression = (" ".join(fields.get_all(name, [])).strip() for name in ("License", "License-Expression"))
+    names = [expression]
+    classifiers = []
+    if not expression:
+        marked = [each for each in fields.get_all("Classifier", []) if each.startswith("License ::")]
+        classifiers = [name for each in marked if (name := each.rsplit(" :: ", 1)[-1]) not in _NO_LICENSE]
+        if "GPL" in stated.upper():
+            return ""
+        is_name = stated not in _NO_LICENSE and len(stated) <= _MAX_NAME_CHARS  # else it is a whole license
+        names = [stated] if is_name or not classifiers else []
+    parts = [part.strip() for name in names for part in _CONNECTIVE.split(name) if part.strip()]
+    permissive = (parts or classifiers) and all(map(_spdx, [*classifiers, *parts]))
+    return " AND ".join(dict.fromkeys([*classifiers, *names])) if permissive else ""
+
+
+def _spdx(name: str) -> str:
+    """The SPDX id of a permissive license by its usual name, in upper case; empty for others."""
+    if name.upper() in _PERMISSIVE:
+        return name.upper()
+    plain = " ".join(re.sub(r"\blicen[sc]e\b", "", re.sub(r"[^\w\s]", "", name.lower())).split())
+    return _NAMES.get(plain) or (plain.upper() if plain.upper() in _PERMISSIVE else "")
+
+
+def workspace_source(folder: Path, plan: CodePlan) -> Source:
+    """The files of a folder that git tracks; without git, those that it does not ignore.
+
+    Args:
+        folder: Workspace folder.
+        plan: How code becomes cases.
+
+    Raises:
+        ForgeError: There is no such folder, or it has too little code.
+    """
+    if not folder.is_dir():
+        raise ForgeError(f"{folder} is not a folder.", "Give the folder of a workspace.")
+    root = folder.resolve()
+    tracked = _tracked_files(root)
+    files = [path for path in find_files(root, _suffixes(plan.code)) if tracked is None or path in tracked]
+    digest = hashlib.sha256()
+    usable = 0
+    rejected: set[str] = set()
+    for path in files:
+        text, reason = _read(path)
+        digest.update(f"{path.relative_to(root).as_posix()}\0{text}\0".encode("utf-8", "replace"))
+        usable += not reason
+        rejected |= {reason} - {""}
+    if usable < plan.code.min_files:
+        why = f" The others are left out: {', '.join(sorted(rejected))}." if rejected else ""
+        raise ForgeError(
+            f"{folder} has {usable} usable source files, and {plan.code.min_files} are needed.{why}",
+            "Give a larger workspace; files have to be tracked by git.",
+        )
+    names = [path.relative_to(root).as_posix() for path in files]
+    out = held_out(names, plan.heldout, plan.seed)
+    read = partial(_documents, root, files, out.__contains__, plan)
+    return Source(root.name, f"sha256:{digest.hexdigest()}", "", read, plan.code.cases_per_source or None)
+
+
+def package_sources(wanted: Sequence[str], plan: CodePlan) -> tuple[list[Source], dict[str, int]]:
+    """Installed packages with permissive licenses, in an order that the seed determines.
+
+    Args:
+        wanted: Names of packages, and folders of other environments' packages (`site-packages`); empty for all
+            packages of this Python.
+        plan: How code becomes cases.
+
+    Returns:
+        The packages, and how many were left out, by reason.
+
+    Raises:
+        ForgeError: Fewer than two packages have a permissive license and code.
+    """
+    names = {_normalized(each) for each in wanted if not Path(each).is_dir()}
+    folders = [each for each in wanted if Path(each).is_dir()]
+    installed = metadata.distributions(path=folders) if folders else metadata.distributions()
+    found: dict[str, _Package] = {}
+    left_out: dict[str, int] = {}
+    for distribution in installed:
+        name = _normalized(distribution.metadata["Name"] or "")
+        if not name or name in found or (names and name not in names):
+            continue
+        license_name = permissive_license(distribution.metadata)
+        files = tuple(_package_files(distribution, _suffixes(plan.code)))
+        reason = (
+            "package without code" if not files else "" if license_name else "package without a permissive license"
+        )
+        if reason:
+            left_out[reason] = left_out.get(reason, 0) + 1
+        else:
+            found[name] = _Package(name, distribution.version, license_name, files)
+    if missing := sorted(names - found.keys()):
+        raise ForgeError(
+            f"These packages are not installed, have no code, or no permissive license: {', '.join(missing)}.",
+            "Leave them out, or install them. Licenses are read from the packages' metadata.",
+        )
+    if len(found) < 2:
+        raise ForgeError(
+            f"{len(found)} installed packages have code and a permissive license, and two are needed.",
+            "Name more packages, or the site-packages folder of an environment that has some.",
+        )
+    packages = [found[name] for name in sorted(found)]
+    out = held_out(found, plan.heldout, plan.seed)
+    Random(plan.seed).shuffle(packages)  # noqa: S311 - reproducible, not for security
+    return [
+        Source(
+            package.name,
+            package.version,
+            package.license,
+            partial(_package_documents, package, package.name in out, plan),
+            plan.code.cases_per_source or None,
+        )
+        for package in packages
+    ], left_out
+
+
+def _package_files(distribution: metadata.Distribution, suffixes: Iterable[str]) -> Iterator[tuple[PurePath, Path]]:
+    """Source files of a package, without bundled code of others."""
+    for path in sorted(distribution.files or ()):
+        is_own = not path.is_absolute() and not {"..", *_BUNDLED}.intersection(path.parts)
+        if is_own and path.suffix in suffixes and not is_secret(path.name):
+            yield path, Path(str(path.locate()))
+
+
+def _package_documents(package: _Package, heldout: bool, plan: CodePlan, skip: int) -> Iterator[Document]:
+    """The files of a package, copied into a workspace of its own: imports are looked up in that package alone."""
+    with tempfile.TemporaryDirectory(prefix="nano-lsp-forge-") as folder:
+        root = Path(folder).resolve()
+        files = []
+        for name, source in package.files:
+            if source.is_file():
+                target = root / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+                files.append(target)
+        yield from _documents(root, files, lambda _name: heldout, plan, skip)
+
+
+def _documents(
+    root: Path, files: Sequence[Path], is_held_out: Callable[[str], bool], plan: CodePlan, skip: int
+) -> Iterator[Document]:
+    """The files of a workspace, in an order that the seed determines."""
+    with tempfile.TemporaryDirectory(prefix="nano-lsp-forge-") as store:
+        workspace = Workspace(root, Path(store))
+        try:
+            workspace.update()
+            cases = plan.make_cases(workspace)
+            shuffled = sorted(files)
+            Random(plan.seed).shuffle(shuffled)  # noqa: S311 - reproducible, not for security
+            for path in shuffled[skip:]:
+                name = path.relative_to(root).as_posix()
+                text, reason = _read(path)
+                source = Random(f"{plan.seed}:{name}")  # noqa: S311
+                yield Document(
+                    name, text, is_held_out(name), partial(cases.build, path, text, plan.code, source), reason
+                )
+        finally:
+            workspace.close()
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """The text of a file, and why it is left out; empty if it is not."""
+    try:
+        text = load_document(path).text
+    except DocumentError:
+        return "", "file that cannot be read as source code"
+    lines = text.split("\n")
+    if "\r" in text:
+        return text, "file with carriage returns"
+    if max(map(len, lines)) > _MAX_LINE_CHARS or len(text) > _MAX_MEAN_CHARS * len(lines):
+        return text, "minified or generated file"
+    if sum(map(str.isalpha, text)) < _MIN_LETTERS * len("".join(text.split())):
+        return text, "file of data"
+    if not _LINES[0] <= len(lines) <= _LINES[1]:
+        return text, f"file with under {_LINES[0]} or over {_LINES[1]:,} lines"
+    return text, ""
+
+
+def _suffixes(code: Code) -> frozenset[str]:
+    return frozenset(suffix for each in LANGUAGES if each.name in code.languages for suffix in each.suffixes)
+
+
+def _tracked_files(root: Path) -> frozenset[Path] | None:
+    """The files that git tracks; None if the folder is in no repository, or there is no git."""
+    # The setting of a repository could name a program that git is to start.
+    command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "ls-files", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_S)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return frozenset(root / name for name in listed.stdout.decode("utf-8", "surrogateescape").split("\0") if name)
+
+
+def _normalized(name: str) -> str:
+    """A package's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

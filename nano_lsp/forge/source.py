@@ -1,0 +1,56 @@
+"""Where cases come from: sources with documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from nano_lsp.forge.cases import Case
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file of code, or a row of a data set.
+
+    Attributes:
+        name: Name that is unique in its source.
+        text: Text that duplicates are found by.
+        heldout: Whether its cases are held out from training.
+        build: Makes its cases.
+        rejected: Why it is left out; empty if it is not.
+    """
+
+    name: str
+    text: str
+    heldout: bool
+    build: Callable[[], Iterable[Case | None]]
+    rejected: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A package, a workspace or a data set.
+
+    Attributes:
+        name: Name of the source.
+        version: What determines its content: a version, a commit or a hash.
+        license: License as its metadata names it; empty where there is none.
+        documents: Yields its documents, always in the same order, from a number of skipped ones on.
+        max_cases: Maximum number of cases; None for no limit.
+        max_tokens: Maximum number of tokens; None for no limit.
+    """
+
+    name: str
+    version: str
+    license: str
+    documents: Callable[[int], Iterator[Document]]
+    max_cases: int | None = None
+    max_tokens: int | None = None
+
+
+def held_out(names: Iterable[str], share: float, seed: int) -> frozenset[str]:
+    """A share of the names, at least one of two: those whose hashes with the seed are lowest."""
+    ranked = sorted(names, key=lambda name: hashlib.blake2b(f"{seed}:{name}".encode()).digest())
+    n = max(1, round(share * len(ranked))) if len(ranked) > 1 else 0
+    return frozenset(ranked[:n])
