@@ -218,9 +218,9 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in [*vars(self).items()]:
             try:
-                ALL_SETTINGS[name].check(value)
+                object.__setattr__(self, name, ALL_SETTINGS[name].check(value))
             except ValueError as error:
                 raise ConfigError(f"{name} is {value!r}.", f"Choose {error}.") from None
 

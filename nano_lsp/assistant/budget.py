@@ -30,7 +30,7 @@ class TokenTime:
     """Milliseconds per token: a moving average that decays to its lowest value so far.
 
     The cause of a slowdown may be gone long before the next measurement: without one, a slowdown halves every 10
-    seconds.
+    seconds. `clock` is monotonic, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -33,7 +33,7 @@ _CACHED_CELLS = 2048
 
 @dataclass(frozen=True)
 class Special:
-    """A piece of a cell in IPython syntax."""
+    """A piece of a cell in IPython syntax, by its offsets in code points; its end is before the line break."""
 
     start: int
     end: int

@@ -92,8 +92,8 @@ def in_execution_order(cells: Sequence[Cell], index: int) -> tuple[list[Cell], i
 def build_notebook_text(cells: Sequence[Cell], index: int, offset: int) -> tuple[str, int, str]:
     """Build the text for a prompt at the cursor; the text, the cursor's offset in it and its language.
 
-    `index` and `offset` are those of the cursor's cell, and in it; executed cells come first, see
-    `in_execution_order`.
+    `index` is that of the cursor's cell, `offset` that of the cursor in it, in code points; executed cells come
+    first, see `in_execution_order`.
     """
     cells, index = in_execution_order(cells, index)
     cell = cells[index]

@@ -57,7 +57,7 @@ _NAMES = """
 
 
 def undefined_names(tree: SyntaxTree, offset: int) -> frozenset[str]:
-    """Find names that are read in the top-level Python statement at an offset and bound nowhere in the document."""
+    """Find names read in the top-level Python statement at an offset, in code points, and bound nowhere."""
     if tree.language is not PYTHON:
         return frozenset()
     found = QueryCursor(_query()).captures(tree.root)

@@ -117,8 +117,9 @@ class AdaptiveThreshold:
 
 
 def find_threshold(records: Sequence[Record]) -> Threshold:
-    """The confidence below which a language's suggestions are rarely kept, and much more rarely than others.
+    """The confidence below which suggestions are rarely kept, and much more rarely than others.
 
+    The records are those of automatic suggestions in one language, oldest first.
     It is the highest quantile, up to the median, below which at most 5 % were kept, and at most half of the share
     kept above, both by the upper limit of Wilson's interval (Wilson 1927). Suggestions sampled below the threshold
     are weighted by the inverse of their sampling probability, 10 (Horvitz and Thompson 1952).

@@ -224,7 +224,7 @@ class GhostText:
                 if not found and typed_since(
                     completion_input, self._latest.get(completion_input.name, completion_input)
                 ):
-                    return ()  # a newer request has been or will be made for the text typed since
+                    return (NOTHING,)  # a newer request has been or will be made for the text typed since
             elif in_flight:
                 self._cancel(in_flight)
             if not found:

@@ -15,6 +15,7 @@ from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.editor.session import Session
 from nano_lsp.editor.typing_pace import TypingPace
+from nano_lsp.errors import CancelledError
 
 if TYPE_CHECKING:  # not imported at run time: servers respond before the assistant is imported
     from nano_lsp.editor.ghost_text import Suggestion
@@ -83,9 +84,10 @@ class Suggester:
         try:
             await asyncio.wait({task})
         finally:
-            del self._waiting[task]
+            is_current = self._waiting.pop(task, None) is not None
             task.cancel()  # if the caller was cancelled
-        if not task.cancelled():
+        error = None if task.cancelled() else task.exception()
+        if is_current and not task.cancelled() and not isinstance(error, CancelledError):
             return task.result()
         if ghost_text := self._session.ghost_text:
             ghost_text.stats.stale += 1
@@ -121,6 +123,6 @@ class Suggester:
         self._end(lambda typed: typed.name == now.name and (invoked or typed != now))
 
     def _end(self, is_stale: Callable[[CompletionInput], bool]) -> None:
-        for task, typed in self._waiting.items():
-            if is_stale(typed):
-                task.cancel()
+        for task in [task for task, typed in self._waiting.items() if is_stale(typed)]:
+            del self._waiting[task]
+            task.cancel()

@@ -53,7 +53,8 @@ async def _on_completion(server: NanoServer, params: types.CompletionParams) -> 
     if server.session.ghost_text is None:  # the menu shows other servers' items without waiting for the model
         return types.CompletionList(is_incomplete=True, items=[])
     suggestions = await _suggest(server, document, params.position, invoked=False)
-    items = [_completion_item(document, document.offset(params.position), each) for each in suggestions]
+    offset = document.offset(params.position)
+    items = [_completion_item(document, offset, each, rank) for rank, each in enumerate(suggestions)]
     return types.CompletionList(is_incomplete=True, items=items)
 
 
@@ -109,7 +110,7 @@ def _inline_item(
     return types.InlineCompletionItem(text + suggestion.text, range=span, command=_accepted_command(suggestion))
 
 
-def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion) -> types.CompletionItem:
+def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion, rank: int) -> types.CompletionItem:
     """A menu item that replaces the word before the cursor, so that editors match it against that word."""
     start = offset
     while start and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
@@ -120,9 +121,9 @@ def _completion_item(document: TextDocument, offset: int, suggestion: Suggestion
         label=first + (" …" if others else ""),
         kind=types.CompletionItemKind.Text,
         detail="NEURO-NANO",
-        sort_text="\0",
+        sort_text=f"\0{rank}",  # before all others, the best first
         filter_text=word + text,
-        preselect=True,
+        preselect=rank == 0,
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(document.range(start, offset), word + text),
         data={"language": document.language, "code": word + text},
