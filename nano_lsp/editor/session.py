@@ -285,14 +285,15 @@ class Session:
         current = {root: (self._folder_settings.get(root, self.settings).of_model, reads) for root in self.roots}
         if [*current.items()] == [*self._indexed.items()]:
             return
-        previous, self._indexed = self._indexed, current
+        previous, self._indexed = [*self._indexed], current
+        folders = [*current.items()]  # the thread reads these two while the dictionaries may change
         self._stop_indexing.set()
         stopped = self._stop_indexing = threading.Event()
 
         def update() -> None:
-            for root in previous.keys() - current.keys():
+            for root in set(previous).difference(root for root, _ in folders):
                 assistant.leave_workspace(root)
-            for root, (settings, reads) in current.items():
+            for root, (settings, reads) in folders:
                 if not stopped.is_set():
                     assistant.use_workspace(root, settings, reads=reads, stopped=stopped.is_set)
 
