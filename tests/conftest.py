@@ -86,7 +86,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("NANO_LSP_HOME", str(path))
     monkeypatch.setenv("NANO_LSP_ENGINE", "in-process")
     yield path
-    if (path / "run").exists():
+    if (path / "cache" / "engine.log").exists():  # an engine has been started, wherever its socket is
         for process in engines_of(path):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

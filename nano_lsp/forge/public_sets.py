@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import huggingface_hub
-
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.recipe import Stratum
 
@@ -19,6 +17,8 @@ def find_commit(stratum: Stratum) -> str:
     Raises:
         ForgeError: The hub cannot be reached, or has no such data set or revision.
     """
+    import huggingface_hub  # noqa: PLC0415 - needs 0.3 s, which the help of commands has not
+
     try:
         found = huggingface_hub.HfApi().dataset_info(stratum.dataset, revision=stratum.revision).sha
     except Exception as error:  # the libraries beneath raise errors of several kinds
