@@ -149,14 +149,12 @@ def test_an_explicit_request_does_not_wait_and_replaces_an_automatic_one(tmp_pat
     run(tmp_path, work, debounce_ms=ENDLESS_MS)
 
 
-def test_an_explicit_request_that_the_model_gives_up_for_a_newer_one_is_stale(tmp_path: Path) -> None:
+def test_of_an_explicit_and_an_automatic_request_the_model_may_give_up_one_without_an_error(tmp_path: Path) -> None:
     async def work(editor: Editor) -> None:
         editor.move("x = |")
-        explicit = editor.ask(invoked=True)
-        await asyncio.sleep(0)
-        assert await editor.shown() == ["len([1, 2])"]
-        found = await explicit  # it may also have been the faster one
-        assert found is None or found[0].text == "len([1, 2])"
+        requests = [editor.ask(invoked=True), editor.ask()]
+        answers = [await request or () for request in requests]
+        assert "len([1, 2])" in [suggestion.text for answer in answers for suggestion in answer]
 
     run(tmp_path, work)
 
