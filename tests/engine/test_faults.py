@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -67,7 +68,8 @@ class Stage:
 
     def kill_engine(self) -> None:
         if engine := self.engine():
-            engine.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                engine.kill()
 
     def stop_engine(self) -> None:
         if engine := self.engine():
