@@ -42,7 +42,7 @@ EXAMPLES = """Examples:
 """
 
 _NANO_MIB = 1_210
-_SAFER_MODE_COST = "It costs a tenth to a quarter of the speed of answers."  # figures: docs/how-to/troubleshooting.md
+_SAFER_MODE_COST = "It costs up to a quarter of the speed of answers."  # figures: docs/how-to/troubleshooting.md
 
 
 class Level(str, Enum):
