@@ -244,7 +244,7 @@ class Session:
                 self._ghost_text.cancel()
         self._ghost_text = None
         self._ghost_texts.clear()
-        self._indexed.clear()
+        self._indexed = {}  # a new one, as the thread that reads the folders goes through the old one
 
     async def closed(self) -> None:
         """Wait for the assistant to be closed after `stop`, with a timeout: the program is about to end."""
@@ -285,15 +285,14 @@ class Session:
         current = {root: (self._folder_settings.get(root, self.settings).of_model, reads) for root in self.roots}
         if [*current.items()] == [*self._indexed.items()]:
             return
-        previous, self._indexed = [*self._indexed], current
-        folders = [*current.items()]  # the thread reads these two while the dictionaries may change
+        previous, self._indexed = self._indexed, current
         self._stop_indexing.set()
         stopped = self._stop_indexing = threading.Event()
 
         def update() -> None:
-            for root in set(previous).difference(root for root, _ in folders):
+            for root in previous.keys() - current.keys():
                 assistant.leave_workspace(root)
-            for root, (settings, reads) in folders:
+            for root, (settings, reads) in current.items():
                 if not stopped.is_set():
                     assistant.use_workspace(root, settings, reads=reads, stopped=stopped.is_set)
 
