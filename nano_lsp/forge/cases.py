@@ -156,7 +156,7 @@ class CodeCases:
 
 
 def build_chat_case(
-    tokenizer: Tokenizer, question: str, answer: str, stratum: Stratum, recipe: Recipe
+    tokenizer: Tokenizer, question: str, answer: str, stratum: Stratum, *, end: int, max_tokens: int
 ) -> Case | None:
     """The case of a question and its answer, with the persona; None if it is too long.
 
@@ -165,12 +165,13 @@ def build_chat_case(
         question: The user's turn.
         answer: The assistant's turn.
         stratum: Stratum of the pair, with its directive.
-        recipe: Recipe with the stratum.
+        end: Id of the token that ends the case (`find_end_token`).
+        max_tokens: Maximum number of tokens of the case.
     """
     think, code = stratum.directive == "think", stratum.directive == "code"
     prompt = build_chat_prompt(tokenizer, [Message("user", question)], code=code, think=think)
-    ids = [*tokenizer.tokenize(answer), find_end_token(tokenizer, recipe)]
-    if len(prompt) + len(ids) > recipe.max_case_tokens:
+    ids = [*tokenizer.tokenize(answer), end]
+    if len(prompt) + len(ids) > max_tokens:
         return None
     return Case(stratum.name, tuple(prompt), tuple(ids), f"{question}\n{answer}")
 

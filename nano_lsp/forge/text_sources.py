@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge.cases import build_chat_case
+from nano_lsp.forge.cases import build_chat_case, find_end_token
 from nano_lsp.forge.public_sets import EXTRA, find_commit, require_datasets, stream_rows
 from nano_lsp.forge.recipe import Recipe, Stratum
 from nano_lsp.forge.source import Document, Source
@@ -61,7 +61,7 @@ def _documents(
     read_rows: Callable[[int], Iterable[_Row]], stratum: Stratum, recipe: Recipe, tokenizer: Tokenizer, skip: int
 ) -> Iterator[Document]:
     """The rows of a stratum. Every n-th one is held out: a stream has no end to take a share of."""
-    every = round(1 / recipe.heldout)
+    every, end = round(1 / recipe.heldout), find_end_token(tokenizer, recipe)
     for number, row in enumerate(read_rows(skip), skip):
         question, answer = row.get(stratum.question), row.get(stratum.answer)
         rejected = ""
@@ -78,7 +78,7 @@ def _documents(
         text = "" if rejected else f"{question}\n{answer}"
 
         def build(question: str = str(question), answer: str = str(answer)) -> list[Any]:
-            return [build_chat_case(tokenizer, question, answer, stratum, recipe)]
+            return [build_chat_case(tokenizer, question, answer, stratum, end=end, max_tokens=recipe.max_case_tokens)]
 
         yield Document(f"row {number}", text, number % every == min(every, _FIRST_HELD_OUT) - 1, build, rejected)
 
