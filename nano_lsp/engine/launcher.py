@@ -28,7 +28,7 @@ _ANSWER_S = 2.0
 _OK = 200
 _LONGEST_PAUSE_S = 30.0
 _SHORT_LIFE_S = 10.0
-_PATIENCE = 3  # short lives in a row, before it is started less often
+_PATIENCE = 3  # short lives in a row without any work done, before it is started less often
 
 
 class Launcher:
@@ -63,6 +63,10 @@ class Launcher:
         if self._found is client:
             self._found = None
             self._lost.append(client)
+
+    def job_done(self) -> None:
+        """The engine has done work for this program: if it dies now, it is not one that dies whenever it is started."""
+        self._n_crashes = 0
 
     async def close(self) -> None:
         """Close the connections."""
