@@ -301,7 +301,7 @@ class Session:
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.prefetch = settings.prefetch
-        ghost_text.min_confidence = settings.min_mean_probability
+        ghost_text.min_mean_probability = settings.min_mean_probability
         ghost_text.threshold = self._threshold if settings.adaptive_threshold else None
         ghost_text.postprocess = replace(
             ghost_text.postprocess, min_token_probability=settings.min_token_probability, max_lines=settings.max_lines

@@ -55,8 +55,8 @@ _SPARE_BYTES = 128 << 20  # free space required beside the file itself: one whee
 
 
 @dataclass(frozen=True)
-class ModelStatus:
-    """Status of a model in the store; `partial_bytes` is the size of the file of an interrupted pull."""
+class StoredModel:
+    """A model of the manifest in the store; `partial_bytes` is the size of the file of an interrupted pull."""
 
     entry: ModelEntry
     path: Path
@@ -80,10 +80,10 @@ class ModelStore:
         self._config = folders.config
         self.entries: Mapping[str, ModelEntry] = load_manifest(folders.config)
 
-    def statuses(self) -> list[ModelStatus]:
+    def statuses(self) -> list[StoredModel]:
         """Status of each model of the manifest."""
         return [
-            ModelStatus(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
+            StoredModel(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
             for name, entry in self.entries.items()
         ]
 
