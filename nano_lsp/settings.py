@@ -178,7 +178,7 @@ class Settings:
     snapshots: bool = _setting(
         True,
         "Let the shared engine write KV sequences to disk when they are evicted from memory, and all of them "
-        "when it exits. A token takes 28 KB, and all files together at most 512 MB.",
+        "when a model is unloaded. A token takes 28 KB, and all files together at most 512 MB.",
         SetBy.CONFIG,
     )
     prompt_tokens: int = _setting(
@@ -242,7 +242,7 @@ class EditorSettings(Settings):
     debounce_ms: int = _setting(
         150,
         "Wait at most this number of milliseconds for the next key before a suggestion is computed. The wait "
-        "(debounce) is shorter for those who type fast.",
+        "(debounce) is shorter for those who type fast, and there is none for those who pause longer between keys.",
         limits=(0, 5000),
     )
     min_token_probability: float = _setting(

@@ -17,7 +17,7 @@ from nano_lsp.cli.terminal import file_progress, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.models.architecture import Architecture, describe, differences
 from nano_lsp.models.gguf import read_header
-from nano_lsp.models.store import StoredModel, ModelStore
+from nano_lsp.models.store import ModelStore, StoredModel
 
 app = typer.Typer(
     no_args_is_help=True,

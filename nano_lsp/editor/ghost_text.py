@@ -366,7 +366,9 @@ class GhostText:
 
     def _may_hide(self, language: str) -> bool:
         """Whether suggestions in a language may be hidden once they are complete."""
-        return self.min_mean_probability > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
+        if self.min_mean_probability > 0:
+            return True
+        return self.threshold is not None and self.threshold.learned(language).value > 0
 
     def _hide_unsure(self, language: str, found: Suggestion) -> Suggestion:
         """The suggestion if its confidence is high enough; else one without text."""

@@ -62,7 +62,8 @@ class Suggester:
         Args:
             typed: The document and the cursor.
             completion_input: The same with the selected entry of a completion list inserted; None for no entry.
-            listener: Receives the text of an automatic suggestion while it grows, if it cannot be hidden in the end.
+            listener: Receives the text of an automatic suggestion while it grows, unless its confidence may hide it
+                once it is complete.
             invoked: The user has requested suggestions explicitly: alternatives, without waiting for the next key.
 
         Returns:
