@@ -138,7 +138,11 @@ class Settings:
         "nano", "Use this model: a name from `nano-lsp model list`, or the path of a GGUF file.", SetBy.USER
     )
     adapter: str = _setting(
-        "", "Apply this LoRA adapter, the path of a GGUF file, to the model; empty applies none.", SetBy.USER
+        "auto",
+        "Make suggestions with this LoRA adapter: the name of an installed one (`nano-lsp adapter list`), the path "
+        "of a GGUF file, `none`, or `auto` for the one that was chosen for the workspace or comes with the model. "
+        "Chats, docstrings and edits use the model alone.",
+        SetBy.USER,
     )
     n_ctx: int = _setting(
         4096,
