@@ -67,6 +67,7 @@ class Remote:
     """
 
     fim_order = "spm_tail"
+    base = None  # which adapters apply is that server's choice
 
     def __init__(
         self, client: httpx.AsyncClient, tokenizer: ApproximateTokenizer, on_connection: OnConnection

@@ -66,6 +66,7 @@ class _ActiveRequest:
             request.key,
             request.prompt,
             request.params,
+            adapter=request.adapter,
             hook=request.hook,
             on_progress=request.on_progress,
         )
