@@ -10,6 +10,7 @@ from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import Completion
 from nano_lsp.settings import Settings
 
@@ -42,6 +43,7 @@ class ClientState:
         budget: Limits for automatic requests, from the measured speed of this machine.
         max_limits: Limits for explicit requests.
         max_imported_tokens: Maximum number of prompt tokens for signatures imported from the workspace.
+        adapter: The setting `adapter`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -49,6 +51,7 @@ class ClientState:
         self.workspace: Workspace | None = None
         self.max_limits = Limits(settings.prompt_tokens, settings.max_tokens)
         self.max_imported_tokens = settings.imported_tokens
+        self.adapter = settings.adapter
         self.budget = Budget(self.max_limits, settings.latency_ms)
 
 
@@ -62,6 +65,8 @@ class FeatureContext:
         state: State kept for the client.
         generate: Sends a request to the model; cancelling the asyncio task cancels the request.
         listener: Receives progress.
+        find_adapter: Returns the adapter that requests to infill code use, and no others; None for none. Raises a
+            NanoError where the settings name one that cannot be used.
     """
 
     tokenizer: Tokenizer
@@ -69,6 +74,7 @@ class FeatureContext:
     state: ClientState
     generate: Callable[[GenerationRequest], Awaitable[Completion]]
     listener: ProgressListener = NULL_LISTENER
+    find_adapter: Callable[[], AdapterFile | None] = lambda: None
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text."""

@@ -188,6 +188,7 @@ def prepare_request(
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
         document=completion_input.name,
         sequence=f"{completion_input.name}#prefetch" if prefetch else completion_input.name,
+        adapter=context.find_adapter(),
         hook=processor.hook,
         on_text=lambda text: listener.on_text(processor.stable_prefix(text)),
         on_progress=listener.on_progress,

@@ -24,7 +24,7 @@ from nano_lsp.settings import Settings
 from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
-PROTOCOL = 2
+PROTOCOL = 3
 """Protocol number: raise it with each change of this module that the other side would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
 """Maximum size of a request: a document may have 8 MB, and JSON makes up to six bytes of one."""
