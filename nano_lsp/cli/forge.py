@@ -11,11 +11,15 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, open_local_assistant, stderr, stdout
+from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, stderr, stdout
+from nano_lsp.config import find_folders, is_path, load_settings
 from nano_lsp.errors import CancelledError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
+from nano_lsp.forge.merge import merge_adapter
 from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
+from nano_lsp.models.adapters import AdapterStore, find_base
+from nano_lsp.models.store import ModelStore
 
 _CASES_PER_LINE = 5000
 
@@ -105,6 +109,22 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     for reason, number in card["left_out"].items():
         stdout.print(f"left out, {reason}: {number:,}", markup=False)
     stderr.print(f"Data card: {output / CARD}", markup=False)
+
+
+@app.command(epilog="Example: `nano-lsp forge merge mine --output merged.gguf`")
+def merge(
+    adapter: Annotated[str, typer.Argument(help="Name of an installed adapter, or path of a GGUF file.")],
+    output: Annotated[Path, typer.Option(help="Path of the new model file, which must not exist.")],
+    model: Model = None,
+) -> None:
+    """Merge an adapter into its model: a new model file in Q4_K_M, which needs no adapter."""
+    settings, folders = load_settings(model=model), find_folders()
+    base = find_base(settings.model, folders)
+    with file_progress() as show:
+        ModelStore(folders).find(settings.model, show)
+        file = Path(adapter).expanduser() if is_path(adapter) else AdapterStore(folders.adapters).find(adapter).path
+        merge_adapter(file, base, output, show, check_memory=settings.check_memory)
+    stdout.print(f"{output} is complete. `nano-lsp model import {output} --name NAME` installs it.", markup=False)
 
 
 @contextmanager
