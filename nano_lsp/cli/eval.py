@@ -37,6 +37,7 @@ from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation import metrics, problems, runner
 from nano_lsp.evaluation.baseline import LlamaVimCompletion
 from nano_lsp.evaluation.caching_backend import CachingBackend
+from nano_lsp.models.adapters import choose_adapter, find_base
 from nano_lsp.schema import Completion
 
 EXAMPLES = """Examples:
@@ -112,7 +113,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     )
     wrap = partial(CachingBackend, path=memo) if memo else None
     # With token budgets from measured speed, the figures would not be reproducible.
-    overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
+    overrides = {**model_settings(model, n_ctx, threads, adapter), "latency_ms": 0}
     with open_local_assistant(wrap, **overrides) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
@@ -123,6 +124,10 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             "model": settings.model,
             "prompt_tokens": settings.prompt_tokens,
         }
+        folders = find_folders()
+        used = choose_adapter(settings.adapter, workspace, find_base(settings.model, folders), folders).file
+        if used:
+            conditions["adapter"] = used.sha256
         if workspace:
             conditions["workspace"] = settings.imported_tokens
             assistant.use_workspace(workspace)
@@ -133,9 +138,10 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 style.value,
                 *sorted(disabled),
                 *["workspace"] * bool(workspace),
+                *([used.sha256[:8]] if used else []),
             ]
         )
-        results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
+        results = results or folders.cache / "eval" / f"{slug}.jsonl"
 
         options = PostprocessOptions(
             disabled_steps=disabled,

@@ -43,7 +43,7 @@ stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Model = Annotated[str | None, typer.Option(help=CONFIG_SETTINGS["model"].description)]
-Adapter = Annotated[Path | None, typer.Option(help=CONFIG_SETTINGS["adapter"].description)]
+Adapter = Annotated[str | None, typer.Option(help=CONFIG_SETTINGS["adapter"].description)]
 Context = Annotated[int | None, typer.Option("--n-ctx", help=CONFIG_SETTINGS["n_ctx"].description)]
 Threads = Annotated[int | None, typer.Option("--threads", help=CONFIG_SETTINGS["n_threads"].description)]
 WorkspaceRoot = Annotated[
@@ -62,9 +62,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random num
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
 
 
-def model_settings(model: Model, adapter: Adapter, n_ctx: Context, threads: Threads) -> dict[str, Any]:
+def model_settings(model: Model, n_ctx: Context, threads: Threads, adapter: Adapter = None) -> dict[str, Any]:
     """The settings for the model options of a command; None for options that are not given."""
-    return {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
+    return {"model": model, "adapter": adapter, "n_ctx": n_ctx, "n_threads": threads}
 
 
 @contextmanager
