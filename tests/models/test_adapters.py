@@ -266,7 +266,7 @@ def test_an_adapter_of_the_same_name_is_replaced_and_one_of_the_same_content_kep
     assert [path.stem for path in folders.adapters.glob("*.gguf")] == [sha256(two)]
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace"])
 def test_a_full_disk_leaves_what_was_there(
     store: AdapterStore, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_what_was_there(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*(os, "fsync") if failing == "fsync" else (Path, "replace"), fail)
+        patch.setattr(failing, fail)
         with pytest.raises(DiskSpaceError):
             store.install(write_tiny_adapter(tmp_path / "new.gguf", seed=6))
         with pytest.raises(DiskSpaceError):
