@@ -83,7 +83,8 @@ class LoadedModel(Worker):
             EngineError: There is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
-            return cls(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
+            script = Path(settings.model.removeprefix(SCRIPTED))
+            return cls(load_script(script, adapted=bool(settings.adapter)), snapshots=snapshots)
         store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)

@@ -118,7 +118,7 @@ class _RecordedScript:
         return self.script(history)
 
 
-def load_script(path: Path) -> ScriptedBackend:
+def load_script(path: Path, *, adapted: bool = False) -> ScriptedBackend:
     """A backend whose replies are read from a JSON file; the setting `model` loads it as `scripted:FILE`.
 
     The file contains an object of replies by the end of the prompt, as in `reply_script`::
@@ -130,9 +130,11 @@ def load_script(path: Path) -> ScriptedBackend:
     - `$batch_ms`: Duration of each batch in milliseconds, for tests of slow models and of cancelling.
     - `$unsure`: Whether tokens have different probabilities, as with `unsure_script`.
     - `$prompts`: Path of a file to write the texts that reach the model to, as a JSON array.
+    - `$adapter`: Replies, as a JSON object, of the model with an adapter; without them it replies the same.
 
     Args:
         path: Path of the JSON file.
+        adapted: Whether the setting `adapter` names a file; the file itself is not read.
 
     Raises:
         GgufError: The file is missing, is not JSON or contains no object of texts.
@@ -141,6 +143,8 @@ def load_script(path: Path) -> ScriptedBackend:
         replies = json.loads(path.read_text(encoding="utf-8"))
         batch_s, unsure = float(replies.pop("$batch_ms", 0)) / 1e3, bool(replies.pop("$unsure", False))
         recorded = replies.pop("$prompts", None)
+        with_adapter = replies.pop("$adapter", replies)
+        replies = with_adapter if adapted else replies
         script = reply_script({str(key): str(value) for key, value in replies.items()})
         script = _RecordedScript(script, Path(recorded)) if recorded else script
         backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
