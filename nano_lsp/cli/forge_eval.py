@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nano_lsp.cli.output import print_json, to_json
@@ -82,15 +83,17 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     output = output or adapter.absolute().parent
     card, training = adapter_evaluation.load_card(data), adapter_evaluation.load_training(adapter)
     adapter_evaluation.check_adapter(adapter)
-    sets = [adapter_evaluation.load_heldout(data), *(ProblemSet.load(path, path.name) for path in general or [])]
-    chosen = [replace(each, problems=each.problems[:limit]) for each in sets]
+    sets = [
+        adapter_evaluation.load_heldout(data, limit),
+        *(ProblemSet.load(path, path.name, limit) for path in general or []),
+    ]
     try:
         (output / "outcomes").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ForgeError(f"{output} cannot be written: {error.strerror}.", "Give another --output.") from error
     model = model or card["tokenizer"]["model"]
     with resumable(output):
-        answers = _answer(chosen, card, output / "outcomes", minutes, model=model, adapter=adapter)
+        answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
     evaluation = adapter_evaluation.build_evaluation(
         answers,
         training,
@@ -160,7 +163,7 @@ def _run(each: ProblemSet, card: Mapping[str, Any], folder: Path, end: float, **
         if any(problem.name not in known for problem in each.problems):
             assistant, _ = stack.enter_context(open_local_assistant(**overrides))
             adapter_evaluation.check_base(assistant.model.tokenizer, assistant.model.fim_order, card)
-        advance = stack.enter_context(row_progress(f"{side}, {each.name}", len(each.problems)))
+        advance = stack.enter_context(row_progress(escape(f"{side}, {each.name}"), len(each.problems)))
         for outcome in runner.run(each.problems, complete, path, conditions):
             outcomes.append(outcome)
             advance()
@@ -170,19 +173,17 @@ def _run(each: ProblemSet, card: Mapping[str, Any], folder: Path, end: float, **
 
 
 def _show(evaluation: Mapping[str, Any]) -> None:
-    heldout, *general = evaluation["sets"]
-    measures = ("exact match", "characters saved", "breaks the parse", "pass@1")
-    groups = {
-        **heldout["cursor_kinds"],
-        f"all: {heldout['name']}": heldout["all"],
-        **{f"all: {each['name']}": each["all"] for each in general},
-    }
+    sets = evaluation["sets"]
+    groups = {**sets[0]["cursor_kinds"], **{f"all: {each['name']}": each["all"] for each in sets}}
+    measures = list(dict.fromkeys(row["measure"] for rows in groups.values() for row in rows))
     table = Table("cursor in", "n", *measures)
     for name, rows in groups.items():
         cells = {
             row["measure"]: f"{row['before']:.1f} → {row['after']:.1f} %, p = {row['p_value']:.3f}" for row in rows
         }
-        table.add_row(name, str(max(row["n"] for row in rows)), *(cells.get(measure, "") for measure in measures))
+        table.add_row(
+            escape(name), str(max(row["n"] for row in rows)), *(cells.get(measure, "") for measure in measures)
+        )
     # Output that is not a terminal has no width: use one that fits the table.
     console = stdout if stdout.is_terminal else Console(width=160)
     console.print(table)

@@ -46,14 +46,19 @@ class ProblemSet:
     problems: tuple[Problem, ...]
 
     @classmethod
-    def load(cls, path: Path, name: str) -> ProblemSet:
+    def load(cls, path: Path, name: str, limit: int | None = None) -> ProblemSet:
         """Load a file that `nano_lsp.evaluation.problems.load_infilling` reads.
+
+        Args:
+            path: Path of the file.
+            name: Name for people.
+            limit: Maximum number of problems; None for all.
 
         Raises:
             EvaluationError: The file cannot be read or has other content.
         """
         problems = sorted(load_infilling(path), key=lambda each: hashlib.blake2b(each.name.encode()).digest())
-        return cls(name, sha256_of([path]), tuple(problems))
+        return cls(name, sha256_of([path]), tuple(problems[:limit]))
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,8 @@ def load_card(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_heldout(folder: Path) -> ProblemSet:
-    """The held-out problems of a folder that `nano-lsp forge data` has written.
+def load_heldout(folder: Path, limit: int | None = None) -> ProblemSet:
+    """The held-out problems, at most a number of them, of a folder that `nano-lsp forge data` has written.
 
     Raises:
         ForgeError: There are none.
@@ -129,7 +134,7 @@ def load_heldout(folder: Path) -> ProblemSet:
             f"{folder} has no held-out problems ({PROBLEMS}).",
             "Make data of code, which has some, with `nano-lsp forge data` of this version.",
         )
-    return ProblemSet.load(path, "held-out code")
+    return ProblemSet.load(path, "held-out code", limit)
 
 
 def load_training(adapter: Path) -> TrainingLog | None:

@@ -271,11 +271,12 @@ def test_a_loss_in_general_is_a_reason(data: Path, tmp_path: Path) -> None:
     replies = json.loads((tmp_path / "script.json").read_text())
     replies["other = "] = "1"
     (tmp_path / "script.json").write_text(json.dumps(replies))
-    general = tmp_path / "general.jsonl"
+    general = tmp_path / "[b]general.jsonl"
     general.write_text(to_row(Problem("g", "line", "g.py", "other = ", "\n", "1")) + "\n")
     done = run(data, "--general", str(general))
     assert done.returncode == 1
-    assert b"It loses: exact match on general.jsonl 100.0 %" in done.stdout
+    assert b"It loses: exact match on [b]general.jsonl 100.0 %" in done.stdout
+    assert b"all: [b]general.jsonl" in done.stdout
 
 
 def test_an_interrupted_run_continues_to_the_same_bytes(
