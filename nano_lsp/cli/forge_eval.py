@@ -43,7 +43,6 @@ EXAMPLES = """Examples:
 """
 JSON, HTML = "evaluation.json", "evaluation.html"
 _CONDITIONS = ("model", "prompt_tokens", "max_tokens", "kv_type")
-_NOT_TAKEN = 1  # exit code
 
 
 def evaluate(  # noqa: PLR0917 - options, which typer passes by name
@@ -109,7 +108,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     else:
         _show(evaluation)
     stderr.print(f"Report: {output / HTML}", markup=False)
-    raise typer.Exit(0 if evaluation["taken"] else _NOT_TAKEN)
+    raise typer.Exit(int(not evaluation["taken"]))
 
 
 def _answer(
