@@ -31,13 +31,13 @@ from nano_lsp.evaluation.problems import Problem
 from nano_lsp.forge import adapter_evaluation
 from nano_lsp.forge.adapter_evaluation import Answers, ProblemSet
 from nano_lsp.forge.report import render_report
-from nano_lsp.forge.source import sha256_of
+from nano_lsp.forge.source import hash_files
 from nano_lsp.schema import Completion
 from nano_lsp.version import __version__
 
 EXAMPLES = """Examples:
 
-`nano-lsp forge eval ~/forge/mine --adapter ~/forge/mine-adapter/adapter.gguf`
+`nano-lsp forge eval ~/forge/mine --adapter ~/forge/mine/training/adapter.gguf`
 
 `nano-lsp forge eval data --adapter adapter.gguf --general HumanEval-SingleLineInfilling.jsonl.gz --minutes 60`
 """
@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         answers,
         training,
         model=model,
-        adapter={"name": adapter.name, "sha256": sha256_of([adapter])},
+        adapter={"name": adapter.name, "sha256": hash_files([adapter])},
         nano_lsp=__version__,
         recipe=card["recipe"],
     )
@@ -143,7 +143,7 @@ def _run(each: ProblemSet, card: Mapping[str, Any], folder: Path, end: float, **
     # With token budgets from measured speed, the answers would not be reproducible.
     overrides: dict[str, Any] = {**options, "latency_ms": 0}
     settings = load_settings(os.environ, **overrides)
-    adapter = sha256_of([Path(settings.adapter)]) if settings.adapter else ""
+    adapter = hash_files([Path(settings.adapter)]) if settings.adapter else ""
     conditions: dict[str, object] = {"nano_lsp": __version__, "problems": each.sha256, "adapter": adapter}
     conditions.update({name: getattr(settings, name) for name in _CONDITIONS})
     digest = hashlib.blake2b(json.dumps(conditions).encode(), digest_size=6).hexdigest()

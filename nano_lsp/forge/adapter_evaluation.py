@@ -15,7 +15,7 @@ from nano_lsp.errors import ForgeError, GgufError
 from nano_lsp.evaluation.metrics import Comparison, Outcome, compare
 from nano_lsp.evaluation.problems import Problem, load_infilling
 from nano_lsp.forge.dataset import CARD, PROBLEMS
-from nano_lsp.forge.source import sha256_of
+from nano_lsp.forge.source import hash_files
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.models.gguf import read_header
 
@@ -58,7 +58,7 @@ class ProblemSet:
             EvaluationError: The file cannot be read or has other content.
         """
         problems = sorted(load_infilling(path), key=lambda each: hashlib.blake2b(each.name.encode()).digest())
-        return cls(name, sha256_of([path]), tuple(problems[:limit]))
+        return cls(name, hash_files([path]), tuple(problems[:limit]))
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,12 @@ def held_out(names: Iterable[str], share: float, seed: int) -> frozenset[str]:
     return frozenset(ranked[:n])
 
 
-def sha256_of(files: Iterable[Path]) -> str:
-    """SHA-256 of the files' contents, one after the other, in hexadecimal."""
+def hash_files(files: Iterable[Path]) -> str:
+    """SHA-256 of the content of files, one after the other.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as stream:

@@ -14,7 +14,7 @@ from nano_lsp.errors import ForgeError
 from nano_lsp.forge.cases import build_chat_case, find_end_token
 from nano_lsp.forge.public_sets import EXTRA, find_commit, require_datasets, stream_rows
 from nano_lsp.forge.recipe import Recipe, Stratum
-from nano_lsp.forge.source import Document, Source, sha256_of
+from nano_lsp.forge.source import Document, Source, hash_files
 from nano_lsp.inference.backend import Tokenizer
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -48,7 +48,7 @@ def stratum_sources(
             read_rows = partial(stream_rows, stratum, version)
         else:
             files = _local_files(folder, stratum)
-            version = f"sha256:{sha256_of(files)}"
+            version = f"sha256:{hash_files(files)}"
             read_rows = partial(_read_files, files)
         max_cases = max(1, limit * stratum.tokens // total) if limit else None
         documents = partial(_documents, read_rows, stratum, recipe, tokenizer)
