@@ -27,10 +27,8 @@ from nano_lsp.cli.terminal import (
     stderr,
     stdout,
 )
-from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
-from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EvaluationError
@@ -60,7 +58,10 @@ class Style(str, Enum):
 def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     data: Annotated[
         Path | None,
-        typer.Argument(help="A folder of Python files, or HumanEval-Infilling problems (.jsonl, .jsonl.gz)."),
+        typer.Argument(
+            help="A folder of Python files, or a file of HumanEval-Infilling or of `nano-lsp forge data` "
+            "(.jsonl, .jsonl.gz)."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -150,13 +151,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         )
 
         def complete(problem: problems.Problem) -> Completion:
-            text, offset = problem.prefix + problem.suffix, len(problem.prefix)
             if style is Style.LLAMA_VIM:
                 document = OpenDocument(problem.file_name, language_of(problem.file_name))
-                document.update(text)
-                return assistant.run(LlamaVimCompletion(document.name, document.cursor(offset)))
-            completion_input = CompletionInput(problem.file_name, text, offset)
-            return assistant.run(Complete(completion_input, options, speculative=False))
+                document.update(problem.prefix + problem.suffix)
+                return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
+            return assistant.run(runner.completion_of(problem, options))
 
         outcomes = []
         with row_progress("problems", len(chosen)) as advance:

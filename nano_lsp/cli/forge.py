@@ -1,4 +1,4 @@
-"""`nano-lsp forge`: recipes for fine-tuning, and training data."""
+"""`nano-lsp forge`: recipes for fine-tuning, training data, and the evaluation of adapters."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nano_lsp.cli import forge_eval
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, stderr, stdout
+from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, resumable, stderr, stdout
 from nano_lsp.config import find_folders, is_path, load_settings
-from nano_lsp.errors import CancelledError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
 from nano_lsp.forge.merge import merge_adapter
@@ -26,9 +26,11 @@ _CASES_PER_LINE = 5000
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Prepare fine-tuning of the model: recipes and training data. Training itself is not part of this version.",
+    help="Prepare fine-tuning of the model: recipes, training data, evaluation of adapters. "
+    "Training itself is not part of this version.",
     epilog="Start with `nano-lsp forge recipes`.",
 )
+app.command("eval", epilog=forge_eval.EXAMPLES)(forge_eval.evaluate)
 
 
 @app.command(epilog="Example: `nano-lsp forge recipes infill`")
@@ -82,24 +84,23 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
 ) -> None:
     """Make training data: token ids of cases in the layout in which the model is asked, and a data card."""
     chosen = load_recipe(recipe)
-    with open_local_assistant(model=model or chosen.base) as (assistant, settings):
-        try:
-            with _progress() as show:
-                card = make_data(
-                    chosen,
-                    sources or [],
-                    output,
-                    tokenizer=assistant.model.tokenizer,
-                    fim_order=assistant.model.fim_order,
-                    settings=settings,
-                    on_progress=show,
-                    seed=seed,
-                    limit=limit,
-                    against=against or [],
-                )
-        except KeyboardInterrupt:
-            stderr.print(f"{output} has what was finished; run the same command again to continue.", markup=False)
-            raise CancelledError("Interrupted.") from None
+    with (
+        open_local_assistant(model=model or chosen.base) as (assistant, settings),
+        resumable(output),
+        _progress() as show,
+    ):
+        card = make_data(
+            chosen,
+            sources or [],
+            output,
+            tokenizer=assistant.model.tokenizer,
+            fim_order=assistant.model.fim_order,
+            settings=settings,
+            on_progress=show,
+            seed=seed,
+            limit=limit,
+            against=against or [],
+        )
     if as_json:
         print_json(card)
         return

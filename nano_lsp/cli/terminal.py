@@ -31,7 +31,7 @@ from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
-from nano_lsp.errors import EngineGoneError, LibraryError
+from nano_lsp.errors import CancelledError, EngineGoneError, LibraryError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
 from nano_lsp.models.store import FileProgress
@@ -123,6 +123,23 @@ def row_progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 
     with bar:
         yield advance
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say after Ctrl-C that the same command continues.
+
+    Args:
+        folder: Folder of what is finished.
+
+    Raises:
+        CancelledError: Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        stderr.print(f"{folder} has what was finished; run the same command again to continue.", markup=False)
+        raise CancelledError("Interrupted.") from None
 
 
 class StreamPrinter(ProgressListener):
