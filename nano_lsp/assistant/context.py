@@ -49,7 +49,7 @@ class ClientState:
         self.workspace: Workspace | None = None
         self.max_limits = Limits(settings.prompt_tokens, settings.max_tokens)
         self.max_imported_tokens = settings.imported_tokens
-        self.budget = Budget(self.max_limits, settings.latency_ms)
+        self.budget = Budget(self.max_limits, settings.latency_ms, settings.first_suggestion_ms)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class FeatureContext:
         state: State kept for the client.
         generate: Sends a request to the model; cancelling the asyncio task cancels the request.
         listener: Receives progress.
+        n_missing: Returns the number of tokens of a request's prompt that the model would have to evaluate.
+        read_ahead: Has the model evaluate a request's prompt when it has nothing else to do; does not wait.
     """
 
     tokenizer: Tokenizer
@@ -69,6 +71,8 @@ class FeatureContext:
     state: ClientState
     generate: Callable[[GenerationRequest], Awaitable[Completion]]
     listener: ProgressListener = NULL_LISTENER
+    n_missing: Callable[[GenerationRequest], int] = lambda _request: 0
+    read_ahead: Callable[[GenerationRequest], None] = lambda _request: None
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text."""

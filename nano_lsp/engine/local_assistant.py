@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.config import Folders
+from nano_lsp.errors import EngineBusyError
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import Settings
@@ -180,7 +182,19 @@ class LocalAssistant:
         roots = list(self._states)
         root = innermost(roots, Path(path_of(job.document))) or next(iter(roots), None)
         state = self._states.get(root, self._state) if root else self._state
-        return FeatureContext(self.model.tokenizer, self.model.fim_order, state, generate, listener)
+        return FeatureContext(
+            self.model.tokenizer,
+            self.model.fim_order,
+            state,
+            generate,
+            listener,
+            n_missing=self.model.n_missing,
+            read_ahead=self._read_ahead,
+        )
+
+    def _read_ahead(self, request: GenerationRequest) -> None:
+        with contextlib.suppress(EngineBusyError):  # too much else to do
+            self.model.submit(replace(request, client=self._client))
 
     def _read_changed(self) -> None:
         changed, self._changed = self._changed, set()

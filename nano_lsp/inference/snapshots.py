@@ -40,7 +40,7 @@ class Snapshots:
                 path.unlink()
 
     def n_known(self, tokens: Sequence[int]) -> int:
-        """Length of the longest prefix of the tokens that a snapshot has."""
+        """Length of the longest prefix of the tokens that a snapshot has; callable on any thread."""
         found = self._find(tokens, 1)
         return common_prefix(found[1], tokens) if found else 0
 
@@ -83,8 +83,8 @@ class Snapshots:
     def _find(self, prompt: Sequence[int], at_least: int) -> tuple[Path, list[int]] | None:
         best, shared = None, at_least - 1
         found = dict(self._files())
-        for name in self._known.keys() - {path.name for path in found}:
-            del self._known[name]
+        for name in set(self._known) - {path.name for path in found}:
+            self._known.pop(name, None)  # `n_known` is called on other threads as well
         for path, n_tokens in found.items():
             with contextlib.suppress(OSError, ValueError):
                 tokens = self._known.get(path.name) or self._known.setdefault(path.name, _read_tokens(path, n_tokens))
