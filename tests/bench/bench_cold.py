@@ -1,9 +1,10 @@
 """The wait for the first suggestion at a place that the model has not read: `python -m tests.bench.bench_cold`.
 
 A real language server on the real model is driven as a person does it. In files of Python's standard library: open
-the file, rest 1.5 s at a line, type it at five keys a second until a suggestion comes; jump to another function, rest,
-type there; jump back and type on. Reported are the seconds from the first key to the first suggestion, with small
-windows and reading ahead (`now`) and with neither (`before`: `firstSuggestionMs` 0, `warmUp` never), in turns by file.
+the file, rest 1.5 s at a line, type it at five keys a second until a suggestion comes; jump to another function,
+rest, type there; jump back and type on. Reported are the seconds from the first key to the first suggestion, with
+small windows and reading ahead (`now`) and with neither (`before`: `firstSuggestionMs` 0, `warmUp` never), in turns
+by file.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FILES = (
     *("textwrap.py", "threading.py", "timeit.py", "trace.py", "turtle.py", "typing.py", "uuid.py", "warnings.py"),
 )
 REST_S, KEY_S, LIMIT_S = 1.5, 0.2, 40.0
-WAYS: dict[str, dict[str, object]] = {"now": {}, "before": {"firstSuggestionMs": 0, "warmUp": "never"}}
+WAYS: dict[str, dict[str, Any]] = {"now": {}, "before": {"firstSuggestionMs": 0, "warmUp": "never"}}
 VISITS = ("open", "jump", "back")
 
 
@@ -47,7 +48,7 @@ class Waits:
 class Walk:
     """One server, which is sent keys while a thread reads its answers."""
 
-    def __init__(self, model: str, settings: dict[str, object]) -> None:
+    def __init__(self, model: str, settings: dict[str, Any]) -> None:
         self.client = RawClient()
         self.client.initialize(model=model, debounceMs=0, prefetch=False, **settings)
         self.client.wait_for_state("ready")
