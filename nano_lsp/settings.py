@@ -208,6 +208,14 @@ class Settings:
         SetBy.PROJECT,
         limits=(0, 600_000),
     )
+    first_suggestion_ms: int = _setting(
+        1000,
+        "Where the model has not read the code around the cursor yet, make automatic suggestions from as much of it "
+        "as it can read in about this number of milliseconds, and read the rest in the background. 0 always reads "
+        "all `prompt_tokens` first.",
+        SetBy.PROJECT,
+        limits=(0, 600_000),
+    )
     unload_minutes: float = _setting(
         15.0,
         "Let the shared engine unload the model after this number of minutes without a request.",
@@ -269,6 +277,12 @@ class EditorSettings(Settings):
         "language from statistics kept on this machine (`statistics`). At least half of the suggestions are "
         "shown; `nano-lsp stats` prints the level.",
         formerly="calibrate",
+    )
+    warm_up: str = _setting(
+        "auto",
+        "Let the model read the code around the cursor before the first key, when the cursor rests there: `auto` "
+        "unless the machine runs on its battery or is busy with other programs, `always` or `never`.",
+        choices=("auto", "always", "never"),
     )
     prefetch: bool = _setting(
         True, "Compute the next suggestion in advance while the current one is displayed.", SetBy.PROJECT

@@ -52,7 +52,7 @@ class ClientState:
         self.max_limits = Limits(settings.prompt_tokens, settings.max_tokens)
         self.max_imported_tokens = settings.imported_tokens
         self.adapter = settings.adapter
-        self.budget = Budget(self.max_limits, settings.latency_ms)
+        self.budget = Budget(self.max_limits, settings.latency_ms, settings.first_suggestion_ms)
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class FeatureContext:
         listener: Receives progress.
         find_adapter: Returns the adapter that requests to infill code use, and no others; None for none. Raises a
             NanoError where the settings name one that cannot be used.
+        n_missing: Returns the number of tokens of a request's prompt that the model would have to evaluate.
+        read_ahead: Has the model evaluate a request's prompt when it has nothing else to do; does not wait.
     """
 
     tokenizer: Tokenizer
@@ -75,6 +77,8 @@ class FeatureContext:
     generate: Callable[[GenerationRequest], Awaitable[Completion]]
     listener: ProgressListener = NULL_LISTENER
     find_adapter: Callable[[], AdapterFile | None] = lambda: None
+    n_missing: Callable[[GenerationRequest], int] = lambda _request: 0
+    read_ahead: Callable[[GenerationRequest], None] = lambda _request: None
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text."""

@@ -21,7 +21,7 @@ from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
-from nano_lsp.completion.completer import Alternatives, Complete
+from nano_lsp.completion.completer import Alternatives, Complete, ReadAhead
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.errors import CancelledError
@@ -240,6 +240,15 @@ class GhostText:
         if found[0].text and self.prefetch:
             self._prefetch(completion_input, found[0].text)
         return found
+
+    async def read_ahead(self, completion_input: CompletionInput) -> None:
+        """Have the model read the code around a cursor, unless nothing is to be suggested there.
+
+        Raises:
+            EngineError: The engine cannot be reached.
+        """
+        if self._should_suggest(completion_input):
+            await self.assistant.run_async(ReadAhead(completion_input))
 
     async def alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
         """Up to `n_alternatives` suggestions for an explicit request, the best first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.config import Folders
+from nano_lsp.errors import EngineBusyError
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.models.adapters import choose_adapter
@@ -187,7 +189,20 @@ class LocalAssistant:
         def find_adapter() -> AdapterFile | None:
             return choose_adapter(state.adapter, workspace, base, self._folders).file if base else None
 
-        return FeatureContext(self.model.tokenizer, self.model.fim_order, state, generate, listener, find_adapter)
+        return FeatureContext(
+            self.model.tokenizer,
+            self.model.fim_order,
+            state,
+            generate,
+            listener,
+            find_adapter,
+            self.model.n_missing,
+            self._read_ahead,
+        )
+
+    def _read_ahead(self, request: GenerationRequest) -> None:
+        with contextlib.suppress(EngineBusyError):  # too much else to do
+            self.model.submit(replace(request, client=self._client))
 
     def _read_changed(self) -> None:
         changed, self._changed = self._changed, set()

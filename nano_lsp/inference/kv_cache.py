@@ -93,6 +93,18 @@ class KvCache:
             self.trim(sequence, min(common_prefix(sequence.tokens, prompt), limit))
         return sequence
 
+    def n_cached(self, prompt: Sequence[int], adapter: AdapterFile | None = None) -> int:
+        """Length of the longest prefix of a prompt that a sequence of the adapter has, in memory or on disk.
+
+        Callable on any thread: while another one evaluates, the number may be out of date when it is returned.
+        """
+        held = (common_prefix(other.tokens, prompt) for other in self._sequences if other.adapter == adapter)
+        n_held = max(held, default=0)
+        if self._snapshots is None or len(prompt) - n_held <= _MIN_SAVED_TOKENS:
+            return n_held
+        n_saved = self._snapshots.n_known(prompt, adapter)
+        return n_saved if n_saved >= n_held + _MIN_SAVED_TOKENS else n_held
+
     def release(self, sequence: KvSequence) -> None:
         """Unpin a sequence; its tokens stay cached until the cells are needed."""
         sequence.pins -= 1

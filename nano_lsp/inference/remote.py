@@ -131,6 +131,10 @@ class Remote:
         """Counters summed over all requests of this process, as far as the server reports them."""
         return self._totals
 
+    def n_missing(self, request: GenerationRequest) -> int:  # noqa: ARG002 - a model's method
+        """0: the server's cache is not known."""
+        return 0
+
     def submit(self, request: GenerationRequest) -> Future[Completion]:
         """Start a request; it supersedes an older one of the same client, priority and document.
 

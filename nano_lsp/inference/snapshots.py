@@ -42,7 +42,7 @@ class Snapshots:
                 path.unlink()
 
     def n_known(self, tokens: Sequence[int], adapter: AdapterFile | None = None) -> int:
-        """Length of the longest prefix of the tokens that a snapshot of the adapter has."""
+        """Length of the longest prefix of the tokens that a snapshot of the adapter has; callable on any thread."""
         found = self._find(tokens, 1, adapter)
         return common_prefix(found[1], tokens) if found else 0
 
@@ -91,9 +91,9 @@ class Snapshots:
         best, shared = None, at_least - 1
         prefix = self._prefix(adapter)
         found = dict(self._files(prefix))
-        for name in self._known.keys() - {path.name for path in found}:
+        for name in set(self._known) - {path.name for path in found}:
             if name.startswith(prefix):
-                del self._known[name]
+                self._known.pop(name, None)  # `n_known` is called on other threads as well
         for path, n_tokens in found.items():
             with contextlib.suppress(OSError, ValueError):
                 tokens = self._known.get(path.name) or self._known.setdefault(path.name, _read_tokens(path, n_tokens))
