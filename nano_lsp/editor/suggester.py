@@ -128,7 +128,7 @@ class Suggester:
 
     async def _read_ahead(self, now: CompletionInput) -> None:
         await asyncio.sleep(_REST_S)
-        ghost_text = self._session.ghost_text_of(now.name)
+        ghost_text = await self._session.wait_quietly(now.name)
         warm_up = self._session.settings_of(now.name).warm_up
         if ghost_text is None or warm_up == "never" or self._session.paused or (warm_up == "auto" and _saves_power()):
             return
