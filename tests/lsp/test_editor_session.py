@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Iterator[Starts]:
     def begin(replies: dict[str, object], root: Path | None = None, **options: Any) -> RawClient:  # noqa: ANN401
         script = tmp_path / "script.json"
         script.write_text(json.dumps(replies))
-        client = RawClient(home=tmp_path / "home")
+        client = RawClient(home=tmp_path / "home", forked=True)
         clients.append(client)
         client.initialize(root=root, **{"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **options})
         client.wait_for_state("ready")
