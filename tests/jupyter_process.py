@@ -53,7 +53,7 @@ def open_jupyter(
         home: Empty folder for its configuration and data.
         app: `server`, `lab` or `notebook`.
         env: Additional environment variables.
-        alone: Without the other extensions that come with JupyterLab and the notebook: two thirds of the start.
+        alone: Without the other extensions that come with JupyterLab and the notebook: a third of the start.
     """
     root.mkdir(parents=True, exist_ok=True)
     home.mkdir(parents=True, exist_ok=True)
