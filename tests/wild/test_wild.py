@@ -18,6 +18,7 @@ import pytest
 from nano_lsp.api import close_assistants
 from nano_lsp.config import load_toml
 from tests.forked import run_forked
+from tests.processes import engines_of
 from tests.raw_client import RawClient
 
 FOLDER = Path(__file__).parent
@@ -135,8 +136,11 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     (tmp_path / "script").mkdir()
     script = tmp_path / "script" / "script.json"
     script.write_text(json.dumps({**spec.get("model", {}), "$prompts": str(script.with_name("prompts.json"))}))
-    yield Case(spec, source, folder, script)
+    case = Case(spec, source, folder, script)
+    yield case
     close_assistants()
+    for engine in engines_of(folder / case.environment().get("NANO_LSP_HOME", "")):  # its own, by `env`
+        engine.kill()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}", indirect=True)
