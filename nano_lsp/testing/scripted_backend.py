@@ -162,11 +162,13 @@ def load_script(path: Path) -> ScriptedBackend:
 _PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]
 N_VOCAB = len(_PIECES)
 _SPECIAL_IDS = {name: 256 + i for i, name in enumerate(SPECIALS)}
-_BY_LENGTH = sorted(range(N_VOCAB), key=lambda i: -len(_PIECES[i]))
+_BY_FIRST_BYTE: list[list[int]] = [[] for _ in range(256)]  # tokens, the longest first
+for _token in sorted(filter(_PIECES.__getitem__, range(N_VOCAB)), key=lambda i: -len(_PIECES[i])):
+    _BY_FIRST_BYTE[_PIECES[_token][0]].append(_token)
 
 
-def _longest_token(data: bytes) -> int:
-    return next(i for i in _BY_LENGTH if _PIECES[i] and data.startswith(_PIECES[i]))
+def _longest_token(data: bytes, start: int = 0) -> int:
+    return next(i for i in _BY_FIRST_BYTE[data[start]] if data.startswith(_PIECES[i], start))
 
 
 @dataclass(eq=False)
@@ -239,10 +241,10 @@ class ScriptedBackend:
         parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
         specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
         for i, part in enumerate(parts):
-            data = part.encode("utf-8", "replace")
-            while data:
-                ids.append(_longest_token(data))
-                data = data[len(_PIECES[ids[-1]]) :]
+            data, at = part.encode("utf-8", "replace"), 0
+            while at < len(data):
+                ids.append(_longest_token(data, at))
+                at += len(_PIECES[ids[-1]])
             if i < len(specials):
                 ids.append(_SPECIAL_IDS[specials[i]])
         return ids
