@@ -251,7 +251,7 @@ class SharedAssistant:
         if isinstance(last, protocol.Failure):
             raise last.error()
         self._usage.record(last.counters)
-        if not isinstance(job, LoadModel):  # an engine that dies at its first batch has loaded the model before
+        if last.counters.evaluated_tokens:  # an engine that dies at its first batch has loaded the model before
             self._launcher.job_done()
         if self._away:
             self._away = False

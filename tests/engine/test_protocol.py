@@ -14,7 +14,7 @@ from nano_lsp.assistant.job import CountTokens, Job, LoadModel
 from nano_lsp.assistant.prompts import Message
 from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
 from nano_lsp.code.cursor_context import CompletionInput
-from nano_lsp.completion.completer import Alternatives, Complete, Infill
+from nano_lsp.completion.completer import Alternatives, Complete, Infill, ReadAhead
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits import cells
@@ -38,6 +38,7 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Task": st.builds(Task, texts, texts, st.tuples(texts), texts, st.booleans(), sampling=samplings),
     "Complete": st.builds(Complete, tasks, judgements, samplings, st.booleans(), st.booleans()),
     "Alternatives": st.builds(Alternatives, tasks, st.integers(1, 3), judgements, samplings),
+    "ReadAhead": st.builds(ReadAhead, tasks),
     "Ask": st.builds(Ask, texts, grammar=st.none() | texts, sampling=samplings),
     "Explain": st.builds(Explain, texts, texts, texts),
     "WriteDocstrings": st.builds(WriteDocstrings, texts, st.none() | numbers, st.none() | texts, texts),
