@@ -41,7 +41,8 @@ class UsageStats:
     def record(self, counters: Counters) -> None:
         """Add a request."""
         self.totals += counters
-        self._ttft_ms.append(counters.ttft_ms)
+        if counters.ttft_ms:  # a job that only reads ahead has no token
+            self._ttft_ms.append(counters.ttft_ms)
 
     @property
     def ttft_ms_p50(self) -> float:
