@@ -1,7 +1,8 @@
-"""`nano-lsp forge`: recipes for fine-tuning, and training data."""
+"""`nano-lsp forge`: recipes for fine-tuning, training data, and training."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +12,24 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, open_local_assistant, stderr, stdout
-from nano_lsp.errors import CancelledError
+from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, stderr, stdout
+from nano_lsp.cli.training import PauseReason, lower_priority, training_display
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.errors import CancelledError, ConfigError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
 from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
+from nano_lsp.forge.training import ADAPTER, Budget, TrainingRun
+from nano_lsp.forge.training_data import read_data
+from nano_lsp.models.store import ModelStore
 
 _CASES_PER_LINE = 5000
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Prepare fine-tuning of the model: recipes and training data. Training itself is not part of this version.",
+    help="Fine-tune the model: recipes, training data, and training of an adapter.",
     epilog="Start with `nano-lsp forge recipes`.",
 )
 
@@ -105,6 +112,64 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     for reason, number in card["left_out"].items():
         stdout.print(f"left out, {reason}: {number:,}", markup=False)
     stderr.print(f"Data card: {output / CARD}", markup=False)
+
+
+@app.command(
+    epilog="Examples: `nano-lsp forge train ~/forge/mine --minutes 60`; "
+    "`nano-lsp forge train ~/forge/mine --steps 500 --output ~/forge/adapter`"
+)
+def train(
+    folder: Annotated[Path, typer.Argument(metavar="DATA", help="Folder that `nano-lsp forge data` has written.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for checkpoints and the adapter; a run that was interrupted continues there. If not given, "
+            "`training` in the folder of the data."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Maximum time. The number of steps is derived from the speed when the run begins."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of steps. Without this and --minutes, all cases are trained on once."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    no_pause: Annotated[
+        bool, typer.Option("--no-pause", help="Do not pause on battery and while an editor uses the model.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the loss curve and other results as JSON.")] = False,
+) -> None:
+    """Train a LoRA adapter for the model that the data was made for, and write it as a GGUF file."""
+    if minutes is not None and steps is not None:
+        raise ConfigError("Both --minutes and --steps are given.", "Give one of them.")
+    output = output or folder / "training"
+    cases = read_data(folder)
+    folders, settings = find_folders(), load_settings(os.environ)
+    with file_progress() as show_file:
+        base = ModelStore(folders).find(cases.model, show_file)
+    lower_priority()
+    try:
+        with training_display() as display:
+            curve = TrainingRun(
+                cases,
+                base,
+                output,
+                Budget(minutes, steps, seed),
+                listener=display,
+                pause_reason=str if no_pause else PauseReason(find_endpoint(folders)),
+                n_threads=settings.n_threads,
+            ).train()
+    except KeyboardInterrupt:
+        stderr.print(f"{output} has a checkpoint; run the same command again to continue.", markup=False)
+        raise CancelledError("Interrupted.") from None
+    if as_json:
+        print_json(curve)
+    elif curve["heldout_loss"]:
+        before, after = curve["heldout_loss"][0], curve["heldout_loss"][-1]
+        stdout.print(f"held-out loss: {before:.3f} before, {after:.3f} after training, in nats a token")
+    stderr.print(f"Adapter: {output / ADAPTER}", markup=False)
 
 
 @contextmanager

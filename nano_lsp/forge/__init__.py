@@ -1,1 +1,1 @@
-"""The forge: recipes for fine-tuning, and the training data that they describe."""
+"""The forge: recipes for fine-tuning, the training data that they describe, and training."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from nano_lsp.forge.cases import Case
 
@@ -54,3 +55,17 @@ def held_out(names: Iterable[str], share: float, seed: int) -> frozenset[str]:
     ranked = sorted(names, key=lambda name: hashlib.blake2b(f"{seed}:{name}".encode()).digest())
     n = max(1, round(share * len(ranked))) if len(ranked) > 1 else 0
     return frozenset(ranked[:n])
+
+
+def hash_files(files: Iterable[Path]) -> str:
+    """SHA-256 of the content of files, one after the other.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -15,7 +14,7 @@ from nano_lsp.errors import ForgeError
 from nano_lsp.forge.cases import build_chat_case, find_end_token
 from nano_lsp.forge.public_sets import EXTRA, find_commit, require_datasets, stream_rows
 from nano_lsp.forge.recipe import Recipe, Stratum
-from nano_lsp.forge.source import Document, Source
+from nano_lsp.forge.source import Document, Source, hash_files
 from nano_lsp.inference.backend import Tokenizer
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -49,7 +48,7 @@ def stratum_sources(
             read_rows = partial(stream_rows, stratum, version)
         else:
             files = _local_files(folder, stratum)
-            version = f"sha256:{_digest(files)}"
+            version = f"sha256:{hash_files(files)}"
             read_rows = partial(_read_files, files)
         max_cases = max(1, limit * stratum.tokens // total) if limit else None
         documents = partial(_documents, read_rows, stratum, recipe, tokenizer)
@@ -91,15 +90,6 @@ def _local_files(folder: Path, stratum: Stratum) -> list[Path]:
             f"Put {stratum.dataset} there as {stratum.name}.jsonl, .jsonl.gz or .parquet, or parts of that name.",
         )
     return files
-
-
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_files(files: Iterable[Path], skip: int) -> Iterator[_Row]:
