@@ -118,7 +118,7 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     epilog="Examples: `nano-lsp forge train ~/forge/mine --minutes 60`; "
     "`nano-lsp forge train ~/forge/mine --steps 500 --output ~/forge/adapter`"
 )
-def train(
+def train(  # noqa: PLR0917 - as above
     folder: Annotated[Path, typer.Argument(metavar="DATA", help="Folder that `nano-lsp forge data` has written.")],
     output: Annotated[
         Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -50,8 +51,8 @@ class _TrainingDisplay(TrainingListener):
         done = f", {plan.n_done:,} of them done" if plan.n_done else ""
         stderr.print(
             f"{plan.n_steps:,} steps ({plan.n_passes:.2g} passes over the cases){done}: about "
-            f"{_duration(plan.seconds)}, {machine.memory_bytes >> 20:,} MiB of memory, {machine.disk_bytes / 1e6:,.0f} "
-            f"MB of disk; {machine.n_threads} threads, {machine.precision}.",
+            f"{_duration(plan.seconds)}, {machine.memory_bytes >> 20:,} MiB of memory, "
+            f"{machine.disk_bytes / 1e6:,.0f} MB of disk; {machine.n_threads} threads, {machine.precision}.",
             markup=False,
         )
         self._bar.update(self._task, total=plan.n_steps, completed=plan.n_done)
@@ -68,7 +69,7 @@ class _TrainingDisplay(TrainingListener):
 
 
 class PauseReason:
-    """Says why training has to pause, or nothing: this machine runs on battery, or an editor uses the model.
+    """Whether training has to pause: this machine runs on battery, or an editor uses the model.
 
     Args:
         endpoint: Where the shared engine is; it is not started.
@@ -80,6 +81,7 @@ class PauseReason:
         self._reason = ""
 
     def __call__(self) -> str:
+        """The reason; empty if there is none."""
         if time.monotonic() - self._checked >= _CHECK_S:
             self._reason = "on battery" if _on_battery() else "an editor uses the model" * self._is_in_use()
             self._checked = time.monotonic()
@@ -95,7 +97,10 @@ class PauseReason:
 
 def lower_priority() -> None:
     """Let all other programs compute first."""
-    psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 19)
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS)
+    else:
+        os.nice(19)
 
 
 def _on_battery() -> bool:

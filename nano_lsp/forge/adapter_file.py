@@ -30,7 +30,7 @@ _TENSORS = {
 }
 
 Adapter = Mapping[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Matrices A, shape (rank, n_inputs), and B, shape (n_outputs, rank), by layer and module, as transformers has them."""
+"""Matrices A, shape (rank, n_inputs), and B, shape (n_outputs, rank), by layer and module of transformers."""
 
 
 def count_parameters(base: GgufHeader, training: Training) -> int:
@@ -98,5 +98,6 @@ def _tensor_name(layer: int, module: str) -> str:
 
 
 def _interleave(b: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
-    """Rows of each head in the order 0, n/2, 1, n/2 + 1, …"""
-    return b.reshape(n_heads, 2, -1, b.shape[1]).swapaxes(1, 2).reshape(b.shape)
+    """Put the n rows of each head into the order 0, n/2, 1, n/2 + 1 and so on."""
+    rows: NDArray[np.float32] = b.reshape(n_heads, 2, -1, b.shape[1]).swapaxes(1, 2).reshape(b.shape)
+    return rows

@@ -35,7 +35,9 @@ class TorchModel:
     """
 
     def __init__(self, model: Any, device: str, dtype: torch.dtype) -> None:  # noqa: ANN401 - peft types it so
-        self.versions = {library.__name__: str(library.__version__) for library in (torch, transformers, peft)}
+        self.versions: Mapping[str, str] = {
+            library.__name__: str(library.__version__) for library in (torch, transformers, peft)
+        }
         base = model.get_base_model()
         self._body, self._head = base.model, base.lm_head
         self._device, self._dtype = device, dtype
@@ -46,14 +48,14 @@ class TorchModel:
         """Weighted sum of the cross entropy of a case, in nats."""
         with torch.no_grad(), torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
             hidden, targets, weights = self._run(case)
-            return sum(loss.item() for loss in self._losses(hidden, targets, weights))
+            return float(sum(loss.item() for loss in self._losses(hidden, targets, weights)))
 
     def add_gradient(self, case: TrainingCase, scale: float) -> float:
         """Add the gradient of a case's loss, times a scale, to the gradient of the step; return the loss."""
         total = 0.0
         with torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
             hidden, targets, weights = self._run(case)
-            # The output matrix is not trained: the gradient of each part of its rows ends here, and the part is freed.
+            # The output matrix is not trained, so each part of the logits is freed once its gradient has come here.
             leaf = hidden.detach().requires_grad_()
             for loss in self._losses(leaf, targets, weights):
                 (loss * scale).backward()

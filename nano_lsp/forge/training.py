@@ -41,8 +41,7 @@ _HISTORY = "history"  # among the arrays of a checkpoint
 _MAX_HELDOUT = 16  # cases of an evaluation
 _MAX_EVALUATIONS = 20
 _EVALUATION_SHARE = 0.1  # of the time; a token of an evaluation takes a third of the time of training on it
-# More passes over few cases teach little (Muennighoff et al. 2023, arXiv 2305.16264), so a budget is not used up then.
-_MAX_PASSES = 4
+_MAX_PASSES = 4  # more over the same cases teach little (Muennighoff et al. 2023, arXiv 2305.16264)
 _WARM_UP_SHARE = 0.05
 _TRIAL_TOKENS = 64
 _PAUSE_S = 1.0
@@ -246,9 +245,10 @@ class TrainingRun:
         if not found:
             return None
         try:
-            with np.load(found[-1]) as arrays:
-                history = msgspec.json.decode(arrays[_HISTORY].tobytes(), type=History)
-                model.load_state(arrays)
+            with np.load(found[-1]) as stored:
+                arrays = dict(stored)
+            history = msgspec.json.decode(arrays.pop(_HISTORY).tobytes(), type=History)
+            model.load_state(arrays)
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
             raise ForgeError(
                 f"{found[-1]} cannot be read: {error}.", "Delete it to begin anew, or give another --output."
@@ -282,7 +282,12 @@ class TrainingRun:
         share = _EVALUATION_SHARE * 3 * history.n_steps * self._training.cases_per_step
         n_evaluations = min(_MAX_EVALUATIONS, max(1, int(share / max(1, len(self._heldout)))))
         every = math.ceil(history.n_steps / n_evaluations)
-        begun, n_before, tokens_before, seconds_before = time.perf_counter(), history.step, history.tokens, history.seconds
+        begun, n_before, tokens_before, seconds_before = (
+            time.perf_counter(),
+            history.step,
+            history.tokens,
+            history.seconds,
+        )
         saved = begun
         try:
             while True:
@@ -358,9 +363,9 @@ class TrainingRun:
 
     def _checkpoint(self, model: Trainable, history: History) -> None:
         path = self._folder / _CHECKPOINT.format(f"{history.step:07}")
+        arrays: dict[str, Any] = {_HISTORY: np.frombuffer(msgspec.json.encode(history), np.uint8), **model.state()}
         with self._writing(), whole_file(path) as new, new.open("wb") as stream:
-            note = np.frombuffer(msgspec.json.encode(history), np.uint8)
-            np.savez(stream, allow_pickle=False, **{_HISTORY: note}, **model.state())
+            np.savez(stream, **arrays)
         self._keep_checkpoints([path])
 
     def _keep_checkpoints(self, kept: Sequence[Path]) -> None:

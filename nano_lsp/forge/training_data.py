@@ -123,7 +123,7 @@ def read_data(folder: Path) -> TrainingData:
     splits: dict[str, list[TrainingCase]] = {"train": [], "heldout": []}
     for split, cases in splits.items():
         for path in sorted(folder.glob(f"{split}-*.jsonl.gz")):
-            cases += _read_shard(path, checked.tokenizer.n_vocab, digest)
+            cases.extend(_read_shard(path, checked.tokenizer.n_vocab, digest))
     if not splits["train"]:
         raise ForgeError(
             f"{folder} has no case to train on.", "Give `nano-lsp forge data` more sources, or a higher --limit."
@@ -137,16 +137,21 @@ def _read_shard(path: Path, n_vocab: int, digest: Any) -> Iterator[TrainingCase]
     try:
         compressed = path.read_bytes()
         digest.update(compressed)
-        for number, row in enumerate(_DECODER.decode_lines(gzip.decompress(compressed)), 1):
-            if len(row.ids) < 2 or sum(count for count, _ in row.spans) != len(row.ids):
-                raise ValueError("the spans do not fit the token ids")
-            if max(row.ids) >= n_vocab:
-                raise ValueError(f"the vocabulary has {n_vocab:,} tokens")
-            case = TrainingCase(np.array(row.ids, np.int32), tuple(row.spans))
+        for row in _DECODER.decode_lines(gzip.decompress(compressed)):
+            number += 1
+            case = _to_case(row, n_vocab)
             if case.weight > 0:
                 yield case
     except (OSError, EOFError, zlib.error, ValueError, msgspec.MsgspecError) as error:
         raise ForgeError(f"{path} cannot be read, case {number}: {error}.", _REMEDY) from error
+
+
+def _to_case(row: _Row, n_vocab: int) -> TrainingCase:
+    if len(row.ids) < 2 or sum(count for count, _ in row.spans) != len(row.ids):
+        raise ValueError("the spans do not fit the token ids")
+    if max(row.ids) >= n_vocab:
+        raise ValueError(f"the vocabulary has {n_vocab:,} tokens")
+    return TrainingCase(np.array(row.ids, np.int32), tuple(row.spans))
 
 
 class CaseOrder:

@@ -80,7 +80,9 @@ def choose_machine(
         + model.vocabulary * LOGIT_ROWS * 4 * _LOGIT_COPIES
         + _LIBRARIES_BYTES
     )
-    layer = 0 if on_gpu else max_tokens * (10 * width + 4 * hidden_width) * 4  # what attention and a gated layer keep for the gradient
+    layer = (
+        0 if on_gpu else max_tokens * (10 * width + 4 * hidden_width) * 4
+    )  # what attention and a gated layer keep for the gradient
     disk = n_parameters * (2 * _CHECKPOINT_BYTES + 2) + on_gpu * 2 * model.stored_parameters + _SPARE_BYTES
     needed = 0
     for recompute, states in (False, layer * model.layers), (True, layer + max_tokens * width * 4 * model.layers):

@@ -1,4 +1,4 @@
-"""Training: data, order, budget, checkpoints, interrupted runs, the adapter's file, errors; with smol, PyTorch itself."""
+"""Training: data, order, budget, checkpoints, interrupted runs, the adapter's file, errors; PyTorch with smol."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, BinaryIO
 
 import gguf
 import msgspec
@@ -101,7 +101,7 @@ class TinyModel:
 
     @staticmethod
     def _target(case: TrainingCase) -> NDArray[np.float32]:
-        return case.ids[:3].astype(np.float32) / 10
+        return (case.ids[:3] / 10).astype(np.float32)
 
 
 class Recorder(TrainingListener):
@@ -159,7 +159,7 @@ def data(tmp_path: Path, base: Path) -> Path:
     return write_data(tmp_path / "data", str(base), cases, VOCABULARY, tiny_recipe())
 
 
-def run(data: Path, base: Path, output: Path, *, model: TinyModel | None = None, **more: Any) -> dict[str, Any]:
+def run(data: Path, base: Path, output: Path, *, model: TinyModel | None = None, **more: object) -> dict[str, Any]:
     options: dict[str, Any] = {"listener": TrainingListener(), "checkpoint_s": 0.0, "n_threads": 1, **more}
     budget = options.pop("budget", Budget(steps=N_STEPS))
     made = model or TinyModel()
@@ -335,9 +335,10 @@ def test_a_run_goes_on_where_it_was_killed_while_writing(
             raise Killed
         return renamed(self, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace)
-        run(data, base, tmp_path / "out")
+        with pytest.raises(Killed):
+            run(data, base, tmp_path / "out")
     run(data, base, tmp_path / "out")
     assert (tmp_path / "out" / ADAPTER).read_bytes() == (tmp_path / "whole" / ADAPTER).read_bytes()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.json", CURVE, ADAPTER}
@@ -408,7 +409,9 @@ def test_a_loss_that_is_not_a_number_ends_the_run(data: Path, base: Path, tmp_pa
         def loss(self, case: TrainingCase) -> float:
             return math.nan if operation == "loss" and self.n > 8 else super().loss(case)
 
-    with pytest.raises(ForgeError, match=r"failed in step .*: its loss or gradient is (nan|inf)\. Lower learning_rate"):
+    with pytest.raises(
+        ForgeError, match=r"failed in step .*: its loss or gradient is (nan|inf)\. Lower learning_rate"
+    ):
         run(data, base, tmp_path / "out", model=Diverging())
     assert len(checkpoints(tmp_path / "out")) == 1
     assert not (tmp_path / "out" / ADAPTER).exists()
@@ -421,17 +424,18 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     n_written = 0
     savez = np.savez
 
-    def write(stream: Any, **arrays: Any) -> None:
+    def write(stream: BinaryIO, **arrays: NDArray[Any]) -> None:
         nonlocal n_written
         n_written += 1
         if n_written == 4:
             stream.write(b"half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        savez(stream, **arrays)
+        savez(stream, **dict[str, Any](arrays))
 
-    with monkeypatch.context() as patch, pytest.raises(ForgeError, match=r"No space left.*to continue"):
+    with monkeypatch.context() as patch:
         patch.setattr(np, "savez", write)
-        run(data, base, tmp_path / "out")
+        with pytest.raises(ForgeError, match=r"No space left.*to continue"):
+            run(data, base, tmp_path / "out")
     assert len(checkpoints(tmp_path / "out")) == 1
     run(data, base, tmp_path / "out")
     assert (tmp_path / "out" / ADAPTER).read_bytes() == (tmp_path / "whole" / ADAPTER).read_bytes()
@@ -478,7 +482,7 @@ def test_other_input_that_does_not_fit_is_refused(data: Path, base: Path, tmp_pa
     with pytest.raises(ForgeError, match="no module lm_head"):
         run(other, base, tmp_path / "x")
     other = write_data(tmp_path / "vocabulary", str(base), {"train": [[1, 2, 3]]}, VOCABULARY + 1, recipe)
-    with pytest.raises(ForgeError, match="41 tokens, .* has 40"):
+    with pytest.raises(ForgeError, match=r"41 tokens, .* has 40"):
         run(other, base, tmp_path / "x")
 
 
@@ -628,7 +632,7 @@ class Printer(TrainingListener):
 
 
 @pytest.fixture(scope="module")
-def pytorch() -> Any:
+def pytorch() -> ModuleType:
     """The module that trains; the test is skipped where its libraries are not installed."""
     if not all(map(importlib.util.find_spec, LIBRARIES)):
         pytest.skip("needs PyTorch: run `pip install 'nano-lsp[forge]'`")
@@ -646,7 +650,7 @@ def backend_of(selftest: SelfTest, smol_file: Path) -> Callable[[str], LlamaBack
 
 def llama_logits(backend: LlamaBackend, ids: list[int]) -> NDArray[np.float32]:
     backend.decode(ids, n_past=0, seq_id=0)
-    logits = backend.logits(0).copy()
+    logits: NDArray[np.float32] = backend.logits(0).copy()
     backend.close()
     return logits
 
@@ -663,19 +667,19 @@ def smol_data(
     tmp_path_factory: pytest.TempPathFactory, backend_of: Callable[[str], LlamaBackend], smol_file: Path
 ) -> Path:
     backend = backend_of("")
-    texts = [f"def add_{i}(a, b):\n    return a + b + {i}\n\n\ndef sub_{i}(a, b):\n    return a - b" for i in range(9)]
+    texts = [
+        f"def add_{i}(a, b):\n    return a + b + {i}\n\n\ndef sub_{i}(a, b):\n    return a - b" for i in range(9)
+    ]
     ids = list(map(backend.tokenize, texts))
     n_vocab = backend.spec.n_vocab
     backend.close()
     cases = {"train": ids[:8], "heldout": ids[8:]}
-    return write_data(
-        tmp_path_factory.mktemp("smol") / "data", str(smol_file), cases, n_vocab, smol_recipe()
-    )
+    return write_data(tmp_path_factory.mktemp("smol") / "data", str(smol_file), cases, n_vocab, smol_recipe())
 
 
 @pytest.mark.real
 def test_llama_cpp_computes_what_pytorch_does(
-    pytorch: Any, backend_of: Callable[[str], LlamaBackend], smol_file: Path, tmp_path: Path
+    pytorch: ModuleType, backend_of: Callable[[str], LlamaBackend], smol_file: Path, tmp_path: Path
 ) -> None:
     import torch  # noqa: PLC0415 - not always there
 
@@ -726,7 +730,7 @@ def test_a_killed_training_ends_with_the_same_bytes(
 
 @pytest.mark.real
 def test_states_that_are_computed_again_give_the_same_gradient(
-    pytorch: Any, smol_data: Path, smol_file: Path
+    pytorch: ModuleType, smol_data: Path, smol_file: Path
 ) -> None:
     case, settings = read_data(smol_data).train[0], smol_recipe().training
     gradients = []
