@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +11,11 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, stderr, stdout
-from nano_lsp.cli.training import PauseReason, lower_priority, training_display
-from nano_lsp.config import find_folders, load_settings
-from nano_lsp.engine.endpoint import find_endpoint
+from nano_lsp.cli.terminal import Model, open_local_assistant, stderr, stdout
 from nano_lsp.errors import CancelledError, ConfigError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
 from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
-from nano_lsp.forge.training import ADAPTER, Budget, TrainingRun
-from nano_lsp.forge.training_data import read_data
-from nano_lsp.models.store import ModelStore
 
 _CASES_PER_LINE = 5000
 
@@ -142,34 +135,17 @@ def train(  # noqa: PLR0917 - as above
     as_json: Annotated[bool, typer.Option("--json", help="Print the loss curve and other results as JSON.")] = False,
 ) -> None:
     """Train a LoRA adapter for the model that the data was made for, and write it as a GGUF file."""
+    from nano_lsp.cli.training import run_training  # noqa: PLC0415 - the others need no training
+
     if minutes is not None and steps is not None:
         raise ConfigError("Both --minutes and --steps are given.", "Give one of them.")
     output = output or folder / "training"
-    cases = read_data(folder)
-    folders, settings = find_folders(), load_settings(os.environ)
-    with file_progress() as show_file:
-        base = ModelStore(folders).find(cases.model, show_file)
-    lower_priority()
-    try:
-        with training_display() as display:
-            curve = TrainingRun(
-                cases,
-                base,
-                output,
-                Budget(minutes, steps, seed),
-                listener=display,
-                pause_reason=str if no_pause else PauseReason(find_endpoint(folders)),
-                n_threads=settings.n_threads,
-            ).train()
-    except KeyboardInterrupt:
-        stderr.print(f"{output} has a checkpoint; run the same command again to continue.", markup=False)
-        raise CancelledError("Interrupted.") from None
+    curve = run_training(folder, output, minutes=minutes, steps=steps, seed=seed, pauses=not no_pause)
     if as_json:
         print_json(curve)
     elif curve["heldout_loss"]:
         before, after = curve["heldout_loss"][0], curve["heldout_loss"][-1]
         stdout.print(f"held-out loss: {before:.3f} before, {after:.3f} after training, in nats a token")
-    stderr.print(f"Adapter: {output / ADAPTER}", markup=False)
 
 
 @contextmanager

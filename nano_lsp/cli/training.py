@@ -1,4 +1,4 @@
-"""What `nano-lsp forge train` shows, and when it pauses."""
+"""Training on a user's machine: what it shows, and when it pauses."""
 
 from __future__ import annotations
 
@@ -8,19 +8,63 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from nano_lsp.cli.terminal import stderr
-from nano_lsp.engine.endpoint import EngineEndpoint
+from nano_lsp.cli.terminal import file_progress, stderr
+from nano_lsp.config import find_folders, load_settings
+from nano_lsp.engine.endpoint import EngineEndpoint, find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.errors import EngineError
-from nano_lsp.forge.training import History, Plan, TrainingListener
+from nano_lsp.errors import CancelledError, EngineError
+from nano_lsp.forge.training import ADAPTER, Budget, History, Plan, TrainingListener, TrainingRun
+from nano_lsp.forge.training_data import read_data
+from nano_lsp.models.store import ModelStore
 
 _LINES = 20  # of progress, where there is no terminal
 _IN_USE_S = 15.0  # since the last request: who types pauses for seconds
 _CHECK_S = 2.0
+
+
+def run_training(
+    data: Path, output: Path, *, minutes: float | None, steps: int | None, seed: int, pauses: bool
+) -> dict[str, Any]:
+    """Train on a data set or go on with it, behind all other programs; return the content of `training.json`.
+
+    Args:
+        data: Folder that `forge data` has written.
+        output: Folder for checkpoints and the adapter.
+        minutes: Maximum time; None for no limit.
+        steps: Number of steps; None for as many as the time allows, or one pass over the cases.
+        seed: Seed of all random choices.
+        pauses: Whether to pause on battery and while an editor uses the model.
+
+    Raises:
+        NanoError: Training cannot begin or go on.
+        CancelledError: The user has pressed Ctrl-C.
+    """
+    cases, folders = read_data(data), find_folders()
+    with file_progress() as show_file:
+        base = ModelStore(folders).find(cases.model, show_file)
+    lower_priority()
+    try:
+        with training_display() as display:
+            curve = TrainingRun(
+                cases,
+                base,
+                output,
+                Budget(minutes, steps, seed),
+                listener=display,
+                pause_reason=PauseReason(find_endpoint(folders)) if pauses else str,
+                n_threads=load_settings(os.environ).n_threads,
+            ).train()
+    except KeyboardInterrupt:
+        stderr.print(f"{output} has what was finished; run the same command again to continue.", markup=False)
+        raise CancelledError("Interrupted.") from None
+    stderr.print(f"Adapter: {output / ADAPTER}", markup=False)
+    return curve
 
 
 @contextmanager

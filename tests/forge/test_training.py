@@ -489,7 +489,7 @@ def test_other_input_that_does_not_fit_is_refused(data: Path, base: Path, tmp_pa
 def test_without_pytorch_the_extra_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "nano_lsp.forge.torch_model", raising=False)
-    monkeypatch.setattr("nano_lsp.cli.forge.lower_priority", lambda: None)
+    monkeypatch.setattr(cli_training, "lower_priority", lambda: None)
     done = nano_lsp("forge", "train", str(data), "--output", str(tmp_path / "out"))
     assert_error(done, 2, "PyTorch", "pip install 'nano-lsp[forge]'")
     assert not (tmp_path / "out").exists()
@@ -548,7 +548,7 @@ def test_rows_of_rotary_pairs_change_places_in_llama_models(tmp_path: Path) -> N
 def tiny_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """`forge train` with a `TinyModel`, and without a lower priority of the tests' process."""
     monkeypatch.setattr(training, "_pytorch", lambda: (lambda *_: TinyModel(), False))
-    monkeypatch.setattr("nano_lsp.cli.forge.lower_priority", lambda: None)
+    monkeypatch.setattr(cli_training, "lower_priority", lambda: None)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
 
 
