@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,11 @@ def load_model(base: Path, training: Training, machine: Machine, seed: int, max_
     config = peft.LoraConfig(
         task_type="CAUSAL_LM", r=training.rank, lora_alpha=training.alpha, target_modules=list(training.modules)
     )
-    model = peft.get_peft_model(model, config)
-    if machine.recompute:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # names that transformers 5 deprecates, and peft uses as well
+        model = peft.get_peft_model(model, config)
+        if machine.recompute:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()
     return TorchModel(model, "cpu", dtype)
 

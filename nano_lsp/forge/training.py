@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -452,6 +453,7 @@ def _pytorch() -> tuple[LoadModel, bool]:
     Raises:
         ForgeError: It is not installed.
     """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers would draw a bar over the listener's
     try:
         from nano_lsp.forge import torch_model  # noqa: PLC0415 - an optional dependency, slow to import
     except ImportError as error:
