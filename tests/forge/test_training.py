@@ -33,9 +33,11 @@ from nano_lsp.forge.recipe import Recipe, load_recipe
 from nano_lsp.forge.training import ADAPTER, CURVE, Budget, TrainingListener, TrainingRun, count_steps
 from nano_lsp.forge.training_data import CaseOrder, TrainingCase, read_data
 from nano_lsp.forge.training_needs import Machine, choose_machine
+from nano_lsp.inference import selftest_model
 from nano_lsp.inference.hardware import Memory
 from nano_lsp.inference.llama_backend import LlamaBackend
 from nano_lsp.inference.selftest import MAX_NMSE, SelfTest, require_layout
+from nano_lsp.inference.selftest_model import SelfTestModel
 from nano_lsp.models.gguf import read_header
 from nano_lsp.settings import Settings
 from tests.cli.test_cli import assert_error, nano_lsp
@@ -506,10 +508,10 @@ def test_states_are_computed_again_where_memory_is_short(base: Path) -> None:
             read_header(base), settings, 50_000, n_threads=2, on_gpu=on_gpu, memory=memory, flags={*flags}
         )
 
-    fast, small = choose(1400), choose(1200)
+    fast, small = choose(1400), choose(1300)
     assert (fast.precision, fast.recompute) == ("float32", False)
     assert small.recompute
-    assert small.memory_bytes <= 1200 << 20 < fast.memory_bytes
+    assert small.memory_bytes <= 1300 << 20 < fast.memory_bytes
     assert choose(1400, "avx512f", "avx512_bf16").precision == "bfloat16"
     assert not choose(1000, on_gpu=True).recompute
     with pytest.raises(ForgeError, match="Close other programs, or make the data for a smaller model"):
@@ -636,77 +638,90 @@ def pytorch() -> ModuleType:
     """The module that trains; the test is skipped where its libraries are not installed."""
     if not all(map(importlib.util.find_spec, LIBRARIES)):
         pytest.skip("needs PyTorch: run `pip install 'nano-lsp[forge]'`")
+    os.environ["TQDM_DISABLE"] = "1"
     from nano_lsp.forge import torch_model  # noqa: PLC0415 - see above
 
     return torch_model
 
 
 @pytest.fixture(scope="module")
-def backend_of(selftest: SelfTest, smol_file: Path) -> Callable[[str], LlamaBackend]:
-    """Loads smol in llama.cpp, with an adapter or, for an empty path, without one."""
+def logits(selftest: SelfTest) -> Callable[..., NDArray[np.float32]]:
+    """Logits of llama.cpp after token ids, with an adapter or without one."""
     layout = require_layout(selftest.run())
-    return lambda adapter: LlamaBackend.load(smol_file, Settings(n_ctx=512, adapter=adapter), layout=layout)
+
+    def compute(base: Path, ids: list[int], adapter: str = "") -> NDArray[np.float32]:
+        backend = LlamaBackend.load(base, Settings(n_ctx=512, adapter=adapter), layout=layout)
+        backend.decode(ids, n_past=0, seq_id=0)
+        found: NDArray[np.float32] = backend.logits(0).copy()
+        backend.close()
+        return found
+
+    return compute
 
 
-def llama_logits(backend: LlamaBackend, ids: list[int]) -> NDArray[np.float32]:
-    backend.decode(ids, n_past=0, seq_id=0)
-    logits: NDArray[np.float32] = backend.logits(0).copy()
-    backend.close()
-    return logits
-
-
-def smol_recipe() -> Recipe:
-    recipe = load_recipe("reasoning-mix")
-    return msgspec.structs.replace(
-        recipe, training=msgspec.structs.replace(recipe.training, learning_rate=2e-3, cases_per_step=2)
-    )
-
-
-@pytest.fixture(scope="module")
-def smol_data(
-    tmp_path_factory: pytest.TempPathFactory, backend_of: Callable[[str], LlamaBackend], smol_file: Path
-) -> Path:
-    backend = backend_of("")
-    texts = [
-        f"def add_{i}(a, b):\n    return a + b + {i}\n\n\ndef sub_{i}(a, b):\n    return a - b" for i in range(9)
-    ]
-    ids = list(map(backend.tokenize, texts))
-    n_vocab = backend.spec.n_vocab
-    backend.close()
-    cases = {"train": ids[:8], "heldout": ids[8:]}
-    return write_data(tmp_path_factory.mktemp("smol") / "data", str(smol_file), cases, n_vocab, smol_recipe())
-
-
-@pytest.mark.real
-def test_llama_cpp_computes_what_pytorch_does(
-    pytorch: ModuleType, backend_of: Callable[[str], LlamaBackend], smol_file: Path, tmp_path: Path
-) -> None:
+def torch_logits(model: Any, ids: list[int]) -> NDArray[np.float32]:  # noqa: ANN401 - a TorchModel, which is not always there
     import torch  # noqa: PLC0415 - not always there
 
-    model = pytorch.load_model(smol_file, smol_recipe().training, Machine("float32", False, 2, 0, 0), 0, 512)
-    random = torch.Generator().manual_seed(0)
-    for name, parameter in model._parameters.items():
-        if "lora_B" in name:
-            parameter.data.normal_(std=0.05, generator=random)
-    write_adapter(tmp_path / "a.gguf", read_header(smol_file), model.adapter(), alpha=16, metadata={})
-    backend = backend_of("")
-    ids = backend.tokenize("def fibonacci(n):\n    if n < 2:\n        return n\n    return")
-    plain = llama_logits(backend, ids)
-    adapted = llama_logits(backend_of(str(tmp_path / "a.gguf")), ids)
     with torch.no_grad():
-        expected = model._head(model._body(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]).numpy()
-    spread = np.square(expected - expected.mean()).mean()
-    assert np.square(adapted - expected).mean() / spread < MAX_NMSE
-    assert np.square(plain - expected).mean() / spread > 10 * MAX_NMSE
+        found: NDArray[np.float32] = model._head(model._body(torch.tensor([ids])).last_hidden_state[0, -1]).numpy()
+    return found
+
+
+def distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Mean squared difference, divided by the variance of what is expected."""
+    return float(np.square(found - expected).mean() / np.square(expected - expected.mean()).mean())
+
+
+def torch_recipe(rate: float) -> Recipe:
+    recipe = load_recipe("reasoning-mix")
+    settings = msgspec.structs.replace(recipe.training, learning_rate=rate, cases_per_step=2)
+    return msgspec.structs.replace(recipe, training=settings)
 
 
 @pytest.mark.real
-@pytest.mark.usefixtures("pytorch")
-def test_a_killed_training_ends_with_the_same_bytes(
-    smol_data: Path, smol_file: Path, tmp_path: Path, backend_of: Callable[[str], LlamaBackend]
+def test_llama_cpp_computes_what_was_trained(
+    pytorch: ModuleType, logits: Callable[..., NDArray[np.float32]], smol_file: Path, tmp_path: Path
 ) -> None:
+    recipe, header = torch_recipe(1e-3), read_header(smol_file)
+    cases = {"train": [[*range(i, 400, 9)] for i in range(20, 28)], "heldout": [[*range(31, 400, 9)]]}
+    n_vocab = header.array_lengths["tokenizer.ggml.tokens"]
+    cases_folder = write_data(tmp_path / "data", str(smol_file), cases, n_vocab, recipe)
+    model = pytorch.load_model(smol_file, recipe.training, Machine("float32", False, 2, 0, 0), 0, 512)
+    budget, output = Budget(steps=5), tmp_path / "out"
+    curve = TrainingRun(
+        read_data(cases_folder), smol_file, output, budget, listener=TrainingListener(), load=lambda *_: model
+    ).train()
+    assert curve["heldout_loss"][-1] < curve["heldout_loss"][0] - 0.3
+    assert set(curve["versions"]) == set(LIBRARIES)
+    ids = cases["heldout"][0][:12]
+    plain = logits(smol_file, ids)
+    trained = torch_logits(model, ids)
+    assert distance(logits(smol_file, ids, str(output / ADAPTER)), trained) < MAX_NMSE
+    assert distance(plain, trained) > 2 * MAX_NMSE
+    # All seven modules at random, the queries and keys of a llama model among them, whose rows change places.
+    random = np.random.default_rng(0)
+    arrays = {
+        name: 0.05 * random.standard_normal(array.shape).astype(np.float32)
+        if name.endswith(".lora_B.default.weight")
+        else array
+        for name, array in model.state().items()
+    }
+    model.load_state(arrays)
+    write_adapter(tmp_path / "a.gguf", header, model.adapter(), alpha=16, metadata={})
+    assert distance(logits(smol_file, ids, str(tmp_path / "a.gguf")), torch_logits(model, ids)) < MAX_NMSE
+
+
+@pytest.mark.real
+def test_a_killed_training_ends_with_the_same_bytes(
+    pytorch: ModuleType, logits: Callable[..., NDArray[np.float32]], tmp_path: Path
+) -> None:
+    base, tiny = tmp_path / "tiny.gguf", SelfTestModel()
+    tiny.write(base)
+    cases = {"train": [[i, *tiny.tokens] for i in range(8)], "heldout": [tiny.tokens]}
+    folder = write_data(tmp_path / "data", str(base), cases, selftest_model.VOCABULARY, torch_recipe(2e-3))
+
     def start(name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _RUN, str(smol_data), str(smol_file), str(tmp_path / name)]
+        command = [sys.executable, "-c", _RUN, str(folder), str(base), str(tmp_path / name)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
 
     with start("killed") as process:
@@ -717,27 +732,18 @@ def test_a_killed_training_ends_with_the_same_bytes(
     assert checkpoints(tmp_path / "killed")
     for name in ("killed", "whole"):
         with start(name) as process:
-            assert process.wait() == 0
+            process.communicate()
+        assert process.returncode == 0
     killed, whole = (tmp_path / name / ADAPTER for name in ("killed", "whole"))
     assert killed.read_bytes() == whole.read_bytes()
-    curve = json.loads((tmp_path / "whole" / CURVE).read_text())
-    assert curve["heldout_loss"][-1] < curve["heldout_loss"][0] - 0.3
-    assert sum(curve["loss"][3:]) < sum(curve["loss"][:3])
-    assert set(curve["versions"]) == set(LIBRARIES)
-    ids = [1, 2, 3, 4]
-    assert not np.array_equal(llama_logits(backend_of(str(whole)), ids), llama_logits(backend_of(""), ids))
-
-
-@pytest.mark.real
-def test_states_that_are_computed_again_give_the_same_gradient(
-    pytorch: ModuleType, smol_data: Path, smol_file: Path
-) -> None:
-    case, settings = read_data(smol_data).train[0], smol_recipe().training
+    assert not np.array_equal(logits(base, tiny.tokens, str(whole)), logits(base, tiny.tokens))
+    # The other ways to compute: states once more, which changes no bit, and with half of the bits.
     gradients = []
+    case = read_data(folder).train[0]
     for precision, recompute in (("float32", False), ("float32", True), ("bfloat16", False)):
-        model = pytorch.load_model(smol_file, settings, Machine(precision, recompute, 2, 0, 0), 0, 512)
-        loss = model.add_gradient(case, 1.0)
-        assert model.loss(case) == pytest.approx(loss, rel=1e-5)
+        machine = Machine(precision, recompute, 2, 0, 0)
+        model = pytorch.load_model(base, torch_recipe(1e-3).training, machine, 0, 64)
+        assert model.add_gradient(case, 1.0) == pytest.approx(model.loss(case), rel=1e-3)
         gradients.append(np.concatenate([each.grad.numpy().ravel() for each in model._parameters.values()]))
     same, again, rounded = gradients
     assert np.array_equal(same, again)
