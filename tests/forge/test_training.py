@@ -698,11 +698,11 @@ def test_llama_cpp_computes_what_was_trained(
     trained = torch_logits(model, ids)
     assert distance(logits(smol_file, ids, str(output / ADAPTER)), trained) < MAX_NMSE
     assert distance(plain, trained) > 2 * MAX_NMSE
-    # All seven modules at random, the queries and keys of a llama model among them, whose rows change places.
+    # Queries and keys, whose rows change places in a llama model: in the wrong order the distance is 0.28.
     random = np.random.default_rng(0)
     arrays = {
-        name: 0.05 * random.standard_normal(array.shape).astype(np.float32)
-        if name.endswith(".lora_B.default.weight")
+        name: 0.5 * random.standard_normal(array.shape).astype(np.float32)
+        if name.endswith((".q_proj.lora_B.default.weight", ".k_proj.lora_B.default.weight"))
         else array
         for name, array in model.state().items()
     }
