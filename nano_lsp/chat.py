@@ -90,7 +90,10 @@ class CompletePrompt(Job[Completion]):
         if not ids:  # OpenAI's API reference: the default prompt is this token
             bos = tokenizer.spec.bos_id
             ids = tokenizer.tokenize("<|endoftext|>", parse_special=True) if bos is None else [bos]
-        return await _generate(GenerationRequest(tuple(ids), self.params, Priority.CHAT, sequence="prompt"), context)
+        infills = tokenizer.spec.fim is not None and tokenizer.spec.fim.middle in ids
+        adapter = context.find_adapter() if infills else None
+        request = GenerationRequest(tuple(ids), self.params, Priority.CHAT, sequence="prompt", adapter=adapter)
+        return await _generate(request, context)
 
 
 @dataclass(frozen=True)

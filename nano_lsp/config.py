@@ -47,6 +47,11 @@ class Folders:
     cache: Path
     runtime: Path
 
+    @property
+    def adapters(self) -> Path:
+        """Folder of installed adapters, beside that of models."""
+        return self.models.with_name("adapters")
+
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     """Determine the folders of this user, as absolute paths; nothing is created.
@@ -118,9 +123,9 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def is_path(model: str) -> bool:
-    """Whether a model is given as the path of its file."""
-    return model.endswith(".gguf") or os.sep in model or "/" in model
+def is_path(name: str) -> bool:
+    """Whether a model or an adapter is given as the path of its file, and not by its name."""
+    return name.endswith(".gguf") or os.sep in name or "/" in name
 
 
 def with_absolute_paths(settings: Settings) -> Settings:
@@ -130,10 +135,10 @@ def with_absolute_paths(settings: Settings) -> Settings:
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - without a home, `~` stays
 
     scheme = SCRIPTED if settings.model.startswith(SCRIPTED) else ""
-    model = settings.model.removeprefix(scheme)
+    model, adapter = settings.model.removeprefix(scheme), settings.adapter
     if scheme or is_path(model):
         model = absolute(model)
-    return replace(settings, model=scheme + model, adapter=settings.adapter and absolute(settings.adapter))
+    return replace(settings, model=scheme + model, adapter=absolute(adapter) if is_path(adapter) else adapter)
 
 
 def portable_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:

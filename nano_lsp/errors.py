@@ -8,6 +8,7 @@
     ├── ForgeError                 a recipe, training data or training that fails  exit 2
     ├── StoreError                 the model store                                 exit 3
     │   ├── UnknownModelError      no manifest entry of that name
+    │   ├── UnknownAdapterError    no installed adapter of that name
     │   ├── ModelMissingError      known model that is not downloaded
     │   ├── ChecksumError          size or SHA-256 differs from the manifest
     │   ├── DiskSpaceError         the file does not fit
@@ -17,7 +18,8 @@
     ├── LibraryError               llama.cpp is missing or fails on this CPU       exit 3
     ├── ModelFileError             a model or adapter file that cannot be used     exit 4
     │   ├── GgufError              not GGUF, truncated, or with an invalid header
-    │   └── ArchitectureError      valid, but of an unsupported architecture
+    │   ├── ArchitectureError      valid, but of an unsupported architecture
+    │   └── AdapterError           not an adapter, or one for another model
     ├── EngineError                inference                                       exit 5
     │   ├── PromptTooLongError     the prompt does not fit the context
     │   ├── MemoryShortageError    less memory than the model needs
@@ -99,6 +101,10 @@ class UnknownModelError(StoreError):
     """The manifest has no model of that name."""
 
 
+class UnknownAdapterError(StoreError):
+    """No installed adapter has that name."""
+
+
 class ModelMissingError(StoreError):
     """The file of a known model has not been downloaded to this machine."""
 
@@ -141,6 +147,10 @@ class GgufError(ModelFileError):
 
 class ArchitectureError(ModelFileError):
     """A valid GGUF file of an unsupported architecture."""
+
+
+class AdapterError(ModelFileError):
+    """A valid GGUF file that is not an adapter, or an adapter for another model."""
 
 
 class EngineError(NanoError):

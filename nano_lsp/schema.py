@@ -209,7 +209,7 @@ class ModelSpec:
 
     Attributes:
         name: Name by which users select the model.
-        fingerprint: Identifies weights, adapter and KV types; a KV snapshot fits only a model with the same one.
+        fingerprint: Identifies weights and KV types; a KV snapshot fits only a model with the same one.
         n_vocab: Size of the vocabulary.
         n_ctx: Context length in tokens, shared by all sequences.
         n_ctx_train: Context length that the model was trained for.

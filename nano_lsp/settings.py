@@ -138,7 +138,11 @@ class Settings:
         "nano", "Use this model: a name from `nano-lsp model list`, or the path of a GGUF file.", SetBy.USER
     )
     adapter: str = _setting(
-        "", "Apply this LoRA adapter, the path of a GGUF file, to the model; empty applies none.", SetBy.USER
+        "auto",
+        "Make suggestions with this LoRA adapter: the name of an installed one (`nano-lsp adapter list`), the path "
+        "of a GGUF file, `none`, or `auto` for the one that was chosen for the workspace or comes with the model. "
+        "Chats, docstrings and edits use the model alone.",
+        SetBy.USER,
     )
     n_ctx: int = _setting(
         4096,
@@ -178,7 +182,7 @@ class Settings:
     snapshots: bool = _setting(
         True,
         "Let the shared engine write KV sequences to disk when they are evicted from memory, and all of them "
-        "when it exits. A token takes 28 KB, and all files together at most 512 MB.",
+        "when a model is unloaded. A token takes 28 KB, and all files together at most 512 MB.",
         SetBy.CONFIG,
     )
     prompt_tokens: int = _setting(
@@ -201,6 +205,14 @@ class Settings:
         2000,
         "Shorten the prompt and the length of automatic suggestions, according to the measured speed, so that "
         "one takes about this number of milliseconds. 0 always allows `prompt_tokens` and `max_tokens`.",
+        SetBy.PROJECT,
+        limits=(0, 600_000),
+    )
+    first_suggestion_ms: int = _setting(
+        1000,
+        "Where the model has not read the code around the cursor yet, make automatic suggestions from as much of it "
+        "as it can read in about this number of milliseconds, and read the rest in the background. 0 always reads "
+        "all `prompt_tokens` first.",
         SetBy.PROJECT,
         limits=(0, 600_000),
     )
@@ -242,7 +254,7 @@ class EditorSettings(Settings):
     debounce_ms: int = _setting(
         150,
         "Wait at most this number of milliseconds for the next key before a suggestion is computed. The wait "
-        "(debounce) is shorter for those who type fast.",
+        "(debounce) is shorter for those who type fast, and there is none for those who pause longer between keys.",
         limits=(0, 5000),
     )
     min_token_probability: float = _setting(
@@ -265,6 +277,12 @@ class EditorSettings(Settings):
         "language from statistics kept on this machine (`statistics`). At least half of the suggestions are "
         "shown; `nano-lsp stats` prints the level.",
         formerly="calibrate",
+    )
+    warm_up: str = _setting(
+        "auto",
+        "Let the model read the code around the cursor before the first key, when the cursor rests there: `auto` "
+        "unless the machine runs on its battery or is busy with other programs, `always` or `never`.",
+        choices=("auto", "always", "never"),
     )
     prefetch: bool = _setting(
         True, "Compute the next suggestion in advance while the current one is displayed.", SetBy.PROJECT

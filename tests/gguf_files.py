@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import gguf
 import numpy as np
@@ -34,19 +36,46 @@ def write_model(path: Path, architecture: str = "qwen2", *, n_layers: int = 2, t
     return _finish(writer, path)
 
 
-def write_adapter(path: Path, *, layers: int, width: int, kv_width: int, scale: float = 1.0) -> Path:
-    """Write a LoRA adapter of rank 2 for the value projections of a llama model."""
-    writer = gguf.GGUFWriter(path, "llama")
+def write_adapter(
+    path: Path,
+    *,
+    layers: int,
+    width: int,
+    kv_width: int,
+    scale: float = 1.0,
+    seed: int = 5,
+    architecture: str = "llama",
+    weight: str = "attn_v",
+    metadata: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """Write a LoRA adapter of rank 2 for one projection of each layer, by default the values of a llama model."""
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", 2.0)
-    random = np.random.default_rng(5)
+    for key, value in metadata.items():
+        writer.add_string(key, value)
+    random = np.random.default_rng(seed)
     for i in range(layers):
         a = random.normal(size=(2, width)).astype(np.float32) * scale
         b = random.normal(size=(kv_width, 2)).astype(np.float32) * scale
-        writer.add_tensor(f"blk.{i}.attn_v.weight.lora_a", a)
-        writer.add_tensor(f"blk.{i}.attn_v.weight.lora_b", b)
+        writer.add_tensor(f"blk.{i}.{weight}.weight.lora_a", a)
+        writer.add_tensor(f"blk.{i}.{weight}.weight.lora_b", b)
     return _finish(writer, path)
+
+
+def write_tiny_adapter(path: Path, metadata: Mapping[str, str] = MappingProxyType({}), *, seed: int = 5) -> Path:
+    """Write an adapter that fits the model of `write_model`."""
+    return write_adapter(
+        path,
+        layers=2,
+        width=EMBEDDING,
+        kv_width=EMBEDDING,
+        seed=seed,
+        architecture="qwen2",
+        weight="attn_q",
+        metadata=metadata,
+    )
 
 
 def _finish(writer: gguf.GGUFWriter, path: Path) -> Path:

@@ -19,6 +19,7 @@ from tests.processes import end_with_all_below
 LIMIT_S = 120  # generous, for a busy machine
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of a local test server
 BASE = "/user/someone/"
+_OTHER_EXTENSIONS = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Jupyter:
 
 @contextmanager
 def open_jupyter(
-    root: Path, home: Path, *, app: str = "server", env: Mapping[str, str] | None = None
+    root: Path, home: Path, *, app: str = "server", env: Mapping[str, str] | None = None, alone: bool = False
 ) -> Iterator[Jupyter]:
     """Start a Jupyter server; it and its child processes end with the block.
 
@@ -52,6 +53,7 @@ def open_jupyter(
         home: Empty folder for its configuration and data.
         app: `server`, `lab` or `notebook`.
         env: Additional environment variables.
+        alone: Without the other extensions that come with JupyterLab and the notebook: a third of the start.
     """
     root.mkdir(parents=True, exist_ok=True)
     home.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,8 @@ def open_jupyter(
         f"--ServerApp.root_dir={root}",
         "--ServerApp.allow_root=True",
     ]
+    if alone:
+        switches.append(f"--ServerApp.jpserver_extensions={dict.fromkeys(_OTHER_EXTENSIONS, False)}")
     log = home / "jupyter.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,10 +39,11 @@ def with_loopback() -> tuple[str, ...]:
 def engines_of(home: Path) -> list[psutil.Process]:
     """The running shared engines with a given NANO_LSP_HOME."""
     found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        arguments, environment = process.info["cmdline"] or [], process.info["environ"] or {}
-        if arguments[-2:] == ["engine", "run"] and environment.get("NANO_LSP_HOME") == str(home):
-            found.append(process)
+    for process in psutil.process_iter(["cmdline"]):
+        if (process.info["cmdline"] or [])[-2:] == ["engine", "run"]:
+            with suppress(psutil.Error):  # another user's, or it has just ended
+                if process.environ().get("NANO_LSP_HOME") == str(home):
+                    found.append(process)
     return found
 
 

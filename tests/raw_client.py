@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.forked import PipedProcess
+
 URI = "file:///a.py"
 LIMIT_S = 600
 
@@ -33,6 +35,7 @@ class RawClient:
         home: Path | None = None,
         prefix: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        forked: bool = False,
     ) -> None:
         """Start a server.
 
@@ -41,6 +44,7 @@ class RawClient:
             home: Value of NANO_LSP_HOME; None for the user's.
             prefix: Command that runs the server's command.
             environment: Environment of the server; None for this process's.
+            forked: Whether to fork it where the system can, instead of starting Python (`tests.forked`).
         """
         environment = dict(os.environ if environment is None else environment)
         if home:
@@ -48,12 +52,12 @@ class RawClient:
         self.seen: list[dict[str, Any]] = []  # requests and notifications of the server
         self.replies: dict[str, object] = {}  # results for the server's requests, by method
         self._states: list[dict[str, Any]] = []  # status notifications not yet waited for
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
+        self.process: subprocess.Popen[bytes] | PipedProcess
+        if forked and os.name == "posix":
+            self.process = PipedProcess(["server", *arguments], environment)
+        else:
+            command = [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         # A test that waits for a message that never comes fails instead of hanging.
         self._limit = threading.Timer(LIMIT_S, self.process.kill)
         self._limit.daemon = True

@@ -99,4 +99,8 @@ def test_relative_paths_mean_the_same_in_another_folder(tmp_path: Path, monkeypa
     }.items():
         found = with_absolute_paths(Settings(model=model, adapter="lora.gguf"))
         assert (found.model, found.adapter) == (expected, str(tmp_path / "lora.gguf"))
-    assert with_absolute_paths(Settings()).adapter == ""
+    assert [with_absolute_paths(Settings(adapter=name)).adapter for name in ("auto", "", "mine")] == [
+        "auto",
+        "",
+        "mine",
+    ]

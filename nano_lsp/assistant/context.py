@@ -10,6 +10,7 @@ from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import Completion
 from nano_lsp.settings import Settings
 
@@ -42,6 +43,7 @@ class ClientState:
         budget: Limits for automatic requests, from the measured speed of this machine.
         max_limits: Limits for explicit requests.
         max_imported_tokens: Maximum number of prompt tokens for signatures imported from the workspace.
+        adapter: The setting `adapter`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -49,7 +51,8 @@ class ClientState:
         self.workspace: Workspace | None = None
         self.max_limits = Limits(settings.prompt_tokens, settings.max_tokens)
         self.max_imported_tokens = settings.imported_tokens
-        self.budget = Budget(self.max_limits, settings.latency_ms)
+        self.adapter = settings.adapter
+        self.budget = Budget(self.max_limits, settings.latency_ms, settings.first_suggestion_ms)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class FeatureContext:
         state: State kept for the client.
         generate: Sends a request to the model; cancelling the asyncio task cancels the request.
         listener: Receives progress.
+        find_adapter: Returns the adapter that requests to infill code use, and no others; None for none. Raises a
+            NanoError where the settings name one that cannot be used.
+        n_missing: Returns the number of tokens of a request's prompt that the model would have to evaluate.
+        read_ahead: Has the model evaluate a request's prompt when it has nothing else to do; does not wait.
     """
 
     tokenizer: Tokenizer
@@ -69,6 +76,9 @@ class FeatureContext:
     state: ClientState
     generate: Callable[[GenerationRequest], Awaitable[Completion]]
     listener: ProgressListener = NULL_LISTENER
+    find_adapter: Callable[[], AdapterFile | None] = lambda: None
+    n_missing: Callable[[GenerationRequest], int] = lambda _request: 0
+    read_ahead: Callable[[GenerationRequest], None] = lambda _request: None
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text."""

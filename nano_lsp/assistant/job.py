@@ -45,7 +45,12 @@ class LoadModel(Job[int]):
     """Load the model; the result is its context length in tokens."""
 
     async def run(self, context: FeatureContext) -> int:
-        """The result, without a request to the model."""
+        """The result, without a request to the model.
+
+        Raises:
+            NanoError: The settings name an adapter that cannot be used.
+        """
+        context.find_adapter()
         return context.tokenizer.spec.n_ctx
 
 

@@ -24,7 +24,7 @@ _COMMANDS = {
     "summarize": ("summarize", "summarize", "EXAMPLES"),
     "task": ("task", "task", "EXAMPLES"),
 }
-_GROUPS = ("engine", "forge", "model")  # modules with an `app` of commands
+_GROUPS = ("adapter", "engine", "forge", "model")  # modules with an `app` of commands
 _CONTEXTS = {"complete": {"ignore_unknown_options": True}}  # -:LINE:COL looks like an option
 
 

@@ -10,7 +10,6 @@ import typer
 from nano_lsp.chat import Ask
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import (
-    Adapter,
     Context,
     Json,
     Model,
@@ -44,7 +43,6 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
     think: Annotated[bool, typer.Option("--think", help="Let the model reason step by step.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="Append the text from stdin to the question.")] = False,
     model: Model = None,
-    adapter: Adapter = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens of the answer.")] = 512,
     n_ctx: Context = None,
     threads: Threads = None,
@@ -57,7 +55,7 @@ def ask(  # noqa: PLR0917 - options, which typer passes by name
         question = f"{question}\n\n{read_document(sys.stdin.buffer.read(), 'stdin').text}"
     if not question.strip():
         raise DocumentError("The question is empty.", 'For example: nano-lsp ask "What is a monad?"')
-    with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
+    with open_assistant(**model_settings(model, n_ctx, threads)) as assistant:
         printer = StreamPrinter(show_text=not as_json_, as_data=code)
         sampling = SamplingParams(temperature=temperature, seed=seed)
         answer = assistant.run(Ask(question, code, think, max_tokens, sampling=sampling), printer)

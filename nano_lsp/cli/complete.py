@@ -64,7 +64,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
     name, line, column = parse_location(location)
     document = read_document(sys.stdin.buffer.read(), "stdin") if name == "-" else load_document(Path(name))
     completion_input = CompletionInput(document.name, document.text, offset_at(document.text, line, column))
-    overrides = model_settings(model, adapter, n_ctx, threads)
+    overrides = model_settings(model, n_ctx, threads, adapter)
     with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
         if workspace:
             assistant.use_workspace(workspace)

@@ -15,7 +15,6 @@ import typer
 from nano_lsp.chat import Explain
 from nano_lsp.cli.output import print_data
 from nano_lsp.cli.terminal import (
-    Adapter,
     Context,
     Model,
     StreamPrinter,
@@ -78,7 +77,7 @@ class _Writer:
     def write(self, source: project.Source, lacking: Sequence[Definition], advance: Callable[[], None]) -> bytes:
         """The content of a file with all valid new docstrings."""
         settings = load_settings(**self.overrides)
-        conditions = f"{settings.model} {settings.adapter} {self.style.value}"
+        conditions = f"{settings.model} {self.style.value}"
         drafts = project.PendingDocstrings(find_folders().cache / "docstrings", source, conditions)
         docstrings = []
         for definition in lacking:
@@ -121,7 +120,6 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
         StyleName, typer.Option(help="Style of new docstrings; auto follows the docstrings of each file.")
     ] = StyleName.AUTO,
     model: Model = None,
-    adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
 ) -> None:
@@ -131,7 +129,7 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
     work, all_read = _find_work(paths)
     if check:
         raise typer.Exit(int(_list(work) > 0 or not all_read))
-    overrides = model_settings(model, adapter, n_ctx, threads)
+    overrides = model_settings(model, n_ctx, threads)
     total = sum(len(lacking) for _, lacking in work)
     base = None if write else _find_base([source.path for source, _ in work])
     n_written: list[int] = []  # for each file that could be changed
@@ -206,7 +204,6 @@ def explain(
         ),
     ],
     model: Model = None,
-    adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
 ) -> None:
@@ -219,7 +216,7 @@ def explain(
     code = source.tree.text[line_start(source.tree.text, definition.start) : definition.end]
     if not code.strip():
         raise DocumentError(f"{file} is empty.", "Choose another file.")
-    with open_assistant(**model_settings(model, adapter, n_ctx, threads)) as assistant:
+    with open_assistant(**model_settings(model, n_ctx, threads)) as assistant:
         text = assistant.run(Explain(code, "python"), StreamPrinter(show_text=stdout.is_terminal))
     print() if stdout.is_terminal else print(text)
 

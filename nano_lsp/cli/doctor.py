@@ -29,9 +29,10 @@ from nano_lsp.errors import LibraryError, NanoError
 from nano_lsp.inference import hardware
 from nano_lsp.inference.loading import check_memory, needed_bytes
 from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
+from nano_lsp.models.adapters import choose_adapter, find_base
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore
-from nano_lsp.settings import SHARED, Settings
+from nano_lsp.settings import IN_PROCESS, SHARED, Settings
 from nano_lsp.version import __version__
 
 EXAMPLES = """Examples:
@@ -121,6 +122,8 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
         return
     yield examine_settings(settings)
     path = yield from examine_store(settings)
+    if path and settings.engine in {SHARED, IN_PROCESS}:
+        yield examine_adapter(settings)
     memory = examine_memory(settings, path)
     yield memory
     if load and works and path and memory.level is not Level.PROBLEM:
@@ -252,6 +255,19 @@ def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
     checked = "verified" if entry else "not in the manifest, so not verified"
     yield Finding(Level.OK, "model", f"{settings.model}, {checked}: {path}")
     return path
+
+
+def examine_adapter(settings: Settings) -> Finding:
+    """Name the adapter of suggestions in the current folder, after checking that it fits the model."""
+    folders = find_folders()
+    try:
+        found = choose_adapter(settings.adapter, Path.cwd(), find_base(settings.model, folders), folders)
+    except NanoError as error:
+        return Finding(Level.PROBLEM, "adapter", error.message, error.remedy)
+    if found.left_out:
+        remedy = "Suggestions are made without it. `nano-lsp adapter use NAME` chooses another one, `none` for none."
+        return Finding(Level.WARNING, "adapter", found.left_out, remedy)
+    return Finding(Level.OK, "adapter", f"{found.name}: {found.file.path}" if found.file else "none")
 
 
 def free_bytes(folder: Path) -> int:

@@ -27,16 +27,15 @@ from nano_lsp.cli.terminal import (
     stderr,
     stdout,
 )
-from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
-from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation import metrics, problems, runner
 from nano_lsp.evaluation.baseline import LlamaVimCompletion
 from nano_lsp.evaluation.caching_backend import CachingBackend
+from nano_lsp.models.adapters import choose_adapter, find_base
 from nano_lsp.schema import Completion
 
 EXAMPLES = """Examples:
@@ -59,7 +58,10 @@ class Style(str, Enum):
 def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     data: Annotated[
         Path | None,
-        typer.Argument(help="A folder of Python files, or HumanEval-Infilling problems (.jsonl, .jsonl.gz)."),
+        typer.Argument(
+            help="A folder of Python files, or a file of HumanEval-Infilling or of `nano-lsp forge data` "
+            "(.jsonl, .jsonl.gz)."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -112,7 +114,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     )
     wrap = partial(CachingBackend, path=memo) if memo else None
     # With token budgets from measured speed, the figures would not be reproducible.
-    overrides = {**model_settings(model, adapter, n_ctx, threads), "latency_ms": 0}
+    overrides = {**model_settings(model, n_ctx, threads, adapter), "latency_ms": 0}
     with open_local_assistant(wrap, **overrides) as (assistant, settings):
         conditions: dict[str, object] = {
             "data": data.name,
@@ -123,6 +125,10 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             "model": settings.model,
             "prompt_tokens": settings.prompt_tokens,
         }
+        folders = find_folders()
+        used = choose_adapter(settings.adapter, workspace, find_base(settings.model, folders), folders).file
+        if used:
+            conditions["adapter"] = used.sha256
         if workspace:
             conditions["workspace"] = settings.imported_tokens
             assistant.use_workspace(workspace)
@@ -133,9 +139,10 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 style.value,
                 *sorted(disabled),
                 *["workspace"] * bool(workspace),
+                *([used.sha256[:8]] if used else []),
             ]
         )
-        results = results or find_folders().cache / "eval" / f"{slug}.jsonl"
+        results = results or folders.cache / "eval" / f"{slug}.jsonl"
 
         options = PostprocessOptions(
             disabled_steps=disabled,
@@ -144,13 +151,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         )
 
         def complete(problem: problems.Problem) -> Completion:
-            text, offset = problem.prefix + problem.suffix, len(problem.prefix)
             if style is Style.LLAMA_VIM:
                 document = OpenDocument(problem.file_name, language_of(problem.file_name))
-                document.update(text)
-                return assistant.run(LlamaVimCompletion(document.name, document.cursor(offset)))
-            completion_input = CompletionInput(problem.file_name, text, offset)
-            return assistant.run(Complete(completion_input, options, speculative=False))
+                document.update(problem.prefix + problem.suffix)
+                return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
+            return assistant.run(runner.completion_of(problem, options))
 
         outcomes = []
         with row_progress("problems", len(chosen)) as advance:

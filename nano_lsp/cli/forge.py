@@ -1,4 +1,4 @@
-"""`nano-lsp forge`: recipes for fine-tuning, training data, and training."""
+"""`nano-lsp forge`: recipes for fine-tuning, training data, training, and the evaluation of adapters."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nano_lsp.cli import forge_eval
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, open_local_assistant, stderr, stdout
-from nano_lsp.errors import CancelledError, ConfigError
+from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, resumable, stderr, stdout
+from nano_lsp.config import find_folders, is_path, load_settings
+from nano_lsp.errors import ConfigError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
+from nano_lsp.forge.merge import merge_adapter
 from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
+from nano_lsp.models.adapters import AdapterStore, find_base
+from nano_lsp.models.store import ModelStore
 
 _CASES_PER_LINE = 5000
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Fine-tune the model: recipes, training data, and training of an adapter.",
+    help="Fine-tune the model: recipes, training data, training, evaluation and merging of adapters.",
     epilog="Start with `nano-lsp forge recipes`.",
 )
+app.command("eval", epilog=forge_eval.EXAMPLES)(forge_eval.evaluate)
 
 
 @app.command(epilog="Example: `nano-lsp forge recipes infill`")
@@ -78,24 +84,23 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
 ) -> None:
     """Make training data: token ids of cases in the layout in which the model is asked, and a data card."""
     chosen = load_recipe(recipe)
-    with open_local_assistant(model=model or chosen.base) as (assistant, settings):
-        try:
-            with _progress() as show:
-                card = make_data(
-                    chosen,
-                    sources or [],
-                    output,
-                    tokenizer=assistant.model.tokenizer,
-                    fim_order=assistant.model.fim_order,
-                    settings=settings,
-                    on_progress=show,
-                    seed=seed,
-                    limit=limit,
-                    against=against or [],
-                )
-        except KeyboardInterrupt:
-            stderr.print(f"{output} has what was finished; run the same command again to continue.", markup=False)
-            raise CancelledError("Interrupted.") from None
+    with (
+        open_local_assistant(model=model or chosen.base) as (assistant, settings),
+        resumable(output),
+        _progress() as show,
+    ):
+        card = make_data(
+            chosen,
+            sources or [],
+            output,
+            tokenizer=assistant.model.tokenizer,
+            fim_order=assistant.model.fim_order,
+            settings=settings,
+            on_progress=show,
+            seed=seed,
+            limit=limit,
+            against=against or [],
+        )
     if as_json:
         print_json(card)
         return
@@ -146,6 +151,22 @@ def train(  # noqa: PLR0917 - as above
     elif curve["heldout_loss"]:
         before, after = curve["heldout_loss"][0], curve["heldout_loss"][-1]
         stdout.print(f"held-out loss: {before:.3f} before, {after:.3f} after training, in nats a token")
+
+
+@app.command(epilog="Example: `nano-lsp forge merge mine --output merged.gguf`")
+def merge(
+    adapter: Annotated[str, typer.Argument(help="Name of an installed adapter, or path of a GGUF file.")],
+    output: Annotated[Path, typer.Option(help="Path of the new model file, which must not exist.")],
+    model: Model = None,
+) -> None:
+    """Merge an adapter into its model: a new model file in Q4_K_M, which needs no adapter."""
+    settings, folders = load_settings(model=model), find_folders()
+    base = find_base(settings.model, folders)
+    with file_progress() as show:
+        ModelStore(folders).find(settings.model, show)
+        file = Path(adapter).expanduser() if is_path(adapter) else AdapterStore(folders.adapters).find(adapter).path
+        merge_adapter(file, base, output, show, check_memory=settings.check_memory)
+    stdout.print(f"{output} is complete. `nano-lsp model import {output} --name NAME` installs it.", markup=False)
 
 
 @contextmanager

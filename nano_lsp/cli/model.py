@@ -17,7 +17,7 @@ from nano_lsp.cli.terminal import file_progress, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.models.architecture import Architecture, describe, differences
 from nano_lsp.models.gguf import read_header
-from nano_lsp.models.store import ModelStatus, ModelStore
+from nano_lsp.models.store import ModelStore, StoredModel
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -130,7 +130,7 @@ def show_path(name: Name = "nano") -> None:
     print_data(os.fsencode(_store().path(name)) + b"\n")
 
 
-def _as_json(status: ModelStatus) -> dict[str, object]:
+def _as_json(status: StoredModel) -> dict[str, object]:
     """The status of a model as JSON; sizes in bytes."""
     entry = status.entry
     return {

@@ -21,7 +21,7 @@ _EX_SOFTWARE = 70  # sysexits.h: internal software error
 def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit with its exit code. User errors are reported without a traceback."""
     set_up_streams()
-    failure: Exception | None = None
+    code, failure = 0, None
     try:
         app(list(arguments))
     except CancelledError:

@@ -14,7 +14,6 @@ import typer
 
 from nano_lsp.cli.output import print_data, to_json
 from nano_lsp.cli.terminal import (
-    Adapter,
     Context,
     Model,
     Threads,
@@ -62,7 +61,6 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
         ),
     ] = True,
     model: Model = None,
-    adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
 ) -> None:
@@ -70,10 +68,10 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     document = load_document_blocks(file)
     if output and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise DocumentError(f"{output} cannot be written.", "Give --output FILE in an existing folder.")
-    overrides = model_settings(model, adapter, n_ctx, threads)
+    overrides = model_settings(model, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
-        conditions = f"{settings.model} {settings.adapter} {settings.n_ctx} {length.value}"
+        conditions = f"{settings.model} {settings.n_ctx} {length.value}"
         progress = SummaryCheckpoint(_progress_path(document.blocks, conditions) if keep else None)
         n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
         found = write_summary(assistant.run, document, n, progress, parts)

@@ -14,7 +14,6 @@ import typer
 
 from nano_lsp.cli.output import print_data, print_json
 from nano_lsp.cli.terminal import (
-    Adapter,
     Context,
     Json,
     Model,
@@ -98,7 +97,6 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
         typer.Option(help="File for the results of `--input`, as JSON lines; an interrupted run continues there."),
     ] = None,
     model: Model = None,
-    adapter: Adapter = None,
     n_ctx: Context = None,
     threads: Threads = None,
     temperature: Temperature = 0.0,
@@ -123,12 +121,11 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
     )
     job.check()
     total = sum(1 for _ in read_rows(rows, column)) if rows else 0
-    overrides = model_settings(model, adapter, n_ctx, threads)
+    overrides = model_settings(model, n_ctx, threads)
     with open_assistant(**overrides) as assistant:
         if rows and output:
-            settings = load_settings(**overrides)
-            name = f"{settings.model} {settings.adapter}"
-            results = run_batch(job, read_rows(rows, column), assistant.run, output, name)
+            model_name = load_settings(**overrides).model
+            results = run_batch(job, read_rows(rows, column), assistant.run, output, model_name)
             raise typer.Exit(_show_rows(results, total, output))
         answer = assistant.run(job)
     for warning in answer.warnings:

@@ -31,7 +31,7 @@ from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
-from nano_lsp.errors import EngineGoneError, LibraryError
+from nano_lsp.errors import CancelledError, EngineGoneError, LibraryError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
 from nano_lsp.models.store import FileProgress
@@ -43,7 +43,7 @@ stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Model = Annotated[str | None, typer.Option(help=CONFIG_SETTINGS["model"].description)]
-Adapter = Annotated[Path | None, typer.Option(help=CONFIG_SETTINGS["adapter"].description)]
+Adapter = Annotated[str | None, typer.Option(help=CONFIG_SETTINGS["adapter"].description)]
 Context = Annotated[int | None, typer.Option("--n-ctx", help=CONFIG_SETTINGS["n_ctx"].description)]
 Threads = Annotated[int | None, typer.Option("--threads", help=CONFIG_SETTINGS["n_threads"].description)]
 WorkspaceRoot = Annotated[
@@ -62,9 +62,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random num
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
 
 
-def model_settings(model: Model, adapter: Adapter, n_ctx: Context, threads: Threads) -> dict[str, Any]:
+def model_settings(model: Model, n_ctx: Context, threads: Threads, adapter: Adapter = None) -> dict[str, Any]:
     """The settings for the model options of a command; None for options that are not given."""
-    return {"model": model, "adapter": str(adapter) if adapter else None, "n_ctx": n_ctx, "n_threads": threads}
+    return {"model": model, "adapter": adapter, "n_ctx": n_ctx, "n_threads": threads}
 
 
 @contextmanager
@@ -123,6 +123,23 @@ def row_progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 
     with bar:
         yield advance
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say after Ctrl-C that the same command continues.
+
+    Args:
+        folder: Folder of what is finished.
+
+    Raises:
+        CancelledError: Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        stderr.print(f"{folder} has what was finished; run the same command again to continue.", markup=False)
+        raise CancelledError("Interrupted.") from None
 
 
 class StreamPrinter(ProgressListener):

@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from nano_lsp.cli.terminal import file_progress, stderr
+from nano_lsp.cli.terminal import file_progress, resumable, stderr
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.endpoint import EngineEndpoint, find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.errors import CancelledError, EngineError
+from nano_lsp.errors import EngineError
 from nano_lsp.forge.training import ADAPTER, Budget, History, Plan, TrainingListener, TrainingRun
 from nano_lsp.forge.training_data import read_data
 from nano_lsp.models.store import ModelStore
@@ -49,20 +49,16 @@ def run_training(
     with file_progress() as show_file:
         base = ModelStore(folders).find(cases.model, show_file)
     lower_priority()
-    try:
-        with training_display() as display:
-            curve = TrainingRun(
-                cases,
-                base,
-                output,
-                Budget(minutes, steps, seed),
-                listener=display,
-                pause_reason=PauseReason(find_endpoint(folders)) if pauses else str,
-                n_threads=load_settings(os.environ).n_threads,
-            ).train()
-    except KeyboardInterrupt:
-        stderr.print(f"{output} has what was finished; run the same command again to continue.", markup=False)
-        raise CancelledError("Interrupted.") from None
+    with resumable(output), training_display() as display:
+        curve = TrainingRun(
+            cases,
+            base,
+            output,
+            Budget(minutes, steps, seed),
+            listener=display,
+            pause_reason=PauseReason(find_endpoint(folders)) if pauses else str,
+            n_threads=load_settings(os.environ).n_threads,
+        ).train()
     stderr.print(f"Adapter: {output / ADAPTER}", markup=False)
     return curve
 

@@ -86,10 +86,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         DocumentError: The file is missing, unreadable, too large, or may hold secrets.
     """
-    if is_secret(str(path)) or is_secret(str(path.resolve())):
-        raise DocumentError(
-            f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
-        )
+    refuse_secret(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
@@ -163,8 +160,20 @@ def _undecodable(data: bytes, name: str, encoding: str, error: UnicodeError) -> 
     return DocumentError(f"{name} is not {encoding}, as it declares{where}.", "Correct its declaration.")
 
 
+def refuse_secret(path: Path) -> None:
+    """Refuse a file that may hold secrets, judged by its name and by that of the file it links to.
+
+    Raises:
+        DocumentError: It may hold secrets.
+    """
+    if is_secret(str(path)) or is_secret(str(path.resolve())):
+        raise DocumentError(
+            f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
+        )
+
+
 def is_secret(document: str) -> bool:
-    """Whether a document may hold keys or passwords, judged by the names in its path or URI."""
+    """Whether a document may hold keys or passwords, judged by its file name, and by others that its URI mentions."""
     return any(map(_is_secret_name, names_in(document)))
 
 

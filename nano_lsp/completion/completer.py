@@ -53,8 +53,51 @@ class Complete(Job[Completion]):
         request, processor = prepare_request(
             self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch
         )
+        n_first = context.state.budget.first_prompt_tokens()
+        if self.postprocess.automatic and not self.prefetch and context.n_missing(request) > n_first:
+            context.read_ahead(_prompt_only(request, "window"))
+            limits = replace(limits, prompt_tokens=n_first)
+            request, processor = prepare_request(self.completion_input, context, limits, self.postprocess, first=True)
         request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
         return processor.finish(await context.generate(request))
+
+
+@dataclass(frozen=True)
+class ReadAhead(Job[None]):
+    """Evaluate the prompts of an automatic suggestion in the background, before it is requested.
+
+    First that of the small window, so that a key that is typed soon gets a suggestion at once, then that of the whole
+    one. The job does not wait for them.
+
+    Attributes:
+        completion_input: The code and the cursor.
+    """
+
+    completion_input: CompletionInput
+
+    @property
+    def document(self) -> str:
+        """The document to read."""
+        return self.completion_input.name
+
+    async def run(self, context: FeatureContext) -> None:
+        """Hand the prompts to the model."""
+        limits, options = context.state.budget.limits(), PostprocessOptions(automatic=True)
+        request, _ = prepare_request(self.completion_input, context, limits, options)
+        n_first, n_missing = context.state.budget.first_prompt_tokens(), context.n_missing(request)
+        if n_missing > n_first:
+            limits = replace(limits, prompt_tokens=n_first)
+            first, _ = prepare_request(self.completion_input, context, limits, options, first=True)
+            context.read_ahead(_prompt_only(first, "first"))
+        if n_missing > 1:
+            context.read_ahead(_prompt_only(request, "window"))
+
+
+def _prompt_only(request: GenerationRequest, sequence: str) -> GenerationRequest:
+    """A request that evaluates the prompt of another one in the background, in a KV sequence of the document."""
+    name = f"{request.document}#{sequence}"
+    params = replace(request.params, max_tokens=0)
+    return GenerationRequest(request.prompt, params, Priority.PREFETCH, document=name, adapter=request.adapter)
 
 
 @dataclass(frozen=True)
@@ -143,6 +186,7 @@ def prepare_request(
     options: PostprocessOptions,
     *,
     prefetch: bool = False,
+    first: bool = False,
 ) -> tuple[GenerationRequest, Postprocessor]:
     """The request for a completion, and the postprocessor that its hook belongs to.
 
@@ -152,15 +196,19 @@ def prepare_request(
         limits: Limits of the prompt and of the answer.
         options: Options of postprocessing.
         prefetch: Whether the completion is computed in advance.
+        first: Whether the prompt has a small window instead, without imported signatures: for a suggestion before the
+            whole window is evaluated. It is cut apart from the whole one, and has a KV sequence of its own.
     """
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
     document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
     cursor = document.cursor(completion_input.offset)
-    if state.workspace:
+    imported = ""
+    if state.workspace and not first:
         imported_tokens = min(state.max_imported_tokens, limits.prompt_tokens // 3)
         document.look_up_imports(state.workspace, imported_tokens, context.count_tokens)
+        imported = document.imported
     room = min(limits.prompt_tokens, spec.n_ctx - limits.max_tokens - _SPARE_TOKENS)
-    more_code = cut_code(completion_input.context, tokenizer, limits.prompt_tokens // 2) + document.imported
+    more_code = cut_code(completion_input.context, tokenizer, limits.prompt_tokens // 2) + imported
     room -= context.count_tokens(more_code)
     window = cut_window(
         completion_input.text,
@@ -168,9 +216,11 @@ def prepare_request(
         max(16, room),
         context.count_tokens,
         tree=document.tree,
-        anchor=document.anchor,
+        anchor=document.first_anchor if first else document.anchor,
     )
-    if not prefetch:
+    if first:
+        document.first_anchor = window.anchor
+    elif not prefetch:
         document.anchor = window.anchor
     # At the end of a line, the completion ends with the line break after the cursor, so the suffix begins below it.
     at_end = cursor.text_after_cursor is TextAfterCursor.EMPTY
@@ -187,7 +237,8 @@ def prepare_request(
         ),
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
         document=completion_input.name,
-        sequence=f"{completion_input.name}#prefetch" if prefetch else completion_input.name,
+        sequence=completion_input.name + ("#prefetch" if prefetch else "#first" if first else ""),
+        adapter=context.find_adapter(),
         hook=processor.hook,
         on_text=lambda text: listener.on_text(processor.stable_prefix(text)),
         on_progress=listener.on_progress,

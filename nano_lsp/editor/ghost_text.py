@@ -21,7 +21,7 @@ from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.open_documents import OpenDocuments
-from nano_lsp.completion.completer import Alternatives, Complete
+from nano_lsp.completion.completer import Alternatives, Complete, ReadAhead
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
 from nano_lsp.errors import CancelledError
@@ -165,7 +165,7 @@ class GhostText:
         prefetch: Compute the next suggestion in advance while the current one is displayed.
         stale_after_s: Seconds after which a request still queued behind other work is replaced by one with the newest
             text.
-        min_confidence: Confidence below which automatic suggestions are hidden, 0 to 1.
+        min_mean_probability: Confidence below which automatic suggestions are hidden, 0 to 1.
         threshold: The adaptive threshold, which hides more suggestions; None to hide no more.
         stats: Counters of suggestions by origin.
     """
@@ -177,7 +177,7 @@ class GhostText:
     n_alternatives: int = 3
     prefetch: bool = True
     stale_after_s: float = 1.0
-    min_confidence: float = 0.0
+    min_mean_probability: float = 0.0
     threshold: AdaptiveThreshold | None = None
     stats: GhostTextStats = field(default_factory=GhostTextStats)
     _cache: OrderedDict[CompletionInput, Sequence[Suggestion]] = field(default_factory=OrderedDict)
@@ -240,6 +240,15 @@ class GhostText:
         if found[0].text and self.prefetch:
             self._prefetch(completion_input, found[0].text)
         return found
+
+    async def read_ahead(self, completion_input: CompletionInput) -> None:
+        """Have the model read the code around a cursor, unless nothing is to be suggested there.
+
+        Raises:
+            EngineError: The engine cannot be reached.
+        """
+        if self._should_suggest(completion_input):
+            await self.assistant.run_async(ReadAhead(completion_input))
 
     async def alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
         """Up to `n_alternatives` suggestions for an explicit request, the best first.
@@ -366,14 +375,16 @@ class GhostText:
 
     def _may_hide(self, language: str) -> bool:
         """Whether suggestions in a language may be hidden once they are complete."""
-        return self.min_confidence > 0 or (self.threshold is not None and self.threshold.learned(language).value > 0)
+        if self.min_mean_probability > 0:
+            return True
+        return self.threshold is not None and self.threshold.learned(language).value > 0
 
     def _hide_unsure(self, language: str, found: Suggestion) -> Suggestion:
         """The suggestion if its confidence is high enough; else one without text."""
         if not found.text or found.invoked:
             return found
-        if found.confidence < self.min_confidence:
-            return Suggestion(confidence=found.confidence, threshold=self.min_confidence)
+        if found.confidence < self.min_mean_probability:
+            return Suggestion(confidence=found.confidence, threshold=self.min_mean_probability)
         if self.threshold is None:
             return found
         decision = self.threshold.decide(language, found.id, found.confidence)

@@ -21,11 +21,13 @@ from nano_lsp.editor.statistics import Record, Statistics
 from nano_lsp.errors import ConfigError, NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.schema import Notice
-from nano_lsp.settings import EditorSettings, Settings
+from nano_lsp.settings import IN_PROCESS, SHARED, EditorSettings, Settings
 
 if TYPE_CHECKING:  # not imported at run time: the server responds before the assistant is imported
     from nano_lsp.editor.ghost_text import GhostText
     from nano_lsp.engine.connect import Assistant
+    from nano_lsp.models.adapter_file import BaseModel
+    from nano_lsp.models.adapters import AdapterChoice
 
 
 _CLOSE_TIMEOUT_S = 1.5  # less than users wait for a program to end
@@ -111,6 +113,7 @@ class Session:
         self._ghost_texts: dict[Path, GhostText] = {}  # of folders with their own settings
         self._loading = _Loading()
         self._closing: threading.Thread | None = None
+        self._base: BaseModel | None = None  # the loaded model, for its adapter; None where others choose it
         self._indexed: dict[Path, tuple[Settings, bool]] = {}  # workspace folders of the assistant
         self._stop_indexing = threading.Event()
 
@@ -301,7 +304,7 @@ class Session:
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
         ghost_text.prefetch = settings.prefetch
-        ghost_text.min_confidence = settings.min_mean_probability
+        ghost_text.min_mean_probability = settings.min_mean_probability
         ghost_text.threshold = self._threshold if settings.adaptive_threshold else None
         ghost_text.postprocess = replace(
             ghost_text.postprocess, min_token_probability=settings.min_token_probability, max_lines=settings.max_lines
@@ -340,6 +343,7 @@ class Session:
 
         from nano_lsp.editor.ghost_text import GhostText  # noqa: PLC0415 - on this thread
         from nano_lsp.engine.connect import open_assistant  # noqa: PLC0415
+        from nano_lsp.models.adapters import find_base  # noqa: PLC0415
 
         if closing is not None:
             closing.join(_CLOSE_TIMEOUT_S)  # two models may not fit into memory
@@ -357,6 +361,10 @@ class Session:
         if not loading.deliver(assistant):
             assistant.close()
             return
+        self._base = None
+        with contextlib.suppress(NanoError):  # reported by `_ready`
+            self._base = find_base(settings.model, self.folders) if settings.engine in {SHARED, IN_PROCESS} else None
+            self._adapter()  # reads the files, which takes a while, on this thread
         ghost_text = GhostText(assistant)
         self._threshold = AdaptiveThreshold(Statistics(self.folders.cache).records())
         call_on_loop(self._finish_loading, future, ghost_text)
@@ -374,7 +382,23 @@ class Session:
     def _ready(self) -> Status:
         if self.paused:
             return Status(State.PAUSED, PAUSED.message, PAUSED.remedy)
-        return Status(State.READY, f"{self.settings.model} is ready. {self.notice.text}".strip())
+        with_adapter, left_out = "", ""
+        try:
+            if adapter := self._adapter():
+                with_adapter, left_out = f", with the adapter {adapter.name}" * bool(adapter.file), adapter.left_out
+        except NanoError as error:
+            left_out = error.message
+        text = f"{self.settings.model} is ready{with_adapter}. {left_out}"
+        return Status(State.READY, f"{text.strip()} {self.notice.text}".strip())
+
+    def _adapter(self) -> AdapterChoice | None:
+        """The adapter of suggestions in the first workspace folder; None where another server chooses it."""
+        if self._base is None:
+            return None
+        from nano_lsp.models.adapters import choose_adapter  # noqa: PLC0415 - not before the model is loaded
+
+        root = self.roots[0] if self.roots and self.settings.reads_files else None
+        return choose_adapter(self.settings.adapter, root, self._base, self.folders)
 
 
 class _Loading:

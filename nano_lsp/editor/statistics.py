@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -139,5 +139,5 @@ def summarize(records: Iterable[Record]) -> Summary:
 
 def _encode(record: Record) -> str:
     """A line of the file, without newer fields that have their defaults: older versions skip lines with them."""
-    values = {name: value for name, value in asdict(record).items() if _NEWER.get(name) != value}
+    values = {name: value for name, value in vars(record).items() if _NEWER.get(name) != value}
     return json.dumps(values) + "\n"

@@ -32,7 +32,9 @@ class TypingPace:
             self.gap_s = gap if not self.gap_s else (1 - _WEIGHT) * self.gap_s + _WEIGHT * gap
 
     def wait_s(self, max_s: float) -> float:
-        """The debounce in seconds: a little longer than the usual gap, or 0 where that exceeds the maximum.
+        """The debounce in seconds: a little longer than the usual gap, or 0.
+
+        It is 0 where the usual gap exceeds the maximum: the next key would come too late to be waited for.
 
         Args:
             max_s: Maximum debounce in seconds.

@@ -117,7 +117,8 @@ class SharedAssistant:
     def connect(self) -> None:
         """Find or start the engine, and wait until the model is loaded.
 
-        An engine that dies of that is started again: after some deaths it takes a safer mode by itself.
+        An engine that dies while it loads the model is started again; after some deaths it takes a safer mode by
+        itself.
 
         Raises:
             NanoError: There is no engine, or it cannot load the model.
@@ -250,6 +251,8 @@ class SharedAssistant:
         if isinstance(last, protocol.Failure):
             raise last.error()
         self._usage.record(last.counters)
+        if not isinstance(job, LoadModel):  # an engine that dies at its first batch has loaded the model before
+            self._launcher.job_done()
         if self._away:
             self._away = False
             self._on_connection(None)

@@ -28,7 +28,8 @@ _ANSWER_S = 2.0
 _OK = 200
 _LONGEST_PAUSE_S = 30.0
 _SHORT_LIFE_S = 10.0
-_PATIENCE = 3  # short lives in a row, before it is started less often
+_PATIENCE = 3  # short lives in a row without any work done, before it is started less often
+_MAX_LOST = 4  # sessions with engines that have gone; older ones are closed, 4 KB each
 
 
 class Launcher:
@@ -53,16 +54,22 @@ class Launcher:
         async with self._finding:
             if self._found is None:
                 self._found = await self._find()
+                while len(self._lost) > _MAX_LOST:
+                    await self._lost.pop(0).close()
             return self._found
 
     def lose(self, client: aiohttp.ClientSession) -> None:
         """Look for the engine again at the next call, as it does not answer any more.
 
-        Its session stays open until the end: aiohttp does not tell readers of a session that it was closed.
+        Its session stays open for a while: aiohttp does not tell readers of a session that it was closed.
         """
         if self._found is client:
             self._found = None
             self._lost.append(client)
+
+    def job_done(self) -> None:
+        """The engine has done work for this program: if it dies now, it is started again at once."""
+        self._n_crashes = 0
 
     async def close(self) -> None:
         """Close the connections."""

@@ -18,6 +18,8 @@ from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.request import wait_for
 from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.worker import Worker
+from nano_lsp.models.adapter_file import BaseModel
+from nano_lsp.models.adapters import find_base, hash_base
 from nano_lsp.models.store import FileProgress, ModelStore
 from nano_lsp.schema import Notice
 from nano_lsp.settings import Settings
@@ -33,6 +35,7 @@ class LoadedModel(Worker):
         snapshots: Folder for KV sequences that do not fit in memory; None for none.
         notice: What people should know of how it runs.
         guard: Watches the process until the model has answered; None where nothing can die.
+        base: Its file, which adapters are checked against; None where no adapter can be used.
 
     Attributes:
         memory: Where its memory goes.
@@ -46,6 +49,7 @@ class LoadedModel(Worker):
         *,
         notice: Notice = Notice(),  # noqa: B008 - frozen
         guard: CrashGuard | None = None,
+        base: BaseModel | None = None,
     ) -> None:
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         on_completion = partial(guard.end, answered=True) if guard else None
@@ -54,6 +58,7 @@ class LoadedModel(Worker):
         self.fim_order = fim_order
         self.memory = backend.memory()
         self.notice = notice
+        self.base = base
         self._guard = guard
 
     @classmethod
@@ -83,13 +88,16 @@ class LoadedModel(Worker):
             EngineError: There is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
-            return cls(load_script(Path(settings.model.removeprefix(SCRIPTED))), snapshots=snapshots)
+            base = find_base(settings.model, folders)
+            return cls(load_script(base.path), snapshots=snapshots, base=base)
         store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
         backend, guard, notice = _load(path, settings, folders, on_progress)
         fim_order = entry.fim_order if entry else "spm_tail"
-        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard)
+        base = find_base(settings.model, folders)
+        hash_base(base, settings.adapter, folders)  # not later, on the engine's event loop
+        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard, base=base)
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -15,7 +16,10 @@ from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.config import Folders
+from nano_lsp.errors import EngineBusyError
 from nano_lsp.inference.request import GenerationRequest, wait_for
+from nano_lsp.models.adapter_file import AdapterFile
+from nano_lsp.models.adapters import choose_adapter
 from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import Settings
 
@@ -51,7 +55,7 @@ class LocalAssistant:
     Args:
         model: A model of this process, or of another one that completes raw prompts.
         settings: Limits of its jobs.
-        folders: Where indexes of workspaces are kept.
+        folders: Where indexes of workspaces and adapters are kept.
         client: Name of the client, where several share the model; their documents are not the same.
     """
 
@@ -180,7 +184,25 @@ class LocalAssistant:
         roots = list(self._states)
         root = innermost(roots, Path(path_of(job.document))) or next(iter(roots), None)
         state = self._states.get(root, self._state) if root else self._state
-        return FeatureContext(self.model.tokenizer, self.model.fim_order, state, generate, listener)
+        base, workspace = self.model.base, root if state.workspace else None
+
+        def find_adapter() -> AdapterFile | None:
+            return choose_adapter(state.adapter, workspace, base, self._folders).file if base else None
+
+        return FeatureContext(
+            self.model.tokenizer,
+            self.model.fim_order,
+            state,
+            generate,
+            listener,
+            find_adapter,
+            self.model.n_missing,
+            self._read_ahead,
+        )
+
+    def _read_ahead(self, request: GenerationRequest) -> None:
+        with contextlib.suppress(EngineBusyError):  # too much else to do
+            self.model.submit(replace(request, client=self._client))
 
     def _read_changed(self) -> None:
         changed, self._changed = self._changed, set()

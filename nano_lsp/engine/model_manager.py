@@ -26,7 +26,7 @@ from nano_lsp.settings import Settings
 
 _MAX_MODELS = 2
 _MAX_CLIENTS = 64  # whose documents are kept
-_Key = tuple[str, str, str]
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class ModelManager:
 
     async def _reserve(self, settings: Settings) -> _Loaded:
         """The model that settings name, loaded or loading, counted as in use."""
-        key = (settings.model, settings.adapter, settings.kv_type)
+        key = (settings.model, settings.kv_type)
         async with self._changing:
             loaded = self._loaded.get(key)
             if loaded and loaded.settings.n_ctx < settings.n_ctx:  # a longer context takes a new KV cache

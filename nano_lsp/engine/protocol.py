@@ -14,7 +14,7 @@ import msgspec
 from nano_lsp import errors
 from nano_lsp.assistant.job import CountTokens, Job, LoadModel
 from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
-from nano_lsp.completion.completer import Alternatives, Complete, Infill
+from nano_lsp.completion.completer import Alternatives, Complete, Infill, ReadAhead
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits.cells import FixCell, WriteCell
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
@@ -24,7 +24,7 @@ from nano_lsp.settings import Settings
 from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
-PROTOCOL = 2
+PROTOCOL = 3
 """Protocol number: raise it with each change of this module that the other side would misunderstand."""
 MAX_BODY_BYTES = 64 << 20
 """Maximum size of a request: a document may have 8 MB, and JSON makes up to six bytes of one."""
@@ -33,7 +33,7 @@ JOBS: dict[str, type[Job[Any]]] = {
     kind.__name__: kind
     for kind in (
         *(LoadModel, CountTokens),
-        *(Complete, Alternatives, Infill),
+        *(Complete, Alternatives, Infill, ReadAhead),
         *(Ask, Chat, CompletePrompt, Explain),
         *(WriteDocstrings, Simplify, Fix, AddTypeHints, WriteTest, FixCell, WriteCell),
         Task,

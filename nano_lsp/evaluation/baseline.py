@@ -61,6 +61,7 @@ class LlamaVimCompletion(Job[Completion]):
             params=GenerateParams(max_tokens=MAX_TOKENS, draft=False),
             document=self.name,
             hook=hook,
+            adapter=context.find_adapter(),
         )
         return _shown(self.cursor, await context.generate(request))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nano_lsp.errors import EvaluationError
 from nano_lsp.inference.backend import Backend, Grammar
 from nano_lsp.inference.snapshots import common_prefix
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import MemoryAccount, ModelSpec
 
 _N_KEPT = 32  # tokens per position; the rest of the vocabulary shares the remaining probability
@@ -37,6 +38,7 @@ class CachingBackend:
         self._backend = backend
         self._sequences: dict[int, list[int]] = {i: [] for i in range(backend.spec.n_seq_max)}
         self._evaluated: list[int] = []  # tokens of the backend's sequence 0
+        self._adapter: AdapterFile | None = None
         self._rows: list[NDArray[np.float32]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,13 @@ class CachingBackend:
     def piece(self, token: int) -> bytes:
         """Delegates to the backend."""
         return self._backend.piece(token)
+
+    def set_adapter(self, adapter: AdapterFile | None) -> None:
+        """Read and evaluate all later tokens with an adapter; None for the model alone."""
+        self._backend.set_adapter(adapter)
+        self._adapter = adapter
+        self._backend.seq_trim(0, 0)
+        self._evaluated.clear()
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Read the logits of the last tokens from the cache, or evaluate them."""
@@ -110,8 +119,12 @@ class CachingBackend:
 
     def _recall(self, history: Sequence[int]) -> NDArray[np.float32]:
         """The logits after a token sequence."""
+        adapter = bytes.fromhex(self._adapter.sha256)[:16] if self._adapter else b""
         key = hashlib.blake2b(
-            np.asarray(history, np.int32).tobytes(), digest_size=16, salt=self.spec.fingerprint.encode()[:16]
+            np.asarray(history, np.int32).tobytes(),
+            digest_size=16,
+            salt=self.spec.fingerprint.encode()[:16],
+            person=adapter,
         ).digest()
         found = self._file.execute("SELECT row FROM said WHERE context = ?", (key,)).fetchone()
         if found is None:

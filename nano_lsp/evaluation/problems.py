@@ -1,15 +1,16 @@
-"""Evaluation problems: HumanEval-Infilling, and cursor positions sampled from the user's own files."""
+"""Evaluation problems: from files, and cursor positions sampled from the user's own files."""
 
 from __future__ import annotations
 
 import ast
 import gzip
-import json
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from nano_lsp.code.document import is_secret, load_document
 from nano_lsp.errors import DocumentError, EvaluationError
@@ -31,6 +32,7 @@ class Problem:
         suffix: Text after the hole.
         reference: Original text of the hole.
         test: Program to append, which fails unless the hole is filled correctly; empty for none.
+        imported: Signatures of what the document imports from its workspace; empty for none.
     """
 
     name: str
@@ -40,11 +42,31 @@ class Problem:
     suffix: str
     reference: str
     test: str = ""
+    imported: str = ""
+
+
+class _Row(msgspec.Struct, omit_defaults=True):
+    """A problem in a file: the fields of HumanEval-Infilling, and those that problems in other code need."""
+
+    task_id: str
+    prompt: str
+    suffix: str
+    canonical_solution: str
+    test: str = ""
+    entry_point: str = ""
+    kind: str = ""
+    file_name: str = "problem.py"
+    imported: str = ""
+
+
+_ROWS = msgspec.json.Decoder(_Row)
+_GIVE = "Give a HumanEval-Infilling file, or the problems.jsonl.gz of `nano-lsp forge data`."
 
 
 def load_infilling(path: Path) -> list[Problem]:
     """Load problems of HumanEval-Infilling (Bavarian et al. 2022, arXiv 2207.14255), as JSON lines, gzipped or not.
 
+    A row may have no test, and may have `kind`, `file_name` and `imported` as a problem has them (`to_row`).
     A hole of whole lines ends with a line break; in an editor that break is already after the cursor, in the line
     that the user has just opened. So it is moved to the suffix.
 
@@ -55,23 +77,35 @@ def load_infilling(path: Path) -> list[Problem]:
         with (
             gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines
         ):
-            found = [_infilling(json.loads(line)) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise EvaluationError(
-            f"{path} contains no infilling problems: {error}.", "Give a HumanEval-Infilling file."
-        ) from error
+            found = [_infilling(_ROWS.decode(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, EOFError, msgspec.MsgspecError) as error:
+        raise EvaluationError(f"{path} contains no infilling problems: {error}.", _GIVE) from error
     if not found:
-        raise EvaluationError(f"{path} is empty.", "Give a HumanEval-Infilling file.")
+        raise EvaluationError(f"{path} is empty.", _GIVE)
     return found
 
 
-def _infilling(row: dict[str, str]) -> Problem:
-    prefix, suffix, reference = row["prompt"], row["suffix"], row["canonical_solution"]
+def to_row(problem: Problem) -> str:
+    """A problem without a test as a line of JSON, which `load_infilling` reads."""
+    row = _Row(
+        problem.name,
+        problem.prefix,
+        problem.suffix,
+        problem.reference,
+        kind=problem.kind,
+        file_name=problem.file_name,
+        imported=problem.imported,
+    )
+    return msgspec.json.encode(row).decode()
+
+
+def _infilling(row: _Row) -> Problem:
+    suffix, reference = row.suffix, row.canonical_solution
     if reference.endswith("\n"):
         reference, suffix = reference[:-1], "\n" + suffix
-    kind = row["task_id"].split("/")[0].removesuffix("Infilling").removesuffix("InfillingLight")
-    test = f"\n{row['test']}\ncheck({row['entry_point']})\n"
-    return Problem(row["task_id"], kind, "problem.py", prefix, suffix, reference, test)
+    kind = row.kind or row.task_id.split("/")[0].removesuffix("Infilling").removesuffix("InfillingLight")
+    test = f"\n{row.test}\ncheck({row.entry_point})\n" if row.test else ""
+    return Problem(row.task_id, kind, row.file_name, row.prompt, suffix, reference, test, row.imported)
 
 
 def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:

@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nano_lsp.code.cursor_context import find_cursor_context
+from nano_lsp.code.cursor_context import CompletionInput, find_cursor_context
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.completion.completer import Complete
+from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation.metrics import Outcome, breaks_parse, saved_chars
 from nano_lsp.evaluation.problems import Problem
 from nano_lsp.evaluation.sandbox import ProgramStatus, run_program
 from nano_lsp.schema import Completion
 
-Complete = Callable[[Problem], Completion]
+CompletionMethod = Callable[[Problem], Completion]
 """A completion method under evaluation; the text of its result is the text that would be shown."""
 
 
 def run(
-    problems: Sequence[Problem], complete: Complete, results: Path, conditions: dict[str, object]
+    problems: Sequence[Problem], complete: CompletionMethod, results: Path, conditions: dict[str, object]
 ) -> Iterator[Outcome]:
     """Complete and measure problems, except for those that the results already contain.
 
@@ -53,6 +55,13 @@ def run(
         ) from error
 
 
+def completion_of(problem: Problem, options: PostprocessOptions) -> Complete:
+    """The completion of a problem, as an editor requests it."""
+    text, offset = problem.prefix + problem.suffix, len(problem.prefix)
+    completion_input = CompletionInput(problem.file_name, text, offset, context=problem.imported)
+    return Complete(completion_input, options, speculative=False)
+
+
 def load_outcomes(results: Path) -> list[Outcome]:
     """Load the outcomes of a run, without an incomplete last line.
 
@@ -69,7 +78,7 @@ def load_outcomes(results: Path) -> list[Outcome]:
         ) from error
 
 
-def measure(problem: Problem, complete: Complete) -> Outcome:
+def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
     """Complete one problem and compute its metrics."""
     started = time.perf_counter()
     completion = complete(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -39,12 +39,16 @@ class Case:
         context: Token ids of the prompt, as the model gets them.
         answer: Token ids to learn, the end token included.
         text: Text of both in the order of the document, to compare with other texts.
+        hole: Hole in the document's text; None if the case is none of code.
+        imported: Signatures of what the code imports, for a held-out case; empty for none.
     """
 
     kind: str
     context: tuple[int, ...]
     answer: tuple[int, ...]
     text: str
+    hole: Hole | None = None
+    imported: str = ""
 
     @property
     def n_tokens(self) -> int:
@@ -95,7 +99,7 @@ class CodeCases:
         self._end = find_end_token(tokenizer, recipe)
         self._recipe = recipe
 
-    def build(self, path: Path, text: str, code: Code, source: Random) -> Iterator[Case]:
+    def build(self, path: Path, text: str, code: Code, source: Random, *, heldout: bool) -> Iterator[Case]:
         """Cases of a file, of random kinds at random places.
 
         Args:
@@ -103,6 +107,7 @@ class CodeCases:
             text: Its text.
             code: What the recipe says on code.
             source: Random numbers.
+            heldout: Whether the file is held out, so that its cases get their imported signatures.
         """
         language = language_of(path.name)
         tree = SyntaxTree.parse(text, language)
@@ -119,8 +124,16 @@ class CodeCases:
                 case = self.case_at(path, text, hole, kind, limits) if hole and hole not in seen else None
                 if hole and case and len(case.answer) <= code.max_answer_tokens:
                     seen.add(hole)
-                    yield case
+                    imported = self.imported(path, text[: hole.start] + text[hole.suffix_at :]) if heldout else ""
+                    yield replace(case, imported=imported)
                     break
+
+    def imported(self, path: Path, text: str) -> str:
+        """Signatures that the product would put into the prompt of a document, within the limits of the settings."""
+        state = self._context.state
+        state.documents.close(str(path))
+        prepare_request(CompletionInput(str(path), text, 0), self._context, state.max_limits, _REQUESTED)
+        return state.documents.update(str(path), text).imported
 
     def case_at(self, path: Path, text: str, hole: Hole, kind: str, limits: Limits) -> Case | None:
         """The case of a hole; None if it is too long, or if the cut word is cut within a character."""
@@ -143,7 +156,7 @@ class CodeCases:
         ids = [*tokenizer.tokenize(answer), self._end]
         if len(prompt) + len(ids) > self._recipe.max_case_tokens:
             return None
-        return Case(kind, tuple(prompt), tuple(ids), self._document_text(prompt, ids))
+        return Case(kind, tuple(prompt), tuple(ids), self._document_text(prompt, ids), hole)
 
     def _document_text(self, prompt: Sequence[int], answer: Sequence[int]) -> str:
         """What a case shows, in the order of the document."""

@@ -250,10 +250,9 @@ def _documents(
             for path in shuffled[skip:]:
                 name = path.relative_to(root).as_posix()
                 text, reason = _read(path)
-                source = Random(f"{plan.seed}:{name}")  # noqa: S311
-                yield Document(
-                    name, text, is_held_out(name), partial(cases.build, path, text, plan.code, source), reason
-                )
+                source, heldout = Random(f"{plan.seed}:{name}"), is_held_out(name)  # noqa: S311
+                build = partial(cases.build, path, text, plan.code, source, heldout=heldout)
+                yield Document(name, text, heldout, build, reason)
         finally:
             workspace.close()
 

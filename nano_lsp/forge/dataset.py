@@ -1,7 +1,8 @@
 """Writes the cases of a run as shards of JSON lines, with a data card. A run that was ended goes on where it was.
 
 A shard is written as a whole; its record in `shards/`, with all that the next shard depends on, comes last. So what
-exists after a kill is what an undisturbed run would have written by then, byte for byte.
+exists after a kill is what an undisturbed run would have written by then, byte for byte. The held-out cases of code
+are also written as problems that completions can be evaluated on: one gzip member per shard, joined at the end.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from typing import Any
 
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import ForgeError
+from nano_lsp.evaluation.problems import Problem, to_row
 from nano_lsp.forge.card import render_card
+from nano_lsp.forge.cases import Case
+from nano_lsp.forge.holes import Hole
 from nano_lsp.forge.overlap import EvaluationTexts, SeenTexts
 from nano_lsp.forge.recipe import Recipe
 from nano_lsp.forge.source import Document, Source
 
 CARD = "card.json"
+PROBLEMS = "problems.jsonl.gz"
 _RUN = "run.json"
 _CASES_PER_SHARD = 512
 _DOCUMENTS_PER_SHARD = 2048
@@ -39,6 +44,7 @@ class _Shard:
 
     Attributes:
         lines: Cases as JSON, by split.
+        problems: Held-out cases of code as problems, as JSON.
         counts: Number of cases and of tokens, by source, split and kind.
         left_out: Number of documents and cases that were left out, by reason.
         hashes: Hashes of the texts kept.
@@ -46,6 +52,7 @@ class _Shard:
     """
 
     lines: dict[str, list[str]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    problems: list[str] = field(default_factory=list)
     counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     hashes: list[int] = field(default_factory=list)
@@ -126,6 +133,9 @@ class DatasetWriter:
         if not self._totals(_Shard())[0]:
             reasons = ", ".join(sorted(self._left_out + Counter(left_out))) or "there was nothing to read"
             raise ForgeError(f"No case could be made: {reasons}.", "Give more data, or change the recipe.")
+        problems = b"".join(path.read_bytes() for path in sorted(self._folder.glob(f"shards/*.{PROBLEMS}")))
+        if problems:
+            replace_file(self._folder / PROBLEMS, problems)
         card = self._card(sources, left_out)
         replace_file(self._folder / "card.md", render_card(card))
         replace_file(self._folder / CARD, json.dumps(card, indent=2) + "\n")
@@ -166,10 +176,12 @@ class DatasetWriter:
         split = SPLITS[document.heldout]
         for case in islice(self._kept(document, shard), room):
             shard.lines[split].append(case.to_json(source.name, document.name, self._recipe))
+            if document.heldout and case.hole:
+                shard.problems.append(to_row(_problem(case, case.hole, source, document)))
             shard.counts[source.name, split, case.kind, "cases"] += 1
             shard.counts[source.name, split, case.kind, "tokens"] += case.n_tokens
 
-    def _kept(self, document: Document, shard: _Shard) -> Iterator[Any]:
+    def _kept(self, document: Document, shard: _Shard) -> Iterator[Case]:
         for case in document.build():
             if case is None:
                 shard.left_out["case that is too long"] += 1
@@ -180,17 +192,19 @@ class DatasetWriter:
 
     def _finish(self, shard: _Shard, position: tuple[int, int]) -> _Shard:
         """Write a shard and then its record; return an empty one."""
-        for split, lines in shard.lines.items():
+        number = f"{self._n_shards:05}"
+        files = {f"{split}-{number}.jsonl.gz": lines for split, lines in shard.lines.items()}
+        for name, lines in {**files, f"shards/{number}.{PROBLEMS}": shard.problems}.items():
             if lines:
                 data = "".join(f"{line}\n" for line in lines).encode()
-                replace_file(self._folder / f"{split}-{self._n_shards:05}.jsonl.gz", gzip.compress(data, mtime=0))
+                replace_file(self._folder / name, gzip.compress(data, mtime=0))
         record = {
             "position": position,
             "counts": [[*key, n] for key, n in shard.counts.items()],
             "left_out": shard.left_out,
             "hashes": shard.hashes,
         }
-        replace_file(self._folder / "shards" / f"{self._n_shards:05}.json", json.dumps(record) + "\n")
+        replace_file(self._folder / "shards" / f"{number}.json", json.dumps(record) + "\n")
         self._counts += shard.counts
         self._left_out += shard.left_out
         self._n_shards += 1
@@ -222,6 +236,20 @@ class DatasetWriter:
                 for each in sources
             ],
         }
+
+
+def _problem(case: Case, hole: Hole, source: Source, document: Document) -> Problem:
+    """A case as a problem; its name has the offsets of the hole, which no other case of the document has."""
+    text, file_name = document.text, document.name.encode("utf-8", "replace").decode()
+    return Problem(
+        name=f"{source.name}/{file_name}:{case.kind}:{hole.start}-{hole.end}-{hole.suffix_at}",
+        kind=case.kind,
+        file_name=file_name,
+        prefix=text[: hole.start],
+        suffix=text[hole.suffix_at :],
+        reference=text[hole.start : hole.end],
+        imported=case.imported,
+    )
 
 
 def check_run(folder: Path, run: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import transformers
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from nano_lsp.forge.adapter_file import Adapter
+from nano_lsp.forge.adapter_export import Adapter
 from nano_lsp.forge.recipe import Training
 from nano_lsp.forge.training_data import TrainingCase
 from nano_lsp.forge.training_needs import LOGIT_ROWS, Machine

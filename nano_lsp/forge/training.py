@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from nano_lsp.code.file_replacement import replace_file, whole_file
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge.adapter_file import Adapter, write_adapter
+from nano_lsp.forge.adapter_export import Adapter, write_adapter
 from nano_lsp.forge.dataset import begin_run, check_run
 from nano_lsp.forge.public_sets import EXTRA
 from nano_lsp.forge.recipe import Training
@@ -32,6 +32,7 @@ from nano_lsp.forge.source import hash_files
 from nano_lsp.forge.training_data import CaseOrder, TrainingCase, TrainingData
 from nano_lsp.forge.training_needs import Machine, choose_machine, prepare_folder
 from nano_lsp.inference.hardware import cpu_flags, find_memory, usable_cores
+from nano_lsp.models.adapter_file import BASE_KEY, DATA_CARD_KEY, RECIPE_KEY, TRAINING_KEY
 from nano_lsp.models.architecture import describe
 from nano_lsp.models.gguf import GgufHeader, read_header
 
@@ -388,10 +389,10 @@ class TrainingRun:
         n_last = math.ceil(history.n_steps * _LAST_SHARE)
         training = {"steps": history.n_steps, "loss": sum(history.loss[-n_last:]) / n_last, **heldout, **about}
         metadata = {
-            "nano_lsp.base_sha256": about["base_sha256"],
-            "nano_lsp.recipe": json.dumps(self._data.recipe.as_dict()),
-            "nano_lsp.data_card": json.dumps(self._data.card),
-            "nano_lsp.training": json.dumps(training),
+            BASE_KEY: about["base_sha256"],
+            RECIPE_KEY: json.dumps(self._data.recipe.as_dict()),
+            DATA_CARD_KEY: json.dumps(self._data.card),
+            TRAINING_KEY: json.dumps(training),
         }
         with self._writing():
             replace_file(self._folder / CURVE, json.dumps(curve) + "\n")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge.adapter_file import count_parameters
+from nano_lsp.forge.adapter_export import count_parameters
 from nano_lsp.forge.recipe import Training
 from nano_lsp.inference.hardware import Memory
 from nano_lsp.models.architecture import describe

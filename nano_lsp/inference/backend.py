@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import MemoryAccount, ModelSpec
 
 if TYPE_CHECKING:  # not imported: clients of an engine in another process need no arrays
@@ -64,6 +65,16 @@ class Tokenizer(Protocol):
 
 class Backend(Tokenizer, Protocol):
     """A loaded model with its KV cache."""
+
+    def set_adapter(self, adapter: AdapterFile | None) -> None:
+        """Evaluate all later batches with an adapter, None for the model alone; loads it if it is not loaded.
+
+        The keys and values of a sequence depend on the adapter: a sequence must not be continued with another one.
+
+        Raises:
+            GgufError: The library cannot load it; batches are evaluated as before the call.
+        """
+        ...
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens at positions n_past, n_past + 1, … of a sequence.

@@ -21,6 +21,7 @@ from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
 from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, NgramIndex, SpeculationPolicy
 from nano_lsp.inference.token_healing import mask_unfitting, split_unfinished
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, Hook, Token
 
 _MAX_ROLL_BACKS = 32
@@ -54,6 +55,7 @@ class Generation:
         prompt: Sequence[int],
         params: GenerateParams,
         *,
+        adapter: AdapterFile | None = None,
         hook: Hook | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Generation:
             key: Key of the KV sequence to continue.
             prompt: Token ids of the prompt, at least one.
             params: Limits, sampling and grammar.
+            adapter: Adapter to evaluate all tokens with; None for the model alone.
             hook: Called after each token; may roll back or stop.
             on_progress: Receives the number of prompt tokens in the KV cache and the length of the prompt.
 
@@ -87,6 +90,7 @@ class Generation:
         self._engine = engine
         self._backend = engine.backend
         self._key = key
+        self._adapter = adapter
         self._params = params
         self._hook = hook
         self._on_progress = on_progress
@@ -166,7 +170,7 @@ class Generation:
         """
         self._started = self._now()
         cache = self._engine.kv_cache
-        self._sequence = cache.acquire(self._key, self._tokens)
+        self._sequence = cache.acquire(self._key, self._tokens, self._adapter)
         self._n_cached = len(self._sequence.tokens)
         try:
             if not (yield from self._evaluate([])):

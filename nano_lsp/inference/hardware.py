@@ -117,6 +117,12 @@ def find_memory(root: Path = Path("/")) -> Memory:
     return found
 
 
+def on_battery() -> bool:
+    """Whether the machine runs on its battery; False where that is not known."""
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    return battery is not None and battery.power_plugged is False
+
+
 def rss_bytes() -> int:
     """Resident memory of this process; its peak where /proc is missing."""
     try:

@@ -5,6 +5,8 @@ shares the prefix of another one (a fork, which copies nothing), whichever is lo
 sequences; when they run out, the least recently used sequence is evicted: to disk, where snapshots are kept, and it
 is restored when a prompt needs it.
 
+A sequence belongs to an adapter as well, or to the model alone: a prefix is shared only within one adapter.
+
 Independent of text, sampling and threads.
 """
 
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from nano_lsp.errors import EngineError, KvCacheFullError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.snapshots import Snapshots, common_prefix
+from nano_lsp.models.adapter_file import AdapterFile
 
 _MIN_SAVED_TOKENS = 64  # tokens that a snapshot must save evaluating to be read from disk
 
@@ -28,6 +31,7 @@ class KvSequence:
     Attributes:
         seq_id: Number of the sequence in the backend.
         key: Key of the document or chat that it belongs to; None while it is free.
+        adapter: Adapter that its tokens are evaluated with; None for the model alone.
         tokens: Tokens in its cells.
         pins: Number of generations that are using it.
         used: Time of the last use, as a counter.
@@ -35,6 +39,7 @@ class KvSequence:
 
     seq_id: int
     key: str | None = None
+    adapter: AdapterFile | None = None
     tokens: list[int] = field(default_factory=list)
     pins: int = 0
     used: int = 0
@@ -55,32 +60,50 @@ class KvCache:
         self._min_new_tokens = min_new_tokens
         self._sequences = [KvSequence(i) for i in range(backend.spec.n_seq_max)]
         self._clock = itertools.count(1)
-        for sequence in self._sequences:  # cells of an earlier use of the backend
+        self._adapter: AdapterFile | None = None  # of the last batch
+        backend.set_adapter(None)  # after an earlier use of the backend, which has left cells, too
+        for sequence in self._sequences:
             backend.seq_trim(sequence.seq_id, 0)
 
-    def acquire(self, key: str, prompt: Sequence[int]) -> KvSequence:
-        """The key's sequence, trimmed to the longest prefix of the prompt that any sequence has.
+    def acquire(self, key: str, prompt: Sequence[int], adapter: AdapterFile | None = None) -> KvSequence:
+        """The key's sequence, trimmed to the longest prefix of the prompt that any sequence of the adapter has.
 
         The prompt's last token never counts as cached: its logits are needed, so it is evaluated again.
         The caller must release the sequence.
         """
-        sequence, taken_over = self._slot(key)
+        sequence, taken_over = self._slot(key, adapter)
         sequence.pins += 1
         sequence.used = next(self._clock)
         limit = len(prompt) - 1
-        held = min(common_prefix(sequence.tokens, prompt), limit)
+        held = min(common_prefix(sequence.tokens, prompt), limit) if sequence.adapter == adapter else 0
         if taken_over:
             self._save(sequence, beyond=held)
-        donor = max(self._sequences, key=lambda other: common_prefix(other.tokens, prompt))
+        if sequence.adapter != adapter:
+            self.trim(sequence, 0)
+            sequence.adapter = adapter
+        donors = [other for other in self._sequences if other.adapter == adapter]
+        donor = max(donors, key=lambda other: common_prefix(other.tokens, prompt))
         shared = min(common_prefix(donor.tokens, prompt), limit)
         if shared > held:
             self._share(donor, sequence, shared)
             held = shared
         self.trim(sequence, held)
-        if self._snapshots and (saved := self._snapshots.load(prompt, at_least=held + _MIN_SAVED_TOKENS)):
+        if self._snapshots and (saved := self._snapshots.load(prompt, held + _MIN_SAVED_TOKENS, adapter)):
             self._restore(sequence, *saved)
             self.trim(sequence, min(common_prefix(sequence.tokens, prompt), limit))
         return sequence
+
+    def n_cached(self, prompt: Sequence[int], adapter: AdapterFile | None = None) -> int:
+        """Length of the longest prefix of a prompt that a sequence of the adapter has, in memory or on disk.
+
+        Callable on any thread: while another one evaluates, the number may be out of date when it is returned.
+        """
+        held = (common_prefix(other.tokens, prompt) for other in self._sequences if other.adapter == adapter)
+        n_held = max(held, default=0)
+        if self._snapshots is None or len(prompt) - n_held <= _MIN_SAVED_TOKENS:
+            return n_held
+        n_saved = self._snapshots.n_known(prompt, adapter)
+        return n_saved if n_saved >= n_held + _MIN_SAVED_TOKENS else n_held
 
     def release(self, sequence: KvSequence) -> None:
         """Unpin a sequence; its tokens stay cached until the cells are needed."""
@@ -92,7 +115,11 @@ class KvCache:
         Raises:
             Aborted: `Backend.abort` was called; the sequence is as before the call.
             KvCacheFullError: The sequence alone fills the context.
+            GgufError: The sequence's adapter cannot be loaded.
         """
+        if sequence.adapter != self._adapter:
+            self._backend.set_adapter(sequence.adapter)
+            self._adapter = sequence.adapter
         while True:
             try:
                 self._backend.decode(tokens, n_past=len(sequence.tokens), seq_id=sequence.seq_id, n_logits=n_logits)
@@ -110,26 +137,26 @@ class KvCache:
             self._backend.seq_trim(sequence.seq_id, n_tokens)
             del sequence.tokens[n_tokens:]
 
-    def held(self, key: str) -> tuple[int, ...]:
-        """The cached tokens of a key's sequence."""
-        return tuple(next((s.tokens for s in self._sequences if s.key == key), ()))
+    def held(self, key: str, adapter: AdapterFile | None = None) -> tuple[int, ...]:
+        """The cached tokens of a key's sequence with an adapter, None for that of the model alone."""
+        return tuple(next((s.tokens for s in self._sequences if s.key == key and s.adapter == adapter), ()))
 
     def save_all(self) -> None:
         """Write snapshots of all sequences, except of those that are mostly on disk already."""
         for sequence in self._sequences:
             self._save(sequence)
 
-    def _slot(self, key: str) -> tuple[KvSequence, bool]:
-        """The key's sequence: its own, a free one, or the least recently used one, its tokens included.
+    def _slot(self, key: str, adapter: AdapterFile | None) -> tuple[KvSequence, bool]:
+        """The key's sequence: its own, a free one, or the least recently used one, its tokens and adapter included.
 
         Returns:
-            The sequence, and whether it was taken over from another key.
+            The sequence, and whether it was taken over from another key, or from this key with another adapter.
         """
         idle = [s for s in self._sequences if not s.pins]
         if not idle:
             raise EngineError("All KV sequences are in use.", "Raise the setting n_seq_max.")
-        chosen = min(idle, key=lambda s: (s.key != key, s.key is not None, s.used))
-        taken_over = chosen.key not in {key, None}
+        chosen = min(idle, key=lambda s: (s.key != key or s.adapter != adapter, s.key is not None, s.used))
+        taken_over = chosen.key is not None and (chosen.key != key or chosen.adapter != adapter)
         chosen.key = key
         return chosen, taken_over
 
@@ -148,8 +175,8 @@ class KvCache:
         tokens = sequence.tokens
         if self._snapshots is None or len(tokens) - beyond < self._min_new_tokens:
             return
-        if len(tokens) - self._snapshots.n_known(tokens) >= self._min_new_tokens:
-            self._snapshots.save(tokens, self._backend.seq_save(sequence.seq_id))
+        if len(tokens) - self._snapshots.n_known(tokens, sequence.adapter) >= self._min_new_tokens:
+            self._snapshots.save(tokens, self._backend.seq_save(sequence.seq_id), sequence.adapter)
 
     def _restore(self, sequence: KvSequence, tokens: Sequence[int], state: bytes) -> None:
         self.trim(sequence, 0)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import re
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from nano_lsp.inference.llama_grammar import LlamaGrammar
 from nano_lsp.inference.llama_library import VERSION, llama, threads_sleep
 from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
 from nano_lsp.inference.threads import ThreadCount
+from nano_lsp.models.adapter_file import AdapterFile, check_adapter
 from nano_lsp.models.gguf import read_header
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec, WeightLayout
 from nano_lsp.settings import Settings
@@ -35,6 +37,9 @@ _RELEASE_TOKENS = 256
 
 MAX_LOGITS = 8
 """Maximum number of rows of logits that one `decode` keeps."""
+
+MAX_ADAPTERS = 2
+"""Maximum number of adapters in memory: one of rank 16 for nano takes 37 MB in f16."""
 
 _KV_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
 _BUFFER_LINE = re.compile(r"(\w+) +(model|KV|compute|output) buffer size\s*=\s*([\d.]+) MiB")
@@ -79,6 +84,7 @@ class LlamaBackend:
         self._abort_callback = ctypes.cast(libc.strlen, llama.ggml_abort_callback)
         llama.llama_set_abort_callback(context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
         self._n_since_release = 0  # tokens evaluated since pages were released
+        self._adapters: OrderedDict[AdapterFile, _Pointer] = OrderedDict()  # the most recently used one last
 
     @classmethod
     def load(
@@ -94,13 +100,13 @@ class LlamaBackend:
 
         Args:
             path: Path of the GGUF file.
-            settings: Settings of context, threads, KV type and adapter.
+            settings: Settings of context, threads and KV type.
             layout: Layout of the weights with which llama.cpp works on this CPU; see `selftest`.
             name: Display name of the model; the file's name if empty.
             on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
 
         Raises:
-            GgufError: llama.cpp cannot load the file or the adapter.
+            GgufError: llama.cpp cannot load the file.
             EngineError: There is no memory for the context.
             CancelledError: `on_progress` returned False.
         """
@@ -137,13 +143,7 @@ class LlamaBackend:
         weights.release_cold()
         try:
             context = _new_context(model, settings)
-            try:
-                if settings.adapter:
-                    _load_adapter(model, context, Path(settings.adapter))
-            except GgufError:
-                llama.llama_free(context)
-                raise
-        except (EngineError, GgufError):
+        except EngineError:
             llama.llama_model_free(model)
             raise
         spec = _read_spec(model, context, path, settings, name or path.stem)
@@ -169,6 +169,34 @@ class LlamaBackend:
         buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
         n = llama.llama_token_to_piece(self._vocab, token, buffer, _MAX_PIECE_BYTES, 0, False)
         return buffer.raw[: max(n, 0)]
+
+    def set_adapter(self, adapter: AdapterFile | None) -> None:
+        """Evaluate all later batches with an adapter; see `Backend.set_adapter`.
+
+        At most `MAX_ADAPTERS` stay in memory: the least recently used one is freed. It is never the one in use, which
+        was used last, unless the model alone was used since.
+        """
+        if adapter is None:
+            llama.llama_set_adapters_lora(self._context, None, 0, None)
+            return
+        if adapter not in self._adapters:
+            if len(self._adapters) >= MAX_ADAPTERS:
+                llama.llama_adapter_lora_free(self._adapters.popitem(last=False)[1])
+            self._adapters[adapter] = self._load_adapter(adapter)
+        self._adapters.move_to_end(adapter)
+        pointers = (llama.llama_adapter_lora_p_ctypes * 1)(self._adapters[adapter])
+        llama.llama_set_adapters_lora(self._context, pointers, 1, (ctypes.c_float * 1)(1.0))
+
+    def _load_adapter(self, adapter: AdapterFile) -> _Pointer:
+        if check_adapter(adapter.path) != adapter:  # it waited in the queue
+            raise GgufError(f"The adapter {adapter.path} has changed meanwhile.", "Ask again.")
+        loaded = llama.llama_adapter_lora_init(self._model, os.fsencode(adapter.path))
+        if not loaded:
+            raise GgufError(
+                f"llama.cpp cannot load the adapter {adapter.path}: {_last_error()}",
+                "Give a LoRA adapter in GGUF that was made for this model.",
+            )
+        return loaded
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens; see `Backend.decode`."""
@@ -261,7 +289,7 @@ class LlamaBackend:
             return
         llama.llama_batch_free(self._batch)
         llama.llama_free(self._context)
-        llama.llama_model_free(self._model)  # frees the adapter as well
+        llama.llama_model_free(self._model)  # frees the adapters as well
         self._context = self._model = None
 
 
@@ -285,17 +313,6 @@ def _new_context(model: _Pointer, settings: Settings) -> _Pointer:
             "Lower the setting n_ctx, or set kv_type to q8_0.",
         )
     return context
-
-
-def _load_adapter(model: _Pointer, context: _Pointer, path: Path) -> None:
-    adapter = llama.llama_adapter_lora_init(model, str(path).encode())
-    if not adapter:
-        raise GgufError(
-            f"The adapter {path} cannot be loaded: {_last_error()}",
-            "Give a LoRA adapter in GGUF that was made for this model.",
-        )
-    adapters = (llama.llama_adapter_lora_p_ctypes * 1)(adapter)
-    llama.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0))
 
 
 def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Settings, name: str) -> ModelSpec:
@@ -322,15 +339,14 @@ def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Setting
 
 
 def _fingerprint(path: Path, settings: Settings) -> str:
-    """Hash of weights, adapter, KV type and llama.cpp's version; of files, their size and 64 samples of 64 KiB."""
+    """Hash of the weights, KV type and llama.cpp's version; of the weights, their size and 64 samples of 64 KiB."""
     digest = hashlib.sha256(f"{VERSION} {settings.kv_type}".encode())
-    for file in [path] + [Path(settings.adapter)] * bool(settings.adapter):
-        size = file.stat().st_size
-        digest.update(str(size).encode())
-        with file.open("rb") as stream:
-            for i in range(64):
-                stream.seek(size * i // 64)
-                digest.update(stream.read(65_536))
+    size = path.stat().st_size
+    digest.update(str(size).encode())
+    with path.open("rb") as stream:
+        for i in range(64):
+            stream.seek(size * i // 64)
+            digest.update(stream.read(65_536))
     return digest.hexdigest()
 
 

@@ -37,7 +37,7 @@ def load(
 
     Args:
         path: Path of the GGUF file.
-        settings: Settings of context, threads, KV type and adapter.
+        settings: Settings of context, threads and KV type.
         folders: The user's folders; outcomes of the self-test are in the cache folder.
         name: Display name of the model.
         on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
@@ -45,7 +45,7 @@ def load(
     Raises:
         MemoryShortageError: There is less memory than the model needs.
         LibraryError: llama.cpp does not work on this CPU.
-        GgufError: llama.cpp cannot load the file or the adapter.
+        GgufError: llama.cpp cannot load the file.
         EngineError: There is no memory for the context.
         CancelledError: `on_progress` returned False.
     """

@@ -67,6 +67,7 @@ class Remote:
     """
 
     fim_order = "spm_tail"
+    base = None  # which adapters apply is that server's choice
 
     def __init__(
         self, client: httpx.AsyncClient, tokenizer: ApproximateTokenizer, on_connection: OnConnection
@@ -129,6 +130,10 @@ class Remote:
     def totals(self) -> Counters:
         """Counters summed over all requests of this process, as far as the server reports them."""
         return self._totals
+
+    def n_missing(self, request: GenerationRequest) -> int:  # noqa: ARG002 - a model's method
+        """0: the server's cache is not known."""
+        return 0
 
     def submit(self, request: GenerationRequest) -> Future[Completion]:
         """Start a request; it supersedes an older one of the same client, priority and document.

@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import GenerateParams, Hook, Priority
 
 _POLL_S = 0.2  # waiting without a limit cannot be interrupted on Windows
@@ -24,6 +25,7 @@ class GenerationRequest:
         client: Name of the client; the engine is shared fairly between clients, and their documents are distinct.
         document: Document of the request; a newer request with the same priority supersedes it. Empty for neither.
         sequence: Name of the client's KV sequence to continue; the document's if empty.
+        adapter: Adapter to evaluate it with; None for the model alone.
         hook: Called after each token, on the worker's thread; may roll back or stop.
         on_text: Receives the whole text so far after each token, on the worker's thread.
         on_progress: Receives the evaluated and the total number of prompt tokens, on the worker's thread.
@@ -35,6 +37,7 @@ class GenerationRequest:
     client: str = ""
     document: str = ""
     sequence: str = ""
+    adapter: AdapterFile | None = None
     hook: Hook | None = None
     on_text: Callable[[str], None] | None = None
     on_progress: Callable[[int, int], None] | None = None

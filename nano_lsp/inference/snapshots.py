@@ -1,8 +1,8 @@
 """KV cache snapshots on disk, for a warm start.
 
-Each snapshot is one file, named after the model's fingerprint (weights, adapter, KV type) and the SHA-256 of the
-tokens. A file is written to a temporary name and renamed, and contains a checksum: llama.cpp does not validate the
-bytes of a state, so a damaged file is deleted and never loaded.
+Each snapshot is one file, named after the model's fingerprint (weights, KV type), the SHA-256 of the adapter where
+there is one, and the SHA-256 of the tokens. A file is written to a temporary name and renamed, and contains a
+checksum: llama.cpp does not validate the bytes of a state, so a damaged file is deleted and never loaded.
 
 File: SHA-256 of the rest (32 bytes), token ids (4 bytes each, little-endian), the backend's state.
 """
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from nano_lsp.models.adapter_file import AdapterFile
 
 _DIGEST_BYTES = 32
 
@@ -39,12 +41,12 @@ class Snapshots:
             for path in folder.glob("*.part"):  # of a process that was killed
                 path.unlink()
 
-    def n_known(self, tokens: Sequence[int]) -> int:
-        """Length of the longest prefix of the tokens that a snapshot has."""
-        found = self._find(tokens, 1)
+    def n_known(self, tokens: Sequence[int], adapter: AdapterFile | None = None) -> int:
+        """Length of the longest prefix of the tokens that a snapshot of the adapter has; callable on any thread."""
+        found = self._find(tokens, 1, adapter)
         return common_prefix(found[1], tokens) if found else 0
 
-    def save(self, tokens: Sequence[int], state: bytes) -> None:
+    def save(self, tokens: Sequence[int], state: bytes, adapter: AdapterFile | None = None) -> None:
         """Write a snapshot; where the disk cannot be written, it is skipped without an error."""
         payload = _to_bytes(tokens) + state
         if len(payload) > self._max_bytes:
@@ -55,19 +57,22 @@ class Snapshots:
             try:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(hashlib.sha256(payload).digest() + payload)
-                Path(name).replace(self._path(tokens))
+                Path(name).replace(self._path(tokens, adapter))
             finally:
                 Path(name).unlink(missing_ok=True)
             self._prune()
 
-    def load(self, prompt: Sequence[int], at_least: int) -> tuple[list[int], bytes] | None:
+    def load(
+        self, prompt: Sequence[int], at_least: int, adapter: AdapterFile | None = None
+    ) -> tuple[list[int], bytes] | None:
         """The snapshot that shares the longest prefix with a prompt: its tokens and its state; None where none does.
 
         Args:
             prompt: Token ids of the prompt.
             at_least: Minimum number of tokens that the snapshot must share.
+            adapter: Adapter that its tokens were evaluated with; None for the model alone.
         """
-        found = self._find(prompt, at_least)
+        found = self._find(prompt, at_least, adapter)
         if found is None:
             return None
         path, tokens = found
@@ -80,11 +85,15 @@ class Snapshots:
             path.unlink()
         return None
 
-    def _find(self, prompt: Sequence[int], at_least: int) -> tuple[Path, list[int]] | None:
+    def _find(
+        self, prompt: Sequence[int], at_least: int, adapter: AdapterFile | None
+    ) -> tuple[Path, list[int]] | None:
         best, shared = None, at_least - 1
-        found = dict(self._files())
-        for name in self._known.keys() - {path.name for path in found}:
-            del self._known[name]
+        prefix = self._prefix(adapter)
+        found = dict(self._files(prefix))
+        for name in set(self._known) - {path.name for path in found}:
+            if name.startswith(prefix):
+                self._known.pop(name, None)  # `n_known` is called on other threads as well
         for path, n_tokens in found.items():
             with contextlib.suppress(OSError, ValueError):
                 tokens = self._known.get(path.name) or self._known.setdefault(path.name, _read_tokens(path, n_tokens))
@@ -92,12 +101,16 @@ class Snapshots:
                     best, shared = (path, tokens), n
         return best
 
-    def _path(self, tokens: Sequence[int]) -> Path:
-        digest = hashlib.sha256(_to_bytes(tokens)).hexdigest()
-        return self._folder / f"{self._model}-{len(tokens)}-{digest[:32]}.kv"
+    def _prefix(self, adapter: AdapterFile | None) -> str:
+        """Beginning of the names of a model's and adapter's files."""
+        return f"{self._model}_{adapter.sha256[:16]}-" if adapter else f"{self._model}-"
 
-    def _files(self) -> Iterator[tuple[Path, int]]:
-        for path in self._folder.glob(f"{self._model}-*-*.kv"):
+    def _path(self, tokens: Sequence[int], adapter: AdapterFile | None) -> Path:
+        digest = hashlib.sha256(_to_bytes(tokens)).hexdigest()
+        return self._folder / f"{self._prefix(adapter)}{len(tokens)}-{digest[:32]}.kv"
+
+    def _files(self, prefix: str) -> Iterator[tuple[Path, int]]:
+        for path in self._folder.glob(f"{prefix}*-*.kv"):
             with contextlib.suppress(ValueError):
                 yield path, int(path.name.split("-")[1])
 

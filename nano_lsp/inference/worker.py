@@ -66,6 +66,7 @@ class _ActiveRequest:
             request.key,
             request.prompt,
             request.params,
+            adapter=request.adapter,
             hook=request.hook,
             on_progress=request.on_progress,
         )
@@ -109,6 +110,10 @@ class Worker:
     def totals(self) -> Counters:
         """Counters summed over all requests of this process, cancelled ones included."""
         return self._totals
+
+    def n_missing(self, request: GenerationRequest) -> int:
+        """Number of tokens of a request's prompt that are not in the KV cache; see `KvCache.n_cached`."""
+        return len(request.prompt) - self._engine.kv_cache.n_cached(request.prompt, request.adapter)
 
     def submit(self, request: GenerationRequest) -> GenerationFuture:
         """Queue a request; requests that it supersedes end with `SupersededError`.

@@ -72,6 +72,8 @@ class NanoMagics(Magics):  # type: ignore[misc]
         else:
             (name, rest), body = split_cell_subcommand(line), cell
         options = parse(name, rest)
+        if body.strip() and SUBCOMMANDS[name].operand is Operand.NONE:
+            raise UsageError(f"`{name}` takes no code below it. `%nano {name}`: {SUBCOMMANDS[name].summary}")
         if SUBCOMMANDS[name].operand is Operand.TEXT:
             options.text = self._state.expand(options.text, local_ns or {})
         for note in (_name_subcommand(name, line) if cell is not None else "", options.note):

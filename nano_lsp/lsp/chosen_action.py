@@ -116,8 +116,10 @@ async def _build_edit(server: NanoServer, document: TextDocument, action: Chosen
         job: Job[list[TextEdit]] = AddTypeHints(text, start)
     elif kind is ActionKind.SIMPLIFY:
         job = Simplify(text, start, end, language)
-    else:
+    elif kind is ActionKind.FIX:
         job = Fix(text, start, end, action.diagnostic, language)
+    else:
+        raise AssertionError(f"No edit is known for {kind}.")
     edits = await server.run_job(action.title, job, document=document)
     return _to_confirmed_edit(server, document, edits, action)
 

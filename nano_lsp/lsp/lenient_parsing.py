@@ -87,11 +87,18 @@ def read_argument(arguments: Sequence[object]) -> Mapping[str, Any]:
 def read_range(value: object) -> types.Range | None:
     """A range in a command's argument; None for anything else."""
     try:
-        ends = [_get(value, name) for name in ("start", "end")]
-        positions = [types.Position(int(_get(end, "line")), int(_get(end, "character"))) for end in ends]
+        start, end = (read_position(_get(value, name)) for name in ("start", "end"))
+    except (AttributeError, KeyError):
+        return None
+    return types.Range(start, end) if start and end else None
+
+
+def read_position(value: object) -> types.Position | None:
+    """A position in an argument; None for anything else."""
+    try:
+        return types.Position(int(_get(value, "line")), int(_get(value, "character")))
     except (TypeError, ValueError, AttributeError, KeyError):
         return None
-    return types.Range(*positions)
 
 
 def _get(value: Any, name: str) -> Any:  # noqa: ANN401 - sent by a client

@@ -147,7 +147,7 @@ def check_servable(header: GgufHeader) -> None:
     """
     if header.metadata.get("general.type", "model") == "adapter":
         raise ArchitectureError(
-            "This GGUF file is an adapter, not a model.", "Load it over a model: `--adapter FILE.gguf`."
+            "This GGUF file is an adapter, not a model.", "Use it over a model: `nano-lsp adapter use FILE.gguf`."
         )
     family = header.metadata.get("general.architecture")
     if family not in SERVED:

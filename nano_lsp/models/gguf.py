@@ -12,7 +12,7 @@ import math
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nano_lsp.errors import GgufError
@@ -20,6 +20,8 @@ from nano_lsp.errors import GgufError
 Value = int | float | bool | str
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+FLOAT32 = 6
+"""Number of the type of a single-precision number, in `GgufHeader.value_types`."""
 _STRING, _ARRAY = 8, 9
 _MAX_DIMENSIONS = 4
 _MAX_STRING_BYTES = 1 << 20
@@ -87,6 +89,7 @@ class GgufHeader:
         array_lengths: Length of each array by key; the elements are not read.
         tensors: Tensors in the order of the file.
         file_bytes: Size of the file.
+        value_types: Number of the type of each value in the format, by key; 9 for arrays.
     """
 
     version: int
@@ -94,6 +97,7 @@ class GgufHeader:
     array_lengths: Mapping[str, int]
     tensors: tuple[TensorInfo, ...]
     file_bytes: int
+    value_types: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -136,9 +140,10 @@ class _Reader:
         n_keys = self._count(13)
         metadata: dict[str, Value] = {}
         array_lengths: dict[str, int] = {}
+        value_types: dict[str, int] = {}
         for _ in range(n_keys):
             key = self._string()
-            kind = self._number("I")
+            kind = value_types[key] = self._number("I")
             if kind == _ARRAY:
                 array_lengths[key] = self._skip_array()
             else:
@@ -152,7 +157,7 @@ class _Reader:
         end = max((tensor.offset + tensor.n_bytes for tensor in tensors), default=start)
         if end > self._size:
             raise GgufError(f"{self._path} is cut off: {end - self._size:,} of {end:,} bytes are missing.", _REMEDY)
-        return GgufHeader(version, metadata, array_lengths, tensors, self._size)
+        return GgufHeader(version, metadata, array_lengths, tensors, self._size, value_types)
 
     def _nonsense(self, what: str) -> GgufError:
         return GgufError(f"{self._path} is damaged: {what} at byte {self._at:,} is not valid.", _REMEDY)

@@ -55,8 +55,8 @@ _SPARE_BYTES = 128 << 20  # free space required beside the file itself: one whee
 
 
 @dataclass(frozen=True)
-class ModelStatus:
-    """Status of a model in the store; `partial_bytes` is the size of the file of an interrupted pull."""
+class StoredModel:
+    """A model of the manifest in the store; `partial_bytes` is the size of the file of an interrupted pull."""
 
     entry: ModelEntry
     path: Path
@@ -80,10 +80,10 @@ class ModelStore:
         self._config = folders.config
         self.entries: Mapping[str, ModelEntry] = load_manifest(folders.config)
 
-    def statuses(self) -> list[ModelStatus]:
+    def statuses(self) -> list[StoredModel]:
         """Status of each model of the manifest."""
         return [
-            ModelStatus(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
+            StoredModel(entry, self.path(name), self.path(name).is_file(), _size(self._partial(entry)))
             for name, entry in self.entries.items()
         ]
 
@@ -150,7 +150,7 @@ class ModelStore:
             ChecksumError: Size or SHA-256 of the downloaded file differ from the manifest; it has been deleted.
         """
         entry, path = self._entry(name), self.path(name)
-        with self._writing(), self._lock():
+        with writing(self.models_dir), locked(self.models_dir):
             if path.is_file():
                 with contextlib.suppress(ChecksumError):
                     self.verify(name, on_progress, trust_receipt=True)
@@ -186,7 +186,7 @@ class ModelStore:
                     "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
                 )
             known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
-            with self._writing():
+            with writing(self.models_dir):
                 add_entry(self._config, known)
             self.entries = load_manifest(self._config)
         return self.pull(known.name, file, on_progress)
@@ -194,7 +194,7 @@ class ModelStore:
     def remove(self, name: str) -> None:
         """Delete a model's file, its receipt and its partial file."""
         entry = self._entry(name)
-        with self._writing(), self._lock():
+        with writing(self.models_dir), locked(self.models_dir):
             for path in (self.path(name), _receipt_path(self.path(name)), self._partial(entry)):
                 path.unlink(missing_ok=True)
 
@@ -278,44 +278,56 @@ class ModelStore:
                 "Free some space, or set NANO_LSP_HOME to a folder on another disk.",
             )
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        self.models_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.models_dir / ".lock", blocking=False)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise StoreBusyError(
-                "Another `nano-lsp model` command is using the store.",
-                "Wait until it has finished, then try again.",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Convert system errors to errors with a remedy: a full disk, no file locks, missing permissions."""
-        try:
-            yield
-        except (OSError, NotImplementedError) as error:  # filelock raises NotImplementedError without locks
-            number = getattr(error, "errno", None)
-            if number in {errno.ENOSPC, errno.EDQUOT}:
-                raise DiskSpaceError(
-                    f"The disk of {self.models_dir} is full, or your quota is used up.",
-                    "Free some space and run the command again: it resumes.",
-                ) from error
-            if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
-                raise StoreWriteError(
-                    f"The file system of {self.models_dir} has no locks, like some NFS mounts.",
-                    "Set NANO_LSP_HOME to a folder on a local disk.",
-                ) from error
-            raise StoreWriteError(
-                f"{getattr(error, 'filename', None) or self.models_dir} cannot be written: "
-                f"{getattr(error, 'strerror', None) or error}.",
-                "Correct its permissions, or set NANO_LSP_HOME to a folder of your own.",
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Create a store's folder and hold its lock.
+
+    Raises:
+        StoreBusyError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreBusyError(
+            f"Another `nano-lsp` command is using {folder}.",
+            "Wait until it has finished, then try again.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Convert system errors to errors with a remedy: a full disk, no file locks, missing permissions.
+
+    Raises:
+        DiskSpaceError: The disk is full.
+        StoreWriteError: The folder cannot be written.
+    """
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:  # filelock raises NotImplementedError without locks
+        number = getattr(error, "errno", None)
+        if number in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskSpaceError(
+                f"The disk of {folder} is full, or your quota is used up.",
+                "Free some space and run the command again: it resumes.",
             ) from error
+        if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
+            raise StoreWriteError(
+                f"The file system of {folder} has no locks, like some NFS mounts.",
+                "Set NANO_LSP_HOME to a folder on a local disk.",
+            ) from error
+        raise StoreWriteError(
+            f"{getattr(error, 'filename', None) or folder} cannot be written: "
+            f"{getattr(error, 'strerror', None) or error}.",
+            "Correct its permissions, or set NANO_LSP_HOME to a folder of your own.",
+        ) from error
 
 
 def _origin(entry: ModelEntry) -> str:

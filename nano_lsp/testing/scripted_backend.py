@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
 from nano_lsp.inference.backend import Aborted
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 from nano_lsp.testing.scripted_grammar import ScriptedGrammar
 
@@ -130,6 +131,7 @@ def load_script(path: Path) -> ScriptedBackend:
     - `$batch_ms`: Duration of each batch in milliseconds, for tests of slow models and of cancelling.
     - `$unsure`: Whether tokens have different probabilities, as with `unsure_script`.
     - `$prompts`: Path of a file to write the texts that reach the model to, as a JSON array.
+    - `$adapter`: Replies, as a JSON object, of the model with an adapter; without them it replies the same.
 
     Args:
         path: Path of the JSON file.
@@ -141,9 +143,13 @@ def load_script(path: Path) -> ScriptedBackend:
         replies = json.loads(path.read_text(encoding="utf-8"))
         batch_s, unsure = float(replies.pop("$batch_ms", 0)) / 1e3, bool(replies.pop("$unsure", False))
         recorded = replies.pop("$prompts", None)
+        adapted = replies.pop("$adapter", None)
         script = reply_script({str(key): str(value) for key, value in replies.items()})
         script = _RecordedScript(script, Path(recorded)) if recorded else script
         backend = ScriptedBackend(script=unsure_script(script) if unsure else script)
+        if adapted is not None:
+            adapted_script = reply_script({str(key): str(value) for key, value in adapted.items()})
+            backend.adapted_script = lambda _adapter: adapted_script
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise GgufError(
             f"{path} is not a script of replies: {error}.", 'Write a JSON object: {"end of a prompt": "reply"}.'
@@ -156,28 +162,33 @@ def load_script(path: Path) -> ScriptedBackend:
 _PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]
 N_VOCAB = len(_PIECES)
 _SPECIAL_IDS = {name: 256 + i for i, name in enumerate(SPECIALS)}
-_BY_LENGTH = sorted(range(N_VOCAB), key=lambda i: -len(_PIECES[i]))
+_BY_FIRST_BYTE: list[list[int]] = [[] for _ in range(256)]  # tokens, the longest first
+for _token in sorted(filter(_PIECES.__getitem__, range(N_VOCAB)), key=lambda i: -len(_PIECES[i])):
+    _BY_FIRST_BYTE[_PIECES[_token][0]].append(_token)
 
 
-def _longest_token(data: bytes) -> int:
-    return next(i for i in _BY_LENGTH if _PIECES[i] and data.startswith(_PIECES[i]))
+def _longest_token(data: bytes, start: int = 0) -> int:
+    return next(i for i in _BY_FIRST_BYTE[data[start]] if data.startswith(_PIECES[i], start))
 
 
 @dataclass(eq=False)
 class _Cell:
-    """One token in the KV cache; sequences that were forked share it."""
+    """One token in the KV cache and the adapter that evaluated it; sequences that were forked share it."""
 
     token: int
+    adapter: str
 
 
 @dataclass
 class ScriptedBackend:
     """A model whose tokens are chosen by a script; implements `nano_lsp.inference.backend.Backend`.
 
-    It raises an error for batches that do not follow the tokens of their sequence: the KV code must never send them.
+    It raises an error for batches that do not follow the tokens of their sequence, or that follow tokens of another
+    adapter: the KV code must never send them.
 
     Attributes:
         script: Function that predicts the next token.
+        adapted_script: Returns the function that predicts it with an adapter.
         n_ctx: Number of KV cells, shared by all sequences.
         n_batch: Maximum number of tokens in a batch.
         n_seq_max: Maximum number of sequences.
@@ -193,8 +204,10 @@ class ScriptedBackend:
     with_fim: bool = True
     on_decode: Callable[[], None] | None = None
     batches: list[int] = field(default_factory=list)
+    adapted_script: Callable[[AdapterFile], Script] | None = None
 
     def __post_init__(self) -> None:
+        self._adapter: AdapterFile | None = None
         self._cells: dict[int, list[_Cell]] = {i: [] for i in range(self.n_seq_max)}
         self._rows: list[NDArray[np.float32]] = []
         self._aborted = threading.Event()
@@ -228,10 +241,10 @@ class ScriptedBackend:
         parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
         specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
         for i, part in enumerate(parts):
-            data = part.encode("utf-8", "replace")
-            while data:
-                ids.append(_longest_token(data))
-                data = data[len(_PIECES[ids[-1]]) :]
+            data, at = part.encode("utf-8", "replace"), 0
+            while at < len(data):
+                ids.append(_longest_token(data, at))
+                at += len(_PIECES[ids[-1]])
             if i < len(specials):
                 ids.append(_SPECIAL_IDS[specials[i]])
         return ids
@@ -239,6 +252,10 @@ class ScriptedBackend:
     def piece(self, token: int) -> bytes:
         """Bytes of a token; empty for control tokens."""
         return _PIECES[token]
+
+    def set_adapter(self, adapter: AdapterFile | None) -> None:
+        """Predict all later tokens with the adapter's script; see `Backend.set_adapter`."""
+        self._adapter = adapter
 
     def decode(self, tokens: Sequence[int], *, n_past: int, seq_id: int, n_logits: int = 1) -> None:
         """Evaluate tokens; see `Backend.decode`."""
@@ -249,15 +266,19 @@ class ScriptedBackend:
             raise EngineError(f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached.")
         if not all(0 <= token < N_VOCAB for token in tokens):
             raise EngineError("A token is outside the vocabulary.")
+        adapter = self._adapter.sha256 if self._adapter else ""
+        if any(cell.adapter != adapter for cell in cells):
+            raise EngineError("A sequence is continued with another adapter than it was begun with.")
         if self._aborted.is_set():
             raise Aborted
         if self._used() + len(tokens) > self.n_ctx:
             raise KvCacheFullError(f"The KV cache of {self.n_ctx} tokens is full.", "Raise the setting n_ctx.")
-        cells.extend(_Cell(token) for token in tokens)
+        cells.extend(_Cell(token, adapter) for token in tokens)
         self.batches.append(len(tokens))
         history = [cell.token for cell in cells]
         ends = range(len(history) - n_logits + 1, len(history) + 1)
-        self._rows = [_as_logits(self.script(history[:end])) for end in ends]
+        script = self.adapted_script(self._adapter) if self._adapter and self.adapted_script else self.script
+        self._rows = [_as_logits(script(history[:end])) for end in ends]
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Logits, shape (n_vocab,), of the index-th kept token of the last `decode`."""
@@ -274,14 +295,18 @@ class ScriptedBackend:
         del self._cells[seq_id][n_past:]
 
     def seq_save(self, seq_id: int) -> bytes:
-        """The tokens of a sequence, as bytes."""
-        return np.asarray([cell.token for cell in self._cells[seq_id]], np.int32).tobytes()
+        """The tokens of a sequence and their adapters, as bytes."""
+        return json.dumps([(cell.token, cell.adapter) for cell in self._cells[seq_id]]).encode()
 
     def seq_load(self, seq_id: int, state: bytes) -> None:
         """Restore a state from `seq_save` into an empty sequence; see `Backend.seq_load`."""
-        if len(state) % 4 or self._used() + len(state) // 4 > self.n_ctx:
-            raise EngineError("A saved KV sequence does not fit this model or its free cells.")
-        self._cells[seq_id] = [_Cell(int(token)) for token in np.frombuffer(state, np.int32)]
+        try:
+            cells = [_Cell(token, adapter) for token, adapter in json.loads(state)]
+        except (ValueError, TypeError) as error:
+            raise EngineError("A saved KV sequence does not fit this model.") from error
+        if self._used() + len(cells) > self.n_ctx:
+            raise EngineError("A saved KV sequence does not fit the free cells.")
+        self._cells[seq_id] = cells
 
     def compile_grammar(self, gbnf: str) -> ScriptedGrammar:
         """Compile a GBNF grammar; see `ScriptedGrammar`."""

@@ -52,6 +52,10 @@ class ScriptedGrammar:
     def __init__(self, gbnf: str, piece: Callable[[int], bytes], n_vocab: int, ends: frozenset[int]) -> None:
         self._rules: dict[str, list[list[_Symbol]]] = {}
         self._piece, self._n_vocab, self._ends = piece, n_vocab, ends
+        single = [token for token in range(n_vocab) if len(piece(token)) == 1]
+        self._of_one_byte = np.asarray(single, np.intp)
+        self._their_bytes = np.asarray([piece(token)[0] for token in single], np.intp)
+        self._others = [token for token in range(n_vocab) if len(piece(token)) != 1]
         try:
             self._parse(gbnf)
             self.reset()
@@ -68,11 +72,14 @@ class ScriptedGrammar:
 
     def mask(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """A copy of the logits, shape (n_vocab,), with -inf for each token that the grammar rules out."""
-        first = frozenset().union(*(stack[0] for stack in self._stacks if stack))
+        begins = np.zeros(256, bool)
+        for stack in self._stacks:
+            if stack and not isinstance(stack[0], str):
+                begins[list(stack[0])] = True
         allowed = np.zeros(self._n_vocab, bool)
-        for token in range(self._n_vocab):
-            piece = self._piece(token)
-            allowed[token] = piece[0] in first if len(piece) == 1 else self.allows(token)
+        allowed[self._of_one_byte] = begins[self._their_bytes]
+        for token in self._others:
+            allowed[token] = self.allows(token)
         return np.where(allowed, logits, -np.inf).astype(np.float32)
 
     def accept(self, token: int) -> None:

@@ -79,7 +79,7 @@ class Session:
     budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.budget = Budget(MAX_LIMITS, self.target_ms, lambda: self.now_s)
+        self.budget = Budget(MAX_LIMITS, self.target_ms, clock=lambda: self.now_s)
 
     def suggest(self, n_prompt: int, slowness: float = 1.0) -> Limits:
         """Make one request; returns its limits."""

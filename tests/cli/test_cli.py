@@ -64,7 +64,7 @@ def test_the_demo_finds_its_places_in_the_code() -> None:
     "command",
     [
         *("complete", "ask", "demo", "doctor", "eval", "model", "model pull", "model inspect"),
-        *("task", "summarize", "docstring", "explain"),
+        *("task", "summarize", "docstring", "explain", "forge data", "forge eval"),
     ],
 )
 def test_help_has_examples(command: str) -> None:

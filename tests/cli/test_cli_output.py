@@ -15,6 +15,7 @@ import pytest
 from nano_lsp.cli import bundle_install
 from nano_lsp.cli.app import build_app
 from nano_lsp.cli.run import run
+from nano_lsp.inference.selftest import SelfTest
 from tests.cli.test_cli import LIMIT_S, assert_error
 
 ENCODINGS = ["latin-1", "cp1252", "ascii", "utf-8"]
@@ -46,7 +47,11 @@ def model(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_characters_that_the_terminal_lacks_are_escaped(encoding: str, tmp_path: Path, model: str) -> None:
+def test_characters_that_the_terminal_lacks_are_escaped(
+    encoding: str, tmp_path: Path, home: Path, selftest: SelfTest, model: str
+) -> None:
+    (home / "cache").mkdir(parents=True)
+    shutil.copy(selftest.path, home / "cache")  # for the doctor
     file = tmp_path / "größe.py"
     file.write_text(CODE, encoding="utf-8")
     for command in (["ask", "How?"], ["explain", str(file)]):

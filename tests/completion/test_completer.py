@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from nano_lsp.assistant.budget import Budget
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Alternatives, Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
@@ -152,3 +154,74 @@ def test_a_file_of_20_mb_and_a_line_of_2_mb() -> None:
     for text in ("value = compute(1, 2)\n" * 950_000, "x = [" + "1, " * 700_000):
         with assistant({"never": ""}, max_tokens=2, prompt_tokens=256) as it:
             it.run(Complete(CompletionInput("a.py", text, len(text) // 2)))
+
+
+AUTOMATIC = PostprocessOptions(automatic=True)
+LONG = "".join(f"def f{i}(a, b):\n    return a + {i}\n\n\n" for i in range(30))
+FIRST_TOKENS = 96  # without a measurement
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speed of this machine changes no window."""
+    monkeypatch.setattr(Budget, "observe", lambda _self, _counters: None)
+
+
+def when_read_ahead(it: LocalAssistant) -> None:
+    """Wait until the model has done what it was asked to do in the background before."""
+    it.run(Complete(completion_input("x|", "other.py"), prefetch=True))
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_cold_suggestion_comes_from_a_small_window_and_the_whole_one_is_read_afterwards() -> None:
+    with assistant({"total = ": "f1(1, 2)\n"}) as it:
+        cold = it.run(Complete(completion_input(LONG + "total = |\n" + LONG), AUTOMATIC))
+        assert cold.text == "f1(1, 2)"
+        assert cold.counters.evaluated_tokens <= FIRST_TOKENS + 8
+        when_read_ahead(it)
+        warm = it.run(Complete(completion_input(LONG + "total = f|\n" + LONG), AUTOMATIC))
+        assert warm.counters.prompt_tokens > 500
+        assert warm.counters.evaluated_tokens <= 4
+
+
+def test_a_requested_completion_and_one_without_a_target_read_the_whole_window_at_once() -> None:
+    for options, values in ((PostprocessOptions(), {}), (AUTOMATIC, {"first_suggestion_ms": 0})):
+        with assistant({"total = ": "1\n"}, **values) as it:
+            done = it.run(Complete(completion_input(LONG + "total = |\n"), options))
+            assert done.counters.evaluated_tokens > 3 * FIRST_TOKENS
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_while_the_whole_window_is_read_a_key_costs_little_in_the_small_one() -> None:
+    with assistant({"total = ": "f1(1, 2)\n"}) as it:
+        held = it.model.submit  # the model never gets to what it is to read ahead
+        it.model.submit = lambda request: held(request) if "#window" not in request.document else None  # type: ignore
+        it.run(Complete(completion_input(LONG + "total = |\n" + LONG), AUTOMATIC))
+        typed = it.run(Complete(completion_input(LONG + "total = f|\n" + LONG), AUTOMATIC))
+        assert typed.text == "1(1, 2)"
+        assert typed.counters.evaluated_tokens <= 2
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6), st.booleans()), min_size=1, max_size=6))
+def test_walks_with_small_windows_end_with_the_answers_of_whole_ones(walk: list[tuple[int, int, bool]]) -> None:
+    """Jumps to functions, keys there, rests: after a rest, the answer is that of the whole window."""
+    replies = {"return a": " + b\n"}
+    with (
+        mock.patch.object(Budget, "observe"),
+        assistant(replies) as it,
+        assistant(replies, first_suggestion_ms=0) as whole,
+    ):
+        for place, n_typed, rests in walk:
+            at = LONG.index(f" + {place}\n")
+            for n in range(n_typed):
+                code = LONG[: at + n] + "|" + LONG[at + 4 :]
+                shown = it.run(Complete(completion_input(code), AUTOMATIC))
+                expected = whole.run(Complete(completion_input(code), AUTOMATIC))
+                assert shown.text == expected.text
+                assert shown.counters.evaluated_tokens <= FIRST_TOKENS + 8
+            if rests:
+                when_read_ahead(it)
+                again = it.run(Complete(completion_input(code), AUTOMATIC))
+                assert again.counters.evaluated_tokens <= 1
+                assert again.counters.prompt_tokens == expected.counters.prompt_tokens

@@ -213,7 +213,7 @@ def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
     """Functions of the standard library, documented or not."""
     source = random.Random(seed)  # noqa: S311 - repeatable, no secret
     found: list[tuple[Path, SyntaxTree, Definition]] = []
-    paths = [path for path in sorted(STDLIB.glob("*.py")) if path.stat().st_size < 60_000]
+    paths = [path for path in sorted(STDLIB.glob("*.py")) if path.stat().st_size < 30_000]
     while len(found) < n:
         path = source.choice(paths)
         tree = parse(path.read_text(encoding="utf-8"))

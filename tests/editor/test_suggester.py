@@ -13,9 +13,11 @@ import pytest
 
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.config import find_folders
+from nano_lsp.editor import suggester
 from nano_lsp.editor.ghost_text import Suggestion
 from nano_lsp.editor.session import Session
 from nano_lsp.editor.suggester import Suggester
+from nano_lsp.schema import Counters
 from nano_lsp.settings import EditorSettings
 
 REPLIES = {"x = ": "len([1, 2])\n", "y = ": "22\n"}
@@ -178,7 +180,7 @@ def test_the_alternatives_requested_explicitly_stay_while_they_are_typed(tmp_pat
         best, second, *_ = await editor.shown(invoked=True)
         assert (best, second) == ("len([1, 2])", "len")
         assert editor.session.ghost_text is not None
-        editor.session.ghost_text.min_confidence = 1.1  # hides only what nobody asked for
+        editor.session.ghost_text.min_mean_probability = 1.1  # hides only what nobody asked for
         editor.type("l")
         assert await editor.shown() == ["en([1, 2])", "en"]
         editor.type("en")
@@ -253,5 +255,67 @@ def test_the_models_work_for_a_stale_request_goes_on_if_its_answer_is_being_type
         assert await editor.shown() == ["n([1, 2])"]
         assert await first is None
         assert editor.n_model == 1
+
+    run(tmp_path, work)
+
+
+CODE = "".join(f"def f{i}(a):\n    return a + {i}\n\n\n" for i in range(30))
+
+
+def totals(editor: Editor) -> Counters:
+    assert editor.session.ghost_text is not None
+    return editor.session.ghost_text.assistant.totals
+
+
+@pytest.mark.parametrize("warm_up", ["always", "never"])
+def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_up: str
+) -> None:
+    monkeypatch.setattr(suggester, "_REST_S", 0)
+
+    async def work(editor: Editor) -> None:
+        editor.session.apply(replace(editor.session.settings, warm_up=warm_up))
+        editor.move(CODE + "x =| \n" + CODE)
+        editor.suggester.moved(editor.cursor)
+        while warm_up == "always" and totals(editor).evaluated_tokens < 400:  # the whole window
+            await asyncio.sleep(0)
+        before = totals(editor).evaluated_tokens
+        editor.type(" ")
+        assert await editor.shown() == ["len([1, 2])"]
+        assert (totals(editor).evaluated_tokens - before < 10) == (warm_up == "always")
+
+    run(tmp_path, work)
+
+
+def test_a_cursor_that_moves_on_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggester, "_REST_S", 0)
+
+    async def work(editor: Editor) -> None:
+        editor.move(CODE + "x =| \n")
+        editor.suggester.moved(editor.cursor)
+        editor.suggester.close("a.py")
+        editor.suggester.moved(editor.cursor)
+        editor.suggester.changed(editor.cursor)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert totals(editor).evaluated_tokens == 0
+
+    run(tmp_path, work)
+
+
+def test_on_battery_or_beside_other_programs_nothing_is_read_in_advance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggester, "_REST_S", 0)
+
+    async def work(editor: Editor) -> None:
+        editor.move(CODE + "x =| \n")
+        for name, value in (("on_battery", lambda: True), ("_BUSY_LOAD", -1)):
+            with monkeypatch.context() as changed:
+                changed.setattr(suggester, name, value)
+                editor.suggester.moved(editor.cursor)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+        assert totals(editor).evaluated_tokens == 0
 
     run(tmp_path, work)

@@ -313,3 +313,20 @@ def test_with_a_menu_that_opens_by_itself(with_options: Neovim) -> None:
     neovim.keys("en")
     neovim.wait(neovim.nvim.funcs.pumvisible, "the menu")
     neovim.wait_for("x = enumerate([5])")
+
+
+def test_the_server_is_told_where_the_cursor_is(neovim: Neovim) -> None:
+    """So that the model reads the code there before the first key."""
+    neovim.lua(
+        """local rpc = require("nano.client").get().rpc
+        local notify = rpc.notify
+        rpc.notify = function(method, params)
+          if method == "nano/didMoveCursor" then
+            _G.told = params.position
+          end
+          return notify(method, params)
+        end"""
+    )
+    write(neovim, "x = 1\ny = 2")
+    neovim.keys("<Esc>gg$")
+    neovim.wait(lambda: neovim.lua("return _G.told") == {"line": 0, "character": 4}, "the server told")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -37,9 +37,11 @@ from nano_lsp.engine.installed_code import InstalledCode, installed_code
 from nano_lsp.engine.launcher import Launcher, ask_engine, start_process
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
-from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError
+from nano_lsp.errors import EngineClosedError, GgufError, NanoError, PromptTooLongError, UnknownAdapterError
+from nano_lsp.models.adapters import AdapterStore
 from nano_lsp.schema import Completion
 from nano_lsp.testing.scripted_backend import ScriptedBackend, reply_script
+from tests.gguf_files import write_tiny_adapter
 from tests.processes import engines_of
 
 LIMIT_S = 60
@@ -48,7 +50,7 @@ TASK = CompletionInput("a.py", "x = ", 4)
 Connects = Callable[..., SharedAssistant]
 
 
-def write_script(folder: Path, replies: dict[str, str], batch_ms: float = 0) -> str:
+def write_script(folder: Path, replies: Mapping[str, object], batch_ms: float = 0) -> str:
     path = folder / "script.json"
     path.write_text(json.dumps({**replies, "$batch_ms": batch_ms}))
     return f"scripted:{path}"
@@ -137,6 +139,29 @@ def test_clients_share_one_process_and_one_model(connect: Connects, place: Engin
         list(pool.map(lambda client: client.run(Complete(TASK)), clients))
     wait_until(lambda: len(engines_of(home)) == 1)  # those that lost the race end by themselves
     assert len(status(place)["models"][0]["clients"]) == 4
+
+
+def test_clients_with_different_adapters_share_one_model(
+    connect: Connects, place: EngineEndpoint, tmp_path: Path
+) -> None:
+    model = write_script(tmp_path, REPLIES | {"$adapter": {"x = ": "adapted()\n"}})
+    file = write_tiny_adapter(tmp_path / "lora.gguf")
+
+    def complete(adapter: str, workspace: Path | None = None) -> str:
+        with SharedAssistant(place, load_settings(model=model, latency_ms=0, adapter=adapter), "test") as client:
+            if workspace:
+                client.use_workspace(workspace)
+            return client.run(Complete(TASK)).text
+
+    store = AdapterStore(find_folders().adapters)
+    store.choose(store.install(file), tmp_path)
+    found = [complete(str(file)), complete("none"), complete("auto", tmp_path), complete("auto"), complete("lora")]
+    assert found == ["adapted()", "1 + 1", "adapted()", "1 + 1", "adapted()"]
+    with SharedAssistant(place, load_settings(model=model, adapter="unknown"), "test") as client:
+        with pytest.raises(UnknownAdapterError, match="unknown"):
+            client.connect()
+        assert client.run(Ask("?")).text.startswith("It adds")
+    assert len(status(place)["models"]) == 1
 
 
 def test_a_second_process_ends_at_once(connect: Connects, place: EngineEndpoint) -> None:

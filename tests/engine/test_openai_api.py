@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cli.test_cli import assert_error, nano_lsp
 from tests.engine.test_engine import LIMIT_S, wait_until
 from tests.processes import engines_of
 
@@ -57,10 +58,16 @@ class Doors:
     """`nano-lsp engine serve`."""
 
     def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
+        self.home = home
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nano_lsp", "engine", "serve", "--port", "0", *arguments],
             stderr=subprocess.PIPE,
-            env={**os.environ, "NANO_LSP_MODEL": f"scripted:{home / 'script.json'}", **environment},
+            env={
+                **os.environ,
+                "NANO_LSP_HOME": str(home),
+                "NANO_LSP_MODEL": f"scripted:{home / 'script.json'}",
+                **environment,
+            },
         )
         assert self.process.stderr is not None
         found = re.search(rb"http://([\d.]+):(\d+)", self.process.stderr.readline())
@@ -94,10 +101,15 @@ def script(home: Path) -> Path:
     return home
 
 
-@pytest.fixture
-def doors(script: Path) -> Iterator[Doors]:
-    with Doors(script) as doors:
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """One for the tests that change nothing in it."""
+    home = tmp_path_factory.mktemp("doors")
+    (home / "script.json").write_text(json.dumps(REPLIES))
+    with Doors(home) as doors:
         yield doors
+    for engine in engines_of(home):
+        engine.kill()
 
 
 def test_llama_vim_gets_what_it_reads(doors: Doors) -> None:
@@ -202,10 +214,8 @@ def test_a_key_is_asked_for_and_needed_beyond_this_machine(script: Path) -> None
         assert doors.client.get("/health", headers=headers).status_code == 200
         assert doors.client.get("/health", headers={**headers, "x-api-key": ""}).status_code == 401
         assert doors.client.get("/health", headers={**headers, "origin": "http://evil"}).status_code == 403
-    command = [sys.executable, "-m", "nano_lsp", "engine", "serve", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - it is refused
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "NANO_LSP_SERVE_KEY" in done.stderr
+    refused = nano_lsp("engine", "serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - what is tested
+    assert_error(refused, 2, "NANO_LSP_SERVE_KEY")
 
 
 def test_slow_and_oversized_requests_are_ended(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,8 +249,7 @@ def test_a_client_that_goes_away_ends_its_work(script: Path) -> None:
     (script / "script.json").write_text(json.dumps({"Once upon": "a" * 3000, "$batch_ms": 20}))
 
     def n_jobs() -> int:
-        command = [sys.executable, "-m", "nano_lsp", "engine", "status", "--json"]
-        found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        found = json.loads(nano_lsp("engine", "status", "--json").stdout)
         return int(found["models"][0]["n_jobs"])
 
     with Doors(script) as doors:
@@ -250,14 +259,14 @@ def test_a_client_that_goes_away_ends_its_work(script: Path) -> None:
         wait_until(lambda: n_jobs() == 0)
 
 
-def test_an_engine_that_dies_is_started_again(doors: Doors, home: Path) -> None:
+def test_an_engine_that_dies_is_started_again(doors: Doors) -> None:
     assert doors.post("/infill", LLAMA_VIM).json()["content"] == "a + b"
-    for engine in engines_of(home):
+    for engine in engines_of(doors.home):
         engine.kill()
     assert doors.post("/infill", LLAMA_VIM).json()["content"] == "a + b"
 
 
-def test_null_is_as_good_as_nothing(doors: Doors, script: Path) -> None:
+def test_null_is_as_good_as_nothing(doors: Doors) -> None:
     """As .NET's and Java's serializers send what is not set."""
     nothing = dict.fromkeys(["model", "n", "stream", "stop", "seed", "logprobs", "top_k", "max_tokens"])
     found = doors.post("/v1/completions", {**nothing, "prompt": "Once upon", "suffix": None, "echo": None})

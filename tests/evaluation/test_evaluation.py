@@ -81,7 +81,7 @@ def test_infilling_problems_are_read_as_an_editor_has_them(tmp_path: Path) -> No
 
 
 def test_cursor_points_are_the_same_for_a_seed_and_take_turns() -> None:
-    folder = Path(problems.__file__).parents[1]
+    folder = Path(problems.__file__).parents[1] / "code"
     points = problems.sample_points(folder, 24, seed=1)
     assert points == problems.sample_points(folder, 24, seed=1)
     assert points != problems.sample_points(folder, 24, seed=2)

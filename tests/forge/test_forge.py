@@ -288,9 +288,14 @@ _RUN = """
 import sys
 from pathlib import Path
 from nano_lsp.forge import dataset
-from tests.forge.test_forge import make
+from nano_lsp.forge.data import make_data
+from nano_lsp.forge.recipe import load_recipe
+from nano_lsp.settings import Settings
+from nano_lsp.testing.scripted_backend import ScriptedBackend
 dataset._CASES_PER_SHARD = 4
-make("workspace", [sys.argv[1]], Path(sys.argv[2]), limit=40, on_progress=lambda *said: print(*said, flush=True))
+options = {"tokenizer": ScriptedBackend(), "fim_order": "spm_tail", "settings": Settings(), "limit": 40}
+report = lambda *said: print(*said, flush=True)
+make_data(load_recipe("workspace"), [sys.argv[1]], Path(sys.argv[2]), on_progress=report, **options)
 """
 
 
@@ -302,7 +307,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     killed = tmp_path / "killed"
     for n_lines in (2, 1, 3):
         command = [sys.executable, "-c", _RUN, str(folder), str(killed)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout
             assert all(process.stdout.readline() for _ in range(n_lines))
             process.kill()

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from nano_lsp.cli import training as cli_training
 from nano_lsp.errors import EngineClosedError, ForgeError
 from nano_lsp.forge import training
-from nano_lsp.forge.adapter_file import Adapter, write_adapter
+from nano_lsp.forge.adapter_export import Adapter, write_adapter
 from nano_lsp.forge.recipe import Recipe, load_recipe
 from nano_lsp.forge.training import ADAPTER, CURVE, Budget, TrainingListener, TrainingRun, count_steps
 from nano_lsp.forge.training_data import CaseOrder, TrainingCase, read_data

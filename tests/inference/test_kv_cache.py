@@ -10,18 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from nano_lsp.errors import EngineError, KvCacheFullError
+from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.snapshots import Snapshots
+from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.testing.scripted_backend import ScriptedBackend
 
 tokens = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 keys = st.sampled_from("abcdef")
+ONE, TWO = (AdapterFile(digit * 64, Path(f"{digit}.gguf")) for digit in "12")
+adapters = st.sampled_from([None, None, ONE, TWO])
 
 
-def fill(cache: KvCache, key: str, prompt: list[int]) -> int:
+def fill(cache: KvCache, key: str, prompt: list[int], adapter: AdapterFile | None = None) -> int:
     """Evaluate the tokens of a prompt that its key's sequence lacks; returns their number."""
-    sequence = cache.acquire(key, prompt)
+    sequence = cache.acquire(key, prompt, adapter)
     rest = prompt[len(sequence.tokens) :]
     try:
         cache.decode(sequence, rest, 1)
@@ -38,12 +41,12 @@ class KvCacheMachine(RuleBasedStateMachine):
         self.backend = ScriptedBackend(n_ctx=24, n_batch=16, n_seq_max=4)
         self.cache = KvCache(self.backend)
 
-    @rule(key=keys, prompt=tokens)
-    def evaluate(self, key: str, prompt: list[int]) -> None:
-        best = max(shared(self.cache.held(other), prompt) for other in "abcdef")
-        evaluated = fill(self.cache, key, prompt)
+    @rule(key=keys, prompt=tokens, adapter=adapters)
+    def evaluate(self, key: str, prompt: list[int], adapter: AdapterFile | None) -> None:
+        best = max(shared(self.cache.held(other, adapter), prompt) for other in "abcdef")
+        evaluated = fill(self.cache, key, prompt, adapter)
         assert evaluated == len(prompt) - min(best, len(prompt) - 1)
-        assert list(self.cache.held(key)) == prompt
+        assert list(self.cache.held(key, adapter)) == prompt
 
     @rule()
     def clear(self) -> None:
@@ -55,6 +58,8 @@ class KvCacheMachine(RuleBasedStateMachine):
         for sequence in self.cache._sequences:
             cells = self.backend._cells[sequence.seq_id]
             assert [cell.token for cell in cells] == sequence.tokens
+            adapter = sequence.adapter.sha256 if sequence.adapter else ""
+            assert all(cell.adapter == adapter for cell in cells)
 
 
 def shared(held: tuple[int, ...], prompt: list[int]) -> int:
@@ -106,6 +111,45 @@ def test_a_snapshot_saves_evaluating_its_tokens(
     evaluated = fill(fresh, "b", other)
     assert evaluated == (1 if keep >= 64 else len(other))
     assert list(fresh.held("b")) == other
+
+
+def test_a_prefix_with_an_adapter_is_never_reused_without_it(tmp_path: Path) -> None:
+    prompt = [1] * 100
+    cache = KvCache(ScriptedBackend(n_batch=200), Snapshots(tmp_path, "model"), min_new_tokens=1)
+    assert [fill(cache, "a", prompt, adapter) for adapter in (None, ONE, TWO)] == [100, 100, 100]
+    assert [fill(cache, "b", prompt, adapter) for adapter in (TWO, None, ONE)] == [1, 1, 1]
+    cache.save_all()
+    for adapter in (ONE, None, TWO):
+        fresh = KvCache(ScriptedBackend(n_batch=200), Snapshots(tmp_path, "model"))
+        assert fill(fresh, "c", prompt, adapter) == 1
+        assert fill(fresh, "c", prompt, AdapterFile("3" * 64, Path("3.gguf"))) == 100
+    other_folder = KvCache(ScriptedBackend(n_batch=200), Snapshots(tmp_path, "other"))
+    assert fill(other_folder, "c", prompt, ONE) == 100
+
+
+def test_a_key_keeps_a_sequence_for_each_adapter() -> None:
+    cache = KvCache(ScriptedBackend(n_batch=200))
+    for _ in range(2):
+        fill(cache, "prompt", [1] * 50)
+        fill(cache, "prompt", [2] * 50, ONE)
+    assert fill(cache, "prompt", [1] * 51) == 1
+    assert fill(cache, "prompt", [2] * 51, ONE) == 1
+
+
+def test_an_adapter_that_cannot_be_loaded_leaves_the_others_working() -> None:
+    class Refusing(ScriptedBackend):
+        def set_adapter(self, adapter: AdapterFile | None) -> None:
+            if adapter == TWO:
+                raise GgufError("It cannot be loaded.")
+            super().set_adapter(adapter)
+
+    cache = KvCache(Refusing())
+    for _ in range(2):
+        fill(cache, "a", [1] * 20, ONE)
+        with pytest.raises(GgufError):
+            fill(cache, "a", [1] * 20, TWO)
+        fill(cache, "a", [2] * 20, ONE)
+        fill(cache, "a", [2] * 20)
 
 
 def test_a_damaged_snapshot_is_deleted_and_never_loaded(tmp_path: Path) -> None:

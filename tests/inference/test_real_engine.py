@@ -13,6 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.chat import Ask
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.completion.completer import Complete
+from nano_lsp.config import find_folders
+from nano_lsp.engine.loaded_model import LoadedModel
+from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import (
     CancelledError,
     EngineError,
@@ -30,6 +36,7 @@ from nano_lsp.inference.selftest import SelfTest, require_layout
 from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy
 from nano_lsp.inference.worker import GenerationFuture, Worker
+from nano_lsp.models.adapter_file import AdapterFile, BaseModel, check_adapter
 from nano_lsp.schema import Completion, GenerateParams, SamplingParams
 from nano_lsp.settings import Settings
 from nano_lsp.tasks.schema_grammar import compile_schema
@@ -281,27 +288,75 @@ def test_a_smaller_kv_cache_works(load: Load, smol_file: Path, backend: LlamaBac
         small.close()
 
 
-def test_an_adapter_changes_the_answer(load: Load, smol_file: Path, backend: LlamaBackend, tmp_path: Path) -> None:
-    prompt = backend.tokenize("def fibonacci(n):")
-    plain = run(Engine(backend), prompt, key="lora")
-    texts = {}
-    for scale in (0.0, 1.0):
-        file = write_adapter(tmp_path / f"{scale}.gguf", layers=30, width=576, kv_width=192, scale=scale)
-        adapted = load(smol_file, Settings(n_ctx=512, adapter=str(file)))
-        texts[scale] = run(Engine(adapted), prompt).text
-        assert adapted.spec.fingerprint != backend.spec.fingerprint
-        adapted.close()
-    assert texts[0.0] == plain.text
-    assert texts[1.0] != plain.text
+def test_adapters_are_switched_on_one_context(load: Load, smol_file: Path, tmp_path: Path) -> None:
+    """Four adapters, twice what stays loaded, and the model alone, back and forth: each as in a run of its own."""
+    base = BaseModel("smol", smol_file)
+    files = [
+        write_adapter(tmp_path / f"{seed}.gguf", layers=30, width=576, kv_width=192, scale=scale, seed=seed)
+        for seed, scale in enumerate((0.0, 0.3, 0.3, 0.3))
+    ]
+    adapters = [None, *(check_adapter(file, base) for file in files)]
+    backend = load(smol_file, Settings(n_ctx=1024))
+    try:
+        prompt = backend.tokenize("def fibonacci(n):\n    ")
+
+        def answer(engine: Engine, adapter: AdapterFile | None) -> Completion:
+            params = GenerateParams(max_tokens=16, draft=False)
+            return Generation(engine, "a", prompt, params, adapter=adapter).run()
+
+        alone = [answer(Engine(backend), adapter) for adapter in adapters]
+        assert alone[0].tokens == alone[1].tokens  # zeros change nothing
+        assert len({each.text for each in alone}) == 4
+        engine = Engine(backend)
+        for i in (0, 3, 0, 2, 4, 1, 0, 4, 3, 3, 2, 0):
+            assert same(answer(engine, adapters[i]), alone[i])
+    finally:
+        backend.close()
 
 
-def test_a_file_that_is_not_an_adapter_is_refused(load: Load, smol_file: Path, tmp_path: Path) -> None:
-    text = tmp_path / "text.gguf"
-    text.write_text("no adapter")
+def test_an_adapter_changes_suggestions_and_no_chats(load: Load, smol_file: Path, tmp_path: Path) -> None:
+    file = write_adapter(tmp_path / "lora.gguf", layers=30, width=576, kv_width=192)
+    base = BaseModel("smol", smol_file)
+    answers = []
+    for setting in ("none", str(file)):
+        model = LoadedModel(load(smol_file, Settings(n_ctx=1024)), base=base)
+        with LocalAssistant(model, Settings(n_ctx=1024, adapter=setting), find_folders()) as assistant:
+            cursor = CompletionInput("a.py", "def fibonacci(n):\n    \n", 22)
+            suggestion = assistant.run(Complete(cursor, speculative=False))
+            answers.append((suggestion, assistant.run(Ask("What is 1 + 1?", max_tokens=12))))
+    (plain, chat), (adapted, same_chat) = answers
+    assert plain.text != adapted.text
+    assert same(chat, same_chat)
+
+
+def test_snapshots_of_an_adapter_are_its_own(load: Load, smol_file: Path, tmp_path: Path) -> None:
+    file = write_adapter(tmp_path / "lora.gguf", layers=30, width=576, kv_width=192)
+    adapter = check_adapter(file, BaseModel("smol", smol_file))
+    backend = load(smol_file, Settings(n_ctx=1024))
+    try:
+        prompt = backend.tokenize("def fibonacci(n):\n    " * 20)
+        params = GenerateParams(max_tokens=8, draft=False)
+        found: dict[bool, list[Completion]] = {True: [], False: []}
+        for _ in range(2):
+            cache = KvCache(backend, Snapshots(tmp_path / "kv", backend.spec.fingerprint), min_new_tokens=1)
+            for with_adapter in (True, False):
+                used = adapter if with_adapter else None
+                generation = Generation(Engine(backend, cache), "a", prompt, params, adapter=used)
+                found[with_adapter].append(generation.run())
+            cache.save_all()
+        assert all(same(*answers) for answers in found.values())
+        assert found[True][0].text != found[False][0].text
+        assert [answers[1].counters.cached_tokens for answers in found.values()] == [len(prompt) - 1] * 2
+    finally:
+        backend.close()
+
+
+def test_an_adapter_that_llama_cpp_refuses_is_an_error(backend: LlamaBackend, tmp_path: Path) -> None:
     wrong = write_adapter(tmp_path / "wrong.gguf", layers=3, width=64, kv_width=64)
-    for file in (text, wrong, tmp_path / "missing.gguf"):
-        with pytest.raises(GgufError, match="adapter"):
-            load(smol_file, Settings(n_ctx=512, adapter=str(file)))
+    with pytest.raises(GgufError, match=r"cannot load .*wrong\.gguf"):
+        backend.set_adapter(check_adapter(wrong))
+    with pytest.raises(GgufError, match="has changed"):
+        backend.set_adapter(AdapterFile("0" * 64, wrong))
 
 
 def test_a_sound_header_with_an_unsound_model_is_refused(load: Load, tmp_path: Path) -> None:

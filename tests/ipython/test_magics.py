@@ -325,6 +325,10 @@ def test_invalid_input_is_reported_without_a_traceback(shell: Shell, line: str, 
     assert shell.ip.user_ns == before
 
 
+def test_code_below_a_subcommand_that_takes_none_is_refused(shell: Shell) -> None:
+    assert "`fix` takes no code below it" in shell.run("%%nano fix\nraise ValueError", keep=False)
+
+
 def test_a_model_that_is_missing_and_one_that_fails(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANO_LSP_MODEL", "nano")
     said = shell.run("%nano ask hi")

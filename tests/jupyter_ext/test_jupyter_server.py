@@ -34,10 +34,10 @@ SCRIPT = {
 }
 
 
-def serve(folder: Path) -> AbstractContextManager[Jupyter]:
+def serve(folder: Path, *, alone: bool = True) -> AbstractContextManager[Jupyter]:
     """A server with its own folders and an in-process engine."""
     env = {"NANO_LSP_HOME": str(folder / "home"), "NANO_LSP_ENGINE": "in-process"}
-    return open_jupyter(folder / "root", folder / "jupyter", env=env)
+    return open_jupyter(folder / "root", folder / "jupyter", env=env, alone=alone)
 
 
 def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
@@ -51,7 +51,7 @@ def scripted(folder: Path, replies: Mapping[str, object]) -> dict[str, object]:
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """A server with the scripted model."""
     folder = tmp_path_factory.mktemp("jupyter")
-    with serve(folder) as it, it.client() as client:
+    with serve(folder, alone=False) as it, it.client() as client:
         settings = scripted(folder, SCRIPT)
         assert client.post("status", json={"settings": settings}).json()["warnings"] == []
         wait_for(client, "ready")

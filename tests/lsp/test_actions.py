@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RawClient]]:
     def begin(capabilities: object = FULL, replies: dict[str, Any] = REPLIES, **options: Any) -> RawClient:  # noqa: ANN401 - settings of any type
         script = tmp_path / "script.json"
         script.write_text(json.dumps(replies))
-        client = RawClient(home=tmp_path / "home")
+        client = RawClient(home=tmp_path / "home", forked=True)
         clients.append(client)
         client.initialize(capabilities, model=f"scripted:{script}", **options)
         client.wait_for_state("ready")

@@ -26,7 +26,7 @@ class Project:
         self.script = folder / "script.json"
         self.script.write_text(json.dumps({" = ": "1\n", "$prompts": str(self.prompts)}))
         self.write("def reserve(count): ...\n")
-        self.client = RawClient(home=folder / "home")
+        self.client = RawClient(home=folder / "home", forked=True)
         self.engine = engine
         self._version = itertools.count(2)
         self.uri = (self.two / "app.py").as_uri()

@@ -61,7 +61,7 @@ def test_the_model_of_the_users_configuration_is_loaded_unless_the_editor_names_
     client.close()
     monkeypatch.setenv("NANO_LSP_MODEL", "/from/environment.gguf")
     for editors in (None, "/the/editors.gguf"):
-        client = RawClient(home=tmp_path)
+        client = RawClient(home=tmp_path, forked=True)
         client.initialize(model=editors)
         assert client.wait_for_state("error")["model"] == (editors or "/from/environment.gguf")
         client.close()
@@ -154,7 +154,7 @@ def test_it_opens_no_connection(client: RawClient, tmp_path: Path) -> None:
 
 def test_it_listens_only_on_the_loopback(tmp_path: Path) -> None:
     for address in ("0.0.0.0:7777", "example.org:80", "7777", "127.0.0.1:x"):
-        it = RawClient("--tcp", address, home=tmp_path)
+        it = RawClient("--tcp", address, home=tmp_path, forked=True)
         assert it.process.wait(60) == 2
         it.close()
 
@@ -218,7 +218,7 @@ def test_suggestions_work_with_a_full_disk(tmp_path: Path) -> None:
 def test_a_server_that_was_killed_leaves_nothing_broken(tmp_path: Path) -> None:
     model, root = scripted(tmp_path), project(tmp_path, 200)
     for n_messages in range(1, 8):
-        victim = RawClient(home=tmp_path)
+        victim = RawClient(home=tmp_path, forked=True)
         victim.initialize(model=model, root=root, statistics=True)
         for _ in range(min(n_messages, 2)):  # loading, ready; then it reads the workspace
             victim.read()

@@ -32,7 +32,7 @@ def client(tmp_path: Path) -> Iterator[RawClient]:
     script = tmp_path / "script.json"
     # The reply to the last cell is another one while the first cell stands in front of it.
     script.write_text(json.dumps({"a = 1\n\nb = ": "a + 1\n", "c = 3\n\nb = ": "c\n", "b = ": "2\n"}))
-    it = RawClient(home=tmp_path)
+    it = RawClient(home=tmp_path, forked=True)
     it.initialize(model=f"scripted:{script}", debounceMs=0)
     it.wait_for_state("ready")
     notebook = {"uri": NOTEBOOK, "notebookType": "jupyter-notebook", "version": 1}

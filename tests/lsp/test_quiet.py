@@ -25,7 +25,7 @@ def start(tmp_path: Path) -> Iterator[Starts]:
     def begin(replies: dict[str, object] | None = None, **options: Any) -> RawClient:  # noqa: ANN401
         script = tmp_path / "script.json"
         script.write_text(json.dumps(replies or {CODE: "len(str(9))\n"}))
-        client = RawClient(home=tmp_path / "home")
+        client = RawClient(home=tmp_path / "home", forked=True)
         clients.append(client)
         model = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
         client.initialize(root=tmp_path / "project", **{**model, **options})
@@ -116,7 +116,7 @@ def test_pausing_is_reported_and_resuming_clears_the_reason(start: Starts, tmp_p
 
 
 def test_pausing_and_resuming_without_a_model_reports_that_it_is_missing(tmp_path: Path) -> None:
-    client = RawClient(home=tmp_path)
+    client = RawClient(home=tmp_path, forked=True)
     client.initialize(model="nano")
     remedy = client.wait_for_state("error")["remedy"]
     client.command(60, "nano.pause")

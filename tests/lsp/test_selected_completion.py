@@ -27,7 +27,7 @@ METHOD = "textDocument/inlineCompletion"
 def client(tmp_path: Path) -> Iterator[RawClient]:
     script = tmp_path / "script.json"
     script.write_text(json.dumps(REPLIES))
-    it = RawClient(home=tmp_path / "home")
+    it = RawClient(home=tmp_path / "home", forked=True)
     settings: dict[str, Any] = {"debounceMs": 0, "latencyMs": 0, "prefetch": False, "statistics": True}
     it.initialize(model=f"scripted:{script}", **settings)
     it.wait_for_state("ready")

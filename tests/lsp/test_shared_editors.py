@@ -28,7 +28,7 @@ def start(home: Path, tmp_path: Path) -> Iterator[Starts]:
     def begin(batch_ms: int = 0) -> RawClient:
         script = tmp_path / "script.json"
         script.write_text(json.dumps({"x = ": "1 + 1\n", "assistant\n": "It is so.", "$batch_ms": batch_ms}))
-        client = RawClient(home=home)
+        client = RawClient(home=home, forked=True)
         clients.append(client)
         client.initialize(model=f"scripted:{script}", engine="shared", debounceMs=0, latencyMs=0, prefetch=False)
         client.wait_for_state("ready")

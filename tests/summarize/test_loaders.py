@@ -166,3 +166,15 @@ def test_forms_and_annotations(tmp_path: Path) -> None:
     document = load_document_blocks(tmp_path / "b.pdf")
     assert [block.text for block in document.blocks] == ["A form.", "name: Ada", "Written on it."]
     assert [note.kind for note in document.notes] == ["comments"]
+
+
+@pytest.mark.parametrize("name", ["passwords.pdf", "secrets.docx", "token.html", "passwords.txt", "notes.txt"])
+def test_a_document_named_like_secrets_is_refused_in_every_format(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    if name == "notes.txt":  # what it links to counts as well
+        (tmp_path / ".env").write_text("KEY=1")
+        file.symlink_to(tmp_path / ".env")
+    else:
+        file.write_bytes(b"%PDF-1.4" if name.endswith("pdf") else b"PK\x03\x04" if name.endswith("docx") else b"KEY")
+    with pytest.raises(DocumentError, match="secrets, which never go into a prompt"):
+        load_document_blocks(file)

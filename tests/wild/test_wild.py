@@ -17,6 +17,8 @@ import pytest
 
 from nano_lsp.api import close_assistants
 from nano_lsp.config import load_toml
+from tests.forked import run_forked
+from tests.processes import engines_of
 from tests.raw_client import RawClient
 
 FOLDER = Path(__file__).parent
@@ -67,10 +69,14 @@ class Case:
 
 
 def run_command(case: Case) -> Outcome:
-    command = [sys.executable, "-m", "nano_lsp", *map(case.text, case.spec["command"])]
-    done = subprocess.run(
-        command, cwd=case.folder, env=case.environment(), capture_output=True, timeout=LIMIT_S, check=False
-    )
+    arguments = [*map(case.text, case.spec["command"])]
+    if os.name == "posix" and "env" not in case.spec:
+        done = run_forked(arguments, cwd=case.folder, env=case.environment(), timeout=LIMIT_S)
+    else:  # the interpreter reads some of the environment when it starts
+        command = [sys.executable, "-m", "nano_lsp", *arguments]
+        done = subprocess.run(
+            command, cwd=case.folder, env=case.environment(), capture_output=True, timeout=LIMIT_S, check=False
+        )
     return Outcome(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
 
@@ -78,7 +84,7 @@ def run_messages(case: Case) -> Outcome:
     lines = (case.source / case.spec["messages"]).read_text(encoding="utf-8").split("\n")
     messages = [json.loads(case.text(line)) for line in lines if line.strip()]
     found = Outcome()
-    client = RawClient(environment=case.environment())
+    client = RawClient(environment=case.environment(), forked="env" not in case.spec)
     try:
         if not any(message.get("method") == "initialize" for message in messages):
             client.initialize(root=case.folder)
@@ -99,10 +105,16 @@ def run_messages(case: Case) -> Outcome:
 def run_cells(case: Case) -> Outcome:
     """Run cells in an IPython shell in its own process."""
     pytest.importorskip("IPython", reason="pip install 'nano-lsp[jupyter]'")
-    runner = [sys.executable, str(FOLDER / "run_cells.py"), json.dumps(case.spec["cells"])]
-    done = subprocess.run(
-        runner, cwd=case.folder, env=case.environment(), capture_output=True, timeout=LIMIT_S, check=False
-    )
+    arguments = [json.dumps(case.spec["cells"])]
+    if os.name == "posix":
+        from tests.wild import run_cells  # noqa: PLC0415 - needs IPython
+
+        done = run_forked(arguments, program=run_cells.main, cwd=case.folder, env=case.environment(), timeout=LIMIT_S)
+    else:
+        runner = [sys.executable, str(FOLDER / "run_cells.py"), *arguments]
+        done = subprocess.run(
+            runner, cwd=case.folder, env=case.environment(), capture_output=True, timeout=LIMIT_S, check=False
+        )
     *_, last = done.stdout.split(b"\x00")
     return Outcome(
         done.returncode,
@@ -124,8 +136,11 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     (tmp_path / "script").mkdir()
     script = tmp_path / "script" / "script.json"
     script.write_text(json.dumps({**spec.get("model", {}), "$prompts": str(script.with_name("prompts.json"))}))
-    yield Case(spec, source, folder, script)
+    case = Case(spec, source, folder, script)
+    yield case
     close_assistants()
+    for engine in engines_of(folder / case.environment().get("NANO_LSP_HOME", "")):  # its own, by `env`
+        engine.kill()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}", indirect=True)

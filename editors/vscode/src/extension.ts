@@ -56,7 +56,11 @@ export function activate(context: vscode.ExtensionContext): void {
   };
   context.subscriptions.push(
     lifecycle.onDidChange(showStatus),
-    vscode.window.onDidChangeActiveTextEditor(showStatus),
+    vscode.window.onDidChangeActiveTextEditor((editor) => {
+      showStatus();
+      lifecycle.reportCursor(editor);
+    }),
+    vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => lifecycle.reportCursor(textEditor)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => lifecycle.restart()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       showStatus();

@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import { ExecuteCommandRequest, type LanguageClient, MessageType } from "vscode-languageclient/node";
 import { createClient, type ExplainRequest } from "./client.ts";
 import { findServer, InvalidServerPathError, SERVER_PATH, type Server, sharedEnvironment } from "./findServer.ts";
+import { SELECTOR } from "./languages.ts";
 import { readPullCommand } from "./models.ts";
 import { type Button, showNotification } from "./notifications.ts";
 import { findInterpreter } from "./python.ts";
@@ -88,6 +89,16 @@ export class Lifecycle implements vscode.Disposable {
     return this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: [...args] }, token);
   }
 
+  /** Tell the server where the cursor is: if it rests there, the model reads the code around it before the first key. */
+  reportCursor(editor: vscode.TextEditor | undefined): void {
+    const client = this.client;
+    if (editor && client?.isRunning() && vscode.languages.match(SELECTOR, editor.document)) {
+      const uri = client.code2ProtocolConverter.asUri(editor.document.uri);
+      const position = client.code2ProtocolConverter.asPosition(editor.selection.active);
+      void client.sendNotification("nano/didMoveCursor", { uri, position });
+    }
+  }
+
   /** The server's program; if it is missing, notifies the user and returns undefined. */
   requireServer(): Server | undefined {
     if (!this.server) {
@@ -140,7 +151,12 @@ export class Lifecycle implements vscode.Disposable {
     this.client = createClient(this.server, this.log, Object.keys(properties), {
       onStatus: (status) => this.show(status),
       onMessage: ({ type, message }) => this.showMessage(type, message),
-      onStarted: () => this.paused && void this.setPaused(true),
+      onStarted: () => {
+        if (this.paused) {
+          void this.setPaused(true);
+        }
+        this.reportCursor(vscode.window.activeTextEditor);
+      },
       onTooManyCrashes: () =>
         this.fail("The server crashes repeatedly and is not restarted any more.", "See the log, or run the doctor.", [
           SHOW_LOG,

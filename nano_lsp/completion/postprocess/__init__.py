@@ -1,8 +1,8 @@
 """Postprocessing of completions: where a generation ends, and which part of its text is shown.
 
 Small models run on: past the suffix, past the block, in circles, into prose. Each step looks for one such flaw and
-may only cut the text or ask for other tokens. Steps in `truncation` can end the generation early; all steps check
-the finished text, in the order of `STEPS`.
+may only cut the text or ask for other tokens. Those of `truncation` and `syntax_guard` can end the generation
+early, the latter at a bracket too many; all of them check the finished text, in the order of `STEPS`.
 """
 
 from __future__ import annotations

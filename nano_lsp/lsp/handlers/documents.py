@@ -11,11 +11,13 @@ from lsprotocol import types
 from nano_lsp.code.uris import file_path
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.handlers.lifecycle import apply_settings
+from nano_lsp.lsp.lenient_parsing import read_argument, read_position
 from nano_lsp.lsp.server import NanoServer
 
 _FILES = types.FileOperationRegistrationOptions(
     [types.FileOperationFilter(types.FileOperationPattern("**/*"), scheme="file")]
 )
+DID_MOVE_CURSOR = "nano/didMoveCursor"
 logger = logging.getLogger(__name__)
 
 
@@ -24,6 +26,7 @@ def register(server: NanoServer) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_on_did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_on_did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_on_did_close)
+    server.feature(DID_MOVE_CURSOR)(_on_did_move_cursor)
     server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(_on_did_open_notebook)
     server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(
         lambda params: _on_text_changed(server, server.documents.change_notebook(params))
@@ -64,6 +67,14 @@ def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) 
     server.refresh_quiet()
     if document:
         server.suggester.close(document.name)
+
+
+def _on_did_move_cursor(server: NanoServer, params: object) -> None:
+    """The cursor of the document `uri` is at `position`, which the Language Server Protocol has no message for."""
+    argument = read_argument([params])
+    document, position = server.enabled_document(argument.get("uri")), read_position(argument.get("position"))
+    if document is not None and position is not None and server.documents.is_code(document):
+        server.suggester.moved(server.documents.completion_input(document, document.offset(position)))
 
 
 def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:

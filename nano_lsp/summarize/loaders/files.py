@@ -10,7 +10,7 @@ from pathlib import Path
 import regex
 
 from nano_lsp.code.document import MAX_BYTES as MAX_TEXT_BYTES
-from nano_lsp.code.document import is_secret
+from nano_lsp.code.document import refuse_secret
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector
 
@@ -37,8 +37,9 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a file's content.
 
     Raises:
-        DocumentError: The file cannot be read, or is too large.
+        DocumentError: The file cannot be read, is too large, or may hold secrets.
     """
+    refuse_secret(path)
     try:
         check_size(path, path.stat().st_size, max_bytes)
         return path.read_bytes()
@@ -125,12 +126,8 @@ def decode(path: Path, found: Collector, declared: str = "") -> str:
         declared: Encoding declared in the file; empty for none.
 
     Raises:
-        DocumentError: The file is too large, binary, in an unknown encoding, or may contain secrets.
+        DocumentError: The file is too large, binary, in an unknown encoding, or may hold secrets.
     """
-    if is_secret(path.name):
-        raise DocumentError(
-            f"{path} may contain secrets, which never go into a prompt.", "Rename the file if it contains none."
-        )
     return decode_bytes(read_bytes(path, MAX_TEXT_BYTES), path, found, declared)
 
 

@@ -126,6 +126,30 @@ local handlers = {
   end,
 }
 
+--- Tell the server where the cursor is: if it rests there, the model reads the code around it before the first key.
+---@param client vim.lsp.Client
+---@param bufnr integer
+local function report_cursor(client, bufnr)
+  local group = vim.api.nvim_create_augroup("nano_cursor_" .. bufnr, {})
+  local function report()
+    if vim.api.nvim_get_current_buf() == bufnr then
+      local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
+      client:notify("nano/didMoveCursor", { uri = params.textDocument.uri, position = params.position })
+    end
+  end
+  vim.api.nvim_create_autocmd({ "BufEnter", "CursorMoved" }, { group = group, buffer = bufnr, callback = report })
+  vim.api.nvim_create_autocmd("LspDetach", {
+    group = group,
+    buffer = bufnr,
+    callback = function(event)
+      if event.data.client_id == client.id then
+        vim.api.nvim_del_augroup_by_id(group)
+      end
+    end,
+  })
+  report()
+end
+
 ---@param config nano.Config
 ---@return vim.lsp.Config
 function M.lsp_config(config)
@@ -149,6 +173,7 @@ function M.lsp_config(config)
     end,
     on_attach = function(client, bufnr)
       require("nano.ghost").attach(client, bufnr)
+      report_cursor(client, bufnr)
     end,
   }
 end

@@ -1,0 +1,271 @@
+"""Decides whether an adapter is taken: the model without and with it on the same problems, by paired tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nano_lsp.errors import ForgeError
+from nano_lsp.evaluation.metrics import Comparison, Outcome, compare
+from nano_lsp.evaluation.problems import Problem, load_infilling
+from nano_lsp.forge.dataset import CARD, PROBLEMS
+from nano_lsp.forge.source import hash_files
+from nano_lsp.inference.backend import Tokenizer
+
+TRAINING = "training.json"
+"""Name of the training log, beside the adapter."""
+GAINS = ("exact match", "characters saved")
+"""Measures that an adapter may gain in."""
+LEVEL = 0.05 / len(GAINS)
+"""Significance level of a gain: 5 % for all measures together (Bonferroni)."""
+MAX_LOSS = 2.0
+"""Loss in general, in points, above which an adapter is not taken."""
+_EXAMPLES = 12
+_EXAMPLE_CHARS = 400
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Problems of one file, in an order that mixes its documents, so that any number of the first is a sample.
+
+    Attributes:
+        name: Name for people.
+        sha256: SHA-256 of the file.
+        problems: The problems.
+    """
+
+    name: str
+    sha256: str
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def load(cls, path: Path, name: str, limit: int | None = None) -> ProblemSet:
+        """Load a file that `nano_lsp.evaluation.problems.load_infilling` reads.
+
+        Args:
+            path: Path of the file.
+            name: Name for people.
+            limit: Maximum number of problems; None for all.
+
+        Raises:
+            EvaluationError: The file cannot be read or has other content.
+        """
+        problems = sorted(load_infilling(path), key=lambda each: hashlib.blake2b(each.name.encode()).digest())
+        return cls(name, hash_files([path]), tuple(problems[:limit]))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Outcomes of a set of problems.
+
+    Attributes:
+        problem_set: The problems.
+        before: Outcomes of the model alone.
+        after: Outcomes of the model with the adapter.
+    """
+
+    problem_set: ProblemSet
+    before: Sequence[Outcome]
+    after: Sequence[Outcome]
+
+    def compare(self, choose: Callable[[Outcome], bool] = lambda _: True) -> list[Comparison]:
+        """Compare the chosen outcomes by `nano_lsp.evaluation.metrics.compare`."""
+        return compare(filter(choose, self.before), filter(choose, self.after))
+
+
+class TrainingLog(msgspec.Struct, frozen=True):
+    """What the training of an adapter has written beside it.
+
+    Attributes:
+        steps: Optimizer steps.
+        loss: Training loss at each of them.
+        heldout_steps: Optimizer steps after which the held-out loss was computed.
+        heldout_loss: Held-out loss at each of them.
+        tokens: Number of tokens trained on.
+        seconds: Duration of training.
+    """
+
+    steps: list[int]
+    loss: list[float]
+    heldout_steps: list[int] = []
+    heldout_loss: list[float] = []
+    tokens: int = 0
+    seconds: float = 0
+
+    def __post_init__(self) -> None:
+        if (len(self.steps), len(self.heldout_steps)) != (len(self.loss), len(self.heldout_loss)):
+            raise ValueError("steps and losses differ in number")
+
+
+def load_card(folder: Path) -> dict[str, Any]:
+    """The data card of a folder that `nano-lsp forge data` has written.
+
+    Raises:
+        ForgeError: There is none, or it cannot be read.
+    """
+    try:
+        card = json.loads((folder / CARD).read_bytes())
+        tokenizer = {name: card["tokenizer"][name] for name in ("model", "n_vocab", "fim_order")}
+        return {"recipe": dict(card["recipe"]), "tokenizer": tokenizer}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ForgeError(
+            f"{folder} has no usable data card ({CARD}).",
+            "Give the --output of a `nano-lsp forge data` run that ended.",
+        ) from error
+
+
+def load_heldout(folder: Path, limit: int | None = None) -> ProblemSet:
+    """The held-out problems, at most a number of them, of a folder that `nano-lsp forge data` has written.
+
+    Raises:
+        ForgeError: There are none.
+        EvaluationError: They cannot be read.
+    """
+    path = folder / PROBLEMS
+    if not path.is_file():
+        raise ForgeError(
+            f"{folder} has no held-out problems ({PROBLEMS}).",
+            "Make data of code, which has some, with `nano-lsp forge data` of this version.",
+        )
+    return ProblemSet.load(path, "held-out code", limit)
+
+
+def load_training(adapter: Path) -> TrainingLog | None:
+    """The training log beside an adapter; None if there is none.
+
+    Raises:
+        ForgeError: It cannot be read.
+    """
+    path = adapter.with_name(TRAINING)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=TrainingLog)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ForgeError(f"{path} is not a training log: {error}.", "Move it away, or train again.") from error
+
+
+def check_base(tokenizer: Tokenizer, fim_order: str, card: Mapping[str, Any]) -> None:
+    """Check that a model has the tokenizer and the layout of prompts that the data was made for.
+
+    Raises:
+        ForgeError: It has others.
+    """
+    made_for, spec = card["tokenizer"], tokenizer.spec
+    if (spec.n_vocab, fim_order) != (made_for["n_vocab"], made_for["fim_order"]):
+        raise ForgeError(
+            f"The data was made for the tokenizer of {made_for['model']}, and {spec.name} has another one.",
+            f"Use --model {made_for['model']}, or make data for {spec.name}.",
+        )
+
+
+def build_evaluation(answers: Sequence[Answers], training: TrainingLog | None, **details: object) -> dict[str, Any]:
+    """The evaluation of an adapter as JSON; the same answers give the same.
+
+    Args:
+        answers: Answers to the held-out problems, then those to each general set.
+        training: The training log; None for none.
+        details: What identifies the model, the adapter and the data.
+    """
+    taken, reason = decide(answers)
+    return {
+        "taken": taken,
+        "reason": reason,
+        **details,
+        "sets": [_figures(each) for each in answers],
+        "training": msgspec.to_builtins(training),
+        "examples": _examples(answers[0]),
+    }
+
+
+def decide(answers: Sequence[Answers]) -> tuple[bool, str]:
+    """Whether an adapter is taken, and why or why not, in a sentence.
+
+    It has to gain on held-out code, in `GAINS` at `LEVEL`, where no measure may fall at that level; in general, no
+    measure may lose more than `MAX_LOSS` points.
+
+    Args:
+        answers: Answers to the held-out problems, then those to each general set.
+    """
+    heldout, *general = [(each.problem_set.name, each.compare()) for each in answers]
+    losses = [
+        *[_change(c, heldout[0]) for c in heldout[1] if _gain(c) < 0 and c.p_value < LEVEL],
+        *[_change(c, name) for name, compared in general for c in compared if _gain(c) < -MAX_LOSS],
+    ]
+    tested = [c for c in heldout[1] if c.measure in GAINS]
+    gains = [_change(c, heldout[0]) for c in tested if _gain(c) > 0 and c.p_value < LEVEL]
+    if losses:
+        return False, f"It loses: {'; '.join(losses)}."
+    if not gains:
+        return False, f"It does not gain significantly: {'; '.join(_change(c, heldout[0]) for c in tested)}."
+    return True, f"It gains: {'; '.join(gains)}. " + (
+        f"It loses at most {MAX_LOSS:g} points on {', '.join(name for name, _ in general)}."
+        if general
+        else "What it loses in general was not measured."
+    )
+
+
+def _gain(comparison: Comparison) -> float:
+    """Gain in points; negative for a loss."""
+    gain = round(comparison.second - comparison.first, 9)  # 60 % → 58 % is a loss of 2 points
+    return -gain if comparison.measure == "breaks the parse" else gain
+
+
+def _change(comparison: Comparison, name: str) -> str:
+    c = comparison
+    return f"{c.measure} on {name} {c.first:.1f} % → {c.second:.1f} % (n = {c.n}, p = {c.p_value:.2g})"
+
+
+def _figures(answers: Answers) -> dict[str, Any]:
+    def rows(kind: str = "", kind_of: Callable[[Outcome], str] = lambda _: "") -> list[dict[str, Any]]:
+        compared = answers.compare(lambda outcome: kind_of(outcome) == kind)
+        return [
+            {"measure": c.measure, "n": c.n, "before": c.first, "after": c.second, "p_value": c.p_value}
+            for c in compared
+        ]
+
+    def by(kind_of: Callable[[Outcome], str]) -> dict[str, list[dict[str, Any]]]:
+        return {kind: rows(kind, kind_of) for kind in sorted(set(map(kind_of, answers.before)))}
+
+    return {
+        "name": answers.problem_set.name,
+        "sha256": answers.problem_set.sha256,
+        "problems": len(answers.problem_set.problems),
+        "all": rows(),
+        "cursor_kinds": by(lambda outcome: outcome.cursor_kind),
+        "kinds": by(lambda outcome: outcome.kind),
+    }
+
+
+def _examples(answers: Answers) -> list[dict[str, str]]:
+    """Problems whose answer has changed, those with the largest gains and losses of characters first."""
+    befores = {outcome.name: outcome for outcome in answers.before}
+    problems = {problem.name: problem for problem in answers.problem_set.problems}
+    changed = [
+        (after.saved_chars - befores[after.name].saved_chars, after)
+        for after in answers.after
+        if after.name in befores and after.text != befores[after.name].text
+    ]
+    ranked = sorted(changed, key=lambda each: (-each[0], each[1].name))
+    half = _EXAMPLES // 2
+    chosen = ranked if len(ranked) <= _EXAMPLES else [*ranked[:half], *ranked[-half:]]
+    return [
+        {
+            "problem": _cut(after.name),
+            "code": "\n".join(problems[after.name].prefix[-_EXAMPLE_CHARS:].split("\n")[-3:]),
+            "expected": _cut(problems[after.name].reference),
+            "before": _cut(befores[after.name].text),
+            "after": _cut(after.text),
+        }
+        for _, after in chosen
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _EXAMPLE_CHARS else text[:_EXAMPLE_CHARS] + " …"
