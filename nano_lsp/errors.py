@@ -5,7 +5,7 @@
     ├── DocumentError              a source file cannot be read as text            exit 2
     │   └── PositionError          a position outside the document                 exit 2
     ├── EvaluationError            an evaluation without usable data               exit 2
-    ├── ForgeError                 a recipe or training data that cannot be used   exit 2
+    ├── ForgeError                 a recipe, training data or training that fails  exit 2
     ├── StoreError                 the model store                                 exit 3
     │   ├── UnknownModelError      no manifest entry of that name
     │   ├── UnknownAdapterError    no installed adapter of that name
@@ -86,7 +86,7 @@ class EvaluationError(NanoError):
 
 
 class ForgeError(NanoError):
-    """A recipe that is not valid, or training data that cannot be made."""
+    """A recipe that is not valid, training data that cannot be made, or training that cannot begin or go on."""
 
     exit_code = 2
 

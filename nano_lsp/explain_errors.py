@@ -56,6 +56,7 @@ _CLASSES = {
     "aiohttp.client_exceptions.ClientError": ("The shared engine cannot be reached: {error}.", _LOG),
     "sqlite3.Error": ("A database cannot be used: {error}.", f"Close other programs that use it, or {_OTHER_HOME}."),
     "builtins.MemoryError": ("There is too little memory.", _ERRNOS[errno.ENOMEM][1]),
+    "torch.OutOfMemoryError": ("The GPU has too little memory.", "Close other programs that use it."),
     "builtins.UnicodeEncodeError": ("A character cannot be shown: {error}.", "Set PYTHONUTF8=1 in the environment."),
     "builtins.ConnectionError": ("The connection failed: {error}.", _LOG),
 }
@@ -92,6 +93,8 @@ def _sentence(error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911 
         return _missing_part(error)
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "The system starts no further thread.", _ERRNOS[errno.EAGAIN][1]
+    if isinstance(error, RuntimeError) and "allocate memory" in str(error):  # of PyTorch
+        return _CLASSES["builtins.MemoryError"]
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return "There is no home folder.", "Set HOME or NANO_LSP_HOME to a folder that can be written."
     if isinstance(error, OSError) and type(error).__module__ == "builtins" and error.errno in _ERRNOS:

@@ -1,4 +1,4 @@
-"""`nano-lsp forge`: recipes for fine-tuning, training data, and the evaluation of adapters."""
+"""`nano-lsp forge`: recipes for fine-tuning, training data, training, and the evaluation of adapters."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nano_lsp.cli import forge_eval
 from nano_lsp.cli.output import print_data, print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, resumable, stderr, stdout
 from nano_lsp.config import find_folders, is_path, load_settings
+from nano_lsp.errors import ConfigError
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
 from nano_lsp.forge.merge import merge_adapter
@@ -26,8 +27,7 @@ _CASES_PER_LINE = 5000
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Prepare fine-tuning of the model: recipes, training data, evaluation of adapters. "
-    "Training itself is not part of this version.",
+    help="Fine-tune the model: recipes, training data, training, evaluation and merging of adapters.",
     epilog="Start with `nano-lsp forge recipes`.",
 )
 app.command("eval", epilog=forge_eval.EXAMPLES)(forge_eval.evaluate)
@@ -110,6 +110,47 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     for reason, number in card["left_out"].items():
         stdout.print(f"left out, {reason}: {number:,}", markup=False)
     stderr.print(f"Data card: {output / CARD}", markup=False)
+
+
+@app.command(
+    epilog="Examples: `nano-lsp forge train ~/forge/mine --minutes 60`; "
+    "`nano-lsp forge train ~/forge/mine --steps 500 --output ~/forge/adapter`"
+)
+def train(  # noqa: PLR0917 - as above
+    folder: Annotated[Path, typer.Argument(metavar="DATA", help="Folder that `nano-lsp forge data` has written.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for checkpoints and the adapter; a run that was interrupted continues there. If not given, "
+            "`training` in the folder of the data."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Maximum time. The number of steps is derived from the speed when the run begins."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of steps. Without this and --minutes, all cases are trained on once."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    no_pause: Annotated[
+        bool, typer.Option("--no-pause", help="Do not pause on battery and while an editor uses the model.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the loss curve and other results as JSON.")] = False,
+) -> None:
+    """Train a LoRA adapter for the model that the data was made for, and write it as a GGUF file."""
+    from nano_lsp.cli.training import run_training  # noqa: PLC0415 - the others need no training
+
+    if minutes is not None and steps is not None:
+        raise ConfigError("Both --minutes and --steps are given.", "Give one of them.")
+    output = output or folder / "training"
+    curve = run_training(folder, output, minutes=minutes, steps=steps, seed=seed, pauses=not no_pause)
+    if as_json:
+        print_json(curve)
+    elif curve["heldout_loss"]:
+        before, after = curve["heldout_loss"][0], curve["heldout_loss"][-1]
+        stdout.print(f"held-out loss: {before:.3f} before, {after:.3f} after training, in nats a token")
 
 
 @app.command(epilog="Example: `nano-lsp forge merge mine --output merged.gguf`")

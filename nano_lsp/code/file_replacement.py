@@ -59,6 +59,29 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
         _write_in_place(path, data, expected)
 
 
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside a path, for content of any size: it takes the path's place once it is complete.
+
+    Yields:
+        Path of the temporary file; it is deleted if there is an exception, and the old file is unchanged.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    handle, name = tempfile.mkstemp(prefix=".nano-lsp-", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
+    try:
+        yield new
+        with new.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        new.chmod(0o666 & ~_umask())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 class _FolderClosedError(Exception):
     """The file is writable, but no file can be created in its folder."""
 

@@ -1,1 +1,1 @@
-"""The forge: recipes for fine-tuning, the training data that they describe, and the evaluation of adapters."""
+"""The forge: recipes for fine-tuning, the training data that they describe, training, and evaluation of adapters."""

@@ -96,12 +96,8 @@ class DatasetWriter:
             "against": evaluation.digests,
             **conditions,
         }
-        known = read_run(folder)
-        if known is not None and known != self._run:
-            differing = ", ".join(name for name in self._run if known.get(name) != self._run[name])
-            raise ForgeError(
-                f"{folder} holds data of another run ({differing} differ).", "Give another folder with --output."
-            )
+        check_run(folder, self._run)
+        begin_run(folder, self._run)
         self._seen = SeenTexts()
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._left_out: Counter[str] = Counter()
@@ -146,16 +142,8 @@ class DatasetWriter:
         return card
 
     def _take_up(self) -> None:
-        """Read the records of the shards that exist, and remove what a killed run was writing."""
-        for path in [*self._folder.glob(".nano-lsp-*.tmp"), *self._folder.glob("shards/.nano-lsp-*.tmp")]:
-            path.unlink()
-        try:
-            (self._folder / "shards").mkdir(parents=True, exist_ok=True)
-            replace_file(self._folder / _RUN, json.dumps(self._run, indent=2) + "\n")
-        except OSError as error:
-            raise ForgeError(
-                f"{self._folder} cannot be written: {error.strerror}.", "Give another --output."
-            ) from error
+        """Read the records of the shards that exist."""
+        (self._folder / "shards").mkdir(exist_ok=True)
         while (path := self._folder / "shards" / f"{self._n_shards:05}.json").is_file():
             record = json.loads(path.read_bytes())
             self._position = tuple(record["position"])
@@ -264,6 +252,40 @@ def _problem(case: Case, hole: Hole, source: Source, document: Document) -> Prob
     )
 
 
+def check_run(folder: Path, run: dict[str, Any]) -> None:
+    """Check that a folder can take the output of a run.
+
+    Args:
+        folder: Folder for the output, which need not exist.
+        run: What determines the output, as JSON has it.
+
+    Raises:
+        ForgeError: The folder has other content, or another run's.
+    """
+    known = read_run(folder)
+    if known is not None and known != run:
+        differing = ", ".join(name for name in run if known.get(name) != run[name])
+        raise ForgeError(
+            f"{folder} holds the output of another run ({differing} differ).", "Give another folder with --output."
+        )
+
+
+def begin_run(folder: Path, run: dict[str, Any]) -> None:
+    """Note in a folder what determines its content, and remove what a killed run was writing.
+
+    Raises:
+        ForgeError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in [*folder.iterdir(), *folder.glob("shards/*")]:
+            if _is_temporary(path):
+                path.unlink()
+        replace_file(folder / _RUN, json.dumps(run, indent=2) + "\n")
+    except OSError as error:
+        raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
+
+
 def read_run(folder: Path) -> dict[str, Any] | None:
     """The conditions of the run that a folder holds; None for a new or empty folder.
 
@@ -273,9 +295,14 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     try:
         run: dict[str, Any] = json.loads((folder / _RUN).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or not all(map(_is_temporary, folder.iterdir()))):
             raise ForgeError(f"{folder} has other content.", "Give a new folder with --output.") from None
         return None
     except (OSError, ValueError) as error:
         raise ForgeError(f"{folder / _RUN} cannot be read: {error}.", "Give another folder with --output.") from error
     return run
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether a killed run was writing a file."""
+    return path.match(".nano-lsp-*.tmp")
