@@ -12,7 +12,7 @@ from nano_lsp.schema import Counters
 _STEPS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12_288, 16_384)
 _MIN_TOKENS = 8  # of an answer; less is seldom a line
 _COLD_FACTOR = 8  # a cold prompt may take this multiple of the target: it is rare, a keystroke adds a token or two
-_FIRST_STEPS = (96, *_STEPS)  # tokens of a first prompt; fewer hold no function
+_SMALL_STEPS = (96, *_STEPS)  # tokens of a small window; fewer hold no function
 _ASSUMED_PROMPT_MS = 12.0  # per token, until there is a measurement: 80 tokens/s
 _WEIGHT = 0.2  # weight of the newest measurement in the moving average
 _MIN_MEASURED = (32, 4)  # minimum number of tokens of a prompt and of an answer for a measurement
@@ -127,9 +127,9 @@ class Budget:
             max_tokens = min(max_tokens, max(_MIN_TOKENS, int(self._target_ms / decode_ms)))
         return Limits(self._prompt_tokens, max_tokens)
 
-    def first_prompt_tokens(self) -> int:
+    def small_prompt_tokens(self) -> int:
         """Maximum number of prompt tokens to evaluate before a suggestion, where more of them are not cached."""
         if not self._target_ms or not self._first_ms:
             return self._max_limits.prompt_tokens
         affordable = self._first_ms / (self._prompt.ms or _ASSUMED_PROMPT_MS)
-        return max((step for step in _FIRST_STEPS if step <= affordable), default=_FIRST_STEPS[0])
+        return max((step for step in _SMALL_STEPS if step <= affordable), default=_SMALL_STEPS[0])

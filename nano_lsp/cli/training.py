@@ -21,6 +21,7 @@ from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.errors import EngineError
 from nano_lsp.forge.training import ADAPTER, Budget, History, Plan, TrainingListener, TrainingRun
 from nano_lsp.forge.training_data import read_data
+from nano_lsp.inference.hardware import on_battery
 from nano_lsp.models.store import ModelStore
 
 _LINES = 20  # of progress, where there is no terminal
@@ -123,7 +124,7 @@ class PauseReason:
     def __call__(self) -> str:
         """The reason; empty if there is none."""
         if time.monotonic() - self._checked >= _CHECK_S:
-            self._reason = "on battery" if _on_battery() else "an editor uses the model" * self._is_in_use()
+            self._reason = "on battery" if on_battery() else "an editor uses the model" * self._is_in_use()
             self._checked = time.monotonic()
         return self._reason
 
@@ -141,11 +142,6 @@ def lower_priority() -> None:
         psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS)
     else:
         os.nice(19)
-
-
-def _on_battery() -> bool:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    return battery is not None and battery.power_plugged is False
 
 
 def _duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ class OpenDocument:
         text: Text of the last update.
         tree: Syntax tree of that text; None if it cannot be parsed.
         anchor: Anchor of its last context window.
-        first_anchor: Anchor of its last small window, for suggestions before the whole one is evaluated.
+        small_anchor: Anchor of its last small window, for suggestions before the whole one is evaluated.
         imported: Signatures of the names that it imports from the workspace.
     """
 
@@ -35,7 +35,7 @@ class OpenDocument:
     text: str = ""
     tree: SyntaxTree | None = None
     anchor: Anchor = field(default_factory=Anchor)
-    first_anchor: Anchor = field(default_factory=Anchor)
+    small_anchor: Anchor = field(default_factory=Anchor)
     imported: str = ""
     _imports: tuple[Import, ...] = ()
     _n_indexed: int = -1

@@ -53,11 +53,11 @@ class Complete(Job[Completion]):
         request, processor = prepare_request(
             self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch
         )
-        n_first = context.state.budget.first_prompt_tokens()
-        if self.postprocess.automatic and not self.prefetch and context.n_missing(request) > n_first:
-            context.read_ahead(_prompt_only(request, "window"))
-            limits = replace(limits, prompt_tokens=n_first)
-            request, processor = prepare_request(self.completion_input, context, limits, self.postprocess, first=True)
+        if self.postprocess.automatic and not self.prefetch:
+            small = _prepare_small(self.completion_input, context, request, self.postprocess)
+            if small:
+                context.read_ahead(_prompt_only(request, "window"))
+                request, processor = small
         request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
         return processor.finish(await context.generate(request))
 
@@ -84,20 +84,45 @@ class ReadAhead(Job[None]):
         """Hand the prompts to the model."""
         limits, options = context.state.budget.limits(), PostprocessOptions(automatic=True)
         request, _ = prepare_request(self.completion_input, context, limits, options)
-        n_first, n_missing = context.state.budget.first_prompt_tokens(), context.n_missing(request)
-        if n_missing > n_first:
-            limits = replace(limits, prompt_tokens=n_first)
-            first, _ = prepare_request(self.completion_input, context, limits, options, first=True)
-            context.read_ahead(_prompt_only(first, "first"))
-        if n_missing > 1:
+        small = _prepare_small(self.completion_input, context, request, options)
+        if small:
+            context.read_ahead(_prompt_only(small[0], "small"))
+        if context.n_missing(request) > 1:
             context.read_ahead(_prompt_only(request, "window"))
 
 
-def _prompt_only(request: GenerationRequest, sequence: str) -> GenerationRequest:
-    """A request that evaluates the prompt of another one in the background, in a KV sequence of the document."""
-    name = f"{request.document}#{sequence}"
-    params = replace(request.params, max_tokens=0)
-    return GenerationRequest(request.prompt, params, Priority.PREFETCH, document=name, adapter=request.adapter)
+def _prepare_small(
+    completion_input: CompletionInput,
+    context: FeatureContext,
+    request: GenerationRequest,
+    options: PostprocessOptions,
+) -> tuple[GenerationRequest, Postprocessor] | None:
+    """The request with a small window; None where evaluating the rest of the whole one takes less than twice as long.
+
+    None also for other orders than `spm_tail`: typing changes the middle of their prompts, which would be read again.
+    """
+    n_small = context.state.budget.small_prompt_tokens()
+    if context.fim_order != "spm_tail" or context.n_missing(request) <= 2 * n_small:
+        return None
+    limits = Limits(n_small, request.params.max_tokens)
+    return prepare_request(completion_input, context, limits, options, small=True)
+
+
+def _prompt_only(request: GenerationRequest, window: str) -> GenerationRequest:
+    """A request that evaluates the prompt of another one in the background.
+
+    It has a KV sequence of the document, and takes the place of a queued one for another cursor or document.
+    """
+    return replace(
+        request,
+        params=replace(request.params, max_tokens=0),
+        priority=Priority.PREFETCH,
+        document=f"#{window}",
+        sequence=f"{request.document}#{window}",
+        hook=None,
+        on_text=None,
+        on_progress=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -186,7 +211,7 @@ def prepare_request(
     options: PostprocessOptions,
     *,
     prefetch: bool = False,
-    first: bool = False,
+    small: bool = False,
 ) -> tuple[GenerationRequest, Postprocessor]:
     """The request for a completion, and the postprocessor that its hook belongs to.
 
@@ -196,14 +221,14 @@ def prepare_request(
         limits: Limits of the prompt and of the answer.
         options: Options of postprocessing.
         prefetch: Whether the completion is computed in advance.
-        first: Whether the prompt has a small window instead, without imported signatures: for a suggestion before the
+        small: Whether the prompt has a small window instead, without imported signatures: for a suggestion before the
             whole window is evaluated. It is cut apart from the whole one, and has a KV sequence of its own.
     """
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
     document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
     cursor = document.cursor(completion_input.offset)
     imported = ""
-    if state.workspace and not first:
+    if state.workspace and not small:
         imported_tokens = min(state.max_imported_tokens, limits.prompt_tokens // 3)
         document.look_up_imports(state.workspace, imported_tokens, context.count_tokens)
         imported = document.imported
@@ -216,10 +241,10 @@ def prepare_request(
         max(16, room),
         context.count_tokens,
         tree=document.tree,
-        anchor=document.first_anchor if first else document.anchor,
+        anchor=document.small_anchor if small else document.anchor,
     )
-    if first:
-        document.first_anchor = window.anchor
+    if small:
+        document.small_anchor = window.anchor
     elif not prefetch:
         document.anchor = window.anchor
     # At the end of a line, the completion ends with the line break after the cursor, so the suffix begins below it.
@@ -237,7 +262,7 @@ def prepare_request(
         ),
         priority=Priority.PREFETCH if prefetch else Priority.COMPLETION,
         document=completion_input.name,
-        sequence=completion_input.name + ("#prefetch" if prefetch else "#first" if first else ""),
+        sequence=completion_input.name + ("#prefetch" if prefetch else "#small" if small else ""),
         adapter=context.find_adapter(),
         hook=processor.hook,
         on_text=lambda text: listener.on_text(processor.stable_prefix(text)),

@@ -24,7 +24,7 @@ from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.completion.completer import Alternatives, Complete, ReadAhead
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
-from nano_lsp.errors import CancelledError
+from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lines import line_break_of, line_start
 from nano_lsp.schema import Completion
 
@@ -367,7 +367,7 @@ class GhostText:
         self.stats.prefetched += 1
         try:
             completion = await self.assistant.run_async(Complete(completion_input, self.postprocess, prefetch=True))
-        except CancelledError:
+        except NanoError:  # superseded, or too much to do; the next request says if something is wrong
             return None
         found = self._suggestion(completion)
         self._cache_suggestions(completion_input, [found])

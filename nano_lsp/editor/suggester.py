@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-
-import psutil
 
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.editor.session import Session
 from nano_lsp.editor.typing_pace import TypingPace
 from nano_lsp.errors import CancelledError, NanoError
-from nano_lsp.inference.hardware import on_battery
+from nano_lsp.inference.hardware import is_overloaded, on_battery
 
 if TYPE_CHECKING:  # not imported at run time: servers respond before the assistant is imported
     from nano_lsp.editor.ghost_text import Suggestion
 
 _REST_S = 0.3  # without another move or key: a cursor that moves on is not followed
-_BUSY_LOAD = 2.0  # programs that want to run, per CPU: the model alone makes it 1
 
 
 class Suggester:
@@ -45,6 +41,7 @@ class Suggester:
         self._requested: CompletionInput | None = None  # by the newest request
         self._has_changed = False  # a document, since that request
         self._since_s = 0.0  # time of the newest change, or of a request for another cursor or entry
+        self._followed: CompletionInput | None = None  # the cursor that rests, or did
         self._reading_ahead: asyncio.Task[None] | None = None
 
     def changed(self, now: CompletionInput) -> None:
@@ -57,7 +54,7 @@ class Suggester:
         self._has_changed = True
         self._pace.observe(self._since_s)
         self._end_stale(now)
-        self._follow(None)
+        self._stop_following(now.name)
 
     def moved(self, now: CompletionInput) -> None:
         """The cursor is at another place: if it rests there, the model reads the code around it.
@@ -65,8 +62,10 @@ class Suggester:
         Args:
             now: The document, which may be read into prompts, and the cursor.
         """
-        if now != self._requested:
-            self._follow(now)
+        if now not in {self._requested, self._followed}:
+            if self._reading_ahead:
+                self._reading_ahead.cancel()
+            self._followed, self._reading_ahead = now, asyncio.ensure_future(self._read_ahead(now))
 
     async def suggest(
         self,
@@ -96,7 +95,7 @@ class Suggester:
         if completion_input != self._requested and not self._has_changed:
             self._since_s = self._clock()  # the cursor or the selection has moved
         self._requested, self._has_changed = completion_input, False
-        self._follow(None)
+        self._stop_following(typed.name)
         self._end_stale(typed, invoked=invoked)
         task = asyncio.ensure_future(
             self._alternatives(completion_input) if invoked else self._automatic(typed, completion_input, listener)
@@ -117,20 +116,22 @@ class Suggester:
     def close(self, name: str) -> None:
         """A document was closed: its requests are stale, and its suggestions are forgotten."""
         self._end(lambda typed: typed.name == name)
-        self._follow(None)
+        self._stop_following(name)
         if ghost_text := self._session.ghost_text_of(name):
             ghost_text.close(name)
 
-    def _follow(self, now: CompletionInput | None) -> None:
-        if self._reading_ahead:
+    def _stop_following(self, name: str) -> None:
+        if self._reading_ahead and self._followed and self._followed.name == name:
             self._reading_ahead.cancel()
-        self._reading_ahead = asyncio.ensure_future(self._read_ahead(now)) if now else None
+            self._followed = None
 
     async def _read_ahead(self, now: CompletionInput) -> None:
         await asyncio.sleep(_REST_S)
         ghost_text = await self._session.wait_quietly(now.name)
         warm_up = self._session.settings_of(now.name).warm_up
-        if ghost_text is None or warm_up == "never" or self._session.paused or (warm_up == "auto" and _saves_power()):
+        if ghost_text is None or warm_up == "never" or self._session.paused:
+            return
+        if warm_up == "auto" and (on_battery() or is_overloaded()):
             return
         with contextlib.suppress(NanoError):  # the next request says what is wrong
             await ghost_text.read_ahead(now)
@@ -162,8 +163,3 @@ class Suggester:
         for task in [task for task, typed in self._waiting.items() if is_stale(typed)]:
             del self._waiting[task]
             task.cancel()
-
-
-def _saves_power() -> bool:
-    """Whether this machine should not compute in advance: it runs on its battery, or others need its processors."""
-    return on_battery() or psutil.getloadavg()[0] > _BUSY_LOAD * (os.cpu_count() or 1)

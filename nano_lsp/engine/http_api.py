@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp.assistant.job import Job, LoadModel
+from nano_lsp.completion.completer import ReadAhead
 from nano_lsp.engine import protocol
 from nano_lsp.engine.endpoint import challenge_response
 from nano_lsp.engine.event_stream import EventBuffer, EventStream
@@ -116,7 +117,8 @@ async def _run_job(
 ) -> protocol.Result | protocol.Failure:
     """Run a job; its last event."""
     try:
-        async with models.acquire(client, event_buffer.on_load) as assistant:
+        in_advance = isinstance(job, ReadAhead)
+        async with models.acquire(client, event_buffer.on_load, in_advance=in_advance) as assistant:
             if isinstance(job, LoadModel):
                 event_buffer.on_notice(assistant.notice)
             value, counters = await assistant.run_counting(job, event_buffer)

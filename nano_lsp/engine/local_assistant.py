@@ -19,7 +19,7 @@ from nano_lsp.config import Folders
 from nano_lsp.errors import EngineBusyError
 from nano_lsp.inference.request import GenerationRequest, wait_for
 from nano_lsp.models.adapter_file import AdapterFile
-from nano_lsp.models.adapters import choose_adapter
+from nano_lsp.models.adapters import choose_adapter, hash_base
 from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import Settings
 
@@ -126,6 +126,9 @@ class LocalAssistant:
 
         if self._changed:
             await asyncio.to_thread(self._read_changed)
+        base = self.model.base
+        if base and base.has_weights and not base.sha256:  # given by its path: hashed once, to compare adapters
+            await asyncio.to_thread(hash_base, base, self._settings.adapter, self._folders)
         result = await job.run(self._context(job, generate, listener))
         return result, counters
 

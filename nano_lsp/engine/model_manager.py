@@ -92,12 +92,15 @@ class ModelManager:
         self.used = time.monotonic()
 
     @asynccontextmanager
-    async def acquire(self, client: ClientInfo, on_load: FileProgress) -> AsyncIterator[LocalAssistant]:
+    async def acquire(
+        self, client: ClientInfo, on_load: FileProgress, *, in_advance: bool = False
+    ) -> AsyncIterator[LocalAssistant]:
         """A client's assistant, with its model loaded as long as it is in use.
 
         Args:
             client: The client of the job.
             on_load: Receives the progress of loading the model, in bytes.
+            in_advance: Nobody waits for the job: it neither loads a model nor keeps an idle one loaded.
 
         Raises:
             EngineClosedError: The engine is about to end.
@@ -105,7 +108,10 @@ class ModelManager:
             NanoError: The model cannot be loaded.
         """
         self.check_open()
-        self.used = time.monotonic()
+        if in_advance and not self._is_loaded(client.settings):
+            raise EngineBusyError("The model is not loaded.", "Request a suggestion.")
+        if not in_advance:
+            self.used = time.monotonic()
         loaded = await self._reserve(client.settings)
         try:
             loaded.watchers.append(on_load)
@@ -117,7 +123,8 @@ class ModelManager:
             yield self._assistant(loaded, model, client)
         finally:
             loaded.n_jobs -= 1
-            loaded.used = self.used = time.monotonic()
+            if not in_advance:
+                loaded.used = self.used = time.monotonic()
 
     def check_open(self) -> None:
         """Refuse jobs when the engine is about to end.
@@ -170,6 +177,11 @@ class ModelManager:
         async with self._changing:
             for key in [*self._loaded]:
                 await self._unload(key)
+
+    def _is_loaded(self, settings: Settings) -> bool:
+        """Whether a job with these settings needs no model to be loaded."""
+        loaded = self._loaded.get((settings.model, settings.kv_type))
+        return loaded is not None and loaded.loading.done() and loaded.settings.n_ctx >= settings.n_ctx
 
     async def _reserve(self, settings: Settings) -> _Loaded:
         """The model that settings name, loaded or loading, counted as in use."""

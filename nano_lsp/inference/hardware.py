@@ -25,6 +25,7 @@ FEATURES = (
     *("asimd", "asimddp", "i8mm", "sve"),
 )
 """CPU features that llama.cpp selects its kernels by, as Linux names them."""
+_OVERLOAD = 2.0  # programs that want to run, per CPU: the model alone makes it 1
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,16 @@ def find_memory(root: Path = Path("/")) -> Memory:
 
 def on_battery() -> bool:
     """Whether the machine runs on its battery; False where that is not known."""
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except (OSError, ValueError):  # containers without /sys/class/power_supply
+        return False
     return battery is not None and battery.power_plugged is False
+
+
+def is_overloaded() -> bool:
+    """Whether more programs want to run than the model alone can make, on average over the last minute."""
+    return psutil.getloadavg()[0] > _OVERLOAD * (os.cpu_count() or 1)
 
 
 def rss_bytes() -> int:

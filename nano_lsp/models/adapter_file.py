@@ -74,7 +74,7 @@ def check_adapter(path: Path, base: BaseModel | None = None) -> AdapterFile:
         GgufError: The file is missing, not GGUF, truncated or damaged.
         AdapterError: It is not a LoRA adapter, or one for another model.
     """
-    found = _check(path, file_state(path), base)
+    found = _check(path, file_state(path), base, file_state(base.path) if base and base.has_weights else ())
     if isinstance(found, NanoError):
         raise found.with_traceback(None)  # the same object each time: its traceback would grow
     return found
@@ -104,8 +104,10 @@ def base_sha256(base: BaseModel) -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _check(path: Path, state: tuple[int, ...], base: BaseModel | None) -> AdapterFile | NanoError:
-    """The checked file, or the error that it raises: both are kept."""
+def _check(
+    path: Path, state: tuple[int, ...], base: BaseModel | None, _base_state: tuple[int, ...]
+) -> AdapterFile | NanoError:
+    """The checked file, or the error that it raises: both are kept, unless the error may pass."""
     try:
         header = read_header(path)
         _check_kind(path, header)
@@ -117,6 +119,8 @@ def _check(path: Path, state: tuple[int, ...], base: BaseModel | None) -> Adapte
             raise _other_model(path, base, f"its base has the SHA-256 {str(made_for)[:12]}…")
         return AdapterFile(_sha256(path, state), path)
     except NanoError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         return error
 
 

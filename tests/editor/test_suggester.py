@@ -310,12 +310,27 @@ def test_on_battery_or_beside_other_programs_nothing_is_read_in_advance(
 
     async def work(editor: Editor) -> None:
         editor.move(CODE + "x =| \n")
-        for name, value in (("on_battery", lambda: True), ("_BUSY_LOAD", -1)):
+        for name in ("on_battery", "is_overloaded"):
             with monkeypatch.context() as changed:
-                changed.setattr(suggester, name, value)
+                changed.setattr(suggester, name, lambda: True)
                 editor.suggester.moved(editor.cursor)
                 for _ in range(20):
                     await asyncio.sleep(0)
         assert totals(editor).evaluated_tokens == 0
+
+    run(tmp_path, work)
+
+
+def test_events_of_another_document_do_not_end_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggester, "_REST_S", 0)
+
+    async def work(editor: Editor) -> None:
+        editor.session.apply(replace(editor.session.settings, warm_up="always"))
+        editor.move(CODE + "x =| \n")
+        editor.suggester.moved(editor.cursor)
+        editor.suggester.close("other.py")
+        editor.suggester.changed(CompletionInput("third.py", "y", 1))
+        while totals(editor).evaluated_tokens < 300:
+            await asyncio.sleep(0)
 
     run(tmp_path, work)
