@@ -14,7 +14,7 @@ from nano_lsp.errors import EngineBusyError
 from nano_lsp.settings import Settings
 
 
-def ignore(what: str, done: int, total: int) -> None:  # noqa: ARG001 - passed by name
+def ignore(what: str, done: int, total: int) -> None:
     """A progress that nobody shows."""
 
 
