@@ -28,11 +28,6 @@ _IN_CI = os.environ.get("CI") == "true"
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process more than there are CPUs for the fast tests, which wait for events a quarter of their time."""
-    return (os.cpu_count() or 1) + int(config.option.markexpr == "not real")
-
-
 @pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")  # before pytest-xdist reads the groups
 def pytest_group_tests(items: Sequence[pytest.Item]) -> None:
     """Run the tests of a file in one process, for its fixtures; files that need nano, of 1.2 GB, in one in all."""
