@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import numpy as np
 from gguf.quants import dequantize
 from numpy.typing import NDArray
 
-from nano_lsp.errors import AdapterError, DiskSpaceError, ForgeError, MemoryShortageError
+from nano_lsp.errors import AdapterError, ForgeError, MemoryShortageError
 from nano_lsp.inference import hardware
 from nano_lsp.models.adapter_file import (
     BASE_KEY,
@@ -36,7 +35,7 @@ from nano_lsp.models.adapter_file import (
 )
 from nano_lsp.models.architecture import check_servable, describe
 from nano_lsp.models.gguf import GgufHeader, TensorInfo, read_header
-from nano_lsp.models.store import FileProgress
+from nano_lsp.models.store import FileProgress, require_disk_space
 
 QUANTIZATION = "Q4_K_M"
 """llama.cpp's name of the quantization of the result."""
@@ -99,12 +98,7 @@ def _check_room(header: GgufHeader, changed: set[str], output: Path, *, check_me
         )
     grown = sum(2 * sizes[tensor.name] - tensor.n_bytes for tensor in header.tensors if tensor.name in changed)
     wanted = 2 * header.file_bytes + grown + _SPARE_BYTES
-    free = shutil.disk_usage(output.parent).free
-    if free < wanted:
-        raise DiskSpaceError(
-            f"Merging needs {wanted / 1e6:,.0f} MB in {output.parent}, {free / 1e6:,.0f} MB are free.",
-            "Free some space, or give an --output on another disk.",
-        )
+    require_disk_space("Merging", output.parent, wanted, "Free some space, or give an --output on another disk.")
 
 
 @contextlib.contextmanager

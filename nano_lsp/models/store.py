@@ -271,12 +271,21 @@ class ModelStore:
 
     def _check_space(self, entry: ModelEntry) -> None:
         needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
-        free = shutil.disk_usage(self.models_dir).free
-        if free < needed:
-            raise DiskSpaceError(
-                f"{entry.name} needs {needed / 1e6:,.0f} MB in {self.models_dir}, {free / 1e6:,.0f} MB are free.",
-                "Free some space, or set NANO_LSP_HOME to a folder on another disk.",
-            )
+        remedy = "Free some space, or set NANO_LSP_HOME to a folder on another disk."
+        require_disk_space(entry.name, self.models_dir, needed, remedy)
+
+
+def require_disk_space(what: str, folder: Path, needed_bytes: int, remedy: str) -> None:
+    """Check that a folder's disk has room.
+
+    Raises:
+        DiskSpaceError: It has not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise DiskSpaceError(
+            f"{what} needs {needed_bytes / 1e6:,.0f} MB in {folder}, {free / 1e6:,.0f} MB are free.", remedy
+        )
 
 
 @contextlib.contextmanager

@@ -180,7 +180,7 @@ def test_the_alternatives_requested_explicitly_stay_while_they_are_typed(tmp_pat
         best, second, *_ = await editor.shown(invoked=True)
         assert (best, second) == ("len([1, 2])", "len")
         assert editor.session.ghost_text is not None
-        editor.session.ghost_text.min_mean_probability = 1.1  # hides only what nobody asked for
+        editor.session.ghost_text.min_mean_probability = 1.1  # hides all automatic suggestions
         editor.type("l")
         assert await editor.shown() == ["en([1, 2])", "en"]
         editor.type("en")

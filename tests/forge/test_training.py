@@ -108,7 +108,7 @@ class TinyModel:
 
 
 class Recorder(TrainingListener):
-    """Keeps what it is told."""
+    """Keeps the progress that it receives."""
 
     def __init__(self) -> None:
         self.statuses: list[str] = []
