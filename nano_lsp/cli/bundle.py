@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from nano_lsp.atomic_files import require_disk_space
 from nano_lsp.cli import bundle_install, bundle_parts
 from nano_lsp.cli.terminal import file_progress, stderr, stdout
 from nano_lsp.config import find_folders
@@ -159,12 +160,7 @@ def _atomic_folder(out: Path, needed: int) -> Iterator[Path]:
     out = out.resolve()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(out.parent).free
-        if free < needed:
-            raise DiskSpaceError(
-                f"The bundle needs {needed / 1e6:,.0f} MB in {out.parent}, but only {free / 1e6:,.0f} MB are free.",
-                "Free some space, or choose another disk.",
-            )
+        require_disk_space("The bundle", out.parent, needed, "Free some space, or choose another disk.")
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
             folder = Path(work) / out.name
             folder.mkdir()

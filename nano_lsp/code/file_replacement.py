@@ -12,10 +12,10 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nano_lsp.atomic_files import file_beside, sync, write_whole
 from nano_lsp.errors import DocumentError
 
 
@@ -38,9 +38,7 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
     path = Path(os.path.realpath(path))
     old = path.stat() if path.exists() else None
     if old is None:
-        with _written_beside(path, data) as new:
-            new.chmod(0o666 & ~_umask())  # as a plain open() would make it
-            new.replace(path)
+        write_whole(path, data)
         return
     before = path.read_bytes()
     if before == data:  # written under another of its names, for instance
@@ -59,29 +57,6 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
         _write_in_place(path, data, expected)
 
 
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside a path, for content of any size: it takes the path's place once it is complete.
-
-    Yields:
-        Path of the temporary file; it is deleted if there is an exception, and the old file is unchanged.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    handle, name = tempfile.mkstemp(prefix=".nano-lsp-", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
-    try:
-        yield new
-        with new.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        new.chmod(0o666 & ~_umask())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
 class _FolderClosedError(Exception):
     """The file is writable, but no file can be created in its folder."""
 
@@ -89,20 +64,14 @@ class _FolderClosedError(Exception):
 @contextlib.contextmanager
 def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
     """A temporary file in the same folder, synced to disk; deleted at the end if it still exists."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=".nano-lsp-", suffix=".tmp", dir=path.parent)
-    except PermissionError as error:
-        if path.exists():
+    with contextlib.ExitStack() as stack:
+        try:
+            new = stack.enter_context(file_beside(path))
+        except PermissionError as error:
             raise _FolderClosedError from error
-        raise
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        new.write_bytes(data)
+        sync(new)
+        yield new
 
 
 def _can_take_the_place(new: Path, path: Path, old: os.stat_result) -> bool:
@@ -160,10 +129,3 @@ def _overwrite(handle: int, data: bytes) -> None:
 def _compare(path: Path, found: bytes, expected: bytes | None) -> None:
     if expected is not None and found != expected:
         raise DocumentError(f"{path} has changed meanwhile, and is left as it is.", "Run the command again.")
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nano_lsp.code.cursor_context import CompletionInput, find_cursor_context
+from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.completer import Complete
@@ -111,7 +112,7 @@ def _load_or_start(results: Path, conditions: dict[str, object]) -> dict[str, Ou
     header = json.dumps({"conditions": conditions})
     if not results.exists() or not results.stat().st_size:
         results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(header + "\n", encoding="utf-8")
+        replace_file(results, f"{header}\n")
         return {}
     outcomes = load_outcomes(results)
     content = results.read_text(encoding="utf-8")
@@ -120,5 +121,5 @@ def _load_or_start(results: Path, conditions: dict[str, object]) -> dict[str, Ou
             f"{results} is from a run with different conditions.", "Give another --results FILE, or remove it."
         )
     if not content.endswith("\n"):  # an incomplete line from an interrupted run
-        results.write_text(content[: content.rfind("\n") + 1], encoding="utf-8")
+        replace_file(results, content[: content.rfind("\n") + 1])
     return {outcome.name: outcome for outcome in outcomes}

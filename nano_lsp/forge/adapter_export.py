@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from nano_lsp.code.file_replacement import whole_file
+from nano_lsp.atomic_files import whole_file
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.recipe import Training
 from nano_lsp.models.architecture import describe

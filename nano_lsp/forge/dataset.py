@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.atomic_files import TEMPORARY
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import ForgeError
 from nano_lsp.evaluation.problems import Problem, to_row
@@ -305,4 +306,4 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 def _is_temporary(path: Path) -> bool:
     """Whether a killed run was writing a file."""
-    return path.match(".nano-lsp-*.tmp")
+    return path.match(TEMPORARY)

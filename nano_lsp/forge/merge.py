@@ -7,13 +7,10 @@ are; those that have their type in this mixture already stay the same, bit for b
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
@@ -21,6 +18,7 @@ import numpy as np
 from gguf.quants import dequantize
 from numpy.typing import NDArray
 
+from nano_lsp.atomic_files import file_beside, require_disk_space, whole_file
 from nano_lsp.errors import AdapterError, ForgeError, MemoryShortageError
 from nano_lsp.inference import hardware
 from nano_lsp.models.adapter_file import (
@@ -35,7 +33,7 @@ from nano_lsp.models.adapter_file import (
 )
 from nano_lsp.models.architecture import check_servable, describe
 from nano_lsp.models.gguf import GgufHeader, TensorInfo, read_header
-from nano_lsp.models.store import FileProgress, require_disk_space
+from nano_lsp.models.store import FileProgress
 
 QUANTIZATION = "Q4_K_M"
 """llama.cpp's name of the quantization of the result."""
@@ -72,12 +70,10 @@ def merge_adapter(
     if output.exists():
         raise ForgeError(f"{output} exists already.", "Give another --output, or delete it.")
     _check_room(header, changed, output, check_memory=check_memory)
-    with _temporary_file(output) as merged, _temporary_file(output) as quantized:
+    with file_beside(output) as merged, whole_file(output) as quantized:
         _write_merged(merged, adapter, base, changed, on_progress)
         _quantize(merged, quantized, on_progress)
         _check_result(read_header(quantized), header)
-        quantized.chmod(0o644)
-        quantized.replace(output)
 
 
 def _check_room(header: GgufHeader, changed: set[str], output: Path, *, check_memory: bool) -> None:
@@ -99,17 +95,6 @@ def _check_room(header: GgufHeader, changed: set[str], output: Path, *, check_me
     grown = sum(2 * sizes[tensor.name] - tensor.n_bytes for tensor in header.tensors if tensor.name in changed)
     wanted = 2 * header.file_bytes + grown + _SPARE_BYTES
     require_disk_space("Merging", output.parent, wanted, "Free some space, or give an --output on another disk.")
-
-
-@contextlib.contextmanager
-def _temporary_file(output: Path) -> Iterator[Path]:
-    """An empty file beside the output; deleted at the end if it still exists."""
-    with tempfile.NamedTemporaryFile(prefix=".nano-lsp-", suffix=".part", dir=output.parent, delete=False) as file:
-        path = Path(file.name)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _write_merged(target: Path, adapter: Path, base: BaseModel, changed: set[str], on_progress: FileProgress) -> None:

@@ -22,7 +22,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nano_lsp.code.file_replacement import replace_file, whole_file
+from nano_lsp.atomic_files import whole_file
+from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.adapter_export import Adapter, write_adapter
 from nano_lsp.forge.dataset import begin_run, check_run

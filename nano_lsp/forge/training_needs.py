@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import math
 import os
-import shutil
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from nano_lsp.atomic_files import require_disk_space
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.adapter_export import count_parameters
 from nano_lsp.forge.recipe import Training
@@ -100,7 +100,8 @@ def prepare_folder(folder: Path, needed: int) -> None:
     """Create the folder for checkpoints and the adapter, unless it exists.
 
     Raises:
-        ForgeError: It cannot be written, or its disk has too little space.
+        ForgeError: It cannot be written.
+        DiskSpaceError: Its disk has too little space.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,9 +109,4 @@ def prepare_folder(folder: Path, needed: int) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ForgeError(
-            f"Training needs {needed / 1e6:,.0f} MB in {folder}, {free / 1e6:,.0f} MB are free.",
-            "Free some space, or give a folder on another disk with --output.",
-        )
+    require_disk_space("Training", folder, needed, "Free some space, or give an --output on another disk.")

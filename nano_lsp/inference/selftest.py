@@ -26,6 +26,7 @@ from pathlib import Path
 
 import msgspec
 
+from nano_lsp.atomic_files import write_whole
 from nano_lsp.errors import LibraryError
 from nano_lsp.inference import hardware
 from nano_lsp.lines import split_at_newlines
@@ -136,11 +137,9 @@ class SelfTest:
         cached = self._load()
         cached.pop(self.key, None)
         cached[self.key] = msgspec.structs.replace(outcome, is_new=False)
-        aside = self.path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(msgspec.json.encode(dict([*cached.items()][-_MAX_CACHED:])))
-            aside.replace(self.path)
+            write_whole(self.path, msgspec.json.encode(dict([*cached.items()][-_MAX_CACHED:])))
 
 
 def require_layout(outcome: Outcome) -> WeightLayout:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from nano_lsp.atomic_files import file_beside
 from nano_lsp.models.adapter_file import AdapterFile
 
 _DIGEST_BYTES = 32
@@ -37,9 +36,6 @@ class Snapshots:
         self._model = fingerprint[:16]
         self._max_bytes = max_bytes
         self._known: dict[str, list[int]] = {}  # token ids by file name, which identifies them: each is read once
-        with contextlib.suppress(OSError):
-            for path in folder.glob("*.part"):  # of a process that was killed
-                path.unlink()
 
     def n_known(self, tokens: Sequence[int], adapter: AdapterFile | None = None) -> int:
         """Length of the longest prefix of the tokens that a snapshot of the adapter has; callable on any thread."""
@@ -53,13 +49,10 @@ class Snapshots:
             return
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(hashlib.sha256(payload).digest() + payload)
-                Path(name).replace(self._path(tokens, adapter))
-            finally:
-                Path(name).unlink(missing_ok=True)
+            path = self._path(tokens, adapter)
+            with file_beside(path) as new:  # not synced to disk: the checksum shows what is incomplete
+                new.write_bytes(hashlib.sha256(payload).digest() + payload)
+                new.replace(path)
             self._prune()
 
     def load(

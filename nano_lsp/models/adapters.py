@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.atomic_files import require_disk_space, whole_file, write_whole
 from nano_lsp.config import SCRIPTED, Folders, is_path
 from nano_lsp.errors import AdapterError, ChecksumError, ConfigError, NanoError, UnknownAdapterError
 from nano_lsp.models.adapter_file import AdapterFile, BaseModel, base_sha256, check_adapter
-from nano_lsp.models.store import ModelStore, locked, writing
+from nano_lsp.models.store import FREE_SPACE, ModelStore, locked, writing
 
 AUTO, NONE = "auto", "none"
 """Values of the setting `adapter`; an empty text is the same as `none`."""
@@ -140,6 +141,7 @@ class AdapterStore:
 
         Raises:
             GgufError, AdapterError: It is not a sound adapter.
+            ChecksumError: It has changed while it was copied.
             ConfigError: The name is not possible.
             DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
         """
@@ -148,22 +150,14 @@ class AdapterStore:
             raise ConfigError(
                 f"An adapter cannot have the name {name!r}.", "Give it another one, without slashes: `--name NAME`."
             )
-        check_adapter(file)  # before anything is written
+        sha256 = check_adapter(file).sha256  # before anything is written
         with self._changing() as index:
-            for leftover in self._folder.glob("*.part"):  # of a command that was killed
-                leftover.unlink()
-            handle, part = tempfile.mkstemp(suffix=".part", dir=self._folder)
-            try:
-                with os.fdopen(handle, "wb") as target, file.open("rb") as source:
-                    while chunk := source.read(1 << 20):
-                        target.write(chunk)
-                    target.flush()
-                    os.fsync(target.fileno())
-                copy = check_adapter(Path(part))  # the file may have changed meanwhile
-                Path(part).replace(self._path(copy.sha256))
-            finally:
-                Path(part).unlink(missing_ok=True)
-            index["adapters"][name] = copy.sha256
+            require_disk_space(f"The adapter {name}", self._folder, file.stat().st_size, FREE_SPACE)
+            with whole_file(self._path(sha256)) as copy:
+                shutil.copyfile(file, copy)
+                if check_adapter(copy).sha256 != sha256:
+                    raise ChecksumError(f"{file} has changed while it was copied.", "Run the command again.")
+            index["adapters"][name] = sha256
         return name
 
     def choose(self, name: str, workspace: Path | None) -> None:
@@ -238,12 +232,7 @@ class AdapterStore:
             before = self._read()
             index = {"adapters": dict(before.adapters), "choices": dict(before.choices)}
             yield index
-            new = self._folder / f"{_INDEX}.new"
-            with new.open("w", encoding="ascii") as stream:
-                json.dump(index, stream, indent=1)  # escapes lone surrogates
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self._folder / _INDEX)
+            write_whole(self._folder / _INDEX, json.dumps(index, indent=1).encode("ascii"))  # escapes lone surrogates
             for path in self._folder.glob("*.gguf"):
                 if path.stem not in index["adapters"].values():
                     path.unlink()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.atomic_files import write_whole
 from nano_lsp.config import load_toml
 from nano_lsp.errors import ConfigError
 
@@ -109,9 +110,7 @@ def add_entry(config: Path, entry: ModelEntry) -> None:
     config.mkdir(parents=True, exist_ok=True)
     path = config / USER_FILE
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    aside = path.with_suffix(".new")
-    aside.write_text(before + _to_toml(entry), encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, (before + _to_toml(entry)).encode())
 
 
 def _to_toml(entry: ModelEntry) -> str:

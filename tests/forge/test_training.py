@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nano_lsp.cli import training as cli_training
-from nano_lsp.errors import EngineClosedError, ForgeError
+from nano_lsp.errors import DiskSpaceError, EngineClosedError, ForgeError
 from nano_lsp.forge import training
 from nano_lsp.forge.adapter_export import Adapter, write_adapter
 from nano_lsp.forge.recipe import Recipe, load_recipe
@@ -453,7 +453,7 @@ def test_what_the_machine_lacks_is_said_before(
             run(data, base, tmp_path / "out")
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
-        with pytest.raises(ForgeError, match=r"MB in .*out, 0 MB are free\. Free some space"):
+        with pytest.raises(DiskSpaceError, match=r"MB in .*out, 0 MB are free\. Free some space"):
             run(data, base, tmp_path / "out")
     run(data, base, tmp_path / "out")  # neither has left anything that is in the way
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.atomic_files import TEMPORARY
 from nano_lsp.config import Folders, find_folders
 from nano_lsp.errors import (
     AdapterError,
@@ -285,7 +286,7 @@ def test_a_full_disk_leaves_what_was_there(
     assert store.find("old")
     store.install(tmp_path / "new.gguf")
     assert len([*folders.adapters.glob("*.gguf")]) == 2
-    assert not [*folders.adapters.glob("*.part")]
+    assert not [*folders.adapters.glob(TEMPORARY)]
 
 
 def test_the_hash_of_a_users_model_is_computed_where_it_may_be_needed(
@@ -313,10 +314,28 @@ def test_a_failed_install_leaves_nothing(store: AdapterStore, folders: Folders, 
         with pytest.raises(ConfigError):
             store.install(good, name)
     assert not folders.adapters.exists()
-    folders.adapters.mkdir(parents=True)
-    (folders.adapters / "left.part").write_text("by a killed command")
     store.install(good)
     assert sorted(path.suffix for path in folders.adapters.iterdir() if path.suffix) == [".gguf", ".json"]
+
+
+def test_a_file_that_changes_while_it_is_copied_is_refused(
+    store: AdapterStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = write_tiny_adapter(tmp_path / "a.gguf"), write_tiny_adapter(tmp_path / "b.gguf", seed=6)
+    monkeypatch.setattr("shutil.copyfile", lambda _, target: target.write_bytes(other.read_bytes()))
+    with pytest.raises(ChecksumError, match="has changed"):
+        store.install(file)
+    assert store.entries() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_others_may_read_the_store_where_the_umask_says_so(
+    store: AdapterStore, folders: Folders, tmp_path: Path
+) -> None:
+    file = write_tiny_adapter(tmp_path / "mine.gguf")
+    store.install(file)
+    modes = {path.stat().st_mode for path in folders.adapters.iterdir() if path.suffix}
+    assert modes == {file.stat().st_mode}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are texts")

@@ -1,0 +1,108 @@
+"""Files that are there as a whole or not at all: written beside their place, synced to disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from nano_lsp.errors import DiskSpaceError
+
+TEMPORARY = ".nano-lsp-*.tmp"
+"""Glob pattern of the names of temporary files."""
+_TEMPORARY_OF_PROCESS = re.compile(r"\.nano-lsp-(\d+)-\w+\.tmp")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside a path, for content of any size: it takes the path's place once it is complete.
+
+    Its permissions are those of a new file (the process's umask). Symbolic links are followed.
+
+    Yields:
+        Path of the temporary file, which is empty; after an exception it is deleted, and the old file is unchanged.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path = Path(os.path.realpath(path))
+    with file_beside(path) as new:
+        yield new
+        sync(new)
+        new.chmod(0o666 & ~_umask())
+        new.replace(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, or replace one, as `whole_file` does.
+
+    Raises:
+        OSError: The file cannot be written; an old one is unchanged.
+    """
+    with whole_file(path) as new:
+        new.write_bytes(content)
+
+
+@contextlib.contextmanager
+def file_beside(path: Path) -> Iterator[Path]:
+    """An empty temporary file in a path's folder, which only this user can read; deleted at the end if it exists.
+
+    Temporary files that killed processes have left in the folder are deleted first.
+
+    Raises:
+        OSError: No file can be created there.
+    """
+    for leftover in path.parent.glob(TEMPORARY):
+        found = _TEMPORARY_OF_PROCESS.fullmatch(leftover.name)
+        if found and not psutil.pid_exists(int(found[1])):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+    handle, name = tempfile.mkstemp(prefix=f".nano-lsp-{os.getpid()}-", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on disk.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def require_disk_space(what: str, folder: Path, needed_bytes: int, remedy: str) -> None:
+    """Check that a folder's disk has room.
+
+    Args:
+        what: What needs the space, the subject of a sentence.
+        folder: An existing folder.
+        needed_bytes: Number of bytes.
+        remedy: What the user can do where there is less.
+
+    Raises:
+        DiskSpaceError: There is less.
+        OSError: The folder does not exist, or is not accessible.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise DiskSpaceError(
+            f"{what} needs {needed_bytes / 1e6:,.0f} MB in {folder}, {free / 1e6:,.0f} MB are free.", remedy
+        )
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
