@@ -41,6 +41,9 @@ _BYTES_PER_VOCABULARY_TOKEN = 4000  # GGUFReader: an object for each string
 _MEMORY_PER_WEIGHT = 16  # dequantized, the product, their sum, in f16
 _OVERHEAD_BYTES = 200 << 20
 _SPARE_BYTES = 64 << 20
+# Metadata of the base that are not true of the merged model: its names, addresses and authors, what it was made of,
+# how it was quantized. llama.cpp notes the type of the file and the version of the quantization.
+_OF_BASE = re.compile(r"general\.(?!(?:type|size_label|languages)$|license|sampling\.)|quantize\.|split\.|nano_lsp\.")
 _STEP = re.compile(rb"\[ *(\d+)/ *(\d+)\]")
 
 
@@ -67,13 +70,18 @@ def merge_adapter(
     changed = {tensor.name.removesuffix(".lora_a") for tensor in lora.tensors if tensor.name.endswith(".lora_a")}
     if EMBEDDING in changed:
         raise AdapterError(f"{adapter} changes the embedding, which cannot be merged.", "Use it as an adapter.")
-    if output.exists():
-        raise ForgeError(f"{output} exists already.", "Give another --output, or delete it.")
+    _refuse_existing(output)
     _check_room(header, changed, output, check_memory=check_memory)
     with file_beside(output) as merged, whole_file(output) as quantized:
-        _write_merged(merged, adapter, base, changed, on_progress)
+        _write_merged(merged, adapter, base, changed, on_progress, name=output.stem)
         _quantize(merged, quantized, on_progress)
         _check_result(read_header(quantized), header)
+        _refuse_existing(output)  # made meanwhile, which takes minutes
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise ForgeError(f"{output} exists already.", "Give another --output, or delete it.")
 
 
 def _check_room(header: GgufHeader, changed: set[str], output: Path, *, check_memory: bool) -> None:
@@ -97,18 +105,25 @@ def _check_room(header: GgufHeader, changed: set[str], output: Path, *, check_me
     require_disk_space("Merging", output.parent, wanted, "Free some space, or give an --output on another disk.")
 
 
-def _write_merged(target: Path, adapter: Path, base: BaseModel, changed: set[str], on_progress: FileProgress) -> None:
+def _write_merged(
+    target: Path, adapter: Path, base: BaseModel, changed: set[str], on_progress: FileProgress, *, name: str
+) -> None:
     """Write the model with the changed weights in f16, and the others as they are stored."""
     reader, lora = gguf.GGUFReader(base.path), gguf.GGUFReader(adapter)
     writer = gguf.GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
     for field in reader.fields.values():
-        if field.name != "general.architecture" and not field.name.startswith("GGUF."):
+        if not field.name.startswith("GGUF.") and not _OF_BASE.match(field.name):
             array = field.types[0] == gguf.GGUFValueType.ARRAY
             writer.add_key_value(field.name, field.contents(), field.types[0], field.types[-1] if array else None)
-    writer.add_key_value(BASE_KEY, base_sha256(base), gguf.GGUFValueType.STRING)
+    named = reader.fields.get(gguf.Keys.General.NAME)
+    base_name = str(named.contents()) if named else base.path.stem
+    writer.add_name(name.encode("utf-8", "replace").decode())
+    writer.add_base_model_count(1)
+    writer.add_base_model_name(0, base_name.encode("utf-8", "replace").decode())
+    writer.add_string(BASE_KEY, base_sha256(base))
     for key in (RECIPE_KEY, DATA_CARD_KEY, TRAINING_KEY):
         if key in lora.fields:
-            writer.add_key_value(key, lora.fields[key].contents(), gguf.GGUFValueType.STRING)
+            writer.add_string(key, lora.fields[key].contents())
     for tensor in reader.tensors:
         if tensor.name in changed:
             shape = [int(n) for n in reversed(tensor.shape)]

@@ -18,7 +18,14 @@ from nano_lsp.errors import AdapterError, DiskSpaceError, ForgeError, MemoryShor
 from nano_lsp.forge.merge import merge_adapter
 from nano_lsp.inference import hardware
 from nano_lsp.inference.selftest_model import SelfTestModel
-from nano_lsp.models.adapter_file import BASE_KEY, RECIPE_KEY, BaseModel, base_sha256
+from nano_lsp.models.adapter_file import (
+    BASE_KEY,
+    DATA_CARD_KEY,
+    RECIPE_KEY,
+    TRAINING_KEY,
+    BaseModel,
+    base_sha256,
+)
 from nano_lsp.models.gguf import read_header
 from tests.cli.test_cli import assert_error, nano_lsp
 from tests.gguf_files import write_adapter
@@ -52,6 +59,25 @@ def values(path: Path) -> dict[str, NDArray[np.float32]]:
     return {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors}
 
 
+def with_metadata(path: Path, copy: Path, metadata: dict[str, str]) -> Path:
+    """Copy a model file, with more metadata."""
+    reader = gguf.GGUFReader(path)
+    writer = gguf.GGUFWriter(copy, "qwen2")
+    for field in reader.fields.values():
+        if field.name != "general.architecture" and not field.name.startswith("GGUF."):
+            array = field.types[0] == gguf.GGUFValueType.ARRAY
+            writer.add_key_value(field.name, field.contents(), field.types[0], field.types[-1] if array else None)
+    for key, value in metadata.items():
+        writer.add_string(key, value)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return copy
+
+
 def quiet(what: str, done: int, total: int) -> None:
     assert 0 <= done <= total, what
 
@@ -70,10 +96,40 @@ def test_the_changed_weights_are_the_sum_and_the_others_the_same(
             spread = np.sqrt(np.mean((after[name] - expected) ** 2) / np.mean(expected**2))
             assert spread < 0.15  # 4 bits
             assert np.sqrt(np.mean((after[name] - weights) ** 2)) > np.sqrt(np.mean((after[name] - expected) ** 2))
-    header = read_header(output)
-    assert header.metadata[BASE_KEY] == base_sha256(base)
-    assert header.metadata[RECIPE_KEY] == '{"name": "mine"}'
     assert [path.name for path in output.parent.iterdir()] == ["merged.gguf"]
+    assert output.stat().st_mode == base.path.stat().st_mode
+
+
+def test_the_metadata_are_those_of_the_merged_model(base: BaseModel, adapter: Path, tmp_path: Path) -> None:
+    of_base = {
+        "general.name": "Tiny",
+        "general.url": "https://example.org/tiny",
+        "general.license": "mit",
+        "general.uuid": "1",
+        "general.quantized_by": "somebody",
+        "general.source.url": "https://example.org/source",
+        "general.base_model.0.name": "Large",
+        "quantize.imatrix.file": "tiny.imatrix",
+        BASE_KEY: "0" * 64,
+        DATA_CARD_KEY: "{}",
+        TRAINING_KEY: "{}",
+    }
+    named = BaseModel("named", with_metadata(base.path, tmp_path / "named.gguf", of_base))
+    merge_adapter(adapter, named, tmp_path / "mine.gguf", quiet)
+    before, after = read_header(named.path).metadata, read_header(tmp_path / "mine.gguf").metadata
+    described = ("general.", "quantize.", "nano_lsp.")
+    assert {key: value for key, value in after.items() if key.startswith(described)} == {
+        "general.architecture": "qwen2",
+        "general.name": "mine",
+        "general.base_model.count": 1,
+        "general.base_model.0.name": "Tiny",
+        "general.license": "mit",
+        "general.file_type": 15,  # MOSTLY_Q4_K_M of llama.h
+        "general.quantization_version": gguf.GGML_QUANT_VERSION,
+        BASE_KEY: base_sha256(named),
+        RECIPE_KEY: '{"name": "mine"}',
+    }
+    assert {key for key in before if not key.startswith(described)} <= after.keys()
 
 
 def test_it_refuses_before_it_starts(
