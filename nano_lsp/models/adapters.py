@@ -105,7 +105,7 @@ class AdapterStore:
             ChecksumError: Its file is not the one that was installed.
             GgufError, AdapterError: It cannot be read, or was made for another model.
         """
-        sha256 = self._sha256_of(name)
+        sha256 = _sha256_of(name, self._read().adapters)
         found = check_adapter(self._path(sha256), base)
         if found.sha256 != sha256:
             raise ChecksumError(f"The file of the adapter {name} has changed: {found.path}.", "Install it again.")
@@ -172,13 +172,13 @@ class AdapterStore:
             DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
         """
         folder = os.path.realpath(workspace) if workspace else EVERYBODY
-        if name not in {AUTO, NONE}:
-            self._sha256_of(name)
         with self._changing() as index:
             if name == AUTO:
                 index["choices"].pop(folder, None)
-            else:
-                index["choices"][folder] = name
+                return
+            if name != NONE:
+                _sha256_of(name, index["adapters"])
+            index["choices"][folder] = name
 
     def remove(self, name: str) -> tuple[str, ...]:
         """Delete an adapter, and the choices that name it.
@@ -190,22 +190,13 @@ class AdapterStore:
             UnknownAdapterError: No adapter has this name.
             DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
         """
-        self._sha256_of(name)
         with self._changing() as index:
-            index["adapters"].pop(name, None)
+            _sha256_of(name, index["adapters"])
+            del index["adapters"][name]
             used_by = tuple(folder for folder, chosen in index["choices"].items() if chosen == name)
             for folder in used_by:
                 del index["choices"][folder]
         return used_by
-
-    def _sha256_of(self, name: str) -> str:
-        adapters = self._read().adapters
-        if name not in adapters:
-            raise UnknownAdapterError(
-                f"There is no adapter {name!r}.",
-                "`nano-lsp adapter list` shows all; `nano-lsp adapter use FILE.gguf` installs one.",
-            )
-        return adapters[name]
 
     def _path(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.gguf"
@@ -236,6 +227,20 @@ class AdapterStore:
             for path in self._folder.glob("*.gguf"):
                 if path.stem not in index["adapters"].values():
                     path.unlink()
+
+
+def _sha256_of(name: str, adapters: Mapping[str, str]) -> str:
+    """SHA-256 of an adapter's file.
+
+    Raises:
+        UnknownAdapterError: No adapter has this name.
+    """
+    if name not in adapters:
+        raise UnknownAdapterError(
+            f"There is no adapter {name!r}.",
+            "`nano-lsp adapter list` shows all; `nano-lsp adapter use FILE.gguf` installs one.",
+        )
+    return adapters[name]
 
 
 def choose_adapter(setting: str, workspace: Path | None, base: BaseModel, folders: Folders) -> AdapterChoice:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import struct
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import gguf
@@ -27,6 +28,8 @@ from nano_lsp.errors import (
     NanoError,
     UnknownAdapterError,
 )
+from nano_lsp.models import adapters
+from nano_lsp.models import store as store_module
 from nano_lsp.models.adapter_file import BASE_KEY, BaseModel, check_adapter
 from nano_lsp.models.adapters import (
     AdapterChoice,
@@ -316,6 +319,24 @@ def test_a_failed_install_leaves_nothing(store: AdapterStore, folders: Folders, 
     assert not folders.adapters.exists()
     store.install(good)
     assert sorted(path.suffix for path in folders.adapters.iterdir() if path.suffix) == [".gguf", ".json"]
+
+
+def test_an_adapter_that_another_process_removes_is_not_chosen(
+    store: AdapterStore, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = store_module.locked
+
+    def remove_before(folder: Path) -> AbstractContextManager[None]:
+        monkeypatch.setattr(adapters, "locked", locked)
+        AdapterStore(folders.adapters).remove("mine")
+        return locked(folder)
+
+    for change in (lambda: store.choose("mine", None), lambda: store.remove("mine")):
+        store.install(write_tiny_adapter(tmp_path / "mine.gguf"))
+        monkeypatch.setattr(adapters, "locked", remove_before)
+        with pytest.raises(UnknownAdapterError, match="'mine'"):
+            change()
+        assert (store.entries(), store.choice(None)) == ([], "")
 
 
 def test_a_file_that_changes_while_it_is_copied_is_refused(
