@@ -31,6 +31,7 @@ from nano_lsp.forge.source import Document, Source
 CARD = "card.json"
 PROBLEMS = "problems.jsonl.gz"
 _RUN = "run.json"
+_FORMAT = 1  # of `run.json`, and of what the run keeps beside it to go on
 _CASES_PER_SHARD = 512
 _DOCUMENTS_PER_SHARD = 2048
 SPLITS = ("train", "heldout")
@@ -282,7 +283,7 @@ def begin_run(folder: Path, run: dict[str, Any]) -> None:
         for path in [*folder.iterdir(), *folder.glob("shards/*")]:
             if _is_temporary(path):
                 path.unlink()
-        replace_file(folder / _RUN, json.dumps(run, indent=2) + "\n")
+        replace_file(folder / _RUN, json.dumps({"format": _FORMAT, **run}, indent=2) + "\n")
     except OSError as error:
         raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
 
@@ -291,16 +292,21 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     """The conditions of the run that a folder holds; None for a new or empty folder.
 
     Raises:
-        ForgeError: The folder has other content.
+        ForgeError: The folder has other content, or the run is of a version with another layout.
     """
     try:
-        run: dict[str, Any] = json.loads((folder / _RUN).read_bytes())
+        run = dict[str, Any](json.loads((folder / _RUN).read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         if folder.exists() and (not folder.is_dir() or not all(map(_is_temporary, folder.iterdir()))):
             raise ForgeError(f"{folder} has other content.", "Give a new folder with --output.") from None
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ForgeError(f"{folder / _RUN} cannot be read: {error}.", "Give another folder with --output.") from error
+    if (found := run.pop("format", None)) != _FORMAT:
+        raise ForgeError(
+            f"Another version of nano-lsp began the run in {folder} (format {found}, here {_FORMAT}).",
+            "Continue it with that version, or give another folder with --output.",
+        )
     return run
 
 

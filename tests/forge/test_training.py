@@ -489,6 +489,17 @@ def test_other_input_that_does_not_fit_is_refused(data: Path, base: Path, tmp_pa
         run(other, base, tmp_path / "x")
 
 
+def test_a_run_of_another_format_is_refused(data: Path, base: Path, tmp_path: Path) -> None:
+    run(data, base, tmp_path / "out")
+    file = tmp_path / "out" / "run.json"
+    begun = json.loads(file.read_bytes())
+    assert begun.pop("format") == 1
+    for other in (begun, {**begun, "format": 2}):
+        file.write_text(json.dumps(other))
+        with pytest.raises(ForgeError, match=r"Another version .* began the run .*Continue it with that version"):
+            run(data, base, tmp_path / "out")
+
+
 def test_without_pytorch_the_extra_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)  # the first one that is imported, so that nothing is half imported
     monkeypatch.delitem(sys.modules, "nano_lsp.forge.torch_model", raising=False)
