@@ -35,10 +35,12 @@ def config(
         print_data(content)
         return
     path = find_folders().config / "config.toml"
-    if path.exists():
-        raise ConfigError(f"{path} exists.", "Edit it, or move it away.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(content)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists.", "Edit it, or move it away.") from None
     stderr.print(f"{path} is written.")
 
 

@@ -178,20 +178,23 @@ class ModelStore:
         Raises:
             GgufError, ArchitectureError: The file is not a supported model.
             ConfigError: A new file without a name, or with a name that is in use or not allowed.
+            DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
         """
         check_servable(read_header(file))
         digest = _hash(file, lambda done: on_progress("reading", done, _size(file)))
         known = next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
         if known is None:
-            if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-                raise ConfigError(
-                    f"{file} is not one of the known models.",
-                    "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
-                )
-            known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
-            with writing(self.models_dir):
+            with writing(self.models_dir), locked(self.models_dir):
+                self.entries = load_manifest(self._config)  # another command may have added a model
+                if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+                    raise ConfigError(
+                        f"{file} is not one of the known models.",
+                        "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
+                    )
+                description = f"imported from {file.name}"
+                known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=description)
                 add_entry(self._config, known)
-            self.entries = load_manifest(self._config)
+                self.entries = load_manifest(self._config)
         return self.pull(known.name, file, on_progress)
 
     def remove(self, name: str) -> None:

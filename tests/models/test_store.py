@@ -471,6 +471,15 @@ def test_import_recognises_a_known_file_and_names_any_other(home: Path, original
         fresh.import_file(write_model(tmp_path / "bert.gguf", "bert"), "bert")
 
 
+def test_two_imports_cannot_take_one_name(home: Path, tmp_path: Path) -> None:
+    folders = find_folders({"NANO_LSP_HOME": str(home)})
+    early, late = ModelStore(folders), ModelStore(folders)
+    early.import_file(write_model(tmp_path / "a.gguf", "llama"), "mine")
+    with pytest.raises(ConfigError, match=r"b\.gguf"):
+        late.import_file(write_model(tmp_path / "b.gguf", "llama", n_layers=3), "mine")
+    assert ModelStore(folders).find("mine")
+
+
 def test_a_file_of_the_user_is_checked(store: ModelStore, original: Path, tmp_path: Path) -> None:
     assert store.find(str(original)) == original
     with pytest.raises(ArchitectureError):
