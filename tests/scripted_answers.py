@@ -23,7 +23,10 @@ def run(feature: Callable[[FeatureContext], Coroutine[Any, Any, T]], *answers: s
         return Completion(next(left, otherwise), (Token(1, b"x", 0.0),), FinishReason.STOP, Counters())
 
     try:  # it awaits nothing but the model, which does not wait
-        feature(FeatureContext(BACKEND, "spm_tail", ClientState(Settings()), generate)).send(None)
+        context = FeatureContext(
+            tokenizer=BACKEND, fim_order="spm_tail", state=ClientState(Settings()), generate=generate
+        )
+        feature(context).send(None)
     except StopIteration as done:
         result: T = done.value
         return result

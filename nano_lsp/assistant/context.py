@@ -55,7 +55,7 @@ class ClientState:
         self.budget = Budget(self.max_limits, settings.latency_ms, settings.first_suggestion_ms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeatureContext:
     """The context of one job.
 

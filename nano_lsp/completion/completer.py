@@ -57,7 +57,8 @@ class Complete(Job[Completion]):
         )
         small = None
         if self.postprocess.automatic and not self.prefetch:
-            small = _prepare_small(self.completion_input, context, request, self.postprocess)
+            n_missing = context.n_missing(request)
+            small = _prepare_small(self.completion_input, context, request, self.postprocess, n_missing=n_missing)
         if small:
             context.read_ahead(_prompt_only(request, "window"))
             request, processor = small
@@ -91,10 +92,11 @@ class ReadAhead(Job[None]):
         """Hand the prompts to the model."""
         limits, options = context.state.budget.limits(), PostprocessOptions(automatic=True)
         request, _ = prepare_request(self.completion_input, context, limits, options)
-        small = _prepare_small(self.completion_input, context, request, options)
+        n_missing = context.n_missing(request)
+        small = _prepare_small(self.completion_input, context, request, options, n_missing=n_missing)
         if small:
             context.read_ahead(_prompt_only(small[0], "small"))
-        if context.n_missing(request) > 1:
+        if n_missing > 1:
             context.read_ahead(_prompt_only(request, "window"))
 
 
@@ -103,13 +105,22 @@ def _prepare_small(
     context: FeatureContext,
     request: GenerationRequest,
     options: PostprocessOptions,
+    *,
+    n_missing: int,
 ) -> tuple[GenerationRequest, Postprocessor] | None:
     """The request with a small window; None where evaluating the rest of the whole one takes less than twice as long.
 
     None also for other orders than `spm_tail`: typing changes the middle of their prompts, which would be read again.
+
+    Args:
+        completion_input: The code and the cursor.
+        context: The model and the state kept for the client.
+        request: The request with the whole window.
+        options: Options of postprocessing.
+        n_missing: Number of tokens of its prompt that are not evaluated.
     """
     n_small = context.state.budget.small_prompt_tokens()
-    if context.fim_order != "spm_tail" or context.n_missing(request) <= 2 * n_small:
+    if context.fim_order != "spm_tail" or n_missing <= 2 * n_small:
         return None
     limits = Limits(n_small, request.params.max_tokens)
     small, processor = prepare_request(completion_input, context, limits, options, small=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -190,18 +191,19 @@ class LocalAssistant:
         state = self._states.get(root, self._state) if root else self._state
         base, workspace = self.model.base, root if state.workspace else None
 
+        @functools.cache  # a job with a small window has two requests
         def find_adapter() -> AdapterFile | None:
             return choose_adapter(state.adapter, workspace, base, self._folders).file if base else None
 
         return FeatureContext(
-            self.model.tokenizer,
-            self.model.fim_order,
-            state,
-            generate,
-            listener,
-            find_adapter,
-            self.model.n_missing,
-            self._read_ahead,
+            tokenizer=self.model.tokenizer,
+            fim_order=self.model.fim_order,
+            state=state,
+            generate=generate,
+            listener=listener,
+            find_adapter=find_adapter,
+            n_missing=self.model.n_missing,
+            read_ahead=self._read_ahead,
         )
 
     def _read_ahead(self, request: GenerationRequest) -> None:

@@ -95,7 +95,9 @@ class CodeCases:
     ) -> None:
         state = ClientState(settings)
         state.workspace = workspace
-        self._context = FeatureContext(tokenizer, fim_order, state, _generate_nothing)
+        self._context = FeatureContext(
+            tokenizer=tokenizer, fim_order=fim_order, state=state, generate=_generate_nothing
+        )
         self._end = find_end_token(tokenizer, recipe)
         self._recipe = recipe
 

@@ -18,9 +18,12 @@ from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.completion.completer import Alternatives, Complete, ReadAhead
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import find_folders
+from nano_lsp.engine import local_assistant
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.models.adapter_file import BaseModel
+from nano_lsp.models.adapters import AdapterChoice
 from nano_lsp.schema import GenerateParams
 from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import END, N_VOCAB, ScriptedBackend, reply_script
@@ -234,6 +237,31 @@ def test_what_is_read_ahead_in_many_documents_leaves_room_for_requests() -> None
 
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(("order", "pasted"), [("psm", "x"), ("spm_tail", "x" * 150)])
+@pytest.mark.usefixtures("unmeasured")
+def test_one_job_looks_up_its_adapter_and_what_is_cached_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def choose(*_: object) -> AdapterChoice:
+        asked.append("adapter")
+        return AdapterChoice()
+
+    def count(request: GenerationRequest) -> int:
+        asked.append("missing")
+        return len(request.prompt)
+
+    monkeypatch.setattr(local_assistant, "choose_adapter", choose)
+    base = BaseModel("x", Path("x"), "0" * 64, has_weights=False)
+    model = LoadedModel(ScriptedBackend(script=reply_script({"total = ": "1\n"})), base=base)
+    with LocalAssistant(model, Settings(), find_folders()) as it:
+        monkeypatch.setattr(model, "n_missing", count)
+        at = completion_input(LONG + "total = |\n")
+        it.run(Complete(at, AUTOMATIC))
+        assert sorted(asked) == ["adapter", "missing"]
+        asked.clear()
+        it.run(ReadAhead(at))
+        assert sorted(asked) == ["adapter", "missing"]
+
+
 def test_the_whole_window_is_read_at_once_where_a_small_one_gains_little(order: str, pasted: str) -> None:
     with assistant({"total = ": "1\n"}) as it:
         it.model.fim_order = "spm_tail"
