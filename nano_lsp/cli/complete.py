@@ -68,6 +68,7 @@ def complete(  # noqa: PLR0917 - options, which typer passes by name
     with open_assistant(**overrides, max_tokens=max_tokens, prompt_tokens=prompt_tokens) as assistant:
         if workspace:
             assistant.use_workspace(workspace)
+            assistant.index_workspaces()
         # Postprocessing may truncate the text, so it is not streamed.
         printer = StreamPrinter(show_text=False)
         sampling = SamplingParams(temperature=temperature, seed=seed)

@@ -132,6 +132,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         if workspace:
             conditions["workspace"] = settings.imported_tokens
             assistant.use_workspace(workspace)
+            assistant.index_workspaces()
         slug = "-".join(
             [
                 data.name.split(".")[0],

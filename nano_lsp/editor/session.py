@@ -221,7 +221,7 @@ class Session:
         elif self.ghost_text:
             self._ghost_texts.clear()
             self._configure(self.ghost_text, settings)
-            self._update_workspace()
+            self._update_workspace(self.ghost_text.assistant)
 
     def files_changed(self, paths: Iterable[Path]) -> None:
         """Files or folders were saved, created, renamed or deleted: data read from them is refreshed when needed."""
@@ -247,7 +247,7 @@ class Session:
                 self._ghost_text.cancel()
         self._ghost_text = None
         self._ghost_texts.clear()
-        self._indexed = {}  # a new one, as the thread that reads the folders goes through the old one
+        self._indexed = {}
 
     async def closed(self) -> None:
         """Wait for the assistant to be closed after `stop`, with a timeout: the program is about to end."""
@@ -280,26 +280,21 @@ class Session:
     def _folder_of(self, document: str) -> Path | None:
         return innermost(self.roots, Path(path_of(document)))
 
-    def _update_workspace(self) -> None:
-        """Pass the workspace folders to the assistant, on another thread, as it may read their files."""
-        if self.ghost_text is None:
-            return
-        assistant, reads = self.ghost_text.assistant, self.settings.reads_files
+    def _update_workspace(self, assistant: Assistant) -> None:
+        """Pass the workspace folders to the assistant; it reads their files on another thread."""
+        reads = self.settings.reads_files
         current = {root: (self._folder_settings.get(root, self.settings).of_model, reads) for root in self.roots}
         if [*current.items()] == [*self._indexed.items()]:
             return
-        previous, self._indexed = self._indexed, current
+        for root in self._indexed:
+            assistant.leave_workspace(root)
+        for root, (settings, _) in current.items():
+            assistant.use_workspace(root, settings, reads=reads)
+        self._indexed = current
         self._stop_indexing.set()
         stopped = self._stop_indexing = threading.Event()
-
-        def update() -> None:
-            for root in previous.keys() - current.keys():
-                assistant.leave_workspace(root)
-            for root, (settings, reads) in current.items():
-                if not stopped.is_set():
-                    assistant.use_workspace(root, settings, reads=reads, stopped=stopped.is_set)
-
-        threading.Thread(target=update, name="nano-lsp-index", daemon=True).start()
+        index = assistant.index_workspaces
+        threading.Thread(target=index, args=(stopped.is_set,), name="nano-lsp-index", daemon=True).start()
 
     def _configure(self, ghost_text: GhostText, settings: EditorSettings) -> None:
         ghost_text.n_alternatives = settings.alternatives
@@ -364,7 +359,7 @@ class Session:
         self._base = None
         with contextlib.suppress(NanoError):  # reported by `_ready`
             self._base = find_base(settings.model, self.folders) if settings.engine in {SHARED, IN_PROCESS} else None
-            self._adapter()  # reads the files, which takes a while, on this thread
+            self._adapters()  # reads the files, which takes a while, on this thread
         ghost_text = GhostText(assistant)
         self._threshold = AdaptiveThreshold(Statistics(self.folders.cache).records())
         call_on_loop(self._finish_loading, future, ghost_text)
@@ -372,9 +367,9 @@ class Session:
     def _finish_loading(self, future: asyncio.Future[GhostText], ghost_text: GhostText) -> None:
         if future is self._ghost_text and not future.done():
             self._configure(ghost_text, self.settings)
-            future.set_result(ghost_text)
+            future.set_result(ghost_text)  # those who wait go on after this callback
+            self._update_workspace(ghost_text.assistant)
             self._report_ready()
-            self._update_workspace()
 
     def _report_ready(self) -> None:
         self._on_status(self._ready())
@@ -382,23 +377,31 @@ class Session:
     def _ready(self) -> Status:
         if self.paused:
             return Status(State.PAUSED, PAUSED.message, PAUSED.remedy)
-        with_adapter, left_out = "", ""
-        try:
-            if adapter := self._adapter():
-                with_adapter, left_out = f", with the adapter {adapter.name}" * bool(adapter.file), adapter.left_out
-        except NanoError as error:
-            left_out = error.message
-        text = f"{self.settings.model} is ready{with_adapter}. {left_out}"
-        return Status(State.READY, f"{text.strip()} {self.notice.text}".strip())
+        choices = self._adapters()
+        names = [choice.name if choice.file else "" for choice in choices]
+        adapters = f", with the adapter {names[0]}" if any(names) else ""
+        if len({*names}) > 1:
+            each = ", ".join(f"{name or 'none'} in {root.name}" for name, root in zip(names, self.roots, strict=True))
+            adapters = f", with the adapters {each}"
+        left_out = dict.fromkeys(choice.left_out for choice in choices)
+        texts = (f"{self.settings.model} is ready{adapters}.", *left_out, self.notice.text)
+        return Status(State.READY, " ".join(filter(None, texts)))
 
-    def _adapter(self) -> AdapterChoice | None:
-        """The adapter of suggestions in the first workspace folder; None where another server chooses it."""
+    def _adapters(self) -> list[AdapterChoice]:
+        """The adapter of suggestions in each workspace folder; none at all where another server chooses it."""
         if self._base is None:
-            return None
-        from nano_lsp.models.adapters import choose_adapter  # noqa: PLC0415 - not before the model is loaded
+            return []
+        from nano_lsp.models.adapters import AdapterChoice, choose_adapter  # noqa: PLC0415 - the model is loaded
 
-        root = self.roots[0] if self.roots and self.settings.reads_files else None
-        return choose_adapter(self.settings.adapter, root, self._base, self.folders)
+        found = []
+        for root in self.roots or [Path()]:
+            settings = self._folder_settings.get(root, self.settings)
+            workspace = root if self.roots and self.settings.reads_files else None
+            try:
+                found.append(choose_adapter(settings.adapter, workspace, self._base, self.folders))
+            except NanoError as error:
+                found.append(AdapterChoice(left_out=error.message))
+        return found
 
 
 class _Loading:

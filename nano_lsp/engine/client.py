@@ -175,17 +175,13 @@ class SharedAssistant:
     def forget(self, document: str) -> None:
         """Nothing to do: the engine forgets documents by itself."""
 
-    def use_workspace(
-        self,
-        root: Path,
-        settings: Settings | None = None,
-        *,
-        reads: bool = True,
-        stopped: Callable[[], bool] = lambda: False,  # noqa: ARG002
-    ) -> None:
-        """Add a folder of the workspace; the engine indexes it in the background."""
+    def use_workspace(self, root: Path, settings: Settings | None = None, *, reads: bool = True) -> None:
+        """Add a folder of the workspace; see `LocalAssistant.use_workspace`."""
         self._limits = {**self._limits, root: settings or self._settings}
         self._read = self._read | {root} if reads else self._read - {root}
+
+    def index_workspaces(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Nothing to do: the engine indexes a folder in the background after the first job in it."""
 
     def leave_workspace(self, root: Path) -> None:
         """Remove a folder from the workspace."""

@@ -138,29 +138,29 @@ class LocalAssistant:
         for state in (self._state, *self._states.values()):
             state.documents.close(document)
 
-    def use_workspace(
-        self,
-        root: Path,
-        settings: Settings | None = None,
-        *,
-        reads: bool = True,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Add a workspace folder: its settings and its index of definitions apply to its documents.
+    def use_workspace(self, root: Path, settings: Settings | None = None, *, reads: bool = True) -> None:
+        """Add a workspace folder: its settings, its adapter and its index apply to its documents from now on.
 
-        Its Python files are indexed first. A document in nested folders belongs to the innermost, one outside all
-        folders to the folder added first.
+        What the index has grows with `index_workspaces`. A document in nested folders belongs to the innermost, one
+        outside all folders to the folder added first.
 
         Args:
             root: The folder.
             settings: Settings with the limits of jobs about documents in it; None for the assistant's own.
             reads: Whether its files may be read.
-            stopped: Called before each file; True stops the indexing and keeps the files indexed so far.
         """
         workspace = Workspace(root, self._folders.cache / "index") if reads else None
         self.take_workspace(root, workspace, settings)
-        if workspace:
-            workspace.update(stopped=stopped)
+
+    def index_workspaces(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Index the Python files of all workspace folders that may be read; takes a while.
+
+        Args:
+            stopped: Called before each file; True stops the indexing and keeps the files indexed so far.
+        """
+        for state in [*self._states.values()]:
+            if state.workspace:
+                state.workspace.update(stopped=stopped)
 
     def take_workspace(self, root: Path, workspace: Workspace | None, settings: Settings | None = None) -> None:
         """Add a folder of the workspace whose index somebody else keeps up to date; None for no index."""

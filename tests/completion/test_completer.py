@@ -104,6 +104,7 @@ def test_imported_signatures_come_first_and_stay_in_the_kv_cache(tmp_path: Path)
     name = str(tmp_path / "app.py")
     with assistant({"x = ": "1"}) as it:
         it.use_workspace(tmp_path)
+        it.index_workspaces()
         assert it.run(Complete(completion_input("from shapes import area\nx = |\n", name))).text == "1"
         code = "# shapes.py\ndef area(width: int, height: int) -> int: ...\n"
         expected = f"<|fim_prefix|>{code}<|fim_suffix|><|fim_middle|>from shapes import area\nx ="
@@ -125,6 +126,7 @@ def test_prompts_stay_within_their_budget(prompt_tokens: int, imported_tokens: i
         limits = {"prompt_tokens": prompt_tokens, "imported_tokens": imported_tokens}
         with assistant({"never": ""}, max_tokens=1, **limits) as it:
             it.use_workspace(root)
+            it.index_workspaces()
             done = it.run(Complete(CompletionInput(str(root / "app.py"), text, len(text) // 2)))
             assert done.counters.prompt_tokens <= prompt_tokens + 3
 
@@ -236,8 +238,6 @@ def test_what_is_read_ahead_in_many_documents_leaves_room_for_requests() -> None
 
 
 @pytest.mark.usefixtures("unmeasured")
-@pytest.mark.parametrize(("order", "pasted"), [("psm", "x"), ("spm_tail", "x" * 150)])
-@pytest.mark.usefixtures("unmeasured")
 def test_one_job_looks_up_its_adapter_and_what_is_cached_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
@@ -262,6 +262,8 @@ def test_one_job_looks_up_its_adapter_and_what_is_cached_once(monkeypatch: pytes
         assert sorted(asked) == ["adapter", "missing"]
 
 
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(("order", "pasted"), [("psm", "x"), ("spm_tail", "x" * 150)])
 def test_the_whole_window_is_read_at_once_where_a_small_one_gains_little(order: str, pasted: str) -> None:
     with assistant({"total = ": "1\n"}) as it:
         it.model.fim_order = "spm_tail"

@@ -28,11 +28,15 @@ class SlowAssistant:
 
     def __init__(self) -> None:
         self.closing, self.may_close, self.closed = threading.Event(), threading.Event(), threading.Event()
+        self.indexing = threading.Event()
         self.folders: list[tuple[Path, int]] = []
         self.changed: set[Path] = set()
 
     def use_workspace(self, root: Path, settings: Any, **_: Any) -> None:  # noqa: ANN401
         self.folders.append((root, settings.max_tokens))
+
+    def index_workspaces(self, stopped: Any) -> None:  # noqa: ANN401
+        self.indexing.set()
 
     def leave_workspace(self, root: Path) -> None:
         self.folders = [found for found in self.folders if found[0] != root]
@@ -104,6 +108,42 @@ def test_what_is_loaded_when_a_stop_comes_is_closed(monkeypatch: pytest.MonkeyPa
         session.stop()
         assert await asyncio.to_thread(assistant.closed.wait, LIMIT_S)
         assert session.ghost_text is None
+
+    asyncio.run(run())
+
+
+def test_the_folders_are_known_before_the_first_request_and_read_in_the_background(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assistant, may_open = SlowAssistant(), threading.Event()
+    assistant.may_close.set()
+    may_open.set()
+    one, two = tmp_path / "one", tmp_path / "two"
+    start, late = threading.Thread.start, list[threading.Thread]()
+
+    def start_later(thread: threading.Thread) -> None:
+        if thread.name == "nano-lsp-index":
+            late.append(thread)
+        else:
+            start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+
+    async def run() -> None:
+        session = open_session(monkeypatch, assistant, may_open)
+        session.roots = [one]
+        session.start()
+        await session.wait()
+        assert [root for root, _ in assistant.folders] == [one]
+        session.roots = [two, one]
+        session.apply(EditorSettings(), {})
+        assert [root for root, _ in assistant.folders] == [two, one]
+        assert not assistant.indexing.is_set()
+        for thread in late:
+            start(thread)
+        assert await asyncio.to_thread(assistant.indexing.wait, LIMIT_S)
+        session.stop()
+        await session.closed()
 
     asyncio.run(run())
 

@@ -110,6 +110,7 @@ def test_a_problem_is_asked_as_the_product_asks_in_the_workspace(workspace: Path
             if way == "workspace":
                 assistant.use_workspace(tmp_path / "copy")
                 name = str(tmp_path / "copy" / each.file_name)
+                assistant.index_workspaces()
                 completion_input = CompletionInput(name, each.prefix + each.suffix, len(each.prefix))
                 assistant.run(Complete(completion_input, speculative=False))
             else:

@@ -191,6 +191,7 @@ def test_a_case_is_in_the_layout_in_which_the_product_asks(folder: Path, tmp_pat
     n = n_imported = 0
     with LocalAssistant(model, product_settings, find_folders()) as assistant:
         assistant.use_workspace(folder)
+        assistant.index_workspaces()
         for path, seed in product(sorted(folder.glob("module[abc].py")), range(4)):
             text = path.read_text()
             language = PYTHON

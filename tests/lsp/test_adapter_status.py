@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,14 @@ from tests.gguf_files import write_tiny_adapter
 from tests.raw_client import RawClient, inline
 
 OTHER = "0" * 64
+
+
+def suggest(client: RawClient, file: Path) -> str:
+    """The suggestion after `x = ` in a file that is opened."""
+    client.open("x = \n", file.as_uri())
+    params = {**inline(0, 4, invoked=False), "textDocument": {"uri": file.as_uri()}}
+    (item,) = client.request(50, "textDocument/inlineCompletion", params)["result"]["items"]
+    return str(item["insertText"])
 
 
 @pytest.mark.parametrize(
@@ -39,12 +46,7 @@ def test_the_adapter_of_the_workspace_is_used_and_named(
         settings = {"model": f"scripted:{script}", "adapter": setting, "debounceMs": 0, "latencyMs": 0}
         client.initialize(root=project, **settings)
         client.wait_for_state("ready")
-        found: list[str] = []
-        while found != [text]:  # the folder may be added a moment after the model is ready
-            client.open("x = \n", uri := (project / f"{time.monotonic_ns()}.py").as_uri())
-            params = {**inline(0, 4, invoked=False), "textDocument": {"uri": uri}}
-            items = client.request(50, "textDocument/inlineCompletion", params)["result"]["items"]
-            found = [item["insertText"] for item in items]
+        assert suggest(client, project / "a.py") == text
         (status, *_) = [
             message["params"]
             for message in client.seen
@@ -52,5 +54,27 @@ def test_the_adapter_of_the_workspace_is_used_and_named(
         ]
         assert said in status["message"]
         assert ("another model" in status["message"]) == (base == OTHER and setting == "auto")
+    finally:
+        client.close()
+
+
+def test_each_folder_of_a_workspace_has_its_own_adapter(tmp_path: Path, home: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"x = ": "1 + 1\n", "$adapter": {"x = ": "adapted()\n"}}))
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    store = AdapterStore(find_folders().adapters)
+    store.choose(store.install(write_tiny_adapter(tmp_path / "mine.gguf")), two)
+    client = RawClient(home=home)
+    try:
+        options = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0}
+        folders = [{"uri": root.as_uri(), "name": root.name} for root in (one, two)]
+        params = {"capabilities": {}, "workspaceFolders": folders, "initializationOptions": options}
+        client.request(1, "initialize", params)
+        client.notify("initialized", {})
+        status = client.wait_for_state("ready")
+        assert "is ready, with the adapters none in one, mine in two." in status["message"]
+        assert [suggest(client, folder / "a.py") for folder in (one, two)] == ["1 + 1", "adapted()"]
     finally:
         client.close()
