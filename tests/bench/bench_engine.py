@@ -7,14 +7,10 @@ medians of the difference of two neighbours: of a completion, and of a token of 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.assistant.job import Job
@@ -25,11 +21,11 @@ from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.client import SharedAssistant
 from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.endpoint import find_endpoint
-from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.inference import hardware
 from nano_lsp.schema import Completion
+from tests.processes import home_with_models
 
 CODE = "".join(f"def function_{i}(first, second):\n    return first + second * {i}\n\n\n" for i in range(150))
 N_TOKENS = 400
@@ -68,9 +64,8 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=20)
     parser.add_argument("--batch-ms", type=float, default=2.0, help="how long the model takes for a batch")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["NANO_LSP_HOME"] = folder
-        script = Path(folder) / "script.json"
+    with home_with_models() as home:
+        script = home / "script.json"
         answer_text = "abcdefgh" * (N_TOKENS // 8)
         replies = {"x = ": "1 + 1\n", "assistant\n": answer_text, "$batch_ms": options.batch_ms}
         script.write_text(json.dumps(replies))
@@ -87,7 +82,6 @@ def main() -> None:
             a_request = differences(local, shared, completion, options.requests)
             n = local.run(answer).counters.generated_tokens
             a_token = [difference / n for difference in differences(local, shared, answer, options.answers)]
-            asyncio.run(ask_engine(place, "POST", "shutdown"))
     low, high = statistics.quantiles(a_request, n=20)[0], statistics.quantiles(a_request, n=20)[-1]
     print(
         f"{hardware.cpu_name()}: over the model in the same process, a completion in a document of {len(CODE):,} "

@@ -10,11 +10,11 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from contextlib import closing
 from statistics import median
 
+from tests.processes import home_with_models
 from tests.raw_client import URI, RawClient
 
 LINE = "value_{} = compute(first={}, second='text')  # a line as they are\n"
@@ -24,11 +24,11 @@ def measure_initialize(rounds: int) -> tuple[float, float]:
     """Milliseconds from the start of the process to the answer, and to import lsprotocol alone."""
     answers, imports = [], []
     for _ in range(rounds):
-        begun = time.perf_counter()
-        client = RawClient(home=Path(tempfile.mkdtemp()))
-        client.initialize()
-        answers.append(time.perf_counter() - begun)
-        client.close()
+        with home_with_models():
+            begun = time.perf_counter()
+            with closing(RawClient()) as client:
+                client.initialize()
+                answers.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import lsprotocol.types"], check=True)
         imports.append(time.perf_counter() - begun)
@@ -37,25 +37,23 @@ def measure_initialize(rounds: int) -> tuple[float, float]:
 
 def measure_change(rounds: int, n_lines: int) -> tuple[float, float]:
     """Milliseconds from a change to the answer of the request behind it, and of a request alone."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "script.json").write_text(json.dumps({}))
-    client = RawClient(home=folder)
-    client.initialize(model=f"scripted:{folder / 'script.json'}")
-    client.wait_for_state("ready")
-    client.open("".join(LINE.format(i, i) for i in range(n_lines)))
     changes, requests = [], []
-    for i in range(rounds):
-        at = {"line": n_lines // 2, "character": 5}
-        change = {"range": {"start": at, "end": at}, "text": "x"}
-        identifier = {"uri": URI, "version": i + 2}
-        begun = time.perf_counter()
-        client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [change]})
-        client.request(2 * i + 10, "nano/stats", {})
-        changes.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        client.request(2 * i + 11, "nano/stats", {})
-        requests.append(time.perf_counter() - begun)
-    client.close()
+    with home_with_models() as folder, closing(RawClient()) as client:
+        (folder / "script.json").write_text(json.dumps({}))
+        client.initialize(model=f"scripted:{folder / 'script.json'}")
+        client.wait_for_state("ready")
+        client.open("".join(LINE.format(i, i) for i in range(n_lines)))
+        for i in range(rounds):
+            at = {"line": n_lines // 2, "character": 5}
+            change = {"range": {"start": at, "end": at}, "text": "x"}
+            identifier = {"uri": URI, "version": i + 2}
+            begun = time.perf_counter()
+            client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [change]})
+            client.request(2 * i + 10, "nano/stats", {})
+            changes.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            client.request(2 * i + 11, "nano/stats", {})
+            requests.append(time.perf_counter() - begun)
     return 1e3 * median(changes), 1e3 * median(requests)
 
 
