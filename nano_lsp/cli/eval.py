@@ -194,8 +194,8 @@ def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -
     if as_json:
         print_json([asdict(comparison) for comparison in comparisons])
         return
-    table = Table("measure", "n", "A", "B", "difference", "p")
+    table = Table("measure", "n", "files", "A", "B", "difference", "95 % interval", "p")
     for c in comparisons:
-        difference = f"{c.second - c.first:+.1f}"
-        table.add_row(c.measure, str(c.n), f"{c.first:.1f} %", f"{c.second:.1f} %", difference, f"{c.p_value:.3f}")
+        difference = (f"{c.second - c.first:+.1f}", f"{c.low:+.1f} to {c.high:+.1f}", f"{c.p_value:.3f}")
+        table.add_row(c.measure, str(c.n), str(c.files), f"{c.first:.1f} %", f"{c.second:.1f} %", *difference)
     stdout.print(table)

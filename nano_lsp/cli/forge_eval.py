@@ -43,6 +43,8 @@ EXAMPLES = """Examples:
 `nano-lsp forge eval data --adapter adapter.gguf --general HumanEval-SingleLineInfilling.jsonl.gz --minutes 60`
 """
 JSON, HTML = "evaluation.json", "evaluation.html"
+EXIT_CODES = {True: 0, False: 1, None: 75}
+"""Exit codes by whether the adapter is taken; None: not decided yet, sysexits.h's EX_TEMPFAIL."""
 _CONDITIONS = ("model", "prompt_tokens", "max_tokens", "kv_type")
 
 
@@ -63,11 +65,15 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             dir_okay=False,
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of problems of each file.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of problems of each file. Decide on it before.")
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Stop after this time, with an evaluation of what was answered; the same command continues."
+            min=0,
+            help="Stop after this time, with the figures so far; the same command continues, and decides once all "
+            "problems are answered.",
         ),
     ] = None,
     model: Model = None,
@@ -78,7 +84,8 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 ) -> None:
     """Compare the model with and without an adapter on held-out code, and decide whether the adapter is taken.
 
-    Both complete the same code as in an editor. The exit code is 0 if the adapter is taken, and 1 if it is not.
+    Both complete the same code as in an editor. The exit code is 0 if the adapter is taken, 1 if it is not, and 75 if
+    that is not decided yet, as not all problems are answered.
     """
     output = output or adapter.absolute().parent
     card, training = adapter_evaluation.load_card(data), adapter_evaluation.load_training(adapter)
@@ -91,6 +98,8 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         (output / "outcomes").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ForgeError(f"{output} cannot be written: {error.strerror}.", "Give another --output.") from error
+    if (n_files := sets[0].n_files) < adapter_evaluation.MIN_FILES:
+        stderr.print(f"The held-out code is of {n_files} files: no gain is significant in so few.", markup=False)
     model = model or card["tokenizer"]["model"]
     with resumable(output):
         answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
@@ -109,7 +118,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     else:
         _show(evaluation)
     stderr.print(f"Report: {output / HTML}", markup=False)
-    raise typer.Exit(int(not evaluation["taken"]))
+    raise typer.Exit(EXIT_CODES[evaluation["taken"]])
 
 
 def _answer(
@@ -181,15 +190,14 @@ def _show(evaluation: Mapping[str, Any]) -> None:
     sets = evaluation["sets"]
     groups = {**sets[0]["cursor_kinds"], **{f"all: {each['name']}": each["all"] for each in sets}}
     measures = list(dict.fromkeys(row["measure"] for rows in groups.values() for row in rows))
-    table = Table("cursor in", "n", *measures)
+    table = Table("cursor in", "n", "files", *measures)
     for name, rows in groups.items():
         cells = {
             row["measure"]: f"{row['before']:.1f} → {row['after']:.1f} %, p = {row['p_value']:.3f}" for row in rows
         }
-        table.add_row(
-            escape(name), str(max(row["n"] for row in rows)), *(cells.get(measure, "") for measure in measures)
-        )
+        counts = [str(max(row[count] for row in rows)) for count in ("n", "files")]
+        table.add_row(escape(name), *counts, *(cells.get(measure, "") for measure in measures))
     # Output that is not a terminal has no width: use one that fits the table.
     console = stdout if stdout.is_terminal else Console(width=160)
     console.print(table)
-    stdout.print(f"{'Taken.' if evaluation['taken'] else 'Not taken.'} {evaluation['reason']}", markup=False)
+    stdout.print(f"{adapter_evaluation.VERDICTS[evaluation['taken']]} {evaluation['reason']}", markup=False)

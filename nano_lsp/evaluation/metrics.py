@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree, is_python
 from nano_lsp.evaluation.problems import Problem
 
-_PERMUTATIONS = 10_000
-_PERMUTATIONS_AT_ONCE = 100  # all at once would take 1.3 GB for 8,000 problems
+_SAMPLES = 10_000
+_SAMPLES_AT_ONCE = 100  # all at once would take 1.3 GB for 8,000 files
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Outcome:
         generated_tokens: Number of tokens that the model generated, including discarded ones.
         latency_ms: Time from the request to the answer.
         confidence: Mean probability of the tokens shown, 0 to 1.
+        document: `Problem.document`; empty in results of older versions.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Outcome:
     generated_tokens: int
     latency_ms: float
     confidence: float = 0.0
+    document: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,20 +108,32 @@ class Comparison:
     Attributes:
         measure: Name of the metric.
         n: Number of problems in both runs.
+        files: Number of files that these are of.
         first: Mean of the first run, in per cent.
         second: Mean of the second run, in per cent.
+        low: Lower end of the 95 % interval of the difference, in points.
+        high: Upper end of it; with few files, the interval is too narrow.
         p_value: Probability of a difference at least as large by chance.
     """
 
     measure: str
     n: int
+    files: int
     first: float
     second: float
+    low: float
+    high: float
     p_value: float
 
 
 def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Comparison]:
-    """Compare two runs by paired tests: McNemar's exact test for binary metrics, a permutation test for shares."""
+    """Compare two runs on the problems of both, file by file: those of one file are not independent of each other.
+
+    The p-value is that of a randomization test that changes the sign of all differences of a file together (Canay,
+    Romano and Shaikh 2017, Econometrica 85(3)); with one problem in each file and a binary metric, this is McNemar's
+    test. The interval is a percentile bootstrap that draws whole files (Field and Welsh 2007, Journal of the Royal
+    Statistical Society B 69(3)). Random numbers have a fixed seed.
+    """
     others = {outcome.name: outcome for outcome in second}
     pairs = [(outcome, others[outcome.name]) for outcome in first if outcome.name in others]
     measures: tuple[tuple[str, Callable[[Outcome], float | None]], ...] = (
@@ -131,11 +144,28 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Compari
     )
     found = []
     for measure, value in measures:
-        values = [(x, y) for a, b in pairs if (x := value(a)) is not None and (y := value(b)) is not None]
-        if values:
-            xs, ys = np.array(values, np.float64).T
-            p = _permutation(ys - xs) if measure == "characters saved" else _mcnemar(xs, ys)
-            found.append(Comparison(measure, len(values), 100 * float(xs.mean()), 100 * float(ys.mean()), p))
+        rows = [
+            (a.document or a.name, x, y)
+            for a, b in pairs
+            if (x := value(a)) is not None and (y := value(b)) is not None
+        ]
+        if rows:
+            names, xs, ys = (np.array(column) for column in zip(*rows, strict=True))
+            _, file_of = np.unique(names, return_inverse=True)
+            sums, sizes = (np.bincount(file_of, each).astype(np.float64) for each in (ys - xs, np.ones(len(rows))))
+            low, high = _interval(sums, sizes)
+            found.append(
+                Comparison(
+                    measure=measure,
+                    n=len(rows),
+                    files=len(sums),
+                    first=100 * float(xs.mean()),
+                    second=100 * float(ys.mean()),
+                    low=100 * low,
+                    high=100 * high,
+                    p_value=_p_value(sums),
+                )
+            )
     return found
 
 
@@ -166,18 +196,21 @@ def _share(part: float, whole: float) -> float | None:
     return 100 * part / whole if whole else None
 
 
-def _mcnemar(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
-    """P-value of McNemar's test, exact binomial form, two-sided (McNemar 1947)."""
-    gained, lost = int((ys > xs).sum()), int((ys < xs).sum())
-    n = gained + lost
-    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n
-    return min(1.0, float(2 * tail))
+def _p_value(sums: NDArray[np.float64]) -> float:
+    """P-value of a sum of differences, given as the sum of each file, shape (n_files,)."""
+    source, as_large = np.random.default_rng(0), 0
+    for _ in range(_SAMPLES // _SAMPLES_AT_ONCE):
+        changed = source.choice((-1.0, 1.0), size=(_SAMPLES_AT_ONCE, len(sums))) @ sums
+        as_large += int((np.abs(changed) >= abs(sums.sum()) - 1e-9).sum())
+    return (as_large + 1) / (_SAMPLES + 1)
 
 
-def _permutation(differences: NDArray[np.float64]) -> float:
-    """P-value of a permutation test: random signs of the differences, with a fixed seed (Fisher 1935)."""
-    source, n, as_large = np.random.default_rng(0), len(differences), 0
-    for _ in range(_PERMUTATIONS // _PERMUTATIONS_AT_ONCE):
-        sums = source.choice((-1.0, 1.0), size=(_PERMUTATIONS_AT_ONCE, n)) @ differences
-        as_large += int((np.abs(sums) / n >= abs(differences.mean()) - 1e-12).sum())
-    return (as_large + 1) / (_PERMUTATIONS + 1)
+def _interval(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of a mean difference, given as the sum and the number of differences of each file."""
+    source, n_files = np.random.default_rng(0), len(sums)
+    means = []
+    for _ in range(_SAMPLES // _SAMPLES_AT_ONCE):
+        drawn = source.integers(n_files, size=(_SAMPLES_AT_ONCE, n_files))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
+    return float(low), float(high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import hashlib
 import random
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from nano_lsp.code.document import is_secret, load_document
 from nano_lsp.errors import DocumentError, EvaluationError
 
 MAX_FILE_LINES = 2000
+_NO_NAME = "problem.py"  # of problems whose file has none
 _POINT_KINDS = ("line start", "after operator", "mid-word", "empty body")
 _OPERATOR = re.compile(r"[=(,+\-*/<>:\[{.]\s?|\b(?:in|if|or|and|not|return) ")
 
@@ -44,6 +46,13 @@ class Problem:
     test: str = ""
     imported: str = ""
 
+    @property
+    def document(self) -> str:
+        """A short hash of the file that the hole is in: problems of one file are not independent of each other."""
+        whole = self.prefix + self.reference + self.suffix
+        file = whole if self.file_name == _NO_NAME else self.file_name
+        return hashlib.blake2b(file.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
 
 class _Row(msgspec.Struct, omit_defaults=True):
     """A problem in a file: the fields of HumanEval-Infilling, and those that problems in other code need."""
@@ -55,7 +64,7 @@ class _Row(msgspec.Struct, omit_defaults=True):
     test: str = ""
     entry_point: str = ""
     kind: str = ""
-    file_name: str = "problem.py"
+    file_name: str = _NO_NAME
     imported: str = ""
 
 

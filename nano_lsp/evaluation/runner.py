@@ -105,6 +105,7 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
         generated_tokens=counters.generated_tokens,
         latency_ms=latency_ms,
         confidence=round(completion.confidence, 4),
+        document=problem.document,
     )
 
 

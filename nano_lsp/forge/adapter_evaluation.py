@@ -1,9 +1,15 @@
-"""Decides whether an adapter is taken: the model without and with it on the same problems, by paired tests."""
+"""Decides whether an adapter is taken: the model without and with it on the same problems, by paired tests.
+
+Problems of one file are not independent: tests and intervals are by file (`nano_lsp.evaluation.metrics.compare`). The
+decision is made once, on all problems: to test again and again while answers come in would take adapters by chance
+more often than the level says (Armitage, McPherson and Rowe 1969, J. R. Stat. Soc. A 132(2)).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +32,13 @@ LEVEL = 0.05 / len(GAINS)
 """Significance level of a gain: 5 % for all measures together (Bonferroni)."""
 MAX_LOSS = 2.0
 """Loss in general, in points, above which an adapter is not taken."""
+VERDICTS = {True: "Taken.", False: "Not taken.", None: "Not decided yet."}
+"""What people read for `taken`."""
+MIN_FILES = 1 + math.ceil(math.log2(1 / LEVEL))
+"""Number of files that a significant gain needs: of the 2^n combinations of signs, two are as extreme as can be."""
+_FEW_FILES = 20  # with fewer, intervals by file are too narrow (Cameron and Miller 2015, J. Human Resources 50(2))
+# Where nothing has changed in n files, at most 3 / n would (95 %; Hanley and Lippman-Hand 1983, JAMA 249(13)).
+_FEW_UNCHANGED_FILES = math.ceil(3 / (MAX_LOSS / 100))
 _EXAMPLES = 12
 _EXAMPLE_CHARS = 400
 
@@ -43,6 +56,11 @@ class ProblemSet:
     name: str
     sha256: str
     problems: tuple[Problem, ...]
+
+    @property
+    def n_files(self) -> int:
+        """Number of files that the problems are in."""
+        return len({problem.document for problem in self.problems})
 
     @classmethod
     def load(cls, path: Path, name: str, limit: int | None = None) -> ProblemSet:
@@ -73,6 +91,11 @@ class Answers:
     problem_set: ProblemSet
     before: Sequence[Outcome]
     after: Sequence[Outcome]
+
+    @property
+    def n_missing(self) -> int:
+        """Number of answers that are still to come."""
+        return 2 * len(self.problem_set.problems) - len(self.before) - len(self.after)
 
     def compare(self, choose: Callable[[Outcome], bool] = lambda _: True) -> list[Comparison]:
         """Compare the chosen outcomes by `nano_lsp.evaluation.metrics.compare`."""
@@ -184,31 +207,40 @@ def build_evaluation(answers: Sequence[Answers], training: TrainingLog | None, *
     }
 
 
-def decide(answers: Sequence[Answers]) -> tuple[bool, str]:
-    """Whether an adapter is taken, and why or why not, in a sentence.
+def decide(answers: Sequence[Answers]) -> tuple[bool | None, str]:
+    """Whether an adapter is taken, and why or why not, in a sentence; None until all problems are answered.
 
     It has to gain on held-out code, in `GAINS` at `LEVEL`, where no measure may fall at that level; in general, no
-    measure may lose more than `MAX_LOSS` points.
+    measure may lose more than `MAX_LOSS` points. Where the interval of such a loss does not say on which side of that
+    limit it is, the reason says that there are too few cases to tell.
 
     Args:
         answers: Answers to the held-out problems, then those to each general set.
     """
+    if n_missing := sum(each.n_missing for each in answers):
+        n_all = sum(2 * len(each.problem_set.problems) for each in answers)
+        return None, f"{n_missing:,} of {n_all:,} answers are missing: the same command goes on, and then decides."
     heldout, *general = [(each.problem_set.name, each.compare()) for each in answers]
+    in_general = [(c, _change(c, name)) for name, compared in general for c in compared]
     losses = [
         *[_change(c, heldout[0]) for c in heldout[1] if _gain(c) < 0 and c.p_value < LEVEL],
-        *[_change(c, name) for name, compared in general for c in compared if _gain(c) < -MAX_LOSS],
+        *[change for c, change in in_general if _gain(c) < -MAX_LOSS],
     ]
     tested = [c for c in heldout[1] if c.measure in GAINS]
     gains = [_change(c, heldout[0]) for c in tested if _gain(c) > 0 and c.p_value < LEVEL]
     if losses:
-        return False, f"It loses: {'; '.join(losses)}."
-    if not gains:
-        return False, f"It does not gain significantly: {'; '.join(_change(c, heldout[0]) for c in tested)}."
-    return True, f"It gains: {'; '.join(gains)}. " + (
-        f"It loses at most {MAX_LOSS:g} points on {', '.join(name for name, _ in general)}."
-        if general
-        else "What it loses in general was not measured."
-    )
+        reasons = [f"It loses: {'; '.join(losses)}."]
+    elif gains:
+        limit = f"It loses at most {MAX_LOSS:g} points on {', '.join(name for name, _ in general)}."
+        reasons = [f"It gains: {'; '.join(gains)}."]
+        reasons.append(limit if general else "What it loses in general was not measured.")
+    else:
+        reasons = [f"It does not gain significantly: {'; '.join(_change(c, heldout[0]) for c in tested)}."]
+        if any(c.files < MIN_FILES for c in tested):
+            reasons.append(f"Too few cases to tell: a gain is significant in {MIN_FILES} files at the least.")
+    if unclear := [change for c, change in in_general if _is_unclear(c)]:
+        reasons.append(f"Too few cases to tell whether it loses more than {MAX_LOSS:g} points: {'; '.join(unclear)}.")
+    return bool(gains) and not losses, " ".join(reasons)
 
 
 def _gain(comparison: Comparison) -> float:
@@ -217,16 +249,37 @@ def _gain(comparison: Comparison) -> float:
     return -gain if comparison.measure == "breaks the parse" else gain
 
 
+def _is_unclear(comparison: Comparison) -> bool:
+    """Whether there are too few cases to tell a loss of more than `MAX_LOSS` points."""
+    c = comparison
+    if c.low == c.high == 0:
+        return c.files < _FEW_UNCHANGED_FILES
+    worst, best = (-c.high, -c.low) if c.measure == "breaks the parse" else (c.low, c.high)
+    return worst < -MAX_LOSS < best or c.files < _FEW_FILES
+
+
 def _change(comparison: Comparison, name: str) -> str:
     c = comparison
-    return f"{c.measure} on {name} {c.first:.1f} % → {c.second:.1f} % (n = {c.n}, p = {c.p_value:.2g})"
+    files = f"{c.files} file" + "s" * (c.files != 1)
+    return (
+        f"{c.measure} on {name} {c.first:.1f} % → {c.second:.1f} % ({c.low:+.1f} to {c.high:+.1f} points at 95 %, "
+        f"n = {c.n} in {files}, p = {c.p_value:.2g})"
+    )
 
 
 def _figures(answers: Answers) -> dict[str, Any]:
     def rows(kind: str = "", kind_of: Callable[[Outcome], str] = lambda _: "") -> list[dict[str, Any]]:
         compared = answers.compare(lambda outcome: kind_of(outcome) == kind)
         return [
-            {"measure": c.measure, "n": c.n, "before": c.first, "after": c.second, "p_value": c.p_value}
+            {
+                "measure": c.measure,
+                "n": c.n,
+                "files": c.files,
+                "before": c.first,
+                "after": c.second,
+                "interval": [c.low, c.high],
+                "p_value": c.p_value,
+            }
             for c in compared
         ]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, Template
 
-from nano_lsp.forge.adapter_evaluation import GAINS
+from nano_lsp.forge.adapter_evaluation import GAINS, VERDICTS
 
 WIDTH, HEIGHT = 640, 240
 """Size of the inner area of the loss curve, in SVG units."""
@@ -31,6 +31,7 @@ def render_report(evaluation: Mapping[str, Any]) -> str:
     training = evaluation["training"]
     return _template().render(
         evaluation=evaluation,
+        verdict=VERDICTS[evaluation["taken"]],
         recipe=json.dumps(evaluation["recipe"], indent=2),
         curve=_loss_curve(training) if training and training["steps"] else None,
         bars={measure: _bars(evaluation["sets"][0]["cursor_kinds"], measure) for measure in GAINS},

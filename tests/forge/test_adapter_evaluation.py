@@ -55,8 +55,9 @@ def outcome(
     broken: bool = False,
     text: str = "",
     passed: bool | None = None,
+    document: str = "",
 ) -> Outcome:
-    return Outcome(name, "line", "expression", text, exact, passed, 10, saved, broken, 1, 1, 1, 1.0)
+    return Outcome(name, "line", "expression", text, exact, passed, 10, saved, broken, 1, 1, 1, 1.0, 0.0, document)
 
 
 # Problems of held-out code
@@ -109,8 +110,8 @@ def test_a_problem_is_asked_as_the_product_asks_in_the_workspace(workspace: Path
             asked.clear()
             if way == "workspace":
                 assistant.use_workspace(tmp_path / "copy")
-                name = str(tmp_path / "copy" / each.file_name)
                 assistant.index_workspaces()
+                name = str(tmp_path / "copy" / each.file_name)
                 completion_input = CompletionInput(name, each.prefix + each.suffix, len(each.prefix))
                 assistant.run(Complete(completion_input, speculative=False))
             else:
@@ -133,14 +134,14 @@ def test_problems_are_read_as_they_were_written(tmp_path: Path) -> None:
     ("gained", "lost", "p"),
     [(0, 0, 1.0), (1, 0, 1.0), (5, 0, 2 / 32), (10, 0, 2 / 1024), (8, 2, 2 * 56 / 1024), (4, 4, 1.0)],
 )
-def test_mcnemar_by_hand(gained: int, lost: int, p: float) -> None:
+def test_with_one_problem_in_each_file_it_is_mcnemars_test(gained: int, lost: int, p: float) -> None:
     pairs = [(False, True)] * gained + [(True, False)] * lost + [(True, True)] * 7 + [(False, False)] * 3
     befores = [outcome(f"p{i}", exact=before) for i, (before, _) in enumerate(pairs)]
     afters = [outcome(f"p{i}", exact=after) for i, (_, after) in enumerate(pairs)]
     compared = {each.measure: each for each in metrics.compare(befores, afters)}
-    assert compared["exact match"].p_value == pytest.approx(p)
+    assert compared["exact match"].p_value == pytest.approx(p, abs=0.02)
     reverse = {each.measure: each for each in metrics.compare(afters, befores)}
-    assert reverse["exact match"].p_value == pytest.approx(p)
+    assert reverse["exact match"].p_value == compared["exact match"].p_value
     assert compared["breaks the parse"].p_value == 1
 
 
@@ -161,18 +162,62 @@ def test_the_permutation_test_is_near_to_all_permutations(pairs: list[tuple[int,
     assert metrics.compare(afters, afters)[1].p_value == 1
 
 
+def test_problems_of_one_file_count_as_one_piece_of_evidence() -> None:
+    def compare(n_files: int) -> metrics.Comparison:
+        befores = [outcome(f"p{i}", document=f"f{i % n_files}") for i in range(60)]
+        afters = [replace(each, exact=i % n_files % 3 == 0) for i, each in enumerate(befores)]
+        return metrics.compare(befores, afters)[0]
+
+    alone, together, one = compare(60), compare(6), compare(1)
+    assert (alone.n, alone.files, together.n, together.files, one.files) == (60, 60, 60, 6, 1)
+    assert alone.second == pytest.approx(100 / 3)
+    assert together.second == pytest.approx(alone.second)
+    assert alone.p_value < 0.001
+    assert together.p_value == pytest.approx(2 / 2**2, abs=0.02)  # two files have changed
+    assert one.p_value == 1
+    assert alone.low > 15
+    assert together.low == 0  # none of the two is drawn in (4 / 6)^6 = 9 % of the samples
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.booleans()), min_size=1, max_size=30))
+@settings(max_examples=20, deadline=None)
+def test_the_interval_is_around_the_difference(problems: list[tuple[int, bool, bool]]) -> None:
+    befores = [outcome(f"p{i}", exact=before, document=f"{file}") for i, (file, before, _) in enumerate(problems)]
+    afters = [replace(each, exact=after) for each, (_, _, after) in zip(befores, problems, strict=True)]
+    found, reverse = metrics.compare(befores, afters)[0], metrics.compare(afters, befores)[0]
+    assert -100 <= found.low <= found.second - found.first + 1e-9
+    assert found.second - found.first - 1e-9 <= found.high <= 100
+    assert (reverse.low, reverse.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_the_file_of_a_problem_is_known_by_its_name_or_its_text() -> None:
+    whole = problem(3)
+    assert problem(3, "word").document == whole.document != problem(4).document
+    assert "m3" not in whole.document
+    nameless = replace(whole, file_name="problem.py")
+    later = replace(nameless, prefix=whole.prefix + "3 ", reference="* 200")
+    assert later.document == nameless.document != replace(later, suffix="").document
+
+
 # The decision
 
 
 def answers(
     before: Sequence[Outcome], after: Sequence[Outcome], name: str = "held-out code", problems: Sequence[Problem] = ()
 ) -> Answers:
-    return Answers(ProblemSet(name, "0" * 64, tuple(problems)), before, after)
+    return Answers(ProblemSet(name, "0" * 64, tuple(problems or map(problem, range(len(before))))), before, after)
 
 
-def side(n_exact: int, n: int = 100, saved: int = 5, n_passed: int | None = None) -> list[Outcome]:
+def side(n_exact: int, n: int = 100, saved: int = 5, n_passed: int | None = None, per_file: int = 1) -> list[Outcome]:
     return [
-        outcome(f"p{i}", exact=i < n_exact, saved=saved, passed=None if n_passed is None else i < n_passed)
+        outcome(
+            f"p{i}",
+            exact=i < n_exact,
+            saved=saved,
+            passed=None if n_passed is None else i < n_passed,
+            document=f"f{i // per_file}",
+        )
         for i in range(n)
     ]
 
@@ -190,6 +235,27 @@ GAIN = answers(side(30), side(45))
         ([answers(side(30), side(45, saved=3))], False, ["It loses: characters saved"]),
         ([answers(side(45), side(30))], False, ["It loses: exact match"]),
         ([GAIN, answers(side(60), side(58), "single")], True, ["at most 2 points on single"]),
+        (
+            [GAIN, answers(side(60), side(58), "single")],
+            True,
+            ["Too few cases to tell whether it loses more than 2 points: exact match on single 60.0 % → 58.0 % (-5"],
+        ),
+        ([GAIN, answers(side(60), side(50), "single")], False, ["60.0 % → 50.0 % (-16.0 to -5.0 points at 95 %"]),
+        (
+            [GAIN, answers(side(60, per_file=5), side(50, per_file=5), "single")],
+            False,
+            ["It loses: exact match on single", "Too few cases to tell whether it loses more than 2 points: exact"],
+        ),
+        (
+            [answers(side(30, per_file=15), side(45, per_file=15))],
+            False,
+            ["does not gain significantly", "n = 100 in 7 files, p = 1"],
+        ),
+        (
+            [answers(side(30, per_file=20), side(45, per_file=20))],
+            False,
+            ["Too few cases to tell: a gain is significant in 7 files at the least."],
+        ),
         ([GAIN, answers(side(60), side(57), "single")], False, ["It loses: exact match on single 60.0 % → 57.0 %"]),
         ([GAIN, answers(side(9, n_passed=60), side(9, n_passed=50), "single")], False, ["pass@1 on single"]),
         ([GAIN, answers([outcome("p")], [outcome("p", broken=True)], "x")], False, ["breaks the parse on x 0.0 %"]),
@@ -199,6 +265,22 @@ def test_what_is_taken(given: Sequence[Answers], taken: bool, words: Sequence[st
     decision, reason = decide(given)
     assert decision is taken
     assert [word for word in words if word not in reason] == []
+
+
+@pytest.mark.parametrize("n", [20, 149, 150, 500])
+def test_a_set_in_which_nothing_changes_excludes_a_loss_only_if_it_is_large(n: int) -> None:
+    taken, reason = decide([GAIN, answers(side(10, n), side(10, n), "single")])
+    assert taken is True
+    assert ("Too few cases to tell" in reason) == (n < 150)
+
+
+def test_nothing_is_decided_before_all_problems_are_answered() -> None:
+    before, after = side(30), side(45)
+    for missing in (answers(before, after[:-1]), answers(before[:-1], after, problems=[*map(problem, range(100))])):
+        taken, reason = decide([GAIN, missing])
+        assert taken is None
+        assert reason == "1 of 400 answers are missing: the same command goes on, and then decides."
+    assert decide([GAIN, answers(before, after)])[0] is True
 
 
 # The command
@@ -246,7 +328,9 @@ def test_an_adapter_that_gains_is_taken(data: Path, tmp_path: Path) -> None:
         "n": 32,
         "before": 12.5,
         "after": 87.5,
-        "p_value": pytest.approx(2 / 2**24),
+        "interval": [pytest.approx(each, abs=15) for each in (55, 95)],
+        "p_value": pytest.approx(2 / 2**12, abs=0.001),
+        "files": 16,
     }
     assert {kind: found[0]["n"] for kind, found in heldout["kinds"].items()} == {"line": 16, "word": 16}
     assert sum(found[0]["n"] for found in heldout["cursor_kinds"].values()) == 32
@@ -265,6 +349,7 @@ def test_an_adapter_that_does_not_gain_is_not_taken(data: Path, tmp_path: Path) 
     done = run(data, "--output", str(tmp_path / "report"), "--limit", "6")
     assert done.returncode == 1
     assert b"Not taken. It does not gain significantly" in done.stdout
+    assert b"no gain is significant in so few" in done.stderr
     assert json.loads((tmp_path / "report/evaluation.json").read_bytes())["sets"][0]["all"][0]["n"] == 6
 
 
@@ -306,12 +391,19 @@ def test_an_interrupted_run_continues_to_the_same_bytes(
     assert pages("parts") == pages("whole")
 
 
-def test_a_time_limit_leaves_pairs(data: Path, tmp_path: Path) -> None:
+def test_a_time_limit_leaves_pairs_and_no_decision(data: Path, tmp_path: Path) -> None:
     for n in (1, 2):
         done = run(data, "--output", str(tmp_path / "out"), "--minutes", "0.0000001", "--json")
-        assert done.returncode == 1
-        (heldout,) = json.loads(done.stdout)["sets"]
+        assert done.returncode == 75
+        evaluation = json.loads(done.stdout)
+        assert evaluation["taken"] is None
+        assert evaluation["reason"].startswith(f"{64 - 2 * n} of 64 answers are missing")
+        (heldout,) = evaluation["sets"]
         assert (heldout["all"][0]["n"], heldout["problems"]) == (n, 32)
+    assert "Not decided yet." in (tmp_path / "out/evaluation.html").read_text()
+    done = run(data, "--output", str(tmp_path / "out"), "--minutes", "0.0000001")
+    assert b"Not decided yet. 58 of 64 answers are missing" in done.stdout
+    assert run(data, "--output", str(tmp_path / "out")).returncode == 0
 
 
 def test_the_problems_are_read_by_eval(data: Path, tmp_path: Path) -> None:
