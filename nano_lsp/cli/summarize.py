@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from nano_lsp.assistant.checkpoint import Checkpoint
 from nano_lsp.cli.output import print_data, to_json
 from nano_lsp.cli.terminal import (
     Context,
@@ -26,7 +27,6 @@ from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.loaders import Block, load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.summarize.summary import Form, Length, Summary
@@ -72,7 +72,7 @@ def summarize(  # noqa: PLR0917 - options, which typer passes by name
     with open_assistant(**overrides) as assistant:
         settings = load_settings(**overrides)
         conditions = f"{settings.model} {settings.n_ctx} {length.value}"
-        progress = SummaryCheckpoint(_progress_path(document.blocks, conditions) if keep else None)
+        progress = Checkpoint(_progress_path(document.blocks, conditions) if keep else None)
         n, parts = summary.N_STATEMENTS[length], partial(row_progress, "parts")
         found = write_summary(assistant.run, document, n, progress, parts)
     text = _as_json(found) if as_json else summary.render(found.statements, form)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nano_lsp.assistant.checkpoint import Checkpoint
 from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, undocumented
 from nano_lsp.code.document import TextEdit, apply_edits, read_bytes, read_document
 from nano_lsp.code.file_replacement import replace_file
@@ -16,7 +16,8 @@ from nano_lsp.code.syntax_tree import SyntaxTree, is_python
 from nano_lsp.docstrings.check import same_code
 from nano_lsp.docstrings.writer import Docstring, is_outdated
 from nano_lsp.errors import DocumentError
-from nano_lsp.lines import line_number, split_at_newlines
+from nano_lsp.lines import line_number
+from nano_lsp.version import __version__
 
 
 @dataclass(frozen=True)
@@ -115,33 +116,21 @@ class PendingDocstrings:
     """
 
     def __init__(self, folder: Path, source: Source, conditions: str) -> None:
-        digest = hashlib.blake2b(f"{conditions}\0".encode() + source.data, digest_size=16).hexdigest()
-        self._path = folder / f"{digest}.jsonl"
-        self._known: dict[str, Docstring | None] = {}
-        try:
-            for line in split_at_newlines(self._path.read_text(encoding="utf-8")):
-                key, made = json.loads(line)
-                self._known[key] = Docstring(TextEdit(**made["edit"]), made["skeleton"]) if made else None
-        except (OSError, ValueError, TypeError, KeyError):
-            pass  # there is no file, or its last line is incomplete
+        text = f"{__version__} {conditions}\0".encode() + source.data
+        self._saved = Checkpoint(folder / f"{hashlib.blake2b(text, digest_size=16).hexdigest()}.jsonl")
 
     def __contains__(self, definition: Definition) -> bool:
         """Whether a definition has been processed."""
-        return _key(definition) in self._known
+        return _key(definition) in self._saved
 
     def get(self, definition: Definition) -> Docstring | None:
         """The pending docstring of a definition; None if none could be generated."""
-        return self._known[_key(definition)]
+        made = self._saved.get(_key(definition))
+        return Docstring(TextEdit(**made["edit"]), made["skeleton"]) if made else None
 
     def add(self, definition: Definition, docstring: Docstring | None) -> None:
         """Store a pending docstring; if it cannot be written to disk, only in memory."""
-        self._known[_key(definition)] = docstring
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps([_key(definition), asdict(docstring) if docstring else None]) + "\n")
-        except OSError:
-            return
+        self._saved.add(_key(definition), asdict(docstring) if docstring else None)
 
 
 def _key(definition: Definition) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nano_lsp.api import docstring_job, read_docstring
+from nano_lsp.assistant.checkpoint import Checkpoint
 from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Ask, Explain
 from nano_lsp.code.cursor_context import CompletionInput
@@ -26,7 +27,6 @@ from nano_lsp.ipython.job_runner import JobRunner
 from nano_lsp.ipython.shell_state import ShellState
 from nano_lsp.ipython.streaming_display import CODE, MARKDOWN, TEXT, StreamingDisplay
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.loaders import load_document_blocks
 from nano_lsp.summarize.pipeline import write_summary
 from nano_lsp.summarize.summary import Form, Length
@@ -191,7 +191,7 @@ def _summarize(call: MagicCall) -> None:
         yield advance
 
     n = summary.N_STATEMENTS[Length(call.options.length)]
-    found = write_summary(call.run_job, document, n, SummaryCheckpoint(None), parts)
+    found = write_summary(call.run_job, document, n, Checkpoint(None), parts)
     text = summary.render(found.statements, Form.BULLETS).rstrip("\n")
     call.display.finish(text, warnings=[note.text for note in found.notes], left_out=found.n_unsupported)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from nano_lsp.assistant.checkpoint import Checkpoint
 from nano_lsp.assistant.job import CountTokens, Job, LoadModel
 from nano_lsp.errors import AnswerCutError, DocumentError
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
 from nano_lsp.summarize.loaders import LoadedDocument, Note
 from nano_lsp.summarize.segmentation import marks_sentences, uncased_script
@@ -21,7 +21,7 @@ def write_summary(
     run: Callable[[Job[Any]], Any],
     document: LoadedDocument,
     n: int,
-    checkpoint: SummaryCheckpoint,
+    checkpoint: Checkpoint,
     parts: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> Summary:
     """Summarize a document.

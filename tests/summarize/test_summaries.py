@@ -17,6 +17,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.assistant.checkpoint import Checkpoint
 from nano_lsp.assistant.job import CountTokens
 from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
@@ -24,7 +25,6 @@ from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import DocumentError
 from nano_lsp.settings import Settings
 from nano_lsp.summarize import summary
-from nano_lsp.summarize.checkpoint import SummaryCheckpoint
 from nano_lsp.summarize.chunking import Passage, cut_chunks, cut_passages
 from nano_lsp.summarize.grounding import is_redundant, is_supported
 from nano_lsp.summarize.loaders import Block, LoadedDocument, Note, load_document_blocks
@@ -98,7 +98,7 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
     document = load_document_blocks(file)
     backend = ScriptedBackend(script=(model := Copier()), n_ctx=16_384, n_batch=512)
     with LocalAssistant(LoadedModel(backend), Settings(), find_folders()) as assistant:
-        progress = SummaryCheckpoint(tmp_path / "progress.jsonl")
+        progress = Checkpoint(tmp_path / "progress.jsonl")
         found = write_summary(assistant.run, document, 6, progress, no_parts)
         statements, dropped = found.statements, found.n_unsupported
         n_prompts = model.n_prompts
@@ -111,9 +111,9 @@ def test_a_long_document_within_limits_and_with_citations_that_hold(tmp_path: Pa
             assert "elephants" not in statement.text
         assert len({statement.passage.place for statement in statements}) > 4  # from all over
         # Stopped in the middle of a step, it goes on there and comes to the same.
-        lines = (tmp_path / "progress.jsonl").read_text().splitlines(keepends=True)
-        (tmp_path / "progress.jsonl").write_text("".join(lines[:5]) + lines[5][:30])
-        again = write_summary(assistant.run, document, 6, SummaryCheckpoint(tmp_path / "progress.jsonl"), no_parts)
+        lines = (tmp_path / "progress.jsonl").read_text().strip().split("\n")
+        (tmp_path / "progress.jsonl").write_text("\n".join([*lines[:5], lines[5][:30]]))
+        again = write_summary(assistant.run, document, 6, Checkpoint(tmp_path / "progress.jsonl"), no_parts)
         assert again == found
         assert len(lines) == n_prompts
 
@@ -305,7 +305,7 @@ def test_a_summary_in_hindi_and_what_it_cannot_judge() -> None:
         return tuple(map(len, job.texts)) if isinstance(job, CountTokens) else said if isinstance(job, Task) else 8192
 
     document = LoadedDocument((Block(text, "line 1"),), (Note("pictures", "1 picture was not read.", ("line 2",)),))
-    found = write_summary(run, document, 5, SummaryCheckpoint(None), no_parts)
+    found = write_summary(run, document, 5, Checkpoint(None), no_parts)
     assert [statement.text for statement in found.statements] == [text]
     assert [note.kind for note in found.notes] == ["pictures", "script"]
     assert "Devanagari" in found.notes[1].text
@@ -325,7 +325,7 @@ def test_parts_with_nothing_stated_are_told() -> None:
         return 8192
 
     blocks = tuple(Block(text.strip(), f"line {i}") for i, text in enumerate(texts, 1))
-    found = write_summary(run, LoadedDocument(blocks), 5, SummaryCheckpoint(None), no_parts)
+    found = write_summary(run, LoadedDocument(blocks), 5, Checkpoint(None), no_parts)
     assert [(note.kind, note.places) for note in found.notes] == [("parts_without_statements", ("line 2",))]
 
 
@@ -361,13 +361,18 @@ def test_forms() -> None:
 
 
 def test_progress_is_the_users_alone_and_goes_away(tmp_path: Path) -> None:
-    progress = SummaryCheckpoint(tmp_path / "a" / "p.jsonl")
+    progress = Checkpoint(tmp_path / "a" / "p.jsonl")
     progress.add("facts 0", [1])
     assert (tmp_path / "a" / "p.jsonl").stat().st_mode & 0o077 == 0
-    assert SummaryCheckpoint(tmp_path / "a" / "p.jsonl").get("facts 0") == [1]
+    assert Checkpoint(tmp_path / "a" / "p.jsonl").get("facts 0") == [1]
     progress.forget()
     assert not list((tmp_path / "a").iterdir())
-    nowhere = SummaryCheckpoint(None)
+    with (tmp_path / "a" / "killed.jsonl").open("w") as stream:
+        stream.write('["facts 0", [1]]\n["facts 1", [2')  # by a process that was killed
+    Checkpoint(tmp_path / "a" / "killed.jsonl").add("facts 2", [3])
+    resumed = Checkpoint(tmp_path / "a" / "killed.jsonl")
+    assert ("facts 0" in resumed, "facts 1" in resumed, resumed.get("facts 2")) == (True, False, [3])
+    nowhere = Checkpoint(None)
     nowhere.add("facts 0", [2])
     assert nowhere.get("facts 0") == [2]
     nowhere.forget()
