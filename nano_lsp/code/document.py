@@ -80,16 +80,21 @@ def load_document(path: Path) -> Document:
     return read_document(read_bytes(path), str(path))
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES, remedy: str = "Choose a source file.") -> bytes:
     """Read the bytes of a source file.
+
+    Args:
+        path: Path of the file.
+        max_bytes: Size up to which it is read.
+        remedy: What the user can do about a larger one.
 
     Raises:
         DocumentError: The file is missing, unreadable, too large, or may hold secrets.
     """
     refuse_secret(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", "Choose a source file.")
+        if path.stat().st_size > max_bytes:
+            raise DocumentError(f"{path} is larger than {max_bytes >> 20} MB.", remedy)
         return path.read_bytes()
     except OSError as error:
         raise DocumentError(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import regex
 
+from nano_lsp.code import document
 from nano_lsp.code.document import MAX_BYTES as MAX_TEXT_BYTES
-from nano_lsp.code.document import refuse_secret
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector
 
@@ -30,6 +30,7 @@ _MIME_TYPES = {  # the first entry of an OpenDocument or EPUB file
     b"application/vnd.oasis.opendocument.presentation": "odp",
     b"application/epub+zip": "epub",
 }
+_TOO_LARGE = "Split it, or save its text alone."
 _MAX_FOREIGN = 0.3  # maximum share of non-ASCII letters: Western European text has fewer
 
 
@@ -39,24 +40,17 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     Raises:
         DocumentError: The file cannot be read, is too large, or may hold secrets.
     """
-    refuse_secret(path)
-    try:
-        check_size(path, path.stat().st_size, max_bytes)
-        return path.read_bytes()
-    except OSError as error:
-        raise DocumentError(
-            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
-        ) from error
+    return document.read_bytes(path, max_bytes, _TOO_LARGE)
 
 
-def check_size(path: Path, size: int, max_bytes: int = MAX_BYTES) -> None:
+def check_size(path: Path, size: int) -> None:
     """Check the size of a document.
 
     Raises:
         DocumentError: The document is too large.
     """
-    if size > max_bytes:
-        raise DocumentError(f"{path} is larger than {max_bytes >> 20} MB.", "Split it, or save its text alone.")
+    if size > MAX_BYTES:
+        raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MB.", _TOO_LARGE)
 
 
 def kind_of(path: Path) -> str:
