@@ -294,7 +294,15 @@ def _prepare(
         schema = json.dumps(spec.schema, ensure_ascii=False) if spec.schema is not None else ""
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"The data is neither text nor valid JSON: {error}.", "Convert it to text first.") from error
-    task = Task(prompt, text, spec.choices, schema, think, max_tokens, deadline_ms=deadline_ms)
+    task = Task(
+        prompt=prompt,
+        data=text,
+        choices=spec.choices,
+        schema=schema,
+        think=think,
+        max_tokens=max_tokens,
+        deadline_ms=deadline_ms,
+    )
     try:
         task.check()
     except SchemaError as error:

@@ -110,12 +110,12 @@ def task(  # noqa: PLR0917 - options, which typer passes by name
         raise ConfigError("--input and --output belong together.", "Give both.")
     choices, json_schema = _read_output_options(choice or [], kind, schema)
     job = Task(
-        prompt,
-        "" if rows else _read_data(data, file, stdin=stdin),
-        choices,
-        json_schema,
-        think,
-        max_tokens,
+        prompt=prompt,
+        data="" if rows else _read_data(data, file, stdin=stdin),
+        choices=choices,
+        schema=json_schema,
+        think=think,
+        max_tokens=max_tokens,
         deadline_ms=timeout and timeout * 1e3,
         sampling=SamplingParams(temperature=temperature, seed=seed),
     )

@@ -152,7 +152,15 @@ def find_cursor_context(text: str, offset: int, language: Language, tree: Syntax
     else:
         text_after_cursor = TextAfterCursor.CLOSERS if _CLOSERS.fullmatch(rest) else TextAfterCursor.CODE
     kind = _kind(text, offset, typed, language, tree)
-    return CursorContext(text, offset, language, tree, kind, text_after_cursor, bool(_WORD_END.search(typed)))
+    return CursorContext(
+        text=text,
+        offset=offset,
+        language=language,
+        tree=tree,
+        kind=kind,
+        text_after_cursor=text_after_cursor,
+        in_word=bool(_WORD_END.search(typed)),
+    )
 
 
 def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:

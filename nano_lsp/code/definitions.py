@@ -217,15 +217,15 @@ def _definition(node: Node, whole: Node, tree: SyntaxTree, scope: str, names: Na
     result = tree.text_of(kind) if kind is not None else ""
     decorators = tuple(names.decorators(whole)) if whole.type == DECORATED else ()
     common = Definition(
-        DefinitionKind.CLASS,
-        scope + tree.text_of(name),
-        tree.offset(whole.start_byte),
-        tree.offset(node.end_byte),
-        tree.text[start:header_end],
-        header_end,
-        body_start,
-        indent,
-        _docstring(statements, tree),
+        kind=DefinitionKind.CLASS,
+        name=scope + tree.text_of(name),
+        start=tree.offset(whole.start_byte),
+        end=tree.offset(node.end_byte),
+        header=tree.text[start:header_end],
+        header_end=header_end,
+        body_start=body_start,
+        indent=indent,
+        docstring=_docstring(statements, tree),
         decorators=decorators,
     )
     if node.type == "class_definition":

@@ -172,12 +172,11 @@ class _Parser:
             and topic is not Topic.TEXT
             and (following == len(self._texts) or self._section_at(following))
         ):
-            return Section(Style.GOOGLE, topic, i, i, (), title)  # an empty section
+            return Section(Style.GOOGLE, topic, i, i, entries=(), title=title)  # an empty section
         else:
             return None
-        if topic is Topic.TEXT:
-            return Section(Style.GOOGLE, topic, i, last, (), title)
-        return Section(Style.GOOGLE, topic, i, last, tuple(self._entries(following, last, topic)), title)
+        entries = () if topic is Topic.TEXT else tuple(self._entries(following, last, topic))
+        return Section(Style.GOOGLE, topic, i, last, entries=entries, title=title)
 
     def _inline(self, i: int) -> Section | None:
         """A section in one line, such as `Returns: the value`, which is not in the guide but common."""
@@ -186,10 +185,10 @@ class _Parser:
             return None
         topic, last = _TITLES[found[1].lower()], self._last_deeper(i, self._indents[i])
         if topic is not Topic.RAISES:
-            return Section(Style.GOOGLE, topic, i, last, (Entry((), i, last),), found[1].lower())
+            return Section(Style.GOOGLE, topic, i, last, entries=(Entry((), i, last),), title=found[1].lower())
         names, _ = self._names(i, found.end())
         below = [entry for entry in self._entries(self._next(i), last, topic) if entry.names and entry.certain]
-        return Section(Style.GOOGLE, topic, i, last, (Entry(names, i, i), *below), found[1].lower())
+        return Section(Style.GOOGLE, topic, i, last, entries=(Entry(names, i, i), *below), title=found[1].lower())
 
     def _is_entry(self, i: int) -> bool:
         entry = self._named_entry(i, i, is_numpy=False)
@@ -282,9 +281,8 @@ class _Parser:
             (j for j in range(i + 2, len(self._texts)) if self._ends_numpy(j, indent, depth)), len(self._texts)
         )
         last = max((j for j in range(i, end) if self._texts[j]), default=i + 1)
-        if topic is Topic.TEXT:
-            return Section(Style.NUMPY, topic, i, last, (), title)
-        return Section(Style.NUMPY, topic, i, last, tuple(self._entries(first, last, topic, Style.NUMPY)), title)
+        entries = () if topic is Topic.TEXT else tuple(self._entries(first, last, topic, Style.NUMPY))
+        return Section(Style.NUMPY, topic, i, last, entries=entries, title=title)
 
     def _ends_numpy(self, i: int, indent: int, depth: int) -> bool:
         if not self._texts[i] or self._indents[i] > indent:
@@ -317,7 +315,7 @@ class _Parser:
             )
         last = self._last_deeper(i, self._indents[i])
         names = self._field_names(i, found.end(), end, topic)
-        return Section(style, topic, i, last, (Entry(names, i, last),), name)
+        return Section(style, topic, i, last, entries=(Entry(names, i, last),), title=name)
 
     def _field_names(self, i: int, start: int, end: int, topic: Topic) -> tuple[Name, ...]:
         if topic in _UNNAMED:

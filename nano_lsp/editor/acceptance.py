@@ -166,7 +166,9 @@ class AcceptanceTracker:
             weight=suggestion.weight,
             invoked=suggestion.invoked,
         )
-        self._shown[suggestion.id] = _Shown(document, offset, shown, before, record, entry)
+        self._shown[suggestion.id] = _Shown(
+            document=document, offset=offset, text=shown, before=before, record=record, entry=entry
+        )
         still_open = [one for one in self._shown.values() if not one.record.accepted]
         self._finish(still_open[:-_MAX_OPEN])
 

@@ -139,14 +139,14 @@ class ModelManager:
         """The status of each loaded model."""
         return [
             ModelStatus(
-                model.tokenizer.spec.name,
-                model.tokenizer.spec.n_ctx,
-                loaded.n_jobs,
-                tuple(dict.fromkeys(name for name, *_ in loaded.assistants)),
-                loaded.idle_s,
-                model.totals,
-                model.memory,
-                model.notice.text,
+                name=model.tokenizer.spec.name,
+                n_ctx=model.tokenizer.spec.n_ctx,
+                n_jobs=loaded.n_jobs,
+                clients=tuple(dict.fromkeys(name for name, *_ in loaded.assistants)),
+                idle_s=loaded.idle_s,
+                totals=model.totals,
+                memory=model.memory,
+                notice=model.notice.text,
             )
             for loaded in self._loaded.values()
             if (model := _model_of(loaded))

@@ -111,12 +111,12 @@ class OpenAiApi:
     async def _infill(self, request: Request) -> Response:
         asked = await _read(request, InfillRequest)
         job = Infill(
-            asked.input_prefix + asked.prompt,
-            asked.input_suffix,
-            "\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.readable_extra()),
-            asked.length(128),
-            asked.t_max_predict_ms or None,
-            asked.sampling(),
+            prefix=asked.input_prefix + asked.prompt,
+            suffix=asked.input_suffix,
+            context="\n".join(f"# {extra.filename}\n{extra.text}" for extra in asked.readable_extra()),
+            max_tokens=asked.length(128),
+            deadline_ms=asked.t_max_predict_ms or None,
+            sampling=asked.sampling(),
         )
 
         def body(text: str, done: Completion | None) -> dict[str, object]:

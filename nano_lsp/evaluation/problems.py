@@ -114,7 +114,16 @@ def _infilling(row: _Row) -> Problem:
         reference, suffix = reference[:-1], "\n" + suffix
     kind = row.kind or row.task_id.split("/")[0].removesuffix("Infilling").removesuffix("InfillingLight")
     test = f"\n{row.test}\ncheck({row.entry_point})\n" if row.test else ""
-    return Problem(row.task_id, kind, row.file_name, row.prompt, suffix, reference, test, row.imported)
+    return Problem(
+        name=row.task_id,
+        kind=kind,
+        file_name=row.file_name,
+        prefix=row.prompt,
+        suffix=suffix,
+        reference=reference,
+        test=test,
+        imported=row.imported,
+    )
 
 
 def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
@@ -140,7 +149,16 @@ def sample_points(folder: Path, n: int, seed: int) -> list[Problem]:
             if found:
                 start, end = source.choice(found)
                 name = f"{path.relative_to(folder).as_posix()}:{text.count(chr(10), 0, start) + 1}:{kind}"
-                points.append(Problem(name, kind, str(path), text[:start], text[end:], text[start:end]))
+                points.append(
+                    Problem(
+                        name=name,
+                        kind=kind,
+                        file_name=str(path),
+                        prefix=text[:start],
+                        suffix=text[end:],
+                        reference=text[start:end],
+                    )
+                )
     if len(points) < n:
         raise EvaluationError(
             f"{folder} yields only {len(points)} cursor positions.",

@@ -52,7 +52,16 @@ def stratum_sources(
             read_rows = partial(_read_files, files)
         max_cases = max(1, limit * stratum.tokens // total) if limit else None
         documents = partial(_documents, read_rows, stratum, recipe, tokenizer)
-        sources.append(Source(stratum.name, version, stratum.license, documents, max_cases, stratum.tokens))
+        sources.append(
+            Source(
+                name=stratum.name,
+                version=version,
+                license=stratum.license,
+                documents=documents,
+                max_cases=max_cases,
+                max_tokens=stratum.tokens,
+            )
+        )
     return sources
 
 

@@ -204,7 +204,14 @@ def _task(call: MagicCall) -> None:
         raise SchemaError("The result has several types.", "Give one of --choice and --schema.")
     schema = _read_schema(call) if options.schema else ""
     text = data if type(data) is str else _as_json(data)
-    task = Task(call.require_text("task"), text, choices, schema, options.think, options.max_tokens)
+    task = Task(
+        prompt=call.require_text("task"),
+        data=text,
+        choices=choices,
+        schema=schema,
+        think=options.think,
+        max_tokens=options.max_tokens,
+    )
     task.check()
     answer: Answer = call.run_job(task)
     value = answer.value

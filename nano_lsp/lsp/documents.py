@@ -138,7 +138,12 @@ class Documents:
     def open(self, item: types.TextDocumentItem, notebook: str = "") -> None:
         """Add a document that the editor has opened."""
         self._open[item.uri] = TextDocument(
-            item.uri, item.language_id, item.version, item.text, self.encoding, notebook
+            uri=item.uri,
+            language=item.language_id,
+            version=item.version,
+            text=item.text,
+            encoding=self.encoding,
+            notebook=notebook,
         )
 
     def change(

@@ -157,7 +157,14 @@ class _Reader:
         end = max((tensor.offset + tensor.n_bytes for tensor in tensors), default=start)
         if end > self._size:
             raise GgufError(f"{self._path} is cut off: {end - self._size:,} of {end:,} bytes are missing.", _REMEDY)
-        return GgufHeader(version, metadata, array_lengths, tensors, self._size, value_types)
+        return GgufHeader(
+            version=version,
+            metadata=metadata,
+            array_lengths=array_lengths,
+            tensors=tensors,
+            file_bytes=self._size,
+            value_types=value_types,
+        )
 
     def _nonsense(self, what: str) -> GgufError:
         return GgufError(f"{self._path} is damaged: {what} at byte {self._at:,} is not valid.", _REMEDY)

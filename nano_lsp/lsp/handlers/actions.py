@@ -103,7 +103,12 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
         return False
     offset = document.offset(span.start)
     action = ChosenAction(
-        document.uri, document.version, ActionKind.DOCSTRING.value, offset, offset, "nano: write docstring"
+        uri=document.uri,
+        version=document.version,
+        kind=ActionKind.DOCSTRING.value,
+        start=offset,
+        end=offset,
+        title="nano: write docstring",
     )
     return await _apply(server, document, action)
 
