@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nano_lsp.code.outline import Import, Outline, Symbol
+from nano_lsp.code.outline import Import, Symbol
 from nano_lsp.code.window import CountTokens
 from nano_lsp.code.workspace import Workspace
 
@@ -62,11 +62,7 @@ def _resolve(
     file_name = workspace.find_module(submodule if imported.original else imported.module, importer)
     outline = workspace.outline(file_name) if file_name else None
     if file_name and outline:
-        yield from ((file_name, symbol) for symbol in _public(outline))
-
-
-def _public(outline: Outline) -> list[Symbol]:
-    return [symbol for symbol in outline.symbols if not symbol.name.startswith("_")]
+        yield from ((file_name, symbol) for symbol in outline.symbols if not symbol.name.startswith("_"))
 
 
 def _lines(symbol: Symbol) -> Iterator[str]:

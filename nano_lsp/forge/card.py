@@ -24,7 +24,7 @@ def render_card(card: Mapping[str, Any]) -> str:
             each["name"],
             each["version"],
             each["license"] or "not stated",
-            *(_sum(each["counts"], unit) for unit in UNITS),
+            *(f"{sum(n[unit] for kinds in each['counts'].values() for n in kinds.values()):,}" for unit in UNITS),
         )
         for each in card["sources"]
         if any(each["counts"].values())
@@ -48,10 +48,6 @@ def render_card(card: Mapping[str, Any]) -> str:
 
 UNITS = ("cases", "tokens")
 _ORDER = "Duplicates and near duplicates (half of a MinHash sketch of 13-grams) are taken once."
-
-
-def _sum(counts: Mapping[str, Mapping[str, Mapping[str, int]]], unit: str) -> str:
-    return f"{sum(kind[unit] for kinds in counts.values() for kind in kinds.values()):,}"
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

