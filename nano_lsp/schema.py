@@ -214,7 +214,6 @@ class ModelSpec:
         fingerprint: Identifies weights and KV types; a KV snapshot fits only a model with the same one.
         n_vocab: Size of the vocabulary.
         n_ctx: Context length in tokens, shared by all sequences.
-        n_ctx_train: Context length that the model was trained for.
         n_batch: Maximum number of tokens evaluated at once.
         n_seq_max: Maximum number of KV sequences.
         eog_ids: Token ids that end a generation.
@@ -227,7 +226,6 @@ class ModelSpec:
     fingerprint: str
     n_vocab: int
     n_ctx: int
-    n_ctx_train: int
     n_batch: int
     n_seq_max: int
     eog_ids: frozenset[int]

@@ -67,7 +67,7 @@ class HoleFinder:
         return len(self._lines)
 
     def find(self, kind: str) -> Hole | None:
-        """A random hole of a kind (`nano_lsp.forge.recipe.KINDS`); None if some tries find none."""
+        """A random hole of a kind (`nano_lsp.forge.recipe.Kind`); None if some tries find none."""
         finders: dict[str, Callable[[int, int], Hole | None]] = {
             "syntax": self._syntax,
             "line": self._line,

@@ -12,7 +12,7 @@ from nano_lsp.config import load_toml
 from nano_lsp.errors import ConfigError, ForgeError
 
 FOLDER = Path(__file__).with_name("recipes")
-KINDS = ("syntax", "line", "lines", "word", "editing", "nothing")
+Kind = Literal["syntax", "line", "lines", "word", "editing", "nothing"]
 """Kinds of code cases; see `nano_lsp.forge.holes`."""
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -78,7 +78,7 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     origin: Literal["packages", "workspace"]
     languages: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    kinds: dict[Literal["syntax", "line", "lines", "word", "editing", "nothing"], _Share]
+    kinds: dict[Kind, _Share]
     prompt_tokens: Annotated[tuple[Annotated[int, msgspec.Meta(ge=64, le=16_384)], ...], msgspec.Meta(min_length=1)]
     max_answer_tokens: _Count = 128
     max_lines: Annotated[int, msgspec.Meta(ge=2)] = 5

@@ -39,7 +39,6 @@ class ApproximateTokenizer:
             fingerprint=model,
             n_vocab=1 << 30,
             n_ctx=n_ctx,
-            n_ctx_train=n_ctx,
             n_batch=n_ctx,
             n_seq_max=1,
             eog_ids=frozenset(),

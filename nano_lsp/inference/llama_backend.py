@@ -328,7 +328,6 @@ def _read_spec(model: _Pointer, context: _Pointer, path: Path, settings: Setting
         fingerprint=_fingerprint(path, settings),
         n_vocab=n_vocab,
         n_ctx=llama.llama_n_ctx(context),
-        n_ctx_train=llama.llama_model_n_ctx_train(model),
         n_batch=settings.n_batch,
         n_seq_max=settings.n_seq_max,
         eog_ids=frozenset(i for i in range(n_vocab) if llama.llama_vocab_is_eog(vocab, i)),

@@ -221,7 +221,6 @@ class ScriptedBackend:
             fingerprint="scripted",
             n_vocab=N_VOCAB,
             n_ctx=self.n_ctx,
-            n_ctx_train=32_768,
             n_batch=self.n_batch,
             n_seq_max=self.n_seq_max,
             eog_ids=frozenset({END, _SPECIAL_IDS["<|im_end|>"]}),

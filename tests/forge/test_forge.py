@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import huggingface_hub
 import msgspec
@@ -38,7 +38,7 @@ from nano_lsp.forge.code_sources import permissive_license
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.holes import HoleFinder
 from nano_lsp.forge.overlap import EvaluationTexts, SeenTexts
-from nano_lsp.forge.recipe import KINDS, Recipe, load_recipe, recipe_names
+from nano_lsp.forge.recipe import Kind, Recipe, load_recipe, recipe_names
 from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import END, ScriptedBackend
 from tests.cli.test_cli import assert_error, nano_lsp
@@ -121,7 +121,7 @@ def test_recipes_of_the_package_are_valid(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     if recipe.code:
-        assert set(recipe.code.kinds) == set(KINDS)
+        assert set(recipe.code.kinds) == set(get_args(Kind))
         assert sum(recipe.code.kinds.values()) == pytest.approx(1)
         assert (recipe.context_weight, recipe.answer_weight) == (0.3, 1)
 
@@ -172,7 +172,7 @@ def test_recipes_are_listed_and_printed() -> None:
 # Code cases
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_case_is_in_the_layout_in_which_the_product_asks(folder: Path, tmp_path: Path, kind: str) -> None:
     recipe = load_recipe("workspace")
     assert recipe.code
