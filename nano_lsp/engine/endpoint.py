@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from nano_lsp.atomic_files import file_beside
 from nano_lsp.config import APP, Folders
 from nano_lsp.errors import EngineError
 
@@ -128,10 +129,9 @@ class EngineEndpoint:
                 path.unlink()
 
     def _write_port(self, port: Port) -> None:
-        handle, name = tempfile.mkstemp(dir=self.folder)  # its mode is 0600
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(msgspec.json.encode(port))
-        Path(name).replace(self.port)
+        with file_beside(self.port) as new:  # its mode is 0600
+            new.write_bytes(msgspec.json.encode(port))
+            new.replace(self.port)
 
 
 def find_endpoint(folders: Folders) -> EngineEndpoint:
