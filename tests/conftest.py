@@ -25,15 +25,28 @@ hypothesis.settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 _REAL_STORE = ModelStore(find_folders())  # before the tests' own folders take its place
 _IN_CI = os.environ.get("CI") == "true"
+# Groups of tests that take longest, the longest first: at the end no process waits for another one's long file.
+_LONG_GROUPS = (
+    "nano",
+    "test_faults",
+    "test_wild",
+    "test_engine",
+    "test_jupyter_server",
+    "test_openai_api",
+    "test_store",
+)
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")  # before pytest-xdist reads the groups
-def pytest_group_tests(items: Sequence[pytest.Item]) -> None:
+def pytest_group_tests(items: list[pytest.Item]) -> None:
     """Run the tests of a file in one process, for its fixtures; files that need nano, of 1.2 GB, in one in all."""
     others = {item.path for item in items if not {"nano_file", "models"} & set(getattr(item, "fixturenames", ()))}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem if item.path in others else "nano"))
+    groups = {item: item.path.stem if item.path in others else "nano" for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    ranks = {group: rank for rank, group in enumerate(_LONG_GROUPS)}
+    items.sort(key=lambda item: ranks.get(groups[item], len(ranks)))
 
 
 @pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests

@@ -121,8 +121,7 @@ def test_libraries_are_pinned_to_a_minor_version(name: str) -> None:
     assert not allowed.contains(f"{installed.major}.{installed.minor + 1}")
 
 
+@pytest.mark.skipif("not config.getoption('loadgroup', False)", reason="of several test processes: not with `-n 0`")
 def test_pytest_xdist_keeps_the_tests_of_a_file_in_one_process(request: pytest.FixtureRequest) -> None:
     """tests/conftest.py groups them; a pytest that pytest-xdist does not know has distributed them one by one."""
-    if not request.config.getoption("loadgroup", default=False):
-        pytest.skip("needs several test processes: run it without `-n 0` and `--dist`")
     assert request.node.nodeid.endswith("@test_library_internals")

@@ -143,6 +143,7 @@ def test_a_folder_that_is_not_an_environment_is_not_replaced(bundle: Path) -> No
     assert (bundle.parent / "venv/thesis.txt").read_text() == "three years"
 
 
+@pytest.mark.real  # creates an environment, which takes long
 def test_an_install_that_fails_leaves_no_environment(bundle: Path) -> None:
     done = install(bundle)  # its one wheel is no wheel
     assert done.returncode == 1

@@ -223,8 +223,9 @@ def sample(n: int, seed: int) -> list[tuple[Path, SyntaxTree, Definition]]:
     return found
 
 
-def test_100_functions_of_the_standard_library() -> None:
-    for path, tree, definition in sample(100, 7):
+@pytest.mark.parametrize("n", [30, pytest.param(100, marks=pytest.mark.real)])
+def test_functions_of_the_standard_library(n: int) -> None:
+    for path, tree, definition in sample(n, 7):
         style = list(Style)[len(definition.name) % 3]
         docstring = run(lambda it: write(it, tree, definition, style), otherwise="some words")  # noqa: B023
         if docstring is None:

@@ -76,6 +76,21 @@ def connect(tmp_path: Path, place: EngineEndpoint) -> Iterator[Connects]:
         client.close()
 
 
+@pytest.fixture(scope="module")
+def lasting_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Home of an engine that outlives a test."""
+    path = tmp_path_factory.mktemp("lasting")
+    yield path
+    for engine in engines_of(path):
+        engine.kill()
+
+
+@pytest.fixture
+def lasting_engine(home: Path, lasting_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that leave the engine as it was: one for all of them, each with a model of its own."""
+    monkeypatch.setenv("NANO_LSP_HOME", str(lasting_home))
+
+
 class Seen(ProgressListener):
     """What a listener was told."""
 
@@ -103,6 +118,7 @@ def status(place: EngineEndpoint) -> dict[str, Any]:
     return asyncio.run(ask_engine(place, "GET", "status"))
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None:
     jobs: list[Job[object]] = [
         Complete(TASK),  # type: ignore[list-item]
@@ -123,6 +139,7 @@ def test_results_are_those_of_a_model_in_this_process(connect: Connects) -> None
         assert shared.totals.generated_tokens == local.totals.generated_tokens
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_text_parts_and_loading_are_told(connect: Connects) -> None:
     seen, loaded = Seen(), []
     client = connect(on_load=lambda what, done, total: loaded.append(what))
@@ -164,12 +181,14 @@ def test_clients_with_different_adapters_share_one_model(
     assert len(status(place)["models"]) == 1
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_a_second_process_ends_at_once(connect: Connects, place: EngineEndpoint) -> None:
     connect().connect()
     assert start_process(place).wait(LIMIT_S) == ALREADY_RUNNING
     assert connect().run(Complete(TASK)).text == "1 + 1"
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_errors_of_the_engine_are_those_of_the_model(connect: Connects, place: EngineEndpoint) -> None:
     client = connect()
     with pytest.raises(PromptTooLongError):
@@ -181,8 +200,9 @@ def test_errors_of_the_engine_are_those_of_the_model(connect: Connects, place: E
     missing.close()
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: EngineEndpoint) -> None:
-    client, seen = connect(batch_ms=20), Seen()
+    client, seen = connect(batch_ms=100), Seen()  # the answer takes five seconds
 
     async def ask_and_leave() -> None:
         task = asyncio.ensure_future(client.run_async(Ask("?"), seen))
@@ -192,10 +212,11 @@ def test_cancelling_ends_the_work_in_the_engine(connect: Connects, place: Engine
         assert task.cancelled()
 
     asyncio.run(ask_and_leave())
-    wait_until(lambda: status(place)["models"][0]["n_jobs"] == 0)
-    assert status(place)["models"][0]["totals"]["generated_tokens"] < 20
+    wait_until(lambda: status(place)["models"][-1]["n_jobs"] == 0)
+    assert status(place)["models"][-1]["totals"]["generated_tokens"] < 40
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_a_client_that_is_killed_ends_its_work(connect: Connects, place: EngineEndpoint, tmp_path: Path) -> None:
     connect(batch_ms=50).connect()
     command = [sys.executable, "-m", "nano_lsp", "ask", "?", "--model", f"scripted:{tmp_path / 'script.json'}"]
@@ -204,12 +225,12 @@ def test_a_client_that_is_killed_ends_its_work(connect: Connects, place: EngineE
     assert client.stdout.read(2) == b"It"
     client.kill()
     client.communicate()
-    wait_until(lambda: status(place)["models"][0]["n_jobs"] == 0)
+    wait_until(lambda: status(place)["models"][-1]["n_jobs"] == 0)
 
 
 def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects, home: Path) -> None:
     told: list[NanoError | None] = []
-    client, seen = connect(batch_ms=20, on_connection=told.append), Seen()
+    client, seen = connect(batch_ms=100, on_connection=told.append), Seen()  # the answer takes five seconds
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(client.run, Ask("?"), seen)
         assert seen.begun.wait(LIMIT_S)
@@ -224,6 +245,7 @@ def test_an_engine_that_is_killed_is_back_for_the_next_request(connect: Connects
     assert successor.pid != engine.pid
 
 
+@pytest.mark.usefixtures("lasting_engine")
 def test_who_loses_the_engine_cuts_nobody_elses_answer(
     connect: Connects, place: EngineEndpoint, tmp_path: Path
 ) -> None:
@@ -353,8 +375,8 @@ def test_stopping_waits_for_what_runs(connect: Connects, home: Path, place: Engi
 def test_who_asks_an_engine_that_is_about_to_end_is_answered_by_the_next(
     connect: Connects, place: EngineEndpoint
 ) -> None:
-    busy, seen = connect("busy", batch_ms=100), Seen()
-    other = connect("other", batch_ms=100)
+    busy, seen = connect("busy", batch_ms=40), Seen()
+    other = connect("other", batch_ms=40)
     other.connect()
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(busy.run, Ask("?"), seen)
@@ -419,7 +441,7 @@ def test_nobody_gets_code_who_has_taken_the_port(
             """Nothing is printed."""
 
     with HTTPServer(("127.0.0.1", 0), Impostor) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         with_port.port.write_text(json.dumps({"port": server.server_port, "token": "secret"}))
         settings = load_settings(model=write_script(tmp_path, REPLIES))
         with SharedAssistant(with_port, settings, "test") as client:

@@ -28,8 +28,8 @@ from nano_lsp.errors import EngineError, SupersededError
 from tests.engine.test_engine import LIMIT_S, wait_until, write_script
 from tests.processes import engines_of
 
-N_ROUNDS = int(os.environ.get("FAULT_ROUNDS") or (60 if os.environ.get("CI") == "true" else 8))  # half a second each
-N_KILLS = int(os.environ.get("ENGINE_KILLS") or 5)  # a second each
+MANY_ROUNDS = int(os.environ.get("FAULT_ROUNDS") or 60)  # half a second each
+MANY_KILLS = int(os.environ.get("ENGINE_KILLS") or 10)  # a second each
 N_DOCUMENTS = 12  # more than there are KV sequences: some go to disk
 # Put before the engine's own modules: its clock is off by what a file says.
 JUMPING_CLOCK = """import os, time
@@ -140,21 +140,25 @@ def stage(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets limits of another process, which only Linux can")
-def test_whatever_befalls_it_the_engine_is_back_and_right(stage: Stage) -> None:
+@pytest.mark.parametrize("more_rounds", [0, pytest.param(MANY_ROUNDS, marks=pytest.mark.real)])
+def test_whatever_befalls_it_the_engine_is_back_and_right(stage: Stage, more_rounds: int) -> None:
+    """Each fault once, and then faults at random."""
     faults: list[Callable[[], None]] = [
         *(stage.kill_engine, stage.stop_engine, stage.kill_client, stage.delete_socket),
         *(stage.fill_disk, stage.move_clock, stage.start_two),
     ]
     stage.recover()
-    for _ in range(N_ROUNDS):
-        fault = stage.random.choice(faults)
+    rounds = [*stage.random.sample(faults, len(faults)), *stage.random.choices(faults, k=more_rounds)]
+    for fault in rounds:
         asked = [stage.pool.submit(stage.ask, client) for client in stage.clients[:2]]  # in the middle of work
         fault()
         for future in asked:
             future.result(LIMIT_S)
         stage.recover()
         wait_until(lambda: len(engines_of(stage.home)) == 1)
-    print(f"{N_ROUNDS} rounds, the slowest took {stage.slowest_s:.1f} s; {len(stage.refusals)} requests were refused")
+    print(
+        f"{len(rounds)} rounds, the slowest took {stage.slowest_s:.1f} s; {len(stage.refusals)} requests were refused"
+    )
     kept = [path for path in (stage.home / "cache" / "kv").iterdir() if path.suffix == ".kv"]
     assert kept
     for path in kept:  # what is loaded carries its checksum
@@ -168,7 +172,8 @@ def test_whatever_befalls_it_the_engine_is_back_and_right(stage: Stage) -> None:
     assert not engines_of(stage.home)
 
 
-def test_an_engine_killed_at_any_moment_leaves_no_request_without_an_answer(stage: Stage) -> None:
+@pytest.mark.parametrize("n_kills", [3, pytest.param(MANY_KILLS, marks=pytest.mark.real)])
+def test_an_engine_killed_at_any_moment_leaves_no_request_without_an_answer(stage: Stage, n_kills: int) -> None:
     """Every request ends, with its answer or an error, and after each kill the engine is back and right."""
     slowest_s, process, memory = 0.0, psutil.Process(), []
 
@@ -178,7 +183,7 @@ def test_an_engine_killed_at_any_moment_leaves_no_request_without_an_answer(stag
         return time.monotonic() - began
 
     stage.recover()
-    for _ in range(N_KILLS):
+    for _ in range(n_kills):
         asked = [stage.pool.submit(ask, client) for client in stage.clients]
         threading.Event().wait(stage.random.uniform(0, 0.1))  # any moment of their work
         stage.kill_engine()
@@ -186,7 +191,7 @@ def test_an_engine_killed_at_any_moment_leaves_no_request_without_an_answer(stag
         stage.recover()
         memory.append(process.memory_info().rss)
     print(
-        f"{N_KILLS} kills; the slowest request took {slowest_s:.1f} s, until all were answered again "
+        f"{n_kills} kills; the slowest request took {slowest_s:.1f} s, until all were answered again "
         f"{stage.slowest_s:.1f} s; {len(stage.refusals)} were refused; "
         f"{memory[len(memory) // 2] >> 20} MiB after half of them, {memory[-1] >> 20} MiB at the end"
     )

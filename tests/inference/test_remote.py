@@ -93,7 +93,7 @@ class Peer:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def connect(self, key: str = "", on_connection: Callable[[NanoError | None], None] = lambda _: None) -> Remote:
         return Remote.connect(self.address, "qwen", key, on_connection)

@@ -17,16 +17,16 @@ from tests.processes import engines_of
 ANSWER = "It is a long story. " * 200
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> str:
-    path = tmp_path / "script.json"
+def write_script(folder: Path) -> str:
+    path = folder / "script.json"
     path.write_text(json.dumps({"quick\nassistant\n": "x = 1", "slow\nassistant\n": ANSWER, "$batch_ms": 5}))
     return f"scripted:{path}"
 
 
-@pytest.fixture
-def kernel(model: str) -> Iterator[Kernel]:
-    with started_kernel(NANO_LSP_MODEL=model) as started:
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    folder = tmp_path_factory.mktemp("kernel")
+    with started_kernel(NANO_LSP_MODEL=write_script(folder), NANO_LSP_HOME=str(folder / "home")) as started:
         yield started
 
 
@@ -76,7 +76,7 @@ def test_an_interrupted_answer_keeps_its_text_and_the_kernel_goes_on(kernel: Ker
 
 
 @pytest.mark.skipif(os.name != "posix", reason="engines are looked for by their environment")
-def test_an_engine_crash_is_reported_and_the_next_call_works(model: str, home: Path) -> None:
+def test_an_engine_crash_is_reported_and_the_next_call_works(tmp_path: Path, home: Path) -> None:
     shown: list[str] = []
     said: list[str] = []
     killed = threading.Event()
@@ -90,7 +90,7 @@ def test_an_engine_crash_is_reported_and_the_next_call_works(model: str, home: P
             (engine,) = engines_of(home)
             engine.kill()
 
-    with started_kernel(NANO_LSP_MODEL=model, NANO_LSP_ENGINE="shared") as kernel:
+    with started_kernel(NANO_LSP_MODEL=write_script(tmp_path), NANO_LSP_ENGINE="shared") as kernel:
         kernel.run("x = 41")
         process = kernel.evaluate("__import__('os').getpid()")
         reply = kernel.client.execute_interactive("%nano ask slow", timeout=LIMIT_S, output_hook=on_output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import pytest
 from nano_lsp.editor.statistics import Statistics
 from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
 
+FRONT_END = "neuro-nano-jupyter"
 CHAT = "```\nassistant\n"
 SCRIPT = {
     "total = 3\n\nb = ": "total + 1\n",  # a cell that stands later, and has run
@@ -55,6 +57,13 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         settings = scripted(folder, SCRIPT)
         assert client.post("status", json={"settings": settings}).json()["warnings"] == []
         wait_for(client, "ready")
+        yield it
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A server for tests that send it settings of their own first."""
+    with serve(tmp_path_factory.mktemp("configured")) as it:
         yield it
 
 
@@ -108,16 +117,16 @@ def test_a_request_that_arrives_after_a_later_one_is_ignored(client: httpx.Clien
     assert ask("one", 3) == ["2"]
 
 
-def test_a_cancelled_request_is_not_an_error(tmp_path: Path) -> None:
-    settings = scripted(tmp_path, {**SCRIPT, "$batch_ms": 200})  # slow enough to disconnect meanwhile
-    with serve(tmp_path) as it, it.client() as client:
+def test_a_cancelled_request_is_not_an_error(configured: Jupyter, tmp_path: Path) -> None:
+    settings = scripted(tmp_path, {**SCRIPT, "$batch_ms": 50})  # slow enough to disconnect meanwhile
+    with configured.client() as client:
         client.post("status", json={"settings": settings})
         wait_for(client, "ready")
         request = {"path": "a.py", "cells": [{"code": "def steps(x):"}], "index": 0, "offset": 13}
         with client.stream("POST", "suggest", json=request) as response:
             assert next(response.iter_lines())  # the first line has arrived, others are being generated
         assert suggest(client, ("b = ", None)) == ["2"]
-        assert "Uncaught exception" not in (tmp_path / "jupyter/jupyter.log").read_text()
+        assert "Uncaught exception" not in (configured.root.parent / "jupyter/jupyter.log").read_text()
 
 
 def test_whole_lines_are_streamed(client: httpx.Client) -> None:
@@ -227,9 +236,9 @@ def test_acceptance_is_detected_in_the_next_request(tmp_path: Path) -> None:
     ]
 
 
-def test_the_status_has_the_reason_for_no_suggestions(tmp_path: Path) -> None:
+def test_the_status_has_the_reason_for_no_suggestions(configured: Jupyter, tmp_path: Path) -> None:
     settings = {**scripted(tmp_path, {"b = ": "2\n"}), "exclude": ["private*"], "languages": {"sql": False}}
-    with serve(tmp_path) as it, it.client() as client:
+    with configured.client() as client:
         client.post("status", json={"settings": settings})
         wait_for(client, "ready")
         for path, language, quiet, expected in (
@@ -303,8 +312,8 @@ def test_a_request_sent_while_the_model_loads_is_answered_after_loading(tmp_path
         assert client.get("status").json()["configured"] is True
 
 
-def test_a_missing_model_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with serve(tmp_path) as it, it.client() as client:
+def test_a_missing_model_is_an_error_with_a_remedy(configured: Jupyter) -> None:
+    with configured.client() as client:
         client.post("status", json={"settings": {}})
         while (status := client.get("status").json())["state"] == "loading":
             pass
@@ -317,6 +326,20 @@ def test_a_missing_model_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         assert "nano-lsp model pull nano" in rejected.json()["remedy"]
 
 
+def test_jupyterlab_gets_the_front_end(jupyter: Jupyter) -> None:
+    """The page says what the browser is to load; that the server's part is enabled, all other tests say."""
+    with httpx.Client(base_url=jupyter.address, timeout=LIMIT_S) as browser:
+        page = browser.get("lab", params={"token": TOKEN}, follow_redirects=True).text
+        found = re.search(r'<script id="jupyter-config-data" type="application/json">(.*?)</script>', page, re.DOTALL)
+        assert found is not None, page
+        config = json.loads(found[1])
+        (extension,) = [each for each in config["federated_extensions"] if each["name"] == FRONT_END]
+        assert FRONT_END not in config["disabledExtensions"]
+        script = browser.get(f"{config['fullLabextensionsUrl']}/{FRONT_END}/{extension['load']}")
+        assert script.status_code == httpx.codes.OK
+
+
+@pytest.mark.real  # takes ten seconds
 @pytest.mark.parametrize("command", [["labextension", "list"], ["server", "extension", "list"]])
 def test_it_is_enabled_after_installation(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "jupyter", *command], capture_output=True, text=True, check=True)

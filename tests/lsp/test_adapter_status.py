@@ -41,7 +41,7 @@ def test_the_adapter_of_the_workspace_is_used_and_named(
     store = AdapterStore(find_folders().adapters)
     file = write_tiny_adapter(tmp_path / "mine.gguf", {BASE_KEY: base} if base else {})
     store.choose(store.install(file), project)
-    client = RawClient(home=home)
+    client = RawClient(home=home, forked=True)
     try:
         settings = {"model": f"scripted:{script}", "adapter": setting, "debounceMs": 0, "latencyMs": 0}
         client.initialize(root=project, **settings)

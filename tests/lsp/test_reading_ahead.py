@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ AT = {"line": 120, "character": 4}
 def client(tmp_path: Path) -> Iterator[RawClient]:
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"x = ": "1 + 1\n"}))
-    it = RawClient(home=tmp_path / "home", environment={**os.environ, "NANO_LSP_ENGINE": "in-process"})
+    it = RawClient(home=tmp_path / "home", forked=True)
     it.initialize(model=f"scripted:{script}", debounceMs=0, prefetch=False, warmUp="always")
     it.wait_for_state("ready")
     yield it

@@ -62,6 +62,10 @@ def change(client: RawClient, text: str, version: int) -> None:
     client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": text}]})
 
 
+def configure(client: RawClient, **settings: object) -> None:
+    client.notify("workspace/didChangeConfiguration", {"settings": {"nano": settings}})
+
+
 @pytest.mark.parametrize("typed", ["", "E", "Ent", "Entry", "entry", "nt"])
 def test_the_item_replaces_what_the_entry_replaces_and_begins_with_the_entry(client: RawClient, typed: str) -> None:
     client.open(f"{BANK}for {typed}\n")
@@ -167,9 +171,11 @@ def test_the_document_has_changed_in_the_meantime(client: RawClient) -> None:
     info = {"range": {"start": {"line": 3, "character": 4}, "end": {"line": 3, "character": 5}}, "text": "Entry"}
     params = inline(3, 5, invoked=False)
     params["context"]["selectedCompletionInfo"] = info
+    configure(client, debounceMs=5000)  # the request waits for the change
     client.send({"jsonrpc": "2.0", "id": 70, "method": METHOD, "params": params})
     change(client, f"{BANK}for Ac\n", 2)
     assert client.answer(70)["result"]["items"] == []
+    configure(client, debounceMs=0)
     (item,) = ask(client, (3, 6), "Account", 4)
     assert item["insertText"] == "Account in Entry:"
 

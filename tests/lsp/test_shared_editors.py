@@ -20,14 +20,19 @@ Starts = Callable[..., RawClient]
 SPAN = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 4}}
 
 
+def write_script(folder: Path, batch_ms: int = 0) -> Path:
+    script = folder / "script.json"
+    script.write_text(json.dumps({"x = ": "1 + 1\n", "assistant\n": "It is so.", "$batch_ms": batch_ms}))
+    return script
+
+
 @pytest.fixture
 def start(home: Path, tmp_path: Path) -> Iterator[Starts]:
     """Starts servers that share an engine."""
     clients: list[RawClient] = []
 
     def begin(batch_ms: int = 0) -> RawClient:
-        script = tmp_path / "script.json"
-        script.write_text(json.dumps({"x = ": "1 + 1\n", "assistant\n": "It is so.", "$batch_ms": batch_ms}))
+        script = write_script(tmp_path, batch_ms)
         client = RawClient(home=home, forked=True)
         clients.append(client)
         client.initialize(model=f"scripted:{script}", engine="shared", debounceMs=0, latencyMs=0, prefetch=False)
@@ -59,8 +64,11 @@ def test_a_crashed_engine_is_restarted_for_the_next_request(start: Starts, home:
     assert successor.pid != engine.pid
 
 
-def test_an_engine_crash_during_a_request_is_in_the_status_and_recovers(start: Starts, home: Path) -> None:
-    editor = start(batch_ms=100)
+def test_an_engine_crash_during_a_request_is_in_the_status_and_recovers(
+    start: Starts, home: Path, tmp_path: Path
+) -> None:
+    editor = start(batch_ms=1000)
+    write_script(tmp_path)  # for the next engine
     editor.send(
         {
             "jsonrpc": "2.0",

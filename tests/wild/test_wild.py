@@ -29,6 +29,8 @@ EXPECTED = {
     *("prompts_have", "prompts_lack", "answers", "server_messages", "next_input"),
 }
 LIMIT_S = 120
+READ_AT_START = ("PYTHON", "LC_", "LANG", "TMPDIR")
+"""Beginnings of variables that the interpreter or its standard library reads once: their cases start one anew."""
 
 
 @dataclass
@@ -62,6 +64,11 @@ class Case:
         variables = {**os.environ, "NANO_LSP_MODEL": f"scripted:{self.script}", **changed}
         return {name: value for name, value in variables.items() if changed.get(name) != ""}
 
+    @property
+    def forks(self) -> bool:
+        """Whether its process can be forked from one that has imported the libraries."""
+        return os.name == "posix" and not any(name.startswith(READ_AT_START) for name in self.spec.get("env", {}))
+
     def prompts(self) -> str:
         """All prompts of the model."""
         path = self.script.with_name("prompts.json")
@@ -70,9 +77,9 @@ class Case:
 
 def run_command(case: Case) -> Outcome:
     arguments = [*map(case.text, case.spec["command"])]
-    if os.name == "posix" and "env" not in case.spec:
+    if case.forks:
         done = run_forked(arguments, cwd=case.folder, env=case.environment(), timeout=LIMIT_S)
-    else:  # the interpreter reads some of the environment when it starts
+    else:
         command = [sys.executable, "-m", "nano_lsp", *arguments]
         done = subprocess.run(
             command, cwd=case.folder, env=case.environment(), capture_output=True, timeout=LIMIT_S, check=False
@@ -84,7 +91,7 @@ def run_messages(case: Case) -> Outcome:
     lines = (case.source / case.spec["messages"]).read_text(encoding="utf-8").split("\n")
     messages = [json.loads(case.text(line)) for line in lines if line.strip()]
     found = Outcome()
-    client = RawClient(environment=case.environment(), forked="env" not in case.spec)
+    client = RawClient(environment=case.environment(), forked=case.forks)
     try:
         if not any(message.get("method") == "initialize" for message in messages):
             client.initialize(root=case.folder)
