@@ -81,17 +81,51 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     Both complete the same code as in an editor. The exit code is 0 if the adapter is taken, and 1 if it is not.
     """
     output = output or adapter.absolute().parent
+    evaluation = judge(data, adapter, output, model=model, general=general or [], limit=limit, minutes=minutes)
+    if as_json:
+        print_json(evaluation)
+    else:
+        _show(evaluation)
+    stderr.print(f"Report: {output / HTML}", markup=False)
+    raise typer.Exit(int(not evaluation["taken"]))
+
+
+def judge(
+    data: Path,
+    adapter: Path,
+    output: Path,
+    *,
+    model: str | None,
+    general: Sequence[Path] = (),
+    limit: int | None = None,
+    minutes: float | None = None,
+) -> dict[str, Any]:
+    """Evaluate an adapter or go on with it, with its progress; write the evaluation and its report, and return it.
+
+    Args:
+        data: Folder that `forge data` has written.
+        adapter: The adapter's file.
+        output: Folder for the evaluation.
+        model: Model to use; None for that of the data.
+        general: Files with problems of another kind.
+        limit: Maximum number of problems of each file; None for all.
+        minutes: Maximum time; None for no limit.
+
+    Raises:
+        NanoError: The adapter or the data cannot be used.
+        CancelledError: The user has pressed Ctrl-C.
+    """
     card, training = adapter_evaluation.load_card(data), adapter_evaluation.load_training(adapter)
     check_adapter(adapter)
     sets = [
         adapter_evaluation.load_heldout(data, limit),
-        *(ProblemSet.load(path, path.name, limit) for path in general or []),
+        *(ProblemSet.load(path, path.name, limit) for path in general),
     ]
     try:
         (output / "outcomes").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ForgeError(f"{output} cannot be written: {error.strerror}.", "Give another --output.") from error
-    model = model or card["tokenizer"]["model"]
+    model = model or str(card["tokenizer"]["model"])
     with resumable(output):
         answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
     evaluation = adapter_evaluation.build_evaluation(
@@ -104,12 +138,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     )
     replace_file(output / JSON, to_json(evaluation))
     replace_file(output / HTML, render_report(evaluation))
-    if as_json:
-        print_json(evaluation)
-    else:
-        _show(evaluation)
-    stderr.print(f"Report: {output / HTML}", markup=False)
-    raise typer.Exit(int(not evaluation["taken"]))
+    return evaluation
 
 
 def _answer(

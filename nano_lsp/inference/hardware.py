@@ -1,4 +1,4 @@
-"""Hardware available to this process: physical cores, CPU features, memory.
+"""Hardware available to this process: physical cores, CPU features, memory, disk space.
 
 llama.cpp is fastest with a thread for each physical core that the process may use. Containers and batch
 systems restrict that through the affinity mask and cgroup quotas, which `os.cpu_count` does not see.
@@ -6,10 +6,13 @@ systems restrict that through the affinity mask and cgroup quotas, which `os.cpu
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +119,18 @@ def find_memory(root: Path = Path("/")) -> Memory:
                 if available < found.usable_bytes:
                     found = Memory(available, 0, int(limit))
     return found
+
+
+def free_disk_bytes(folder: Path) -> int:
+    """Free space on the disk of a folder, which need not exist.
+
+    Raises:
+        OSError: The disk does not exist or is not accessible.
+    """
+    for existing in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return shutil.disk_usage(existing).free
+    raise FileNotFoundError(errno.ENOENT, "the disk does not exist", str(folder))
 
 
 def on_battery() -> bool:
