@@ -354,7 +354,7 @@ def test_the_end_of_the_input_is_an_interruption(run: Run, monkeypatch: pytest.M
     with os.fdopen(its_input, "rb") as stream:
 
         def program(arguments: list[str]) -> None:
-            sys.stdin = stream  # type: ignore[assignment]
+            sys.stdin = stream
             build_app("forge")(arguments)
 
         done = run("--until-input-ends", program=program)

@@ -23,7 +23,7 @@ from nano_lsp.lsp.lenient_parsing import read_argument
 from nano_lsp.lsp.server import NanoServer
 from nano_lsp.settings import EditorSettings
 
-COMMAND = (sys.executable, "-m", "nano_lsp", "forge", "run")
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "nano_lsp", "forge", "run")
 _INTERRUPTED = 130  # exit code
 
 
@@ -139,6 +139,9 @@ def _start(folder: Path, settings: EditorSettings, minutes: object) -> subproces
     model = with_absolute_paths(settings.of_model).model
     limit = ["--minutes", str(minutes)] if isinstance(minutes, (int, float)) else []
     excluded = [f"--exclude={pattern}" for pattern in settings.exclude]
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW
     return subprocess.Popen(  # noqa: S603 - this program
         [*COMMAND, str(folder), "--model", model, *limit, *excluded, "--until-input-ends"],
         stdin=subprocess.PIPE,
@@ -148,5 +151,5 @@ def _start(folder: Path, settings: EditorSettings, minutes: object) -> subproces
         env={**portable_environment(), "PYTHONIOENCODING": "utf-8"},
         encoding="utf-8",
         errors="replace",
-        creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+        creationflags=flags,
     )
