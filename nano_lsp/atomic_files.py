@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -81,24 +82,37 @@ def sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def require_disk_space(what: str, folder: Path, needed_bytes: int, remedy: str) -> None:
-    """Check that a folder's disk has room.
+def free_disk_bytes(folder: Path) -> int:
+    """Free space on the disk of a folder, which need not exist.
+
+    Raises:
+        OSError: The disk does not exist or is not accessible.
+    """
+    for existing in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return shutil.disk_usage(existing).free
+    raise FileNotFoundError(errno.ENOENT, "the disk does not exist", str(folder))
+
+
+def require_disk_space(what: str, folder: Path, needed_bytes: int, remedy: str) -> int:
+    """Check that a folder's disk has room, and return its free space in bytes.
 
     Args:
         what: What needs the space, the subject of a sentence.
-        folder: An existing folder.
+        folder: A folder, which need not exist.
         needed_bytes: Number of bytes.
         remedy: What the user can do where there is less.
 
     Raises:
         DiskSpaceError: There is less.
-        OSError: The folder does not exist, or is not accessible.
+        OSError: The disk does not exist or is not accessible.
     """
-    free = shutil.disk_usage(folder).free
+    free = free_disk_bytes(folder)
     if free < needed_bytes:
         raise DiskSpaceError(
             f"{what} needs {needed_bytes / 1e6:,.0f} MB in {folder}, {free / 1e6:,.0f} MB are free.", remedy
         )
+    return free
 
 
 def _umask() -> int:

@@ -52,6 +52,11 @@ class Folders:
         """Folder of installed adapters, beside that of models."""
         return self.models.with_name("adapters")
 
+    @property
+    def forge(self) -> Path:
+        """Folder of what `nano-lsp forge run` writes for each workspace, beside that of models."""
+        return self.models.with_name("forge")
+
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     """Determine the folders of this user, as absolute paths; nothing is created.

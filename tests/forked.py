@@ -77,9 +77,11 @@ class PipedProcess(ForkedProcess):
         stdout: Where to read what it writes.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], program: Callable[[], None] = main
+    ) -> None:
         (its_stdin, stdin), (stdout, its_stdout) = os.pipe(), os.pipe()
-        super().__init__(main, arguments, environment, Path.cwd(), (its_stdin, its_stdout, 2))
+        super().__init__(program, arguments, environment, Path.cwd(), (its_stdin, its_stdout, 2))
         os.close(its_stdin)
         os.close(its_stdout)
         self.stdin: BinaryIO = os.fdopen(stdin, "wb")

@@ -12,7 +12,9 @@ import numpy as np
 EMBEDDING, FEED_FORWARD, VOCABULARY = 64, 96, 40
 
 
-def write_model(path: Path, architecture: str = "qwen2", *, n_layers: int = 2, tied: bool = True) -> Path:
+def write_model(
+    path: Path, architecture: str = "qwen2", *, n_layers: int = 2, tied: bool = True, n_vocab: int = VOCABULARY
+) -> Path:
     """Write a tiny model; its weights are zeros."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_file_type(15)
@@ -25,10 +27,10 @@ def write_model(path: Path, architecture: str = "qwen2", *, n_layers: int = 2, t
     writer.add_rope_freq_base(1_000_000.0)
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([f"t{i}" for i in range(VOCABULARY)])
-    writer.add_tensor("token_embd.weight", np.zeros((VOCABULARY, EMBEDDING), np.float32))
+    writer.add_token_list([f"t{i}" for i in range(n_vocab)])
+    writer.add_tensor("token_embd.weight", np.zeros((n_vocab, EMBEDDING), np.float32))
     if not tied:
-        writer.add_tensor("output.weight", np.zeros((VOCABULARY, EMBEDDING), np.float32))
+        writer.add_tensor("output.weight", np.zeros((n_vocab, EMBEDDING), np.float32))
     for i in range(n_layers):
         writer.add_tensor(f"blk.{i}.attn_q.weight", np.zeros((EMBEDDING, EMBEDDING), np.float16))
         writer.add_tensor(f"blk.{i}.ffn_gate.weight", np.zeros((FEED_FORWARD, EMBEDDING), np.float32))

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.cli import main
 from tests.forked import PipedProcess
 
 URI = "file:///a.py"
@@ -36,6 +38,7 @@ class RawClient:
         prefix: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
         forked: bool = False,
+        program: Callable[[], None] = main,
     ) -> None:
         """Start a server.
 
@@ -45,6 +48,7 @@ class RawClient:
             prefix: Command that runs the server's command.
             environment: Environment of the server; None for this process's.
             forked: Whether to fork it where the system can, instead of starting Python (`tests.forked`).
+            program: What a forked one runs.
         """
         environment = dict(os.environ if environment is None else environment)
         if home:
@@ -54,7 +58,7 @@ class RawClient:
         self._states: list[dict[str, Any]] = []  # status notifications not yet waited for
         self.process: subprocess.Popen[bytes] | PipedProcess
         if forked and os.name == "posix":
-            self.process = PipedProcess(["server", *arguments], environment)
+            self.process = PipedProcess(["server", *arguments], environment, program)
         else:
             command = [*prefix, sys.executable, "-m", "nano_lsp", "server", *arguments]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

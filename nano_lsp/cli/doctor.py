@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import os
 import platform
-import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
@@ -18,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from nano_lsp.atomic_files import free_disk_bytes
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
@@ -26,6 +24,9 @@ from nano_lsp.config import find_folders, load_settings, with_absolute_paths
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
 from nano_lsp.errors import LibraryError, NanoError
+from nano_lsp.forge.public_sets import EXTRA
+from nano_lsp.forge.recipe import load_recipe
+from nano_lsp.forge.training_needs import machine_for, missing_libraries, training_seconds
 from nano_lsp.inference import hardware
 from nano_lsp.inference.loading import check_memory, needed_bytes
 from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compiled_features, require_layout
@@ -43,6 +44,7 @@ EXAMPLES = """Examples:
 """
 
 _NANO_MIB = 1_210
+_TRAINED_TOKENS = 100_000
 _SAFER_MODE_COST = "It costs up to a quarter of the speed of answers."  # figures: docs/how-to/troubleshooting.md
 
 
@@ -126,6 +128,8 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
         yield examine_adapter(settings)
     memory = examine_memory(settings, path)
     yield memory
+    if path:
+        yield examine_training(settings, path)
     if load and works and path and memory.level is not Level.PROBLEM:
         yield from examine_model(settings)
 
@@ -221,11 +225,37 @@ def examine_memory(settings: Settings, path: Path | None) -> Finding:
     return Finding(Level.OK, "memory", f"{hardware.find_memory()}, {settings.model} needs about {needed >> 20:,} MiB")
 
 
+def examine_training(settings: Settings, path: Path) -> Finding:
+    """Say whether this machine can train on the user's code, and which model; PyTorch is not imported.
+
+    Args:
+        settings: Settings with the model.
+        path: Path of the model's file.
+    """
+    if missing := missing_libraries():
+        detail = f"`nano-lsp forge run` needs libraries that are not installed: {', '.join(missing)}"
+        return Finding(Level.OK, "training", detail, f"To train on your own code, run {EXTRA}")
+    recipe, told = load_recipe("workspace"), ""
+    smaller = ModelStore(find_folders()).path(recipe.base)
+    for model, file in {settings.model: path, **({recipe.base: smaller} if smaller.is_file() else {})}.items():
+        try:
+            header = read_header(file)
+            machine = machine_for(header, recipe, settings.n_threads)
+        except NanoError as error:
+            told = told or f"{model} cannot be trained: {error.message} "
+        else:
+            minutes = training_seconds(header, machine, _TRAINED_TOKENS) / 60
+            told += f"{model} can be trained, with {machine.memory_bytes >> 20:,} MiB of memory"
+            told += f" and in about {minutes:,.0f} minutes for {_TRAINED_TOKENS:,} tokens"
+            break
+    return Finding(Level.OK, "training", told.strip())
+
+
 def examine_store(settings: Settings) -> Generator[Finding, None, Path | None]:
     """Check disk space and the model's file; returns the file, or None if it is missing or damaged."""
     folders = find_folders()
     try:
-        free = free_bytes(folders.models)
+        free = free_disk_bytes(folders.models)
     except OSError as error:
         yield Finding(
             Level.PROBLEM,
@@ -268,18 +298,6 @@ def examine_adapter(settings: Settings) -> Finding:
         remedy = "Suggestions are made without it. `nano-lsp adapter use NAME` chooses another one, `none` for none."
         return Finding(Level.WARNING, "adapter", found.left_out, remedy)
     return Finding(Level.OK, "adapter", f"{found.name}: {found.file.path}" if found.file else "none")
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space on the disk of a folder, which need not exist.
-
-    Raises:
-        OSError: The disk does not exist or is not accessible.
-    """
-    for existing in (folder, *folder.parents):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            return shutil.disk_usage(existing).free
-    raise FileNotFoundError(errno.ENOENT, "the disk does not exist", str(folder))
 
 
 def examine_model(settings: Settings) -> Iterator[Finding]:

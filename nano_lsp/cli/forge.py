@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nano_lsp.cli import forge_eval
+from nano_lsp.cli import forge_data, forge_eval
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, file_progress, open_local_assistant, resumable, stderr, stdout
+from nano_lsp.cli.terminal import Model, file_progress, stdout
 from nano_lsp.config import find_folders, is_path, load_settings
 from nano_lsp.errors import ConfigError
-from nano_lsp.forge.data import make_data
-from nano_lsp.forge.dataset import CARD, OnProgress
 from nano_lsp.forge.merge import merge_adapter
 from nano_lsp.forge.recipe import find_recipe, load_recipe, recipe_names
 from nano_lsp.models.adapters import AdapterStore, find_base
 from nano_lsp.models.store import ModelStore
 
-_CASES_PER_LINE = 5000
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Fine-tune the model: recipes, training data, training, evaluation and merging of adapters.",
-    epilog="Start with `nano-lsp forge recipes`.",
+    epilog="Start with `nano-lsp forge run --dry-run`.",
 )
+app.command("data", epilog=forge_data.EXAMPLES)(forge_data.data)
 app.command("eval", epilog=forge_eval.EXAMPLES)(forge_eval.evaluate)
+
+
+@app.command(
+    epilog="Examples: `nano-lsp forge run --dry-run`; `nano-lsp forge run ~/project --model pico --minutes 120`"
+)
+def run(  # noqa: PLR0917 - options, which typer passes by name
+    folder: Annotated[Path, typer.Argument(help="Folder of the workspace.", exists=True, file_okay=False)] = Path(),
+    model: Model = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Maximum time of training; making the data and judging come on top of it.")
+    ] = 60,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Leave out files that match this pattern, written as in .gitignore. May be repeated.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "--output",
+            help="Folder for everything that is written; a run that was interrupted continues there. If not given, "
+            "one for each workspace, in the folder of models and adapters.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and what is missing for it.")
+    ] = False,
+    until_input_ends: Annotated[
+        bool,
+        typer.Option(
+            "--until-input-ends", help="Stop as after Ctrl-C when stdin ends: for programs that start this."
+        ),
+    ] = False,
+) -> None:
+    """Train on the code of a workspace: data, training, judging, and installing of an adapter that gains.
+
+    The same command continues a run that was interrupted. The exit code is 0 if the adapter is installed, and 1 if it
+    does not gain.
+    """
+    from nano_lsp.cli.forge_run import run_workspace  # noqa: PLC0415 - the others need no training
+
+    run_workspace(
+        folder,
+        model=model,
+        minutes=minutes,
+        exclude=exclude or [],
+        output=output,
+        dry_run=dry_run,
+        until_input_ends=until_input_ends,
+    )
 
 
 @app.command(epilog="Example: `nano-lsp forge recipes infill`")
@@ -49,67 +96,6 @@ def recipes(
     else:
         for recipe in found:
             stdout.print(f"{recipe.name}: {recipe.description}", markup=False)
-
-
-@app.command(
-    epilog="Examples: `nano-lsp forge data workspace . --output ~/forge/mine`; "
-    "`nano-lsp forge data infill --against HumanEval-SingleLineInfilling.jsonl.gz --output data`"
-)
-def data(  # noqa: PLR0917 - options, which typer passes by name
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or path of your own TOML file.")],
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="For `workspace`, its folder (default: the current one). For `infill`, names of installed packages "
-            "or a site-packages folder (default: all packages of this Python). For `reasoning-mix`, a folder with "
-            "the sets as Parquet or JSON lines (default: the Hugging Face hub)."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(help="Folder for the data; a run that was interrupted continues there.")
-    ] = ...,  # type: ignore[assignment]
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of cases.")] = None,
-    against: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Evaluation file; cases that share 13 words in a row with it are left out. May be repeated.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    model: Model = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the data card as JSON.")] = False,
-) -> None:
-    """Make training data: token ids of cases in the layout in which the model is asked, and a data card."""
-    chosen = load_recipe(recipe)
-    with (
-        open_local_assistant(model=model or chosen.base) as (assistant, settings),
-        resumable(output),
-        _progress() as show,
-    ):
-        card = make_data(
-            chosen,
-            sources or [],
-            output,
-            tokenizer=assistant.model.tokenizer,
-            fim_order=assistant.model.fim_order,
-            settings=settings,
-            on_progress=show,
-            seed=seed,
-            limit=limit,
-            against=against or [],
-        )
-    if as_json:
-        print_json(card)
-        return
-    for split, kinds in card["counts"].items():
-        for kind, n in kinds.items():
-            stdout.print(f"{split} {kind}: {n['cases']:,} cases, {n['tokens']:,} tokens", markup=False)
-    for reason, number in card["left_out"].items():
-        stdout.print(f"left out, {reason}: {number:,}", markup=False)
-    stderr.print(f"Data card: {output / CARD}", markup=False)
 
 
 @app.command(
@@ -167,23 +153,3 @@ def merge(
         file = Path(adapter).expanduser() if is_path(adapter) else AdapterStore(folders.adapters).find(adapter).path
         merge_adapter(file, base, output, show, check_memory=settings.check_memory)
     stdout.print(f"{output} is complete. `nano-lsp model import {output} --name NAME` installs it.", markup=False)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """Show the progress: a line that is updated on a terminal, otherwise a line every 5,000 cases."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
-    task = bar.add_task("reading", total=None)
-    printed = 0
-
-    def show(source: str, n_cases: int, n_tokens: int) -> None:
-        nonlocal printed
-        text = f"{n_cases:,} cases, {n_tokens:,} tokens: {source}"
-        bar.update(task, description=text)
-        if not stderr.is_terminal and n_cases // _CASES_PER_LINE > printed:
-            printed = n_cases // _CASES_PER_LINE
-            stderr.print(text, markup=False)
-
-    with bar:
-        yield show

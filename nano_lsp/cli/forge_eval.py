@@ -88,11 +88,45 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     that is not decided yet, as not all problems are answered.
     """
     output = output or adapter.absolute().parent
+    evaluation = judge(data, adapter, output, model=model, general=general or [], limit=limit, minutes=minutes)
+    if as_json:
+        print_json(evaluation)
+    else:
+        _show(evaluation)
+    stderr.print(f"Report: {output / HTML}", markup=False)
+    raise typer.Exit(EXIT_CODES[evaluation["taken"]])
+
+
+def judge(
+    data: Path,
+    adapter: Path,
+    output: Path,
+    *,
+    model: str | None,
+    general: Sequence[Path] = (),
+    limit: int | None = None,
+    minutes: float | None = None,
+) -> dict[str, Any]:
+    """Evaluate an adapter or go on with it, with its progress; write the evaluation and its report, and return it.
+
+    Args:
+        data: Folder that `forge data` has written.
+        adapter: The adapter's file.
+        output: Folder for the evaluation.
+        model: Model to use; None for that of the data.
+        general: Files with problems of another kind.
+        limit: Maximum number of problems of each file; None for all.
+        minutes: Maximum time; None for no limit.
+
+    Raises:
+        NanoError: The adapter or the data cannot be used.
+        CancelledError: The user has pressed Ctrl-C.
+    """
     card, training = adapter_evaluation.load_card(data), adapter_evaluation.load_training(adapter)
     check_adapter(adapter)
     sets = [
         adapter_evaluation.load_heldout(data, limit),
-        *(ProblemSet.load(path, path.name, limit) for path in general or []),
+        *(ProblemSet.load(path, path.name, limit) for path in general),
     ]
     try:
         (output / "outcomes").mkdir(parents=True, exist_ok=True)
@@ -100,7 +134,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         raise ForgeError(f"{output} cannot be written: {error.strerror}.", "Give another --output.") from error
     if (n_files := sets[0].n_files) < adapter_evaluation.MIN_FILES:
         stderr.print(f"The held-out code is of {n_files} files: no gain is significant in so few.", markup=False)
-    model = model or card["tokenizer"]["model"]
+    model = model or str(card["tokenizer"]["model"])
     with resumable(output):
         answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
     evaluation = adapter_evaluation.build_evaluation(
@@ -113,12 +147,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     )
     replace_file(output / JSON, to_json(evaluation))
     replace_file(output / HTML, render_report(evaluation))
-    if as_json:
-        print_json(evaluation)
-    else:
-        _show(evaluation)
-    stderr.print(f"Report: {output / HTML}", markup=False)
-    raise typer.Exit(EXIT_CODES[evaluation["taken"]])
+    return evaluation
 
 
 def _answer(

@@ -142,6 +142,14 @@ def resumable(folder: Path) -> Iterator[None]:
         raise CancelledError("Interrupted.") from None
 
 
+def duration(seconds: float) -> str:
+    """A time in words: `3 h 10 min`, `12 min`, `40 s`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
+
+
 class StreamPrinter(ProgressListener):
     """Prints an answer as it is generated, and before that a line with the progress on the prompt.
 

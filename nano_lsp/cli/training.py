@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from nano_lsp.cli.terminal import file_progress, resumable, stderr
+from nano_lsp.cli.terminal import duration, file_progress, resumable, stderr
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.endpoint import EngineEndpoint, find_endpoint
 from nano_lsp.engine.launcher import ask_engine
@@ -92,7 +92,7 @@ class _TrainingDisplay(TrainingListener):
         done = f", {plan.n_done:,} of them done" if plan.n_done else ""
         stderr.print(
             f"{plan.n_steps:,} steps ({plan.n_passes:.2g} passes over the cases){done}: about "
-            f"{_duration(plan.seconds)}, {machine.memory_bytes >> 20:,} MiB of memory, "
+            f"{duration(plan.seconds)}, {machine.memory_bytes >> 20:,} MiB of memory, "
             f"{machine.disk_bytes / 1e6:,.0f} MB of disk; {machine.n_threads} threads, {machine.precision}.",
             markup=False,
         )
@@ -101,7 +101,7 @@ class _TrainingDisplay(TrainingListener):
     def on_step(self, history: History, tokens_per_s: float, seconds_left: float) -> None:
         """Show losses, speed and the time that is left."""
         heldout = f", held-out {history.heldout_loss[-1]:.3f}" if history.heldout_loss else ""
-        loss, left = history.loss[-1], _duration(seconds_left)
+        loss, left = history.loss[-1], duration(seconds_left)
         about = f"loss {loss:.3f}{heldout}, {tokens_per_s:,.0f} tokens/s, {left} left"
         self._bar.update(self._task, completed=history.step, about=about)
         is_due = history.step * _LINES // history.n_steps > (history.step - 1) * _LINES // history.n_steps
@@ -142,11 +142,3 @@ def lower_priority() -> None:
         psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS)
     else:
         os.nice(19)
-
-
-def _duration(seconds: float) -> str:
-    """A time in words: `3 h 10 min`, `12 min`, `40 s`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"

@@ -79,6 +79,16 @@ def find_end_token(tokenizer: Tokenizer, recipe: Recipe) -> int:
     return ids[0]
 
 
+def count_cases(n_lines: int, code: Code) -> int:
+    """Number of cases that a file is to have.
+
+    Args:
+        n_lines: Its number of lines.
+        code: What the recipe says on code.
+    """
+    return min(code.cases_per_file, max(1, n_lines // code.lines_per_case))
+
+
 class CodeCases:
     """Makes the cases of one package or workspace.
 
@@ -118,7 +128,7 @@ class CodeCases:
         if not any(shares.values()):
             return
         seen: set[Hole] = set()
-        for _ in range(min(code.cases_per_file, max(1, finder.n_lines // code.lines_per_case))):
+        for _ in range(count_cases(finder.n_lines, code)):
             (kind,) = source.choices(list(shares), list(shares.values()))
             for _ in range(_TRIES_PER_CASE):
                 hole = finder.find(kind)

@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePath
 from random import Random
+
+from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import is_secret, load_document
 from nano_lsp.code.languages import LANGUAGES
@@ -86,12 +89,14 @@ class CodePlan:
         heldout: Share of packages or files that is held out.
         seed: Seed of the order, the places and the split.
         make_cases: Makes cases, from the index of a workspace.
+        exclude: Patterns, written as in .gitignore, of files of a workspace that are left out.
     """
 
     code: Code
     heldout: float
     seed: int
     make_cases: Callable[[Workspace], CodeCases]
+    exclude: Sequence[str] = ()
 
 
 def permissive_license(fields: metadata.PackageMetadata) -> str:
@@ -122,12 +127,37 @@ def _spdx(name: str) -> str:
     return _NAMES.get(plain) or (plain.upper() if plain.upper() in _PERMISSIVE else "")
 
 
-def workspace_source(folder: Path, plan: CodePlan) -> Source:
-    """The files of a folder that git tracks; without git, those that it does not ignore.
+@dataclass(frozen=True)
+class Survey:
+    """The source files of a workspace.
+
+    Attributes:
+        root: The folder, with links resolved.
+        files: The files that git tracks; without git, those that it does not ignore.
+        digest: SHA-256 of their names and texts.
+        usable: Numbers of lines that are not blank and of characters of those that cases are made of, by path in the
+            folder.
+        left_out: Number of the others, by reason.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    digest: str
+    usable: Mapping[str, tuple[int, int]]
+    left_out: Mapping[str, int]
+
+    def held_out(self, share: float, seed: int) -> frozenset[str]:
+        """Paths in the folder of the files that are held out."""
+        return held_out((path.relative_to(self.root).as_posix() for path in self.files), share, seed)
+
+
+def survey_workspace(folder: Path, code: Code, exclude: Sequence[str] = ()) -> Survey:
+    """Look at the files of a folder that git tracks; without git, those that it does not ignore.
 
     Args:
         folder: Workspace folder.
-        plan: How code becomes cases.
+        code: What the recipe says on code.
+        exclude: Patterns, written as in .gitignore, of files that are left out.
 
     Raises:
         ForgeError: There is no such folder, or it has too little code.
@@ -136,25 +166,46 @@ def workspace_source(folder: Path, plan: CodePlan) -> Source:
         raise ForgeError(f"{folder} is not a folder.", "Give the folder of a workspace.")
     root = folder.resolve()
     tracked = _tracked_files(root)
-    files = [path for path in find_files(root, _suffixes(plan.code)) if tracked is None or path in tracked]
+    excluded = GitIgnoreSpec.from_lines(exclude)
+    files = [
+        path
+        for path in find_files(root, _suffixes(code))
+        if (tracked is None or path in tracked) and not excluded.match_file(path.relative_to(root).as_posix())
+    ]
     digest = hashlib.sha256()
-    usable = 0
-    rejected: set[str] = set()
+    usable: dict[str, tuple[int, int]] = {}
+    left_out: Counter[str] = Counter()
     for path in files:
+        name = path.relative_to(root).as_posix()
         text, reason = _read(path)
-        digest.update(f"{path.relative_to(root).as_posix()}\0{text}\0".encode("utf-8", "replace"))
-        usable += not reason
-        rejected |= {reason} - {""}
-    if usable < plan.code.min_files:
-        why = f" The others are left out: {', '.join(sorted(rejected))}." if rejected else ""
+        digest.update(f"{name}\0{text}\0".encode("utf-8", "replace"))
+        if reason:
+            left_out[reason] += 1
+        else:
+            usable[name] = (sum(bool(line.strip()) for line in text.split("\n")), len(text))
+    if len(usable) < code.min_files:
+        why = f" The others are left out: {', '.join(sorted(left_out))}." if left_out else ""
         raise ForgeError(
-            f"{folder} has {usable} usable source files, and {plan.code.min_files} are needed.{why}",
+            f"{folder} has {len(usable)} usable source files, and {code.min_files} are needed.{why}",
             "Give a larger workspace; files have to be tracked by git.",
         )
-    names = [path.relative_to(root).as_posix() for path in files]
-    out = held_out(names, plan.heldout, plan.seed)
-    read = partial(_documents, root, files, out.__contains__, plan)
-    return Source(root.name, f"sha256:{digest.hexdigest()}", "", read, plan.code.cases_per_source or None)
+    return Survey(root, tuple(files), digest.hexdigest(), usable, left_out)
+
+
+def workspace_source(folder: Path, plan: CodePlan) -> Source:
+    """The files of a workspace; see `survey_workspace`.
+
+    Args:
+        folder: Workspace folder.
+        plan: How code becomes cases.
+
+    Raises:
+        ForgeError: There is no such folder, or it has too little code.
+    """
+    survey = survey_workspace(folder, plan.code, plan.exclude)
+    out = survey.held_out(plan.heldout, plan.seed)
+    read = partial(_documents, survey.root, survey.files, out.__contains__, plan)
+    return Source(survey.root.name, f"sha256:{survey.digest}", "", read, plan.code.cases_per_source or None)
 
 
 def package_sources(wanted: Sequence[str], plan: CodePlan) -> tuple[list[Source], dict[str, int]]:

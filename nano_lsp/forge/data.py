@@ -34,6 +34,7 @@ def make_data(
     seed: int = 0,
     limit: int | None = None,
     against: Sequence[Path] = (),
+    exclude: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make training data, or what is missing of it, and return the data card.
 
@@ -48,6 +49,7 @@ def make_data(
         seed: Seed of all random choices.
         limit: Maximum number of cases; None for no limit.
         against: Files of evaluations that no case may overlap with.
+        exclude: Patterns, written as in .gitignore, of files of a workspace that are left out.
 
     Raises:
         ForgeError: The data cannot be made.
@@ -73,7 +75,7 @@ def make_data(
         }
         sources = stratum_sources(recipe, folder, commits, limit, tokenizer)
     else:
-        plan = CodePlan(recipe.code, recipe.heldout, seed, make_cases)
+        plan = CodePlan(recipe.code, recipe.heldout, seed, make_cases, exclude)
         if recipe.code.origin == "workspace":
             sources = [workspace_source(folder or Path(), plan)]
         else:

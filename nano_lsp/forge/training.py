@@ -39,12 +39,13 @@ from nano_lsp.models.gguf import GgufHeader, read_header
 
 ADAPTER = "adapter.gguf"
 CURVE = "training.json"
+MAX_PASSES = 4
+"""Passes over the cases; more teach little (Muennighoff et al. 2023, arXiv 2305.16264)."""
 _CHECKPOINT = "checkpoint-{}.npz"
 _HISTORY = "history"  # among the arrays of a checkpoint
 _MAX_HELDOUT = 16  # cases of an evaluation
 _MAX_EVALUATIONS = 20
 _EVALUATION_SHARE = 0.1  # of the time; a token of an evaluation takes a third of the time of training on it
-_MAX_PASSES = 4  # more over the same cases teach little (Muennighoff et al. 2023, arXiv 2305.16264)
 _WARM_UP_SHARE = 0.05
 _TRIAL_TOKENS = 64
 _PAUSE_S = 1.0
@@ -433,7 +434,7 @@ def count_steps(budget: Budget, seconds_per_step: float, steps_per_pass: float) 
             f"{budget.minutes:g} minutes do not suffice for a step, which takes {seconds_per_step:,.0f} s.",
             f"Give at least --minutes {math.ceil(seconds_per_step / 60)}, or a smaller cases_per_step in the recipe.",
         )
-    return min(n_steps, math.ceil(_MAX_PASSES * steps_per_pass))
+    return min(n_steps, math.ceil(MAX_PASSES * steps_per_pass))
 
 
 def learning_rate_share(step: int, n_steps: int) -> float:

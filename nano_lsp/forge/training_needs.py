@@ -7,13 +7,15 @@ import math
 import os
 from collections.abc import Set
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from nano_lsp.atomic_files import require_disk_space
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.adapter_export import count_parameters
-from nano_lsp.forge.recipe import Training
-from nano_lsp.inference.hardware import Memory
+from nano_lsp.forge.public_sets import EXTRA
+from nano_lsp.forge.recipe import Recipe, Training
+from nano_lsp.inference.hardware import Memory, cpu_flags, find_memory, usable_cores
 from nano_lsp.models.architecture import describe
 from nano_lsp.models.gguf import GgufHeader
 
@@ -27,6 +29,12 @@ _BYTES_PER_PARAMETER = 16  # of the adapter: itself, its gradient, and two avera
 _CHECKPOINT_BYTES = 12  # of these, all but the gradient
 _LOGIT_COPIES = 4  # logits, probabilities, their gradients
 _SPARE_BYTES = 64 << 20
+# CPU time of training on a token, for each weight: a case of 1,280 tokens of pico took 74 s on two cores of an AMD
+# EPYC without bfloat16, and 89 s with states computed again.
+_CPU_S = 74 / 1280 / 494e6
+_RECOMPUTED_CPU_S = 89 / 1280 / 494e6
+_LIBRARIES = ("torch", "transformers", "peft")
+_GPU_LIBRARY = "unsloth"
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,9 @@ def choose_machine(
         ForgeError: There is too little memory, or the base model lacks a module of the recipe.
     """
     model = describe(base)
+    n_parameters = count_parameters(base, training)
     shapes = {tensor.name: tensor.shape for tensor in base.tensors}
     width, hidden_width = shapes["blk.0.ffn_gate.weight"]
-    n_parameters = count_parameters(base, training)
     is_fast = on_gpu or bool(flags & _FAST_BFLOAT16)
     weights = model.stored_parameters * (2 if is_fast else 4) + _LIBRARIES_BYTES
     loading = weights + 2 * 4 * max(map(math.prod, shapes.values()))  # a matrix is dequantized, and then copied
@@ -92,7 +100,72 @@ def choose_machine(
     raise ForgeError(
         f"Training needs about {needed >> 20:,} MiB of memory; there are {memory}.",
         f"Close other programs{' or raise that limit' * bool(memory.limit_bytes)}, or make the data for a smaller "
-        "model: `nano-lsp forge data … --model pico`.",
+        "model: `--model pico`, of `nano-lsp forge run` and `nano-lsp forge data`.",
+    )
+
+
+def missing_libraries() -> list[str]:
+    """Libraries of training that are not installed. None is imported, as that takes seconds."""
+    return [name for name in _LIBRARIES if find_spec(name) is None]
+
+
+def require_libraries() -> None:
+    """Check that the libraries of training are installed.
+
+    Raises:
+        ForgeError: One is missing.
+    """
+    if missing := missing_libraries():
+        raise ForgeError(
+            f"Training needs PyTorch, transformers and peft; not installed: {', '.join(missing)}.", f"Run {EXTRA}."
+        )
+
+
+def training_seconds(base: GgufHeader, machine: Machine, n_tokens: float) -> float:
+    """Estimated time to train, as fast as on a core of an AMD EPYC without bfloat16; a run measures its own speed.
+
+    Args:
+        base: Header of the base model's file.
+        machine: How to compute.
+        n_tokens: Number of tokens to train on.
+    """
+    seconds = _RECOMPUTED_CPU_S if machine.recompute else _CPU_S
+    return n_tokens * describe(base).parameters * seconds / machine.n_threads
+
+
+def require_disk(folder: Path, needed: int) -> int:
+    """Check that the disk of a folder, which need not exist, has room for training; return its free space.
+
+    Raises:
+        ForgeError: It is not accessible.
+        DiskSpaceError: It has too little.
+    """
+    remedy = "Free some space, or give an --output on another disk."
+    try:
+        return require_disk_space("Training", folder, needed, remedy)
+    except OSError as error:
+        raise ForgeError(f"{folder} is not accessible: {error.strerror}.", "Give another --output.") from error
+
+
+def machine_for(base: GgufHeader, recipe: Recipe, n_threads: int) -> Machine:
+    """How this machine would train by a recipe, before the cases are made.
+
+    Args:
+        base: Header of the base model's file.
+        recipe: The recipe.
+        n_threads: Number of threads; 0 for all physical cores.
+
+    Raises:
+        ForgeError: There is too little memory, or the base model lacks a module of the recipe.
+    """
+    return choose_machine(
+        base,
+        recipe.training,
+        recipe.max_case_tokens,
+        n_threads=n_threads or usable_cores(),
+        on_gpu=find_spec(_GPU_LIBRARY) is not None,  # whether there is a GPU is known once PyTorch is loaded
+        memory=find_memory(),
+        flags=cpu_flags(),
     )
 
 
@@ -109,4 +182,4 @@ def prepare_folder(folder: Path, needed: int) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
-    require_disk_space("Training", folder, needed, "Free some space, or give an --output on another disk.")
+    require_disk(folder, needed)

@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,6 +53,7 @@ class NanoServer(LanguageServer):
         status: Status that was sent to the editor last, without the reason that a document gets no suggestions.
         explanations: Explanations that were generated already.
         rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
+        training: Functions that stop the training in progress, by its workspace folder.
     """
 
     protocol: NanoProtocol
@@ -71,6 +73,7 @@ class NanoServer(LanguageServer):
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = ExplanationCache()
         self.rejected_edits: dict[ChosenAction, types.WorkspaceEdit] = {}
+        self.training: dict[Path, Callable[[], None]] = {}
         self._loading = _LoadingProgress(self)
         self._shown_messages: set[str] = set()
         self._quiet: tuple[str, Quiet] | None = None  # URI of the newest request, and why it gets no suggestions
@@ -155,6 +158,45 @@ class NanoServer(LanguageServer):
         window = self.client_capabilities.window
         return bool(window is not None and window.work_done_progress)
 
+    def begin_progress(
+        self, title: str, token: types.ProgressToken | None = None
+    ) -> tuple[types.ProgressToken | None, asyncio.Future[None]]:
+        """Begin a progress that the user can cancel; end it with `end_progress`.
+
+        Args:
+            title: Its title.
+            token: Progress token of the client; None creates one.
+
+        Returns:
+            The token, None where the editor shows no progress; and a future that is cancelled when the user cancels.
+        """
+        progress, cancelled = self.work_done_progress, asyncio.get_running_loop().create_future()
+        is_new = token is None and self.shows_progress
+        shown = next(self._tokens) if is_new else token
+        if shown is None:
+            return None, cancelled
+
+        def watch(*_: object) -> None:
+            progress.tokens[shown].add_done_callback(lambda _future: cancelled.cancel())
+
+        if is_new:  # does not wait for the editor's response, as Helix sends none during its own request
+            progress.create(shown, watch)  # then pygls keeps another future, which it cancels when the user cancels
+        progress.begin(shown, types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
+        watch()
+        return shown, cancelled
+
+    def report_progress(self, token: types.ProgressToken | None, message: str, share: float) -> None:
+        """Report a progress: a message, and the share that is done, 0 to 1."""
+        if token is not None:
+            report = types.WorkDoneProgressReport(message=message, percentage=int(100 * share))
+            self.work_done_progress.report(token, report)
+
+    def end_progress(self, token: types.ProgressToken | None) -> None:
+        """End a progress."""
+        if token is not None:
+            self.work_done_progress.end(token, types.WorkDoneProgressEnd())
+            self.work_done_progress.tokens.pop(token, None)
+
     async def run_job(
         self,
         title: str,
@@ -175,23 +217,11 @@ class NanoServer(LanguageServer):
         Returns:
             The job's result; None if it was cancelled, or failed, which a message says.
         """
-        progress = self.work_done_progress
-        if token is None and self.shows_progress:
-            # Does not wait for the editor's response, as Helix sends none during its own request.
-            token = next(self._tokens)
-            progress.create(token)
+        token, cancelled = self.begin_progress(title, token)
 
         def on_part(done: int, total: int) -> None:
-            if token is not None:
-                report = types.WorkDoneProgressReport(
-                    message=f"{done} of {total}", percentage=100 * done // max(1, total)
-                )
-                progress.report(token, report)
+            self.report_progress(token, f"{done} of {total}", done / max(1, total))
 
-        progress_future = None  # pygls cancels it when the user cancels the progress
-        if token is not None:
-            progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
-            progress_future = progress.tokens[token]
         self._set_busy(1, title)
         try:
             ghost_text = await self.session.wait()
@@ -201,8 +231,7 @@ class NanoServer(LanguageServer):
             task = asyncio.ensure_future(ghost_text.assistant.run_async(job, listener))
             if document is not None:
                 self._running[task] = document.uri
-            if progress_future is not None:
-                progress_future.add_done_callback(lambda _future: task.cancel())
+            cancelled.add_done_callback(lambda _future: task.cancel())
             try:
                 await asyncio.wait({task})
             finally:
@@ -216,9 +245,7 @@ class NanoServer(LanguageServer):
             return None
         finally:
             self._set_busy(-1, title)
-            if token is not None:
-                progress.end(token, types.WorkDoneProgressEnd())
-                progress.tokens.pop(token, None)
+            self.end_progress(token)
 
     def cancel_jobs(self, uri: str) -> None:
         """Cancel the jobs whose results are for an earlier version of a document."""

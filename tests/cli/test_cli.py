@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from nano_lsp import __version__
+from nano_lsp.atomic_files import free_disk_bytes
 from nano_lsp.cli.app import build_app
 from nano_lsp.cli.demo import snippets
-from nano_lsp.cli.doctor import Level, examine_store, free_bytes
+from nano_lsp.cli.doctor import Level, examine_store
 from nano_lsp.cli.run import run
 from nano_lsp.config import find_folders, load_settings, load_toml
 from nano_lsp.settings import Settings
@@ -64,7 +65,7 @@ def test_the_demo_finds_its_places_in_the_code() -> None:
     "command",
     [
         *("complete", "ask", "demo", "doctor", "eval", "model", "model pull", "model inspect"),
-        *("task", "summarize", "docstring", "explain", "forge data", "forge eval"),
+        *("task", "summarize", "docstring", "explain", "forge run", "forge data", "forge eval"),
     ],
 )
 def test_help_has_examples(command: str) -> None:
@@ -239,7 +240,7 @@ def test_a_missing_disk_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(shutil, "disk_usage", none)
     with pytest.raises(FileNotFoundError):
-        free_bytes(Path("/x/y"))
+        free_disk_bytes(Path("/x/y"))
     folders = find_folders()
     findings = [*examine_store(load_settings())]
     assert [(one.level, one.title) for one in findings] == [(Level.PROBLEM, "disk")]

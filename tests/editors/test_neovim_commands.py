@@ -200,6 +200,15 @@ def test_model_statistics_and_restart(version: str, start: Callable[..., Neovim]
     assert "ended" not in neovim.messages()
 
 
+def test_training_needs_a_folder(version: str, start: Callable[..., Neovim]) -> None:
+    neovim = ready(start(version))
+    neovim.nvim.command("Nano train")
+    says(neovim, "nano: There is no code to train on: open a folder of this machine.")
+    neovim.nvim.command("Nano train stop")
+    neovim.nvim.command("Nano status")
+    neovim.wait_for("ready:")
+
+
 def test_what_cannot_be_served_leaves_the_editor_usable(version: str, start: Callable[..., Neovim]) -> None:
     neovim = ready(start(version, STATUS_LINE + "vim.cmd('syntax off')"))
     neovim.nvim.command("setlocal nomodifiable")

@@ -228,14 +228,16 @@ def test_an_explanation_is_streamed_or_shown_and_then_hovered(
         assert client.command(6, "nano.explain", *odd)["result"] is None
 
 
-def test_cancelling_the_progress_cancels_the_job(start: Callable[..., RawClient]) -> None:
+@pytest.mark.parametrize("work_token", ["mine", None])  # that of the editor, or one that the server creates
+def test_cancelling_the_progress_cancels_the_job(start: Callable[..., RawClient], work_token: str | None) -> None:
     client = start(replies={CHAT: "word " * 300, "$batch_ms": 200})  # would take a minute if it were not cancelled
     client.open("def endless():\n    pass\n")
-    arguments = [{"uri": URI, "range": span(1, 6), "workDoneToken": "mine"}]
+    arguments = [{"uri": URI, "range": span(1, 6), "workDoneToken": work_token}]
     params = {"command": "nano.explain", "arguments": arguments}
     client.send({"jsonrpc": "2.0", "id": 2, "method": "workspace/executeCommand", "params": params})
-    client.wait_for("$/progress")
-    client.notify("window/workDoneProgress/cancel", {"token": "mine"})
+    while (shown := client.wait_for("$/progress"))["value"].get("title") != "Explaining":
+        pass
+    client.notify("window/workDoneProgress/cancel", {"token": shown["token"]})
     assert client.answer(2)["result"] is None
     stats = client.command(3, "nano.showStats")["result"]
     assert stats["state"] == "ready"

@@ -1,4 +1,4 @@
-/** The commands Explain and Write Docstring, for the selection or the definition around the cursor. */
+/** Commands that the server carries out: Explain and Write Docstring at the cursor, others for a workspace folder. */
 
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
@@ -60,6 +60,18 @@ export async function writeDocstring(lifecycle: Lifecycle): Promise<void> {
       }
     }
   });
+}
+
+/** Execute a command of the server for the active editor's workspace folder; without one, for the first folder. */
+export async function executeForFolder(lifecycle: Lifecycle, command: string): Promise<void> {
+  const { client } = lifecycle;
+  if (!client?.isRunning()) {
+    showNotRunning(lifecycle);
+    return;
+  }
+  const active = vscode.window.activeTextEditor?.document.uri;
+  const folder = (active && vscode.workspace.getWorkspaceFolder(active)) ?? vscode.workspace.workspaceFolders?.[0];
+  await lifecycle.execute(command, folder ? [{ uri: client.code2ProtocolConverter.asUri(folder.uri) }] : []);
 }
 
 function requestForSelection(lifecycle: Lifecycle): ExplainRequest | undefined {

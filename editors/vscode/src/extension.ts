@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import * as cli from "./cliCommands.ts";
-import { explain, explainSelection, writeDocstring } from "./explainCommands.ts";
+import { executeForFolder, explain, explainSelection, writeDocstring } from "./explainCommands.ts";
 import { SERVER_PATH } from "./findServer.ts";
 import { LANGUAGES } from "./languages.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -25,6 +25,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const commands: Record<string, (...args: never[]) => unknown> = {
     explain: () => explainSelection(lifecycle, view),
     docstring: () => writeDocstring(lifecycle),
+    trainOnWorkspace: () => executeForFolder(lifecycle, "nano.forgeRun"),
+    stopTraining: () => executeForFolder(lifecycle, "nano.forgeStop"),
     pause: () => lifecycle.setPaused(true),
     resume: () => lifecycle.setPaused(false),
     toggleLanguage: (language?: string) => cli.toggleLanguage(language ?? editorState(lifecycle).language),

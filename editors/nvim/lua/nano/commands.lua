@@ -53,6 +53,9 @@ local COMMANDS = {
     end
     execute("nano.docstring", { { uri = vim.uri_from_bufnr(0), range = range_of(args) } })
   end,
+  train = function(_, rest)
+    execute(rest[1] == "stop" and "nano.forgeStop" or "nano.forgeRun", { { uri = vim.uri_from_bufnr(0) } })
+  end,
   pause = function()
     execute("nano.pause")
   end,
