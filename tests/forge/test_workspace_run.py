@@ -13,11 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gguf
-import msgspec
 import psutil
 import pytest
-from gguf.scripts import gguf_new_metadata
 
 from nano_lsp.cli import doctor, forge_run
 from nano_lsp.cli import training as cli_training
@@ -26,7 +23,6 @@ from nano_lsp.config import find_folders
 from nano_lsp.evaluation import runner
 from nano_lsp.evaluation.problems import load_infilling
 from nano_lsp.forge import adapter_evaluation, dataset, training, training_needs
-from nano_lsp.forge.recipe import load_recipe
 from nano_lsp.forge.source import hash_files
 from nano_lsp.forge.workspace_run import STAGES, adapter_name, read_progress, stage_line
 from nano_lsp.inference.hardware import Memory
@@ -383,47 +379,3 @@ def test_progress_is_read_from_what_is_printed() -> None:
     for line, expected in lines:
         share = read_progress(line, share)
         assert share == pytest.approx(expected), line
-
-
-# PyTorch, on real weights
-
-
-@pytest.fixture
-def infilling_smol(smol_file: Path, tmp_path: Path) -> Path:
-    """A copy of smol, which has no tokens for infilling, with three others in their place."""
-    path, details = tmp_path / "smol.gguf", gguf_new_metadata.MetadataDetails
-    keys = (gguf.Keys.Tokenizer.FIM_PRE_ID, gguf.Keys.Tokenizer.FIM_SUF_ID, gguf.Keys.Tokenizer.FIM_MID_ID)
-    ids = {key: details(gguf.GGUFValueType.UINT32, 4 + i) for i, key in enumerate(keys)}
-    writer = gguf.GGUFWriter(path, "llama")
-    gguf_new_metadata.copy_with_new_metadata(gguf.GGUFReader(smol_file), writer, ids, ())
-    return path
-
-
-@pytest.mark.real
-def test_smol_is_trained_on_a_workspace_and_judged(
-    infilling_smol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if training_needs.missing_libraries():
-        pytest.skip("needs PyTorch: run `pip install 'nano-lsp[forge]'`")
-    root = tmp_path / "work"
-    root.mkdir()
-    for letter in "abcde":
-        (root / f"module{letter}.py").write_text(code(f"module{letter}", 4))
-    recipe = load_recipe("workspace")
-    assert recipe.code
-    replace = msgspec.structs.replace
-    changed = replace(
-        recipe,
-        training=replace(recipe.training, cases_per_step=1, learning_rate=1e-3),
-        code=replace(recipe.code, prompt_tokens=(64,), lines_per_case=2),
-    )
-    monkeypatch.setattr(forge_run, "load_recipe", lambda _: changed)
-    monkeypatch.setattr(cli_training, "lower_priority", lambda: None)
-    out = tmp_path / "out"
-    done = nano_lsp("forge", "run", str(root), "--model", str(infilling_smol), "--minutes", "0.2", "--out", str(out))
-    evaluation = json.loads((out / "evaluation" / "evaluation.json").read_bytes())
-    assert done.returncode == (0 if evaluation["taken"] else 1), done.stderr
-    assert evaluation["sets"][0]["all"][0]["n"] >= 7
-    before, *_, after = evaluation["training"]["heldout_loss"]
-    assert after < before
-    assert f"held-out loss {before:.3f} before, {after:.3f} after" in done.stdout.decode()
