@@ -335,8 +335,8 @@ def test_jupyterlab_gets_the_front_end(jupyter: Jupyter) -> None:
         config = json.loads(found[1])
         (extension,) = [each for each in config["federated_extensions"] if each["name"] == FRONT_END]
         assert FRONT_END not in config["disabledExtensions"]
-        script = browser.get(f"{config['fullLabextensionsUrl']}/{FRONT_END}/{extension['load']}")
-        assert script.status_code == httpx.codes.OK
+        script = f"{config['fullLabextensionsUrl']}/{FRONT_END}/{extension['load']}"
+        assert browser.get(httpx.URL(jupyter.address).join(script)).status_code == httpx.codes.OK
 
 
 @pytest.mark.real  # takes ten seconds
