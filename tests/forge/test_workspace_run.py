@@ -35,15 +35,16 @@ from tests.forge.test_training import LIBRARIES, TinyModel, tiny_recipe
 from tests.gguf_files import write_model
 
 Run = Callable[..., Any]
+N_HELDOUT = 8  # cases of the eight files
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """Nine files, one of which is held out, with 15 cases."""
+    """Forty files; eight of them are held out."""
     root = tmp_path / "work"
     root.mkdir()
-    for letter in "abcdefghi":
-        (root / f"module{letter}.py").write_text(code(f"module{letter}", 24))
+    for i in range(40):
+        (root / f"module{i}.py").write_text(code(f"module{i}", 2))
     return root
 
 
@@ -94,7 +95,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(run: Run, workspac
     said = done.stdout.decode()
     assert done.returncode == 0, done.stderr
     for words in (
-        *(f"Workspace {workspace}: 9 source files with about ", "15 held-out cases"),
+        *(f"Workspace {workspace}: 40 source files with about ", f"{N_HELDOUT} held-out cases"),
         *(
             "Left out: minified or generated file: 1.",
             "at most 1 h 30 min, estimated ",
@@ -104,8 +105,8 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(run: Run, workspac
     ):
         assert words in said
     assert not (home / "forge").exists()
-    said = run("--dry-run", "--exclude", "long.py", "--exclude", "module[ab].py").stdout.decode()
-    assert "7 source files" in said
+    said = run("--dry-run", "--exclude", "long.py", "--exclude", "module[01].py").stdout.decode()
+    assert "38 source files" in said
     assert "Left out" not in said
 
 
@@ -114,9 +115,9 @@ def remove_files(workspace: Path, _patch: pytest.MonkeyPatch) -> None:
         path.unlink()
 
 
-def shorten_files(workspace: Path, _patch: pytest.MonkeyPatch) -> None:
-    for path in workspace.iterdir():
-        path.write_text(code(path.stem, 2))
+def remove_most_files(workspace: Path, _patch: pytest.MonkeyPatch) -> None:
+    for path in sorted(workspace.iterdir())[10:]:
+        path.unlink()
 
 
 def without_torch(_workspace: Path, patch: pytest.MonkeyPatch) -> None:
@@ -133,14 +134,14 @@ def without_disk(_workspace: Path, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("dry", [True, False])
 @pytest.mark.parametrize(
-    ("prepare", "words"),
+    ("prepare", "exit_code", "words"),
     [
-        (remove_files, ["0 usable source files, and 4 are needed", "Give a larger workspace"]),
-        (shorten_files, ["cases to judge an adapter on; with fewer than 7", "Give a larger workspace"]),
-        (lambda workspace, _: minified(workspace), ["0 usable source files", "minified or generated file"]),
-        (without_torch, ["not installed: torch, transformers, peft", "pip install 'nano-lsp[forge]'"]),
-        (without_memory, ["MiB of memory; there are 500 MiB available", "--model pico"]),
-        (without_disk, ["MB are free", "--output"]),
+        (remove_files, 2, ["0 usable source files, and 4 are needed", "Give a larger workspace"]),
+        (remove_most_files, 2, ["files; with fewer than 7, none can show a gain", "Give a larger workspace"]),
+        (lambda workspace, _: minified(workspace), 2, ["0 usable source files", "minified or generated file"]),
+        (without_torch, 2, ["not installed: torch, transformers, peft", "pip install 'nano-lsp[forge]'"]),
+        (without_memory, 2, ["MiB of memory; there are 500 MiB available", "--model pico"]),
+        (without_disk, 3, ["MB are free", "--output"]),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_written(  # noqa: PLR0917 - fixtures
@@ -148,13 +149,14 @@ def test_what_is_missing_is_said_before_anything_is_written(  # noqa: PLR0917 - 
     workspace: Path,
     monkeypatch: pytest.MonkeyPatch,
     prepare: Callable[[Path, pytest.MonkeyPatch], object],
+    exit_code: int,
     words: list[str],
     dry: bool,
 ) -> None:
     with monkeypatch.context() as patch:
         prepare(workspace, patch)
         done = run(*["--dry-run"] * dry)
-    assert_error(done, 2, *words)
+    assert_error(done, exit_code, *words)
     assert done.stdout == b""
     assert not own_folder(workspace).exists()
 
@@ -204,12 +206,12 @@ def test_an_adapter_that_gains_is_installed_for_the_workspace(run: Run, workspac
     places = [progress.index(stage_line(stage)) for stage in range(len(STAGES))]
     assert places == sorted(places)
     held = {row.file_name for row in load_infilling(own_folder(workspace) / "data" / dataset.PROBLEMS)}
-    assert len(held) == 1  # a file that is not trained on
-    assert json.loads((report.with_suffix(".json")).read_bytes())["sets"][0]["all"][0]["n"] == 15
+    assert len(held) == 8  # files that are not trained on
+    assert json.loads((report.with_suffix(".json")).read_bytes())["sets"][0]["all"][0]["n"] == N_HELDOUT
     again = run()
     assert again.stdout == done.stdout
     assert b"goes on with judging" in again.stderr
-    (workspace / "modulea.py").write_text(code("modulez", 24))
+    (workspace / "module0.py").write_text(code("modulez", 24))
     anew = run()
     assert anew.returncode in {0, 1}
     assert b"goes on" not in anew.stderr
@@ -228,9 +230,9 @@ def test_an_adapter_that_does_not_gain_is_not_installed(run: Run, workspace: Pat
 
 
 def test_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
-    assert run("--exclude", "module[ab].py").returncode == 1
+    assert run("--exclude", "module[01].py").returncode == 1
     documents = {row["document"] for row in rows(own_folder(workspace) / "data")}
-    assert documents == {f"module{letter}.py" for letter in "cdefghi"}
+    assert documents == {f"module{i}.py" for i in range(2, 40)}
 
 
 # Interrupted runs
@@ -320,7 +322,7 @@ def test_data_that_are_not_finished_are_made_anew_of_changed_code(
     with monkeypatch.context() as patch:
         at_data(patch)
         assert run().returncode == 130
-    (workspace / "modulea.py").write_text(code("modulez", 24))
+    (workspace / "module0.py").write_text(code("modulez", 24))
     done = run()
     assert done.returncode == 1, done.stderr
     assert b"goes on" not in done.stderr
