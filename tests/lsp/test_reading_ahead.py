@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def start(folder: Path, **settings: object) -> RawClient:
     script = folder / "script.json"
     script.write_text(json.dumps({"x = ": "1 + 1\n"}))
     it = RawClient(home=folder / "home", environment={**os.environ, "NANO_LSP_ENGINE": "in-process"}, forked=True)
-    options = {"debounceMs": 0, "prefetch": False, "warmUp": "always", "statistics": True, **settings}
+    options: dict[str, Any] = {"debounceMs": 0, "prefetch": False, "warmUp": "always", "statistics": True, **settings}
     it.initialize(model=f"scripted:{script}", **options)
     it.wait_for_state("ready")
     return it
