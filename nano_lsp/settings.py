@@ -300,8 +300,8 @@ class EditorSettings(Settings):
     code_lens: bool = _setting(False, "Show `explain | document` above functions and classes.", SetBy.PROJECT)
     statistics: bool = _setting(
         True,
-        "Keep statistics of suggestions shown, accepted and kept in a file on this machine; they contain "
-        "numbers, no code.",
+        "Keep statistics of suggestions shown, accepted and kept in a file on this machine, and where files were "
+        "left in another; they contain numbers, no code.",
     )
     trusted: bool = _setting(True, "Trust the workspace. Files of an untrusted workspace are read only while open.")
     workspace: bool = _setting(True, "Read signatures from Python files of the workspace that are not open.")

@@ -117,6 +117,24 @@ class SuggestHandler(Handler):
             self.finish(json.dumps({"items": items, "status": self.service.describe()}))
 
 
+class CursorHandler(Handler):
+    """Where the cursor rests."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Have the model read the code around it before the first key."""
+        cursor = self.decode_body(messages.Cursor)
+        if cursor is None:
+            return
+        try:
+            self.service.move_cursor(cursor)
+        except ValueError as error:
+            self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
+        else:
+            self.finish("{}")
+
+
 class ActionHandler(Handler):
     """Explanations, docstrings and fixes."""
 
@@ -172,6 +190,7 @@ class CloseHandler(Handler):
 HANDLERS = (
     ("status", StatusHandler),
     ("suggest", SuggestHandler),
+    ("cursor", CursorHandler),
     ("action", ActionHandler),
     ("kernel-variables", KernelVariablesHandler),
     ("closed", CloseHandler),

@@ -28,8 +28,8 @@ class Cell(msgspec.Struct, frozen=True):
     language: str = ""
 
 
-class SuggestRequest(msgspec.Struct, frozen=True):
-    """Request for suggestions at a cursor.
+class Cursor(msgspec.Struct, frozen=True):
+    """A document and the cursor in it: where the cursor rests, as a message of its own.
 
     Attributes:
         path: Path of the document, relative to the server's root.
@@ -37,9 +37,8 @@ class SuggestRequest(msgspec.Struct, frozen=True):
         index: Index of the cell with the cursor.
         offset: Offset of the cursor in that cell.
         language: Language of the kernel; empty to derive it from the path.
-        invoked: Whether the user has requested suggestions explicitly.
         page: Identifier of the browser page.
-        number: Number of the request, increasing on each page.
+        number: Number of the message, increasing on each page.
     """
 
     path: str
@@ -47,9 +46,18 @@ class SuggestRequest(msgspec.Struct, frozen=True):
     index: Count
     offset: Count
     language: str = ""
-    invoked: bool = False
     page: str = ""
     number: Count = 0
+
+
+class SuggestRequest(Cursor, frozen=True):
+    """Request for suggestions at a cursor.
+
+    Attributes:
+        invoked: Whether the user has requested suggestions explicitly.
+    """
+
+    invoked: bool = False
 
 
 class ActionRequest(msgspec.Struct, frozen=True):

@@ -140,6 +140,17 @@ class Service:
             acceptance.show(completion_input.name, text, offset, completion_input.language, suggestion)
         return shown
 
+    def move_cursor(self, cursor: messages.Cursor) -> None:
+        """The cursor of the page rests there: the model reads the code around it (`Suggester.moved`).
+
+        Raises:
+            ValueError: The cell or the offset does not exist.
+        """
+        now = self._completion_input(cursor)
+        is_quiet = self.session.quiet_reason(now.name, now.language, len(now.text)) is not None
+        if not is_quiet and not self._is_outdated(now.name, cursor):
+            self._suggester.moved(now)
+
     async def run_action(self, request: messages.ActionRequest, send: Send) -> None:
         """Explain, document or fix code.
 
@@ -188,20 +199,20 @@ class Service:
     def _name(self, path: str) -> str:
         return str(self._root / path) if self._is_project else path
 
-    def _is_outdated(self, name: str, request: messages.SuggestRequest) -> bool:
+    def _is_outdated(self, name: str, cursor: messages.Cursor) -> bool:
         """Whether a later request of the page has arrived first: a proxy may reorder requests."""
         page, number = self._newest.get(name, ("", 0))
-        return page == request.page and number > request.number
+        return page == cursor.page and number > cursor.number
 
-    def _completion_input(self, request: messages.SuggestRequest) -> CompletionInput:
-        if request.index >= len(request.cells) or request.offset > len(request.cells[request.index].code):
+    def _completion_input(self, cursor: messages.Cursor) -> CompletionInput:
+        if cursor.index >= len(cursor.cells) or cursor.offset > len(cursor.cells[cursor.index].code):
             raise ValueError("The cell or the offset does not exist.")
-        name = self._name(request.path)
-        if not request.language:
+        name = self._name(cursor.path)
+        if not cursor.language:
             language = language_of(name).name
-            return CompletionInput(name, request.cells[request.index].code, request.offset, language)
-        cells = [Cell(cell.code, cell.language or request.language, cell.execution_count) for cell in request.cells]
-        text, offset, language = build_notebook_text(cells, request.index, request.offset)
+            return CompletionInput(name, cursor.cells[cursor.index].code, cursor.offset, language)
+        cells = [Cell(cell.code, cell.language or cursor.language, cell.execution_count) for cell in cursor.cells]
+        text, offset, language = build_notebook_text(cells, cursor.index, cursor.offset)
         context = self._kernel_variables.get(name, "") if language == "python" else ""
         return CompletionInput(name, text, offset, language, context)
 

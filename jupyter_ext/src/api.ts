@@ -72,9 +72,7 @@ export class Api {
     invoked: boolean,
     signal: AbortSignal,
   ): AsyncGenerator<SuggestionUpdate<Suggestion>> {
-    const { page } = this;
-    const number = ++this.requestNumber; // requests may arrive in another order
-    for await (const update of this.stream("suggest", { ...cursor, invoked, page, number }, signal)) {
+    for await (const update of this.stream("suggest", { ...this.numbered(cursor), invoked }, signal)) {
       if ("message" in update) {
         throw new ApiError(`${update["message"]} ${update["remedy"]}`.trim());
       }
@@ -83,6 +81,11 @@ export class Api {
       }
       yield update as SuggestionUpdate<Suggestion>;
     }
+  }
+
+  /** The cursor rests there. */
+  moveCursor(cursor: CursorContext): Promise<unknown> {
+    return this.request("cursor", this.numbered(cursor));
   }
 
   status(): Promise<Status> {
@@ -110,6 +113,11 @@ export class Api {
     for await (const event of this.stream("action", action, signal)) {
       yield event as ActionEvent;
     }
+  }
+
+  /** The cursor with the number of its message: messages may arrive in another order. */
+  private numbered(cursor: CursorContext): object {
+    return { ...cursor, page: this.page, number: ++this.requestNumber };
   }
 
   private async *stream(name: string, body: object, signal: AbortSignal): AsyncGenerator<Record<string, unknown>> {

@@ -1,9 +1,10 @@
 /** Reads the contents and the cursor of notebooks, consoles and file editors. */
 
 import type { ICellModel } from "@jupyterlab/cells";
+import type { CodeEditor } from "@jupyterlab/codeeditor";
 import type { CompletionHandler } from "@jupyterlab/completer";
 import { type CodeConsole, ConsolePanel } from "@jupyterlab/console";
-import { PathExt } from "@jupyterlab/coreutils";
+import { PathExt, Text } from "@jupyterlab/coreutils";
 import { FileEditor } from "@jupyterlab/fileeditor";
 import { NotebookPanel } from "@jupyterlab/notebook";
 import type { Widget } from "@lumino/widgets";
@@ -27,6 +28,28 @@ export function cursorContext(widget: Widget, request: CompletionHandler.IReques
     return { path: content.context.path, language: "", cells, index: 0, offset: request.offset };
   }
   return null;
+}
+
+/** The document of a widget and the cursor of its editor, the active cell's in a notebook; null as above. */
+export function restingContext(widget: Widget | null): CursorContext | null {
+  const editor = widget && editorOf(widget);
+  if (!widget || !editor) {
+    return null;
+  }
+  const text = editor.model.sharedModel.getSource();
+  const offset = Text.jsIndexToCharIndex(editor.getOffsetAt(editor.getCursorPosition()), text);
+  return cursorContext(widget, { text, offset });
+}
+
+function editorOf(widget: Widget): CodeEditor.IEditor | null {
+  if (widget instanceof NotebookPanel) {
+    return widget.content.activeCell?.editor ?? null;
+  }
+  if (widget instanceof ConsolePanel) {
+    return widget.console.promptCell?.editor ?? null;
+  }
+  const content = "content" in widget ? widget.content : null;
+  return content instanceof FileEditor ? content.editor : null;
 }
 
 function notebookContext(panel: NotebookPanel, request: CompletionHandler.IRequest): CursorContext | null {

@@ -11,12 +11,13 @@ import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Actions, type Kind } from "./actions.ts";
-import { Api } from "./api.ts";
-import { pathOfConsole } from "./documents.ts";
+import { Api, type CursorContext } from "./api.ts";
+import { pathOfConsole, restingContext } from "./documents.ts";
 import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
 import { KernelVariables } from "./kernelVariables.ts";
 import { Panel } from "./panel.ts";
 import { Provider } from "./provider.ts";
+import { RestingCursor } from "./restingCursor.ts";
 import { StatusItem } from "./status.ts";
 
 const ID = "neuro-nano-jupyter:plugin";
@@ -108,8 +109,32 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const settingsSent = applySettings(registry, control);
     provider.ready = settingsSent.then(() => item.poll.start());
     item.onRestart = async () => (await settingsSent)();
+    const resting = followCursor(app, notebooks, api, provider);
+    variables.onRead = () => resting.changed();
   },
 };
+
+/** Tell the server where the cursor rests, in a notebook that of the active cell: after moves, and when the page is seen again. */
+function followCursor(
+  app: JupyterFrontEnd,
+  notebooks: INotebookTracker,
+  api: Api,
+  provider: Provider,
+): RestingCursor<CursorContext> {
+  const resting = new RestingCursor(
+    () => restingContext(app.shell.currentWidget),
+    async (cursor) => {
+      await provider.ready;
+      await api.moveCursor(cursor);
+    },
+    () => document.hidden,
+  );
+  const moved = () => resting.moved();
+  notebooks.activeCellChanged.connect(moved);
+  document.addEventListener("selectionchange", moved); // in every editor, as CodeMirror's cursor is the browser's
+  document.addEventListener("visibilitychange", moved);
+  return resting;
+}
 
 function addCommands(
   app: JupyterFrontEnd,

@@ -10,6 +10,8 @@ import type { Api } from "./api.ts";
 const EXPRESSION_NAME = "nano";
 
 export class KernelVariables {
+  /** Called when a kernel's variables may have changed, after the server has received them. */
+  onRead: () => void = () => {};
   private expression: Promise<string> | null = null;
 
   constructor(private readonly api: Api) {}
@@ -44,6 +46,7 @@ export class KernelVariables {
     } catch {
       // The kernel has ended or the server is unreachable: the last variables stay valid.
     }
+    this.onRead();
   }
 }
 

@@ -13,6 +13,7 @@ from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import stderr, stdout
 from nano_lsp.config import find_folders
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
+from nano_lsp.editor.places import Places
 from nano_lsp.editor.statistics import Record, Statistics, summarize
 from nano_lsp.errors import StoreWriteError
 
@@ -27,7 +28,7 @@ EXAMPLES = """Examples:
 
 
 def stats(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete the statistics.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the statistics, and where files were left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
 ) -> None:
     """Show how many suggestions were shown, accepted, and kept for 30 seconds, by language.
@@ -36,12 +37,13 @@ def stats(
     """
     statistics = Statistics(find_folders().cache)
     if clear:
-        try:
-            statistics.clear()
-        except OSError as error:
-            raise StoreWriteError(
-                f"{statistics.path} cannot be removed: {error.strerror}.", "Check its permissions."
-            ) from error
+        for kept in (statistics, Places(find_folders().cache)):
+            try:
+                kept.clear()
+            except OSError as error:
+                raise StoreWriteError(
+                    f"{kept.path} cannot be removed: {error.strerror}.", "Check its permissions."
+                ) from error
         stderr.print("The statistics are deleted.")
         return
     records = list(statistics.records())

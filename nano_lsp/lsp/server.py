@@ -16,7 +16,10 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nano_lsp.assistant.context import ProgressListener
+from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.code.uris import file_path
 from nano_lsp.config import Folders
+from nano_lsp.editor.places import Places
 from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
 from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.suggester import Suggester
@@ -54,6 +57,7 @@ class NanoServer(LanguageServer):
         explanations: Explanations that were generated already.
         rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
         training: Functions that stop the training in progress, by its workspace folder.
+        reports_cursor: Whether the editor says by itself where its cursor is.
     """
 
     protocol: NanoProtocol
@@ -74,6 +78,9 @@ class NanoServer(LanguageServer):
         self.explanations = ExplanationCache()
         self.rejected_edits: dict[ChosenAction, types.WorkspaceEdit] = {}
         self.training: dict[Path, Callable[[], None]] = {}
+        self.reports_cursor = False
+        self._places = Places(folders.cache)
+        self._cursors: dict[str, tuple[TextDocument, int]] = {}  # the last one in each document, by URI
         self._loading = _LoadingProgress(self)
         self._shown_messages: set[str] = set()
         self._quiet: tuple[str, Quiet] | None = None  # URI of the newest request, and why it gets no suggestions
@@ -151,6 +158,32 @@ class NanoServer(LanguageServer):
         """The open document of a URI; None where there is none or it is disabled (`Session.quiet_reason`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
         return document if document is not None and self._quiet_reason(document) is None else None
+
+    def at_cursor(self, document: TextDocument, offset: int) -> CompletionInput:
+        """The input for the model at the editor's cursor, the place where the document is left if none follows."""
+        if not document.notebook:
+            self._cursors[document.uri] = document, offset
+        return self.documents.completion_input(document, offset)
+
+    def leave(self, uri: str) -> None:
+        """A document is being closed: remember where, unless it gets no suggestions or no statistics are kept."""
+        document, offset = self._cursors.pop(uri, (None, 0))
+        if document and self._has_place(document) and self._quiet_reason(document) is None:
+            self._places.leave(document.name, document.text, offset)
+
+    def find_place(self, document: TextDocument) -> int | None:
+        """The offset where a document was left when it was open before; None if that is not known."""
+        return self._places.find(document.name, document.text) if self._has_place(document) else None
+
+    def keep(self) -> None:
+        """Write what is kept for the next session: the process is about to end."""
+        self.session.acceptance.flush()
+        for uri in [*self._cursors]:
+            self.leave(uri)
+        self._places.write()
+
+    def _has_place(self, document: TextDocument) -> bool:
+        return file_path(document.uri) is not None and self.session.settings_of(document.name).statistics
 
     @property
     def shows_progress(self) -> bool:

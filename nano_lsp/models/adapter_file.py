@@ -113,7 +113,7 @@ def _check(
         _check_kind(path, header)
         weights = dict(_pairs(path, header))
         if base and base.has_weights:
-            _check_shapes(path, weights, _header(base.path, file_state(base.path)), header, base)
+            _check_shapes(path, weights, read_header(base.path), header, base)
         made_for = header.metadata.get(BASE_KEY)
         if base and made_for is not None and made_for != base_sha256(base):
             raise _other_model(path, base, f"its base has the SHA-256 {str(made_for)[:12]}…")
@@ -122,11 +122,6 @@ def _check(
         if isinstance(error.__cause__, OSError):
             raise
         return error
-
-
-@functools.lru_cache(maxsize=4)
-def _header(path: Path, _state: tuple[int, ...]) -> GgufHeader:
-    return read_header(path)
 
 
 @functools.lru_cache(maxsize=32)

@@ -8,6 +8,7 @@ A model file is untrusted input: each count and length is checked against the si
 
 from __future__ import annotations
 
+import functools
 import math
 import mmap
 import struct
@@ -101,20 +102,26 @@ class GgufHeader:
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read the header of a GGUF file.
+    """Read the header of a GGUF file, or return that of an unchanged file that was read before.
 
     Raises:
         GgufError: The file is missing, not GGUF, truncated or damaged.
     """
     try:
-        with path.open("rb") as stream:
-            size = path.stat().st_size
-            if size == 0:
-                raise GgufError(f"{path} is empty.", _REMEDY)
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(path, data, size).read()
+        status = path.stat()
+        return _read(path, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
     except OSError as error:
         raise GgufError(f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.") from error
+
+
+@functools.lru_cache(maxsize=4)  # a model is loaded with four readings of its header, which would take half a second
+def _read(path: Path, _state: tuple[int, ...]) -> GgufHeader:
+    with path.open("rb") as stream:
+        size = path.stat().st_size
+        if size == 0:
+            raise GgufError(f"{path} is empty.", _REMEDY)
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Reader(path, data, size).read()
 
 
 _REMEDY = "Pull the model again, or give another file."

@@ -82,6 +82,14 @@ def test_ghost_text_is_accepted_typed_through_and_dismissed(open_page: Open, app
     it.wait_for_cell(1, lambda code: code == "y = 7")
 
 
+@pytest.mark.parametrize("app", PAGES)
+def test_the_code_around_the_cursor_is_read_before_the_first_key(open_page: Open, app: str) -> None:
+    it = open_page("".join(f"a{i} = {i}\n" for i in range(60)), "x = ", app=app, warmUp="always")
+    it.click(1)
+    until(it.page, lambda: counter(it, "evaluated_tokens") > 300, "the code around the cursor was read")
+    assert counter(it, "model") == 0
+
+
 def test_a_cell_is_explained_and_documented_but_changed_only_on_apply(open_page: Open) -> None:
     it = open_page(MUL)
     it.wait_for_status("ready")

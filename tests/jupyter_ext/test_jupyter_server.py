@@ -151,6 +151,34 @@ def test_a_warm_suggestion_evaluates_only_the_typed_text(client: httpx.Client) -
     assert evaluated() - before <= len(" =") + 2
 
 
+@pytest.mark.parametrize("warm_up", ["always", "never"])
+def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(tmp_path: Path, warm_up: str) -> None:
+    def evaluated(client: httpx.Client) -> int:
+        return int(client.get("status").json()["counters"]["evaluated_tokens"])
+
+    code = "".join(f"def f{i}(a):\n    return a + {i}\n\n\n" for i in range(30))
+    cells = [{"code": code, "execution_count": 1}, {"code": "shown ="}]
+    secret = {"path": ".env", "cells": [{"code": code}], "index": 0, "offset": 8}
+    resting = {"path": "rest.ipynb", "cells": cells, "index": 1, "offset": 7, "language": "python"}
+    settings = {**scripted(tmp_path, {"shown = ": "frame\n"}), "prefetch": False, "warmUp": warm_up}
+    with serve(tmp_path) as it, it.client() as client:
+        client.post("status", json={"settings": settings})
+        wait_for(client, "ready")
+        for cursor in (secret, resting):
+            assert client.post("cursor", json=cursor).json() == {}
+        while warm_up == "always" and evaluated(client) < 400:  # the whole window
+            pass
+        before = evaluated(client)
+        found = suggest(client, (code, 1), ("shown = ", None), path="rest.ipynb", index=1, offset=8)
+        assert found == ["frame"]
+        assert (evaluated(client) - before < 10) == (warm_up == "always")
+
+
+def test_a_cursor_outside_of_all_cells_is_rejected(client: httpx.Client) -> None:
+    response = client.post("cursor", json={"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0})
+    assert response.status_code == httpx.codes.BAD_REQUEST
+
+
 def test_typing_a_suggestion_needs_no_model(client: httpx.Client) -> None:
     def counters() -> dict[str, int]:
         return dict(client.get("status").json()["counters"])
@@ -257,7 +285,7 @@ def test_the_status_has_the_reason_for_no_suggestions(configured: Jupyter, tmp_p
         assert client.post("status", json={"settings": settings}).json()["quiet"] == ""
 
 
-@pytest.mark.parametrize("name", ["status", "suggest", "action", "kernel-variables", "closed"])
+@pytest.mark.parametrize("name", ["status", "suggest", "cursor", "action", "kernel-variables", "closed"])
 def test_requests_without_a_token_are_forbidden(jupyter: Jupyter, name: str) -> None:
     with jupyter.client(token="") as anonymous:
         assert anonymous.post(name, json={}).status_code == httpx.codes.FORBIDDEN

@@ -47,7 +47,8 @@ def _on_code_action(server: NanoServer, params: types.CodeActionParams) -> list[
     if document is None or not server.documents.is_code(document):
         return []
     if params.range.start == params.range.end:  # editors list actions whenever the cursor has moved
-        server.suggester.moved(server.documents.completion_input(document, document.offset(params.range.end)))
+        server.reports_cursor |= params.context.trigger_kind != types.CodeActionTriggerKind.Invoked
+        server.suggester.moved(server.at_cursor(document, document.offset(params.range.end)))
     only = params.context.only
     found = []
     for action in _actions(document, params):

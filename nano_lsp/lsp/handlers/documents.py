@@ -48,8 +48,15 @@ def register(server: NanoServer) -> None:
 
 
 def _on_did_open(server: NanoServer, params: types.DidOpenTextDocumentParams) -> None:
+    uri = params.text_document.uri
     server.documents.open(params.text_document)
-    server.cancel_jobs(params.text_document.uri)
+    server.cancel_jobs(uri)
+    if server.reports_cursor:  # it does so for this document, too
+        return
+    document = server.enabled_document(uri)
+    place = server.find_place(document) if document else None
+    if document and place is not None:  # when editors restore a session, the document that is opened last
+        server.suggester.moved(server.documents.completion_input(document, place))
 
 
 def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -61,6 +68,7 @@ def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams
 
 
 def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) -> None:
+    server.leave(params.text_document.uri)
     document = server.documents.close(params.text_document.uri)
     server.cancel_jobs(params.text_document.uri)
     server.session.acceptance.close(params.text_document.uri)
@@ -74,7 +82,8 @@ def _on_did_move_cursor(server: NanoServer, params: object) -> None:
     argument = read_argument([params])
     document, position = server.enabled_document(argument.get("uri")), read_position(argument.get("position"))
     if document is not None and position is not None and server.documents.is_code(document):
-        server.suggester.moved(server.documents.completion_input(document, document.offset(position)))
+        server.reports_cursor = True
+        server.suggester.moved(server.at_cursor(document, document.offset(position)))
 
 
 def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocumentParams) -> None:
@@ -95,7 +104,7 @@ def _on_text_changed(server: NanoServer, changed: tuple[TextDocument, int] | Non
     if changed:
         document, end = changed
         server.cancel_jobs(document.uri)
-        server.suggester.changed(server.documents.completion_input(document, end))
+        server.suggester.changed(server.at_cursor(document, end))
 
 
 def _on_files_changed(server: NanoServer, uris: Iterable[str]) -> None:

@@ -28,7 +28,12 @@ def register(server: NanoServer) -> None:
 def _on_hover(server: NanoServer, params: types.HoverParams) -> types.Hover | None:
     """Show an explanation that was generated before; the hover never generates one."""
     document = server.documents.get(params.text_document.uri)
-    if document is None or not server.explanations:
+    if document is None:
+        return None
+    is_enabled = server.enabled_document(document.uri) is not None and server.documents.is_code(document)
+    if is_enabled and not server.reports_cursor:  # some ask at the cursor, others where the mouse rests
+        server.suggester.moved(server.documents.completion_input(document, document.offset(params.position)))
+    if not server.explanations:
         return None
     text = server.explanations.get(_code_at(document, types.Range(params.position, params.position)))
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text)) if text else None

@@ -97,7 +97,7 @@ async def _on_did_change_configuration(server: NanoServer, params: types.DidChan
 
 
 async def _on_shutdown(server: NanoServer, _params: None) -> None:
-    server.session.acceptance.flush()
+    server.keep()
     server.session.stop()
     await server.session.closed()
 
@@ -192,7 +192,7 @@ def _exit_with_editor(server: NanoServer, process_id: int) -> None:
         while editor.is_running() and not _is_zombie(editor):
             time.sleep(_PARENT_CHECK_S)
         try:
-            server.session.acceptance.flush()
+            server.keep()
         finally:
             os._exit(1)
 

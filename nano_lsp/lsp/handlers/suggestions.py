@@ -83,7 +83,7 @@ async def _suggest(
     With an entry selected in the editor's completion list, they continue the document as if it had been accepted.
     """
     offset = document.offset(position)
-    typed = server.documents.completion_input(document, offset)
+    typed = server.at_cursor(document, offset)
     try:
         suggestions = await server.suggester.suggest(typed, entry.insert(typed) if entry else None, invoked=invoked)
     except NanoError as error:
