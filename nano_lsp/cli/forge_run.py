@@ -21,6 +21,7 @@ from nano_lsp.cli.forge_data import write_data
 from nano_lsp.cli.forge_eval import HTML, judge
 from nano_lsp.cli.terminal import duration, file_progress, resumable, stderr, stdout
 from nano_lsp.config import find_folders, load_settings, with_absolute_paths
+from nano_lsp.forge.adapter_evaluation import VERDICTS
 from nano_lsp.forge.recipe import load_recipe
 from nano_lsp.forge.workspace_run import MAX_PROBLEMS, STAGES, Plan, WorkspaceRun, adapter_name, stage_line
 from nano_lsp.inference.hardware import find_memory
@@ -92,7 +93,7 @@ def _go_through(run: WorkspaceRun, plan: Plan) -> None:
         f"{run.model} was trained on {curve['tokens']:,} tokens, for {duration(curve['seconds'])}{loss}.",
         markup=False,
     )
-    stdout.print(f"{'Taken.' if evaluation['taken'] else 'Not taken.'} {evaluation['reason']}", markup=False)
+    stdout.print(f"{VERDICTS[evaluation['taken']]} {evaluation['reason']}", markup=False)
     if evaluation["taken"]:
         use(str(run.adapter), run.workspace, adapter_name(run.workspace))
     else:
