@@ -55,10 +55,12 @@ class Workspace:
             store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
         )
 
-    def update(self, *, stopped: Callable[[], bool] = lambda: False) -> int:
+    def update(self, files: Iterable[Path] | None = None, *, stopped: Callable[[], bool] = lambda: False) -> int:
         """Scan all files: index new and changed ones and remove deleted ones; returns the number of files indexed.
 
-        `stopped` is called before each file; True cancels the update.
+        Args:
+            files: The workspace's Python files; None for all that git does not ignore.
+            stopped: Called before each file; True cancels the update.
         """
         deadline = time.monotonic() + MAX_SECONDS
         known = {path: (mtime, size) for path, mtime, size in self._query("SELECT path, mtime_ns, size FROM files")}
@@ -67,7 +69,7 @@ class Workspace:
         n_read = 0
         gone: set[str] = set()
         self._read = set()
-        for path in find_python_files(self.root):
+        for path in find_python_files(self.root) if files is None else files:
             if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
                 break
             name = path.relative_to(self.root).as_posix()

@@ -18,7 +18,7 @@ from random import Random
 from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import is_secret, load_document
-from nano_lsp.code.languages import LANGUAGES
+from nano_lsp.code.languages import LANGUAGES, PYTHON
 from nano_lsp.code.workspace import Workspace, find_files
 from nano_lsp.errors import DocumentError, ForgeError
 from nano_lsp.forge.cases import CodeCases
@@ -294,7 +294,7 @@ def _documents(
     with tempfile.TemporaryDirectory(prefix="nano-lsp-forge-") as store:
         workspace = Workspace(root, Path(store))
         try:
-            workspace.update()
+            workspace.update(path for path in files if path.suffix in PYTHON.suffixes)  # no signatures of others
             cases = plan.make_cases(workspace)
             shuffled = sorted(files)
             Random(plan.seed).shuffle(shuffled)  # noqa: S311 - reproducible, not for security

@@ -158,7 +158,7 @@ class WorkspaceRun:
             seconds,
             machine,
             require_disk(self.folder, machine.disk_bytes if machine else 0),
-            keeps * (card.is_file() + is_trained),
+            1 + is_trained if keeps and card.is_file() else 0,
             code,
             keeps,
         )
@@ -232,12 +232,9 @@ class WorkspaceRun:
         wanted = self._conditions("")
         if known.keys() != wanted.keys():
             raise ForgeError(f"{self.folder} holds the output of another command.", "Give another --output.")
-        decided = (
-            "workspace",
-            "model",
-            "exclude",
-            *["minutes"] * (read_run(self.training) is not None),
-        )  # once it has begun
+        decided = ["workspace", "model", "exclude"]
+        if read_run(self.training) is not None:  # training has begun
+            decided.append("minutes")
         differing = [name for name in decided if known[name] != wanted[name]]
         if differing and not known["finished"]:
             raise ForgeError(

@@ -235,6 +235,26 @@ def test_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
     assert documents == {f"module{i}.py" for i in range(2, 40)}
 
 
+def test_signatures_of_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
+    (workspace / "internal.py").write_text("def secret_entry(key: int) -> int:\n    return key\n")
+    for i in range(40):
+        path = workspace / f"module{i}.py"
+        path.write_text("from internal import secret_entry\n\n" + path.read_text())
+    assert run("--exclude", "internal.py").returncode == 1
+    imported = [row.imported for row in load_infilling(own_folder(workspace) / "data" / dataset.PROBLEMS)]
+    assert not any("def secret_entry" in each for each in imported)
+    assert run("--out", str(workspace.parent / "with")).returncode == 1
+    imported = [row.imported for row in load_infilling(workspace.parent / "with" / "data" / dataset.PROBLEMS)]
+    assert any("secret_entry(key: int)" in each for each in imported)
+
+
+def test_deleted_data_are_made_anew(run: Run, workspace: Path) -> None:
+    done = run()
+    shutil.rmtree(own_folder(workspace) / "data")
+    again = run()
+    assert (again.returncode, again.stdout) == (done.returncode, done.stdout), again.stderr
+
+
 # Interrupted runs
 
 
