@@ -97,7 +97,7 @@ def read_position(value: object) -> types.Position | None:
     """A position in an argument; None for anything else."""
     try:
         return types.Position(int(_get(value, "line")), int(_get(value, "character")))
-    except (TypeError, ValueError, AttributeError, KeyError):
+    except (TypeError, ValueError, OverflowError, AttributeError, KeyError):
         return None
 
 
