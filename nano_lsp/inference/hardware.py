@@ -1,4 +1,4 @@
-"""Hardware available to this process: physical cores, CPU features, memory, disk space.
+"""Hardware available to this process: physical cores, CPU features, memory.
 
 llama.cpp is fastest with a thread for each physical core that the process may use. Containers and batch
 systems restrict that through the affinity mask and cgroup quotas, which `os.cpu_count` does not see.
