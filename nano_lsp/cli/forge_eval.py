@@ -31,7 +31,7 @@ from nano_lsp.evaluation.problems import Problem
 from nano_lsp.forge import adapter_evaluation
 from nano_lsp.forge.adapter_evaluation import Answers, ProblemSet
 from nano_lsp.forge.report import render_report
-from nano_lsp.forge.source import hash_files
+from nano_lsp.forge.source import encodable, hash_files
 from nano_lsp.models.adapter_file import check_adapter
 from nano_lsp.schema import Completion
 from nano_lsp.version import __version__
@@ -145,8 +145,8 @@ def judge(
         nano_lsp=__version__,
         recipe=card["recipe"],
     )
-    replace_file(output / JSON, to_json(evaluation))
-    replace_file(output / HTML, render_report(evaluation))
+    replace_file(output / JSON, encodable(to_json(evaluation)))
+    replace_file(output / HTML, encodable(render_report(evaluation)))
     return evaluation
 
 

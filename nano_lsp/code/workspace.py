@@ -73,6 +73,8 @@ class Workspace:
             if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
                 break
             name = path.relative_to(self.root).as_posix()
+            if not _is_utf8(name):
+                continue
             seen.add(name)
             try:
                 status = path.stat()
@@ -114,11 +116,12 @@ class Workspace:
         self.n_indexed += bool(inside)
 
     def relative(self, path: str) -> str | None:
-        """Return a file's path relative to the root, with slashes; None outside of it."""
+        """Return a file's path relative to the root, with slashes; None outside of it, and if it is not UTF-8."""
         try:
-            return Path(path).resolve().relative_to(self.root).as_posix()
+            name = Path(path).resolve().relative_to(self.root).as_posix()
         except (ValueError, OSError):
             return None
+        return name if _is_utf8(name) else None
 
     def outline(self, name: str) -> Outline | None:
         """Return the outline of a file by its path relative to the root, with slashes; None if it is not indexed."""
@@ -283,6 +286,15 @@ def _ignored(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], *, folde
         if said is not None:
             return said
     return False
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether the database can hold a path; Python code cannot import others, which have lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tail(name: str) -> str:

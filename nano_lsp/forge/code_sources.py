@@ -23,7 +23,7 @@ from nano_lsp.code.workspace import Workspace, find_files
 from nano_lsp.errors import DocumentError, ForgeError
 from nano_lsp.forge.cases import CodeCases
 from nano_lsp.forge.recipe import Code
-from nano_lsp.forge.source import Document, Source, held_out
+from nano_lsp.forge.source import Document, Source, encodable, held_out, seed_of
 
 _LINES = (10, 5000)  # fewer teach nothing, more are seldom written by hand
 _MAX_LINE_CHARS = 1000  # longer lines are minified code or data
@@ -205,7 +205,9 @@ def workspace_source(folder: Path, plan: CodePlan) -> Source:
     survey = survey_workspace(folder, plan.code, plan.exclude)
     out = survey.held_out(plan.heldout, plan.seed)
     read = partial(_documents, survey.root, survey.files, out.__contains__, plan)
-    return Source(survey.root.name, f"sha256:{survey.digest}", "", read, plan.code.cases_per_source or None)
+    return Source(
+        encodable(survey.root.name), f"sha256:{survey.digest}", "", read, plan.code.cases_per_source or None
+    )
 
 
 def package_sources(wanted: Sequence[str], plan: CodePlan) -> tuple[list[Source], dict[str, int]]:
@@ -301,9 +303,9 @@ def _documents(
             for path in shuffled[skip:]:
                 name = path.relative_to(root).as_posix()
                 text, reason = _read(path)
-                source, heldout = Random(f"{plan.seed}:{name}"), is_held_out(name)  # noqa: S311
+                source, heldout = Random(seed_of(plan.seed, name)), is_held_out(name)  # noqa: S311
                 build = partial(cases.build, path, text, plan.code, source, heldout=heldout)
-                yield Document(name, text, heldout, build, reason)
+                yield Document(encodable(name), text, heldout, build, reason)
         finally:
             workspace.close()
 
@@ -312,7 +314,8 @@ def _read(path: Path) -> tuple[str, str]:
     """The text of a file, and why it is left out; empty if it is not."""
     try:
         text = load_document(path).text
-    except DocumentError:
+        text.encode()  # some encodings that Python files declare have lone surrogates
+    except (DocumentError, UnicodeEncodeError):
         return "", "file that cannot be read as source code"
     lines = text.split("\n")
     if "\r" in text:

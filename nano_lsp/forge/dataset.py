@@ -26,7 +26,7 @@ from nano_lsp.forge.cases import Case
 from nano_lsp.forge.holes import Hole
 from nano_lsp.forge.overlap import EvaluationTexts, SeenTexts
 from nano_lsp.forge.recipe import Recipe
-from nano_lsp.forge.source import Document, Source
+from nano_lsp.forge.source import Document, Source, encodable
 
 CARD = "card.json"
 PROBLEMS = "problems.jsonl.gz"
@@ -139,7 +139,7 @@ class DatasetWriter:
         if problems:
             replace_file(self._folder / PROBLEMS, problems)
         card = self._card(sources, left_out)
-        replace_file(self._folder / "card.md", render_card(card))
+        replace_file(self._folder / "card.md", encodable(render_card(card)))
         replace_file(self._folder / CARD, json.dumps(card, indent=2) + "\n")
         return card
 
@@ -242,11 +242,11 @@ class DatasetWriter:
 
 def _problem(case: Case, hole: Hole, source: Source, document: Document) -> Problem:
     """A case as a problem; its name has the offsets of the hole, which no other case of the document has."""
-    text, file_name = document.text, document.name.encode("utf-8", "replace").decode()
+    text = document.text
     return Problem(
-        name=f"{source.name}/{file_name}:{case.kind}:{hole.start}-{hole.end}-{hole.suffix_at}",
+        name=f"{source.name}/{document.name}:{case.kind}:{hole.start}-{hole.end}-{hole.suffix_at}",
         kind=case.kind,
-        file_name=file_name,
+        file_name=document.name,
         prefix=text[: hole.start],
         suffix=text[hole.suffix_at :],
         reference=text[hole.start : hole.end],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -164,7 +165,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it."""
-        fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        # Not with msgspec's JSON, which cannot have a name that is not UTF-8.
+        fields: dict[str, Any] = json.loads(json.dumps(msgspec.to_builtins(self)))
         return fields
 
 

@@ -15,7 +15,7 @@ class Document:
     """A file of code, or a row of a data set.
 
     Attributes:
-        name: Name that is unique in its source.
+        name: Name that is unique in its source, and that UTF-8 can encode (`encodable`).
         text: Text that duplicates are found by.
         heldout: Whether its cases are held out from training.
         build: Makes its cases.
@@ -34,7 +34,7 @@ class Source:
     """A package, a workspace or a data set.
 
     Attributes:
-        name: Name of the source.
+        name: Name of the source, which UTF-8 can encode.
         version: What determines its content: a version, a commit or a hash.
         license: License as its metadata names it; empty where there is none.
         documents: Yields its documents, always in the same order, from a number of skipped ones on.
@@ -52,9 +52,19 @@ class Source:
 
 def held_out(names: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """A share of the names, at least one of two: those whose hashes with the seed are lowest."""
-    ranked = sorted(names, key=lambda name: hashlib.blake2b(f"{seed}:{name}".encode()).digest())
+    ranked = sorted(names, key=lambda name: hashlib.blake2b(seed_of(seed, name)).digest())
     n = max(1, round(share * len(ranked))) if len(ranked) > 1 else 0
     return frozenset(ranked[:n])
+
+
+def seed_of(seed: int, name: str) -> bytes:
+    """The seed of a file's random choices; its name, as in a path, may have bytes that are not UTF-8."""
+    return f"{seed}:{name}".encode("utf-8", "surrogatepass")
+
+
+def encodable(text: str) -> str:
+    r"""A text with names from paths so that UTF-8 can encode it: a byte that is not UTF-8 becomes `\udcff`, say."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def hash_files(files: Iterable[Path]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -110,14 +111,14 @@ def read_data(folder: Path) -> TrainingData:
         ForgeError: It is not such a folder, is not finished, is damaged, or has no case to train on.
     """
     try:
-        content = (folder / CARD).read_bytes()
-        card, checked = msgspec.json.decode(content), msgspec.json.decode(content, type=_Card)
+        card = json.loads((folder / CARD).read_bytes())  # not with msgspec: a name may have bytes that are not UTF-8
+        checked = msgspec.convert(card, _Card)
     except (FileNotFoundError, NotADirectoryError):
         raise ForgeError(
             f"{folder} has no finished training data.",
             f"Run `nano-lsp forge data RECIPE --output {folder}`; an interrupted run continues.",
         ) from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are among them
         raise ForgeError(f"{folder / CARD} cannot be read: {error}.", _REMEDY) from error
     digest = hashlib.sha256()
     splits: dict[str, list[TrainingCase]] = {"train": [], "heldout": []}

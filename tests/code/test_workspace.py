@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,8 @@ def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     (tmp_path / "large.py").write_text("x = 1\n" * 200_000)
     (tmp_path / "dangling.py").symlink_to(tmp_path / "nothing")
     (tmp_path / "folder.py").mkdir()
+    odd = tmp_path / os.fsdecode(b"caf\xe9.py" if sys.platform == "linux" else b"cafe.py")  # no other system has such
+    odd.write_text("from good import f\n")
     workspace = Workspace(tmp_path, tmp_path / "store")
 
     def stopped() -> bool:
@@ -178,6 +181,8 @@ def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     outline = workspace.outline("good.py")
     assert outline is not None
     assert outline.find("f") is not None
+    workspace.read([odd])
+    imported(workspace, odd.read_text(), name=odd.name)
 
 
 def test_it_can_be_called_off_and_gone_on_with(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from email.message import Message
 from itertools import product
 from pathlib import Path
@@ -32,13 +34,16 @@ from nano_lsp.config import find_folders
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
 from nano_lsp.errors import ForgeError
+from nano_lsp.evaluation.problems import load_infilling
 from nano_lsp.forge import dataset
 from nano_lsp.forge.cases import CodeCases
 from nano_lsp.forge.code_sources import permissive_license
 from nano_lsp.forge.data import make_data
+from nano_lsp.forge.dataset import SPLITS
 from nano_lsp.forge.holes import HoleFinder
 from nano_lsp.forge.overlap import EvaluationTexts, SeenTexts
-from nano_lsp.forge.recipe import Kind, Recipe, load_recipe, recipe_names
+from nano_lsp.forge.recipe import Kind, Recipe, find_recipe, load_recipe, recipe_names
+from nano_lsp.forge.training_data import read_data
 from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import END, ScriptedBackend
 from tests.cli.test_cli import assert_error, nano_lsp
@@ -107,6 +112,10 @@ def rows(output: Path, split: str = "*") -> list[dict[str, Any]]:
 
 def text_of(ids: Sequence[int]) -> str:
     return b"".join(map(BACKEND.piece, ids)).decode("utf-8", "replace")
+
+
+odd_names = pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 or UTF-16 there")
+ODD_NAME = os.fsdecode(b"caf\xe9 \xff")
 
 
 def content(output: Path) -> dict[str, bytes]:
@@ -487,6 +496,45 @@ def test_a_repository_cannot_start_a_program(folder: Path, tmp_path: Path) -> No
     subprocess.run(["git", "-C", str(folder), "config", "core.fsmonitor", str(hook)], check=True)
     make("workspace", [folder], tmp_path / "out", limit=2)
     assert not (tmp_path / "started").exists()
+
+
+@odd_names
+@pytest.mark.parametrize("with_git", [True, False])
+def test_names_that_are_not_utf_8(folder: Path, tmp_path: Path, with_git: bool) -> None:
+    root = folder.rename(tmp_path / ODD_NAME)
+    for path in root.glob("module*"):
+        path.rename(root / f"{path.stem} {ODD_NAME}.py")
+    if with_git:
+        for command in (["init", "-q"], ["add", "."]):
+            subprocess.run(["git", "-C", str(root), *command], check=True)
+    make("workspace", [root], tmp_path / "out")
+    odd = {split: [row for row in rows(tmp_path / "out", split) if "\\udcff" in row["document"]] for split in SPLITS}
+    assert all(odd.values())
+    assert {row["source"] for row in odd["train"]} == {r"caf\udce9 \udcff"}
+    assert {len(case.ids) for case in read_data(tmp_path / "out").train} >= {len(row["ids"]) for row in odd["train"]}
+    assert r"caf\udce9 \udcff" in (tmp_path / "out" / "card.md").read_text()
+    problems = load_infilling(tmp_path / "out" / dataset.PROBLEMS)
+    assert len({problem.name for problem in problems}) == len(problems)
+    assert any("\\udcff" in problem.file_name for problem in problems)
+
+
+@odd_names
+def test_recipes_and_models_whose_names_are_not_utf_8(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{ODD_NAME}.toml"
+    path.write_bytes(find_recipe("workspace").read_bytes())
+    model = f"/models/{ODD_NAME}.gguf"
+    monkeypatch.setattr(ScriptedBackend, "spec", replace(BACKEND.spec, name=model))
+    make(str(path), [folder], tmp_path / "out")
+    assert read_data(tmp_path / "out").model == model
+    assert nano_lsp("forge", "recipes", str(path), "--json").returncode == 0
+
+
+def test_text_that_utf_8_cannot_encode_is_left_out(folder: Path, tmp_path: Path) -> None:
+    (folder / "odd.py").write_text("# coding: unicode_escape\nodd = '\\ud800'\n" + code("odd"))
+    card = make("workspace", [folder], tmp_path / "out")
+    assert card["left_out"]["file that cannot be read as source code"] == 1
 
 
 # Strata

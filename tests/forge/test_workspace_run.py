@@ -30,7 +30,7 @@ from nano_lsp.models.adapters import AdapterStore
 from nano_lsp.models.store import ModelStore
 from nano_lsp.settings import Settings
 from tests.cli.test_cli import assert_error, nano_lsp
-from tests.forge.test_forge import BACKEND, code, content, make, minified, rows
+from tests.forge.test_forge import BACKEND, ODD_NAME, code, content, make, minified, odd_names, rows
 from tests.forge.test_training import LIBRARIES, TinyModel, tiny_recipe
 from tests.gguf_files import write_model
 
@@ -246,6 +246,18 @@ def test_signatures_of_excluded_files_are_in_no_case(run: Run, workspace: Path) 
     assert run("--out", str(workspace.parent / "with")).returncode == 1
     imported = [row.imported for row in load_infilling(workspace.parent / "with" / "data" / dataset.PROBLEMS)]
     assert any("secret_entry(key: int)" in each for each in imported)
+
+
+@odd_names
+@pytest.mark.usefixtures("gaining")
+def test_a_workspace_and_files_whose_names_are_not_utf_8(run: Run, workspace: Path, tmp_path: Path) -> None:
+    odd = workspace.rename(tmp_path / ODD_NAME)
+    for i in range(20):
+        (odd / f"module{i}.py").rename(odd / f"{i} {ODD_NAME}.py")
+    done = run("--exclude", ODD_NAME.encode("utf-8", "surrogateescape").hex(), folder=odd)
+    assert done.returncode == 0, done.stderr
+    assert choice(odd) == adapter_name(odd)
+    assert run(folder=odd).returncode == 0
 
 
 def test_deleted_data_are_made_anew(run: Run, workspace: Path) -> None:
