@@ -145,7 +145,7 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Compari
     found = []
     for measure, value in measures:
         rows = [
-            (a.document or a.name, x, y)
+            (a.document or b.document or a.name, x, y)
             for a, b in pairs
             if (x := value(a)) is not None and (y := value(b)) is not None
         ]

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,13 @@ def test_figures_and_comparison() -> None:
     assert passed.low < 50 < passed.high
     assert by_measure["characters saved"].p_value < 0.001
     assert by_measure["breaks the parse"].p_value == 1.0
+
+
+def test_results_of_older_versions_are_compared_by_the_files_of_the_others() -> None:
+    old = [outcome(f"p{i}", passed=i < 5, saved=2) for i in range(20)]
+    new = [replace(each, document=f"file{i // 5}") for i, each in enumerate(old)]
+    for first, second, files in ((old, new, 4), (new, old, 4), (old, old, 20)):
+        assert {c.files for c in metrics.compare(first, second)} == {files}
 
 
 def test_a_memo_says_what_the_model_said_and_asks_it_only_once(tmp_path: Path) -> None:
