@@ -68,7 +68,7 @@ class Places:
                 others = {key: place for key, place in self._read().items() if key not in self._left}
                 newest = [*others.items(), *self._left.items()][-_MAX_PLACES:]
                 replace_file(self.path, msgspec.json.encode(dict(newest)))
-        except (OSError, Timeout):
+        except (OSError, Timeout, NotImplementedError):  # the last where the file system has no locks
             return
         self._left = {}
 

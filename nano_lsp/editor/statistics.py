@@ -99,7 +99,7 @@ class Statistics:
                 if text.count("\n") > _MAX_RECORDS:
                     newer = split_at_newlines(text, keep_ends=True)[-_MAX_RECORDS // 2 :]
                     replace_file(self.path, "".join(newer))
-        except (OSError, Timeout):
+        except (OSError, Timeout, NotImplementedError):  # the last where the file system has no locks
             return
 
     def records(self) -> Iterator[Record]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
 from nano_lsp.editor.statistics import Record, Statistics, Summary, summarize
 from nano_lsp.editor.typing_pace import TypingPace
@@ -92,3 +93,10 @@ def test_the_debounce_follows_the_typing_speed() -> None:
     before = pace.gap_s
     pace.observe(100.0)  # pauses are ignored
     assert pace.gap_s == before
+
+
+def test_without_file_locks_the_records_are_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=NotImplementedError))
+    statistics = Statistics(tmp_path)
+    statistics.add([record()])
+    assert list(statistics.records()) == []
