@@ -44,7 +44,7 @@ def stats(
                 raise StoreWriteError(
                     f"{kept.path} cannot be removed: {error.strerror}.", "Check its permissions."
                 ) from error
-        stderr.print("The statistics are deleted.")
+        stderr.print("The statistics, and the places where files were left, are deleted.")
         return
     records = list(statistics.records())
     groups: dict[str, list[Record]] = defaultdict(list)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
 from nano_lsp.editor.places import Places
+from nano_lsp.editor.statistics import Record, Statistics
+from tests.cli.test_cli import nano_lsp
 
 TEXT = "one\n\ttwo 🎉\r\nthree\n"
 
@@ -64,3 +68,27 @@ def test_errors_of_the_file_system_are_ignored(tmp_path: Path) -> None:
     places.leave("a.py", "x", 1)
     places.write()
     assert Places(tmp_path / "file").find("a.py", "x") is None
+
+
+def test_without_file_locks_the_places_are_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=NotImplementedError))
+    places = Places(tmp_path)
+    places.leave("a.py", "x", 1)
+    places.write()
+    assert Places(tmp_path).find("a.py", "x") is None
+
+
+def test_stats_clear_deletes_statistics_and_places(home: Path) -> None:
+    cache = home / "cache"
+    places, statistics = Places(cache), Statistics(cache)
+    places.leave("a.py", "x", 1)
+    places.write()
+    statistics.add([Record("2026-01-31", "python", 9, 0.9)])
+    (cache / "other").write_text("")
+    done = nano_lsp("stats", "--clear")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert "The statistics, and the places where files were left, are deleted." in done.stderr.decode()
+    assert not places.path.exists()
+    assert not statistics.path.exists()
+    assert (cache / "other").exists()
+    assert nano_lsp("stats", "--clear").returncode == 0
