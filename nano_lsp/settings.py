@@ -24,6 +24,16 @@ _KINDS: dict[type, str] = {
 }
 
 
+_MAX_MINUTES = 525_600  # a year
+MINUTES = f"a number of minutes above 0, up to {_MAX_MINUTES:,}"
+"""Noun phrase of what `are_minutes` admits."""
+
+
+def are_minutes(value: object) -> bool:
+    """Whether a value of a client or of an option can be the maximum time of training."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _MAX_MINUTES
+
+
 class SetBy(IntEnum):
     """Who may set a setting: a member includes those above it, which are trusted more."""
 

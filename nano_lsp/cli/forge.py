@@ -9,7 +9,7 @@ import typer
 
 from nano_lsp.cli import forge_data, forge_eval
 from nano_lsp.cli.output import print_data, print_json
-from nano_lsp.cli.terminal import Model, file_progress, stdout
+from nano_lsp.cli.terminal import Model, check_minutes, file_progress, stdout
 from nano_lsp.config import find_folders, is_path, load_settings
 from nano_lsp.errors import ConfigError
 from nano_lsp.forge.merge import merge_adapter
@@ -34,7 +34,11 @@ def run(  # noqa: PLR0917 - options, which typer passes by name
     folder: Annotated[Path, typer.Argument(help="Folder of the workspace.", exists=True, file_okay=False)] = Path(),
     model: Model = None,
     minutes: Annotated[
-        float, typer.Option(min=0, help="Maximum time of training; making the data and judging come on top of it.")
+        float,
+        typer.Option(
+            callback=check_minutes,
+            help="Maximum time of training, above 0; making the data and judging come on top of it.",
+        ),
     ] = 60,
     exclude: Annotated[
         list[str] | None,
@@ -113,7 +117,10 @@ def train(  # noqa: PLR0917 - as above
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="Maximum time. The number of steps is derived from the speed when the run begins."),
+        typer.Option(
+            callback=check_minutes,
+            help="Maximum time, above 0. The number of steps is derived from the speed when the run begins.",
+        ),
     ] = None,
     steps: Annotated[
         int | None,

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nano_lsp.cli.output import print_json, to_json
-from nano_lsp.cli.terminal import Model, open_local_assistant, resumable, row_progress, stderr, stdout
+from nano_lsp.cli.terminal import Model, check_minutes, open_local_assistant, resumable, row_progress, stderr, stdout
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import load_settings
@@ -71,9 +71,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0,
-            help="Stop after this time, with the figures so far; the same command continues, and decides once all "
-            "problems are answered.",
+            callback=check_minutes,
+            help="Stop after this time, above 0, with the figures so far; the same command continues, and decides "
+            "once all problems are answered.",
         ),
     ] = None,
     model: Model = None,

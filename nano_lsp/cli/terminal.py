@@ -31,12 +31,12 @@ from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.connect import open_assistant as open_engine
 from nano_lsp.engine.loaded_model import LoadedModel
 from nano_lsp.engine.local_assistant import LocalAssistant
-from nano_lsp.errors import CancelledError, EngineGoneError, LibraryError
+from nano_lsp.errors import CancelledError, ConfigError, EngineGoneError, LibraryError
 from nano_lsp.inference.backend import Backend
 from nano_lsp.inference.selftest import MAX_CRASHES, build_command
 from nano_lsp.models.store import FileProgress
 from nano_lsp.schema import Completion
-from nano_lsp.settings import CONFIG_SETTINGS, Settings
+from nano_lsp.settings import CONFIG_SETTINGS, MINUTES, Settings, are_minutes
 
 T = TypeVar("T")
 stdout = Console(highlight=False, soft_wrap=True)
@@ -60,6 +60,17 @@ Temperature = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers for sampling.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]
+
+
+def check_minutes(minutes: float | None) -> float | None:
+    """Check the option `--minutes` and return it.
+
+    Raises:
+        ConfigError: It is not a number of minutes.
+    """
+    if minutes is None or are_minutes(minutes):
+        return minutes
+    raise ConfigError(f"--minutes is {minutes:g}.", f"Give {MINUTES}.")
 
 
 def model_settings(model: Model, n_ctx: Context, threads: Threads, adapter: Adapter = None) -> dict[str, Any]:

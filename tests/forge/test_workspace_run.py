@@ -170,6 +170,15 @@ def test_folders_with_other_content_are_refused(run: Run, workspace: Path, tmp_p
     assert_error(run(folder=tmp_path / "missing"), 2, "does not exist")
 
 
+@pytest.mark.parametrize("minutes", ["nan", "inf", "-inf", "-5", "0", "1e300"])
+@pytest.mark.parametrize(
+    "command", [["run", "."], ["train", "data"], ["eval", ".", "--adapter", __file__]], ids=lambda command: command[0]
+)
+def test_minutes_that_are_no_time_are_refused(command: list[str], minutes: str) -> None:
+    done = nano_lsp("forge", *command, "--minutes", minutes)
+    assert_error(done, 2, "--minutes is ", "Give a number of minutes above 0, up to 525,600.")
+
+
 def test_doctor_says_which_model_can_be_trained(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = write_model(tmp_path / "deep.gguf", n_layers=200)
     monkeypatch.setattr(doctor, "load_recipe", lambda _: tiny_recipe())

@@ -121,6 +121,7 @@ def test_training_shows_its_progress_and_its_result(
 def test_one_training_at_a_time_that_the_user_can_stop(start: Callable[..., RawClient]) -> None:
     client = start(WAITS)
     assert client.command(49, "nano.forgeStop")["result"] is False
+    assert "No training is in progress on " in client.seen[-1]["params"]["message"]
     stops: list[Callable[[object], object]] = [
         lambda token: client.notify("window/workDoneProgress/cancel", {"token": token}),
         lambda _token: client.command(51, "nano.forgeStop"),
@@ -173,6 +174,31 @@ def test_what_may_not_be_read_is_not_trained_on(
     assert begin_training(client, **argument) is False
     assert words in client.seen[-1]["params"]["message"]
     assert client.command(51, "nano.forgeStop", argument)["result"] is False
+    assert "No training is in progress" in client.seen[-1]["params"]["message"]
+
+
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf"), -1, 0, True, "5", [5], 10**400])
+def test_minutes_that_are_no_time_are_refused(start: Callable[..., RawClient], minutes: object) -> None:
+    client = start(GAINS)
+    assert begin_training(client, minutes=minutes) is False
+    assert "Give a number of minutes above 0, up to 525,600." in client.seen[-1]["params"]["message"]
+
+
+def test_a_pattern_that_no_argument_can_have(start: Callable[..., RawClient]) -> None:
+    client = start(GAINS, exclude=["a\0b"])
+    assert begin_training(client) is False
+    assert "cannot be started: embedded null byte" in client.seen[-1]["params"]["message"]
+
+
+def test_variables_for_terminals_do_not_change_the_progress(
+    start: Callable[..., RawClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.setenv(name, "1")
+    shown = 'from nano_lsp.cli.terminal import stderr\nstderr.print("[bold red]Error:[/] No memory.")\n'
+    client = start(shown + "raise SystemExit(5)")
+    assert begin_training(client) is True
+    assert client.wait_for("window/showMessage") == {"type": 1, "message": "Error: No memory."}
 
 
 def test_the_real_command_is_started(tmp_path: Path, workspace: Path) -> None:

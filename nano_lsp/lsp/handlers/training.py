@@ -21,10 +21,15 @@ from nano_lsp.code.uris import file_path, innermost
 from nano_lsp.config import portable_environment, with_absolute_paths
 from nano_lsp.lsp.lenient_parsing import read_argument
 from nano_lsp.lsp.server import NanoServer
-from nano_lsp.settings import EditorSettings
+from nano_lsp.settings import MINUTES, EditorSettings, are_minutes
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "nano_lsp", "forge", "run")
 _INTERRUPTED = 130  # exit code
+_TERMINAL = {
+    *("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CLICOLOR_FORCE", "PY_COLORS"),
+    *("COLUMNS", "LINES", "JUPYTER_COLUMNS", "JUPYTER_LINES"),
+}
+"""Variables that make Rich and Typer print for a terminal: with them, the progress cannot be read."""
 
 
 def register(server: NanoServer) -> None:
@@ -49,9 +54,13 @@ async def _on_run(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 
     if folder in server.training:
         server.show_message(f"Training on {folder} is in progress.", types.MessageType.Info)
         return False
+    minutes = argument.get("minutes")
+    if not (minutes is None or are_minutes(minutes)):
+        server.show_message(f"Training is not started: minutes is {minutes!r}. Give {MINUTES}.")
+        return False
     try:
-        process = _start(folder, settings, argument.get("minutes"))
-    except OSError as error:
+        process = _start(folder, settings, minutes)
+    except (OSError, ValueError) as error:  # a pattern to exclude may have a null character
         server.show_message(f"Training cannot be started: {error}.", types.MessageType.Error)
         return False
     _Training(server, folder, process).begin()
@@ -60,10 +69,14 @@ async def _on_run(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 
 
 def _on_stop(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sent by a client
     """Stop the training on the workspace folder of `{uri?}`; whether there is one."""
-    stop = server.training.get(_find_folder(server, read_argument(arguments)) or Path())
-    if stop:
-        stop()
-    return stop is not None
+    folder = _find_folder(server, read_argument(arguments))
+    stop = server.training.get(folder) if folder else None
+    if stop is None:
+        where = f" on {folder}" if folder else ", nor is a folder of this machine open there"
+        server.show_message(f"No training is in progress{where}.", types.MessageType.Info)
+        return False
+    stop()
+    return True
 
 
 def _find_folder(server: NanoServer, argument: Mapping[str, Any]) -> Path | None:
@@ -130,15 +143,18 @@ class _Training:
             self._server.show_message(result, types.MessageType.Info)
 
 
-def _start(folder: Path, settings: EditorSettings, minutes: object) -> subprocess.Popen[str]:
+def _start(folder: Path, settings: EditorSettings, minutes: float | None) -> subprocess.Popen[str]:
     """Start the process; it lowers its own priority.
 
     Raises:
         OSError: It cannot be started.
+        ValueError: A setting has a character that no argument can have.
     """
     model = with_absolute_paths(settings.of_model).model
-    limit = ["--minutes", str(minutes)] if isinstance(minutes, (int, float)) else []
+    limit = ["--minutes", str(minutes)] if minutes is not None else []
     excluded = [f"--exclude={pattern}" for pattern in settings.exclude]
+    own = {"NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    environment = {name: value for name, value in portable_environment().items() if name not in _TERMINAL} | own
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW
@@ -148,7 +164,7 @@ def _start(folder: Path, settings: EditorSettings, minutes: object) -> subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=sys.prefix,  # Python imports from there: not from the workspace
-        env={**portable_environment(), "PYTHONIOENCODING": "utf-8"},
+        env=environment,
         encoding="utf-8",
         errors="replace",
         creationflags=flags,
