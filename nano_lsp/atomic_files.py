@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nano_lsp.errors import DiskSpaceError
 
 TEMPORARY = ".nano-lsp-*.tmp"
 """Glob pattern of the names of temporary files."""
+_LEFTOVER_S = 3600.0  # since the last write; processes of other machines and containers are not seen here
 _TEMPORARY_OF_PROCESS = re.compile(r"\.nano-lsp-(\d+)-\w+\.tmp")
 
 
@@ -54,7 +56,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def file_beside(path: Path) -> Iterator[Path]:
     """An empty temporary file in a path's folder, which only this user can read; deleted at the end if it exists.
 
-    Temporary files that killed processes have left in the folder are deleted first.
+    Temporary files that killed processes have left in the folder more than an hour ago are deleted first.
 
     Raises:
         OSError: No file can be created there.
@@ -63,7 +65,8 @@ def file_beside(path: Path) -> Iterator[Path]:
         found = _TEMPORARY_OF_PROCESS.fullmatch(leftover.name)
         if found and not psutil.pid_exists(int(found[1])):
             with contextlib.suppress(OSError):
-                leftover.unlink()
+                if time.time() - leftover.stat().st_mtime > _LEFTOVER_S:
+                    leftover.unlink()
     handle, name = tempfile.mkstemp(prefix=f".nano-lsp-{os.getpid()}-", suffix=".tmp", dir=path.parent)
     os.close(handle)
     try:

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,6 +73,11 @@ def test_what_a_killed_process_has_left_is_deleted_by_the_next_one(tmp_path: Pat
         with file_beside(tmp_path / "other"):
             assert len([*tmp_path.iterdir()]) == 2  # that of a running process stays
         process.kill()
+    with file_beside(tmp_path / "other"):
+        assert len([*tmp_path.iterdir()]) == 2  # it may be of a process that runs on another machine
+    (leftover,) = tmp_path.iterdir()
+    an_hour_ago = time.time() - 3601
+    os.utime(leftover, (an_hour_ago, an_hour_ago))
     write_whole(tmp_path / "other", b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
