@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -239,9 +240,22 @@ def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
 def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     try:
         text = (folder / ".gitignore").read_bytes().decode("utf-8-sig", "replace")
-        return [(folder, GitIgnoreSpec.from_lines(line.removesuffix("\r") for line in split_at_newlines(text)))]
-    except (OSError, ValueError):
+    except OSError:
         return []
+    lines = [line.removesuffix("\r") for line in split_at_newlines(text)]
+    try:
+        return [(folder, GitIgnoreSpec.from_lines(lines))]
+    except (ValueError, re.error):
+        return [(folder, GitIgnoreSpec.from_lines(filter(_is_pattern, lines)))]
+
+
+def _is_pattern(line: str) -> bool:
+    """Whether a line of `.gitignore` is valid; git ignores others."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str]) -> Iterator[Path]:

@@ -162,6 +162,12 @@ def test_ignored_hidden_secret_and_linked_files_are_left_out(tmp_path: Path) -> 
     assert found == ["a.py", "keep/deep/inner.py", "keep/generated.py", "skip/other.py"]
 
 
+@pytest.mark.parametrize("line", ["!", "[z-a]", "a\\"])
+def test_an_invalid_line_of_gitignore_leaves_the_others_in_force(tmp_path: Path, line: str) -> None:
+    write(tmp_path, {"a.py": "", "generated.py": "", ".gitignore": f"{line}\ngenerated.py\n"})
+    assert [path.name for path in find_python_files(tmp_path)] == ["a.py"]
+
+
 def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     write(tmp_path, {"good.py": "def f(): ...\n", "broken.py": "def g(:\n  class\n", "gone.py": ""})
     (tmp_path / "binary.py").write_bytes(b"\0" * 100)
