@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -160,13 +161,14 @@ def survey_workspace(folder: Path, code: Code, exclude: Sequence[str] = ()) -> S
         exclude: Patterns, written as in .gitignore, of files that are left out.
 
     Raises:
-        ForgeError: There is no such folder, or it has too little code.
+        ForgeError: There is no such folder, it has too little code, a pattern is not valid, or git does not say which
+            files it tracks.
     """
     if not folder.is_dir():
         raise ForgeError(f"{folder} is not a folder.", "Give the folder of a workspace.")
     root = folder.resolve()
     tracked = _tracked_files(root)
-    excluded = GitIgnoreSpec.from_lines(exclude)
+    excluded = _read_patterns(exclude)
     files = [
         path
         for path in find_files(root, _suffixes(code))
@@ -333,15 +335,52 @@ def _suffixes(code: Code) -> frozenset[str]:
     return frozenset(suffix for each in LANGUAGES if each.name in code.languages for suffix in each.suffixes)
 
 
+def _read_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
+    """Patterns of files that are left out.
+
+    Raises:
+        ForgeError: One is not valid.
+    """
+    for pattern in patterns:
+        try:
+            GitIgnoreSpec.from_lines([pattern])
+        except (ValueError, re.error) as error:
+            raise ForgeError(
+                f"The pattern {pattern!r} of files to leave out is not valid: {error}.",
+                "Write it as in .gitignore, in --exclude, or in an editor's nano.exclude.",
+            ) from error
+    return GitIgnoreSpec.from_lines(patterns)
+
+
 def _tracked_files(root: Path) -> frozenset[Path] | None:
-    """The files that git tracks; None if the folder is in no repository, or there is no git."""
+    """The files that git tracks; None if the folder is in no repository.
+
+    Raises:
+        ForgeError: It is in a repository, and git cannot be started or fails: others must not be trained on.
+    """
     # The setting of a repository could name a program that git is to start.
     command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "ls-files", "-z"]
+    in_repository = any((each / ".git").exists() for each in (root, *root.parents))
     try:
-        listed = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_S)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return frozenset(root / name for name in listed.stdout.decode("utf-8", "surrogateescape").split("\0") if name)
+        listed = subprocess.run(  # noqa: S603 - no shell
+            command, capture_output=True, check=False, timeout=_GIT_S, env={**os.environ, "LC_ALL": "C"}
+        )
+    except OSError as error:
+        reason = f"git cannot be started ({error.strerror})"
+    except subprocess.TimeoutExpired:
+        reason = f"git has not answered within {_GIT_S} s"
+    else:
+        if not listed.returncode:
+            names = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+            return frozenset(root / name for name in names if name)
+        reason = " ".join(listed.stderr.decode("utf-8", "replace").split()).rstrip(".")
+        in_repository = "not a git repository" not in reason
+    if in_repository:
+        raise ForgeError(
+            f"{root} is in a git repository, and which files it tracks is not known: {reason}.",
+            "Install git, or do what it says: without it, files that are not tracked would be trained on.",
+        )
+    return None
 
 
 def _normalized(name: str) -> str:

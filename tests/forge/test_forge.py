@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import huggingface_hub
 import msgspec
@@ -496,6 +497,34 @@ def test_a_repository_cannot_start_a_program(folder: Path, tmp_path: Path) -> No
     subprocess.run(["git", "-C", str(folder), "config", "core.fsmonitor", str(hook)], check=True)
     make("workspace", [folder], tmp_path / "out", limit=2)
     assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(2, "No such file or directory"), r"git cannot be started \(No such file or directory\)"),
+        (subprocess.TimeoutExpired("git", 60), "git has not answered within 60 s"),
+        (subprocess.CompletedProcess("git", 128, b"", b"fatal: detected\ndubious ownership"), "dubious ownership"),
+    ],
+)
+def test_in_a_repository_without_git_nothing_is_trained_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: object, words: str
+) -> None:
+    (folder / ".git").mkdir()
+    (folder / "inner").mkdir()
+    monkeypatch.setattr(subprocess, "run", Mock(side_effect=[fault, fault]))
+    for each in (folder, folder / "inner"):
+        with pytest.raises(ForgeError, match=words):
+            make("workspace", [each], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_git_a_folder_that_is_no_repository_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    make("workspace", [folder], tmp_path / "out", limit=2)
+    assert rows(tmp_path / "out")
 
 
 @odd_names

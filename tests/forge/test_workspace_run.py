@@ -244,6 +244,13 @@ def test_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
     assert documents == {f"module{i}.py" for i in range(2, 40)}
 
 
+@pytest.mark.parametrize("pattern", ["!", "[z-a]", "a\\"])
+def test_a_pattern_that_is_not_valid_is_named(run: Run, workspace: Path, pattern: str) -> None:
+    done = run("--exclude", "fine.py", "--exclude", pattern)
+    assert_error(done, 2, f"The pattern {pattern!r} of files to leave out is not valid", "as in .gitignore")
+    assert not own_folder(workspace).exists()
+
+
 def test_signatures_of_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
     (workspace / "internal.py").write_text("def secret_entry(key: int) -> int:\n    return key\n")
     for i in range(40):
