@@ -24,12 +24,12 @@ from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.config import load_settings
 from nano_lsp.engine.local_assistant import LocalAssistant
-from nano_lsp.errors import ForgeError
 from nano_lsp.evaluation import runner
 from nano_lsp.evaluation.metrics import Outcome
 from nano_lsp.evaluation.problems import Problem
 from nano_lsp.forge import adapter_evaluation
 from nano_lsp.forge.adapter_evaluation import Answers, ProblemSet
+from nano_lsp.forge.dataset import locked_folder
 from nano_lsp.forge.report import render_report
 from nano_lsp.forge.source import encodable, hash_files
 from nano_lsp.models.adapter_file import check_adapter
@@ -128,25 +128,21 @@ def judge(
         adapter_evaluation.load_heldout(data, limit),
         *(ProblemSet.load(path, path.name, limit) for path in general),
     ]
-    try:
-        (output / "outcomes").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ForgeError(f"{output} cannot be written: {error.strerror}.", "Give another --output.") from error
     if (n_files := sets[0].n_files) < adapter_evaluation.MIN_FILES:
         stderr.print(f"The held-out code is of {n_files} files: no gain is significant in so few.", markup=False)
     model = model or str(card["tokenizer"]["model"])
-    with resumable(output):
+    with locked_folder(output), resumable(output):
         answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
-    evaluation = adapter_evaluation.build_evaluation(
-        answers,
-        training,
-        model=model,
-        adapter={"name": adapter.name, "sha256": hash_files([adapter])},
-        nano_lsp=__version__,
-        recipe=card["recipe"],
-    )
-    replace_file(output / JSON, encodable(to_json(evaluation)))
-    replace_file(output / HTML, encodable(render_report(evaluation)))
+        evaluation = adapter_evaluation.build_evaluation(
+            answers,
+            training,
+            model=model,
+            adapter={"name": adapter.name, "sha256": hash_files([adapter])},
+            nano_lsp=__version__,
+            recipe=card["recipe"],
+        )
+        replace_file(output / JSON, encodable(to_json(evaluation)))
+        replace_file(output / HTML, encodable(render_report(evaluation)))
     return evaluation
 
 

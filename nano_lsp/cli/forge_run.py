@@ -22,6 +22,7 @@ from nano_lsp.cli.forge_eval import HTML, judge
 from nano_lsp.cli.terminal import duration, file_progress, resumable, stderr, stdout
 from nano_lsp.config import find_folders, load_settings, with_absolute_paths
 from nano_lsp.forge.adapter_evaluation import VERDICTS
+from nano_lsp.forge.dataset import locked_folder
 from nano_lsp.forge.recipe import load_recipe
 from nano_lsp.forge.workspace_run import MAX_PROBLEMS, STAGES, Plan, WorkspaceRun, adapter_name, stage_line
 from nano_lsp.inference.hardware import find_memory
@@ -58,7 +59,7 @@ def run_workspace(
     """
     settings, folders = with_absolute_paths(load_settings(model=model)), find_folders()
     workspace = folder.resolve()
-    output = output.expanduser().absolute() if output else folders.forge / adapter_name(workspace)
+    output = output.expanduser().absolute() if output else folders.forge / adapter_name(workspace, settings.model)
     run = WorkspaceRun(workspace, output, settings.model, minutes, load_recipe(_RECIPE), tuple(exclude))
     if until_input_ends:
         _interrupt_when_input_ends()
@@ -68,7 +69,8 @@ def run_workspace(
         plan = run.plan(base, settings.n_threads)
         _show(run, plan, stdout if dry_run else stderr)
         if not dry_run:
-            _go_through(run, plan)
+            with locked_folder(output):
+                _go_through(run, plan)
 
 
 def _go_through(run: WorkspaceRun, plan: Plan) -> None:
@@ -95,7 +97,7 @@ def _go_through(run: WorkspaceRun, plan: Plan) -> None:
     )
     stdout.print(f"{VERDICTS[evaluation['taken']]} {evaluation['reason']}", markup=False)
     if evaluation["taken"]:
-        use(str(run.adapter), run.workspace, adapter_name(run.workspace))
+        use(str(run.adapter), run.workspace, adapter_name(run.workspace, run.model))
     else:
         command = ["nano-lsp", "adapter", "use", str(run.adapter), "--workspace", str(run.workspace)]
         stdout.print(f"It is not installed. To install it anyway: {shlex.join(command)}", markup=False)

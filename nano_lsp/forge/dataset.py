@@ -11,11 +11,13 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nano_lsp.atomic_files import TEMPORARY
 from nano_lsp.code.file_replacement import replace_file
@@ -31,6 +33,7 @@ from nano_lsp.forge.source import Document, Source, encodable
 CARD = "card.json"
 PROBLEMS = "problems.jsonl.gz"
 _RUN = "run.json"
+_LOCK = ".lock"
 _FORMAT = 1  # of `run.json`, and of what the run keeps beside it to go on
 _CASES_PER_SHARD = 512
 _DOCUMENTS_PER_SHARD = 2048
@@ -99,13 +102,11 @@ class DatasetWriter:
             **conditions,
         }
         check_run(folder, self._run)
-        begin_run(folder, self._run)
         self._seen = SeenTexts()
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._left_out: Counter[str] = Counter()
         self._n_shards = 0
         self._position = (0, 0)  # index of the source, number of its documents read
-        self._take_up()
 
     def write(self, sources: Sequence[Source], left_out: dict[str, int], on_progress: OnProgress) -> dict[str, Any]:
         """Write what is missing; return the data card.
@@ -116,9 +117,16 @@ class DatasetWriter:
             on_progress: Receives the progress.
 
         Raises:
-            ForgeError: No case could be made.
+            ForgeError: No case could be made, or another process writes to the folder.
             OSError: The folder cannot be written.
         """
+        with locked_folder(self._folder):
+            check_run(self._folder, self._run)  # another process may have begun one
+            begin_run(self._folder, self._run)
+            self._take_up()
+            return self._write(sources, left_out, on_progress)
+
+    def _write(self, sources: Sequence[Source], left_out: dict[str, int], on_progress: OnProgress) -> dict[str, Any]:
         first, skip = self._position
         shard = _Shard()
         for index, source in enumerate(sources[first:], first):
@@ -268,20 +276,23 @@ def check_run(folder: Path, run: dict[str, Any]) -> None:
     if known is not None and known != run:
         differing = ", ".join(name for name in run if known.get(name) != run[name])
         raise ForgeError(
-            f"{folder} holds the output of another run ({differing} differ).", "Give another folder with --output."
+            f"{folder} holds the output of another run ({differing} differ).",
+            f"Give another folder with --output, or delete {folder} to begin anew.",
         )
 
 
 def begin_run(folder: Path, run: dict[str, Any]) -> None:
     """Note in a folder what determines its content, and remove what a killed run was writing.
 
+    A new folder can be read by this user alone. Of others that write there, `locked_folder` protects.
+
     Raises:
         ForgeError: The folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is made of private code
         for path in [*folder.iterdir(), *folder.glob("shards/*")]:
-            if _is_temporary(path):
+            if path.match(TEMPORARY):
                 path.unlink()
         replace_file(folder / _RUN, json.dumps({"format": _FORMAT, **run}, indent=2) + "\n")
     except OSError as error:
@@ -297,19 +308,66 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     try:
         run = dict[str, Any](json.loads((folder / _RUN).read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
-        if folder.exists() and (not folder.is_dir() or not all(map(_is_temporary, folder.iterdir()))):
+        if folder.exists() and (not folder.is_dir() or not all(map(_is_no_content, folder.iterdir()))):
             raise ForgeError(f"{folder} has other content.", "Give a new folder with --output.") from None
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise ForgeError(f"{folder / _RUN} cannot be read: {error}.", "Give another folder with --output.") from error
+        raise ForgeError(
+            f"{folder / _RUN} cannot be read: {error}.",
+            f"Delete {folder} to begin anew, or give another folder with --output.",
+        ) from error
     if (found := run.pop("format", None)) != _FORMAT:
         raise ForgeError(
             f"Another version of nano-lsp began the run in {folder} (format {found}, here {_FORMAT}).",
-            "Continue it with that version, or give another folder with --output.",
+            f"Continue it with that version, delete {folder} to begin anew, or give another folder with --output.",
         )
     return run
 
 
-def _is_temporary(path: Path) -> bool:
-    """Whether a killed run was writing a file."""
-    return path.match(TEMPORARY)
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Create a folder that this user alone can read, unless it exists, and hold its lock: one run writes there.
+
+    Raises:
+        ForgeError: Another process holds the lock, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
+    with locked(folder / _LOCK, f"Another nano-lsp command writes to {folder}."):
+        yield
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        path: File of the lock, in a folder that exists.
+        busy: The error's sentence where another process holds it.
+
+    Raises:
+        ForgeError: Another process holds it, or it cannot be taken.
+    """
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ForgeError(busy, "Wait until it has ended, or stop it.") from None
+    except NotImplementedError:
+        raise ForgeError(
+            f"The file system of {path.parent} has no locks.",
+            "Some NFS mounts have none: give an --output on a local disk.",
+        ) from None
+    except OSError as error:
+        raise ForgeError(f"{path} cannot be written: {error.strerror}.", "Give another --output.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_no_content(path: Path) -> bool:
+    """Whether a file is a lock, or what a killed run was writing."""
+    return path.name == _LOCK or path.match(TEMPORARY)

@@ -26,7 +26,7 @@ from nano_lsp.atomic_files import whole_file
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.adapter_export import Adapter, write_adapter
-from nano_lsp.forge.dataset import begin_run, check_run
+from nano_lsp.forge.dataset import begin_run, check_run, locked_folder
 from nano_lsp.forge.public_sets import EXTRA
 from nano_lsp.forge.recipe import Training
 from nano_lsp.forge.source import hash_files
@@ -204,7 +204,8 @@ class TrainingRun:
         """Train, or go on with it; return the content of `training.json`.
 
         Raises:
-            ForgeError: The run cannot begin or go on; the last checkpoint is kept.
+            ForgeError: The run cannot begin or go on, or another process trains in the folder; the last checkpoint is
+                kept.
             GgufError: The base model cannot be read.
             KeyboardInterrupt: After a checkpoint.
         """
@@ -229,16 +230,18 @@ class TrainingRun:
                 flags=cpu_flags(),
             )
             prepare_folder(self._folder, machine.disk_bytes)
-            self._listener.on_status("loading the model")
-            model = load(self._base, self._training, machine, self._budget.seed, self._data.max_tokens)
-            history = self._take_up(model) or self._plan(model)
-            begin_run(self._folder, run)
-            if not history.step:
-                self._checkpoint(model, history)
-            self._announce(history, machine)
-            self._run(model, history)
-            about = {"base_sha256": base_sha256, "n_threads": machine.n_threads, "precision": machine.precision}
-            self._finish(model, history, header, about)
+            with locked_folder(self._folder):
+                check_run(self._folder, run)  # another process may have begun one
+                self._listener.on_status("loading the model")
+                model = load(self._base, self._training, machine, self._budget.seed, self._data.max_tokens)
+                history = self._take_up(model) or self._plan(model)
+                begin_run(self._folder, run)
+                if not history.step:
+                    self._checkpoint(model, history)
+                self._announce(history, machine)
+                self._run(model, history)
+                about = {"base_sha256": base_sha256, "n_threads": machine.n_threads, "precision": machine.precision}
+                self._finish(model, history, header, about)
         self._keep_checkpoints([])
         curve: dict[str, Any] = msgspec.json.decode((self._folder / CURVE).read_bytes())
         return curve

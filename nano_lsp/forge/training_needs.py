@@ -177,7 +177,7 @@ def prepare_folder(folder: Path, needed: int) -> None:
         DiskSpaceError: Its disk has too little space.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # an adapter has traces of private code
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

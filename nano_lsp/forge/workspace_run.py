@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.adapter_evaluation import MIN_FILES
 from nano_lsp.forge.cases import count_cases
 from nano_lsp.forge.code_sources import Survey, survey_workspace
-from nano_lsp.forge.dataset import CARD, begin_run, read_run
+from nano_lsp.forge.dataset import CARD, begin_run, locked, read_run
 from nano_lsp.forge.recipe import Code, Recipe
 from nano_lsp.forge.training import ADAPTER, MAX_PASSES
 from nano_lsp.forge.training_needs import Machine, machine_for, require_disk, require_libraries, training_seconds
@@ -37,6 +35,7 @@ STAGES = ("data", "training", "judging", "installing")
 MAX_PROBLEMS = 300
 """Maximum number of held-out cases that an adapter is judged on: as many as `nano-lsp eval` takes of a folder."""
 _CHARS_PER_TOKEN = 3.5
+_MAX_NAME_CHARS = 30  # of a workspace or a model in the name of an adapter: with four bytes each, a file can have it
 _STARTS = (0.0, 0.05, 0.8, 0.99)  # shares of a run at which the stages begin, to show progress
 _STAGE_LINE = re.compile(r"Stage ([1-9]) of \d: .*")
 _COUNT = re.compile(r"([\d,]*\d) of ([\d,]*\d)")
@@ -194,21 +193,12 @@ class WorkspaceRun:
             cache: The user's cache folder, which has the lock.
 
         Raises:
-            ForgeError: Another process holds it.
+            ForgeError: Another process holds it, or it cannot be taken.
         """
-        path = cache / "forge" / f"{adapter_name(self.workspace)}.lock"
+        path = cache / "forge" / f"{hashlib.blake2b(os.fsencode(self.workspace), digest_size=8).hexdigest()}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ForgeError(
-                f"Another run for {self.workspace} is in progress.", "Wait until it has ended, or stop it."
-            ) from None
-        try:
+        with locked(path, f"Another run for {self.workspace} is in progress."):
             yield
-        finally:
-            lock.release()
 
     @property
     def _code(self) -> Code:
@@ -224,7 +214,8 @@ class WorkspaceRun:
         """The conditions of the run that the folder has, finished or to go on with; None for a new folder.
 
         Raises:
-            ForgeError: The folder has other content, or a run with other options that is not finished.
+            ForgeError: The folder has other content, a run with other options that is not finished, or a finished one
+                of another model.
         """
         known = read_run(self.folder)
         if known is None:
@@ -236,9 +227,10 @@ class WorkspaceRun:
         if read_run(self.training) is not None:  # training has begun
             decided.append("minutes")
         differing = [name for name in decided if known[name] != wanted[name]]
-        if differing and not known["finished"]:
+        if differing and (not known["finished"] or "model" in differing):  # its adapter is not for this model
+            state = "is finished" if known["finished"] else "is not finished"
             raise ForgeError(
-                f"{self.folder} has a run that is not finished, of other options: "
+                f"{self.folder} has a run that {state}, of other options: "
                 f"{', '.join(f'{name} {known[name]}' for name in differing)}.",
                 "Give these to go on, another --output, or delete that folder to begin anew.",
             )
@@ -292,14 +284,16 @@ def read_progress(line: str, share: float) -> float:
     return max(share, min(_STARTS[stage] + (end - _STARTS[stage]) * done / max(1, total), math.nextafter(end, 0)))
 
 
-def adapter_name(workspace: Path) -> str:
-    """Name of a workspace's adapter: that of the folder, and digits that no other folder of this name has.
+def adapter_name(workspace: Path, model: str) -> str:
+    """Name of a workspace's adapter for a model: those of both, and digits that no others of these names have.
 
     Args:
         workspace: The workspace's folder, with links resolved.
+        model: Name or path of the model.
     """
-    digits = hashlib.blake2b(os.fsencode(workspace), digest_size=4).hexdigest()
-    return f"{workspace.name or 'workspace'}-{digits}"
+    digits = hashlib.blake2b(os.fsencode(f"{workspace}\0{model}"), digest_size=4).hexdigest()
+    names = workspace.name or "workspace", Path(model).stem
+    return "-".join([*(name[:_MAX_NAME_CHARS] for name in names), digits])
 
 
 def _made(card: Path) -> _Cases:

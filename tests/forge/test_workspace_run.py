@@ -6,20 +6,24 @@ import json
 import os
 import shlex
 import shutil
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from nano_lsp.cli import doctor, forge_run
 from nano_lsp.cli import training as cli_training
 from nano_lsp.cli.app import build_app
 from nano_lsp.config import find_folders
+from nano_lsp.errors import ForgeError
 from nano_lsp.evaluation import runner
 from nano_lsp.evaluation.problems import load_infilling
 from nano_lsp.forge import adapter_evaluation, dataset, training, training_needs
@@ -77,8 +81,13 @@ def gaining(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter_evaluation, "decide", lambda _answers: decision)
 
 
+def own_name(workspace: Path) -> str:
+    """Name of the adapter of the model that `run` trains, and of the folder of the run."""
+    return adapter_name(workspace, f"scripted:{workspace.parent / 'script.json'}")
+
+
 def own_folder(workspace: Path) -> Path:
-    return find_folders().forge / adapter_name(workspace)
+    return find_folders().forge / own_name(workspace)
 
 
 def choice(workspace: Path) -> str:
@@ -205,10 +214,10 @@ def test_an_adapter_that_gains_is_installed_for_the_workspace(run: Run, workspac
     done = run()
     said, progress = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, progress
-    assert choice(workspace) == adapter_name(workspace)
+    assert choice(workspace) == own_name(workspace)
     assert choice(tmp_path) == ""
     assert "Taken. It gains: exact match on held-out code" in said
-    assert f"Suggestions use {adapter_name(workspace)} in {workspace}" in said
+    assert f"Suggestions use {own_name(workspace)} in {workspace}" in said
     report = own_folder(workspace) / "evaluation" / "evaluation.html"
     assert f"Report: {report}" in said
     assert report.is_file()
@@ -272,7 +281,7 @@ def test_a_workspace_and_files_whose_names_are_not_utf_8(run: Run, workspace: Pa
         (odd / f"module{i}.py").rename(odd / f"{i} {ODD_NAME}.py")
     done = run("--exclude", ODD_NAME.encode("utf-8", "surrogateescape").hex(), folder=odd)
     assert done.returncode == 0, done.stderr
-    assert choice(odd) == adapter_name(odd)
+    assert choice(odd) == own_name(odd)
     assert run(folder=odd).returncode == 0
 
 
@@ -341,7 +350,7 @@ def test_an_interrupted_run_goes_on(  # noqa: PLR0917 - fixtures
     goes_on: str,
 ) -> None:
     whole = run("--out", str(tmp_path / "whole"))
-    AdapterStore(find_folders().adapters).remove(adapter_name(workspace))
+    AdapterStore(find_folders().adapters).remove(own_name(workspace))
     with monkeypatch.context() as patch:
         stop(patch)
         assert_error(run("--out", str(tmp_path / "parts")), 130, "again to continue")
@@ -361,7 +370,7 @@ def test_an_interrupted_run_goes_on(  # noqa: PLR0917 - fixtures
         for folder in ("parts", "whole")
     ]
     assert files[0] == files[1]
-    assert choice(workspace) == adapter_name(workspace)
+    assert choice(workspace) == own_name(workspace)
 
 
 def test_data_that_are_not_finished_are_made_anew_of_changed_code(
@@ -386,6 +395,69 @@ def test_one_run_at_a_time_works_for_a_workspace(run: Run, monkeypatch: pytest.M
     monkeypatch.setattr(forge_run, "write_data", meanwhile)
     assert run().returncode == 130
     assert_error(others[0], 2, "Another run for", "is in progress")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_only_this_user_can_read_what_is_made_of_private_code(run: Run, workspace: Path, tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert run("--out", str(tmp_path / "new" / "all")).returncode == 1
+        data = tmp_path / "new" / "all" / "data"
+        make(tiny_recipe(), [workspace], tmp_path / "data")
+        assert nano_lsp("forge", "train", str(data), "--output", str(tmp_path / "training")).returncode == 0
+        options = ["--adapter", str(tmp_path / "training" / "adapter.gguf"), "--output", str(tmp_path / "evaluation")]
+        model = f"scripted:{tmp_path / 'script.json'}"
+        assert nano_lsp("forge", "eval", str(data), *options, "--model", model).returncode == 1
+    finally:
+        os.umask(before)
+    for name in ("new/all", "data", "training", "evaluation"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700, name
+
+
+def test_one_command_at_a_time_writes_to_a_folder(
+    run: Run, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--out", str(tmp_path / "all")).returncode == 1
+    data, adapter = str(tmp_path / "all" / "data"), str(tmp_path / "all" / "training" / "adapter.gguf")
+    folder = tmp_path / "output"
+    for command in (
+        lambda: run("--out", str(folder)),
+        lambda: nano_lsp("forge", "train", data, "--output", str(folder)),
+        lambda: nano_lsp("forge", "eval", data, "--adapter", adapter, "--output", str(folder)),
+    ):
+        with dataset.locked_folder(folder):
+            assert_error(command(), 2, f"Another nano-lsp command writes to {folder}.", "Wait until it has ended")
+    with dataset.locked_folder(folder), pytest.raises(ForgeError, match="Another nano-lsp command writes to"):
+        make(tiny_recipe(), [workspace], folder)
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=NotImplementedError))
+    assert_error(run("--out", str(tmp_path / "all")), 2, "has no locks.", "--output on a local disk")
+
+
+def test_a_run_of_another_version_says_what_to_delete(run: Run, workspace: Path) -> None:
+    assert run().returncode == 1
+    folder = own_folder(workspace)
+    path = folder / "run.json"
+    for text, words in (('{"format": 0}', "Another version of nano-lsp"), ("[1]", "cannot be read")):
+        path.write_text(text)
+        assert_error(run(), 2, words, f"elete {folder} to begin anew")
+    shutil.rmtree(folder)
+    assert run().returncode == 1
+
+
+@pytest.mark.usefixtures("gaining")
+def test_an_adapter_of_another_model_stays(run: Run, workspace: Path, tmp_path: Path) -> None:
+    assert run().returncode == 0
+    first = own_folder(workspace)
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    assert run("--model", f"scripted:{other}").returncode == 0
+    assert (first / "training" / "adapter.gguf").exists()
+    names = {entry.name for entry in AdapterStore(find_folders().adapters).entries()}
+    assert names == {first.name, adapter_name(workspace, f"scripted:{other}")}
+    assert choice(workspace) == adapter_name(workspace, f"scripted:{other}")
+    done = run("--model", f"scripted:{other}", "--out", str(first))
+    assert_error(done, 2, f"model scripted:{tmp_path / 'script.json'}", "another --output")
+    assert (first / "training" / "adapter.gguf").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a wait there ends with its own time limit only")
