@@ -33,7 +33,7 @@ from nano_lsp.forge.source import Document, Source, encodable
 CARD = "card.json"
 PROBLEMS = "problems.jsonl.gz"
 _RUN = "run.json"
-_LOCK = ".lock"
+_LOCK = ".nano-lsp.lock"
 _FORMAT = 1  # of `run.json`, and of what the run keeps beside it to go on
 _CASES_PER_SHARD = 512
 _DOCUMENTS_PER_SHARD = 2048

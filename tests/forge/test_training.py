@@ -271,7 +271,7 @@ def test_the_loss_falls_and_the_adapter_says_where_it_comes_from(data: Path, bas
     assert sum(curve["loss"][-5:]) < sum(curve["loss"][:5])
     assert recorder.plans[0].n_steps == 40
     assert recorder.plans[0].n_passes == pytest.approx(8)
-    assert {path.name for path in output.iterdir()} == {".lock", "run.json", CURVE, ADAPTER}
+    assert {path.name for path in output.iterdir()} == {".nano-lsp.lock", "run.json", CURVE, ADAPTER}
     check_adapter(output / ADAPTER, BaseModel("tiny", base))
     about = read_header(output / ADAPTER).metadata
     assert (about["general.architecture"], about["general.type"]) == ("qwen2", "adapter")
@@ -344,7 +344,7 @@ def test_a_run_goes_on_where_it_was_killed_while_writing(
             run(data, base, tmp_path / "out")
     run(data, base, tmp_path / "out")
     assert (tmp_path / "out" / ADAPTER).read_bytes() == (tmp_path / "whole" / ADAPTER).read_bytes()
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "run.json", CURVE, ADAPTER}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".nano-lsp.lock", "run.json", CURVE, ADAPTER}
 
 
 def test_a_finished_run_does_nothing(data: Path, base: Path, tmp_path: Path) -> None:
