@@ -10,7 +10,8 @@ import { findInterpreter } from "./python.ts";
 import { type ProcessResult, run } from "./run.ts";
 import { statisticsTable } from "./webviewHtml.ts";
 
-const CLI_ENV = { ...process.env, COLUMNS: "400", NO_COLOR: "1" }; // wide enough that no line is wrapped
+// Wide enough that no line is wrapped, and not for a terminal, whatever FORCE_COLOR says.
+const CLI_ENV = { ...process.env, COLUMNS: "400", NO_COLOR: "1", FORCE_COLOR: undefined, TTY_COMPATIBLE: "0" };
 const FROM_FILE = "From a file…";
 
 /** Run a task with a progress notification that can be cancelled. */
