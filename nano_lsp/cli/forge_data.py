@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, open_local_assistant, resumable, stderr, stdout
 from nano_lsp.forge.data import make_data
 from nano_lsp.forge.dataset import CARD, OnProgress
-from nano_lsp.forge.recipe import Recipe, load_recipe
+from nano_lsp.forge.recipe import load_recipe
 
 EXAMPLES = (
     "Examples: `nano-lsp forge data workspace . --output ~/forge/mine`; "
@@ -51,9 +52,9 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     as_json: Annotated[bool, typer.Option("--json", help="Print the data card as JSON.")] = False,
 ) -> None:
     """Make training data: token ids of cases in the layout in which the model is asked, and a data card."""
-    card = write_data(
-        load_recipe(recipe), sources or [], output, model=model, seed=seed, limit=limit, against=against or []
-    )
+    loaded = load_recipe(recipe)
+    with data_maker(model or loaded.base, output) as make:
+        card = make(loaded, sources or [], output, seed=seed, limit=limit, against=against or [])
     if as_json:
         print_json(card)
         return
@@ -65,50 +66,28 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
     stderr.print(f"Data card: {output / CARD}", markup=False)
 
 
-def write_data(
-    recipe: Recipe,
-    sources: Sequence[str],
-    output: Path,
-    *,
-    model: str | None,
-    seed: int = 0,
-    limit: int | None = None,
-    against: Sequence[Path] = (),
-    exclude: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Make training data or what is missing of it, with its progress; return the data card.
+@contextmanager
+def data_maker(model: str, output: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Open a model for making data, and show the progress.
 
     Args:
-        recipe: What to make.
-        sources: See `make_data`.
+        model: Name or path of the model to train.
         output: Folder for the data.
-        model: Model to train; None for that of the recipe.
-        seed: Seed of all random choices.
-        limit: Maximum number of cases; None for no limit.
-        against: Files of evaluations that no case may overlap with.
-        exclude: Patterns, written as in .gitignore, of files of a workspace that are left out.
+
+    Yields:
+        `make_data` without the arguments that depend on the model and the program.
 
     Raises:
-        NanoError: The data cannot be made.
+        NanoError: The model cannot be used, or the data cannot be made.
         CancelledError: The user has pressed Ctrl-C.
     """
-    with (
-        open_local_assistant(model=model or recipe.base) as (assistant, settings),
-        resumable(output),
-        _progress() as show,
-    ):
-        return make_data(
-            recipe,
-            sources,
-            output,
+    with open_local_assistant(model=model) as (assistant, settings), resumable(output), _progress() as show:
+        yield partial(
+            make_data,
             tokenizer=assistant.model.tokenizer,
             fim_order=assistant.model.fim_order,
             settings=settings,
             on_progress=show,
-            seed=seed,
-            limit=limit,
-            against=against,
-            exclude=exclude,
         )
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from nano_lsp.cli import training
 from nano_lsp.cli.adapter import use
-from nano_lsp.cli.forge_data import write_data
+from nano_lsp.cli.forge_data import data_maker
 from nano_lsp.cli.forge_eval import HTML, judge
 from nano_lsp.cli.terminal import duration, file_progress, resumable, stderr, stdout
 from nano_lsp.config import find_folders, load_settings, with_absolute_paths
@@ -83,7 +83,8 @@ def _go_through(run: WorkspaceRun, plan: Plan) -> None:
     run.begin(plan)
     stderr.print(stage_line(0), markup=False)
     if not plan.has_data:  # of code that may have changed since
-        write_data(run.recipe, [str(run.workspace)], run.data, model=run.model, exclude=run.exclude)
+        with data_maker(run.model, run.data) as make:
+            make(run.recipe, [str(run.workspace)], run.data, exclude=run.exclude)
     stderr.print(stage_line(1), markup=False)
     curve = training.run_training(run.data, run.training, minutes=run.minutes, steps=None, seed=0, pauses=True)
     stderr.print(stage_line(2), markup=False)

@@ -392,7 +392,7 @@ def test_one_run_at_a_time_works_for_a_workspace(run: Run, monkeypatch: pytest.M
         others.append(run())
         interrupt()
 
-    monkeypatch.setattr(forge_run, "write_data", meanwhile)
+    monkeypatch.setattr(forge_run, "data_maker", meanwhile)
     assert run().returncode == 130
     assert_error(others[0], 2, "Another run for", "is in progress")
 
@@ -468,7 +468,7 @@ def test_the_end_of_the_input_is_an_interruption(run: Run, monkeypatch: pytest.M
         os.close(ours)
         threading.Event().wait()
 
-    monkeypatch.setattr(forge_run, "write_data", wait)
+    monkeypatch.setattr(forge_run, "data_maker", wait)
     with os.fdopen(its_input, "rb") as stream:
 
         def program(arguments: list[str]) -> None:
