@@ -18,7 +18,7 @@ from nano_lsp.errors import DiskSpaceError
 
 TEMPORARY = ".nano-lsp-*.tmp"
 """Glob pattern of the names of temporary files."""
-_LEFTOVER_S = 3600.0  # since the last write; processes of other machines and containers are not seen here
+_LEFTOVER_S = 3600.0
 _TEMPORARY_OF_PROCESS = re.compile(r"\.nano-lsp-(\d+)-\w+\.tmp")
 
 
@@ -63,16 +63,26 @@ def file_beside(path: Path) -> Iterator[Path]:
     """
     for leftover in path.parent.glob(TEMPORARY):
         found = _TEMPORARY_OF_PROCESS.fullmatch(leftover.name)
-        if found and not psutil.pid_exists(int(found[1])):
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > _LEFTOVER_S:
-                    leftover.unlink()
+        with contextlib.suppress(OSError):
+            if found and is_leftover(leftover, int(found[1])):
+                leftover.unlink()
     handle, name = tempfile.mkstemp(prefix=f".nano-lsp-{os.getpid()}-", suffix=".tmp", dir=path.parent)
     os.close(handle)
     try:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def is_leftover(path: Path, process_id: int) -> bool:
+    """Whether a killed process has left a file: it does not run here, and has not written the file for an hour.
+
+    Processes of other machines and containers that share the folder are not seen here, and use the same ids.
+
+    Raises:
+        OSError: The file does not exist.
+    """
+    return not psutil.pid_exists(process_id) and time.time() - path.stat().st_mtime > _LEFTOVER_S
 
 
 def sync(path: Path) -> None:

@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-import psutil
-
+from nano_lsp.atomic_files import is_leftover
 from nano_lsp.inference.selftest import Outcome, SelfTest
 
 logger = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class CrashGuard:
         layout, _, pid = rest.rpartition("-")
         with contextlib.suppress(OSError, ValueError):
             text = path.read_text(encoding="utf-8", errors="replace")
-            if not text and psutil.pid_exists(int(pid)):
+            if not text and not is_leftover(path, int(pid)):
                 return None  # of a running process, before its first completion
             path.unlink()
             current = self._selftest.run().layout
