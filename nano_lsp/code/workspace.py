@@ -246,16 +246,16 @@ def _read_rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     try:
         return [(folder, GitIgnoreSpec.from_lines(lines))]
     except (ValueError, re.error):
-        return [(folder, GitIgnoreSpec.from_lines(filter(_is_pattern, lines)))]
+        return [(folder, GitIgnoreSpec.from_lines(line for line in lines if not pattern_error(line)))]
 
 
-def _is_pattern(line: str) -> bool:
-    """Whether a line of `.gitignore` is valid; git ignores others."""
+def pattern_error(pattern: str) -> str:
+    """Why a line of `.gitignore` is not valid, so that git ignores it; empty if it is valid."""
     try:
-        GitIgnoreSpec.from_lines([line])
-    except (ValueError, re.error):
-        return False
-    return True
+        GitIgnoreSpec.from_lines([pattern])
+    except (ValueError, re.error) as error:
+        return str(error)
+    return ""
 
 
 def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str]) -> Iterator[Path]:

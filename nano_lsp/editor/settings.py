@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.code.workspace import pattern_error
 from nano_lsp.config import load_toml
 from nano_lsp.settings import EDITOR_SETTINGS, EditorSettings, SetBy, Settings, key_of
 
@@ -80,6 +81,11 @@ def _read(given: Mapping[str, Any], set_by: SetBy) -> tuple[dict[str, Any], list
             values[name] = EDITOR_SETTINGS[name].check(value)
         except ValueError as error:
             warnings.append(f"nano.{key} is {value!r}; it takes {error}. It counts as not set.")
+            continue
+        if name == "exclude":  # the others stay in force
+            faults = {pattern: reason for pattern in values[name] if (reason := pattern_error(pattern))}
+            values[name] = [pattern for pattern in values[name] if pattern not in faults]
+            warnings += [f"nano.exclude: {pattern!r} is ignored: {reason}." for pattern, reason in faults.items()]
     return values, warnings
 
 

@@ -20,7 +20,7 @@ from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import is_secret, load_document
 from nano_lsp.code.languages import LANGUAGES, PYTHON
-from nano_lsp.code.workspace import Workspace, find_files
+from nano_lsp.code.workspace import Workspace, find_files, pattern_error
 from nano_lsp.errors import DocumentError, ForgeError
 from nano_lsp.forge.cases import CodeCases
 from nano_lsp.forge.recipe import Code
@@ -342,13 +342,11 @@ def _read_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
         ForgeError: One is not valid.
     """
     for pattern in patterns:
-        try:
-            GitIgnoreSpec.from_lines([pattern])
-        except (ValueError, re.error) as error:
+        if reason := pattern_error(pattern):
             raise ForgeError(
-                f"The pattern {pattern!r} of files to leave out is not valid: {error}.",
-                "Write it as in .gitignore, in --exclude, or in an editor's nano.exclude.",
-            ) from error
+                f"The pattern {pattern!r} of files to leave out is not valid: {reason}.",
+                "Write it as in .gitignore.",
+            )
     return GitIgnoreSpec.from_lines(patterns)
 
 

@@ -128,3 +128,9 @@ def test_an_invalid_project_file(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.nano-lsp\n")
     with pytest.raises(ConfigError):
         load_project(tmp_path)
+
+
+def test_patterns_that_are_not_valid_leave_the_others_in_force() -> None:
+    settings, warnings = read_settings({"exclude": ["!", "a*", "[z-a]"]})
+    assert settings.exclude == ["a*"]
+    assert [warning.split(" is ignored")[0] for warning in warnings] == ["nano.exclude: '!'", "nano.exclude: '[z-a]'"]
