@@ -284,7 +284,7 @@ def check_run(folder: Path, run: dict[str, Any]) -> None:
 def begin_run(folder: Path, run: dict[str, Any]) -> None:
     """Note in a folder what determines its content, and remove what a killed run was writing.
 
-    A new folder can be read by this user alone. Of others that write there, `locked_folder` protects.
+    A new folder can be read by this user alone. The caller holds the lock of the folder (`locked_folder`).
 
     Raises:
         ForgeError: The folder cannot be written.
@@ -358,10 +358,11 @@ def locked(path: Path, busy: str) -> Iterator[None]:
     except NotImplementedError:
         raise ForgeError(
             f"The file system of {path.parent} has no locks.",
-            "Some NFS mounts have none: give an --output on a local disk.",
+            "Some NFS mounts have none: give an --output on a local disk, and set NANO_LSP_HOME to a folder there.",
         ) from None
     except OSError as error:
-        raise ForgeError(f"{path} cannot be written: {error.strerror}.", "Give another --output.") from error
+        remedy = "Correct its permissions, give another --output, or set NANO_LSP_HOME to a folder of your own."
+        raise ForgeError(f"{path} cannot be written: {error.strerror}.", remedy) from error
     try:
         yield
     finally:
