@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -39,6 +40,8 @@ class LoadedModel(Worker):
 
     Attributes:
         memory: Where its memory goes.
+        load_ms: Milliseconds that each step of loading it took: `find` its file, `checks` of memory and llama.cpp,
+            llama.cpp's `library`, the `file` and the `context`.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class LoadedModel(Worker):
         self.memory = backend.memory()
         self.notice = notice
         self.base = base
+        self.load_ms: dict[str, float] = {}
         self._guard = guard
 
     @classmethod
@@ -90,14 +94,26 @@ class LoadedModel(Worker):
         if settings.model.startswith(SCRIPTED):
             base = find_base(settings.model, folders)
             return cls(load_script(base.path), snapshots=snapshots, base=base)
+        load_ms: dict[str, float] = {}
+        done = time.perf_counter()
+
+        def on_step(step: str) -> None:
+            nonlocal done
+            before, done = done, time.perf_counter()
+            load_ms[step] = (done - before) * 1e3
+
         store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
-        backend, guard, notice = _load(path, settings, folders, on_progress)
+        on_step("find")
+        backend, guard, notice = _load(path, settings, folders, on_progress, on_step)
         fim_order = entry.fim_order if entry else "spm_tail"
         base = find_base(settings.model, folders)
         hash_base(base, settings.adapter, folders)  # not later, on the engine's event loop
-        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard, base=base)
+        backend = wrap(backend) if wrap else backend
+        model = cls(backend, fim_order, snapshots, notice=notice, guard=guard, base=base)
+        model.load_ms = load_ms
+        return model
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""
@@ -107,7 +123,7 @@ class LoadedModel(Worker):
 
 
 def _load(
-    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress
+    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress, on_step: Callable[[str], None]
 ) -> tuple[Backend, CrashGuard, Notice]:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
@@ -118,7 +134,9 @@ def _load(
         return not stopped.is_set()
 
     with ThreadPoolExecutor(1, "nano-lsp-load") as pool:
-        future = pool.submit(loading.load, path, settings, folders, name=settings.model, on_progress=report)
+        future = pool.submit(
+            loading.load, path, settings, folders, name=settings.model, on_progress=report, on_step=on_step
+        )
         try:
             return wait_for(future)
         except KeyboardInterrupt:

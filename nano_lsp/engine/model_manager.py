@@ -67,6 +67,7 @@ class ModelStatus:
     totals: Counters
     memory: MemoryAccount
     notice: str
+    load_ms: dict[str, float]
 
 
 class ModelManager:
@@ -147,6 +148,7 @@ class ModelManager:
                 totals=model.totals,
                 memory=model.memory,
                 notice=model.notice.text,
+                load_ms=model.load_ms,
             )
             for loaded in self._loaded.values()
             if (model := _model_of(loaded))

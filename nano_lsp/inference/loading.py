@@ -32,6 +32,7 @@ def load(
     *,
     name: str = "",
     on_progress: Callable[[float], bool] | None = None,
+    on_step: Callable[[str], None] = lambda _step: None,
 ) -> tuple[Backend, CrashGuard, Notice]:
     """Load a model file that the store has verified; with what records crashes, and a notice for the user.
 
@@ -41,6 +42,7 @@ def load(
         folders: The user's folders; outcomes of the self-test are in the cache folder.
         name: Display name of the model.
         on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
+        on_step: Called after a step: `checks`, `library`, `file`, `context`.
 
     Raises:
         MemoryShortageError: There is less memory than the model needs.
@@ -54,11 +56,15 @@ def load(
     selftest = SelfTest(folders.cache)
     guard = CrashGuard(selftest, folders.cache / "crashes")
     outcome = guard.begin()
+    on_step("checks")
     try:
         layout = require_layout(outcome)
         from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - not before the self-test has passed
 
-        backend = LlamaBackend.load(path, settings, layout=layout, name=name, on_progress=on_progress)
+        on_step("library")
+        backend = LlamaBackend.load(
+            path, settings, layout=layout, name=name, on_progress=on_progress, on_step=on_step
+        )
     except BaseException:
         guard.end(answered=False)
         raise
