@@ -114,7 +114,7 @@ async def _measure(settings: Settings, environment: dict[str, str], share: float
     editor = LanguageClient("nano-lsp doctor", __version__)
     loaded: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    @editor.feature(STATUS)
+    @editor.feature(STATUS)  # type: ignore[untyped-decorator]
     def on_status(status: Any) -> None:  # noqa: ANN401 - as pygls decodes it
         if status.state == "error" and not loaded.done():
             loaded.set_exception(NanoError(status.message, status.remedy))
@@ -140,7 +140,7 @@ async def _measure(settings: Settings, environment: dict[str, str], share: float
         await editor.shutdown_async(None)
     finally:
         editor.exit(None)
-        await editor.stop()
+        await editor.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(_end, endpoint)
     load_ms = engine["models"][0]["load_ms"]
     first_ms = stats.ttft_ms_p50
@@ -153,7 +153,7 @@ async def _measure(settings: Settings, environment: dict[str, str], share: float
         f"read {stats.evaluated_tokens} tokens, up to the first token of the suggestion": first_ms,
         "the rest of the suggestion": 1e3 * (answered - ready) - first_ms,
     }
-    text = answer.items[0].insert_text if answer.items else ""
+    text = str(answer.items[0].insert_text) if answer.items else ""
     return Timing(share, stats.evaluated_tokens, text, {step: max(0.0, ms) for step, ms in steps.items()})
 
 
