@@ -13,6 +13,7 @@ from nano_lsp.config import SCRIPTED, Folders
 from nano_lsp.errors import CancelledError
 from nano_lsp.inference import loading
 from nano_lsp.inference.backend import Backend, Tokenizer
+from nano_lsp.inference.chunk_size import ChunkSize, size_key
 from nano_lsp.inference.crash_guard import CrashGuard
 from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.kv_cache import KvCache
@@ -37,6 +38,7 @@ class LoadedModel(Worker):
         notice: What people should know of how it runs.
         guard: Watches the process until the model has answered; None where nothing can die.
         base: Its file, which adapters are checked against; None where no adapter can be used.
+        chunk_size: Chooses how many tokens of a prompt are evaluated at once; None for as many as fit.
 
     Attributes:
         memory: Where its memory goes.
@@ -53,10 +55,11 @@ class LoadedModel(Worker):
         notice: Notice = Notice(),  # noqa: B008 - frozen
         guard: CrashGuard | None = None,
         base: BaseModel | None = None,
+        chunk_size: ChunkSize | None = None,
     ) -> None:
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         on_completion = partial(guard.end, answered=True) if guard else None
-        super().__init__(Engine(backend, KvCache(backend, kept)), on_completion)
+        super().__init__(Engine(backend, KvCache(backend, kept), chunk_size=chunk_size), on_completion)
         self.tokenizer: Tokenizer = backend
         self.fim_order = fim_order
         self.memory = backend.memory()
@@ -74,6 +77,7 @@ class LoadedModel(Worker):
         *,
         wrap: Callable[[Backend], Backend] | None = None,
         snapshots: Path | None = None,
+        chunk_sizes: Path | None = None,
     ) -> LoadedModel:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
@@ -83,6 +87,8 @@ class LoadedModel(Worker):
             on_progress: Receives the progress of verifying and loading, in bytes.
             wrap: Puts another backend around the model's.
             snapshots: Folder for KV sequences that do not fit in memory; None for none.
+            chunk_sizes: File of the chunk sizes measured on each machine; None for chunks of `n_batch` tokens, with
+                which the same prompts get the same answers to the last bit.
 
         Raises:
             StoreError: The model is missing, or its file is damaged.
@@ -106,12 +112,13 @@ class LoadedModel(Worker):
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
         on_step("find")
-        backend, guard, notice = _load(path, settings, folders, on_progress, on_step)
+        backend, guard, notice, machine = _load(path, settings, folders, on_progress, on_step)
         fim_order = entry.fim_order if entry else "spm_tail"
         base = find_base(settings.model, folders)
         hash_base(base, settings.adapter, folders)  # not later, on the engine's event loop
         backend = wrap(backend) if wrap else backend
-        model = cls(backend, fim_order, snapshots, notice=notice, guard=guard, base=base)
+        chunk_size = ChunkSize(backend.spec.n_batch, chunk_sizes, size_key(machine, backend.spec))
+        model = cls(backend, fim_order, snapshots, notice=notice, guard=guard, base=base, chunk_size=chunk_size)
         model.load_ms = load_ms
         return model
 
@@ -124,7 +131,7 @@ class LoadedModel(Worker):
 
 def _load(
     path: Path, settings: Settings, folders: Folders, on_progress: FileProgress, on_step: Callable[[str], None]
-) -> tuple[Backend, CrashGuard, Notice]:
+) -> tuple[Backend, CrashGuard, Notice, str]:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
     stopped = threading.Event()

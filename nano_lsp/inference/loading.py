@@ -33,8 +33,8 @@ def load(
     name: str = "",
     on_progress: Callable[[float], bool] | None = None,
     on_step: Callable[[str], None] = lambda _step: None,
-) -> tuple[Backend, CrashGuard, Notice]:
-    """Load a model file that the store has verified; with what records crashes, and a notice for the user.
+) -> tuple[Backend, CrashGuard, Notice, str]:
+    """Load a model file that the store has verified.
 
     Args:
         path: Path of the GGUF file.
@@ -43,6 +43,10 @@ def load(
         name: Display name of the model.
         on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
         on_step: Called after a step: `checks`, `library`, `file`, `context`.
+
+    Returns:
+        The model, what records crashes, a notice for the user, and what the speed of the machine depends on: CPU,
+        build of llama.cpp, layout of the weights, threads.
 
     Raises:
         MemoryShortageError: There is less memory than the model needs.
@@ -68,7 +72,9 @@ def load(
     except BaseException:
         guard.end(answered=False)
         raise
-    return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice))
+    n_threads = settings.n_threads or hardware.usable_cores()
+    machine = f"{selftest.key[:16]}-{layout.value}-{n_threads}"
+    return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice)), machine
 
 
 def needed_bytes(header: GgufHeader, settings: Settings) -> int:
