@@ -170,8 +170,9 @@ class Settings:
     )
     n_batch: int = _setting(
         128,
-        "Evaluate at most this number of prompt tokens at once. A cancelled request loses the work on one "
-        "batch; smaller batches are slower, by a tenth at 32 tokens.",
+        "Evaluate at most this number of prompt tokens at once. A newer request waits for the end of a batch, or the "
+        "work on it is lost; so the shared engine uses smaller ones, from 32 on, where it has measured that they are "
+        "as fast on this machine. 512 take 60 MB more memory than 128.",
         SetBy.CONFIG,
         limits=(1, 512),
     )

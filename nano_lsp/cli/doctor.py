@@ -41,6 +41,8 @@ EXAMPLES = """Examples:
 `nano-lsp doctor`
 
 `nano-lsp doctor --no-load --json`
+
+`nano-lsp doctor --timing`
 """
 
 _NANO_MIB = 1_210
@@ -81,12 +83,18 @@ def doctor(
     retest: Annotated[
         bool, typer.Option("--retest", help="Repeat the self-test of llama.cpp, and forget earlier crashes.")
     ] = False,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Measure instead where the time until the first suggestion goes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check CPU, memory, disk, settings and model, and print a remedy for each problem.
 
     Exit code 1: there is a problem. Exit code 3: the installed build of llama.cpp does not work on this CPU.
     """
+    if timing:
+        _show_timing(load_settings(model=model), as_json=as_json)
+        return
     findings = []
     signs = {Level.OK: "[green]ok  [/]", Level.WARNING: "[yellow]warn[/]", Level.PROBLEM: "[bold red]FAIL[/]"}
     for finding in examine(model, load=not no_load, retest=retest):
@@ -99,6 +107,20 @@ def doctor(
         shown = [{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in findings]
         print_json(shown)
     raise typer.Exit(max((one.exit_code for one in findings if one.level is Level.PROBLEM), default=0))
+
+
+def _show_timing(settings: Settings, *, as_json: bool) -> None:
+    from nano_lsp.cli.timing import measure  # noqa: PLC0415 - the checks need no language client
+
+    found = measure(settings)
+    if as_json:
+        print_json({**asdict(found), "sum_ms": found.sum_ms})
+        return
+    for step, ms in found.steps_ms.items():
+        stdout.print(f"{ms:9,.0f} ms  {step}")
+    stdout.print(f"{found.sum_ms:9,.0f} ms  from the start of the server to the answer")
+    share = "unknown" if found.cached_share is None else f"{found.cached_share:.0%}"
+    stdout.print(f"Share of {settings.model} that was in the page cache before: {share}.")
 
 
 def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +13,7 @@ from nano_lsp.config import SCRIPTED, Folders
 from nano_lsp.errors import CancelledError
 from nano_lsp.inference import loading
 from nano_lsp.inference.backend import Backend, Tokenizer
+from nano_lsp.inference.chunk_size import ChunkSize, size_key
 from nano_lsp.inference.crash_guard import CrashGuard
 from nano_lsp.inference.generation import Engine
 from nano_lsp.inference.kv_cache import KvCache
@@ -36,9 +38,12 @@ class LoadedModel(Worker):
         notice: What people should know of how it runs.
         guard: Watches the process until the model has answered; None where nothing can die.
         base: Its file, which adapters are checked against; None where no adapter can be used.
+        chunk_size: Chooses how many tokens of a prompt are evaluated at once; None for as many as fit.
 
     Attributes:
         memory: Where its memory goes.
+        load_ms: Milliseconds that each step of loading it took: `find` its file, `checks` of memory and llama.cpp,
+            llama.cpp's `library`, the `file` and the `context`.
     """
 
     def __init__(
@@ -50,15 +55,17 @@ class LoadedModel(Worker):
         notice: Notice = Notice(),  # noqa: B008 - frozen
         guard: CrashGuard | None = None,
         base: BaseModel | None = None,
+        chunk_size: ChunkSize | None = None,
     ) -> None:
         kept = Snapshots(snapshots, backend.spec.fingerprint) if snapshots else None
         on_completion = partial(guard.end, answered=True) if guard else None
-        super().__init__(Engine(backend, KvCache(backend, kept)), on_completion)
+        super().__init__(Engine(backend, KvCache(backend, kept), chunk_size=chunk_size), on_completion)
         self.tokenizer: Tokenizer = backend
         self.fim_order = fim_order
         self.memory = backend.memory()
         self.notice = notice
         self.base = base
+        self.load_ms: dict[str, float] = {}
         self._guard = guard
 
     @classmethod
@@ -70,6 +77,7 @@ class LoadedModel(Worker):
         *,
         wrap: Callable[[Backend], Backend] | None = None,
         snapshots: Path | None = None,
+        chunk_sizes: Path | None = None,
     ) -> LoadedModel:
         """Find the model, verify it if that has not been done, and load it; can be interrupted at any time.
 
@@ -79,6 +87,8 @@ class LoadedModel(Worker):
             on_progress: Receives the progress of verifying and loading, in bytes.
             wrap: Puts another backend around the model's.
             snapshots: Folder for KV sequences that do not fit in memory; None for none.
+            chunk_sizes: File of the chunk sizes measured on each machine; None for chunks of `n_batch` tokens, with
+                which the same prompts get the same answers to the last bit.
 
         Raises:
             StoreError: The model is missing, or its file is damaged.
@@ -90,14 +100,27 @@ class LoadedModel(Worker):
         if settings.model.startswith(SCRIPTED):
             base = find_base(settings.model, folders)
             return cls(load_script(base.path), snapshots=snapshots, base=base)
+        load_ms: dict[str, float] = {}
+        done = time.perf_counter()
+
+        def on_step(step: str) -> None:
+            nonlocal done
+            before, done = done, time.perf_counter()
+            load_ms[step] = (done - before) * 1e3
+
         store = ModelStore(folders)
         path = store.find(settings.model, on_progress)
         entry = store.entries.get(settings.model)
-        backend, guard, notice = _load(path, settings, folders, on_progress)
+        on_step("find")
+        backend, guard, notice, machine = _load(path, settings, folders, on_progress, on_step)
         fim_order = entry.fim_order if entry else "spm_tail"
         base = find_base(settings.model, folders)
         hash_base(base, settings.adapter, folders)  # not later, on the engine's event loop
-        return cls(wrap(backend) if wrap else backend, fim_order, snapshots, notice=notice, guard=guard, base=base)
+        backend = wrap(backend) if wrap else backend
+        chunk_size = ChunkSize(backend.spec.n_batch, chunk_sizes, size_key(machine, backend.spec))
+        model = cls(backend, fim_order, snapshots, notice=notice, guard=guard, base=base, chunk_size=chunk_size)
+        model.load_ms = load_ms
+        return model
 
     def close(self) -> None:
         """Answer open requests with `EngineClosedError`, and free the model."""
@@ -107,8 +130,8 @@ class LoadedModel(Worker):
 
 
 def _load(
-    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress
-) -> tuple[Backend, CrashGuard, Notice]:
+    path: Path, settings: Settings, folders: Folders, on_progress: FileProgress, on_step: Callable[[str], None]
+) -> tuple[Backend, CrashGuard, Notice, str]:
     """Load a model on another thread, so that Ctrl-C reaches this one while llama.cpp reads the file."""
     size = path.stat().st_size
     stopped = threading.Event()
@@ -118,7 +141,9 @@ def _load(
         return not stopped.is_set()
 
     with ThreadPoolExecutor(1, "nano-lsp-load") as pool:
-        future = pool.submit(loading.load, path, settings, folders, name=settings.model, on_progress=report)
+        future = pool.submit(
+            loading.load, path, settings, folders, name=settings.model, on_progress=report, on_step=on_step
+        )
         try:
             return wait_for(future)
         except KeyboardInterrupt:

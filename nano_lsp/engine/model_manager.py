@@ -67,6 +67,7 @@ class ModelStatus:
     totals: Counters
     memory: MemoryAccount
     notice: str
+    load_ms: dict[str, float]
 
 
 class ModelManager:
@@ -147,6 +148,7 @@ class ModelManager:
                 totals=model.totals,
                 memory=model.memory,
                 notice=model.notice.text,
+                load_ms=model.load_ms,
             )
             for loaded in self._loaded.values()
             if (model := _model_of(loaded))
@@ -210,8 +212,14 @@ class ModelManager:
                 loop.call_soon_threadsafe(tell, what, done, total)
 
             snapshots = self._folders.cache / "kv" if self._settings.snapshots else None
+            chunk_sizes = self._folders.cache / "chunk-sizes.json"
             return await asyncio.to_thread(
-                LoadedModel.load, settings, self._folders, on_progress, snapshots=snapshots
+                LoadedModel.load,
+                settings,
+                self._folders,
+                on_progress,
+                snapshots=snapshots,
+                chunk_sizes=chunk_sizes,
             )
 
         def forget_failure(task: asyncio.Task[LoadedModel]) -> None:

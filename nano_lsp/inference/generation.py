@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
 from nano_lsp.inference.backend import Aborted, Backend
+from nano_lsp.inference.chunk_size import ChunkSize
 from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
 from nano_lsp.inference.sampling import Sampler, logprob
@@ -28,14 +29,19 @@ _MAX_ROLL_BACKS = 32
 
 
 class Engine:
-    """A backend with the state that its generations share: the KV cache and the measured cost of speculation."""
+    """A backend with the state that its generations share: the KV cache and what has been measured."""
 
     def __init__(
-        self, backend: Backend, kv_cache: KvCache | None = None, speculation: SpeculationPolicy | None = None
+        self,
+        backend: Backend,
+        kv_cache: KvCache | None = None,
+        speculation: SpeculationPolicy | None = None,
+        chunk_size: ChunkSize | None = None,
     ) -> None:
         self.backend = backend
         self.kv_cache = kv_cache or KvCache(backend)
         self.speculation = speculation or SpeculationPolicy()
+        self.chunk_size = chunk_size or ChunkSize(backend.spec.n_batch)
 
 
 class Generation:
@@ -260,7 +266,6 @@ class Generation:
     def _evaluate(self, proposed: list[int]) -> Generator[Token | None, None, bool]:
         """Evaluate the tokens that the KV cache lacks and the proposed ones; False where the generation ended."""
         sequence = self._sequence
-        n_batch = self._backend.spec.n_batch
         prefill, limit_ms = not self._prompt_done, self._params.deadline_ms
         while True:
             if prefill and self._on_progress:
@@ -269,8 +274,10 @@ class Generation:
                 self._finish(FinishReason.DEADLINE)
                 return False
             rest = self._tokens[len(sequence.tokens) :]
-            last = len(rest) <= n_batch - len(proposed)
-            batch = rest + proposed if last else rest[:n_batch]
+            n_left = len(rest) + len(proposed)
+            n_next = self._engine.chunk_size.next(n_left)
+            last = n_next == n_left
+            batch = rest + proposed if last else rest[: min(n_next, len(rest) - 1)]
             n_logits = 1 + len(proposed) if last else 0
             started = self._now()
             try:
@@ -297,8 +304,9 @@ class Generation:
             self._n_evaluated += n_tokens
         if n_logits == n_tokens:
             self._engine.speculation.measured_batch(n_tokens, elapsed_ms)
-        elif n_tokens == self._backend.spec.n_batch:
+        elif not n_logits:
             self._engine.speculation.measured_prompt(n_tokens, elapsed_ms)
+            self._engine.chunk_size.measured(n_tokens, elapsed_ms)
 
     def _apply_hook(self, *, ended: bool) -> bool:
         """Call the hook and roll back as it says; False where the generation is to end."""

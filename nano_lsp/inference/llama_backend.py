@@ -95,6 +95,7 @@ class LlamaBackend:
         layout: WeightLayout = WeightLayout.REPACKED,
         name: str = "",
         on_progress: Callable[[float], bool] | None = None,
+        on_step: Callable[[str], None] = lambda _step: None,
     ) -> LlamaBackend:
         """Load a model file that the model store has verified.
 
@@ -104,6 +105,7 @@ class LlamaBackend:
             layout: Layout of the weights with which llama.cpp works on this CPU; see `selftest`.
             name: Display name of the model; the file's name if empty.
             on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
+            on_step: Called after a step: `file`, `context`.
 
         Raises:
             GgufError: llama.cpp cannot load the file.
@@ -141,12 +143,14 @@ class LlamaBackend:
             )
         weights.set_buffers({found[1] for line in _LLAMA_LOG if (found := _BUFFER_LINE.search(line))})
         weights.release_cold()
+        on_step("file")
         try:
             context = _new_context(model, settings)
         except EngineError:
             llama.llama_model_free(model)
             raise
         spec = _read_spec(model, context, path, settings, name or path.stem)
+        on_step("context")
         return cls(model, context, weights, spec, ThreadCount(settings.n_threads, sleeping=threads_sleep()))
 
     @property

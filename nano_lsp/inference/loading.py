@@ -32,8 +32,9 @@ def load(
     *,
     name: str = "",
     on_progress: Callable[[float], bool] | None = None,
-) -> tuple[Backend, CrashGuard, Notice]:
-    """Load a model file that the store has verified; with what records crashes, and a notice for the user.
+    on_step: Callable[[str], None] = lambda _step: None,
+) -> tuple[Backend, CrashGuard, Notice, str]:
+    """Load a model file that the store has verified.
 
     Args:
         path: Path of the GGUF file.
@@ -41,6 +42,11 @@ def load(
         folders: The user's folders; outcomes of the self-test are in the cache folder.
         name: Display name of the model.
         on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
+        on_step: Called after a step: `checks`, `library`, `file`, `context`.
+
+    Returns:
+        The model, what records crashes, a notice for the user, and what the speed of the machine depends on: CPU,
+        build of llama.cpp, layout of the weights, threads.
 
     Raises:
         MemoryShortageError: There is less memory than the model needs.
@@ -54,15 +60,21 @@ def load(
     selftest = SelfTest(folders.cache)
     guard = CrashGuard(selftest, folders.cache / "crashes")
     outcome = guard.begin()
+    on_step("checks")
     try:
         layout = require_layout(outcome)
         from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - not before the self-test has passed
 
-        backend = LlamaBackend.load(path, settings, layout=layout, name=name, on_progress=on_progress)
+        on_step("library")
+        backend = LlamaBackend.load(
+            path, settings, layout=layout, name=name, on_progress=on_progress, on_step=on_step
+        )
     except BaseException:
         guard.end(answered=False)
         raise
-    return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice))
+    n_threads = settings.n_threads or hardware.usable_cores()
+    machine = f"{selftest.key[:16]}-{layout.value}-{n_threads}"
+    return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice)), machine
 
 
 def needed_bytes(header: GgufHeader, settings: Settings) -> int:

@@ -12,6 +12,7 @@ Linux only: elsewhere model files are read, not mapped.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -99,6 +100,30 @@ class ResidentWeights:
                 if rest == [name]:
                     start, end = (int(part, 16) for part in area.split("-"))
                     yield start, int(offset, 16), end - start
+
+
+def cached_share(path: Path) -> float | None:
+    """The share of a file that is in the page cache, 0 to 1 (mincore(2)); None where the system does not say.
+
+    Linux tells only those who may write the file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = path.stat().st_size
+    if not SUPPORTED or not size or not os.access(path, os.W_OK):
+        return None
+    libc, page = ctypes.CDLL(None), os.sysconf("SC_PAGE_SIZE")
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    pages = (ctypes.c_ubyte * -(-size // page))()
+    with path.open("rb") as stream:
+        address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, stream.fileno(), 0)
+    if address == ctypes.c_void_p(-1).value:
+        return None
+    failed = libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(size), pages)
+    libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
+    return None if failed else sum(state & 1 for state in pages) / len(pages)
 
 
 def _madvise(start: int, end: int, advice: int) -> None:

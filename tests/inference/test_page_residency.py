@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
+from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights, cached_share
 from nano_lsp.models.gguf import read_header
 from tests.gguf_files import write_model
 
@@ -31,3 +31,12 @@ def test_hot_pages_stay_resident_and_the_rest_is_released(tmp_path: Path) -> Non
         hot = resident_kib(path)
         assert weights.hot_bytes // 1024 - 16 <= hot <= everything
         assert sum(data[:]) == before
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="the system does not say it")
+def test_the_share_of_a_file_in_the_page_cache(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    assert cached_share(path) is None
+    path.write_bytes(bytes(1_000_001))
+    assert cached_share(path) == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import engines_of
 from tests.raw_client import URI, RawClient, inline
 
 CODE = "".join(f"def f{i}(a):\n    return a + {i}\n\n\n" for i in range(30))
@@ -107,6 +109,20 @@ def test_a_document_that_is_opened_again_is_read_where_it_was_left(tmp_path: Pat
     assert client.suggest(3, 120, 4, invoked=False) == ["1 + 1"]
     assert evaluated(client) - before < 10
     client.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an engine that is terminated there saves nothing")
+def test_what_an_engine_has_read_is_not_read_again_by_the_next_one(tmp_path: Path) -> None:
+    for is_first in (True, False):
+        client = start(tmp_path, engine="shared")
+        client.open(CODE + "x = \n" + CODE)
+        assert client.suggest(3, 120, 4, invoked=False) == ["1 + 1"]
+        assert (evaluated(client) < 10) is not is_first
+        client.request(9, "shutdown")
+        client.close()
+        (engine,) = engines_of(tmp_path / "home")
+        engine.terminate()
+        engine.wait()
 
 
 @pytest.mark.parametrize(
