@@ -55,6 +55,38 @@ def load(file: Path, content: str | bytes) -> LoadedDocument:
         ("<div>" * 3000 + "deep", ["deep"], []),
         ("<plaintext><p>one", ["<p>one"], []),
         ("loose <b>text</b>\n<p>One<br>Two", ["loose text", "One", "Two"], []),
+        ("<p hidden=until-found>found<p popover>no<p>yes", ["found", "yes"], []),
+        ("<a-b><template shadowrootmode=open><p>shown</template></a-b>", ["shown"], []),
+        ("<style media=print>p{display:none}</style><style>body{display:none}</style><p>yes", ["yes"], []),
+        ("<style><!-- .x{display:none} --></style><p class=x>no<p>yes", ["yes"], ["hidden_by_style"]),
+        (
+            "<style>.x{text-decoration: line-through}</style><p><b class=x>900</b>"
+            " <b style='text-decoration-line:line-through'>800</b> 700",
+            ["700"],
+            ["struck_out"],
+        ),
+        ("<ol start=3><li><p>three</p>more<li value=7>seven</ol>", ["3. three", "more", "7. seven"], []),
+        ("<ol reversed type=1><li>two<ul><li>in</ul><li>one</ol>", ["2. two", "in", "1. one"], []),
+        ("<ol type=i><li>one</ol><ol style='list-style:none'><li>two</ol>", ["one", "two"], ["list_numbers"]),
+        (
+            "<table><tr><td rowspan=2>Oslo<td>May<td rowspan=0>x<tr><td>June<tr><td colspan=2>wide</table>",
+            ["Oslo | May | x", "Oslo | June | x", "wide | x"],
+            [],
+        ),
+        ("<select><optgroup label=Fruit><option label=Apple>a<option>b</select>", ["Fruit", "Apple", "b"], []),
+        (
+            "<input placeholder=Name><textarea placeholder=Why></textarea><input type=image alt=Go>",
+            ["Name Why Go"],
+            [],
+        ),
+        ("<svg><text>one<tspan dy=9>two</tspan></text><text>three</text></svg>", ["one two three"], []),
+        ("<meter>3 of 10</meter><progress>5 %</progress><marquee>moving</marquee>", ["3 of 10 5 %", "moving"], []),
+        (
+            "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/><script src='x'/></head>"
+            "<body><div class='a>b'/><p><![CDATA[x < y & z]]><br/>end</p></body></html>",
+            ["x < y & z", "end"],
+            [],
+        ),
     ],
 )
 def test_what_a_reader_sees_of_html(tmp_path: Path, page: str, expected: list[str], told: list[str]) -> None:
@@ -70,12 +102,29 @@ def test_what_a_reader_sees_of_html(tmp_path: Path, page: str, expected: list[st
         "<p>会議は五月".encode(),
         "\ufeff<p>会議は五月".encode("utf-16-le"),
         '<?xml version="1.0" encoding="euc-jp"?><html><p>会議は五月</p></html>'.encode("euc-jp"),
+        '<meta charset="x-sjis"><p>会議は五月'.encode("cp932"),
+        '<meta charset="utf-16"><p>会議は五月'.encode(),
     ],
 )
 def test_the_encoding_that_a_page_declares(tmp_path: Path, content: bytes) -> None:
     document = load(tmp_path / "a.html", content)
     assert [block.text for block in document.blocks] == ["会議は五月"]
     assert not document.notes
+
+
+@pytest.mark.parametrize(
+    ("label", "codec", "text"),
+    [
+        ("iso-8859-1", "cp1252", "“5 €”"),
+        ("gb2312", "gbk", "朱镕基"),
+        ("ks_c_5601-1987", "cp949", "뷁"),
+        ("iso-8859-8-i", "iso-8859-8", "שלום"),
+        ("windows-874", "cp874", "สวัสดี"),
+    ],
+)
+def test_encodings_are_what_browsers_take_their_labels_for(tmp_path: Path, label: str, codec: str, text: str) -> None:
+    document = load(tmp_path / "a.html", f"<meta charset={label}><p>{text}".encode(codec))
+    assert [block.text for block in document.blocks] == [text]
 
 
 def test_other_encodings_of_text(tmp_path: Path) -> None:
