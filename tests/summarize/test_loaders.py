@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pypdf
 import pytest
-from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NumberObject, TextStringObject
+from pypdf.generic import (
+    ArrayObject,
+    BooleanObject,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    NullObject,
+    NumberObject,
+    StreamObject,
+    TextStringObject,
+)
 
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders import LoadedDocument, load_document_blocks
@@ -215,6 +226,85 @@ def test_forms_and_annotations(tmp_path: Path) -> None:
     document = load_document_blocks(tmp_path / "b.pdf")
     assert [block.text for block in document.blocks] == ["A form.", "name: Ada", "Written on it."]
     assert [note.kind for note in document.notes] == ["comments"]
+
+
+def name_entries(entries: Mapping[str, Any]) -> DictionaryObject:
+    return DictionaryObject({NameObject(f"/{name}"): value for name, value in entries.items()})
+
+
+def stream(data: bytes, **entries: Any) -> StreamObject:  # noqa: ANN401
+    made = StreamObject()
+    made.update(name_entries(entries))
+    made.set_data(data)
+    return made
+
+
+def test_values_and_annotations_of_any_kind(tmp_path: Path) -> None:
+    text, name = TextStringObject, NameObject
+    choice = ArrayObject([ArrayObject([text("r"), text("Red")])])
+    signature = name_entries({"Name": text("Ada"), "Contents": text("0\x82")})
+    annotations = [
+        {"Subtype": name("/Widget"), "FT": name("/Ch"), "T": text("color"), "V": text("r"), "Opt": choice},
+        {"Subtype": name("/Widget"), "FT": name("/Tx"), "T": text("why"), "V": stream(b"It is long.")},
+        {"Subtype": name("/Widget"), "FT": name("/Sig"), "T": text("signature"), "V": signature},
+        {"Subtype": name("/FreeText"), "RC": text("<p>Rich</p>"), "F": text("odd")},
+        {"Subtype": name("/Square"), "Contents": text("A comment.")},
+        {"Subtype": name("/Link"), "Contents": text("For readers of screens.")},
+        {"Subtype": name("/Stamp")},
+        {"Subtype": name("/FileAttachment")},
+    ]
+    writer = make_pdf(tmp_path / "a.pdf", [["A form."]])
+    added = [writer._add_object(name_entries(each)) for each in annotations]
+    writer.pages[0][name("/Annots")] = ArrayObject([NumberObject(1), *added])
+    writer.add_attachment("data.txt", b"attached")
+    writer.write(tmp_path / "b.pdf")
+    document = load_document_blocks(tmp_path / "b.pdf")
+    said = ["color: Red", "why: It is long.", "signature: Ada", "Rich"]
+    assert [block.text for block in document.blocks] == ["A form.", *said]
+    notes = {note.kind: note.places for note in document.notes}
+    assert notes == {"comments": ("p. 1",), "stamps": ("p. 1",), "embedded": ("p. 1", "the attachments")}
+
+
+@pytest.mark.parametrize(
+    ("entries", "kinds"),
+    [
+        ({"Contents": stream(b"no data", Filter=NameObject("/FlateDecode"))}, ["pages_without_text"]),
+        ({"Contents": NumberObject(4)}, ["pages_without_text"]),
+        ({"Contents": stream(b"")}, []),
+        ({"Resources": NullObject(), "Annots": NullObject()}, ["pages_without_text"]),
+    ],
+)
+def test_a_damaged_page_is_told(tmp_path: Path, entries: dict[str, Any], kinds: list[str]) -> None:
+    writer = make_pdf(tmp_path / "a.pdf", [["Page one."], ["Page two."], ["Page three."]])
+    for entry, value in entries.items():
+        kept = writer._add_object(value) if isinstance(value, StreamObject) else value
+        writer.pages[1][NameObject(f"/{entry}")] = kept
+    writer.write(tmp_path / "b.pdf")
+    document = load_document_blocks(tmp_path / "b.pdf")
+    assert [block.text for block in document.blocks] == ["Page one.", "Page three."]
+    assert [(note.kind, note.places) for note in document.notes] == [(kind, ("p. 2",)) for kind in kinds]
+
+
+def test_pictures_and_characters_within_a_page_are_told(tmp_path: Path) -> None:
+    writer = make_pdf(tmp_path / "a.pdf", [["Text."], ["More."]])
+    for page, more in zip(
+        writer.pages, (b" BI /W 1 /H 1 /BPC 8 /CS /G ID x EI", b" BT /None 9 Tf (abc) Tj ET"), strict=True
+    ):
+        drawn = page.get_contents()
+        assert drawn is not None
+        drawn.set_data(drawn.get_data() + more)
+        page.replace_contents(drawn)
+    writer.write(tmp_path / "b.pdf")
+    notes = {note.kind: note.places for note in load_document_blocks(tmp_path / "b.pdf").notes}
+    assert notes == {"pictures": ("p. 1",), "unreadable_passages": ("p. 2",)}
+
+
+def test_pages_that_a_program_would_make_are_told(tmp_path: Path) -> None:
+    writer = make_pdf(tmp_path / "a.pdf", [["Please wait."]])
+    form = name_entries({"XFA": ArrayObject(), "Fields": ArrayObject()})
+    writer.root_object.update(name_entries({"AcroForm": form, "NeedsRendering": BooleanObject(True)}))
+    writer.write(tmp_path / "b.pdf")
+    assert [note.kind for note in load_document_blocks(tmp_path / "b.pdf").notes] == ["dynamic_form"]
 
 
 @pytest.mark.parametrize("name", ["passwords.pdf", "secrets.docx", "token.html", "passwords.txt", "notes.txt"])

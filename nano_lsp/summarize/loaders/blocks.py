@@ -54,6 +54,13 @@ _OMITTED = {  # singular, plural, what happened to them, remedy or explanation
         "not read",
         "Run OCR on the file first, for instance with ocrmypdf --force-ocr.",
     ),
+    "unreadable_passages": (
+        "page with characters that have no meaning",
+        "pages with characters that have no meaning",
+        "read in part",
+        "Run OCR on the file first, for instance with ocrmypdf --force-ocr.",
+    ),
+    "stamps": ("stamp", "stamps", "not read", ""),
     "pictures": ("picture", "pictures", "not read", ""),
     "comments": ("comment", "comments", "not read", ""),
     "deletions": ("tracked deletion", "tracked deletions", "left out", _ACCEPTED),
