@@ -145,6 +145,65 @@ def test_other_encodings_of_text(tmp_path: Path) -> None:
     assert [note.kind for note in guessed.notes] == ["encoding_guessed"]
 
 
+def test_some_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
+    text = "Größe und Preis für Äpfel und Öl. "
+    document = load(tmp_path / "a.txt", text.encode() + b"\xff\x00" + text.encode())
+    assert [block.text for block in document.blocks] == [f"{text}{text}".strip()]
+    assert [note.kind for note in document.notes] == ["damaged_characters"]
+    assert (
+        load(tmp_path / "b.txt", "Hello\x00 world. " + "More text. " * 20).blocks[0].text.startswith("Hello world.")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.eml", b"Subject: x\r\n\r\nSGVsbG8=", ("EML", "HTML")),
+        ("saved", b"From: <a>\r\nX-A: b\r\n c\r\nmime-version: 1.0\r\n\r\nSGVsbG8=", ("EML", "HTML")),
+        ("a.mhtml", b"<html>", ("MHTML", "browser")),
+        ("a.ipynb", b"{}", ("IPYNB", "nbconvert --to markdown")),
+        ("a.txt", b"\x89PNG\r\n\x1a\n", ("PNG", "tesseract")),
+        ("scan.TIFF", b"", ("TIFF", "tesseract")),
+        ("a.pages", b"PK\x03\x04", ("PAGES", "Export")),
+        ("noname", b"PK\x03\x04", ("ZIP", "Unpack")),
+        ("a.xml", b'<?xml version="1.0"?>\r\n<?mso-application progid="Word.Document"?>', ("DOC", "soffice")),
+        ("a.xml", b"<office:document xmlns:office='x'>", ("FODT", "soffice")),
+        ("a.ott", b"PK\x03\x04", ("OTT", "soffice --headless --convert-to docx")),
+        ("a.xlsm", b"PK\x03\x04", ("XLSM", "convert-to csv")),
+        ("a.ps", b"%!PS-Adobe-3.0", ("PS", "ps2pdf")),
+        ("a.bin", b"\0" * 99, ("binary", "Give a document")),
+        ("a.bin", "Hello".encode("utf-16-le"), ("UTF-16", "iconv")),
+    ],
+)
+def test_other_formats_are_refused_by_name(tmp_path: Path, name: str, content: bytes, words: tuple[str, ...]) -> None:
+    with pytest.raises(DocumentError) as refused:
+        load(tmp_path / name, content)
+    for word in words:
+        assert word in f"{refused.value} {refused.value.remedy}"
+
+
+def test_pages_are_told_by_their_beginning(tmp_path: Path) -> None:
+    for name in ("page", "page.aspx", "page.xht", "page.docx"):
+        document = load(tmp_path / name, "\n<!-- saved -->\n<!DOCTYPE HTML><p>One<script>no</script>")
+        assert [block.text for block in document.blocks] == ["One"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "told"),
+    [
+        ("Was <s>20</s> <del>18</del> 15<br>euros <!-- no -->", ["Was 15 euros"], ["struck_out"]),
+        ("A <img src=x alt=cat> and <b>bold</b> *text*", ["A (cat) and bold text"], ["pictures"]),
+        ("<p align=center><img src=x alt=Logo></p>\n\nText", ["(Logo)", "Text"], ["pictures"]),
+        ("3. three\n3. four\n   - in\n\n- x", ["3. three", "4. four", "in", "x"], []),
+        ("Said.[^1]\n\n[^1]: Ibid.\n", ["Said.^1", "[^1]: Ibid."], []),
+    ],
+)
+def test_what_a_reader_sees_of_markdown(tmp_path: Path, text: str, expected: list[str], told: list[str]) -> None:
+    document = load(tmp_path / "a.md", text)
+    assert [block.text for block in document.blocks] == expected
+    assert sorted(note.kind for note in document.notes) == told
+
+
 def test_rows_of_any_length(tmp_path: Path) -> None:
     table = load(tmp_path / "a.csv", 'a,b\n1\n1,2,3\n"x\ny","say ""z"""\n')
     assert [(b.text, b.place) for b in table.blocks] == [

@@ -112,6 +112,12 @@ class Collector:
         """Count an element that is not read."""
         self._omitted.setdefault(kind, []).append(place)
 
+    def omit_as(self, other: Collector, place: str) -> None:
+        """Count the elements that another collector has omitted, at a place of this document."""
+        for kind, places in other._omitted.items():
+            for _ in places:
+                self.omit(kind, place)
+
     def note(self, kind: str, text: str, places: tuple[str, ...] = ()) -> None:
         """Add a note about the document."""
         self._notes.append(Note(kind, text, places))

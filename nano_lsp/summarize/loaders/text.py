@@ -6,13 +6,14 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument
 from nano_lsp.summarize.loaders.files import decode
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -38,7 +39,7 @@ def load_table(path: Path) -> LoadedDocument:
     """
     found = Collector()
     text = decode(path, found)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     begun = 1
     try:
@@ -64,10 +65,13 @@ def load_markdown(path: Path) -> LoadedDocument:
     if front:
         _add_paragraphs(front[1], 2, found)
         text = "\n" * front[0].count("\n") + text[front.end() :]
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    parser, known = MarkdownIt("commonmark").enable(["table", "strikethrough"]), dict[str, Any]()
+    tokens = parser.parse(text, known)
     place, row = "line 1", list[str]()
     heading = False
+    lists = _ListNumbers()
     for token in tokens:
+        lists.see(token)
         if token.map:
             place = f"line {token.map[0] + 1}"
         if token.type == "heading_open":
@@ -77,7 +81,7 @@ def load_markdown(path: Path) -> LoadedDocument:
         elif token.type == "tr_close":
             found.add(" | ".join(row), place)
         elif token.type == "inline":
-            said = _inline(token, found, place)
+            said = lists.take_number() + _inline(token, found, place, parser)
             if token.level and tokens and _in_table(tokens, token):
                 row.append(said.strip())
             else:
@@ -87,15 +91,43 @@ def load_markdown(path: Path) -> LoadedDocument:
             found.add(token.content, place)
         elif token.type == "html_block":
             _add_html(token.content, found, place)
+    lines = text.split("\n")
+    for first, end in (each["map"] for label, each in known.get("references", {}).items() if label.startswith("^")):
+        found.add(" ".join(lines[first:end]), f"line {first + 1}")  # a footnote of one word, as GitHub shows it
     return found.finish()
+
+
+class _ListNumbers:
+    """The numbers of list items, as they are rendered."""
+
+    def __init__(self) -> None:
+        self._next: list[int] = []  # for each list that is open; 0 for bullets
+        self._number = ""  # of an item whose text has not begun
+
+    def see(self, token: Token) -> None:
+        """Follow a token of the document."""
+        if token.type in {"ordered_list_open", "bullet_list_open"}:
+            self._next.append(int(token.attrs.get("start", 1)) if token.type.startswith("ordered") else 0)
+        elif token.type in {"ordered_list_close", "bullet_list_close"}:
+            self._next.pop()
+        elif token.type == "list_item_open":
+            self._number = f"{self._next[-1]}. " if self._next[-1] else ""
+            self._next[-1] += bool(self._next[-1])
+
+    def take_number(self) -> str:
+        """The number before the text that begins here; empty for none."""
+        number, self._number = self._number, ""
+        return number
 
 
 def _in_table(tokens: list[Token], token: Token) -> bool:
     return tokens[tokens.index(token) - 1].type in {"th_open", "td_open"}
 
 
-def _inline(token: Token, found: Collector, place: str) -> str:
+def _inline(token: Token, found: Collector, place: str, parser: MarkdownIt) -> str:
     """The displayed text of a paragraph."""
+    if any(child.type == "html_inline" for child in token.children or ()):
+        return " ".join(_read_html(parser.renderer.render([token], parser.options, {}), found, place))
     parts: list[str] = []
     struck = 0
     for child in token.children or ():
@@ -110,8 +142,6 @@ def _inline(token: Token, found: Collector, place: str) -> str:
         elif child.type == "image":
             found.omit("pictures", place)
             parts.append(f"({child.content})" if child.content else "")
-        elif child.type == "html_inline":
-            parts.append("" if re.match(r"<[a-zA-Z/!?]", child.content) else child.content)
         else:
             parts.append(child.content)
     return "".join(parts)
@@ -119,12 +149,18 @@ def _inline(token: Token, found: Collector, place: str) -> str:
 
 def _add_html(text: str, found: Collector, place: str) -> None:
     """Add the text of raw HTML within Markdown, at the block's place."""
+    for said in _read_html(text, found, place):
+        found.add(said, place)
+
+
+def _read_html(text: str, found: Collector, place: str) -> list[str]:
+    """The lines of HTML within Markdown; what they omit is counted at the place."""
     from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - rarely needed
 
     inner = Collector()
     read_html(text, inner)
-    for block in inner.finish().blocks:
-        found.add(block.text, place)
+    found.omit_as(inner, place)
+    return [block.text for block in inner.finish().blocks]
 
 
 def _add_paragraphs(text: str, first_line: int, found: Collector) -> None:
