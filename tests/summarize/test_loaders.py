@@ -302,7 +302,7 @@ def test_values_and_annotations_of_any_kind(tmp_path: Path) -> None:
     text, name = TextStringObject, NameObject
     choice = ArrayObject([ArrayObject([text("r"), text("Red")])])
     signature = name_entries({"Name": text("Ada"), "Contents": text("0\x82")})
-    annotations = [
+    annotations: list[dict[str, Any]] = [
         {"Subtype": name("/Widget"), "FT": name("/Ch"), "T": text("color"), "V": text("r"), "Opt": choice},
         {"Subtype": name("/Widget"), "FT": name("/Tx"), "T": text("why"), "V": stream(b"It is long.")},
         {"Subtype": name("/Widget"), "FT": name("/Sig"), "T": text("signature"), "V": signature},
