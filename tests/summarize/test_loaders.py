@@ -195,6 +195,7 @@ def test_pages_are_told_by_their_beginning(tmp_path: Path) -> None:
         ("A <img src=x alt=cat> and <b>bold</b> *text*", ["A (cat) and bold text"], ["pictures"]),
         ("<p align=center><img src=x alt=Logo></p>\n\nText", ["(Logo)", "Text"], ["pictures"]),
         ("3. three\n3. four\n   - in\n\n- x", ["3. three", "4. four", "in", "x"], []),
+        ("".join(f"{'  ' * i}- word{i}\n" for i in range(40)), [f"word{i}" for i in range(40)], []),
         ("Said.[^1]\n\n[^1]: Ibid.\n", ["Said.^1", "[^1]: Ibid."], []),
     ],
 )
@@ -202,6 +203,11 @@ def test_what_a_reader_sees_of_markdown(tmp_path: Path, text: str, expected: lis
     document = load(tmp_path / "a.md", text)
     assert [block.text for block in document.blocks] == expected
     assert sorted(note.kind for note in document.notes) == told
+
+
+def test_markdown_that_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
+    for text in ("".join(f"{'  ' * i}- word{i}\n" for i in range(70)), "one\n" + ">" * 300 + " deep"):
+        assert [note.kind for note in load(tmp_path / "a.md", text).notes] == ["nested_too_deeply"]
 
 
 def test_rows_of_any_length(tmp_path: Path) -> None:
@@ -213,6 +219,7 @@ def test_rows_of_any_length(tmp_path: Path) -> None:
         ('x y | say "z"', "line 4"),
     ]
     assert load(tmp_path / "b.csv", "a;b\n1,5;2\n").blocks[1].text == "1,5 | 2"
+    assert load(tmp_path / "c.csv", f"a,{'word ' * 40_000}").blocks[0].text.count("word") == 40_000
 
 
 def make_pdf(path: Path, content: Sequence[Sequence[str]], scanned: Sequence[int] = ()) -> pypdf.PdfWriter:

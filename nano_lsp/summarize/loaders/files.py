@@ -62,7 +62,8 @@ _BEGINNINGS = (  # of files whatever their names are
     (re.compile(rb"(?:[A-Za-z-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?MIME-Version:", re.IGNORECASE), "eml"),
 )
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])",
+    re.IGNORECASE | re.DOTALL,
 )
 _DOCUMENTS = "Give a document: text, Markdown, HTML, PDF or DOCX."
 _TOO_LARGE = "Split it, or save its text alone."
@@ -113,11 +114,8 @@ def kind_of(path: Path) -> str:
     found = next((kind for beginning, kind in _BEGINNINGS if beginning.match(begin)), "")
     if found and named not in _CONVERTED.keys() | _REMEDIES.keys():
         return found
-    return (
-        "html"
-        if _HTML.match(begin) and named not in {"txt", "text", "md", "markdown", *_CONVERTED, *_REMEDIES}
-        else named
-    )
+    is_known = named in {*_CONVERTED, *_REMEDIES, "txt", "text", "md", "markdown", "xhtml"}
+    return "html" if _HTML.match(begin) and not is_known else named
 
 
 def _kind_of_archive(path: Path) -> str:

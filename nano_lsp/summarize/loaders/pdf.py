@@ -204,7 +204,7 @@ def _flags(dictionary: Any, key: str) -> int:  # noqa: ANN401 - pypdf's objects
 
 
 def _get(dictionary: Any, key: str, default: Any = None) -> Any:  # noqa: ANN401 - pypdf's objects
-    """The value of an entry, with its reference resolved; null is no value (7.3.9)."""
+    """The value of an entry, with its reference resolved; the default where it is null (ISO 32000-1, 7.3.9)."""
     value = dictionary[key] if key in dictionary else None  # noqa: SIM401 - pypdf's get() returns the reference
     return default if value is None or type(value).__name__ == "NullObject" else value
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument
 from nano_lsp.summarize.loaders.files import decode
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_MAX_NESTING = 100  # deeper content would be left out; 20 by default, which is ten lists
 _FRONT_MATTER = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)\n", re.DOTALL)
 
 
@@ -40,6 +43,7 @@ def load_table(path: Path) -> LoadedDocument:
     found = Collector()
     text = decode(path, found)
     delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else _delimiter(text)
+    csv.field_size_limit(MAX_BYTES)  # 128 KB by default
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     begun = 1
     try:
@@ -65,11 +69,13 @@ def load_markdown(path: Path) -> LoadedDocument:
     if front:
         _add_paragraphs(front[1], 2, found)
         text = "\n" * front[0].count("\n") + text[front.end() :]
-    parser, known = MarkdownIt("commonmark").enable(["table", "strikethrough"]), dict[str, Any]()
+    parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
+    known: dict[str, Any] = {}
     tokens = parser.parse(text, known)
     place, row = "line 1", list[str]()
     heading = False
     lists = _ListNumbers()
+    in_cell = False
     for token in tokens:
         lists.see(token)
         if token.map:
@@ -82,7 +88,7 @@ def load_markdown(path: Path) -> LoadedDocument:
             found.add(" | ".join(row), place)
         elif token.type == "inline":
             said = lists.take_number() + _inline(token, found, place, parser)
-            if token.level and tokens and _in_table(tokens, token):
+            if in_cell:
                 row.append(said.strip())
             else:
                 (found.add_heading if heading else found.add)(said, place)
@@ -91,10 +97,18 @@ def load_markdown(path: Path) -> LoadedDocument:
             found.add(token.content, place)
         elif token.type == "html_block":
             _add_html(token.content, found, place)
-    lines = text.split("\n")
-    for first, end in (each["map"] for label, each in known.get("references", {}).items() if label.startswith("^")):
-        found.add(" ".join(lines[first:end]), f"line {first + 1}")  # a footnote of one word, as GitHub shows it
+        in_cell = token.type in {"th_open", "td_open"}
+    if any(token.level >= _MAX_NESTING - 1 for token in tokens):
+        found.note("nested_too_deeply", f"Lists of more than {_MAX_NESTING // 2} levels were read in part.")
+    _add_footnotes(text, known.get("references", {}), found)
     return found.finish()
+
+
+def _add_footnotes(text: str, definitions: Mapping[str, Any], found: Collector) -> None:
+    """Add footnotes of one word, which CommonMark takes for definitions of links."""
+    lines = text.split("\n")
+    for first, end in (each["map"] for label, each in definitions.items() if label.startswith("^")):
+        found.add(" ".join(lines[first:end]), f"line {first + 1}")
 
 
 class _ListNumbers:
@@ -118,10 +132,6 @@ class _ListNumbers:
         """The number before the text that begins here; empty for none."""
         number, self._number = self._number, ""
         return number
-
-
-def _in_table(tokens: list[Token], token: Token) -> bool:
-    return tokens[tokens.index(token) - 1].type in {"th_open", "td_open"}
 
 
 def _inline(token: Token, found: Collector, place: str, parser: MarkdownIt) -> str:
