@@ -291,9 +291,12 @@ def _prepare(
     spec = OutputSpec(None, tuple(choices), str) if choices else spec_of_type(result)
     try:
         text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-        schema = json.dumps(spec.schema, ensure_ascii=False) if spec.schema is not None else ""
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"The data is neither text nor valid JSON: {error}.", "Convert it to text first.") from error
+    try:
+        schema = json.dumps(spec.schema, ensure_ascii=False) if spec.schema is not None else ""
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SchemaError(f"The JSON schema is not valid JSON: {error}.", "Correct it.") from error
     task = Task(
         prompt=prompt,
         data=text,
@@ -313,7 +316,7 @@ def _prepare(
 def _convert(spec: OutputSpec, answer: Answer) -> TaskResult[Any]:
     try:
         value = spec.convert(answer.value)
-    except (TypeError, ValueError) as error:  # the type's own validation, as of a pydantic validator
+    except Exception as error:  # the type's own validation, as of pydantic or in `__post_init__`
         raise TaskError(
             f"The type rejects the answer: {error}", "State its rules in the prompt, or in the schema."
         ) from error

@@ -159,10 +159,10 @@ def load_toml(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read or parsed.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise ConfigError(f"{path} cannot be read: {error}.", "Correct the file or move it away.") from error
     return content
 

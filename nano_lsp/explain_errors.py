@@ -89,6 +89,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _sentence(error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911 - a list of cases
     if isinstance(error, OSError) and _TEMPORARY in str(error):
         return "There is no folder for temporary files.", "Set TMPDIR to a folder that can be written."
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _has_current_folder():
+        return "The current folder no longer exists.", "Change to another folder, then run the command again."
     if isinstance(error, ImportError):
         return _missing_part(error)
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -107,6 +109,13 @@ def _sentence(error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911 
             said = " ".join(str(error).split()) or type(error).__name__
             return message.format(error=said.rstrip(".")), remedy
     return None
+
+
+def _has_current_folder() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - pathlib asks the same
+    except FileNotFoundError:
+        return False
 
 
 def _missing_part(error: ImportError) -> tuple[str, str] | None:

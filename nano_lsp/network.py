@@ -124,7 +124,8 @@ def _read_proxy(text: str) -> httpx.Proxy:
             f"Run {sys.executable} -m pip install socksio, or use another proxy.",
         )
     with contextlib.suppress(ValueError, httpx.InvalidURL):
-        if scheme in _SCHEMES and (proxy := httpx.Proxy(f"{scheme}://{rest}")).url.host:
+        proxy = httpx.Proxy(f"{scheme}://{rest}") if scheme in _SCHEMES else None
+        if proxy is not None and proxy.url.host and (proxy.url.port or 0) < 1 << 16:
             return proxy
     raise ConfigError(
         f"The proxy {_without_password(text)} cannot be used.",

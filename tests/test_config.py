@@ -45,6 +45,8 @@ def test_a_number_is_in_range_or_refused(n_ctx: int) -> None:
         "nonsense = 1",
         "= 1",
         "\xff",
+        pytest.param("n_ctx = " + "9" * 5000, id="digits"),
+        pytest.param("n_ctx = " + "[" * 5000, id="brackets"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused(home: Path, content: str) -> None:
@@ -53,6 +55,12 @@ def test_a_file_that_makes_no_sense_is_refused(home: Path, content: str) -> None
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert caught.value.remedy
+
+
+def test_a_byte_order_mark_is_ignored(home: Path) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_bytes(b"\xef\xbb\xbfn_ctx = 1024\r\n")
+    assert load_settings().n_ctx == 1024
 
 
 def test_folders_follow_the_system_or_one_home(tmp_path: Path) -> None:

@@ -73,6 +73,20 @@ def test_an_error_with_a_remedy_stays_as_it_is() -> None:
     assert explain_error(error) is error
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a folder in use cannot be deleted elsewhere")
+def test_the_current_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("x").resolve()
+    found = explain_error(caught.value)
+    monkeypatch.chdir(tmp_path)
+    assert found
+    assert "no longer exists" in found.message
+    assert explain_error(caught.value) is None
+
+
 @pytest.mark.skipif(os.name != "posix", reason="looks for its folders elsewhere")
 def test_no_folder_for_temporary_files_as_python_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -39,6 +40,8 @@ from nano_lsp.schema import Completion
 from nano_lsp.settings import CONFIG_SETTINGS, MINUTES, Settings, are_minutes
 
 T = TypeVar("T")
+if re.fullmatch("1?[0-9]", os.environ.get("COLUMNS", "")):  # as some editors set it: rich would print blank lines
+    del os.environ["COLUMNS"]
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from nano_lsp.errors import ConfigError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.lines import split_at_newlines
 from nano_lsp.models.manifest import HuggingFace, ModelEntry, PackageIndex
-from nano_lsp.network import open_client
+from nano_lsp.network import find_proxies, open_client
 
 Report = Callable[[int], None]
 """Callback for the number of bytes of the file so far."""
@@ -117,11 +118,22 @@ def _download(package: str, folder: Path) -> Path:
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        lines = [line for line in split_at_newlines(done.stderr) if line.startswith("ERROR:")]
-        raise SourceError(
-            lines[-1].removeprefix("ERROR: ") if lines else f"pip failed with exit code {done.returncode}"
-        )
+        raise SourceError(_why_pip_failed(done.stderr) or f"pip failed with exit code {done.returncode}")
     return wheels[0]
+
+
+def _why_pip_failed(output: str) -> str:
+    """The reason in pip's output; without a connection, its error says that there is no such package.
+
+    Raises:
+        ConfigError: An environment variable names a proxy that cannot be used.
+    """
+    find_proxies("https://pypi.org/")
+    broken = re.findall(r"connection broken by '(\w+)\('?(.*?)[',]", output)
+    if broken:
+        return f"no connection: {broken[-1][0]}: {broken[-1][1]}"
+    errors = [line for line in split_at_newlines(output) if line.startswith("ERROR:")]
+    return errors[-1].removeprefix("ERROR: ") if errors else ""
 
 
 def _append_member(wheel: Path, pattern: str, limit: int, partial: Path, report: Report) -> None:

@@ -86,6 +86,7 @@ _COLLECTIONS: dict[Any, Callable[[Any], Any]] = {
     deque: deque,
 }
 _MAPPINGS = {dict, abc.Mapping, abc.MutableMapping}
+_NO_KEYS = {"float", "bool", "decimal", "tuple", "none"}  # types of keys, by pydantic's names
 _BOUNDS = (  # attributes of pydantic's Field, msgspec's Meta and annotated_types, and keywords by the schema's type
     ("ge", {"": "minimum"}),
     ("gt", {"": "exclusiveMinimum"}),
@@ -376,11 +377,18 @@ class _Describer:
 
     def _pydantic(self, kind: Any, name: str) -> tuple[_Schema, _Convert]:  # noqa: ANN401
         """A type that pydantic describes, such as a model; its definitions are merged into the others."""
-        from pydantic import TypeAdapter  # noqa: PLC0415 - installed, as the user passed one of its types
+        from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - the user passed one of its types
 
         prefix = f"{name}{len(self.definitions)}." if self._open or self.definitions else ""
-        adapter = TypeAdapter(kind)
-        schema = adapter.json_schema(ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_schema_generator())
+        template = f"#/$defs/{prefix}{{model}}"
+        try:
+            adapter = TypeAdapter(kind)
+            schema = adapter.json_schema(ref_template=template, schema_generator=_schema_generator())
+        except PydanticUserError as error:
+            raise SchemaError(
+                f"There is no JSON representation for {type_name(kind)}: {str(error.message).rstrip('.')}.",
+                "Define the types it names first, and leave out those that JSON lacks.",
+            ) from error
         for each, definition in schema.pop("$defs", {}).items():
             self.definitions[f"{prefix}{each}"] = definition
         return schema, adapter.validate_python
@@ -402,6 +410,10 @@ def _schema_generator() -> Any:  # noqa: ANN401 - a class of pydantic
                 described["propertyNames"] = {"type": "string", "format": INTEGER}
             elif keys.get("type") == "enum":
                 described["propertyNames"] = {"enum": [str(member.value) for member in keys["members"]]}
+            elif keys.get("type") in _NO_KEYS:
+                raise SchemaError(
+                    f"There is no JSON representation for keys of the type {keys['type']}.", "Use str for the keys."
+                )
             return described
 
     return Generator

@@ -41,7 +41,7 @@ _FAR = 10**15  # bound of an open range: doubles are exact up to there
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _REFUSED = (
     *("pattern", "multipleOf", "contains", "minContains", "maxContains", "patternProperties"),
-    *("dependentRequired", "dependentSchemas", "not", "if", "then", "else"),
+    *("dependentRequired", "dependentSchemas", "dependencies", "not", "if", "then", "else"),
     *("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"),
 )
 _CHAR = r'([^"\\\x00-\x1F\x7F] | "\\" ["\\/bfnrt])'
@@ -62,8 +62,9 @@ def compile_schema(schema: Schema) -> str:
     try:
         Draft202012Validator.check_schema(schema)
     except InvalidSchemaError as error:
+        where = f" (in {'/'.join(map(str, error.absolute_path))!r})" if error.absolute_path else ""
         raise SchemaError(
-            f"This is not a valid JSON schema: {error.message}", "Correct it (JSON Schema 2020-12)."
+            f"This is not a valid JSON schema: {error.message}{where}.", "Correct it (JSON Schema 2020-12)."
         ) from error
     except RecursionError:
         raise too_deep() from None
@@ -175,7 +176,9 @@ class _Compiler:
         if distinct:
             check_distinct(self._root, schemas)
         has_number = any(isinstance(each, Mapping) and each.get("type") == "number" for each in schemas)
-        kept = [each for each in schemas if not (has_number and is_number_as_text(each))]
+        kept = [each for each in schemas if not (has_number and is_number_as_text(each)) and each is not False]
+        if not kept:
+            raise SchemaError("All alternatives of the JSON schema allow no value at all.", "Remove that part.")
         merged = [merge(flatten(self._root, each), beside) if beside else each for each in kept]
         return " | ".join(dict.fromkeys(self.value(each) for each in merged))
 
@@ -359,10 +362,15 @@ def _repeat(item: str, low: int, high: int | None) -> str:
 def _number(schema: Schema, *, whole: bool) -> str:
     words = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
     bounds = {word: Decimal(str(schema[word])) for word in words if word in schema}
+    for word, bound in list(bounds.items()):
+        if bound.is_nan():
+            raise SchemaError(f"In a JSON schema {word!r} is not a number.", "Correct it.")
+        if abs(bound) > _FAR:
+            if (bound > 0) == ("inimum" in word):
+                raise SchemaError(f"In a JSON schema {word!r} is beyond {_FAR:,}.", "Choose a smaller bound.")
+            bounds[word] = Decimal(_FAR).copy_sign(bound)  # no longer number is written
     if not bounds:
         return _INTEGER if whole else _NUMBER
-    if any(abs(bound) > _FAR for bound in bounds.values()):
-        raise SchemaError(f"A bound in the JSON schema is beyond {_FAR:,}.", "Choose a smaller one.")
     exact = [-int(bound.normalize().as_tuple().exponent) for bound in bounds.values()]
     decimals = 0 if whole else min(max(2, *exact), _MAX_DECIMALS)
     scale = 10**decimals

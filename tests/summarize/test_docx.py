@@ -169,6 +169,61 @@ def kinds(document: LoadedDocument) -> set[str]:
         ),
         (paragraph(run("Said.") + '<w:r><w:commentReference w:id="1"/></w:r>'), ["Said."], {"comments"}),
         (paragraph(run("Text.")) + '<w:altChunk r:id="x"/>', ["Text."], {"embedded"}),
+        (paragraph(run("Text.") + '<w:subDoc r:id="x"/>'), ["Text."], {"embedded"}),
+        (
+            "".join(
+                paragraph(f'<w:r><w:sym w:char="{code}"/></w:r>' + run("x")) for code in ("FFFFFFFF", "no", "41")
+            ),
+            ["\ufffdx", "\ufffdx", "Ax"],
+            {"symbols"},
+        ),
+        (paragraph(run("First.")) + paragraph(run("Last."), "<w:rPr><w:del/></w:rPr>"), ["First.", "Last."], set()),
+        (
+            paragraph(run("Above "), "<w:rPr><w:del/></w:rPr>")
+            + f"<w:tbl><w:tr>{cell('a')}</w:tr></w:tbl>"
+            + paragraph(run("below")),
+            ["Above", "a", "below"],
+            set(),
+        ),
+        (
+            paragraph(
+                f"<w:r><w:pict><v:textbox>{BOX}</v:textbox></w:pict></w:r>" + run("Ends "), "<w:rPr><w:del/></w:rPr>"
+            )
+            + paragraph(run("later.")),
+            ["In the box.", "Ends later."],
+            set(),
+        ),
+        (
+            paragraph(
+                run("Sales") + '<w:r><w:drawing><wp:docPr descr="They rose."/><a:graphicData uri="http://x/chart"/>'
+                "</w:drawing></w:r>"
+            ),
+            ["Sales (They rose.)"],
+            {"charts"},
+        ),
+        (
+            paragraph(run("A ") + '<w:r><w:pict><v:shape alt="cat"><v:imagedata/></v:shape></w:pict></w:r>'),
+            ["A (cat)"],
+            {"pictures"},
+        ),
+        (
+            paragraph(
+                run("In")
+                + "<w:r><w:drawing><a:p><a:r><a:t>a shape</a:t></a:r></a:p><a:p><a:r><a:t>two</a:t></a:r></a:p>"
+                "</w:drawing></w:r>"
+            ),
+            ["In a shape two"],
+            set(),
+        ),
+        (paragraph(run("Term") + field(' XE "Term" ') + run(" and")), ["Term and"], set()),
+        (
+            f"<w:tbl><w:tr><w:trPr><w:hidden/></w:trPr>{cell('no')}</w:tr>"
+            + "<w:tr>"
+            + cell("a", '<w:gridSpan w:val="two"/>')
+            + "</w:tr></w:tbl>",
+            ["a"],
+            set(),
+        ),
         (
             paragraph(run("Text.") + '<w:r><w:drawing><a:graphicData uri="http://x/chart"/></w:drawing></w:r>'),
             ["Text."],
@@ -218,6 +273,34 @@ def test_notes_headers_and_footers_are_read_once(tmp_path: Path) -> None:
         ("Acme Ltd", "page header"),
         ("Draft of May", "page footer"),
     ]
+
+
+def test_a_section_inherits_the_header_of_its_first_page(tmp_path: Path) -> None:
+    first = '<w:sectPr><w:headerReference w:type="first" r:id="header1"/></w:sectPr>'
+    document = load(
+        tmp_path,
+        paragraph(run("One."), first) + paragraph(run("Two.")) + "<w:sectPr><w:titlePg/></w:sectPr>",
+        header1=paragraph(run("Acme Ltd")),
+    )
+    assert texts(document) == ["One.", "Two.", "Acme Ltd"]
+
+
+def test_numbers_by_overrides_and_numbering_styles(tmp_path: Path) -> None:
+    levels = {n: f'<w:lvl w:ilvl="0"><w:numFmt w:val="{n}"/></w:lvl>' for n in ("decimal", "bullet")}
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="0">{levels["bullet"]}</w:abstractNum>'
+        f'<w:abstractNum w:abstractNumId="1">{levels["decimal"]}</w:abstractNum>'
+        '<w:abstractNum w:abstractNumId="2"><w:numStyleLink w:val="Legal"/></w:abstractNum>'
+        f'<w:num w:numId="1"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0">{levels["decimal"]}'
+        '</w:lvlOverride></w:num><w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>'
+        '<w:num w:numId="3"><w:abstractNumId w:val="2"/></w:num>'
+    )
+    list_of_style = '<w:pPr><w:numPr><w:numId w:val="2"/></w:numPr></w:pPr>'
+    style = f'<w:style w:type="numbering" w:styleId="Legal">{list_of_style}</w:style>'
+    for i in (1, 2, 3):
+        item = paragraph(run("item"), f'<w:numPr><w:numId w:val="{i}"/></w:numPr>')
+        for body in (item, f"<w:tbl><w:tr><w:tc>{item}</w:tc></w:tr></w:tbl>"):
+            assert kinds(load(tmp_path, body, numbering=numbering, styles=style)) == {"list_numbers"}
 
 
 def test_automatic_numbers_are_told_and_bullets_are_not(tmp_path: Path) -> None:

@@ -159,6 +159,12 @@ def test_optional_properties_come_in_any_selection_and_in_order() -> None:
         ({"type": "strang"}, "not a valid JSON schema"),
         ({"properties": {"a": False}, "required": ["a"]}, "no value at all"),
         ({"const": "\ud800"}, "lone surrogate"),
+        ({"type": "number", "minimum": float("nan")}, "'minimum' is not a number"),
+        ({"type": "integer", "minimum": 1e300}, "'minimum' is beyond"),
+        ({"anyOf": [False, False]}, "no value at all"),
+        ({"properties": {"a": {}, "b": {}}, "dependencies": {"a": ["b"]}}, "'dependencies'"),
+        ({"type": "number", "minimum": 0, "exclusiveMinimum": True}, "exclusiveMinimum"),  # draft 4
+        ({"properties": {"a": {"items": [{"type": "string"}]}}}, "properties/a/items"),  # draft 7
     ],
 )
 def test_what_no_grammar_can_keep_is_refused(schema: dict[str, Any], word: str) -> None:
@@ -166,6 +172,18 @@ def test_what_no_grammar_can_keep_is_refused(schema: dict[str, Any], word: str) 
         compile_schema(schema)
     assert word in str(refused.value)
     assert refused.value.remedy
+
+
+def test_bounds_that_no_number_reaches_are_kept() -> None:
+    for low, high in ((-(2**63), 2**63 - 1), (0, float("inf")), (float("-inf"), 1e300)):
+        gbnf = compile_schema({"type": "integer", "minimum": low, "maximum": high})
+        assert accepts(gbnf, "123456789")
+        assert accepts(gbnf, "-5") == (low < 0)
+
+
+def test_alternatives_that_allow_nothing_are_left_out() -> None:
+    gbnf = compile_schema({"anyOf": [False, {"const": 1}]})
+    assert accepts(gbnf, "1")
 
 
 def test_deep_and_wide_references_stay_small() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import decimal
 import enum
 import json
 import math
@@ -11,7 +12,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, TypedDict
 
@@ -161,6 +162,36 @@ def test_a_pydantic_model_and_what_it_checks_itself(assistant: LocalAssistant) -
 def test_types_without_json_are_refused(kind: Any) -> None:  # noqa: ANN401
     with pytest.raises(SchemaError, match="no JSON representation"):
         nano_lsp.run_task("Do.", "", kind)
+
+
+def test_types_that_pydantic_cannot_describe_are_refused() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    unfinished = pydantic.create_model("Unfinished", at=("Elsewhere", ...))
+    functions = pydantic.create_model("Functions", call=(Callable[[int], int], ...))
+    mappings = (dict[float, int], dict[bool, int], dict[tuple[int, int], int])
+    keys = [pydantic.create_model("Keys", of=(mapping, ...)) for mapping in mappings]
+    for kind in (unfinished, functions, *keys):
+        with pytest.raises(SchemaError, match="no JSON representation"):
+            nano_lsp.run_task("Do.", "", kind)
+
+
+def test_a_schema_that_is_no_json_is_not_taken_for_the_data() -> None:
+    for schema in ({"enum": [decimal.Decimal(1)]}, {"type": "string", "default": {"a"}}):
+        with pytest.raises(SchemaError, match="schema is not valid JSON"):
+            nano_lsp.run_task("Do.", "", schema)
+
+
+@dataclasses.dataclass
+class Checked:
+    n: int
+
+    def __post_init__(self) -> None:
+        raise AssertionError("never")
+
+
+def test_what_a_dataclass_checks_itself_is_told(assistant: LocalAssistant) -> None:
+    with pytest.raises(TaskError, match=r"rejects the answer.*never"):
+        nano_lsp.run_task("Read it.", "", Checked, assistant=assistant)
 
 
 @dataclasses.dataclass

@@ -43,10 +43,12 @@ def _loader(kind: str) -> Callable[[Path], LoadedDocument]:
         from nano_lsp.summarize.loaders.docx import load_docx  # noqa: PLC0415
 
         return load_docx
-    if kind in {"html", "htm", "xhtml"}:
+    if kind in {"html", "htm", "xhtml", "xht", "shtml"}:
         from nano_lsp.summarize.loaders.html import load_html  # noqa: PLC0415
 
         return load_html
     from nano_lsp.summarize.loaders.text import load_markdown, load_table, load_text  # noqa: PLC0415
 
-    return {"md": load_markdown, "markdown": load_markdown, "csv": load_table, "tsv": load_table}.get(kind, load_text)
+    if kind in {"md", "markdown", "mkd", "mdown", "qmd", "rmd"}:
+        return load_markdown
+    return load_table if kind in {"csv", "tsv", "tab"} else load_text

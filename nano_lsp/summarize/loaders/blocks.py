@@ -54,6 +54,13 @@ _OMITTED = {  # singular, plural, what happened to them, remedy or explanation
         "not read",
         "Run OCR on the file first, for instance with ocrmypdf --force-ocr.",
     ),
+    "unreadable_passages": (
+        "page with characters that have no meaning",
+        "pages with characters that have no meaning",
+        "read in part",
+        "Run OCR on the file first, for instance with ocrmypdf --force-ocr.",
+    ),
+    "stamps": ("stamp", "stamps", "not read", ""),
     "pictures": ("picture", "pictures", "not read", ""),
     "comments": ("comment", "comments", "not read", ""),
     "deletions": ("tracked deletion", "tracked deletions", "left out", _ACCEPTED),
@@ -104,6 +111,12 @@ class Collector:
     def omit(self, kind: str, place: str) -> None:
         """Count an element that is not read."""
         self._omitted.setdefault(kind, []).append(place)
+
+    def omit_as(self, other: Collector, place: str) -> None:
+        """Count the elements that another collector has omitted, at a place of this document."""
+        for kind, places in other._omitted.items():
+            for _ in places:
+                self.omit(kind, place)
 
     def note(self, kind: str, text: str, places: tuple[str, ...] = ()) -> None:
         """Add a note about the document."""

@@ -6,7 +6,7 @@ import posixpath
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -39,6 +39,7 @@ _BLANKS = {"w:tab", "w:ptab", "w:br", "w:cr"}
 _ON = {"1", "true", "on"}
 _OFF = {"0", "false", "off", "none"}
 _NUMBERLESS = {"bullet", "none"}
+_MARKERS = [["XE"], ["TC"], ["TA"], ["RD"]]  # instructions of fields that never show anything (17.16.5)
 
 
 def load_docx(path: Path) -> LoadedDocument:
@@ -147,6 +148,11 @@ class _Styles:
                 return _value(_find(found, "w:numId")), _value(_find(found, "w:ilvl")) or "0"
         return "", ""
 
+    def numbering_of(self, style: str) -> str:
+        """The id of a numbering style's list; empty for none."""
+        found = (_value(_find(each, "w:pPr", "w:numPr", "w:numId")) for each in self._chain(style))
+        return next(filter(None, found), "")
+
     def has(self, run: Element, paragraph: Element | None, *properties: str) -> bool:
         """Whether a run has one of these toggle properties, directly or by its styles (17.7.3)."""
         for name in properties:
@@ -187,6 +193,7 @@ class _DocumentReader:
         self._place = ""
         self._n_paragraphs = 0
         self._fields: list[bool] = []  # for each open field, whether its result has started
+        self._instruction = ""  # of the innermost field
         self._fields_end = True  # otherwise an unterminated field would hide the rest of the document
         self._paragraph: Element | None = None
         self._continued = ""  # text of a paragraph whose end was deleted, which continues in the next one
@@ -202,30 +209,42 @@ class _DocumentReader:
         body = next((each for each in root if _name(each) == "w:body"), None)
         if body is None:
             raise ValueError("it has no body")
-        self._blocks(body)
+        self._part(body)
         for kind, ids in self._notes.items():
             notes = self._package.related(f"{kind}s")
             known = {_value(each, "id"): each for each in notes} if notes is not None else {}
             for number, each in enumerate(dict.fromkeys(ids), 1):
                 if each in known:
-                    self._blocks(known[each], f"{kind} {number}")
+                    self._part(known[each], f"{kind} {number}")
+        references: dict[tuple[str, str], Element] = {}  # by kind and type; a section inherits those of the last one
         for section in (each for each in root.iter() if _name(each) == "w:sectPr"):
-            self._section(section)
+            references |= {(_name(each), _value(each, "type")): each for each in section}
+            self._section(section, references)
         for part, place in self._headers.items():
-            self._blocks(self._package.parse(part), place)
+            self._part(self._package.parse(part), place)
         return self._found.finish()
 
-    def _section(self, section: Element) -> None:
+    def _section(self, section: Element, references: Mapping[tuple[str, str], Element]) -> None:
         """Register the headers and footers that a section shows."""
         first_differs = _is_on(_find(section, "w:titlePg"))
-        for each in section:
-            kind = _name(each).removeprefix("w:").removesuffix("Reference")
-            shown = _value(each, "type") != "first" or first_differs
-            if kind not in {"header", "footer"} or not shown or (_value(each, "type") == "even" and not self._even):
+        for (name, pages), each in references.items():
+            kind = name.removeprefix("w:").removesuffix("Reference")
+            shown = pages != "first" or first_differs
+            if kind not in {"header", "footer"} or not shown or (pages == "even" and not self._even):
                 continue
             part = self._package.target(each.get(f"{{{_RELATIONS}}}id", "") or _value(each, "id"))
             if part:
                 self._headers.setdefault(part, f"page {kind}")
+
+    def _part(self, parent: Element, place: str = "") -> None:
+        """Read the body, a note, a header or a footer."""
+        self._blocks(parent, place)
+        self._end_continued()
+
+    def _end_continued(self) -> None:
+        """Add the text of a paragraph whose end was deleted, where no paragraph follows that it continues in."""
+        text, self._continued = self._continued, ""
+        self._found.add(text, self._place)
 
     @cached_property
     def _even(self) -> bool:
@@ -240,6 +259,7 @@ class _DocumentReader:
             if name == "w:p":
                 self._add_paragraph(each, place)
             elif name == "w:tbl":
+                self._end_continued()
                 self._table(each, place)
             elif name == "mc:AlternateContent":
                 self._blocks(_alternative(each), place)
@@ -275,10 +295,11 @@ class _DocumentReader:
     def _read_boxes(self) -> None:
         """Read the text boxes that are anchored in a paragraph, after it."""
         boxes, self._boxes = self._boxes, []
-        place = self._place
+        place, continued = self._place, self._continued
+        self._continued = ""
         for box in boxes:
-            self._blocks(box, place)
-        self._place = place
+            self._part(box, place)
+        self._place, self._continued = place, continued
 
     def _inline(self, parent: Element) -> Iterator[str]:  # noqa: PLR0912 - one branch per element
         """The text within a paragraph, in order."""
@@ -295,9 +316,13 @@ class _DocumentReader:
             elif name == "w:fldChar":
                 self._field(each)
             elif name in _IGNORED or (self._fields and not all(self._fields)):
-                continue
-            elif name == "w:t":
+                self._instruction += (each.text or "") if name == "w:instrText" else ""
+            elif name in {"w:t", "a:t"}:  # the latter in shapes
                 yield each.text or ""
+            elif name == "a:p":
+                yield from (" ", *self._inline(each), " ")
+            elif name in {"w:subDoc", "contentPart"}:  # another document, ink
+                self._found.omit("embedded", self._place)
             elif name in _BLANKS:
                 yield " "
             elif name == "w:noBreakHyphen":
@@ -330,16 +355,20 @@ class _DocumentReader:
         """Alternative texts and WordArt; text boxes are read later, graphics are counted."""
         yield from self._inline(drawing)
         kinds = {_name(each): each for each in drawing.iter()}
-        if _name(drawing) == "w:object":
-            self._found.omit("embedded", self._place)
+        omitted = ""
+        if _name(drawing) == "w:object" or "w:control" in kinds:
+            omitted = "embedded"
         elif any("/chart" in e.get("uri", "") or "/diagram" in e.get("uri", "") for e in drawing.iter()):
-            self._found.omit("charts", self._place)
+            omitted = "charts"
         elif "a:blip" in kinds or "v:imagedata" in kinds:
-            self._found.omit("pictures", self._place)
+            omitted = "pictures"
+        if omitted:
+            self._found.omit(omitted, self._place)
         if "v:textpath" in kinds:
             yield f" {kinds['v:textpath'].get('string', '')} "
-        about = kinds["wp:docPr"].get("descr", "") if "wp:docPr" in kinds else ""
-        if about and "a:blip" in kinds:
+        described = (_value(kinds.get(name), kind) for name, kind in (("wp:docPr", "descr"), ("v:shape", "alt")))
+        about = next(filter(None, described), "")
+        if about and omitted:
             yield f" ({about}) "
 
     def _field(self, mark: Element) -> None:
@@ -347,14 +376,18 @@ class _DocumentReader:
         kind = _value(mark, "fldCharType") if self._fields_end else ""
         if kind == "begin":
             self._fields.append(False)
+            self._instruction = ""
         elif kind == "separate" and self._fields:
             self._fields[-1] = True
-        elif kind == "end" and self._fields and not self._fields.pop():
-            self._found.omit("fields", self._place)
+        elif kind == "end" and self._fields:
+            has_result = self._fields.pop()
+            if not has_result and self._instruction.split(maxsplit=1)[:1] not in _MARKERS:
+                self._found.omit("fields", self._place)
 
     def _symbol(self, symbol: Element) -> str:
-        char = chr(int(_value(symbol, "char") or "0", 16) or 0x20)
-        if "\ue000" <= char <= "\uf8ff":  # private use: a picture of the font
+        code = _value(symbol, "char")
+        char = chr(int(code, 16) or 0x20) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else "\ufffd"
+        if "\ue000" <= char <= "\uf8ff" or char == "\ufffd":  # private use: a picture of the font
             self._found.omit("symbols", self._place)
             return "\ufffd"
         return char
@@ -377,12 +410,18 @@ class _DocumentReader:
         root = self._numbering
         if root is None:
             return "none"
-        abstract = next((_value(_find(n, "w:abstractNumId")) for n in root if _value(n, "numId") == list_id), "")
-        for each in root:
-            if _name(each) == "w:abstractNum" and _value(each, "abstractNumId") == abstract:
-                levels = [lvl for lvl in each if _name(lvl) == "w:lvl" and _value(lvl, "ilvl") == level]
-                return _value(_find(levels[0], "w:numFmt")) if levels else "none"
-        return "none"
+        instance = next((each for each in root if _value(each, "numId") == list_id), None)
+        abstract = _value(_find(instance, "w:abstractNumId"))
+        definitions = [each for each in root if _value(each, "abstractNumId") == abstract]
+        for parent in (*_children(instance, "w:lvlOverride"), *definitions):
+            for each in _children(parent, "w:lvl"):
+                if _value(each, "ilvl") == level:
+                    return _value(_find(each, "w:numFmt"))
+        linked = next((_value(_find(each, "w:numStyleLink")) for each in definitions), "")
+        if not linked:
+            return "none"
+        target = self._styles.numbering_of(linked)
+        return self._formats(target, level) if target not in {"", list_id} else "none"
 
     def _table(self, table: Element, place: str) -> None:
         """Add each row as a paragraph."""
@@ -403,8 +442,10 @@ class _DocumentReader:
             if properties is not None and _find(properties, "w:del") is not None:
                 self._deleted(row)
                 continue
+            if _is_on(_find(properties, "w:hidden")):
+                continue
             begin()
-            column = int(_value(_find(properties, "w:gridBefore")) or 0) if properties is not None else 0
+            column = _whole_number(_find(properties, "w:gridBefore"), 0)
             cells: list[str] = []
             going_on: dict[int, str] = {}
             for cell in _descend(row, "w:tc"):
@@ -416,7 +457,7 @@ class _DocumentReader:
                     going_on[column] = text
                 if _find(cell, "w:tcPr", "w:cellDel") is None:
                     cells.append(text)
-                column += int(_value(_find(cell, "w:tcPr", "w:gridSpan")) or 1)
+                column += _whole_number(_find(cell, "w:tcPr", "w:gridSpan"), 1)
             above = going_on
             yield " | ".join(cells) if any(cells) else ""
 
@@ -426,6 +467,8 @@ class _DocumentReader:
         for each in _descend(cell, "w:p", "w:tbl"):
             if _name(each) == "w:p":
                 parts.append(self._text_of(each))
+                if one_line(parts[-1]):
+                    self._count_number(each)
             else:
                 parts += self._rows(each, lambda: None)
         return one_line(" ".join(parts))
@@ -464,6 +507,15 @@ def _find(parent: Element | None, *path: str) -> Element | None:
     for name in path:
         found = next((each for each in found if _name(each) == name), None) if found is not None else None
     return found
+
+
+def _children(parent: Element | None, name: str) -> list[Element]:
+    return [each for each in parent if _name(each) == name] if parent is not None else []
+
+
+def _whole_number(element: Element | None, default: int) -> int:
+    text = _value(element)
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else default
 
 
 def _value(element: Element | None, attribute: str = "val") -> str:

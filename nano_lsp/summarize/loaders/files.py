@@ -23,13 +23,49 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CONVERTED = {"odt": "docx", "rtf": "docx", "doc": "docx", "xlsx": "csv", "xls": "csv", "ods": "csv", "pptx": "pdf"}
-_MIME_TYPES = {  # the first entry of an OpenDocument or EPUB file
-    b"application/vnd.oasis.opendocument.text": "odt",
-    b"application/vnd.oasis.opendocument.spreadsheet": "ods",
-    b"application/vnd.oasis.opendocument.presentation": "odp",
-    b"application/epub+zip": "epub",
+_CONVERTED = {  # what LibreOffice converts, and to what
+    **dict.fromkeys(("odt", "ott", "fodt", "rtf", "doc", "wpd", "wps", "hwp"), "docx"),
+    **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods", "fods"), "csv"),
+    **dict.fromkeys(("pptx", "pptm", "ppsx", "pps", "ppt", "odp", "fodp", "odg", "vsd", "vsdx"), "pdf"),
 }
+_REMEDIES = {  # of other formats that are not text
+    **dict.fromkeys(("eml", "msg", "mbox"), "Save the message as HTML, PDF or text."),
+    **dict.fromkeys(("mht", "mhtml", "webarchive"), "Open it in the browser and save it as HTML or PDF."),
+    **dict.fromkeys(("pages", "numbers", "one", "xps"), "Export it as PDF, DOCX or CSV."),
+    **dict.fromkeys(("mobi", "azw", "azw3", "fb2"), "Convert it, for instance: ebook-convert {path} {stem}.html"),
+    **dict.fromkeys(("png", "jpg", "jpeg", "gif", "webp", "bmp", "heic"), "Run OCR: tesseract {path} {stem}"),
+    **dict.fromkeys(("tif", "tiff"), "Run OCR: tesseract {path} {stem}"),
+    "djvu": "Convert it: djvutxt {path} {stem}.txt",
+    **dict.fromkeys(("ps", "eps"), "Convert it: ps2pdf {path}"),
+    "epub": "Convert it: pandoc {path} -o {stem}.html",
+    "ipynb": "Convert it: jupyter nbconvert --to markdown {path}",
+    **dict.fromkeys(("zip", "gz", "bz2", "xz", "7z", "rar", "tar", "tgz", "zst"), "Unpack it first."),
+}
+_MIME_TYPES = (  # beginnings of the first entry of an OpenDocument or EPUB file, templates included
+    (b"application/vnd.oasis.opendocument.text", "odt"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "ods"),
+    (b"application/vnd.oasis.opendocument.presentation", "odp"),
+    (b"application/vnd.oasis.opendocument.graphics", "odg"),
+    (b"application/epub+zip", "epub"),
+)
+_BEGINNINGS = (  # of files whatever their names are
+    (re.compile(rb"\{\\rtf"), "rtf"),
+    (re.compile(rb"\x89PNG\r\n"), "png"),
+    (re.compile(rb"\xff\xd8\xff"), "jpg"),
+    (re.compile(rb"GIF8[79]a"), "gif"),
+    (re.compile(rb"II\*\0|MM\0\*"), "tiff"),
+    (re.compile(rb"\x1f\x8b"), "gz"),
+    (re.compile(rb"AT&TFORM"), "djvu"),
+    (re.compile(rb"%!PS-"), "ps"),
+    (re.compile(rb"\s*<\?xml[^>]*>\s*<\?mso-application\s"), "doc"),  # Word and Excel in XML files
+    (re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<office:document\s"), "fodt"),
+    (re.compile(rb"(?:[A-Za-z-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?MIME-Version:", re.IGNORECASE), "eml"),
+)
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])",
+    re.IGNORECASE | re.DOTALL,
+)
+_DOCUMENTS = "Give a document: text, Markdown, HTML, PDF or DOCX."
 _TOO_LARGE = "Split it, or save its text alone."
 _MAX_FOREIGN = 0.3  # maximum share of non-ASCII letters: Western European text has fewer
 
@@ -70,14 +106,16 @@ def kind_of(path: Path) -> str:
         raise DocumentError(
             f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions."
         ) from error
-    is_text = named in {"txt", "md", "markdown", "html", "htm"}
+    is_text = named in {"txt", "text", "md", "markdown", "html", "htm"}
     if begin.startswith(b"%PDF-") or (b"%PDF-" in begin and not is_text):
         return "pdf"
-    if begin.startswith(rb"{\rtf"):
-        return "rtf"
     if begin.startswith(b"PK\x03\x04"):
-        return _kind_of_archive(path) or named
-    return named
+        return _kind_of_archive(path) or named or "zip"
+    found = next((kind for beginning, kind in _BEGINNINGS if beginning.match(begin)), "")
+    if found and named not in _CONVERTED.keys() | _REMEDIES.keys():
+        return found
+    is_known = named in {*_CONVERTED, *_REMEDIES, "txt", "text", "md", "markdown", "xhtml"}
+    return "html" if _HTML.match(begin) and not is_known else named
 
 
 def _kind_of_archive(path: Path) -> str:
@@ -87,8 +125,9 @@ def _kind_of_archive(path: Path) -> str:
             mime = packed.read("mimetype").strip() if "mimetype" in names else b""
     except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError):
         return ""
-    if mime in _MIME_TYPES:
-        return _MIME_TYPES[mime]
+    for beginning, kind in _MIME_TYPES:
+        if mime.startswith(beginning):
+            return kind
     folders = {"word": "docx", "xl": "xlsx", "ppt": "pptx"}
     return next((kind for folder, kind in folders.items() if any(n.startswith(f"{folder}/") for n in names)), "")
 
@@ -99,16 +138,11 @@ def refuse(path: Path, kind: str) -> None:
     Raises:
         DocumentError: The format is not supported.
     """
-    if kind == "epub":
-        raise DocumentError(
-            f"{path} is an EPUB file, which is not supported.", f"Convert it: pandoc {path} -o {path.stem}.html"
-        )
-    if kind in {*_CONVERTED, "odp", "ppt"}:
-        to = _CONVERTED.get(kind, "pdf")
-        raise DocumentError(
-            f"{path} is {'an' if kind[0] in 'aeiorx' else 'a'} {kind.upper()} file, which is not supported.",
-            f"Convert it, for instance: soffice --headless --convert-to {to} {path}",
-        )
+    remedy = _REMEDIES.get(kind, "").format(path=path, stem=path.stem)
+    if kind in _CONVERTED:
+        remedy = f"Convert it, for instance: soffice --headless --convert-to {_CONVERTED[kind]} {path}"
+    if remedy:
+        raise DocumentError(f"The {kind.upper()} file {path} is in a format that is not supported.", remedy)
 
 
 def decode(path: Path, found: Collector, declared: str = "") -> str:
@@ -136,12 +170,17 @@ def decode_bytes(data: bytes, path: Path, found: Collector, declared: str = "") 
             return _checked(data.decode(declared), path)
         except (LookupError, UnicodeDecodeError):
             pass  # the declaration is wrong
-    if b"\0" in data:
-        raise DocumentError(f"{path} is a binary file, or UTF-16 without a byte order mark.", convert)
+    if data.count(b"\0") > max(1, len(data) // 100):  # a few are damage
+        if data.count(b"\0") > len(data) // 4 and not re.search(rb"\0{8}", data):
+            raise DocumentError(f"{path} is a binary file, or UTF-16 without a byte order mark.", convert)
+        raise DocumentError(f"{path} is a binary file.", _DOCUMENTS)
     try:
         return _checked(data.decode("utf-8"), path)
     except UnicodeDecodeError:
         pass
+    if _is_damaged_utf_8(data):
+        found.note("damaged_characters", "Some characters of the file are not valid UTF-8; they were not read.")
+        return _checked(data.decode("utf-8", "ignore"), path)
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
@@ -157,7 +196,14 @@ def decode_bytes(data: bytes, path: Path, found: Collector, declared: str = "") 
     return _checked(text, path)
 
 
+def _is_damaged_utf_8(data: bytes) -> bool:
+    """Whether bytes have far more characters in UTF-8, beyond ASCII, than bytes that are not valid."""
+    text = data.decode("utf-8", "replace")
+    n_bad = text.count("\ufffd")
+    return len(regex.findall(r"[^\x00-\x7f\ufffd]", text)) > 4 * n_bad
+
+
 def _checked(text: str, path: Path) -> str:
     if len(re.findall(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text)) > len(text) // 10:
-        raise DocumentError(f"{path} is a binary file.", "Give a document: text, Markdown, HTML, PDF or DOCX.")
-    return text
+        raise DocumentError(f"{path} is a binary file.", _DOCUMENTS)
+    return text.replace("\0", "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import webencodings
 from bs4 import BeautifulSoup
 from bs4.dammit import EncodingDetector
 from bs4.element import NavigableString, PreformattedString, Tag
@@ -19,7 +21,8 @@ from nano_lsp.summarize.loaders.files import decode, read_bytes
 _BLOCKS = {  # elements that begin and end a line (the standard, 15.3)
     *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir"),
     *("div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html"),
-    *("legend", "li", "listing", "main", "menu", "ol", "optgroup", "option", "p", "plaintext", "pre", "search"),
+    *("legend", "li", "listing", "main", "marquee", "menu", "ol", "optgroup", "option", "p", "plaintext", "pre"),
+    "search",
     *("section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "xmp", "br"),
 }
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -30,7 +33,7 @@ _NOT_SHOWN = {
 _MARKS = {  # text shown before and after an element
     "rt": ("(", ")"),
     "q": ("\u201c", "\u201d"),
-    **dict.fromkeys(("textarea", "button", "select", "output"), (" ", " ")),
+    **dict.fromkeys(("textarea", "button", "select", "output", "meter", "progress", "text"), (" ", " ")),
 }
 _EMBEDDED = {"object", "embed", "audio", "video", "canvas", "applet"}
 _FRAMES = {"iframe", "frame", "portal"}
@@ -49,7 +52,28 @@ _INPUTS_WITH_TEXT = {
     "button",
     "reset",
     "time",
+    "month",
+    "week",
+    "datetime-local",
 }
+_ALL_ROWS = 1 << 20  # what a rowspan of 0 means
+_VOID = {
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
+}
+_XHTML = re.compile(r"<html\s[^>]*xmlns\s*=\s*[\"']http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_EMPTY_ELEMENT = re.compile(r"<([A-Za-z][\w:.-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)/>")
+_CODECS = {  # of Python, by the standard's encodings that have more characters than their names say
+    "shift_jis": "cp932",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+    "euc-kr": "cp949",
+    "big5": "big5hkscs",
+    "x-user-defined": "cp1252",
+    "utf-16le": "utf-8",
+    "utf-16be": "utf-8",  # nothing in UTF-16 can be declared
+}
+_STRUCK_OUT = re.compile(r"(?:^|;)\s*text-decoration(?:-line)?\s*:[^;]*\bline-through", re.IGNORECASE)
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 
 
@@ -61,17 +85,17 @@ def load_html(path: Path) -> LoadedDocument:
     """
     found = Collector()
     declared = EncodingDetector.find_declared_encoding(read_bytes(path, MAX_TEXT_BYTES), is_html=True)
-    read_html(decode(path, found, declared or ""), found)
+    read_html(_as_html(decode(path, found, _codec(declared or ""))), found)
     return found.finish()
 
 
 def read_html(text: str, found: Collector) -> None:
-    """Collect the text that a browser shows of a page, with scripts off and without style sheets."""
+    """Collect the text that a browser shows of a page, with scripts off and without external style sheets."""
     tree = BeautifulSoup(text, "html5lib")
     title = tree.head.find("title") if tree.head else None
     if title is not None:
         found.add_heading(title.get_text(), "the title")
-    reader = _Reader(found, _hidden_by_styles(tree))
+    reader = _Reader(found, _kinds_by_styles(tree))
     for child in tree.children:
         if isinstance(child, Tag):
             reader.walk(child)
@@ -81,11 +105,14 @@ def read_html(text: str, found: Collector) -> None:
 class _Reader:
     """Gathers text between the elements that begin or end a line."""
 
-    def __init__(self, found: Collector, hidden: frozenset[int]) -> None:
+    def __init__(self, found: Collector, styled: Mapping[int, str]) -> None:
         self._found = found
-        self._hidden = hidden
+        self._styled = styled  # kinds of omission, by ids of elements
         self._text: list[str] = []
         self._line = 1
+        self._number = ""  # of a list item whose text has not begun
+        self._counted: dict[int, int] = {}  # number of the last item, by ids of lists
+        self._spanning: dict[int, list[_Spanning]] = {}  # cells of rows above, by ids of the rows' parents
 
     def end_block(self, *, is_heading: bool = False) -> None:
         """Add the gathered text as a paragraph or a heading."""
@@ -112,44 +139,94 @@ class _Reader:
         self._place = f"line {tag.sourceline or self._line}"
         if name in _BLOCKS or name in _HEADINGS:
             self.end_block()
-        if name in _NOT_SHOWN or _is_hidden(tag):
+        if (name in _NOT_SHOWN and not tag.has_attr("shadowrootmode")) or _is_hidden(tag):
             return iter(())
-        kind = "hidden_by_style" if id(tag) in self._hidden else _omitted_kind(tag)
+        kind = self._styled.get(id(tag)) or _omitted_kind(tag)
         if kind:
             if kind in _EXTERNAL or tag.get_text(strip=True):
                 self._found.omit(kind, self._place)
             return iter(())
         if name == "tr" and _is_data_row(tag):
             self._line = tag.sourceline or self._line
-            cells = [cell for cell in tag.find_all(["td", "th"], recursive=False) if not _is_hidden(cell)]
-            self._text.append(" | ".join(one_line(_Cell(self._found, self._hidden).read(cell)) for cell in cells))
+            self._text.append(" | ".join(self._row(tag)))
             return iter(())
+        if name == "li":
+            self._number = self._number_of(tag)
         before = _MARKS.get(name, ("", ""))[0]
         said = _replacement(tag)
         if before or said:
             self._say(before + said, tag)
         if name == "img":
             self._found.omit("pictures", self._place)
-        return iter(()) if name in {"input", "img"} else iter(tag.children)
+        return iter(()) if name in {"input", "img"} or (name == "option" and said) else iter(tag.children)
 
     def _close(self, tag: Tag) -> None:
         if tag.name in _BLOCKS or tag.name in _HEADINGS:
             self.end_block(is_heading=tag.name in _HEADINGS)
+            if tag.name == "li":
+                self._number = ""
         elif tag.name in _MARKS and not _is_hidden(tag):
             self._text.append(_MARKS[tag.name][1])
 
     def _say(self, text: str, within: Tag) -> None:
         if not self._text and text.strip():
             self._line = within.sourceline or self._line
+            text, self._number = self._number + text, ""
         if self._text or text.strip():
             self._text.append(text)
+
+    def _number_of(self, item: Tag) -> str:
+        """The number that a browser shows before a list item; empty for none."""
+        parent = item.parent
+        if parent is None or parent.name != "ol" or re.search(r"list-style[^;]*none", str(parent.get("style", ""))):
+            return ""
+        step = -1 if parent.has_attr("reversed") else 1
+        first = len(parent.find_all("li", recursive=False)) if step < 0 else 1
+        before = self._counted.get(id(parent), _whole_number(parent, "start", first) - step)
+        self._counted[id(parent)] = _whole_number(item, "value", before + step)
+        if str(parent.get("type", "1")) != "1":
+            self._found.omit("list_numbers", self._place)
+            return ""
+        return f"{self._counted[id(parent)]}. "
+
+    def _row(self, row: Tag) -> Iterator[str]:
+        """The texts of a row's cells; a cell that spans several rows is repeated in each of them."""
+        above = self._spanning.pop(id(row.parent), [])
+        spanning: list[_Spanning] = []
+        column = 0
+        for cell in (*row.find_all(["td", "th"], recursive=False), None):
+            while above and (cell is None or above[0].column <= column):
+                column = above[0].column + above[0].width
+                yield above[0].text
+                spanning.append(above.pop(0))
+            if cell is None or _is_hidden(cell):
+                continue
+            text = one_line(_Cell(self._found, self._styled).read(cell))
+            yield text
+            width = max(1, _whole_number(cell, "colspan", 1))
+            n_rows = _whole_number(cell, "rowspan", 1) or _ALL_ROWS
+            spanning.append(_Spanning(column, width, n_rows, text))
+            column += width
+        self._spanning[id(row.parent)] = [
+            replace(each, n_rows=each.n_rows - 1) for each in spanning if each.n_rows > 1
+        ]
+
+
+@dataclass(frozen=True)
+class _Spanning:
+    """A cell with the rows that it spans from here on."""
+
+    column: int
+    width: int
+    n_rows: int
+    text: str
 
 
 class _Cell(_Reader):
     """Reads a cell of a table into one text."""
 
-    def __init__(self, found: Collector, hidden: frozenset[int]) -> None:
-        super().__init__(found, hidden)
+    def __init__(self, found: Collector, styled: Mapping[int, str]) -> None:
+        super().__init__(found, styled)
         self._whole: list[str] = []
 
     def end_block(self, *, is_heading: bool = False) -> None:  # noqa: ARG002 - signature of the base class
@@ -164,28 +241,52 @@ class _Cell(_Reader):
         return "".join(self._whole)
 
 
-def _hidden_by_styles(tree: BeautifulSoup) -> frozenset[int]:
-    """Ids of the elements that a style sheet in the page hides; media-specific rules are ignored."""
-    found: set[int] = set()
+def _as_html(text: str) -> str:
+    """A page in the XML form of HTML, with text for CDATA and with end tags; other pages unchanged."""
+    if not _XHTML.search(text[:8192]):
+        return text
+    text = _CDATA.sub(lambda found: found[1].replace("&", "&amp;").replace("<", "&lt;"), text)
+    return _EMPTY_ELEMENT.sub(
+        lambda found: found[0] if found[1].lower() in _VOID else f"<{found[1]}{found[2]}></{found[1]}>", text
+    )
+
+
+def _codec(label: str) -> str:
+    """Python's codec for an encoding label of the web (Encoding Standard, 4.2); other labels unchanged."""
+    encoding = webencodings.lookup(label)
+    return _CODECS.get(encoding.name, encoding.codec_info.name) if encoding else label
+
+
+def _kinds_by_styles(tree: BeautifulSoup) -> dict[int, str]:
+    """Kinds of omission of elements by style sheets in the page; media-specific rules are ignored."""
+    found: dict[int, str] = {}
     for sheet in tree.find_all("style"):
-        text = re.sub(r"/\*.*?\*/", "", sheet.string or "", flags=re.DOTALL)
+        if not re.search(r"^\s*$|\b(?:all|screen)\b", str(sheet.get("media", "")), re.IGNORECASE):
+            continue
+        text = re.sub(r"/\*.*?\*/|<!--|-->", "", sheet.string or "", flags=re.DOTALL)
         for rule in _RULE.finditer(text):
-            if rule[1] and _HIDDEN.search(rule[2]):
-                with suppress(SelectorSyntaxError, NotImplementedError, ValueError):
-                    found |= {id(tag) for tag in tree.select(rule[1].strip())}
-    return frozenset(found)
+            styles = ((_HIDDEN, "hidden_by_style"), (_STRUCK_OUT, "struck_out"))
+            kind = next((kind for style, kind in styles if rule[1] and style.search(rule[2])), "")
+            with suppress(SelectorSyntaxError, NotImplementedError, ValueError):
+                found |= {id(tag): kind for tag in (tree.select(rule[1].strip()) if kind else ())}
+    for root in tree.find_all(["html", "body"]):  # hidden until a script has run
+        found.pop(id(root), None)
+    return found
 
 
 def _is_hidden(tag: Tag) -> bool:
-    closed = tag.name == "dialog" and not tag.has_attr("open")
-    return closed or tag.has_attr("hidden") or bool(_HIDDEN.search(str(tag.get("style", ""))))
+    if tag.name in {"html", "body"}:
+        return False
+    if str(tag.get("hidden", "until-found")).lower() != "until-found" or tag.has_attr("popover"):
+        return True
+    return (tag.name == "dialog" and not tag.has_attr("open")) or bool(_HIDDEN.search(str(tag.get("style", ""))))
 
 
 def _omitted_kind(tag: Tag) -> str:
     """The kind of an element that is counted but not read; empty for elements that are read."""
     if tag.name == "noscript":
         return "without_scripts"
-    if tag.name in {"del", "s", "strike"}:
+    if tag.name in {"del", "s", "strike"} or _STRUCK_OUT.search(str(tag.get("style", ""))):
         return "struck_out"
     if tag.name == "nav" or tag.get("role") == "navigation":
         return "navigation"
@@ -198,9 +299,19 @@ def _replacement(tag: Tag) -> str:
     """The text shown for an element without text content."""
     if tag.name == "img":
         return f" ({tag['alt']}) " if tag.get("alt") else ""
-    if tag.name == "input" and str(tag.get("type", "")).lower() in _INPUTS_WITH_TEXT:
-        return f" {tag.get('value', '')} "
-    return ""
+    kind = str(tag.get("type", "")).lower()
+    if tag.name == "input" and (kind in _INPUTS_WITH_TEXT or kind == "image"):
+        return f" {tag.get('alt' if kind == 'image' else 'value') or tag.get('placeholder', '')} "
+    if tag.name == "textarea" and not tag.get_text(strip=True):
+        return str(tag.get("placeholder", ""))
+    if tag.name in {"option", "optgroup"}:
+        return str(tag.get("label", ""))
+    return " " if tag.name == "tspan" and {"x", "y", "dy"} & tag.attrs.keys() else ""  # a line of its own
+
+
+def _whole_number(tag: Tag, attribute: str, default: int) -> int:
+    text = str(tag.get(attribute, "")).strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,6}", text) else default
 
 
 def _is_data_row(row: Tag) -> bool:

@@ -31,8 +31,10 @@ _MARKS = re.compile(
     rb"(?<![A-Za-z0-9])(?:Do|f\*?|F|B\*?|b\*?|S|s|sh|BI|Tj|TJ)(?![A-Za-z0-9])"
 )  # operators that paint something
 _STAMP_WORDS = 20  # maximum words of a scanner's stamp on each page
-_READABLE = 0.5  # minimum share of a page's characters with a meaning
-_COMMENTS = {"/Text", "/Highlight", "/Underline", "/StrikeOut", "/Squiggly", "/Caret", "/Popup"}
+_READABLE, _ALL_READABLE = 0.5, 0.9  # minimum shares of characters with a meaning: to read a page, to say nothing
+_INLINE_PICTURE = re.compile(rb"(?:^|\s)BI\s+/")
+_NO_COMMENTS = {"/Link", "/Screen", "/PrinterMark", "/TrapNet", "/Watermark", "/Redact", "/Popup"}
+_EMBEDDED = {"/FileAttachment", "/Sound", "/Movie", "/RichMedia", "/3D"}
 _PASSWORD, _HIDDEN = 1 << 13, 0b10  # a field's flag, an annotation's flag (ISO 32000-1, 12.7.4.3 and 12.5.3)
 
 
@@ -66,6 +68,7 @@ def load_pdf(path: Path) -> LoadedDocument:
             if reader.is_encrypted:
                 reader.decrypt("")  # with another password, reading a page fails
             _read_pages(list(reader.pages), found)
+            _read_catalog(reader.root_object, found)
     except FileNotDecryptedError:
         raise DocumentError(f"{path} is encrypted with a password.", _DECRYPT) from None
     except DependencyError as error:
@@ -90,9 +93,11 @@ def _read_pages(pages: list[PageObject], found: Collector) -> None:
         if _PAGE_NUMBER.fullmatch(read.text.strip()) or not re.search(r"\w", read.text) or is_stamp:
             if read.shows_something and not extra:
                 found.omit("pages_without_text", place)
-        elif _share_readable(read.text) < _READABLE:
+        elif (share := _share_readable(read.text)) < _READABLE:
             found.omit("unreadable_pages", place)
         else:
+            if share < _ALL_READABLE:
+                found.omit("unreadable_passages", place)
             for part in re.split(r"\n\s*\n", read.text):
                 found.add(re.sub(r"(?<=\w)-\n(?=[a-z])", "", part), place)
             if read.has_pictures:
@@ -103,10 +108,37 @@ def _read_pages(pages: list[PageObject], found: Collector) -> None:
 
 def _extract(page: PageObject) -> _Page:
     """Extract text in the order of the content stream; layout mode interleaves two columns and cuts long lines."""
-    pictures = any(each.get("/Subtype") == "/Image" for each in _resources(page))
     content = page.get_contents()
-    marks = content is not None and bool(_MARKS.search(content.get_data()))
-    return _Page(page.extract_text(), pictures, marks)
+    data = content.get_data() if content is not None else b""
+    pictures = any(_get(each, "/Subtype") == "/Image" for each in _resources(page))
+    damaged = not data and _has_content(_get(page, "/Contents"))
+    text = "" if damaged or not data else page.extract_text()
+    return _Page(text, pictures or bool(_INLINE_PICTURE.search(data)), damaged or bool(_MARKS.search(data)))
+
+
+def _has_content(contents: Any) -> bool:  # noqa: ANN401 - pypdf's objects
+    """Whether the content of a page is more than an empty stream, also where it cannot be decoded."""
+    if isinstance(contents, list):
+        return any(_has_content(each.get_object()) for each in contents)
+    return contents is not None and bool(getattr(contents, "_data", True))  # pypdf drops /Length
+
+
+def _read_catalog(catalog: Any, found: Collector) -> None:  # noqa: ANN401 - pypdf's objects
+    """Count attachments, and tell forms whose pages are made by a program (XFA)."""
+    names = _get(_get(catalog, "/Names", {}), "/EmbeddedFiles", {})
+    for _ in range(_n_files(names)):
+        found.omit("embedded", "the attachments")
+    if _get(catalog, "/NeedsRendering", False) and _get(_get(catalog, "/AcroForm", {}), "/XFA") is not None:
+        found.note(
+            "dynamic_form",
+            "The pages of this form are made by a program (XFA) and were not read. Print it to a new PDF file.",
+        )
+
+
+def _n_files(node: Any, depth: int = 8) -> int:  # noqa: ANN401 - pypdf's objects
+    """The number of entries of a name tree (7.9.6)."""
+    inner = sum(_n_files(each.get_object(), depth - 1) for each in _get(node, "/Kids", ())) if depth else 0
+    return len(_get(node, "/Names", ())) // 2 + inner
 
 
 def _resources(page: PageObject) -> Iterator[Any]:
@@ -116,40 +148,65 @@ def _resources(page: PageObject) -> Iterator[Any]:
         for each in _get(left.pop(), "/XObject", {}).values():
             n_seen += 1
             drawn = each.get_object()
-            yield drawn
-            left.append(_get(drawn, "/Resources", {}))
+            if isinstance(drawn, dict):
+                yield drawn
+                left.append(_get(drawn, "/Resources", {}))
 
 
 def _annotations(page: PageObject, found: Collector, place: str) -> Iterator[str]:
     """Values of form fields and free-text annotations; comments are counted."""
     for reference in _get(page, "/Annots", ()):
         each = reference.get_object()
-        if each is None or int(_get(each, "/F", 0)) & _HIDDEN:
+        if not isinstance(each, dict) or _flags(each, "/F") & _HIDDEN:
             continue
         kind = _get(each, "/Subtype")
         if kind == "/FreeText":
-            yield str(_get(each, "/Contents", ""))
-        elif kind in _COMMENTS and one_line(str(_get(each, "/Contents", ""))):
-            found.omit("comments", place)
+            yield str(_get(each, "/Contents") or re.sub(r"<[^<>]*>", " ", _text(_get(each, "/RC", ""))))
         elif kind == "/Widget":
             field = each if "/T" in each else _get(each, "/Parent", each)
             yield from _field(each, field)
+        elif kind in _EMBEDDED:
+            found.omit("embedded", place)
+        elif kind == "/Stamp":
+            found.omit("stamps", place)
+        elif kind not in _NO_COMMENTS and one_line(str(_get(each, "/Contents", ""))):
+            found.omit("comments", place)
 
 
 def _field(widget: Any, field: Any) -> Iterator[str]:  # noqa: ANN401 - pypdf's objects
     value = _get(widget, "/V", _get(field, "/V"))
-    if value is None or int(_get(field, "/Ff", 0)) & _PASSWORD:
+    if value is None or _flags(field, "/Ff") & _PASSWORD:
         return
-    values = value if isinstance(value, list) else [value]
-    said = ", ".join(text for text in map(str, values) if text not in {"/Off", ""}).lstrip("/")
+    if _get(field, "/FT") == "/Sig":
+        value = _get(value, "/Name", "signed") if isinstance(value, dict) else "signed"
+    shown = {
+        str(each[0]): str(each[1]) for each in _get(field, "/Opt", ()) if isinstance(each, list) and len(each) > 1
+    }
+    values = [_text(each) for each in (value if isinstance(value, list) else [value])]
+    said = ", ".join(shown.get(text, text) for text in values if text not in {"/Off", ""}).lstrip("/")
     label = str(_get(field, "/TU") or _get(field, "/T") or "")
     if said:
         yield f"{label}: {said}" if label else said
 
 
+def _text(value: Any) -> str:  # noqa: ANN401 - pypdf's objects
+    """A text, which may be stored as a stream (7.9.3)."""
+    if hasattr(value, "get_data"):
+        from pypdf.generic import create_string_object  # noqa: PLC0415 - see `load_pdf`
+
+        value = create_string_object(value.get_data())
+    return str(value)
+
+
+def _flags(dictionary: Any, key: str) -> int:  # noqa: ANN401 - pypdf's objects
+    value = _get(dictionary, key, 0)
+    return int(value) if isinstance(value, int) else 0
+
+
 def _get(dictionary: Any, key: str, default: Any = None) -> Any:  # noqa: ANN401 - pypdf's objects
-    """The value of an entry, with its reference resolved."""
-    return dictionary[key] if key in dictionary else default  # noqa: SIM401 - pypdf's get() returns the reference
+    """The value of an entry, with its reference resolved; the default where it is null (ISO 32000-1, 7.3.9)."""
+    value = dictionary[key] if key in dictionary else None  # noqa: SIM401 - pypdf's get() returns the reference
+    return default if value is None or type(value).__name__ == "NullObject" else value
 
 
 def _without_numbers(text: str) -> str:

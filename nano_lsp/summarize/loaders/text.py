@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument
 from nano_lsp.summarize.loaders.files import decode
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_MAX_NESTING = 100  # deeper content would be left out; 20 by default, which is ten lists
 _FRONT_MATTER = re.compile(r"\A---\n(.*?\n)(?:---|\.\.\.)\n", re.DOTALL)
 
 
@@ -38,7 +42,8 @@ def load_table(path: Path) -> LoadedDocument:
     """
     found = Collector()
     text = decode(path, found)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else _delimiter(text)
+    csv.field_size_limit(MAX_BYTES)  # 128 KB by default
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     begun = 1
     try:
@@ -64,10 +69,15 @@ def load_markdown(path: Path) -> LoadedDocument:
     if front:
         _add_paragraphs(front[1], 2, found)
         text = "\n" * front[0].count("\n") + text[front.end() :]
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
+    known: dict[str, Any] = {}
+    tokens = parser.parse(text, known)
     place, row = "line 1", list[str]()
     heading = False
+    lists = _ListNumbers()
+    in_cell = False
     for token in tokens:
+        lists.see(token)
         if token.map:
             place = f"line {token.map[0] + 1}"
         if token.type == "heading_open":
@@ -77,8 +87,8 @@ def load_markdown(path: Path) -> LoadedDocument:
         elif token.type == "tr_close":
             found.add(" | ".join(row), place)
         elif token.type == "inline":
-            said = _inline(token, found, place)
-            if token.level and tokens and _in_table(tokens, token):
+            said = lists.take_number() + _inline(token, found, place, parser)
+            if in_cell:
                 row.append(said.strip())
             else:
                 (found.add_heading if heading else found.add)(said, place)
@@ -87,15 +97,47 @@ def load_markdown(path: Path) -> LoadedDocument:
             found.add(token.content, place)
         elif token.type == "html_block":
             _add_html(token.content, found, place)
+        in_cell = token.type in {"th_open", "td_open"}
+    if any(token.level >= _MAX_NESTING - 1 for token in tokens):
+        found.note("nested_too_deeply", f"Lists of more than {_MAX_NESTING // 2} levels were read in part.")
+    _add_footnotes(text, known.get("references", {}), found)
     return found.finish()
 
 
-def _in_table(tokens: list[Token], token: Token) -> bool:
-    return tokens[tokens.index(token) - 1].type in {"th_open", "td_open"}
+def _add_footnotes(text: str, definitions: Mapping[str, Any], found: Collector) -> None:
+    """Add footnotes of one word, which CommonMark takes for definitions of links."""
+    lines = text.split("\n")
+    for first, end in (each["map"] for label, each in definitions.items() if label.startswith("^")):
+        found.add(" ".join(lines[first:end]), f"line {first + 1}")
 
 
-def _inline(token: Token, found: Collector, place: str) -> str:
+class _ListNumbers:
+    """The numbers of list items, as they are rendered."""
+
+    def __init__(self) -> None:
+        self._next: list[int] = []  # for each list that is open; 0 for bullets
+        self._number = ""  # of an item whose text has not begun
+
+    def see(self, token: Token) -> None:
+        """Follow a token of the document."""
+        if token.type in {"ordered_list_open", "bullet_list_open"}:
+            self._next.append(int(token.attrs.get("start", 1)) if token.type.startswith("ordered") else 0)
+        elif token.type in {"ordered_list_close", "bullet_list_close"}:
+            self._next.pop()
+        elif token.type == "list_item_open":
+            self._number = f"{self._next[-1]}. " if self._next[-1] else ""
+            self._next[-1] += bool(self._next[-1])
+
+    def take_number(self) -> str:
+        """The number before the text that begins here; empty for none."""
+        number, self._number = self._number, ""
+        return number
+
+
+def _inline(token: Token, found: Collector, place: str, parser: MarkdownIt) -> str:
     """The displayed text of a paragraph."""
+    if any(child.type == "html_inline" for child in token.children or ()):
+        return " ".join(_read_html(parser.renderer.render([token], parser.options, {}), found, place))
     parts: list[str] = []
     struck = 0
     for child in token.children or ():
@@ -110,8 +152,6 @@ def _inline(token: Token, found: Collector, place: str) -> str:
         elif child.type == "image":
             found.omit("pictures", place)
             parts.append(f"({child.content})" if child.content else "")
-        elif child.type == "html_inline":
-            parts.append("" if re.match(r"<[a-zA-Z/!?]", child.content) else child.content)
         else:
             parts.append(child.content)
     return "".join(parts)
@@ -119,12 +159,18 @@ def _inline(token: Token, found: Collector, place: str) -> str:
 
 def _add_html(text: str, found: Collector, place: str) -> None:
     """Add the text of raw HTML within Markdown, at the block's place."""
+    for said in _read_html(text, found, place):
+        found.add(said, place)
+
+
+def _read_html(text: str, found: Collector, place: str) -> list[str]:
+    """The lines of HTML within Markdown; what they omit is counted at the place."""
     from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - rarely needed
 
     inner = Collector()
     read_html(text, inner)
-    for block in inner.finish().blocks:
-        found.add(block.text, place)
+    found.omit_as(inner, place)
+    return [block.text for block in inner.finish().blocks]
 
 
 def _add_paragraphs(text: str, first_line: int, found: Collector) -> None:
