@@ -21,7 +21,7 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 _DRIVE = re.compile(r"/([A-Za-z]:)(?=/|\Z)")
-_WITHIN_NAMES = re.compile(r"[:!;,=|]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`
+_WITHIN_NAMES = re.compile(r"[:!;,=|@#\0]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`, `a.py@tip`
 _MAX_ESCAPES = 4  # maximum levels of percent-encoding: `%252Eenv` has two
 _REVISIONS = {"ref", "sha", "commit", "branch"}
 
@@ -45,13 +45,19 @@ def file_path(uri: str) -> Path | None:
     return Path(path_of(uri)) if is_file else None
 
 
-def names_in(uri: str) -> set[str]:
-    """Return the names of all files that a URI or a path mentions; some may be other names."""
+def names_in(uri: str, n_folders: int = 0) -> set[str]:
+    """Return the names of all files that a URI or a path mentions; some may be other names.
+
+    Args:
+        uri: The URI or path.
+        n_folders: Number of folders to put before each name, where there are so many: 1 for `folder/name`.
+    """
     found = set()
     for text in _texts(uri):
-        name = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
-        found |= {name, *_WITHIN_NAMES.split(name)}
-    return found - {""}
+        *folders, name = re.split(r"[/\\]", text.rstrip("/\\"))
+        around = "".join(f"{folder}/" for folder in folders[max(0, len(folders) - n_folders) :])
+        found |= {around + each for each in (name, *_WITHIN_NAMES.split(name)) if each}
+    return found
 
 
 def innermost(folders: Sequence[Path], path: Path) -> Path | None:

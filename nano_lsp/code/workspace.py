@@ -117,7 +117,7 @@ class Workspace:
         """Return a file's path relative to the root, with slashes; None outside of it."""
         try:
             return Path(path).resolve().relative_to(self.root).as_posix()
-        except (ValueError, OSError):
+        except (ValueError, OSError, RuntimeError):  # the last, before Python 3.13, for links that form a loop
             return None
 
     def outline(self, name: str) -> Outline | None:

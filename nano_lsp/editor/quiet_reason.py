@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
-from nano_lsp.code.document import MAX_BYTES, is_secret
+from nano_lsp.code.document import MAX_BYTES, is_secret, leads_to_secret
 from nano_lsp.code.uris import path_of
 from nano_lsp.settings import EditorSettings
 
@@ -48,7 +48,7 @@ def quiet_reason(  # noqa: PLR0911 - one return per reason
         return PAUSED
     if not settings.enabled:
         return Quiet("disabled", "Suggestions are switched off: nano.enabled is false.", "Set nano.enabled to true.")
-    if is_secret(document):
+    if is_secret(document) or leads_to_secret(path):
         return Quiet("secret", f"Files like {path.name} usually hold secrets, so they get no suggestions.")
     if not settings.languages.get(language, True):
         message = f"Suggestions in {language} are switched off in nano.languages."

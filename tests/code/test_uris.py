@@ -14,7 +14,42 @@ from nano_lsp.code.document import is_secret
 from nano_lsp.code.uris import file_path, path_of
 
 SECRETS = (".env", ".ENV", "server.key", "id_rsa", "credentials", ".env~", "server.key.bak", "#.env#", ".env.~1~")
-CODE = ("app.py", "tokens.py", "Untitled-1", ".env.example", "AccessToken.class", "server.pub")
+NAMES = (
+    *("kubeconfig", "prod.kubeconfig", "terraform.tfvars", "prod.auto.tfvars.json", "terraform.tfstate.backup"),
+    *(
+        ".dockercfg",
+        "service-account.json",
+        "serviceAccountKey.json",
+        "deploy_rsa",
+        "auth.p8",
+        ".authinfo",
+        ".my.cnf",
+    ),
+    *(
+        ".vault-token",
+        ".vault_pass.txt",
+        ".secrets",
+        "passwords",
+        ".Renviron",
+        ".env - Copy",
+        ".env (1)",
+        "\uff0e\uff45\uff4e\uff56",
+    ),
+)
+IN_FOLDERS = (".ssh/work_key", ".docker/config.json", ".aws/config", ".kube/config")
+CODE = (
+    *(
+        "app.py",
+        "tokens.py",
+        "Untitled-1",
+        ".env.example",
+        "AccessToken.class",
+        "server.pub",
+        "config.json",
+        "config",
+    ),
+    *("terraform.tfvars.example", "main.tf", "token", "token-list.html", "service.json", "a@2x.py", "id.py"),
+)
 FORMS = (
     *(
         "/w/{}",
@@ -53,6 +88,17 @@ def test_a_secret_is_seen_under_every_form(name: str) -> None:
         uri = form.format(name if form[0] in "/C" else quote(name))
         assert is_secret(uri), uri
     for uri in carried(name):
+        assert is_secret(uri), uri
+
+
+@pytest.mark.parametrize("name", [*NAMES, *IN_FOLDERS])
+def test_names_that_programs_give_to_secrets_are_seen(name: str) -> None:
+    for uri in (f"/w/{name}", f"file:///w/{quote(name)}", f"file:///C%3A/w/{quote(name)}", f"git:/w/{quote(name)}?x"):
+        assert is_secret(uri), uri
+
+
+def test_revisions_and_null_characters_hide_nothing() -> None:
+    for uri in ("perforce:/w/.env%23head", "hg:/w/.env@tip", "file:///w/.env%00", "file:///w/.env%00.py"):
         assert is_secret(uri), uri
 
 
