@@ -35,6 +35,7 @@ def run(tcp: str | None = None, log: str = "error") -> None:
         if host not in {"127.0.0.1", "localhost", "::1"} or not port.isdecimal() or int(port) > _MAX_PORT:
             raise ConfigError(f"{tcp} is not a loopback address with a port.", "For example: 127.0.0.1:7777")
         running.start_tcp(host, int(port))
-    running.session.acceptance.flush()
+    running.keep()
     running.session.stop()
-    os._exit(0)  # a thread that still reads a model must not keep the process running
+    # A thread that still reads a model must not keep the process running.
+    os._exit(1 if running.protocol.was_left_open else 0)

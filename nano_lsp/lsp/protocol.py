@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import re
+import sys
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -67,6 +69,9 @@ class NanoProtocol(LanguageServerProtocol):
     These are called synchronously, in the order of the messages.
     """
 
+    _is_shutting_down = False
+    _exits = False
+
     lsp_text_document__did_open = _own_handler(types.TEXT_DOCUMENT_DID_OPEN)
     lsp_text_document__did_change = _own_handler(types.TEXT_DOCUMENT_DID_CHANGE)
     lsp_text_document__did_close = _own_handler(types.TEXT_DOCUMENT_DID_CLOSE)
@@ -77,12 +82,23 @@ class NanoProtocol(LanguageServerProtocol):
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it
         """Shut down and cancel open requests; pygls 2.1 raises an error when a request ends while it does that."""
+        self._is_shutting_down = True
         yield self.fm.features[types.SHUTDOWN], arguments, None
         current = self.msg_id
         for request_id, future in [*self._request_futures.items()]:
             if request_id != current and not future.done():
                 future.cancel()
         self._shutdown = True
+        if self._exits:
+            # Once the responses have been sent; the thread that reads messages still waits for one.
+            asyncio.get_running_loop().call_soon(os._exit, 0)
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *_arguments: object) -> None:  # type: ignore[override]
+        """End the program, during a shutdown after that; with an error if there was none."""
+        self._exits = True
+        if self._shutdown or not self._is_shutting_down:
+            sys.exit(0 if self._shutdown else 1)
 
     def _execute_handler(self, msg_id: int | str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as pygls has it
         """Run a handler and drop its future when done; pygls 2.1 keeps those of notifications, a kilobyte each."""
@@ -116,6 +132,11 @@ class NanoProtocol(LanguageServerProtocol):
         """Log why a message is invalid, and answer it; the id is None where it cannot be read."""
         logger.warning(reason)
         self._send_error_response(request_id, code, reason)
+
+    @property
+    def was_left_open(self) -> bool:
+        """Whether the client has ended the program without a shutdown."""
+        return self._exits and not self._shutdown
 
     def _handle(self, data: dict[str, Any]) -> None:
         if isinstance(data.get("method"), str):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterable
@@ -57,6 +58,12 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     asyncio.get_running_loop().call_later(_SETTINGS_TIMEOUT_S, server.session.start_announced)
     if params.process_id:
         _exit_with_editor(server, params.process_id)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        with contextlib.suppress(
+            NotImplementedError, AttributeError, RuntimeError, ValueError
+        ):  # Windows; not the main thread
+            number = getattr(signal, name)
+            asyncio.get_running_loop().add_signal_handler(number, _end, server, 128 + number)
 
 
 async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
@@ -200,12 +207,17 @@ def _exit_with_editor(server: NanoServer, process_id: int) -> None:
     def watch() -> None:
         while editor.is_running() and not _is_zombie(editor):
             time.sleep(_PARENT_CHECK_S)
-        try:
-            server.keep()
-        finally:
-            os._exit(1)
+        _end(server, 1)
 
     threading.Thread(target=watch, name="nano-lsp-parent", daemon=True).start()
+
+
+def _end(server: NanoServer, code: int) -> None:
+    """End the process at once, but for what is kept for the next session."""
+    try:
+        server.keep()
+    finally:
+        os._exit(code)
 
 
 def _is_zombie(process: psutil.Process) -> bool:
