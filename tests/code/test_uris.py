@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.code.document import is_secret
-from nano_lsp.code.uris import file_path, path_of
+from nano_lsp.code.uris import file_path, innermost, path_of, path_within
 
 SECRETS = (".env", ".ENV", "server.key", "id_rsa", "credentials", ".env~", "server.key.bak", "#.env#", ".env.~1~")
 NAMES = (
@@ -130,9 +131,23 @@ def test_any_text_is_taken(text: str) -> None:
         ("file://localhost/w/a.py", "/w/a.py"),
         ("file://server/share/a.py", "//server/share/a.py"),
         ('git:/w/gen/a.py?{"ref":"~"}', "/w/gen/a.py"),
+        ("file:///w/src/../gen/a.py", "/w/gen/a.py"),
         ("/w/100%25.py", "/w/100%25.py"),
     ],
 )
 def test_the_path_of_a_uri(uri: str, path: str) -> None:
     assert path_of(uri) == path
     assert (file_path(uri) is not None) == uri.startswith("file:")
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="symbolic links")
+def test_a_folder_contains_what_it_links_to(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / "inner").mkdir(parents=True)
+    link.symlink_to(real)
+    assert innermost([link], real / "a.py") == link
+    assert path_within(link, real / "inner" / "a.py") == Path("inner/a.py")
+    assert path_within(real, link / "a.py") == Path("a.py")
+    assert innermost([real, link / "inner"], real / "inner" / "a.py") == link / "inner"
+    assert innermost([link], tmp_path / "a.py") is None
+    assert innermost([link], Path("a\0.py")) is None
