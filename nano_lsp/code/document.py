@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
+import os
 import re
 import tokenize
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,41 @@ from nano_lsp.lines import line_number, line_starts, split_lines
 
 MAX_BYTES = 8 << 20
 _SECRETS = (
-    *(".env", ".env.*", ".env-*", ".env_*", ".envrc", "*.env"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc"),
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
-    *(".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", "credentials"),
+    *(".env", ".env.*", ".env-*", ".env_*", ".envrc", "*.env", ".renviron"),
+    *(
+        "*.pem",
+        "*.key",
+        "*.p8",
+        "*.p12",
+        "*.pfx",
+        "*.jks",
+        "*.keystore",
+        "*.kdb",
+        "*.kdbx",
+        "*.ppk",
+        "*.gpg",
+        "*.asc",
+    ),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "wallet.dat"),
+    *(
+        ".netrc",
+        "_netrc",
+        ".authinfo",
+        ".pypirc",
+        ".npmrc",
+        ".my.cnf",
+        ".pgpass",
+        "pgpass.conf",
+        ".htpasswd",
+        "htpasswd",
+    ),
+    *(".git-credentials", "credentials", "secrets", "passwords", "*password.txt", ".vault_pass*", ".vault-pass*"),
+    *(f".*{word}" for word in ("secret", "secrets", "password", "passwords", "token", "tokens")),
+    *(".dockercfg", ".dockerconfigjson", "kubeconfig", "kubeconfig.*", "*.kubeconfig", ".s3cfg", ".boto"),
+    *("*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*", ".terraformrc", "terraform.rc"),
+    *("*service?account*.json", "*serviceaccount*.json"),
 )
+_SECRETS_IN_FOLDERS = (".ssh/*", ".gnupg/*", ".aws/config", ".docker/config.json", ".kube/config")
 _SECRETS_BUT_CODE = tuple(
     f"*{word}.*" for word in ("credentials", "secret", "secrets", "passwords", "token", "tokens")
 )
@@ -35,7 +67,7 @@ _CODE = (
 )
 """Source files named after secrets hold code, not secrets: `tokens.py`."""
 _MAX_DECLARATION_BYTES = 4096
-_BACKUP = re.compile(r"(\.~\d+~|~|#|\.(bak|orig|old|save|sw[a-z]))+$")
+_BACKUP = re.compile(r"(\.~\d+~|~|#|\.(bak|orig|old|save|sw[a-z])| - copy| ?\(\d+\))+$")
 """Suffixes that editors and people append to the name of a backup copy."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -171,19 +203,31 @@ def refuse_secret(path: Path) -> None:
     Raises:
         DocumentError: It may hold secrets.
     """
-    if is_secret(str(path)) or is_secret(str(path.resolve())):
+    if leads_to_secret(path):
         raise DocumentError(
             f"{path} may hold secrets, which never go into a prompt.", "Rename the file if it holds none."
         )
 
 
+def leads_to_secret(path: Path) -> bool:
+    """Whether a file may hold keys or passwords, judged by its name and by that of the file it links to."""
+    try:
+        target = os.path.realpath(path)
+    except ValueError:  # no file can have this name
+        target = ""
+    return is_secret(str(path)) or is_secret(target)
+
+
 def is_secret(document: str) -> bool:
     """Whether a document may hold keys or passwords, judged by its file name, and by others that its URI mentions."""
-    return any(map(_is_secret_name, names_in(document)))
+    in_folders = {unicodedata.normalize("NFKC", name).lower() for name in names_in(document, n_folders=1)}
+    return any(map(_is_secret_name, names_in(document))) or any(
+        fnmatch.fnmatchcase(name, pattern) for name in in_folders for pattern in _SECRETS_IN_FOLDERS
+    )
 
 
 def _is_secret_name(file_name: str) -> bool:
-    name = file_name.lower().rstrip(". ")  # Windows ignores these
+    name = unicodedata.normalize("NFKC", file_name).lower().rstrip(". ")  # Windows ignores these
     name = _BACKUP.sub("", name).removeprefix("#") or name
 
     def matches(patterns: tuple[str, ...]) -> bool:

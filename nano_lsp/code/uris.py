@@ -2,7 +2,7 @@
 
 Editors open more than files: `git:/w/a.py?{"path":"/w/a.py","ref":"~"}`, `vscode-vfs://github/owner/name/a.py`,
 `fugitive:///w/.git//0/a.py`, `gitsigns:///w/.git//:0:a.py`, `jar:file:///w/a.jar!/a.py`, `untitled:a.py`. URIs are
-split as in RFC 3986, appendix B; nothing here accesses a disk.
+split as in RFC 3986, appendix B; only `path_within` and `innermost` access a disk, to resolve links.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ _PARTS = re.compile(
     re.DOTALL,
 )
 _DRIVE = re.compile(r"/([A-Za-z]:)(?=/|\Z)")
-_WITHIN_NAMES = re.compile(r"[:!;,=|]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`
+_WITHIN_NAMES = re.compile(r"[:!;,=|@#\0]")  # `:0:a.py`, `a.jar!a.py`, `a.zip::a.py`, `a.py;version=3`, `a.py@tip`
 _MAX_ESCAPES = 4  # maximum levels of percent-encoding: `%252Eenv` has two
 _REVISIONS = {"ref", "sha", "commit", "branch"}
 
@@ -32,6 +34,8 @@ def path_of(uri: str) -> str:
     if parts is None:
         return uri
     path = unquote(parts["path"])
+    if "/.." in path:  # RFC 3986, section 5.2.4
+        path = posixpath.normpath(path)
     authority = unquote(parts["authority"] or "")
     if parts["scheme"].lower() == "file" and authority.lower() not in {"", "localhost"}:
         return f"//{authority}{path}"  # a network share
@@ -45,19 +49,36 @@ def file_path(uri: str) -> Path | None:
     return Path(path_of(uri)) if is_file else None
 
 
-def names_in(uri: str) -> set[str]:
-    """Return the names of all files that a URI or a path mentions; some may be other names."""
+def names_in(uri: str, n_folders: int = 0) -> set[str]:
+    """Return the names of all files that a URI or a path mentions; some may be other names.
+
+    Args:
+        uri: The URI or path.
+        n_folders: Number of folders to put before each name, where there are so many: 1 for `folder/name`.
+    """
     found = set()
     for text in _texts(uri):
-        name = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
-        found |= {name, *_WITHIN_NAMES.split(name)}
-    return found - {""}
+        *folders, name = re.split(r"[/\\]", text.rstrip("/\\"))
+        around = "".join(f"{folder}/" for folder in folders[max(0, len(folders) - n_folders) :])
+        found |= {around + each for each in (name, *_WITHIN_NAMES.split(name)) if each}
+    return found
 
 
 def innermost(folders: Sequence[Path], path: Path) -> Path | None:
-    """Return the deepest of the folders that contain a path; None if there is none."""
-    around = [folder for folder in folders if path.is_relative_to(folder)]
+    """Return the deepest of the folders that contain a path, by its name or with links resolved; None for none."""
+    around = [folder for folder in folders if path_within(folder, path) is not None]
     return max(around, key=lambda folder: len(folder.parts), default=None)
+
+
+def path_within(folder: Path, path: Path) -> Path | None:
+    """Return a path relative to a folder, or else with the links in both resolved; None where it is outside."""
+    if path.is_relative_to(folder):
+        return path.relative_to(folder)
+    try:
+        resolved, around = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    except ValueError:  # no file can have this name
+        return None
+    return resolved.relative_to(around) if resolved.is_relative_to(around) else None
 
 
 def _texts(uri: str) -> Iterator[str]:

@@ -120,7 +120,7 @@ class Workspace:
         """Return a file's path relative to the root, with slashes; None outside of it, and if it is not UTF-8."""
         try:
             name = Path(path).resolve().relative_to(self.root).as_posix()
-        except (ValueError, OSError):
+        except (ValueError, OSError, RuntimeError):  # the last, before Python 3.13, for links that form a loop
             return None
         return name if _is_utf8(name) else None
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
-from nano_lsp.code.document import MAX_BYTES, is_secret
-from nano_lsp.code.uris import path_of
+from nano_lsp.code.document import MAX_BYTES, is_secret, leads_to_secret
+from nano_lsp.code.uris import path_of, path_within
 from nano_lsp.settings import EditorSettings
 
 if TYPE_CHECKING:  # imported later: servers respond before the assistant is imported
@@ -48,7 +48,7 @@ def quiet_reason(  # noqa: PLR0911 - one return per reason
         return PAUSED
     if not settings.enabled:
         return Quiet("disabled", "Suggestions are switched off: nano.enabled is false.", "Set nano.enabled to true.")
-    if is_secret(document):
+    if is_secret(document) or leads_to_secret(path):
         return Quiet("secret", f"Files like {path.name} usually hold secrets, so they get no suggestions.")
     if not settings.languages.get(language, True):
         message = f"Suggestions in {language} are switched off in nano.languages."
@@ -74,7 +74,7 @@ def hidden_reason(suggestion: Suggestion) -> Quiet | None:
 
 def _excluding_pattern(patterns: Sequence[str], root: Path | None, path: Path) -> str:
     """The pattern of `nano.exclude` that matches a document; empty for none."""
-    name = (path.relative_to(root) if root else path).as_posix()
+    name = ((path_within(root, path) if root else None) or path).as_posix()
     spec = GitIgnoreSpec.from_lines(patterns)
     found = spec.check_file(name)
     return str(spec.patterns[found.index].pattern) if found.include and found.index is not None else ""

@@ -110,6 +110,7 @@ class Session:
         self._on_status = on_status
         self._folder_settings: dict[Path, EditorSettings] = {}
         self._ghost_text: asyncio.Future[GhostText] | None = None
+        self._before_start: asyncio.Future[None] | None = None  # cancelled when an announced start begins
         self._ghost_texts: dict[Path, GhostText] = {}  # of folders with their own settings
         self._loading = _Loading()
         self._closing: threading.Thread | None = None
@@ -180,6 +181,8 @@ class Session:
         Raises:
             NanoError: The model cannot be loaded, or loading was stopped.
         """
+        if self._before_start is not None:
+            await asyncio.wait([self._before_start])
         while (future := self._ghost_text) is not None:
             await asyncio.wait([future])
             if future is self._ghost_text:
@@ -192,6 +195,15 @@ class Session:
             return self.ghost_text_of(document) or await self.wait(document)
         except NanoError:
             return None
+
+    def announce_start(self) -> None:
+        """Let requests wait for `start_announced`, which is called once the settings are known."""
+        self._before_start = asyncio.get_running_loop().create_future()
+
+    def start_announced(self) -> None:
+        """Load the model, unless that has begun or `stop` was called since `announce_start`."""
+        if self._before_start is not None:
+            self.start()
 
     def start(self) -> None:
         """Load the model, after closing a loaded one."""
@@ -242,10 +254,11 @@ class Session:
             self._closing = threading.Thread(target=assistant.close, name="nano-lsp-close", daemon=True)
             self._closing.start()
         self._stop_indexing.set()
-        if self._ghost_text is not None and not self._ghost_text.done():
-            with contextlib.suppress(RuntimeError):  # the loop has been closed
-                self._ghost_text.cancel()
-        self._ghost_text = None
+        for future in (self._before_start, self._ghost_text):
+            if future is not None and not future.done():
+                with contextlib.suppress(RuntimeError):  # the loop has been closed
+                    future.cancel()
+        self._before_start = self._ghost_text = None
         self._ghost_texts.clear()
         self._indexed = {}
 

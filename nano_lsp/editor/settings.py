@@ -12,6 +12,7 @@ from nano_lsp.config import load_toml
 from nano_lsp.settings import EDITOR_SETTINGS, EditorSettings, SetBy, Settings, key_of
 
 _NAMES = {key_of(name): name for name in EDITOR_SETTINGS}
+_SECTIONS = {"nano", "nano-lsp"}  # the second, as editors name the server, is overridden by the first
 _RENAMED = {setting.formerly: key_of(name) for name, setting in EDITOR_SETTINGS.items() if setting.formerly}
 
 
@@ -42,9 +43,9 @@ def _own(layer: object) -> object:
     if not isinstance(layer, Mapping):
         return None
     flat = {key: value for key, value in layer.items() if str(key).startswith("nano.")}
-    if "nano" in layer:
-        inner = layer["nano"]
-        return {**(inner if isinstance(inner, Mapping) else {}), **flat}
+    if sections := _SECTIONS & layer.keys():
+        inner = [layer[section] for section in sorted(sections, reverse=True) if isinstance(layer[section], Mapping)]
+        return {key: value for settings in (*inner, flat) for key, value in settings.items()}
     others = {key for key, value in layer.items() if isinstance(value, Mapping) or "." in str(key)} - _NAMES.keys()
     return {**{key: value for key, value in layer.items() if key not in others}, **flat}
 

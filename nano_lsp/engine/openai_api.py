@@ -7,6 +7,7 @@ Continue use them. Sampling is greedy unless a request sets it; unknown fields a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from nano_lsp.engine.openai_messages import (
     TextRequest,
     TokenizeRequest,
     about,
+    describe_model,
     finish,
     logprobs,
     timings,
@@ -39,21 +41,28 @@ from nano_lsp.engine.openai_messages import (
     without_nulls,
 )
 from nano_lsp.engine.request_body import read_body, until_disconnected
-from nano_lsp.errors import EngineBusyError, EngineClosedError, EngineError, NanoError
+from nano_lsp.errors import (
+    ConfigError,
+    EngineBusyError,
+    EngineClosedError,
+    EngineError,
+    NanoError,
+    UnknownModelError,
+)
 from nano_lsp.schema import Completion
 from nano_lsp.settings import Settings
 
-PATHS = (
-    "/v1/completions",
-    "/v1/chat/completions",
-    "/v1/models",
-    "/infill",
-    "/health",
-    "/props",
-    "/tokenize",
-    "/detokenize",
+_POSTED = ("/v1/completions", "/v1/chat/completions", "/infill", "/tokenize", "/detokenize")
+_SHOWN = ("/v1/models", "/v1/models/{name}", "/health", "/props")
+METHODS = {**dict.fromkeys(_POSTED, "POST"), **dict.fromkeys(_SHOWN, "GET")}
+"""The method of each path."""
+_STATUSES = (
+    *((EngineBusyError, 429), (EngineClosedError, 503), (EngineError, 400)),
+    *(
+        (ConfigError, 400),
+        (UnknownModelError, 404),
+    ),  # a value of the request's; clients repeat what has failed with 500
 )
-_STATUSES = ((EngineBusyError, 429), (EngineClosedError, 503), (EngineError, 400))
 _DONE = b"data: [DONE]\n\n"
 B = TypeVar("B")
 
@@ -67,18 +76,18 @@ class OpenAiApi:
 
     def routes(self, guard: Callable[[Callable[[Request], Any]], Callable[[Request], Any]]) -> list[Route]:
         """The routes, each behind a guard that checks the token."""
-        answers = {
+        handlers = {
             "/v1/completions": self._completions,
             "/v1/chat/completions": self._chat,
             "/infill": self._infill,
             "/tokenize": self._tokenize,
             "/detokenize": self._detokenize,
+            "/v1/models": self._models,
+            "/v1/models/{name}": self._model,
+            "/health": self._health,
+            "/props": self._props,
         }
-        shows = {"/v1/models": self._models, "/health": self._health, "/props": self._props}
-        return [
-            *(Route(path, guard(_answering(handler)), methods=["POST"]) for path, handler in answers.items()),
-            *(Route(path, guard(_answering(handler))) for path, handler in shows.items()),
-        ]
+        return [Route(path, guard(_answering(handlers[path])), methods=[METHODS[path]]) for path in METHODS]
 
     async def _completions(self, request: Request) -> Response:
         asked = await _read(request, CompletionRequest)
@@ -97,8 +106,7 @@ class OpenAiApi:
 
     async def _chat(self, request: Request) -> Response:
         asked = await _read(request, ChatRequest)
-        if asked.n != 1:
-            raise EngineError("One answer is made at a time.", "Ask again for each.")
+        asked.check()
         job = Chat(tuple(one.message() for one in asked.messages), asked.params(512))
         header = about("chatcmpl", "chat.completion" + ".chunk" * asked.stream, asked.model or self._settings.model)
 
@@ -123,7 +131,7 @@ class OpenAiApi:
             return {"content": text, "stop": done is not None, **(timings(done) if done else {})}
 
         if asked.stream:
-            return self._stream(request, asked, job, body, b"")
+            return self._stream(request, asked, job, body, lambda _done: b"")
         return _json(body(*await self._complete(request, asked, job)))
 
     async def _tokenize(self, request: Request) -> Response:
@@ -143,8 +151,13 @@ class OpenAiApi:
             return _json({"content": b"".join(map(tokenizer.piece, known)).decode("utf-8", "replace")})
 
     async def _models(self, _request: Request) -> Response:
-        shown = [{"id": name, "object": "model", "created": 0, "owned_by": "nano-lsp"} for name in self._known()]
-        return _json({"object": "list", "data": shown})
+        return _json({"object": "list", "data": [describe_model(name) for name in self._known()]})
+
+    async def _model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self._known():
+            raise UnknownModelError(f"There is no model {name!r}.", "GET /v1/models has their names.")
+        return _json(describe_model(name))
 
     async def _health(self, _request: Request) -> Response:
         return _json({"status": "ok"})
@@ -188,9 +201,16 @@ class OpenAiApi:
         choice: Callable[[str, Completion | None], dict[str, object]],
     ) -> Response:
         if asked.stream:
-            return self._stream(
-                request, asked, job, lambda text, done: {**header, "choices": [choice(text, done)]}, _DONE
-            )
+
+            def body(text: str, done: Completion | None) -> dict[str, object]:
+                return {**header, "choices": [choice(text, done)]}
+
+            def end(done: Completion | NanoError) -> bytes:
+                if isinstance(done, NanoError) or not asked.wants_usage:
+                    return _DONE
+                return _chunk({**header, "choices": [], "usage": usage(done)}) + _DONE
+
+            return self._stream(request, asked, job, body, end)
         text, done = await self._complete(request, asked, job)
         return _json({**header, "choices": [choice(text, done)], "usage": usage(done)})
 
@@ -200,7 +220,7 @@ class OpenAiApi:
         asked: TextRequest,
         job: Job[Completion],
         body: Callable[[str, Completion | None], dict[str, object]],
-        end: bytes,
+        end: Callable[[Completion | NanoError], bytes],
     ) -> Response:
         """Chunks of an answer as they come."""
         event_buffer, said = EventBuffer(), ""
@@ -222,9 +242,9 @@ class OpenAiApi:
 
         def encode_last(done: Completion | NanoError) -> bytes:
             if isinstance(done, NanoError):
-                return _chunk(_failure(done)[0]) + end
+                return _chunk(_failure(done)[0]) + end(done)
             rest = done.text[len(said) :] if done.text.startswith(said) else ""
-            return _chunk(body(rest, done)) + end
+            return _chunk(body(rest, done)) + end(done)
 
         return EventStream(  # type: ignore[return-value]
             work(),
@@ -248,10 +268,25 @@ def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[R
 
 
 async def _read(request: Request, kind: type[B]) -> B:
+    body = await read_body(request)
     try:
-        return msgspec.convert(without_nulls(msgspec.json.decode(await read_body(request))), kind, strict=False)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+        return msgspec.convert(without_nulls(_decode(body)), kind, strict=False)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise EngineError(f"The request cannot be read: {error}.", "See docs/reference/engine.md.") from error
+
+
+def _decode(body: bytes) -> object:
+    """Parse JSON; half a surrogate pair, which JavaScript sends where it cuts a text, becomes a question mark."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        if b"\\ud" not in body.lower():
+            raise
+        return protocol.replace_surrogates(json.loads(body, parse_constant=_refuse_constant))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _failure(error: NanoError) -> tuple[dict[str, object], int]:

@@ -40,6 +40,12 @@ class TextRequest(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n_predict: int | None = None
+    stream_options: dict[str, Any] = {}
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the last chunk of a stream says what the answer has cost."""
+        return bool(self.stream_options.get("include_usage"))
 
     def params(self, default_tokens: int) -> GenerateParams:
         """What to generate."""
@@ -58,6 +64,8 @@ class TextRequest(msgspec.Struct):
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if given.get("seed") == -1:  # llama-server's name for none
             del given["seed"]
+        if given.get("top_k") == -1:  # vLLM's and llama-server's name for all
+            del given["top_k"]
         return SamplingParams(**given)
 
 
@@ -92,10 +100,14 @@ class ChatMessage(msgspec.Struct):
     role: str
     content: str | list[dict[str, Any]] | None = ""
 
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The parts of the turn, each with its `text`, if it is one."""
+        return self.content if isinstance(self.content, list) else [{"text": self.content or ""}]
+
     def message(self) -> Message:
-        """The turn; of its parts, the texts."""
-        parts = self.content if isinstance(self.content, list) else [{"text": self.content or ""}]
-        return Message(self.role, "".join(str(part.get("text", "")) for part in parts))
+        """The turn."""
+        return Message(self.role, "".join(str(part.get("text", "")) for part in self.parts))
 
 
 class ChatRequest(TextRequest):
@@ -103,6 +115,21 @@ class ChatRequest(TextRequest):
 
     messages: list[ChatMessage] = []
     n: int = 1
+    response_format: dict[str, Any] = {}
+
+    def check(self) -> None:
+        """Refuse what would be left out of the answer without a word.
+
+        Raises:
+            EngineError: Several answers, JSON or something other than text is asked for.
+        """
+        if self.n != 1:
+            raise EngineError("One answer is made at a time.", "Ask again for each.")
+        if self.response_format.get("type", "text") != "text":
+            raise EngineError("Answers are text, not JSON.", "For JSON by a schema, use `nano-lsp task`.")
+        parts = [part for one in self.messages for part in one.parts if "text" not in part]
+        if kinds := {str(part.get("type", "text")) for part in parts} - {"text"}:
+            raise EngineError(f"The model reads text only, no {', '.join(sorted(kinds))}.", "Leave it out.")
 
 
 class Extra(msgspec.Struct):
@@ -146,6 +173,11 @@ def about(prefix: str, kind: str, model: str) -> dict[str, object]:
     """What all chunks of an answer say of it."""
     name = Path(model).stem
     return {"id": f"{prefix}-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": name}
+
+
+def describe_model(name: str) -> dict[str, object]:
+    """What `/v1/models` says of a model."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "nano-lsp"}
 
 
 def finish(done: Completion | None) -> dict[str, object]:

@@ -162,9 +162,9 @@ def encode_request(
     try:
         body = msgspec.json.encode(job)
     except UnicodeEncodeError:
-        body = msgspec.json.encode(_replace_surrogates(msgspec.to_builtins(job)))
-    workspace = workspace if _replace_surrogates(workspace) == workspace else ""
-    changed = tuple(path for path in changed if _replace_surrogates(path) == path)
+        body = msgspec.json.encode(replace_surrogates(msgspec.to_builtins(job)))
+    workspace = workspace if replace_surrogates(workspace) == workspace else ""
+    changed = tuple(path for path in changed if replace_surrogates(path) == path)
     try:
         return msgspec.json.encode(JobRequest(client, settings, msgspec.Raw(body), workspace, changed))
     except UnicodeEncodeError as error:
@@ -211,9 +211,10 @@ class EventReader:
         return (_DECODER.decode(line) for line in lines if line)
 
 
-def _replace_surrogates(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
+def replace_surrogates(value: Any) -> Any:  # noqa: ANN401 - what JSON is made of
+    """JSON with a question mark for each half of a surrogate pair."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {key: _replace_surrogates(item) for key, item in value.items()}
-    return [_replace_surrogates(item) for item in value] if isinstance(value, list) else value
+        return {key: replace_surrogates(item) for key, item in value.items()}
+    return [replace_surrogates(item) for item in value] if isinstance(value, list) else value

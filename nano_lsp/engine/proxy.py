@@ -18,14 +18,14 @@ import aiohttp
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from nano_lsp.engine.endpoint import EngineEndpoint, listen_on
 from nano_lsp.engine.http_server import HttpServer
 from nano_lsp.engine.launcher import Launcher
-from nano_lsp.engine.openai_api import PATHS
+from nano_lsp.engine.openai_api import METHODS
 from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import ConfigError, EngineClosedError
 
@@ -121,8 +121,14 @@ def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:
     async def refuse(_request: Request, error: Exception) -> Response:
         return Response(str(error), 503)
 
-    routes = [Route(path, forward, methods=["GET", "POST"]) for path in PATHS]
-    return Starlette(routes=routes, exception_handlers={EngineClosedError: refuse})
+    async def answer(_request: Request, error: Exception) -> Response:
+        """An error as OpenAI's clients read it."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - only these come here
+        body = {"error": {"message": error.detail, "type": "HTTPException", "code": error.status_code}}
+        return JSONResponse(body, error.status_code, error.headers)
+
+    routes = [Route(path, forward, methods=[method]) for path, method in METHODS.items()]
+    return Starlette(routes=routes, exception_handlers={EngineClosedError: refuse, HTTPException: answer})
 
 
 async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from lsprotocol import types
 from nano_lsp.code.definitions import definition_at
 from nano_lsp.code.document import TextEdit
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.code.uris import file_path, innermost
+from nano_lsp.code.uris import file_path, innermost, path_within
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.edits import to_lsp_edit, to_lsp_new_file
 from nano_lsp.lsp.server import NanoServer
@@ -165,7 +165,7 @@ def _has_changes(server: NanoServer, changes: Sized, action: ChosenAction) -> bo
 
 def _module_name(path: Path, root: Path) -> str:
     """The dotted name to import a file by when `root` is on the path; a leading `src` folder is not part of it."""
-    parts = list(path.relative_to(root).with_suffix("").parts)
+    parts = list((path_within(root, path) or Path(path.name)).with_suffix("").parts)
     if parts and parts[0] == "src":
         parts = parts[1:]
     if len(parts) > 1 and parts[-1] == "__init__":

@@ -42,6 +42,8 @@ _DEFAULTS: dict[str, Any] = {
 """Default values of required parameters, by method; the one item of a list is the default of each of its items."""
 _NEVER_REPAIRED = {"contentChanges", "change", "textDocument", "position", "range"}
 """Parameters that are taken as sent; in `initialize`, these are names of capabilities."""
+_OPTIONAL = {"executionSummary", "metadata"}
+"""Parts of those parameters that may be left out."""
 _MAX_FAULTS = 100
 logger = logging.getLogger(__name__)
 
@@ -140,7 +142,8 @@ def _path_of(error: BaseException) -> list[str | int]:
 
 def _remove_field(data: dict[str, Any], path: list[str | int]) -> bool:
     """Remove the field at a path, or where it is missing the innermost field around it; whether that is allowed."""
-    if data["method"] != "initialize" and not _NEVER_REPAIRED.isdisjoint(path):
+    may_be_repaired = data["method"] == "initialize" or not _OPTIONAL.isdisjoint(path)
+    if not may_be_repaired and not _NEVER_REPAIRED.isdisjoint(path):
         return False
     for length in range(len(path), 1, -1):  # never the parameters as a whole
         holder: Any = data

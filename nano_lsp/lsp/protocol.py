@@ -1,9 +1,13 @@
-"""The pygls protocol, changed: handlers keep the documents, and invalid requests get an error response."""
+"""The pygls protocol, changed: handlers keep the documents, and invalid messages get an error response."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
+import os
+import re
+import sys
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,14 +16,29 @@ from typing import Any
 
 from lsprotocol import types
 from pygls.protocol import LanguageServerProtocol, lsp_method
-from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 
 from nano_lsp.lsp.lenient_parsing import MessageParseError, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
 _INVALID_PARAMS = -32602
+PARSE_ERROR = -32700
+_CONTENT_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
 logger = logging.getLogger(__name__)
+
+
+class MessageReader(io.BufferedReader):
+    """A stream of messages, with its headers written as pygls 2.1 reads them.
+
+    Like those of HTTP (RFC 9112, section 5), they may have names in any case and any blanks around values.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line of a header."""
+        line = super().readline(size)
+        found = _CONTENT_LENGTH.fullmatch(line)
+        return b"Content-Length: %d\r\n" % int(found[1]) if found else line
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,9 @@ class NanoProtocol(LanguageServerProtocol):
     These are called synchronously, in the order of the messages.
     """
 
+    _is_shutting_down = False
+    _exits = False
+
     lsp_text_document__did_open = _own_handler(types.TEXT_DOCUMENT_DID_OPEN)
     lsp_text_document__did_change = _own_handler(types.TEXT_DOCUMENT_DID_CHANGE)
     lsp_text_document__did_close = _own_handler(types.TEXT_DOCUMENT_DID_CLOSE)
@@ -60,12 +82,23 @@ class NanoProtocol(LanguageServerProtocol):
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *arguments: Any) -> Generator[Any, Any, None]:  # noqa: ANN401 - as pygls has it
         """Shut down and cancel open requests; pygls 2.1 raises an error when a request ends while it does that."""
+        self._is_shutting_down = True
         yield self.fm.features[types.SHUTDOWN], arguments, None
         current = self.msg_id
         for request_id, future in [*self._request_futures.items()]:
             if request_id != current and not future.done():
                 future.cancel()
         self._shutdown = True
+        if self._exits:
+            # Once the responses have been sent; the thread that reads messages still waits for one.
+            asyncio.get_running_loop().call_soon(os._exit, 0)
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *_arguments: object) -> None:  # type: ignore[override]
+        """End the program, during a shutdown after that; with an error if there was none."""
+        self._exits = True
+        if self._shutdown or not self._is_shutting_down:
+            sys.exit(0 if self._shutdown else 1)
 
     def _execute_handler(self, msg_id: int | str, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as pygls has it
         """Run a handler and drop its future when done; pygls 2.1 keeps those of notifications, a kilobyte each."""
@@ -82,10 +115,65 @@ class NanoProtocol(LanguageServerProtocol):
                 del self._request_futures[request_id]
                 result_future.add_done_callback(partial(_cancel_with, running))
 
-    def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - as pygls has it
-        """Parse a message; an invalid request becomes one that can be answered with an error."""
-        if "jsonrpc" not in data or not isinstance(data.get("method"), str) or "error" in data:
-            return super().structure_message(data)
+    def structure_message(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Leave an object of a message as it is: pygls calls this for each, also for those inside of parameters."""
+        return data
+
+    def handle_message(self, message: object) -> None:
+        """Handle a decoded message, or each of an array of them; every request gets a response."""
+        for each in message if isinstance(message, list) and message else [message]:
+            if isinstance(each, dict) and each.get("jsonrpc", self.VERSION) == self.VERSION:
+                self._handle({"jsonrpc": self.VERSION, **each})
+            else:
+                request_id = each.get("id") if isinstance(each, dict) else None
+                self.refuse_message(request_id, _INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.")
+
+    def refuse_message(self, request_id: object, code: int, reason: str) -> None:
+        """Log why a message is invalid, and answer it; the id is None where it cannot be read."""
+        logger.warning(reason)
+        self._send_error_response(request_id, code, reason)
+
+    @property
+    def was_left_open(self) -> bool:
+        """Whether the client has ended the program without a shutdown."""
+        return self._exits and not self._shutdown
+
+    def _handle(self, data: dict[str, Any]) -> None:
+        if isinstance(data.get("method"), str):
+            self._handle_parsed(self._parse(data))
+        elif "result" in data or "error" in data:
+            self._handle_reply(data)
+        else:
+            self.refuse_message(data.get("id"), _INVALID_REQUEST, "A message has a method, a result or an error.")
+
+    def _handle_reply(self, data: dict[str, Any]) -> None:
+        """Handle a client's response; one that cannot be parsed fails the server's request as an error would."""
+        request_id = data.get("id")
+        future = self._request_futures.get(request_id) if isinstance(request_id, str) else None
+        if not isinstance(request_id, str) or future is None or request_id not in self._result_types:
+            logger.warning("Ignored a response to the unknown request %r.", request_id)
+            return
+        kind = self._result_types.pop(request_id) or JsonRPCResponseMessage
+        if future.done():  # the response came too late
+            del self._request_futures[request_id]
+            return
+        error = data.pop("error", None)
+        if error is not None:
+            error = error if isinstance(error, dict) else {}
+            code, reason = error.get("code"), str(error.get("message"))
+            failure = types.ResponseError(code if isinstance(code, int) else _INVALID_REQUEST, reason)
+            self._handle_response(request_id, None, failure)
+            return
+        try:
+            result = self._converter.structure(data, kind).result
+        except Exception as invalid:  # noqa: BLE001 - whatever a converter's hook raises
+            logger.warning("Ignored an invalid result: %s.", invalid)
+            self._handle_response(request_id, None, types.ResponseError(_INVALID_PARAMS, "The result is invalid."))
+        else:
+            self._handle_response(request_id, result)
+
+    def _parse(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - of any type
+        """Parse a request or notification; one that is invalid becomes one that can be answered with an error."""
         is_request = "id" in data
         kind: Any = self.get_message_type(data["method"])
         if kind is None:
@@ -98,12 +186,13 @@ class NanoProtocol(LanguageServerProtocol):
             reason = f"The parameters of {data['method']} are invalid: {error}."
             return _InvalidMessage(data.get("id"), reason, is_request)
 
-    def handle_message(self, message: Any) -> None:  # noqa: ANN401 - as pygls has it
+    def _handle_parsed(self, message: Any) -> None:  # noqa: ANN401 - of any type
         """Pass a message to its handler; answer requests before `initialize` and after `shutdown` with an error."""
         if isinstance(message, _InvalidMessage):
-            logger.warning(message.reason)
             if message.is_request:
-                self._send_error_response(message.id, _INVALID_PARAMS, message.reason)
+                self.refuse_message(message.id, _INVALID_PARAMS, message.reason)
+            else:
+                logger.warning(message.reason)
             return
         method, request_id = getattr(message, "method", None), getattr(message, "id", None)
         if method and request_id is not None:

@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from nano_lsp.assistant.context import ProgressListener
@@ -25,7 +26,7 @@ from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
-from nano_lsp.lsp.protocol import NanoProtocol
+from nano_lsp.lsp.protocol import PARSE_ERROR, NanoProtocol
 from nano_lsp.version import __version__
 
 if TYPE_CHECKING:  # chosen_action imports this module; the server answers an editor before the assistant is imported
@@ -90,8 +91,10 @@ class NanoServer(LanguageServer):
         self._running: dict[asyncio.Future[Any], str] = {}  # jobs, and the URIs of the documents that they are for
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """Log an error of the server; a dialog for each would cover the editor."""
+        """Log an error of the server; a dialog for each would cover the editor. Answer what is no JSON."""
         logger.error("%s: %s", source, error)
+        if isinstance(error, (ValueError, RecursionError)) and source is JsonRpcException:  # while reading a message
+            self.protocol.refuse_message(None, PARSE_ERROR, f"A message cannot be decoded: {error}.")
 
     def show_status(self, status: Status) -> None:
         """Send the status and the model's name to the editor."""
@@ -208,15 +211,16 @@ class NanoServer(LanguageServer):
         shown = next(self._tokens) if is_new else token
         if shown is None:
             return None, cancelled
-
-        def watch(*_: object) -> None:
-            progress.tokens[shown].add_done_callback(lambda _future: cancelled.cancel())
-
-        if is_new:  # does not wait for the editor's response, as Helix sends none during its own request
-            progress.create(shown, watch)  # then pygls keeps another future, which it cancels when the user cancels
+        if is_new:
+            self.create_progress(shown)
         progress.begin(shown, types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
-        watch()
+        progress.tokens[shown].add_done_callback(lambda _future: cancelled.cancel())
         return shown, cancelled
+
+    def create_progress(self, token: types.ProgressToken) -> None:
+        """Ask the editor to show a progress, without waiting: Helix sends no response during its own request."""
+        # Not `work_done_progress.create`, which logs a traceback where the editor refuses.
+        self.protocol.send_request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, types.WorkDoneProgressCreateParams(token))
 
     def report_progress(self, token: types.ProgressToken | None, message: str, share: float) -> None:
         """Report a progress: a message, and the share that is done, 0 to 1."""
@@ -354,7 +358,7 @@ class _LoadingProgress:
                 self._shown = False
         elif not self._shown:
             self._shown = True
-            progress.create(self._TOKEN)
+            self._server.create_progress(self._TOKEN)
             progress.begin(self._TOKEN, types.WorkDoneProgressBegin("NEURO-NANO", percentage=0))
         else:
             percentage = int(100 * status.share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -11,10 +12,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.code.document import is_secret
-from nano_lsp.code.uris import file_path, path_of
+from nano_lsp.code.uris import file_path, innermost, path_of, path_within
 
 SECRETS = (".env", ".ENV", "server.key", "id_rsa", "credentials", ".env~", "server.key.bak", "#.env#", ".env.~1~")
-CODE = ("app.py", "tokens.py", "Untitled-1", ".env.example", "AccessToken.class", "server.pub")
+NAMES = (
+    *("kubeconfig", "prod.kubeconfig", "terraform.tfvars", "prod.auto.tfvars.json", "terraform.tfstate.backup"),
+    *(
+        ".dockercfg",
+        "service-account.json",
+        "serviceAccountKey.json",
+        "deploy_rsa",
+        "auth.p8",
+        ".authinfo",
+        ".my.cnf",
+    ),
+    *(
+        ".vault-token",
+        ".vault_pass.txt",
+        ".secrets",
+        "passwords",
+        ".Renviron",
+        ".env - Copy",
+        ".env (1)",
+        "\uff0e\uff45\uff4e\uff56",
+    ),
+)
+IN_FOLDERS = (".ssh/work_key", ".docker/config.json", ".aws/config", ".kube/config")
+CODE = (
+    *(
+        "app.py",
+        "tokens.py",
+        "Untitled-1",
+        ".env.example",
+        "AccessToken.class",
+        "server.pub",
+        "config.json",
+        "config",
+    ),
+    *("terraform.tfvars.example", "main.tf", "token", "token-list.html", "service.json", "a@2x.py", "id.py"),
+)
 FORMS = (
     *(
         "/w/{}",
@@ -56,6 +92,17 @@ def test_a_secret_is_seen_under_every_form(name: str) -> None:
         assert is_secret(uri), uri
 
 
+@pytest.mark.parametrize("name", [*NAMES, *IN_FOLDERS])
+def test_names_that_programs_give_to_secrets_are_seen(name: str) -> None:
+    for uri in (f"/w/{name}", f"file:///w/{quote(name)}", f"file:///C%3A/w/{quote(name)}", f"git:/w/{quote(name)}?x"):
+        assert is_secret(uri), uri
+
+
+def test_revisions_and_null_characters_hide_nothing() -> None:
+    for uri in ("perforce:/w/.env%23head", "hg:/w/.env@tip", "file:///w/.env%00", "file:///w/.env%00.py"):
+        assert is_secret(uri), uri
+
+
 @given(st.sampled_from(SECRETS), st.sampled_from(FORMS[2:]), st.integers(1, 3))
 def test_escapes_hide_nothing(name: str, form: str, times: int) -> None:
     assert is_secret(form.format(escaped(name, times)))
@@ -84,9 +131,23 @@ def test_any_text_is_taken(text: str) -> None:
         ("file://localhost/w/a.py", "/w/a.py"),
         ("file://server/share/a.py", "//server/share/a.py"),
         ('git:/w/gen/a.py?{"ref":"~"}', "/w/gen/a.py"),
+        ("file:///w/src/../gen/a.py", "/w/gen/a.py"),
         ("/w/100%25.py", "/w/100%25.py"),
     ],
 )
 def test_the_path_of_a_uri(uri: str, path: str) -> None:
     assert path_of(uri) == path
     assert (file_path(uri) is not None) == uri.startswith("file:")
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="symbolic links")
+def test_a_folder_contains_what_it_links_to(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / "inner").mkdir(parents=True)
+    link.symlink_to(real)
+    assert innermost([link], real / "a.py") == link
+    assert path_within(link, real / "inner" / "a.py") == Path("inner/a.py")
+    assert path_within(real, link / "a.py") == Path("a.py")
+    assert innermost([real, link / "inner"], real / "inner" / "a.py") == link / "inner"
+    assert innermost([link], tmp_path / "a.py") is None
+    assert innermost([link], Path("a\0.py")) is None

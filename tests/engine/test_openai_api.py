@@ -177,6 +177,10 @@ def test_bad_requests_are_refused_and_nothing_else_is_served(doors: Doors) -> No
         ("/v1/completions", {"prompt": "x" * 9000}, 400),
         ("/v1/completions", {"prompt": "x", "n": 3}, 400),
         ("/v1/chat/completions", {"messages": "none"}, 400),
+        ("/v1/chat/completions", {"messages": [], "response_format": {"type": "json_object"}}, 400),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400),
+        *(("/v1/completions", {"prompt": "x", **wrong}, 400) for wrong in ({"temperature": -1}, {"top_p": 5})),
+        *(("/v1/completions", {"prompt": "x", **wrong}, 400) for wrong in ({"min_p": 2}, {"repeat_penalty": 0})),
         ("/infill", [], 400),
         ("/nano/v1/status", {}, 404),
         ("/nano/v1/shutdown", {}, 404),
@@ -186,6 +190,37 @@ def test_bad_requests_are_refused_and_nothing_else_is_served(doors: Doors) -> No
     for path, body, status in refused:
         assert doors.post(path, body).status_code == status, (path, body)
         assert doors.client.get("/health").status_code == 200, (path, body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 50_000, b'{"prompt": "\\ud83d", "temperature": NaN}', b"", b'{"prompt": "\xff"}']
+)
+def test_what_cannot_be_read_is_refused_as_clients_expect(doors: Doors, body: bytes) -> None:
+    found = doors.client.post("/v1/completions", content=body)
+    assert found.status_code == 400
+    assert "cannot be read" in found.json()["error"]["message"]
+
+
+def test_a_text_cut_within_a_character_is_completed(doors: Doors) -> None:
+    body = b'{"prompt": "# \\uD83D\\nOnce upon"}'
+    found = doors.client.post("/v1/completions", content=body).json()
+    assert found["choices"][0]["text"] == " a time, and never again."
+
+
+def test_other_paths_have_errors_that_clients_read(doors: Doors) -> None:
+    for path in ("/v1/embeddings", "/v1/models/unknown", "/v1/models/..%2F..%2Fnano%2Fv1%2Fstatus", "/"):
+        assert doors.client.get(path).json()["error"]["code"] == 404
+    assert doors.client.get("/v1/completions").json()["error"]["code"] == 405
+    (first, *_) = doors.client.get("/v1/models").json()["data"]
+    assert doors.client.get(f"/v1/models/{first['id']}").json() == first
+
+
+def test_a_stream_ends_with_its_usage_where_it_is_wanted(doors: Doors) -> None:
+    asked = {"prompt": "Once upon", "stream": True, "top_k": -1, "stream_options": {"include_usage": True}}
+    *parts, last, end = doors.stream("/v1/completions", asked)
+    assert end == "[DONE]"
+    assert (last["choices"], last["usage"]["prompt_tokens"]) == ([], 9)
+    assert all("usage" not in part for part in parts)
 
 
 def test_a_page_in_a_browser_cannot_use_it(doors: Doors) -> None:

@@ -129,14 +129,15 @@ def test_an_editor_without_resolve_support_is_sent_the_edit(start: Callable[...,
     assert client.command(3, "nano.docstring", {"uri": URI, "range": span(1, 4)})["result"] is True
 
 
+@pytest.mark.parametrize("refusal", [{"applied": False}, None, {}])
 def test_a_rejected_edit_is_reused_when_the_action_is_chosen_again(
-    start: Callable[..., RawClient],
+    start: Callable[..., RawClient], refusal: object
 ) -> None:
     client = start({"workspace": {"applyEdit": True}})
     client.open(CODE)
     command = actions(client, span(0, 4))["nano: write docstring"]["command"]
     for request, applied in ((2, False), (3, True)):
-        client.replies["workspace/applyEdit"] = {"applied": applied}
+        client.replies["workspace/applyEdit"] = {"applied": True} if applied else refusal
         assert client.command(request, command["command"], *command["arguments"])["result"] is applied
     first, second = [m["params"]["edit"] for m in client.seen if m["method"] == "workspace/applyEdit"]
     assert first == second

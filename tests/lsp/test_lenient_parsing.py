@@ -137,3 +137,11 @@ def test_a_diagnostic_of_an_unknown_kind_costs_that_kind_alone() -> None:
         read_message(CONVERTER, {**data, "params": {**params, "range": None}}, types.CodeActionRequest)
     found = read_message(CONVERTER, data, types.CodeActionRequest).params.context.diagnostics
     assert [one.message for one in found] == ["x"]
+
+
+def test_what_a_cell_need_not_have_costs_no_change_of_a_notebook() -> None:
+    cell = {"kind": 2, "document": "c", "metadata": [], "executionSummary": {"executionOrder": None, "success": True}}
+    params = {"notebookDocument": {"uri": "n", "version": 2}, "change": {"cells": {"data": [cell]}}}
+    found = read("notebookDocument/didChange", params, types.DidChangeNotebookDocumentNotification)
+    (changed,) = found.change.cells.data
+    assert (changed.document, changed.execution_summary) == ("c", None)

@@ -134,6 +134,39 @@ def test_it_exits_after_shutdown(started: RawClient, tmp_path: Path) -> None:
     assert started.process.wait(ENDS_WITHIN_S) == 0
 
 
+def test_an_exit_during_a_shutdown_comes_after_the_responses(started: RawClient, tmp_path: Path) -> None:
+    started.initialize(model=scripted(tmp_path))
+    started.wait_for_state("ready")
+    started.open("x = \n")
+    started.send({"jsonrpc": "2.0", "id": 2, "method": "textDocument/inlineCompletion", "params": inline()})
+    started.send({"jsonrpc": "2.0", "id": 3, "method": "shutdown"})
+    started.send({"jsonrpc": "2.0", "method": "exit"})
+    answered = set[object]()
+    while answered < {2, 3}:
+        answered.add(started.read().get("id"))
+    assert started.process.wait(ENDS_WITHIN_S) == 0
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_exit_without_a_shutdown_is_an_error(started: RawClient, *, begun: bool) -> None:
+    if begun:
+        started.initialize()
+    started.send({"jsonrpc": "2.0", "method": "exit"})
+    assert started.process.wait(ENDS_WITHIN_S) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_with_what_is_kept(started: RawClient, tmp_path: Path, number: signal.Signals) -> None:
+    started.initialize(model=scripted(tmp_path), statistics=True)
+    started.wait_for_state("ready")
+    started.open("x = \n")
+    assert started.suggest(2, 0, 4)[0] == "1"
+    os.kill(started.process.pid, number)
+    assert started.process.wait(ENDS_WITHIN_S) == 128 + number
+    assert [*(tmp_path / "cache").glob("places.json")]
+
+
 def test_it_exits_when_stdin_is_closed(started: RawClient, tmp_path: Path) -> None:
     started.initialize(model=scripted(tmp_path))
     assert started.process.stdin is not None

@@ -88,6 +88,30 @@ def test_the_status_has_the_reason_until_another_document_gets_suggestions(
     assert "is ready" in told(client)[-1]["message"]
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="symbolic links")
+def test_a_link_to_a_secret_is_one(start: Starts, tmp_path: Path) -> None:
+    client = start()
+    (tmp_path / "project" / ".env").write_text("KEY=1")
+    (tmp_path / "project" / "config.py").symlink_to(".env")
+    (tmp_path / "project" / "turns.py").symlink_to("turns.py")
+    uri = open_document(client, tmp_path, "config.py")
+    assert ask(client, uri) == []
+    assert told(client)[-1]["quiet"] == "secret"
+    assert ask(client, open_document(client, tmp_path, "turns.py")) == ["len(str(9))"]
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="symbolic links")
+def test_a_pattern_applies_by_the_name_of_a_folder_and_by_that_of_its_link(start: Starts, tmp_path: Path) -> None:
+    client = start(exclude=["gen/*"])
+    (tmp_path / "link").symlink_to("project")
+    added = {"added": [{"uri": (tmp_path / "link").as_uri(), "name": "link"}], "removed": []}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": added})
+    root = {"uri": (tmp_path / "project").as_uri(), "name": "project"}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [root]}})
+    assert ask(client, open_document(client, tmp_path, "gen/a.py")) == []
+    assert told(client)[-1]["quiet"] == "excluded"
+
+
 def test_the_reason_is_that_of_the_last_requested_document(start: Starts, tmp_path: Path) -> None:
     client = start(languages={"sql": False})
     query, secret = open_document(client, tmp_path, "a.sql", "sql"), open_document(client, tmp_path, ".env", "dotenv")

@@ -22,7 +22,9 @@ JSON = st.recursive(
 KEYS = st.sampled_from([key_of(name) for name in EDITOR_SETTINGS])
 
 
-@pytest.mark.parametrize("around", [lambda given: given, lambda given: {"nano": given}])
+@pytest.mark.parametrize(
+    "around", [lambda given: given, lambda given: {"nano": given}, lambda given: {"nano-lsp": given}]
+)
 def test_settings_are_read(around: object) -> None:
     given = {"model": "pico", "maxTokens": 9, "minMeanProbability": 1, "languages": {"sql": False}, "exclude": ["a*"]}
     settings, warnings = read_settings(around(given))  # type: ignore[operator]

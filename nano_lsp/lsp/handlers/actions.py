@@ -6,6 +6,7 @@ sends the edit with `workspace/applyEdit`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -141,13 +142,16 @@ async def _apply(server: NanoServer, document: TextDocument, action: ChosenActio
     edit = server.rejected_edits.pop(action, None) or await run(server, document, action)
     if edit is None:
         return False
-    response = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, action.title))
-    if not response.applied:  # Kate accepts edits for two seconds after a choice, and the model may take longer
+    applied = False
+    with contextlib.suppress(JsonRpcException):  # the editor has answered with an error
+        response = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, action.title))
+        applied = response.applied
+    if not applied:  # Kate accepts edits for two seconds after a choice, and the model may take longer
         server.rejected_edits = {action: edit}
         server.show_message(
             f"{action.title}: the edit is ready, but the editor did not accept it. Choose the action again."
         )
-    return response.applied
+    return applied
 
 
 def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator[types.CodeAction]:

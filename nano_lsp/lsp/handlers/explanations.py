@@ -44,7 +44,7 @@ async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noq
     from nano_lsp.chat import Explain  # noqa: PLC0415 - the server answers an editor before the assistant is imported
 
     argument = read_argument(arguments)
-    token = argument.get("partialResultToken")
+    token, progress = (_read_token(argument.get(name)) for name in ("partialResultToken", "workDoneToken"))
     document, span = server.enabled_document(argument.get("uri")), read_range(argument.get("range"))
     if document is None or span is None:
         server.show_message_once(
@@ -52,21 +52,25 @@ async def _on_explain(server: NanoServer, *arguments: Any) -> str | None:  # noq
         )
         return None
     code, diagnostic = _code_at(document, span), str(argument.get("diagnostic") or "")
-    streams = isinstance(token, (str, int))
 
     def send(text: str) -> None:
-        if isinstance(token, (str, int)):
+        if token is not None:
             server.protocol.notify(types.PROGRESS, types.ProgressParams(token, {"text": text}))
 
     text = "" if diagnostic else server.explanations.get(code)
     if not text:
         job = Explain(code, document.language, diagnostic)
-        text = await server.run_job("Explaining", job, send, argument.get("workDoneToken")) or ""
+        text = await server.run_job("Explaining", job, send, progress) or ""
         if text and not diagnostic:
             server.explanations.add(code, text)
-    if text and not streams:
+    if text and token is None:
         await _show(server, document, code, text)
     return text or None
+
+
+def _read_token(value: object) -> types.ProgressToken | None:
+    """A progress token in a command's argument; None for anything else."""
+    return value if isinstance(value, (str, int)) else None
 
 
 async def _show(server: NanoServer, document: TextDocument, code: str, text: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ STATS = "nano/stats"
 _WATCHED = "**/{*.py,*.pyi,*.pyw,pyproject.toml,.gitignore}"
 _PARENT_CHECK_S = 0.5
 _EDITOR_TIMEOUT_S = 5.0
+_SETTINGS_TIMEOUT_S = 2.0  # a model that was loaded with other settings is loaded again
 logger = logging.getLogger(__name__)
 
 
@@ -36,9 +38,9 @@ def register(server: NanoServer) -> None:
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(_on_did_change_workspace_folders)
     server.feature(types.SHUTDOWN)(_on_shutdown)
     server.feature(STATS)(lambda _params: _stats(server))
-    server.command("nano.showStats")(lambda: _stats(server))
-    server.command("nano.pause")(lambda: _set_paused(server, paused=True))
-    server.command("nano.resume")(lambda: _set_paused(server, paused=False))
+    server.command("nano.showStats")(lambda *_: _stats(server))  # some editors pass arguments always
+    server.command("nano.pause")(lambda *_: _set_paused(server, paused=True))
+    server.command("nano.resume")(lambda *_: _set_paused(server, paused=False))
     server.command("nano.reload")(_on_reload)
     server.command("nano.selectModel")(_on_select_model)
 
@@ -51,15 +53,24 @@ def _on_initialize(server: NanoServer, params: types.InitializeParams) -> None:
     server.session.roots = _folders(opened)
     server.session.initial = params.initialization_options
     apply_settings(server)
+    server.session.announce_start()
+    # A client that is late with its settings, or never sends `initialized`, is served with those that are known.
+    asyncio.get_running_loop().call_later(_SETTINGS_TIMEOUT_S, server.session.start_announced)
     if params.process_id:
         _exit_with_editor(server, params.process_id)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        with contextlib.suppress(
+            NotImplementedError, AttributeError, RuntimeError, ValueError
+        ):  # Windows; not the main thread
+            number = getattr(signal, name)
+            asyncio.get_running_loop().add_signal_handler(number, _end, server, 128 + number)
 
 
 async def _on_initialized(server: NanoServer, _params: types.InitializedParams) -> None:
     if server.session.started:
         return
     await _fetch_settings(server)
-    server.session.start()
+    server.session.start_announced()
     await _watch_files(server)
 
 
@@ -108,7 +119,7 @@ def _set_paused(server: NanoServer, *, paused: bool) -> None:
     server.refresh_quiet()
 
 
-async def _on_reload(server: NanoServer) -> None:
+async def _on_reload(server: NanoServer, *_: object) -> None:
     server.forget_messages()
     apply_settings(server)  # settings files may have been corrected
     server.session.start()
@@ -136,14 +147,19 @@ async def _fetch_settings(server: NanoServer) -> bool:
     if workspace is None or not workspace.configuration:
         return False
     items = [types.ConfigurationItem(section="nano")]
-    # If the editor answers with an error, or not in time, the settings stay as they are.
-    with contextlib.suppress(JsonRpcException, asyncio.TimeoutError):
-        request = server.workspace_configuration_async(types.ConfigurationParams(items))
-        settings = await asyncio.wait_for(request, _EDITOR_TIMEOUT_S)
-        if settings:  # an item that is null: no settings are set any more
-            server.session.given = settings[0]
-            apply_settings(server)
+    request = server.workspace_configuration_async(types.ConfigurationParams(items))
+    fetching = asyncio.ensure_future(request)
+    fetching.add_done_callback(lambda fetched: _use_fetched_settings(server, fetched))  # also if it comes too late
+    await asyncio.wait([fetching], timeout=_SETTINGS_TIMEOUT_S)
     return True
+
+
+def _use_fetched_settings(server: NanoServer, fetched: asyncio.Future[Any]) -> None:
+    """Apply the settings that the editor has sent; if it has answered with an error, they stay as they are."""
+    if fetched.cancelled() or fetched.exception() is not None or not fetched.result():
+        return
+    server.session.given = fetched.result()[0]  # null: no settings are set any more
+    apply_settings(server)
 
 
 def apply_settings(server: NanoServer) -> None:
@@ -191,12 +207,17 @@ def _exit_with_editor(server: NanoServer, process_id: int) -> None:
     def watch() -> None:
         while editor.is_running() and not _is_zombie(editor):
             time.sleep(_PARENT_CHECK_S)
-        try:
-            server.keep()
-        finally:
-            os._exit(1)
+        _end(server, 1)
 
     threading.Thread(target=watch, name="nano-lsp-parent", daemon=True).start()
+
+
+def _end(server: NanoServer, code: int) -> None:
+    """End the process at once, but for what is kept for the next session."""
+    try:
+        server.keep()
+    finally:
+        os._exit(code)
 
 
 def _is_zombie(process: psutil.Process) -> bool:
