@@ -19,7 +19,7 @@ from nano_lsp.docstrings.sections import Entry, Section, find_sections
 _LISTS = {Topic.PARAMETERS, Topic.OTHER_PARAMETERS}
 _RESULTS = {Topic.RETURNS, Topic.YIELDS}
 _RESULT_SUMMARY = re.compile(r"(?:Returns?|Yields?)\b")
-_NO_RESULT = re.compile(r"\b(?:None|[Nn]othing|[Nn]o value)\b")
+_NO_RESULT = re.compile(r"\b(?:None|NoneType|[Nn]othing|[Nn]o value)\b")
 _NOT_IN_DOCSTRING = re.compile(r"\\|\"\"\"|'''|#")
 
 
@@ -147,7 +147,8 @@ class Revision:
     def _obsolete_in(self, section: Section) -> Iterator[tuple[Entry, tuple[Name, ...]]]:
         definition = self.definition
         if section.topic in _RESULTS and definition.returns_nothing:
-            text = "\n".join(self.lines[section.first : section.last + 1])
+            results = [each for each in self.sections if each.topic in _RESULTS]
+            text = "\n".join(line for each in results for line in self.lines[each.first : each.last + 1])
             yield from ((entry, ()) for entry in section.entries if not _NO_RESULT.search(text))
         takes_others = any(parameter.stars for parameter in definition.parameters)
         if section.topic in _LISTS and not takes_others:

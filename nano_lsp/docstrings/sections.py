@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nano_lsp.docstrings.layout import Style, Topic
 from nano_lsp.docstrings.names import Name, end_of_brackets, end_of_field, field_names, read_names
@@ -40,17 +40,22 @@ _FIELDS = {
     **dict.fromkeys(("key", "keyword", "kwarg", "kwparam"), Topic.OTHER_PARAMETERS),
     **dict.fromkeys(("return", "returns", "rtype"), Topic.RETURNS),
     **dict.fromkeys(("yield", "yields", "ytype"), Topic.YIELDS),
-    **dict.fromkeys(("raise", "raises", "except", "exception"), Topic.RAISES),
+    **dict.fromkeys(("raise", "raises", "except", "exception", "throw", "throws"), Topic.RAISES),
 }
 _UNNAMED = {Topic.RETURNS, Topic.YIELDS, Topic.TEXT}
-_UNDERLINE = re.compile(r"[-=]{2,}\s*")
+_UNDERLINE = re.compile(r"[-=~]{2,}\s*")
 _TITLE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*")
 _INLINE = re.compile(r"(Returns?|Yields?|Raises)\s*:\s+(?=\S)")
 _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
+_GLUED_FIELD = re.compile(r"(\s+(?:[^\s:`]+\s+)?[^\s:`]+):(?=\S)")  # `:param name:Text`
 _DASH = re.compile(r"\s+(?:-{1,2}|[\u2013\u2014])\s")
-_COLON = re.compile(r"\s*:(?![\w.+-]+:`)")  # except the colon of a role
+_COLON = re.compile(r"\s*(?::(?![\w.+-]+:`|:|//)|\uff1a)")  # except those of a role, a literal block and an address
+_BULLET = re.compile(r"[-*+\u2022]\s+")
 _PROSE = re.compile(r"[A-Z][a-z]+|see|note|example|todo|default|defaults|e\.g|i\.e|where|either|returns|raises")
 """Words that begin prose more likely than an entry: such a line is never removed."""
+_TYPED_NAME = re.compile(r"[\w.]+(?:\[[^:]*\])?\s+\*{0,2}([^\W\d]\w*)\s*:\s")
+"""An entry with the type before the name, as in C."""
+_GLUED = re.compile(r":\S")
 _MAX_HEAD_LINES = 8
 
 
@@ -63,12 +68,14 @@ class Entry:
         first: Number of its first line.
         last: Number of its last line that is not blank.
         certain: It has the form of an entry, and cannot be prose.
+        bullet: The mark of a list before the names, such as `- `.
     """
 
     names: tuple[Name, ...]
     first: int
     last: int
     certain: bool = True
+    bullet: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ class _Parser:
 
     def _is_entry(self, i: int) -> bool:
         entry = self._named_entry(i, i, is_numpy=False)
-        return bool(entry.names) and ":" in self._texts[i] and not _TITLE.fullmatch(self._texts[i])
+        return bool(entry.names) and entry.certain and not _TITLE.fullmatch(self._texts[i])
 
     def _last_of_paragraph(self, i: int) -> int:
         j = i
@@ -221,7 +228,7 @@ class _Parser:
 
     def _end_of_head(self, i: int, last: int) -> int:
         """The line in which the brackets of an entry's type are closed."""
-        names, at = self._names(i, 0)
+        names, at = self._names(i, self._bullet(i))
         if not names:
             return i
         text = self._texts[i][at:].lstrip()
@@ -236,24 +243,35 @@ class _Parser:
 
     def _named_entry(self, i: int, last: int, *, is_numpy: bool) -> Entry:
         """An entry, with the names at the beginning of its first line."""
-        names, at = self._names(i, 0)
-        nothing = Entry((), i, last, certain=False)
+        start = self._bullet(i)
+        names, at = self._names(i, start)
         if not names or (names[0].text.lower() in _TITLES and names[0].text[0].isupper()):
-            return nothing  # a note within the section
+            return Entry((), i, last, certain=False)  # a note within the section
+        loose = Entry(names, i, last, certain=False, bullet=self._texts[i][:start])
         rest = self._texts[i][at:]
         end_of_head = self._end_of_head(i, last)
         if rest.lstrip().startswith(tuple("([{")):
             whole = "\n".join([rest.lstrip(), *self._texts[i + 1 : end_of_head + 1]])
             end = end_of_brackets(whole)
             if end is None:
-                return nothing
+                return loose
             rest = whole[end:]
         has_text_below = last > end_of_head
         if _COLON.match(rest) or _DASH.match(rest):
-            return Entry(names, i, last, certain=_PROSE.fullmatch(names[0].text) is None)
+            is_prose = _PROSE.fullmatch(names[0].text) or _GLUED.match(rest)
+            return replace(loose, certain=not (start or is_prose))  # a list may belong to the entry above it
         if not rest.strip() or (is_numpy and re.match(r"\s*=", rest)):
-            return Entry(names, i, last, certain=has_text_below)
-        return nothing
+            return replace(loose, certain=has_text_below and not start)
+        typed = _TYPED_NAME.match(self._texts[i], start)
+        if typed is not None:
+            column = self._starts[i]
+            return replace(loose, names=(*names, Name(typed[1], column + typed.start(1), column + typed.end(1))))
+        return loose
+
+    def _bullet(self, i: int) -> int:
+        """The length of the mark of a list at the beginning of a line."""
+        found = _BULLET.match(self._texts[i])
+        return found.end() if found else 0
 
     def _names(self, i: int, at: int) -> tuple[tuple[Name, ...], int]:
         """The names in a line from an offset on, and where they end."""
@@ -304,6 +322,8 @@ class _Parser:
         style = Style.SPHINX if found[1] == ":" else Style.EPYTEXT
         name, topic = found[2].lower(), _FIELDS.get(found[2].lower(), Topic.TEXT)
         end = end_of_field(text, found.end())
+        glued = _GLUED_FIELD.match(text, found.end()) if end is None and name in _FIELDS else None
+        end = glued.end(1) if glued else end
         if text[found.end()] == ":" and end != found.end():
             return None  # a role
         if end is None:

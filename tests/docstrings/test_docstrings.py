@@ -159,6 +159,7 @@ def test_the_style_is_that_of_the_docstring_then_of_the_setting_then_of_the_file
         ("class fetch:\n\tx = 1\n", 'class fetch:\n\t"""Some words."""\n\tx = 1\n'),
         ("def fetch():\r\n    pass\r\n", 'def fetch():\r\n    """Some words."""\r\n    pass\r\n'),
         ("def fetch(\n):\n    pass", 'def fetch(\n):\n    """Some words."""\n    pass'),
+        ("def fetch() \\\n  : \\\n  pass\n", 'def fetch() \\\n  :\n  """Some words."""\n  pass\n'),
         ("é = '🙂'\ndef fetch():\n    pass\n", 'é = \'🙂\'\ndef fetch():\n    """Some words."""\n    pass\n'),
     ],
 )
@@ -169,6 +170,8 @@ def test_a_docstring_is_inserted_after_the_header(code: str, after: str) -> None
 def test_a_module_docstring_is_inserted_after_the_first_comments() -> None:
     code = "#!/usr/bin/env python\n# Licence\n\nimport os\n"
     assert document(code, "")[0] == '#!/usr/bin/env python\n# Licence\n\n"""Some words."""\n\nimport os\n'
+    for line_break in ("\r\n", "\r"):
+        assert document(code.replace("\n", line_break), "")[0] == document(code, "")[0].replace("\n", line_break)
     assert document("import os\n", "")[0] == '"""Some words."""\n\nimport os\n'
 
 
@@ -275,12 +278,41 @@ def outdated(code: str, name: str = "fetch") -> bool:
         '"""Do.\n\n    ```\n    Args:\n        x: 1\n    ```\n    """',
         '"""Do.\n\n    Returns:\n        None.\n    """',
         '"""Do.\n\n    Raises:\n        OSError: A callee may.\n    """',
+        '"""Do.\n\n    Args:\n        - a: One.\n        - b (int): Two.\n    """',
+        '"""Do.\n\n    Args:\n        * `a`: One.\n        * *b* -- Two.\n    """',
+        '"""Do.\n\n    Args:\n        a=3: One.\n        b = None : Two.\n    """',
+        '"""Do.\n\n    Args:\n        int a: One.\n        list[int] b: Two.\n    """',
+        '"""Do.\n\n    Args:\n        a (int) One.\n        b ([int): It is "so.\n    """',
+        "'''Do.\n\n    Args:\n        \"a\": One.\n        'b': Two.\n    '''",
+        '"""Do.\n\n    Args:\n        a\uff1aOne.\n        b\uff1aTwo.\n    """',
+        '"""Do.\n\n    Args:\n        a, b: http://c\n        https://c: A note.\n        host:port: So.\n    """',
+        '"""Do.\n\n    Args:\n        a, b: One of\n        - red: Loud.\n        - blue: Soft.\n    """',
+        '"""Do.\n\n    Parameters\n    ----------\n    a,\n    b : int\n        Both.\n    """',
+        '"""Do.\n\n    :param a:One.\n    :param int b:Two.\n    """',
+        '"""Do.\n\n    @param a:One.\n    @param b Two.\n    """',
+        '"""Do.\n\n    :return: None\n    :rtype: NoneType\n    """',
+        '"""Do.\n\n    :return: nothing\n    :rtype: void\n    """',
     ],
 )
 def test_docstrings_in_all_forms_of_the_style_guides_are_up_to_date(text: str) -> None:
     code = f"class A:\n  def fetch(self, a, b):\n    {text}\n    print()\n"
     ast.parse(code)
     assert not outdated(code, "A.fetch")
+
+
+@pytest.mark.parametrize("entry", ["- ValueError: Bad.", "* `ValueError`: Bad.", "ValueError if bad.", "ValueError"])
+def test_an_exception_is_described_in_any_form(entry: str) -> None:
+    assert not outdated(f'def fetch():\n    """Do.\n\n    Raises:\n        {entry}\n    """\n    raise ValueError\n')
+
+
+def test_an_exception_may_be_thrown_as_in_java() -> None:
+    code = 'def fetch():\n    """Do.\n\n    @throws ValueError When bad.\n    """\n    raise ValueError\n'
+    assert document(code) == (code, None)
+
+
+def test_a_new_entry_of_a_list_has_the_mark_of_the_others() -> None:
+    code = 'def fetch(a, b):\n    """Do.\n\n    Args:\n      * a: One.\n        And more.\n    """\n'
+    assert document(code)[0] == code.replace("more.\n", "more.\n      * b: some words.\n")
 
 
 def test_parameters_that_are_passed_on_are_not_obsolete() -> None:
