@@ -320,12 +320,32 @@ def _parameter(node: Node, tree: SyntaxTree) -> Parameter | None:
 
 
 def _fields(body: Node, tree: SyntaxTree) -> Iterator[Parameter]:
-    """Annotated names of a class's body: the fields of a dataclass or a similar class."""
+    """Annotated names of a class's body: the fields of a dataclass or a similar class.
+
+    Those that are documented beside their assignment are left out, as documentation generators find them there: by a
+    string below (Sphinx' autodoc, Griffe, pydantic) or by a comment that begins with `#:` (autodoc).
+    """
     for statement in body.named_children:
         assignment = first_child(statement) if statement.type == "expression_statement" else None
         if assignment is not None and assignment.type == "assignment":
             left, kind = assignment.child_by_field_name("left"), assignment.child_by_field_name("type")
             if left is not None and kind is not None and left.type == "identifier":
                 name, annotation = tree.text_of(left), tree.text_of(kind)
-                if not name.startswith("_") and not re.match(r"(typing\.)?(ClassVar|TypeAlias)\b", annotation):
+                is_field = not re.match(r"(typing\.)?(ClassVar|TypeAlias)\b", annotation)
+                if is_field and not name.startswith("_") and not _is_documented_beside(statement, tree):
                     yield Parameter(name, annotation=annotation)
+
+
+def _is_documented_beside(assignment: Node, tree: SyntaxTree) -> bool:
+    """Whether a string below an assignment, or a comment `#:` above or behind it, describes it."""
+    following = assignment.next_named_sibling
+    while following is not None and following.type == "comment":
+        if following.start_point.row == assignment.end_point.row and tree.text_of(following).startswith("#:"):
+            return True
+        following = following.next_named_sibling
+    above = assignment.prev_named_sibling
+    if above is not None and above.type == "comment" and above.end_point.row == assignment.start_point.row - 1:
+        own_line = above.prev_named_sibling is None or above.prev_named_sibling.end_point.row < above.start_point.row
+        if own_line and tree.text_of(above).startswith("#:"):
+            return True
+    return following is not None and _docstring([following], tree) is not None

@@ -20,6 +20,8 @@ _LISTS = {Topic.PARAMETERS, Topic.OTHER_PARAMETERS}
 _RESULTS = {Topic.RETURNS, Topic.YIELDS}
 _RESULT_SUMMARY = re.compile(r"(?:Returns?|Yields?)\b")
 _NO_RESULT = re.compile(r"\b(?:None|NoneType|[Nn]othing|[Nn]o value)\b")
+_PLACEHOLDER = re.compile(r"\{[\w.]+\}|%\([^()]+\)s|\$\{?\w+\}?")
+"""A line that `format`, `%` or `string.Template` replaces, as in pandas and SciPy."""
 _NOT_IN_DOCSTRING = re.compile(r"\\|\"\"\"|'''|#")
 
 
@@ -108,6 +110,8 @@ class Revision:
 
     def _missing_parameters(self) -> Iterator[Missing]:
         described = {first_part(name) for name in self._described(*_LISTS)}
+        if any(_PLACEHOLDER.fullmatch(self.lines[e.first].strip()) for e in self.entries(*_LISTS) if not e.names):
+            return  # entries that the code inserts when it is imported
         own = {parameter.name for parameter in self.definition.parameters}
         entries = list(self.entries(*_LISTS))
         of_others = any(

@@ -305,6 +305,24 @@ def test_an_exception_is_described_in_any_form(entry: str) -> None:
     assert not outdated(f'def fetch():\n    """Do.\n\n    Raises:\n        {entry}\n    """\n    raise ValueError\n')
 
 
+@pytest.mark.parametrize("entry", ["{a}", "%(a)s", "$a", "${a}"])
+def test_entries_that_the_code_inserts_are_not_added(entry: str) -> None:
+    code = (
+        f'def fetch(a, b):\n    """Do.\n\n    Parameters\n    ----------\n    {entry}\n    b\n        Two.\n    """\n'
+    )
+    assert document(code) == (code, None)
+
+
+def test_fields_that_are_documented_beside_their_assignment_are_described() -> None:
+    code = (
+        'class fetch:\n    """Do.\n\n    Attributes:\n        a: One.\n    """\n\n'
+        '    a: int\n    b: int = 1\n    """Two."""\n'
+        "    c: int  #: Three.\n    #: Four.\n    d: int\n"
+    )
+    assert document(code) == (code, None)
+    assert "        e: some words.\n" in document(f"{code}    e: int  # no documentation\n    f: int\n")[0]
+
+
 def test_an_exception_may_be_thrown_as_in_java() -> None:
     code = 'def fetch():\n    """Do.\n\n    @throws ValueError When bad.\n    """\n    raise ValueError\n'
     assert document(code) == (code, None)
