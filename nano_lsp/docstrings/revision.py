@@ -72,7 +72,11 @@ class Revision:
     @property
     def style(self) -> Style | None:
         """The most frequent style of its sections; None for none."""
-        shown = [s.style for s in self.sections if s.topic is not Topic.TEXT or s.style is Style.NUMPY]
+        shown = [
+            Style.SPHINX if s.in_field else s.style
+            for s in self.sections
+            if s.topic is not Topic.TEXT or s.style is Style.NUMPY
+        ]
         return max(shown, key=shown.count) if shown else None
 
     @property

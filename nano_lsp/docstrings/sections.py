@@ -1,9 +1,9 @@
 """Parses the sections and entries of a docstring, with their line numbers.
 
 Grammars: the Google Python Style Guide, 3.8, with the section names of Sphinx Napoleon; numpydoc's format; the field
-lists of Sphinx' Python domain; epytext's fields. One docstring may mix them. Everything else is text, and so are
-literal blocks, doctests, directives and fenced code. This parser exists because docstring-parser, griffe and numpydoc
-return the content of a docstring, but not its positions.
+lists of Sphinx' Python domain, also with a list in one field (`:Parameters:`); epytext's fields. One docstring may
+mix them. Everything else is text, and so are literal blocks, doctests, directives and fenced code. This parser exists
+because docstring-parser, griffe and numpydoc return the content of a docstring, but not its positions.
 """
 
 from __future__ import annotations
@@ -42,9 +42,18 @@ _FIELDS = {
     **dict.fromkeys(("yield", "yields", "ytype"), Topic.YIELDS),
     **dict.fromkeys(("raise", "raises", "except", "exception", "throw", "throws"), Topic.RAISES),
 }
+_FIELD_TITLES = {
+    "keywords": Topic.OTHER_PARAMETERS,
+    **dict.fromkeys(("ivariables", "cvariables", "variables"), Topic.ATTRIBUTES),
+}
 _UNNAMED = {Topic.RETURNS, Topic.YIELDS, Topic.TEXT}
 _UNDERLINE = re.compile(r"[-=~]{2,}\s*")
-_TITLE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*")
+_TITLE = re.compile(
+    r"(?P<mark>#{1,6}\s+)?(?P<bold>\*\*)?(?P<title>[A-Za-z][A-Za-z ]*?)\s*"
+    r"(?(bold)[:\uff1a]?\*\*[:\uff1a]?|(?(mark)[:\uff1a]?|[:\uff1a]))\s*"
+)
+"""A title with a colon, or as a heading or in bold print of Markdown (`# Arguments` of Keras)."""
+_FIELD_TITLE = re.compile(r"[:@]([A-Za-z][A-Za-z ]*):\s*")
 _INLINE = re.compile(r"(Returns?|Yields?|Raises)\s*:\s+(?=\S)")
 _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
 _GLUED_FIELD = re.compile(r"(\s+(?:[^\s:`]+\s+)?[^\s:`]+):(?=\S)")  # `:param name:Text`
@@ -89,6 +98,7 @@ class Section:
         last: Number of its last line that is not blank.
         entries: The entries of the section.
         title: Its title in lower case, or the name of a field.
+        in_field: Its entries are the body of a field; `style` is their form.
     """
 
     style: Style
@@ -97,6 +107,7 @@ class Section:
     last: int
     entries: tuple[Entry, ...] = ()
     title: str = ""
+    in_field: bool = False
 
 
 def find_sections(lines: Sequence[str]) -> list[Section]:
@@ -133,7 +144,9 @@ class _Parser:
                 i = self._skip_text(i)
 
     def _section_at(self, i: int) -> Section | None:
-        return self._numpy(i) or self._field(i) or self._google(i) or self._inline(i) if self._texts[i] else None
+        if not self._texts[i]:
+            return None
+        return self._numpy(i) or self._field_of_several(i) or self._field(i) or self._google(i) or self._inline(i)
 
     def _skip_text(self, i: int) -> int:
         """The line after a line of text, and after the fence, doctest, literal block or directive that it begins."""
@@ -165,17 +178,17 @@ class _Parser:
 
     def _google(self, i: int) -> Section | None:
         found = _TITLE.fullmatch(self._texts[i])
-        title = found[1].lower() if found else ""
+        title = found["title"].lower() if found else ""
         if found is None or title not in _TITLES:
             return None
         topic, indent, following = _TITLES[title], self._indents[i], self._next(i)
         is_deeper = following < len(self._texts) and self._indents[following] > indent
         if is_deeper:
             last = self._last_deeper(i, indent)
-        elif following == i + 1 < len(self._texts) and topic not in _UNNAMED and self._is_entry(following):
+        elif self._begins_list(i, following) and topic not in _UNNAMED:
             last = self._last_of_paragraph(following)  # not indented, contrary to the guide
         elif (
-            found[1][0].isupper()
+            found["title"][0].isupper()
             and topic is not Topic.TEXT
             and (following == len(self._texts) or self._section_at(following))
         ):
@@ -196,6 +209,14 @@ class _Parser:
         names, _ = self._names(i, found.end())
         below = [entry for entry in self._entries(self._next(i), last, topic) if entry.names and entry.certain]
         return Section(Style.GOOGLE, topic, i, last, entries=(Entry(names, i, i), *below), title=found[1].lower())
+
+    def _begins_list(self, i: int, following: int) -> bool:
+        """Whether the line after a title begins a list of entries although it has the title's indentation."""
+        if following == len(self._texts):
+            return False
+        if following == i + 1 and self._is_entry(following):
+            return True
+        return self._texts[i].startswith(("#", "**")) and bool(self._bullet(following))
 
     def _is_entry(self, i: int) -> bool:
         entry = self._named_entry(i, i, is_numpy=False)
@@ -308,11 +329,24 @@ class _Parser:
         if self._indents[i] < indent or depth > indent or self._is_numpy_title(i):
             return True
         found, field, below = _TITLE.fullmatch(self._texts[i]), self._field(i), self._next(i)
-        is_title = found is not None and found[1][0].isupper() and found[1].lower() in _TITLES
+        is_title = found is not None and found["title"][0].isupper() and found["title"].lower() in _TITLES
         is_title = is_title and below < len(self._texts) and self._indents[below] > indent
         return is_title or (field is not None and field.topic is not Topic.TEXT)
 
     # Fields
+
+    def _field_of_several(self, i: int) -> Section | None:
+        """A field whose body lists several entries, such as `:Parameters:`: epydoc's consolidated fields."""
+        found, following = _FIELD_TITLE.fullmatch(self._texts[i]), self._next(i)
+        title = found[1].lower() if found else ""
+        topic = _FIELD_TITLES.get(title) or _TITLES.get(title, Topic.TEXT)
+        if topic in _UNNAMED or following == len(self._texts) or self._indents[following] <= self._indents[i]:
+            return None
+        last = self._last_deeper(i, self._indents[i])
+        entries = tuple(self._entries(following, last, topic))
+        in_lines = entries[0].bullet or entries[0].last == entries[0].first
+        style = Style.GOOGLE if in_lines else Style.NUMPY
+        return Section(style, topic, i, last, entries=entries, title=title, in_field=True)
 
     def _field(self, i: int) -> Section | None:
         text = self._texts[i]

@@ -290,6 +290,11 @@ def outdated(code: str, name: str = "fetch") -> bool:
         '"""Do.\n\n    Parameters\n    ----------\n    a,\n    b : int\n        Both.\n    """',
         '"""Do.\n\n    :param a:One.\n    :param int b:Two.\n    """',
         '"""Do.\n\n    @param a:One.\n    @param b Two.\n    """',
+        '"""Do.\n\n    :Parameters:\n      - `a`: One.\n      - `b` (optional): Two.\n    """',
+        '"""Do.\n\n    :Parameters:\n        a : int\n            One.\n        b\n            Two.\n    """',
+        '"""Do.\n\n    # Arguments\n        a: One.\n        b: Two.\n    """',
+        '"""Do.\n\n    **Parameters**\n\n    * `a` - One.\n    * `b` - Two.\n    """',
+        '"""Do.\n\n    **Args:**\n        a: One.\n        b: Two.\n    """',
         '"""Do.\n\n    :return: None\n    :rtype: NoneType\n    """',
         '"""Do.\n\n    :return: nothing\n    :rtype: void\n    """',
     ],
@@ -331,6 +336,21 @@ def test_an_exception_may_be_thrown_as_in_java() -> None:
 def test_a_new_entry_of_a_list_has_the_mark_of_the_others() -> None:
     code = 'def fetch(a, b):\n    """Do.\n\n    Args:\n      * a: One.\n        And more.\n    """\n'
     assert document(code)[0] == code.replace("more.\n", "more.\n      * b: some words.\n")
+
+
+def test_a_field_may_list_several_entries() -> None:
+    code = 'def fetch(a, b):\n    """Do.\n\n    :Parameters:\n      - `a`: One.\n    """\n    return a\n'
+    added = "One.\n      - b: some words.\n\n    :returns: some words.\n"
+    assert document(code)[0] == code.replace("One.\n", added)
+    defined = 'def fetch(a, b):\n    """Do.\n\n    :Parameters:\n        a : int\n            One.\n    """\n'
+    assert document(defined)[0] == defined.replace("One.\n", "One.\n        b\n            some words.\n")
+
+
+@pytest.mark.parametrize("title", ["**Args**:", "**Arguments**", "# Arguments", "## Parameters:", "Args\uff1a"])
+def test_a_new_entry_goes_below_a_title_in_markdown(title: str) -> None:
+    code = f'def fetch(a, b):\n    """Do.\n\n    {title}\n        a: One.\n    """\n'
+    assert outdated(code)
+    assert document(code)[0] == code.replace("One.\n", "One.\n        b: some words.\n")
 
 
 def test_parameters_that_are_passed_on_are_not_obsolete() -> None:
