@@ -110,15 +110,20 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     """
     offset = min(max(0, offset), len(tree.text))
     offset += indent_of(tree.text[offset : line_end(tree.text, offset)])
-    for at in (offset, offset - 1):  # the very end of a definition counts as inside, too
-        for node in ancestors(tree.node_at(max(0, at))):
-            whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
-            inner = undecorated(whole)
-            if inner is not None and inner.type in _DEFINITIONS:
-                found = _definition(inner, whole, tree, _scope_of(whole, tree), Names(tree))
-                if found and found.start <= offset <= found.end:
-                    return found
-    return _module(tree)
+    ends = (_definition_around(tree, at, offset) for at in (offset, offset - 1))  # its very end is inside, too
+    return max((found for found in ends if found), key=lambda found: found.start, default=None) or _module(tree)
+
+
+def _definition_around(tree: SyntaxTree, at: int, offset: int) -> Definition | None:
+    """The innermost definition around the node at an offset that also contains another offset."""
+    for node in ancestors(tree.node_at(max(0, at))):
+        whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
+        inner = undecorated(whole)
+        if inner is not None and inner.type in _DEFINITIONS:
+            found = _definition(inner, whole, tree, _scope_of(whole, tree), Names(tree))
+            if found and found.start <= offset <= found.end:
+                return found
+    return None
 
 
 def is_sound(tree: SyntaxTree, definition: Definition) -> bool:

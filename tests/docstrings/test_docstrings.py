@@ -338,6 +338,22 @@ def test_a_new_entry_of_a_list_has_the_mark_of_the_others() -> None:
     assert document(code)[0] == code.replace("more.\n", "more.\n      * b: some words.\n")
 
 
+@pytest.mark.parametrize("decorator", ["property", "line_magic", "mock.patch('a.b')", "functools.wraps(other)"])
+def test_a_parameter_that_a_decorator_may_add_is_kept(decorator: str) -> None:
+    code = (
+        f'class A:\n    @{decorator}\n    def fetch(self):\n        """Do.\n\n        :param b: One.\n        """\n'
+    )
+    assert not outdated(code, "A.fetch")
+    assert document(code, "A.fetch") == (code, None)
+    assert outdated(code.replace(decorator, "classmethod"), "A.fetch")
+
+
+def test_a_reference_to_another_list_of_parameters_is_enough() -> None:
+    for line in ("See `numpy.argmin` for complete descriptions.", "Same as for `fetch_all`."):
+        code = f'def fetch(a, b):\n    """Do.\n\n    Parameters\n    ----------\n    {line}\n    """\n'
+        assert document(code) == (code, None)
+
+
 def test_a_field_may_list_several_entries() -> None:
     code = 'def fetch(a, b):\n    """Do.\n\n    :Parameters:\n      - `a`: One.\n    """\n    return a\n'
     added = "One.\n      - b: some words.\n\n    :returns: some words.\n"
