@@ -59,7 +59,7 @@ _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
 _GLUED_FIELD = re.compile(r"(\s+(?:[^\s:`]+\s+)?[^\s:`]+):(?=\S)")  # `:param name:Text`
 _DASH = re.compile(r"\s+(?:-{1,2}|[\u2013\u2014])\s")
 _COLON = re.compile(r"\s*(?::(?![\w.+-]+:`|:|//)|\uff1a)")  # except those of a role, a literal block and an address
-_BULLET = re.compile(r"[-*+\u2022]\s+")
+_BULLET = re.compile(r"(?:[-*+\u2022]|\d+[.)])\s+")
 _PROSE = re.compile(r"[A-Z][a-z]+|see|note|example|todo|default|defaults|e\.g|i\.e|where|either|returns|raises")
 """Words that begin prose more likely than an entry: such a line is never removed."""
 _TYPED_NAME = re.compile(r"[\w.]+(?:\[[^:]*\])?\s+\*{0,2}([^\W\d]\w*)\s*:\s")
@@ -77,7 +77,7 @@ class Entry:
         first: Number of its first line.
         last: Number of its last line that is not blank.
         certain: It has the form of an entry, and cannot be prose.
-        bullet: The mark of a list before the names, such as `- `.
+        bullet: The mark of a list before the names, such as `- ` or `1. `.
     """
 
     names: tuple[Name, ...]

@@ -156,6 +156,7 @@ class TemplateBuilder:
         ]
         deeper = [each.removeprefix(indent) for each in below if each.startswith(indent) and each != indent]
         bullet = next((e.bullet for e in section.entries if e.names), "") if section.style is Style.GOOGLE else ""
+        bullet = "" if bullet[:1].isdecimal() else bullet
         return indent + bullet, deeper[0] if deeper and section.style is Style.NUMPY else unit
 
     def _indent_of(self, i: int) -> str:

@@ -279,6 +279,7 @@ def outdated(code: str, name: str = "fetch") -> bool:
         '"""Do.\n\n    Returns:\n        None.\n    """',
         '"""Do.\n\n    Raises:\n        OSError: A callee may.\n    """',
         '"""Do.\n\n    Args:\n        - a: One.\n        - b (int): Two.\n    """',
+        '"""Do.\n\n    Args:\n        1. a: One.\n        2. b: Two.\n    """',
         '"""Do.\n\n    Args:\n        * `a`: One.\n        * *b* -- Two.\n    """',
         '"""Do.\n\n    Args:\n        a=3: One.\n        b = None : Two.\n    """',
         '"""Do.\n\n    Args:\n        int a: One.\n        list[int] b: Two.\n    """',
