@@ -161,6 +161,12 @@ def test_ignored_hidden_secret_and_linked_files_are_left_out(tmp_path: Path) -> 
     assert found == ["a.py", "keep/deep/inner.py", "keep/generated.py", "skip/other.py"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
+def test_a_pipe_in_a_folder_is_no_source_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    assert not list(find_python_files(tmp_path))
+
+
 def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     write(tmp_path, {"good.py": "def f(): ...\n", "broken.py": "def g(:\n  class\n", "gone.py": ""})
     (tmp_path / "binary.py").write_bytes(b"\0" * 100)
