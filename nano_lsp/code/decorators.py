@@ -19,6 +19,11 @@ RESULT_KEEPING = frozenset(
     }
 )
 """Decorators that do not change a function's return value."""
+PARAMETER_KEEPING = RESULT_KEEPING - {"property", "functools.cached_property"} | {
+    *("abc.abstractmethod", "contextlib.contextmanager", "contextlib.asynccontextmanager"),
+    *OVERLOADS,
+}
+"""Decorators that do not change a function's parameters. A property's docstring describes those of its setter."""
 _OPAQUE = {"function_definition", "lambda"}  # names bound inside are local
 _ACCESSORS = {"setter", "deleter"}
 

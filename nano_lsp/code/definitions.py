@@ -110,15 +110,20 @@ def definition_at(tree: SyntaxTree, offset: int) -> Definition:
     """
     offset = min(max(0, offset), len(tree.text))
     offset += indent_of(tree.text[offset : line_end(tree.text, offset)])
-    for at in (offset, offset - 1):  # the very end of a definition counts as inside, too
-        for node in ancestors(tree.node_at(max(0, at))):
-            whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
-            inner = undecorated(whole)
-            if inner is not None and inner.type in _DEFINITIONS:
-                found = _definition(inner, whole, tree, _scope_of(whole, tree), Names(tree))
-                if found and found.start <= offset <= found.end:
-                    return found
-    return _module(tree)
+    ends = (_definition_around(tree, at, offset) for at in (offset, offset - 1))  # its very end is inside, too
+    return max((found for found in ends if found), key=lambda found: found.start, default=None) or _module(tree)
+
+
+def _definition_around(tree: SyntaxTree, at: int, offset: int) -> Definition | None:
+    """The innermost definition around the node at an offset that also contains another offset."""
+    for node in ancestors(tree.node_at(max(0, at))):
+        whole = node.parent if node.parent is not None and node.parent.type == DECORATED else node
+        inner = undecorated(whole)
+        if inner is not None and inner.type in _DEFINITIONS:
+            found = _definition(inner, whole, tree, _scope_of(whole, tree), Names(tree))
+            if found and found.start <= offset <= found.end:
+                return found
+    return None
 
 
 def is_sound(tree: SyntaxTree, definition: Definition) -> bool:
@@ -320,12 +325,32 @@ def _parameter(node: Node, tree: SyntaxTree) -> Parameter | None:
 
 
 def _fields(body: Node, tree: SyntaxTree) -> Iterator[Parameter]:
-    """Annotated names of a class's body: the fields of a dataclass or a similar class."""
+    """Annotated names of a class's body: the fields of a dataclass or a similar class.
+
+    Those that are documented beside their assignment are left out, as documentation generators find them there: by a
+    string below (Sphinx' autodoc, Griffe, pydantic) or by a comment that begins with `#:` (autodoc).
+    """
     for statement in body.named_children:
         assignment = first_child(statement) if statement.type == "expression_statement" else None
         if assignment is not None and assignment.type == "assignment":
             left, kind = assignment.child_by_field_name("left"), assignment.child_by_field_name("type")
             if left is not None and kind is not None and left.type == "identifier":
                 name, annotation = tree.text_of(left), tree.text_of(kind)
-                if not name.startswith("_") and not re.match(r"(typing\.)?(ClassVar|TypeAlias)\b", annotation):
+                is_field = not re.match(r"(typing\.)?(ClassVar|TypeAlias)\b", annotation)
+                if is_field and not name.startswith("_") and not _is_documented_beside(statement, tree):
                     yield Parameter(name, annotation=annotation)
+
+
+def _is_documented_beside(assignment: Node, tree: SyntaxTree) -> bool:
+    """Whether a string below an assignment, or a comment `#:` above or behind it, describes it."""
+    following = assignment.next_named_sibling
+    while following is not None and following.type == "comment":
+        if following.start_point.row == assignment.end_point.row and tree.text_of(following).startswith("#:"):
+            return True
+        following = following.next_named_sibling
+    above = assignment.prev_named_sibling
+    if above is not None and above.type == "comment" and above.end_point.row == assignment.start_point.row - 1:
+        own_line = above.prev_named_sibling is None or above.prev_named_sibling.end_point.row < above.start_point.row
+        if own_line and tree.text_of(above).startswith("#:"):
+            return True
+    return following is not None and _docstring([following], tree) is not None

@@ -275,7 +275,7 @@ def _walk(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes:
         if entry.is_dir(follow_symlinks=False):
             if _enters(path, rules):
                 yield from _walk(path, rules, suffixes)
-        elif _takes(path, rules, suffixes):
+        elif entry.is_file(follow_symlinks=False) and _takes(path, rules, suffixes):  # a pipe would be waited for
             yield path
 
 

@@ -73,7 +73,7 @@ def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
 
 
 def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
-    """The tokens of a document, except those of some docstrings."""
+    """The tokens of a document, except those of some docstrings and continuations of lines."""
     skipped = {(tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings}
     stack: list[Node] = [tree.root]
     while stack:
@@ -84,5 +84,5 @@ def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
             stack.extend(reversed(node.children))
         else:
             text = tree.text_of(node)
-            if text.strip():
+            if text.strip() and node.type != "line_continuation":
                 yield text

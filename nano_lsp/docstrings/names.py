@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NAME = re.compile(
-    r"(?::[\w:]+:)?(?P<tick>`{0,2})[~!]?(?P<stars>(?:\\?\*){0,2})(?P<name>[^\W\d](?:[\w.]|\\_)*)(?P=stars)?(?P=tick)"
+    r"(?::[\w:]+:)?(?P<tick>`{0,2}|[\"']?)[~!]?(?P<stars>(?:\\?\*){0,2})(?P<name>[^\W\d](?:[\w.]|\\_)*)(?P=stars)?(?P=tick)"
 )
 _AND = re.compile(r"\s*(?:,\s*(?:and\s+|or\s+)?|/|&|\band\s+|\bor\s+|\|)\s*")
 _NO_NAMES = {"optional", "default", "defaults"}

@@ -17,6 +17,8 @@ from nano_lsp.docstrings.template import TemplateBuilder, new_template
 from nano_lsp.lines import line_break_of, line_end
 
 _TOO_LARGE = "the file is too large"
+_CONTINUED = re.compile(r"(?:[^\r\n\\]|\\(?:\r\n|\n|\r))*")
+"""The text between two tokens of a logical line."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class NewDocstring:
             at = _module_start(text)
             return TextEdit(at, at, literal + newline * (2 if text[at:].strip() else 1))
         line_break = line_end(text, definition.header_end)
-        if definition.body_start <= line_break:  # the body is in the header's line
+        between = text[definition.header_end : definition.body_start]
+        if _CONTINUED.fullmatch(between):  # the body is in the header's line
             around = f"{newline}{definition.indent}"
             return TextEdit(definition.header_end, definition.body_start, f"{around}{literal}{around}")
         return TextEdit(line_break, line_break, f"{newline}{definition.indent}{literal}")
@@ -109,5 +112,5 @@ def _unit(definition: Definition) -> str:
 
 def _module_start(code: str) -> int:
     """The offset of a module's docstring: after the comments at the beginning of the file."""
-    found = re.match(r"(?:#[^\n]*(?:\n|$))*\n?", code)
+    found = re.match(r"(?:#[^\r\n]*(?:\r\n|\n|\r|$))*(?:\r\n|\n|\r)?", code)
     return found.end() if found and found[0].startswith("#") else 0

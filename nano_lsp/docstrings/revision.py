@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from nano_lsp.code.decorators import PARAMETER_KEEPING
 from nano_lsp.code.definitions import Definition, DefinitionKind, Parameter
 from nano_lsp.docstrings.layout import NewEntry, Style, Topic, begin_entry
 from nano_lsp.docstrings.names import Name
@@ -19,7 +20,11 @@ from nano_lsp.docstrings.sections import Entry, Section, find_sections
 _LISTS = {Topic.PARAMETERS, Topic.OTHER_PARAMETERS}
 _RESULTS = {Topic.RETURNS, Topic.YIELDS}
 _RESULT_SUMMARY = re.compile(r"(?:Returns?|Yields?)\b")
-_NO_RESULT = re.compile(r"\b(?:None|[Nn]othing|[Nn]o value)\b")
+_NO_RESULT = re.compile(r"\b(?:None|NoneType|[Nn]othing|[Nn]o value)\b")
+_PLACEHOLDER = re.compile(r"\{[\w.]+\}|%\([^()]+\)s|\$\{?\w+\}?")
+"""A line that `format`, `%` or `string.Template` replaces, as in pandas and SciPy."""
+_ELSEWHERE = re.compile(r"(?:See|Same|Refer|Identical|Like|Cf\.)\s")
+"""The beginning of a reference to another list of parameters."""
 _NOT_IN_DOCSTRING = re.compile(r"\\|\"\"\"|'''|#")
 
 
@@ -70,7 +75,11 @@ class Revision:
     @property
     def style(self) -> Style | None:
         """The most frequent style of its sections; None for none."""
-        shown = [s.style for s in self.sections if s.topic is not Topic.TEXT or s.style is Style.NUMPY]
+        shown = [
+            Style.SPHINX if s.in_field else s.style
+            for s in self.sections
+            if s.topic is not Topic.TEXT or s.style is Style.NUMPY
+        ]
         return max(shown, key=shown.count) if shown else None
 
     @property
@@ -108,6 +117,9 @@ class Revision:
 
     def _missing_parameters(self) -> Iterator[Missing]:
         described = {first_part(name) for name in self._described(*_LISTS)}
+        loose = [self.lines[entry.first].strip() for entry in self.entries(*_LISTS) if not entry.certain]
+        if any(_PLACEHOLDER.fullmatch(line) or _ELSEWHERE.match(line) for line in loose):
+            return
         own = {parameter.name for parameter in self.definition.parameters}
         entries = list(self.entries(*_LISTS))
         of_others = any(
@@ -147,10 +159,12 @@ class Revision:
     def _obsolete_in(self, section: Section) -> Iterator[tuple[Entry, tuple[Name, ...]]]:
         definition = self.definition
         if section.topic in _RESULTS and definition.returns_nothing:
-            text = "\n".join(self.lines[section.first : section.last + 1])
+            results = [each for each in self.sections if each.topic in _RESULTS]
+            text = "\n".join(line for each in results for line in self.lines[each.first : each.last + 1])
             yield from ((entry, ()) for entry in section.entries if not _NO_RESULT.search(text))
         takes_others = any(parameter.stars for parameter in definition.parameters)
-        if section.topic in _LISTS and not takes_others:
+        is_own = PARAMETER_KEEPING.issuperset(definition.decorators)  # others may add parameters
+        if section.topic in _LISTS and is_own and not takes_others:
             known = {parameter.name for parameter in definition.parameters} | {definition.receiver}
             for entry in section.entries:
                 names = tuple(name for name in entry.names if first_part(name.text) not in known)

@@ -1,16 +1,16 @@
 """Parses the sections and entries of a docstring, with their line numbers.
 
 Grammars: the Google Python Style Guide, 3.8, with the section names of Sphinx Napoleon; numpydoc's format; the field
-lists of Sphinx' Python domain; epytext's fields. One docstring may mix them. Everything else is text, and so are
-literal blocks, doctests, directives and fenced code. This parser exists because docstring-parser, griffe and numpydoc
-return the content of a docstring, but not its positions.
+lists of Sphinx' Python domain, also with a list in one field (`:Parameters:`); epytext's fields. One docstring may
+mix them. Everything else is text, and so are literal blocks, doctests, directives and fenced code. This parser exists
+because docstring-parser, griffe and numpydoc return the content of a docstring, but not its positions.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nano_lsp.docstrings.layout import Style, Topic
 from nano_lsp.docstrings.names import Name, end_of_brackets, end_of_field, field_names, read_names
@@ -40,17 +40,31 @@ _FIELDS = {
     **dict.fromkeys(("key", "keyword", "kwarg", "kwparam"), Topic.OTHER_PARAMETERS),
     **dict.fromkeys(("return", "returns", "rtype"), Topic.RETURNS),
     **dict.fromkeys(("yield", "yields", "ytype"), Topic.YIELDS),
-    **dict.fromkeys(("raise", "raises", "except", "exception"), Topic.RAISES),
+    **dict.fromkeys(("raise", "raises", "except", "exception", "throw", "throws"), Topic.RAISES),
+}
+_FIELD_TITLES = {
+    "keywords": Topic.OTHER_PARAMETERS,
+    **dict.fromkeys(("ivariables", "cvariables", "variables"), Topic.ATTRIBUTES),
 }
 _UNNAMED = {Topic.RETURNS, Topic.YIELDS, Topic.TEXT}
-_UNDERLINE = re.compile(r"[-=]{2,}\s*")
-_TITLE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*")
+_UNDERLINE = re.compile(r"[-=~]{2,}\s*")
+_TITLE = re.compile(
+    r"(?P<mark>#{1,6}\s+)?(?P<bold>\*\*)?(?P<title>[A-Za-z][A-Za-z ]*?)\s*"
+    r"(?(bold)[:\uff1a]?\*\*[:\uff1a]?|(?(mark)[:\uff1a]?|[:\uff1a]))\s*"
+)
+"""A title with a colon, or as a heading or in bold print of Markdown (`# Arguments` of Keras)."""
+_FIELD_TITLE = re.compile(r"[:@]([A-Za-z][A-Za-z ]*):\s*")
 _INLINE = re.compile(r"(Returns?|Yields?|Raises)\s*:\s+(?=\S)")
 _FIELD_NAME = re.compile(r"([:@])([A-Za-z]+)(?=[\s:])")
+_GLUED_FIELD = re.compile(r"(\s+(?:[^\s:`]+\s+)?[^\s:`]+):(?=\S)")  # `:param name:Text`
 _DASH = re.compile(r"\s+(?:-{1,2}|[\u2013\u2014])\s")
-_COLON = re.compile(r"\s*:(?![\w.+-]+:`)")  # except the colon of a role
+_COLON = re.compile(r"\s*(?::(?![\w.+-]+:`|:|//)|\uff1a)")  # except those of a role, a literal block and an address
+_BULLET = re.compile(r"(?:[-*+\u2022]|\d+[.)])\s+")
 _PROSE = re.compile(r"[A-Z][a-z]+|see|note|example|todo|default|defaults|e\.g|i\.e|where|either|returns|raises")
 """Words that begin prose more likely than an entry: such a line is never removed."""
+_TYPED_NAME = re.compile(r"[\w.]+(?:\[[^:]*\])?\s+\*{0,2}([^\W\d]\w*)\s*:\s")
+"""An entry with the type before the name, as in C."""
+_GLUED = re.compile(r":\S")
 _MAX_HEAD_LINES = 8
 
 
@@ -63,12 +77,14 @@ class Entry:
         first: Number of its first line.
         last: Number of its last line that is not blank.
         certain: It has the form of an entry, and cannot be prose.
+        bullet: The mark of a list before the names, such as `- ` or `1. `.
     """
 
     names: tuple[Name, ...]
     first: int
     last: int
     certain: bool = True
+    bullet: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Section:
         last: Number of its last line that is not blank.
         entries: The entries of the section.
         title: Its title in lower case, or the name of a field.
+        in_field: Its entries are the body of a field; `style` is their form.
     """
 
     style: Style
@@ -90,6 +107,7 @@ class Section:
     last: int
     entries: tuple[Entry, ...] = ()
     title: str = ""
+    in_field: bool = False
 
 
 def find_sections(lines: Sequence[str]) -> list[Section]:
@@ -126,7 +144,9 @@ class _Parser:
                 i = self._skip_text(i)
 
     def _section_at(self, i: int) -> Section | None:
-        return self._numpy(i) or self._field(i) or self._google(i) or self._inline(i) if self._texts[i] else None
+        if not self._texts[i]:
+            return None
+        return self._numpy(i) or self._field_of_several(i) or self._field(i) or self._google(i) or self._inline(i)
 
     def _skip_text(self, i: int) -> int:
         """The line after a line of text, and after the fence, doctest, literal block or directive that it begins."""
@@ -158,17 +178,17 @@ class _Parser:
 
     def _google(self, i: int) -> Section | None:
         found = _TITLE.fullmatch(self._texts[i])
-        title = found[1].lower() if found else ""
+        title = found["title"].lower() if found else ""
         if found is None or title not in _TITLES:
             return None
         topic, indent, following = _TITLES[title], self._indents[i], self._next(i)
         is_deeper = following < len(self._texts) and self._indents[following] > indent
         if is_deeper:
             last = self._last_deeper(i, indent)
-        elif following == i + 1 < len(self._texts) and topic not in _UNNAMED and self._is_entry(following):
+        elif self._begins_list(i, following) and topic not in _UNNAMED:
             last = self._last_of_paragraph(following)  # not indented, contrary to the guide
         elif (
-            found[1][0].isupper()
+            found["title"][0].isupper()
             and topic is not Topic.TEXT
             and (following == len(self._texts) or self._section_at(following))
         ):
@@ -190,9 +210,17 @@ class _Parser:
         below = [entry for entry in self._entries(self._next(i), last, topic) if entry.names and entry.certain]
         return Section(Style.GOOGLE, topic, i, last, entries=(Entry(names, i, i), *below), title=found[1].lower())
 
+    def _begins_list(self, i: int, following: int) -> bool:
+        """Whether the line after a title begins a list of entries although it has the title's indentation."""
+        if following == len(self._texts):
+            return False
+        if following == i + 1 and self._is_entry(following):
+            return True
+        return self._texts[i].startswith(("#", "**")) and bool(self._bullet(following))
+
     def _is_entry(self, i: int) -> bool:
         entry = self._named_entry(i, i, is_numpy=False)
-        return bool(entry.names) and ":" in self._texts[i] and not _TITLE.fullmatch(self._texts[i])
+        return bool(entry.names) and entry.certain and not _TITLE.fullmatch(self._texts[i])
 
     def _last_of_paragraph(self, i: int) -> int:
         j = i
@@ -221,7 +249,7 @@ class _Parser:
 
     def _end_of_head(self, i: int, last: int) -> int:
         """The line in which the brackets of an entry's type are closed."""
-        names, at = self._names(i, 0)
+        names, at = self._names(i, self._bullet(i))
         if not names:
             return i
         text = self._texts[i][at:].lstrip()
@@ -236,24 +264,35 @@ class _Parser:
 
     def _named_entry(self, i: int, last: int, *, is_numpy: bool) -> Entry:
         """An entry, with the names at the beginning of its first line."""
-        names, at = self._names(i, 0)
-        nothing = Entry((), i, last, certain=False)
+        start = self._bullet(i)
+        names, at = self._names(i, start)
         if not names or (names[0].text.lower() in _TITLES and names[0].text[0].isupper()):
-            return nothing  # a note within the section
+            return Entry((), i, last, certain=False)  # a note within the section
+        loose = Entry(names, i, last, certain=False, bullet=self._texts[i][:start])
         rest = self._texts[i][at:]
         end_of_head = self._end_of_head(i, last)
         if rest.lstrip().startswith(tuple("([{")):
             whole = "\n".join([rest.lstrip(), *self._texts[i + 1 : end_of_head + 1]])
             end = end_of_brackets(whole)
             if end is None:
-                return nothing
+                return loose
             rest = whole[end:]
         has_text_below = last > end_of_head
         if _COLON.match(rest) or _DASH.match(rest):
-            return Entry(names, i, last, certain=_PROSE.fullmatch(names[0].text) is None)
+            is_prose = _PROSE.fullmatch(names[0].text) or _GLUED.match(rest)
+            return replace(loose, certain=not (start or is_prose))  # a list may belong to the entry above it
         if not rest.strip() or (is_numpy and re.match(r"\s*=", rest)):
-            return Entry(names, i, last, certain=has_text_below)
-        return nothing
+            return replace(loose, certain=has_text_below and not start)
+        typed = _TYPED_NAME.match(self._texts[i], start)
+        if typed is not None:
+            column = self._starts[i]
+            return replace(loose, names=(*names, Name(typed[1], column + typed.start(1), column + typed.end(1))))
+        return loose
+
+    def _bullet(self, i: int) -> int:
+        """The length of the mark of a list at the beginning of a line."""
+        found = _BULLET.match(self._texts[i])
+        return found.end() if found else 0
 
     def _names(self, i: int, at: int) -> tuple[tuple[Name, ...], int]:
         """The names in a line from an offset on, and where they end."""
@@ -290,11 +329,24 @@ class _Parser:
         if self._indents[i] < indent or depth > indent or self._is_numpy_title(i):
             return True
         found, field, below = _TITLE.fullmatch(self._texts[i]), self._field(i), self._next(i)
-        is_title = found is not None and found[1][0].isupper() and found[1].lower() in _TITLES
+        is_title = found is not None and found["title"][0].isupper() and found["title"].lower() in _TITLES
         is_title = is_title and below < len(self._texts) and self._indents[below] > indent
         return is_title or (field is not None and field.topic is not Topic.TEXT)
 
     # Fields
+
+    def _field_of_several(self, i: int) -> Section | None:
+        """A field whose body lists several entries, such as `:Parameters:`: epydoc's consolidated fields."""
+        found, following = _FIELD_TITLE.fullmatch(self._texts[i]), self._next(i)
+        title = found[1].lower() if found else ""
+        topic = _FIELD_TITLES.get(title) or _TITLES.get(title, Topic.TEXT)
+        if topic in _UNNAMED or following == len(self._texts) or self._indents[following] <= self._indents[i]:
+            return None
+        last = self._last_deeper(i, self._indents[i])
+        entries = tuple(self._entries(following, last, topic))
+        in_lines = entries[0].bullet or entries[0].last == entries[0].first
+        style = Style.GOOGLE if in_lines else Style.NUMPY
+        return Section(style, topic, i, last, entries=entries, title=title, in_field=True)
 
     def _field(self, i: int) -> Section | None:
         text = self._texts[i]
@@ -304,6 +356,8 @@ class _Parser:
         style = Style.SPHINX if found[1] == ":" else Style.EPYTEXT
         name, topic = found[2].lower(), _FIELDS.get(found[2].lower(), Topic.TEXT)
         end = end_of_field(text, found.end())
+        glued = _GLUED_FIELD.match(text, found.end()) if end is None and name in _FIELDS else None
+        end = glued.end(1) if glued else end
         if text[found.end()] == ":" and end != found.end():
             return None  # a role
         if end is None:

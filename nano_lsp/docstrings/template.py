@@ -138,7 +138,7 @@ class TemplateBuilder:
         return section.first + (section.style is Style.NUMPY)
 
     def _indents_in(self, section: Section) -> tuple[str, str]:
-        """The indentation of a section's entries, and the additional one of their descriptions."""
+        """What the lines of a section's entries begin with, and the additional indentation of their descriptions."""
         unit = "\t" if "\t" in (self.margin or "") else "    "
         heads = (
             [section.first]
@@ -155,7 +155,9 @@ class TemplateBuilder:
             if e.last > e.first and self._revision.lines[e.first + 1].strip()
         ]
         deeper = [each.removeprefix(indent) for each in below if each.startswith(indent) and each != indent]
-        return indent, deeper[0] if deeper and section.style is Style.NUMPY else unit
+        bullet = next((e.bullet for e in section.entries if e.names), "") if section.style is Style.GOOGLE else ""
+        bullet = "" if bullet[:1].isdecimal() else bullet
+        return indent + bullet, deeper[0] if deeper and section.style is Style.NUMPY else unit
 
     def _indent_of(self, i: int) -> str:
         """A line's indentation, relative to that of the docstring."""

@@ -34,6 +34,11 @@ def named(code: str, name: str = "f") -> Definition:
     return next(found for found in find_definitions(parse(code)) if found.name == name)
 
 
+def test_the_end_of_a_method_belongs_to_it() -> None:
+    code = "class A:\n    def f(self):\n        return 1\n\n    def g(self): pass\n"
+    assert definition_at(parse(code), code.index("1") + 1).name == "A.f"
+
+
 def test_parameters_are_those_a_caller_gives() -> None:
     found = named("class A:\n    @deco\n    def f(self, a, /, b: int = 1, *c, d, **e: str): pass\n", "A.f")
     assert [(p.stars, p.name, p.annotation) for p in found.parameters] == [

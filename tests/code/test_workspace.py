@@ -168,6 +168,12 @@ def test_an_invalid_line_of_gitignore_leaves_the_others_in_force(tmp_path: Path,
     assert [path.name for path in find_python_files(tmp_path)] == ["a.py"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
+def test_a_pipe_in_a_folder_is_no_source_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    assert not list(find_python_files(tmp_path))
+
+
 def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:
     write(tmp_path, {"good.py": "def f(): ...\n", "broken.py": "def g(:\n  class\n", "gone.py": ""})
     (tmp_path / "binary.py").write_bytes(b"\0" * 100)

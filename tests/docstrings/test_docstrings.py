@@ -159,6 +159,7 @@ def test_the_style_is_that_of_the_docstring_then_of_the_setting_then_of_the_file
         ("class fetch:\n\tx = 1\n", 'class fetch:\n\t"""Some words."""\n\tx = 1\n'),
         ("def fetch():\r\n    pass\r\n", 'def fetch():\r\n    """Some words."""\r\n    pass\r\n'),
         ("def fetch(\n):\n    pass", 'def fetch(\n):\n    """Some words."""\n    pass'),
+        ("def fetch() \\\n  : \\\n  pass\n", 'def fetch() \\\n  :\n  """Some words."""\n  pass\n'),
         ("é = '🙂'\ndef fetch():\n    pass\n", 'é = \'🙂\'\ndef fetch():\n    """Some words."""\n    pass\n'),
     ],
 )
@@ -169,6 +170,8 @@ def test_a_docstring_is_inserted_after_the_header(code: str, after: str) -> None
 def test_a_module_docstring_is_inserted_after_the_first_comments() -> None:
     code = "#!/usr/bin/env python\n# Licence\n\nimport os\n"
     assert document(code, "")[0] == '#!/usr/bin/env python\n# Licence\n\n"""Some words."""\n\nimport os\n'
+    for line_break in ("\r\n", "\r"):
+        assert document(code.replace("\n", line_break), "")[0] == document(code, "")[0].replace("\n", line_break)
     assert document("import os\n", "")[0] == '"""Some words."""\n\nimport os\n'
 
 
@@ -275,12 +278,96 @@ def outdated(code: str, name: str = "fetch") -> bool:
         '"""Do.\n\n    ```\n    Args:\n        x: 1\n    ```\n    """',
         '"""Do.\n\n    Returns:\n        None.\n    """',
         '"""Do.\n\n    Raises:\n        OSError: A callee may.\n    """',
+        '"""Do.\n\n    Args:\n        - a: One.\n        - b (int): Two.\n    """',
+        '"""Do.\n\n    Args:\n        1. a: One.\n        2. b: Two.\n    """',
+        '"""Do.\n\n    Args:\n        * `a`: One.\n        * *b* -- Two.\n    """',
+        '"""Do.\n\n    Args:\n        a=3: One.\n        b = None : Two.\n    """',
+        '"""Do.\n\n    Args:\n        int a: One.\n        list[int] b: Two.\n    """',
+        '"""Do.\n\n    Args:\n        a (int) One.\n        b ([int): It is "so.\n    """',
+        "'''Do.\n\n    Args:\n        \"a\": One.\n        'b': Two.\n    '''",
+        '"""Do.\n\n    Args:\n        a\uff1aOne.\n        b\uff1aTwo.\n    """',
+        '"""Do.\n\n    Args:\n        a, b: http://c\n        https://c: A note.\n        host:port: So.\n    """',
+        '"""Do.\n\n    Args:\n        a, b: One of\n        - red: Loud.\n        - blue: Soft.\n    """',
+        '"""Do.\n\n    Parameters\n    ----------\n    a,\n    b : int\n        Both.\n    """',
+        '"""Do.\n\n    :param a:One.\n    :param int b:Two.\n    """',
+        '"""Do.\n\n    @param a:One.\n    @param b Two.\n    """',
+        '"""Do.\n\n    :Parameters:\n      - `a`: One.\n      - `b` (optional): Two.\n    """',
+        '"""Do.\n\n    :Parameters:\n        a : int\n            One.\n        b\n            Two.\n    """',
+        '"""Do.\n\n    # Arguments\n        a: One.\n        b: Two.\n    """',
+        '"""Do.\n\n    **Parameters**\n\n    * `a` - One.\n    * `b` - Two.\n    """',
+        '"""Do.\n\n    **Args:**\n        a: One.\n        b: Two.\n    """',
+        '"""Do.\n\n    :return: None\n    :rtype: NoneType\n    """',
+        '"""Do.\n\n    :return: nothing\n    :rtype: void\n    """',
     ],
 )
 def test_docstrings_in_all_forms_of_the_style_guides_are_up_to_date(text: str) -> None:
     code = f"class A:\n  def fetch(self, a, b):\n    {text}\n    print()\n"
     ast.parse(code)
     assert not outdated(code, "A.fetch")
+
+
+@pytest.mark.parametrize("entry", ["- ValueError: Bad.", "* `ValueError`: Bad.", "ValueError if bad.", "ValueError"])
+def test_an_exception_is_described_in_any_form(entry: str) -> None:
+    assert not outdated(f'def fetch():\n    """Do.\n\n    Raises:\n        {entry}\n    """\n    raise ValueError\n')
+
+
+@pytest.mark.parametrize("entry", ["{a}", "%(a)s", "$a", "${a}"])
+def test_entries_that_the_code_inserts_are_not_added(entry: str) -> None:
+    code = (
+        f'def fetch(a, b):\n    """Do.\n\n    Parameters\n    ----------\n    {entry}\n    b\n        Two.\n    """\n'
+    )
+    assert document(code) == (code, None)
+
+
+def test_fields_that_are_documented_beside_their_assignment_are_described() -> None:
+    code = (
+        'class fetch:\n    """Do.\n\n    Attributes:\n        a: One.\n    """\n\n'
+        '    a: int\n    b: int = 1\n    """Two."""\n'
+        "    c: int  #: Three.\n    #: Four.\n    d: int\n"
+    )
+    assert document(code) == (code, None)
+    assert "        e: some words.\n" in document(f"{code}    e: int  # no documentation\n    f: int\n")[0]
+
+
+def test_an_exception_may_be_thrown_as_in_java() -> None:
+    code = 'def fetch():\n    """Do.\n\n    @throws ValueError When bad.\n    """\n    raise ValueError\n'
+    assert document(code) == (code, None)
+
+
+def test_a_new_entry_of_a_list_has_the_mark_of_the_others() -> None:
+    code = 'def fetch(a, b):\n    """Do.\n\n    Args:\n      * a: One.\n        And more.\n    """\n'
+    assert document(code)[0] == code.replace("more.\n", "more.\n      * b: some words.\n")
+
+
+@pytest.mark.parametrize("decorator", ["property", "line_magic", "mock.patch('a.b')", "functools.wraps(other)"])
+def test_a_parameter_that_a_decorator_may_add_is_kept(decorator: str) -> None:
+    code = (
+        f'class A:\n    @{decorator}\n    def fetch(self):\n        """Do.\n\n        :param b: One.\n        """\n'
+    )
+    assert not outdated(code, "A.fetch")
+    assert document(code, "A.fetch") == (code, None)
+    assert outdated(code.replace(decorator, "classmethod"), "A.fetch")
+
+
+def test_a_reference_to_another_list_of_parameters_is_enough() -> None:
+    for line in ("See `numpy.argmin` for complete descriptions.", "Same as for `fetch_all`."):
+        code = f'def fetch(a, b):\n    """Do.\n\n    Parameters\n    ----------\n    {line}\n    """\n'
+        assert document(code) == (code, None)
+
+
+def test_a_field_may_list_several_entries() -> None:
+    code = 'def fetch(a, b):\n    """Do.\n\n    :Parameters:\n      - `a`: One.\n    """\n    return a\n'
+    added = "One.\n      - b: some words.\n\n    :returns: some words.\n"
+    assert document(code)[0] == code.replace("One.\n", added)
+    defined = 'def fetch(a, b):\n    """Do.\n\n    :Parameters:\n        a : int\n            One.\n    """\n'
+    assert document(defined)[0] == defined.replace("One.\n", "One.\n        b\n            some words.\n")
+
+
+@pytest.mark.parametrize("title", ["**Args**:", "**Arguments**", "# Arguments", "## Parameters:", "Args\uff1a"])
+def test_a_new_entry_goes_below_a_title_in_markdown(title: str) -> None:
+    code = f'def fetch(a, b):\n    """Do.\n\n    {title}\n        a: One.\n    """\n'
+    assert outdated(code)
+    assert document(code)[0] == code.replace("One.\n", "One.\n        b: some words.\n")
 
 
 def test_parameters_that_are_passed_on_are_not_obsolete() -> None:
