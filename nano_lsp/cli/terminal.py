@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -58,8 +59,21 @@ WorkspaceRoot = Annotated[
         exists=True,
     ),
 ]
+
+
+def _check_temperature(value: float) -> float:
+    if not 0 <= value < math.inf:
+        raise typer.BadParameter("Give a number from 0 on.")
+    return value
+
+
 Temperature = Annotated[
-    float, typer.Option("--temperature", help="Sampling temperature; 0 always takes the most probable token.")
+    float,
+    typer.Option(
+        "--temperature",
+        help="Sampling temperature; 0 always takes the most probable token.",
+        callback=_check_temperature,
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers for sampling.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer and its counters as JSON.")]

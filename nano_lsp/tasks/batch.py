@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import CancelledError, DocumentError, EngineClosedError, NanoError
 from nano_lsp.tasks.task import Answer, Task
@@ -71,11 +72,14 @@ def read_rows(path: Path, column: str = "") -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             if path.suffix.lower() in _CSV_SUFFIXES:
+                csv.field_size_limit(MAX_BYTES)  # 128 KB by default
                 reader = csv.DictReader(stream, dialect="excel-tab" if path.suffix.lower() == ".tsv" else "excel")
-                if column and column not in (reader.fieldnames or ()):
-                    raise DocumentError(
-                        f"{path} has no column {column!r}.", f"It has: {', '.join(reader.fieldnames or ())}."
-                    )
+                names = reader.fieldnames or ()
+                if column and column not in names:
+                    raise DocumentError(f"{path} has no column {column!r}.", f"It has: {', '.join(names)}.")
+                repeated = [name for name in names if name and names.count(name) > 1 and column in {"", name}]
+                if repeated:
+                    raise DocumentError(f"{path} has two columns {repeated[0]!r}.", "Give each a name of its own.")
                 for number, record in enumerate(reader, 1):
                     yield _read_record(number, record, column)
             else:

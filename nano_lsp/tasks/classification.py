@@ -27,7 +27,8 @@ def check_choices(choices: Sequence[str]) -> None:
     """Check that choices can be distinguished.
 
     Raises:
-        SchemaError: There are fewer than two choices, too many, an empty one, or two equal ones.
+        SchemaError: There are fewer than two choices, too many, an empty one, two equal ones, or one
+            with a lone surrogate.
     """
     if len(choices) < 2:
         raise SchemaError("There are fewer than two choices.", "For example: yes,no")
@@ -35,6 +36,8 @@ def check_choices(choices: Sequence[str]) -> None:
         raise SchemaError(f"There are {len(choices)} choices.", f"At most {MAX_CHOICES} are allowed.")
     if len({choice.strip() for choice in choices}) < len(choices) or not all(choice.strip() for choice in choices):
         raise SchemaError("Two choices are equal, or one is empty.", "Give each a different text.")
+    if any(0xD800 <= ord(char) < 0xE000 for char in "".join(choices)):
+        raise SchemaError("A choice is not valid Unicode.", "Write it in UTF-8.")
 
 
 def quote(choice: str) -> str:

@@ -129,6 +129,7 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_invalid_settings(home: Path) -> None:
     assert_error(nano_lsp("ask", "why?", "--n-ctx", "5"), 2, "512 to 32768")
+    assert_error(nano_lsp("ask", "why?", "--temperature", "nan"), 2, "from 0 on")
     assert_error(nano_lsp("ask", "why?", NANO_LSP_N_CTX="many"), 2, "NANO_LSP_N_CTX")
     (home / "config").mkdir(parents=True)
     (home / "config/config.toml").write_text("modell = 'nano'")

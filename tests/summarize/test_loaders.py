@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -180,6 +182,13 @@ def test_other_formats_are_refused_by_name(tmp_path: Path, name: str, content: b
         load(tmp_path / name, content)
     for word in words:
         assert word in f"{refused.value} {refused.value.remedy}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes with names")
+def test_a_pipe_is_refused_as_its_beginning_would_be_lost(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(DocumentError, match="not a regular file"):
+        load_document_blocks(tmp_path / "a.txt")
 
 
 def test_pages_are_told_by_their_beginning(tmp_path: Path) -> None:

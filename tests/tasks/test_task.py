@@ -415,3 +415,19 @@ def test_rows_of_tables(tmp_path: Path) -> None:
     lines.write_bytes(b"\xff\xfe\0")
     with pytest.raises(DocumentError, match="UTF-8"):
         list(read_rows(lines))
+
+
+def test_cells_of_any_length_and_columns_with_one_name(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("id,text\n1," + "word " * 40_000)
+    assert next(iter(read_rows(table, "text"))).data.count("word") == 40_000
+    table.write_text("id,text,text,,\n1,a,b,,\n")
+    assert next(iter(read_rows(table, "id"))).data == "1"
+    for column in ("", "text"):
+        with pytest.raises(DocumentError, match="two columns 'text'"):
+            list(read_rows(table, column))
+
+
+def test_a_choice_that_is_no_text_is_refused() -> None:
+    with pytest.raises(SchemaError, match="not valid Unicode"):
+        nano_lsp.run_task("Which?", "", choices=["a\udcff", "b"])

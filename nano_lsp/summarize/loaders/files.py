@@ -99,6 +99,8 @@ def kind_of(path: Path) -> str:
         DocumentError: The file cannot be read.
     """
     named = path.suffix.lower().removeprefix(".")
+    if path.is_fifo() or path.is_char_device() or path.is_socket():  # whose beginning can be read once only
+        raise DocumentError(f"{path} is not a regular file.", "Write its content to a file first.")
     try:
         with path.open("rb") as stream:
             begin = stream.read(1024)
