@@ -82,9 +82,9 @@ def _go_through(run: WorkspaceRun, plan: Plan) -> None:
     training.lower_priority()
     run.begin(plan)
     stderr.print(stage_line(0), markup=False)
-    if not plan.has_data:  # of code that may have changed since
+    if not plan.has_data:
         with data_maker(run.model, run.data) as make:
-            make(run.recipe, [str(run.workspace)], run.data, exclude=run.exclude)
+            make(run.recipe, [], run.data, survey=plan.survey)
     stderr.print(stage_line(1), markup=False)
     curve = training.run_training(run.data, run.training, minutes=run.minutes, steps=None, seed=0, pauses=True)
     stderr.print(stage_line(2), markup=False)

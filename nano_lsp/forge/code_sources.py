@@ -90,14 +90,12 @@ class CodePlan:
         heldout: Share of packages or files that is held out.
         seed: Seed of the order, the places and the split.
         make_cases: Makes cases, from the index of a workspace.
-        exclude: Patterns, written as in .gitignore, of files of a workspace that are left out.
     """
 
     code: Code
     heldout: float
     seed: int
     make_cases: Callable[[Workspace], CodeCases]
-    exclude: Sequence[str] = ()
 
 
 def permissive_license(fields: metadata.PackageMetadata) -> str:
@@ -194,17 +192,13 @@ def survey_workspace(folder: Path, code: Code, exclude: Sequence[str] = ()) -> S
     return Survey(root, tuple(files), digest.hexdigest(), usable, left_out)
 
 
-def workspace_source(folder: Path, plan: CodePlan) -> Source:
-    """The files of a workspace; see `survey_workspace`.
+def workspace_source(survey: Survey, plan: CodePlan) -> Source:
+    """The files of a workspace.
 
     Args:
-        folder: Workspace folder.
+        survey: The files.
         plan: How code becomes cases.
-
-    Raises:
-        ForgeError: There is no such folder, or it has too little code.
     """
-    survey = survey_workspace(folder, plan.code, plan.exclude)
     out = survey.held_out(plan.heldout, plan.seed)
     read = partial(_documents, survey.root, survey.files, out.__contains__, plan)
     return Source(

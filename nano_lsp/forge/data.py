@@ -11,7 +11,7 @@ from typing import Any
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.cases import CodeCases, find_end_token
-from nano_lsp.forge.code_sources import CodePlan, package_sources, workspace_source
+from nano_lsp.forge.code_sources import CodePlan, Survey, package_sources, survey_workspace, workspace_source
 from nano_lsp.forge.dataset import DatasetWriter, OnProgress, read_run
 from nano_lsp.forge.overlap import EvaluationTexts
 from nano_lsp.forge.recipe import Recipe
@@ -34,7 +34,7 @@ def make_data(
     seed: int = 0,
     limit: int | None = None,
     against: Sequence[Path] = (),
-    exclude: Sequence[str] = (),
+    survey: Survey | None = None,
 ) -> dict[str, Any]:
     """Make training data, or what is missing of it, and return the data card.
 
@@ -49,7 +49,7 @@ def make_data(
         seed: Seed of all random choices.
         limit: Maximum number of cases; None for no limit.
         against: Files of evaluations that no case may overlap with.
-        exclude: Patterns, written as in .gitignore, of files of a workspace that are left out.
+        survey: Files of the workspace, where they are known already; None to find them.
 
     Raises:
         ForgeError: The data cannot be made.
@@ -75,9 +75,9 @@ def make_data(
         }
         sources = stratum_sources(recipe, folder, commits, limit, tokenizer)
     else:
-        plan = CodePlan(recipe.code, recipe.heldout, seed, make_cases, exclude)
+        plan = CodePlan(recipe.code, recipe.heldout, seed, make_cases)
         if recipe.code.origin == "workspace":
-            sources = [workspace_source(folder or Path(), plan)]
+            sources = [workspace_source(survey or survey_workspace(folder or Path(), recipe.code), plan)]
         else:
             sources, left_out = package_sources(given, plan)
         if limit:  # of each package an equal part

@@ -55,6 +55,7 @@ class Plan:
         stage: Index in `STAGES` of the stage that is not finished.
         code: SHA-256 of the workspace's files, or of those that the cases were made of.
         keeps: Whether the folder has a part of the same run.
+        survey: The workspace's files; None where an earlier run has made the cases, whatever the files are now.
     """
 
     found: str
@@ -66,6 +67,7 @@ class Plan:
     stage: int
     code: str
     keeps: bool
+    survey: Survey | None
 
     @property
     def has_data(self) -> bool:
@@ -135,7 +137,7 @@ class WorkspaceRun:
                 content or a run with other options.
             GgufError: The model cannot be read.
         """
-        known, card = self._read(), self.data / CARD
+        known, card, survey = self._read(), self.data / CARD, None
         if known and card.is_file() and not known["finished"]:  # the code may have changed since; the cases stay
             code, keeps, cases = str(known["code"]), True, _made(card)
         else:
@@ -160,6 +162,7 @@ class WorkspaceRun:
             1 + is_trained if keeps and card.is_file() else 0,
             code,
             keeps,
+            survey,
         )
 
     def begin(self, plan: Plan) -> None:
