@@ -24,6 +24,7 @@ _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
 _INVALID_PARAMS = -32602
 PARSE_ERROR = -32700
+_LAST_RESPONSES_S = 0.1
 _CONTENT_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ class NanoProtocol(LanguageServerProtocol):
                 future.cancel()
         self._shutdown = True
         if self._exits:
-            # Once the responses have been sent; the thread that reads messages still waits for one.
-            asyncio.get_running_loop().call_soon(os._exit, 0)
+            # Once the cancelled requests have been answered; the thread that reads messages still waits for one.
+            asyncio.get_running_loop().call_later(_LAST_RESPONSES_S, os._exit, 0)
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_arguments: object) -> None:  # type: ignore[override]
@@ -141,7 +142,7 @@ class NanoProtocol(LanguageServerProtocol):
     def _handle(self, data: dict[str, Any]) -> None:
         if isinstance(data.get("method"), str):
             self._handle_parsed(self._parse(data))
-        elif "result" in data or "error" in data:
+        elif "result" in data or "error" in data or data.get("id") in [*self._result_types]:  # JavaScript's undefined
             self._handle_reply(data)
         else:
             self.refuse_message(data.get("id"), _INVALID_REQUEST, "A message has a method, a result or an error.")
@@ -165,7 +166,7 @@ class NanoProtocol(LanguageServerProtocol):
             self._handle_response(request_id, None, failure)
             return
         try:
-            result = self._converter.structure(data, kind).result
+            result = self._converter.structure({"result": None, **data}, kind).result
         except Exception as invalid:  # noqa: BLE001 - whatever a converter's hook raises
             logger.warning("Ignored an invalid result: %s.", invalid)
             self._handle_response(request_id, None, types.ResponseError(_INVALID_PARAMS, "The result is invalid."))
