@@ -119,7 +119,7 @@ class Revision:
         described = {first_part(name) for name in self._described(*_LISTS)}
         loose = [self.lines[entry.first].strip() for entry in self.entries(*_LISTS) if not entry.certain]
         if any(_PLACEHOLDER.fullmatch(line) or _ELSEWHERE.match(line) for line in loose):
-            return
+            return  # they may be described there
         own = {parameter.name for parameter in self.definition.parameters}
         entries = list(self.entries(*_LISTS))
         of_others = any(
