@@ -124,4 +124,4 @@ def test_generations_measure_their_prompts_and_answer_as_ever(tmp_path: Path, n_
         done = [Generation(engine, "a", prompt[:n_tokens], params).run() for engine in engines]
         assert done[0].text == done[1].text
         assert done[0].counters.evaluated_tokens == done[1].counters.evaluated_tokens
-    assert ({32, 64, 128} <= {*backend.batches}) == (n_tokens == 700)
+    assert n_tokens < 700 or {32, 64, 128} <= {*backend.batches}
