@@ -50,13 +50,16 @@ def engines_of(home: Path) -> list[psutil.Process]:
 @contextmanager
 def home_with_models() -> Iterator[Path]:
     """Use a temporary NANO_LSP_HOME with this user's models; its engines are killed at the end."""
-    models = find_folders().models
+    models, before = find_folders().models, os.environ.get("NANO_LSP_HOME")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NANO_LSP_HOME"] = folder
         (Path(folder) / "models").symlink_to(models)
         try:
             yield Path(folder)
         finally:
+            del os.environ["NANO_LSP_HOME"]
+            if before is not None:
+                os.environ["NANO_LSP_HOME"] = before
             for engine in engines_of(Path(folder)):
                 engine.kill()
                 engine.wait()

@@ -6,13 +6,14 @@ a chunk, or the work on it is lost, so a larger one has to pay.
 
 It is measured on the prompts of real requests, which are read in chunks of changing sizes at first: no work is done
 for it. Sizes are compared within rounds, each of which takes all sizes one after the other, so that other programs
-slow them down alike; the median of several rounds decides. The result is kept in a file.
+slow them down alike; the median of several rounds decides, once they agree. The result is kept in a file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import statistics
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from nano_lsp.schema import ModelSpec
 
 _SIZES = (32, 64, 128, 256, 512)
 _N_ROUNDS = 9
+_MAX_SPREAD = 1.15  # quotient of the quartiles of the rounds; beyond it other programs disturb them, and it goes on
 _TOLERANCE = 1.05  # a smaller size may take this multiple of the time of the fastest one
 _MAX_KEPT = 32  # a home folder may be shared by the machines of a cluster
 
@@ -41,7 +43,9 @@ class ChunkSize:
         self._path = path
         self._key = key
         self._sizes = (*(size for size in _SIZES if size < largest), largest)
-        self._ms: list[dict[int, float]] = [{}]  # per token, by size; of each round, the current one last
+        self._ms: deque[dict[int, float]] = deque(maxlen=_N_ROUNDS)  # per token, by size; of the last whole rounds
+        self._round: dict[int, float] = {}  # the current one
+        self._n_rounds = 0
         kept = _read(path).get(key) if path else largest
         self._chosen = kept if kept in self._sizes else None
         self._measured = self._next_size()
@@ -68,21 +72,24 @@ class ChunkSize:
         """Record the duration of a chunk that was not the last one of its prompt."""
         if self._chosen is not None or n_tokens != self._measured:
             return
-        self._ms[-1][n_tokens] = elapsed_ms / n_tokens
-        if len(self._ms[-1]) == len(self._sizes):
-            self._ms.append({})
-        if len(self._ms) > _N_ROUNDS:
-            self._choose()
+        self._round[n_tokens] = elapsed_ms / n_tokens
+        if len(self._round) == len(self._sizes):
+            self._ms.append(self._round)
+            self._round, self._n_rounds = {}, self._n_rounds + 1
+            if self._n_rounds >= _N_ROUNDS:
+                self._choose()
         self._measured = self._next_size()
 
     def _next_size(self) -> int:
         """The size to measure next; each round begins with another one, as later chunks of a prompt take longer."""
-        begin = len(self._ms) - 1
-        return self._sizes[(begin + len(self._ms[-1])) % len(self._sizes)]
+        return self._sizes[(self._n_rounds + len(self._round)) % len(self._sizes)]
 
     def _choose(self) -> None:
-        rounds = self._ms[:-1]
-        times = {size: statistics.median(ms[size] / ms[self._largest] for ms in rounds) for size in self._sizes}
+        times: dict[int, float] = {}  # per token, as a multiple of that with the largest size
+        for size in self._sizes:
+            low, times[size], high = statistics.quantiles((ms[size] / ms[self._largest] for ms in self._ms), n=4)
+            if high > _MAX_SPREAD * low:
+                return
         limit = _TOLERANCE * min(times.values())
         self._chosen = min(size for size, time in times.items() if time <= limit)
         if self._path:
