@@ -54,7 +54,7 @@ def names_in(uri: str, n_folders: int = 0) -> set[str]:
 
     Args:
         uri: The URI or path.
-        n_folders: Number of folders to put before each name, where there are so many: 1 for `folder/name`.
+        n_folders: Maximum number of folders before each name: 1 for `folder/name`.
     """
     found = set()
     for text in _texts(uri):

@@ -286,7 +286,7 @@ def _decode(body: bytes) -> object:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid in JSON")
 
 
 def _failure(error: NanoError) -> tuple[dict[str, object], int]:

@@ -91,7 +91,7 @@ class NanoServer(LanguageServer):
         self._running: dict[asyncio.Future[Any], str] = {}  # jobs, and the URIs of the documents that they are for
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """Log an error of the server; a dialog for each would cover the editor. Answer what is no JSON."""
+        """Log an error of the server; a dialog for each would cover the editor. Refuse a message that is not JSON."""
         logger.error("%s: %s", source, error)
         if isinstance(error, (ValueError, RecursionError)) and source is JsonRpcException:  # while reading a message
             self.protocol.refuse_message(None, PARSE_ERROR, f"A message cannot be decoded: {error}.")
