@@ -72,7 +72,7 @@ def _on_stop(server: NanoServer, *arguments: Any) -> bool:  # noqa: ANN401 - sen
     folder = _find_folder(server, read_argument(arguments))
     stop = server.training.get(folder) if folder else None
     if stop is None:
-        where = f" on {folder}" if folder else ", nor is a folder of this machine open there"
+        where = f" on {folder}" if folder else ""
         server.show_message(f"No training is in progress{where}.", types.MessageType.Info)
         return False
     stop()
