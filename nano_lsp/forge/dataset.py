@@ -284,13 +284,12 @@ def check_run(folder: Path, run: dict[str, Any]) -> None:
 def begin_run(folder: Path, run: dict[str, Any]) -> None:
     """Note in a folder what determines its content, and remove what a killed run was writing.
 
-    A new folder can be read by this user alone. The caller holds the lock of the folder (`locked_folder`).
+    The folder exists, and the caller holds its lock (`locked_folder`).
 
     Raises:
         ForgeError: The folder cannot be written.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is made of private code
         for path in [*folder.iterdir(), *folder.glob("shards/*")]:
             if path.match(TEMPORARY):
                 path.unlink()
@@ -332,7 +331,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         ForgeError: Another process holds the lock, or the folder cannot be written.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is made of private code
     except OSError as error:
         raise ForgeError(f"{folder} cannot be written: {error.strerror}.", "Give another --output.") from error
     with locked(folder / _LOCK, f"Another nano-lsp command writes to {folder}."):
