@@ -57,11 +57,11 @@ _SHOWN = ("/v1/models", "/v1/models/{name}", "/health", "/props")
 METHODS = {**dict.fromkeys(_POSTED, "POST"), **dict.fromkeys(_SHOWN, "GET")}
 """The method of each path."""
 _STATUSES = (
-    *((EngineBusyError, 429), (EngineClosedError, 503), (EngineError, 400)),
-    *(
-        (ConfigError, 400),
-        (UnknownModelError, 404),
-    ),  # a value of the request's; clients repeat what has failed with 500
+    (EngineBusyError, 429),
+    (EngineClosedError, 503),
+    (EngineError, 400),
+    (ConfigError, 400),  # a value of the request's; clients repeat what has failed with 500
+    (UnknownModelError, 404),
 )
 _DONE = b"data: [DONE]\n\n"
 B = TypeVar("B")
