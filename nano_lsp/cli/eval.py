@@ -153,8 +153,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 
         def complete(problem: problems.Problem) -> Completion:
             if style is Style.LLAMA_VIM:
-                document = OpenDocument(problem.file_name, language_of(problem.file_name))
-                document.update(problem.prefix + problem.suffix)
+                text = problem.prefix + problem.suffix
+                document = OpenDocument(problem.file_name, language_of(problem.file_name, text=text))
+                document.update(text)
                 return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
             return assistant.run(runner.completion_of(problem, options))
 

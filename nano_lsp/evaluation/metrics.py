@@ -185,7 +185,7 @@ def breaks_parse(problem: Problem, text: str) -> bool:
     if not text:
         return False
     before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
-    language = language_of(problem.file_name)
+    language = language_of(problem.file_name, text=before)
     trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
     if trees[0] and trees[1]:
         return syntax.breaks_parse(trees[0], trees[1])

@@ -84,7 +84,8 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
     started = time.perf_counter()
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
-    document, language = problem.prefix + problem.suffix, language_of(problem.file_name)
+    document = problem.prefix + problem.suffix
+    language = language_of(problem.file_name, text=document)
     cursor = find_cursor_context(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
     text = completion.text
     filled = problem.prefix + text + problem.suffix
