@@ -22,7 +22,6 @@ from nano_lsp.cli.terminal import (
     row_progress,
     stderr,
 )
-from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
@@ -148,7 +147,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 
         def complete(problem: problems.Problem) -> Completion:
             if style is Style.LLAMA_VIM:
-                document = OpenDocument(problem.file_name, language_of(problem.file_name))
+                document = OpenDocument(problem.file_name, problem.language)
                 document.update(problem.prefix + problem.suffix)
                 return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
             return assistant.run(runner.completion_of(problem, options))

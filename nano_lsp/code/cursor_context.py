@@ -14,6 +14,7 @@ from tree_sitter import Node
 
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.languages import Language
+from nano_lsp.code.queries import captures_around
 from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 from nano_lsp.lines import line_end, line_start
 
@@ -165,7 +166,7 @@ def find_cursor_context(text: str, offset: int, language: Language, tree: Syntax
 
 def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:
     """The first matching kind, from the most specific one on."""
-    kind = _literal_kind(offset, language, tree)
+    kind = _literal_kind(offset, tree)
     if kind is None and tree is None and language.comment in typed:
         kind = CursorKind.COMMENT
     if kind is None:
@@ -178,20 +179,31 @@ def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTr
     return kind or (CursorKind.EXPRESSION if typed.strip() else CursorKind.STATEMENT_START)
 
 
-def _literal_kind(offset: int, language: Language, tree: SyntaxTree | None) -> CursorKind | None:
+def _literal_kind(offset: int, tree: SyntaxTree | None) -> CursorKind | None:
     """The kind of a comment or string around the cursor, according to the syntax tree; None outside of them."""
     if tree is None or offset == 0:
         return None
-    types = language.node_types
     at = tree.byte_offset(offset)
+    captured = captures_around(tree, "literals", at - 1, at)
     for node in ancestors(tree.node_at(offset - 1)):
-        if node.type == "interpolation":
+        what = captured.get(node.id)
+        if what == "code":
             return None
-        if node.type in types.comments:
-            return CursorKind.COMMENT if at > node.start_byte else None
-        if node.type in types.strings and node.start_byte < at < node.end_byte and node.type == "string":
+        if what == "comment":
+            return CursorKind.COMMENT if _is_in_comment(node, offset, tree) else None
+        if what == "string" and node.start_byte < at < node.end_byte:
             return CursorKind.DOCSTRING if _is_docstring(node) else CursorKind.STRING
     return None
+
+
+def _is_in_comment(comment: Node, offset: int, tree: SyntaxTree) -> bool:
+    """Whether the cursor is in a comment: up to its line's end, or before the end of a block comment."""
+    start = tree.offset(comment.start_byte)
+    before = tree.text[start:offset]
+    for opening, closing in tree.language.lexis.block_comments:
+        if before.startswith(opening):
+            return not (before.endswith(closing) and len(before) >= len(opening) + len(closing))
+    return offset > start and "\n" not in before  # some grammars count the line break as well
 
 
 def _is_docstring(string: Node) -> bool:
@@ -223,16 +235,17 @@ def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[
     if tree is None or start == 0:
         return None
     at = tree.byte_offset(offset)
+    blocks = captures_around(tree, "blocks", at - 1, at)
     for node in ancestors(tree.node_at(offset - 1)):
         first = node.child(0) if node.child_count else None
+        if node.id in blocks:
+            return None
         if first is not None and first.type in {"(", "[", "{"} and node.start_byte < at:
             last = node.child(node.child_count - 1)
             if last is not None and last.type in {")", "]", "}"} and last.end_byte <= at and not last.is_missing:
                 continue
             opener = tree.offset(first.start_byte)
             return text[opener], text[line_start(text, opener) : opener]
-        if node.type in tree.language.node_types.bodies:
-            return None
     return None
 
 

@@ -1,37 +1,23 @@
-"""Table of the supported languages: each row adds one.
+"""Table of the supported languages: a row, a grammar and a few queries each (docs/reference/languages.md).
 
-A language without a tree-sitter grammar is completed by text and indentation alone.
+A language without a tree-sitter grammar is completed by text and indentation alone, and so is one whose grammar is
+not installed.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from tree_sitter import Language as Grammar
 
+from nano_lsp.code.lexis import C_LIKE, HASH, Blocks, Lexis, Quote
 
-@dataclass(frozen=True)
-class NodeTypes:
-    """Node types of a grammar that completion uses.
-
-    Attributes:
-        functions: Definitions whose body can be left out of a prompt.
-        classes: Definitions whose members are listed.
-        decorated: Nodes that wrap a definition with its decorators.
-        bodies: Blocks of statements.
-        strings: String literals.
-        comments: Comments.
-    """
-
-    functions: frozenset[str] = frozenset()
-    classes: frozenset[str] = frozenset()
-    decorated: frozenset[str] = frozenset()
-    bodies: frozenset[str] = frozenset()
-    strings: frozenset[str] = frozenset()
-    comments: frozenset[str] = frozenset()
+_GRAMMAR_ERRORS = (ImportError, AttributeError, OSError, TypeError, ValueError)
+"""Not installed, another package of that name, a library that cannot be loaded, a grammar for another tree-sitter."""
 
 
 @dataclass(frozen=True)
@@ -41,65 +27,190 @@ class Language:
     Attributes:
         name: LSP language id (`languageId`).
         suffixes: File name suffixes.
-        comment: Start of a comment that extends to the end of the line.
+        lexis: Comments, strings and blocks, for text that has no syntax tree.
+        aliases: Other language ids that editors use.
+        file_names: Whole names of files without a telling suffix, in lower case.
         grammar_module: Package with the tree-sitter grammar; empty if there is none.
-        node_types: Node types of that grammar.
+        grammar_function: Function of that package that returns the grammar.
+        queries: Folders of `queries/` whose files make up the language's queries, in order.
     """
 
     name: str
     suffixes: tuple[str, ...] = ()
-    comment: str = "#"
+    lexis: Lexis = HASH
+    aliases: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = ()
     grammar_module: str = ""
-    node_types: NodeTypes = NodeTypes()
+    grammar_function: str = "language"
+    queries: tuple[str, ...] = ()
+
+    @property
+    def comment(self) -> str:
+        """Start of a comment that extends to the end of the line; that of a block comment where there is none."""
+        return self.lexis.line_comments[0] if self.lexis.line_comments else self.lexis.block_comments[0][0]
 
     @property
     def grammar(self) -> Grammar | None:
-        """The tree-sitter grammar, loaded at first use; None if there is none."""
-        return _load_grammar(self.grammar_module) if self.grammar_module else None
+        """The tree-sitter grammar, loaded at first use; None if there is none, or if it is not installed."""
+        return _load_grammar(self.grammar_module, self.grammar_function) if self.grammar_module else None
 
+
+_SHELL_QUOTES = (Quote('"', multi_line=True), Quote("'", escape="", multi_line=True))
+_SCRIPT = Lexis(("//",), (("/*", "*/"),), (Quote("`", multi_line=True), Quote('"'), Quote("'")), Blocks.BRACKETS)
 
 PLAIN = Language("plaintext", (".txt",))
 PYTHON = Language(
     "python",
     (".py", ".pyi", ".pyw"),
-    "#",
-    "tree_sitter_python",
-    NodeTypes(
-        functions=frozenset({"function_definition"}),
-        classes=frozenset({"class_definition"}),
-        decorated=frozenset({"decorated_definition"}),
-        bodies=frozenset({"block"}),
-        strings=frozenset({"string", "string_content", "string_start", "string_end"}),
-        comments=frozenset({"comment"}),
-    ),
+    Lexis(("#",), (), (Quote('"""', multi_line=True), Quote("'''", multi_line=True), Quote('"'), Quote("'"))),
+    grammar_module="tree_sitter_python",
+    queries=("python",),
+)
+JAVASCRIPT = Language(
+    "javascript",
+    (".js", ".mjs", ".cjs", ".jsx"),
+    _SCRIPT,
+    ("javascriptreact", "jsx"),
+    grammar_module="tree_sitter_javascript",
+    queries=("ecmascript", "javascript", "jsx"),
+)
+TYPESCRIPT = Language(
+    "typescript",
+    (".ts", ".mts", ".cts"),
+    _SCRIPT,
+    grammar_module="tree_sitter_typescript",
+    grammar_function="language_typescript",
+    queries=("ecmascript", "typescript"),
+)
+TSX = Language(
+    "typescriptreact",
+    (".tsx",),
+    _SCRIPT,
+    ("tsx",),
+    grammar_module="tree_sitter_typescript",
+    grammar_function="language_tsx",
+    queries=("ecmascript", "typescript", "jsx"),
+)
+C = Language("c", (".c", ".h"), C_LIKE, grammar_module="tree_sitter_c", queries=("c",))
+CPP = Language(
+    "cpp",
+    (".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".ipp", ".inl"),
+    C_LIKE,
+    ("c++",),
+    grammar_module="tree_sitter_cpp",
+    queries=("c", "cpp"),
 )
 LANGUAGES = (
     PYTHON,
-    Language("javascript", (".js", ".mjs", ".cjs", ".jsx"), "//"),
-    Language("typescript", (".ts", ".mts", ".cts", ".tsx"), "//"),
-    Language("c", (".c", ".h"), "//"),
-    Language("cpp", (".cc", ".cpp", ".cxx", ".hpp", ".hh"), "//"),
-    Language("csharp", (".cs",), "//"),
-    Language("go", (".go",), "//"),
-    Language("java", (".java",), "//"),
-    Language("kotlin", (".kt", ".kts"), "//"),
-    Language("rust", (".rs",), "//"),
-    Language("swift", (".swift",), "//"),
-    Language("lua", (".lua",), "--"),
-    Language("sql", (".sql",), "--"),
-    Language("ruby", (".rb",)),
-    Language("shellscript", (".sh", ".bash", ".zsh")),
-    Language("yaml", (".yaml", ".yml")),
-    Language("toml", (".toml",)),
+    JAVASCRIPT,
+    TYPESCRIPT,
+    TSX,
+    C,
+    CPP,
+    Language(
+        "csharp",
+        (".cs", ".csx"),
+        Lexis(("//",), (("/*", "*/"),), (Quote('"""', "", True), Quote('"')), Blocks.BRACKETS, r"'(?:\\.|[^\\'\n])'"),
+        ("c#",),
+        grammar_module="tree_sitter_c_sharp",
+        queries=("csharp",),
+    ),
+    Language(
+        "go",
+        (".go",),
+        Lexis(("//",), (("/*", "*/"),), (Quote("`", "", True), Quote('"'), Quote("'")), Blocks.BRACKETS),
+        grammar_module="tree_sitter_go",
+        queries=("go",),
+    ),
+    Language(
+        "java",
+        (".java",),
+        Lexis(("//",), (("/*", "*/"),), (Quote('"""', multi_line=True), Quote('"'), Quote("'")), Blocks.BRACKETS),
+        grammar_module="tree_sitter_java",
+        queries=("java",),
+    ),
+    Language(
+        "rust",
+        (".rs",),
+        # A lone quote begins a lifetime.
+        Lexis(("//",), (("/*", "*/"),), (Quote('"', multi_line=True),), Blocks.BRACKETS, r"'(?:\\[^\n]+?|[^\\'\n])'"),
+        grammar_module="tree_sitter_rust",
+        queries=("rust",),
+    ),
+    Language(
+        "ruby",
+        (".rb", ".rake", ".gemspec"),
+        Lexis(("#",), (("=begin", "=end"),), (Quote('"'), Quote("'")), Blocks.WORDS),
+        file_names=("rakefile", "gemfile"),
+        grammar_module="tree_sitter_ruby",
+        queries=("ruby",),
+    ),
+    Language(
+        "shellscript",
+        (".sh", ".bash", ".zsh"),
+        Lexis(("#",), (), _SHELL_QUOTES, Blocks.WORDS, comment_at_word=True),
+        ("bash", "sh", "zsh"),
+        (".bashrc", ".profile", ".bash_profile", ".zshrc"),
+        grammar_module="tree_sitter_bash",
+        queries=("bash",),
+    ),
+    Language(
+        "lua",
+        (".lua",),
+        Lexis(("--",), (("--[[", "]]"),), (Quote("[[", "", True, "]]"), Quote('"'), Quote("'")), Blocks.WORDS),
+        grammar_module="tree_sitter_lua",
+        queries=("lua",),
+    ),
+    Language("kotlin", (".kt", ".kts"), C_LIKE),
+    Language("swift", (".swift",), C_LIKE),
+    Language("json", (".json", ".jsonc", ".json5"), C_LIKE, ("jsonc", "json5")),
+    Language("yaml", (".yaml", ".yml"), Lexis(("#",), (), _SHELL_QUOTES, comment_at_word=True)),
+    Language("toml", (".toml",), Lexis(("#",), (), (Quote('"""', multi_line=True), *_SHELL_QUOTES))),
+    Language(
+        "html",
+        (".html", ".htm", ".xhtml", ".vue", ".svelte", ".svg", ".xml"),
+        Lexis((), (("<!--", "-->"),), (Quote('"'),), Blocks.INDENTATION),
+        ("vue", "svelte", "xml", "xhtml", "svg"),
+    ),
+    Language(
+        "css",
+        (".css", ".scss", ".less"),
+        Lexis((), (("/*", "*/"),), (Quote('"'), Quote("'")), Blocks.BRACKETS),
+        ("scss", "less"),
+    ),
+    Language(
+        "sql",
+        (".sql",),
+        Lexis(("--",), (("/*", "*/"),), (Quote("'", "", True), Quote('"', "", True))),
+        ("mysql", "postgres", "plsql", "tsql"),
+    ),
+    Language("markdown", (".md", ".markdown"), Lexis((), (("<!--", "-->"),), ())),
+    Language(
+        "dockerfile", (".dockerfile",), Lexis(("#",), (), _SHELL_QUOTES), file_names=("dockerfile", "containerfile")
+    ),
     PLAIN,
+)
+_CPP_IN_HEADER = re.compile(
+    r"^\s*(?:class\s+\w+[^;]*$|namespace\s+[\w:]*\s*\{?\s*$|template\s*<|using\s+[\w:]+|(?:public|private|protected)\s*:"
+    r"|#\s*include\s*<[a-z_]+>)|\bstd::|\b(?:constexpr|nullptr|noexcept|decltype)\b",
+    re.MULTILINE,
 )
 
 
-def language_of(file_name: str, language_id: str = "") -> Language:
-    """Return the language of a document: by its LSP language id, else by the file name, else plain text."""
-    named = next((language for language in LANGUAGES if language.name == language_id), None)
-    suffix = PurePath(file_name).suffix.lower()
-    return named or next((language for language in LANGUAGES if suffix in language.suffixes), PLAIN)
+def language_of(file_name: str, language_id: str = "", text: str = "") -> Language:
+    """Return the language of a document: by its LSP language id, else by the file name, else plain text.
+
+    Args:
+        file_name: Name of the file; empty for none.
+        language_id: Language id of the editor; empty for none. One that is not known counts as none.
+        text: Text of the document, which tells the headers of C++ from those of C.
+    """
+    path, wanted = PurePath(file_name), language_id.lower()
+    suffix, name = path.suffix.lower(), path.name.lower()
+    found = _by_id().get(wanted) or _by_suffix().get(suffix) or _by_suffix().get(name) or PLAIN
+    if found is C and suffix == ".h" and _CPP_IN_HEADER.search(text):
+        return CPP
+    return found
 
 
 def is_stub(file_name: str) -> bool:
@@ -108,5 +219,18 @@ def is_stub(file_name: str) -> bool:
 
 
 @functools.cache
-def _load_grammar(module: str) -> Grammar:
-    return Grammar(importlib.import_module(module).language())
+def _by_id() -> dict[str, Language]:
+    return {name: language for language in LANGUAGES for name in (language.name, *language.aliases)}
+
+
+@functools.cache
+def _by_suffix() -> dict[str, Language]:
+    return {name: language for language in LANGUAGES for name in (*language.suffixes, *language.file_names)}
+
+
+@functools.cache
+def _load_grammar(module: str, function: str) -> Grammar | None:
+    try:
+        return Grammar(getattr(importlib.import_module(module), function)())
+    except _GRAMMAR_ERRORS:
+        return None

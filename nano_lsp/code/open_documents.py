@@ -70,7 +70,7 @@ class OpenDocuments:
 
     def update(self, name: str, text: str, language: str = "") -> OpenDocument:
         """Update the document with a name, and return it; an empty language is derived from the suffix."""
-        found = language_of(name, language)
+        found = language_of(name, language, text)
         document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
         document.update(text)
         self._documents[name, found.name] = document

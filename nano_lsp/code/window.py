@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from tree_sitter import Node
 
+from nano_lsp.code.definition_nodes import find_definition_nodes
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.lines import split_lines
 
@@ -184,19 +185,18 @@ def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int
 
 def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
     """Bodies of functions at the top level and in classes; nested functions are part of the outer body."""
-    types = tree.language.node_types
+    known = {each.whole.id: each for each in find_definition_nodes(tree, node, max_depth=2)}
     for child in node.named_children:
-        inner = child.child_by_field_name("definition") if child.type in types.decorated else child
-        if inner is None:
-            continue
-        body = inner.child_by_field_name("body")
-        if body is None:
-            if inner.has_error and inner.named_child_count:
-                yield from _function_bodies(inner, tree)
-        elif inner.type in types.functions:
-            yield body
-        elif inner.type in types.classes:
-            yield from _function_bodies(body, tree)
+        found = known.get(child.id)
+        if found is None:
+            if child.child_by_field_name("body") is None and child.has_error and child.named_child_count:
+                yield from _function_bodies(child, tree)
+        elif found.kind == "group":
+            yield from _function_bodies(found.body or child, tree)
+        elif found.body is not None and found.kind == "function":
+            yield found.body
+        elif found.body is not None:
+            yield from _function_bodies(found.body, tree)
 
 
 def _by_lines(count_tokens: CountTokens) -> CountTokens:

@@ -49,8 +49,8 @@ class Problem:
 
     @property
     def language(self) -> Language:
-        """The language of the file."""
-        return language_of(self.file_name)
+        """The language of the file; the whole text of a header tells C++ from C."""
+        return language_of(self.file_name, text=self.prefix + self.reference + self.suffix)
 
     @property
     def document(self) -> str:

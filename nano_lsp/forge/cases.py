@@ -121,7 +121,7 @@ class CodeCases:
             source: Random numbers.
             heldout: Whether the file is held out, so that its cases get their imported signatures.
         """
-        language = language_of(path.name)
+        language = language_of(path.name, text=text)
         tree = SyntaxTree.parse(text, language)
         finder = HoleFinder(text, language, tree, code.max_lines, source)
         shares = {kind: share for kind, share in code.kinds.items() if tree or kind not in SYNTAX_KINDS}

@@ -9,6 +9,7 @@ from random import Random
 
 from nano_lsp.code.document import indent_of
 from nano_lsp.code.languages import Language
+from nano_lsp.code.queries import captures_around
 from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 from nano_lsp.lines import line_end, line_start
 
@@ -148,11 +149,11 @@ class HoleFinder:
         """The end of a line that also ends a statement."""
         if self._tree is None:
             return None
-        bodies = self._language.node_types.bodies
+        blocks = captures_around(self._tree, "blocks", self._tree.byte_offset(end - 1), self._tree.byte_offset(end))
         for node in ancestors(self._tree.node_at(end - 1)):
             if self._tree.offset(node.end_byte) != end or node.has_error:
                 return None
-            if node.parent is not None and (node.parent.parent is None or node.parent.type in bodies):
+            if node.parent is not None and (node.parent.parent is None or node.parent.id in blocks):
                 return Hole(end, end, end)
         return None
 
@@ -160,8 +161,10 @@ class HoleFinder:
         """Whether a line begins in a comment or in a string of several lines."""
         if self._tree is None:
             return False
-        types = self._language.node_types
+        start = self._tree.byte_offset(at)
+        literals = captures_around(self._tree, "literals", start, start + 1)
         return any(
-            node.type in types.comments or (node.type in types.strings and node.start_point[0] != node.end_point[0])
+            literals.get(node.id) == "comment"
+            or (literals.get(node.id) == "string" and node.start_point[0] != node.end_point[0])
             for node in ancestors(self._tree.node_at(at))
         )

@@ -254,10 +254,10 @@ def test_kinds_are_what_they_say(folder: Path) -> None:
 
 def test_a_language_without_a_grammar_has_cases(tmp_path: Path) -> None:
     for name in "abcd":
-        lines = "".join(f"  const {name}{i} = compute_{name}({i});\n" for i in range(60))
-        (tmp_path / "js" / f"{name}.ts").parent.mkdir(exist_ok=True)
-        (tmp_path / "js" / f"{name}.ts").write_text(f"function {name}() {{\n{lines}}}\n")
-    card = make("workspace", [tmp_path / "js"], tmp_path / "out")
+        lines = "".join(f"  val {name}{i} = compute_{name}({i});\n" for i in range(60))
+        (tmp_path / "kt" / f"{name}.kt").parent.mkdir(exist_ok=True)
+        (tmp_path / "kt" / f"{name}.kt").write_text(f"fun {name}() {{\n{lines}}}\n")
+    card = make("workspace", [tmp_path / "kt"], tmp_path / "out")
     assert {"line", "word"} <= {row["kind"] for row in rows(tmp_path / "out")}
     assert card["counts"]["train"].keys() <= {"line", "lines", "word", "editing"}
 

@@ -1,0 +1,126 @@
+"""Comments, strings and blocks of a language, read from its text alone.
+
+For text without a syntax tree, and for a few lines that are still being written: what is a comment or a string, which
+brackets are open, where a block ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Blocks(str, Enum):
+    """What a block of statements ends with."""
+
+    INDENTATION = "indentation"
+    BRACKETS = "brackets"
+    WORDS = "words"
+
+
+@dataclass(frozen=True)
+class Quote:
+    r"""A kind of string.
+
+    Attributes:
+        opening: What it begins with.
+        escape: Character that takes the meaning from the one after it; empty for none.
+        multi_line: Whether it may extend over several lines.
+        closing: What it ends with; empty for the same as `opening`.
+    """
+
+    opening: str
+    escape: str = "\\"
+    multi_line: bool = False
+    closing: str = ""
+
+
+@dataclass(frozen=True)
+class Lexis:
+    """Comments, strings and blocks of a language.
+
+    Attributes:
+        line_comments: What begins a comment that extends to the end of the line.
+        block_comments: Beginning and end of other comments.
+        quotes: Kinds of strings, the longer ones first.
+        blocks: What a block of statements ends with.
+        character: Expression for a literal in quotes that is no string, such as a character of Rust.
+        comment_at_word: Whether a comment begins only where a word could, as in shells.
+    """
+
+    line_comments: tuple[str, ...] = ("#",)
+    block_comments: tuple[tuple[str, str], ...] = ()
+    quotes: tuple[Quote, ...] = (Quote('"'), Quote("'"))
+    blocks: Blocks = Blocks.INDENTATION
+    character: str = ""
+    comment_at_word: bool = False
+
+    def tokens(self, code: str) -> Iterator[Token]:
+        """Yield the comments, strings, brackets and words of code, in order."""
+        for found in _expression(self).finditer(code):
+            kind, _, end = str(found.lastgroup).partition("_")
+            yield Token(kind.rstrip("0123456789"), found[0], found.start(), is_open=bool(end))
+
+    def is_open(self, code: str) -> bool:
+        """Whether a bracket, a string of several lines or a block comment is still open at the end of code."""
+        depth, last = 0, Token("", "", 0)
+        for last in self.tokens(code):
+            if last.kind == "bracket":
+                depth += 1 if last.text in "([{" else -1
+        return depth > 0 or (last.is_open and last.text.startswith(self._over_lines))
+
+    @functools.cached_property
+    def _over_lines(self) -> tuple[str, ...]:
+        """Beginnings of the strings and comments that may extend over several lines."""
+        quotes = (quote.opening for quote in self.quotes if quote.multi_line)
+        return (*quotes, *(opening for opening, _ in self.block_comments))
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of code.
+
+    Attributes:
+        kind: `comment`, `string`, `bracket` or `word`.
+        text: Its text.
+        start: Its offset.
+        is_open: Whether it is a comment or a string that the end of the code cuts off.
+    """
+
+    kind: str
+    text: str
+    start: int
+    is_open: bool = False
+
+
+@functools.cache
+def _expression(lexis: Lexis) -> re.Pattern[str]:
+    """Expression for one token: a group for each kind, and `open` in its name where the code ends within it."""
+    escape = re.escape
+    parts = [
+        f"(?P<comment{i}>{escape(opening)}(?:(?!{escape(closing)}).)*)(?:{escape(closing)}|(?P<comment{i}_open>\\Z))"
+        for i, (opening, closing) in enumerate(lexis.block_comments)
+    ]
+    if lexis.line_comments:
+        before = r"(?<![^\s;&|(])" if lexis.comment_at_word else ""
+        begins = "|".join(map(escape, lexis.line_comments))
+        parts.append(f"(?P<comment>{before}(?:{begins})[^\r\n]*)(?:(?P<comment_open>\\Z)|)")
+    if lexis.character:
+        parts.append(f"(?P<string>{lexis.character})")
+    for i, quote in enumerate(lexis.quotes):
+        closing, any_char = escape(quote.closing or quote.opening), "." if quote.multi_line else r"[^\r\n]"
+        escaped = f"{escape(quote.escape)}.|" if quote.escape else ""
+        ends = rf"{closing}|(?P<string{i}_open>{escape(quote.escape)}?\Z)" + (
+            "" if quote.multi_line else r"|(?=[\r\n])"
+        )
+        stop = f"(?!{closing}{'|' + escape(quote.escape) if quote.escape else ''})"
+        parts.append(f"(?P<string{i}>{escape(quote.opening)}(?:{escaped}{stop}{any_char})*)(?:{ends})")
+    parts += [r"(?P<bracket>[()\[\]{}])", r"(?P<word>\w+)"]
+    return re.compile("|".join(parts), re.DOTALL)
+
+
+C_LIKE = Lexis(("//",), (("/*", "*/"),), (Quote('R"(', "", True, ')"'), Quote('"'), Quote("'")), Blocks.BRACKETS)
+HASH = Lexis()

@@ -1,0 +1,1 @@
+[(compound_statement) (do_group) (if_statement) (case_statement) (subshell)] @block

@@ -1,0 +1,3 @@
+(comment) @comment
+[(string) (raw_string) (ansi_c_string) (heredoc_body)] @string
+[(command_substitution) (expansion)] @code

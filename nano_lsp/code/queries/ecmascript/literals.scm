@@ -1,0 +1,3 @@
+(comment) @comment
+[(string) (template_string) (regex)] @string
+(template_substitution) @code

@@ -1,0 +1,130 @@
+"""The table of languages: each row's grammar and queries."""
+
+from __future__ import annotations
+
+import pytest
+
+from nano_lsp.code import languages
+from nano_lsp.code.definition_nodes import DefinitionNodes, find_definition_nodes
+from nano_lsp.code.languages import LANGUAGES, PLAIN, Language, language_of
+from nano_lsp.code.queries import FOLDER, find_matches, find_query, query_text
+from nano_lsp.code.syntax_tree import SyntaxTree
+from tests.code.language_samples import SAMPLES, Sample
+
+WITH_GRAMMAR = [language for language in LANGUAGES if language.grammar_module]
+KINDS = sorted({file.stem for file in FOLDER.glob("*/*.scm")})
+each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.language)
+
+
+def parse(sample: Sample) -> SyntaxTree:
+    tree = SyntaxTree.parse(sample.code, language_of(sample.file_name, text=sample.code))
+    assert tree is not None
+    return tree
+
+
+def names(tree: SyntaxTree, kind: str) -> tuple[str, ...]:
+    found = (each.name for each in find_definition_nodes(tree) if each.kind == kind)
+    return tuple(tree.text_of(name) for name in found if name is not None)
+
+
+def test_each_language_with_a_grammar_has_a_sample() -> None:
+    assert {sample.language for sample in SAMPLES} == {language.name for language in WITH_GRAMMAR}
+
+
+def test_each_folder_of_queries_belongs_to_a_language() -> None:
+    folders = {folder.name for folder in FOLDER.iterdir()}
+    assert folders == {folder for language in LANGUAGES for folder in language.queries}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", WITH_GRAMMAR, ids=lambda language: language.name)
+def test_each_query_compiles(language: Language, kind: str) -> None:
+    assert language.grammar is not None
+    assert (find_query(language, kind) is None) == (not query_text(language, kind))
+    assert query_text(language, "literals")
+    assert query_text(language, "blocks")
+    assert query_text(language, "definitions")
+
+
+@each_sample
+def test_a_sample_has_its_language_and_no_syntax_errors(sample: Sample) -> None:
+    assert language_of(sample.file_name, text=sample.code).name == sample.language
+    assert language_of("", sample.language).name == sample.language
+    assert parse(sample).n_errors() == 0
+
+
+@each_sample
+def test_definitions_are_found_with_their_names(sample: Sample) -> None:
+    tree = parse(sample)
+    assert names(tree, "function") == sample.functions
+    assert names(tree, "class") == sample.classes
+    assert names(tree, "value") == sample.values
+
+
+@each_sample
+def test_comments_and_strings_are_found(sample: Sample) -> None:
+    tree = parse(sample)
+    nodes = [
+        node
+        for match in find_matches(tree, "literals")
+        for name, found in match.items()
+        for node in found
+        if name != "code"
+    ]
+    texts = [tree.text_of(node) for node in sorted(nodes, key=lambda node: node.start_byte)]
+    assert len(texts) == len(sample.literals), texts
+    for text, expected in zip(texts, sample.literals, strict=True):
+        assert text.startswith(expected)
+
+
+@each_sample
+def test_functions_have_a_body_within_them(sample: Sample) -> None:
+    def is_within(each: DefinitionNodes) -> bool:
+        parts = (each.name, each.parameters, each.result, each.body)
+        return all(
+            each.whole.start_byte <= part.start_byte and part.end_byte <= each.whole.end_byte
+            for part in parts
+            if part
+        )
+
+    found = find_definition_nodes(parse(sample))
+    assert any(each.kind == "function" and each.body for each in found)
+    assert all(map(is_within, found))
+
+
+def test_a_language_is_found_by_its_ids_and_by_its_file_name() -> None:
+    assert language_of("a.jsx").name == "javascript"
+    assert language_of("untitled", "javascriptreact").name == "javascript"
+    assert language_of("a.js", "typescriptreact").name == "typescriptreact"
+    assert language_of("Dockerfile").name == "dockerfile"
+    assert language_of("/x/.bashrc").name == "shellscript"
+    assert language_of("App.vue", "vue").name == "html"
+    assert language_of("a.go", "an id that nobody knows").name == "go"
+    assert language_of("a.xyz", "an id that nobody knows") is PLAIN
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("#include <stdio.h>\n\nint f(void);\nstruct a { int b; };\n", "c"),
+        ("", "c"),
+        ("/* a class of its own */\nint class_of(int x);\n", "c"),
+        ("#include <string>\n", "cpp"),
+        ("namespace a {\nint f();\n}\n", "cpp"),
+        ("class A {\npublic:\n  int f();\n};\n", "cpp"),
+        ("template <typename T> T f(T x);\n", "cpp"),
+        ("std::string f();\n", "cpp"),
+    ],
+)
+def test_a_header_of_cpp_is_told_by_its_text(text: str, name: str) -> None:
+    assert language_of("a.h", text=text).name == name
+    assert language_of("a.h", "c", text).name == name
+    assert language_of("a.c", text=text).name == "c"
+
+
+def test_a_grammar_that_is_not_installed_leaves_the_text() -> None:
+    language = Language("x", (".x",), grammar_module="tree_sitter_of_nobody", queries=("python",))
+    assert language.grammar is None
+    assert SyntaxTree.parse("x = 1\n", language) is None
+    for function in ("language", "JSONDecoder"):  # of another package with the grammar's name
+        assert languages._load_grammar("json", function) is None
