@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
+from nano_lsp.cli import eval_report
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import (
     Adapter,
@@ -25,14 +21,12 @@ from nano_lsp.cli.terminal import (
     open_local_assistant,
     row_progress,
     stderr,
-    stdout,
 )
-from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EvaluationError
-from nano_lsp.evaluation import metrics, problems, runner
+from nano_lsp.evaluation import problems, runner
 from nano_lsp.evaluation.baseline import LlamaVimCompletion
 from nano_lsp.evaluation.caching_backend import CachingBackend
 from nano_lsp.models.adapters import choose_adapter, find_base
@@ -98,9 +92,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure completions: exact matches, tests passed, characters saved, broken code, tokens, time."""
+    """Measure completions: exact matches, tests passed, characters saved and shown for nothing, broken code, time."""
     if compare:
-        _show_comparison(metrics.compare(*map(runner.load_outcomes, compare)), as_json)
+        eval_report.show_comparison(*map(runner.load_outcomes, compare), as_json=as_json)
         return
     if data is None:
         raise EvaluationError("There is nothing to evaluate on.", "Give a folder or a file of problems; see --help.")
@@ -154,7 +148,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         def complete(problem: problems.Problem) -> Completion:
             if style is Style.LLAMA_VIM:
                 text = problem.prefix + problem.suffix
-                document = OpenDocument(problem.file_name, language_of(problem.file_name, text=text))
+                document = OpenDocument(problem.file_name, problem.language)
                 document.update(text)
                 return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
             return assistant.run(runner.completion_of(problem, options))
@@ -165,38 +159,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 outcomes.append(outcome)
                 advance()
     if as_json:
-        figures = {"all": metrics.summarize(outcomes), **_by_kind(outcomes)}
-        print_json({name: asdict(summary) for name, summary in figures.items()})
+        print_json(eval_report.figures(outcomes))
     else:
-        _show(outcomes)
+        eval_report.show(outcomes)
         stderr.print(f"Outcomes: {results}")
-
-
-def _by_kind(outcomes: Sequence[metrics.Outcome]) -> dict[str, metrics.RunSummary]:
-    groups: dict[str, list[metrics.Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[outcome.cursor_kind].append(outcome)
-    return {kind: metrics.summarize(group) for kind, group in sorted(groups.items())}
-
-
-def _show(outcomes: Sequence[metrics.Outcome]) -> None:
-    titles = ("cursor in", "n", "exact", "pass@1", "saved", "shown", "broken", "evaluated", "generated", "ms")
-    table = Table(*(Column(title, no_wrap=True, justify="right" if i else "left") for i, title in enumerate(titles)))
-    for name, s in {**_by_kind(outcomes), "all": metrics.summarize(outcomes)}.items():
-        shares = ["" if share is None else f"{share:.1f} %" for share in (s.exact, s.passed, s.saved, s.shown)]
-        costs = [f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}"]
-        table.add_row(name, str(s.n), *shares, str(s.broken), *costs)
-    # Output that is not a terminal has no width: use one that fits the table.
-    console = stdout if stdout.is_terminal else Console(width=110)
-    console.print(table)
-
-
-def _show_comparison(comparisons: Sequence[metrics.Comparison], as_json: bool) -> None:
-    if as_json:
-        print_json([asdict(comparison) for comparison in comparisons])
-        return
-    table = Table("measure", "n", "files", "A", "B", "difference", "95 % interval", "p")
-    for c in comparisons:
-        difference = (f"{c.second - c.first:+.1f}", f"{c.low:+.1f} to {c.high:+.1f}", f"{c.p_value:.3f}")
-        table.add_row(c.measure, str(c.n), str(c.files), f"{c.first:.1f} %", f"{c.second:.1f} %", *difference)
-    stdout.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.code import syntax_tree as syntax
-from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree, is_python
 from nano_lsp.evaluation.problems import Problem
 
@@ -31,6 +31,8 @@ class Outcome:
         passed: Whether the problem's test passed; None without a test.
         reference_chars: Length of the reference's first line.
         saved_chars: Number of these characters that need no typing when whole words of the suggestion are accepted.
+        unused_chars: Number of the suggestion's characters that are not accepted then, those of later lines included:
+            characters shown for nothing; None in results of older versions.
         broken: Whether the document has more syntax errors with the suggestion than without.
         prompt_tokens: Length of the prompt in tokens.
         evaluated_tokens: Number of prompt tokens that were not in the KV cache.
@@ -38,6 +40,7 @@ class Outcome:
         latency_ms: Time from the request to the answer.
         confidence: Mean probability of the tokens shown, 0 to 1.
         document: `Problem.document`; empty in results of older versions.
+        language: LSP language id of the file; empty in results of older versions.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Outcome:
     latency_ms: float
     confidence: float = 0.0
     document: str = ""
+    language: str = ""
+    unused_chars: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class RunSummary:
         exact: Share of exact matches.
         passed: Share of the problems with a test that passed it (pass@1).
         saved: Share of the reference's characters that need no typing.
+        unused: Mean number of characters shown for nothing per problem; None without data.
         shown: Share of problems with a suggestion.
         broken: Number of suggestions that add syntax errors.
         evaluated_tokens: Mean number of evaluated prompt tokens per problem.
@@ -77,6 +83,7 @@ class RunSummary:
     exact: float | None
     passed: float | None
     saved: float | None
+    unused: float | None
     shown: float | None
     broken: int
     evaluated_tokens: float
@@ -87,12 +94,14 @@ class RunSummary:
 def summarize(outcomes: Sequence[Outcome]) -> RunSummary:
     """Aggregate the metrics of outcomes."""
     tested = [outcome.passed for outcome in outcomes if outcome.passed is not None]
+    unused = [outcome.unused_chars for outcome in outcomes if outcome.unused_chars is not None]
     n = len(outcomes)
     return RunSummary(
         n=n,
         exact=_share(sum(outcome.exact for outcome in outcomes), n),
         passed=_share(sum(tested), len(tested)),
         saved=_share(sum(o.saved_chars for o in outcomes), sum(o.reference_chars for o in outcomes)),
+        unused=sum(unused) / len(unused) if unused else None,
         shown=_share(sum(bool(outcome.text) for outcome in outcomes), n),
         broken=sum(outcome.broken for outcome in outcomes),
         evaluated_tokens=sum(outcome.evaluated_tokens for outcome in outcomes) / max(1, n),
@@ -169,6 +178,14 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Compari
     return found
 
 
+def group(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
+    """Outcomes by a key, in its order."""
+    groups: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[key(outcome)].append(outcome)
+    return dict(sorted(groups.items()))
+
+
 def saved_chars(suggestion: str, reference: str) -> int:
     """Number of characters that need no typing when the suggestion's matching words are accepted from its start."""
     n = next((i for i, (a, b) in enumerate(zip(suggestion, reference, strict=False)) if a != b), None)
@@ -185,7 +202,7 @@ def breaks_parse(problem: Problem, text: str) -> bool:
     if not text:
         return False
     before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
-    language = language_of(problem.file_name, text=before)
+    language = problem.language
     trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
     if trees[0] and trees[1]:
         return syntax.breaks_parse(trees[0], trees[1])

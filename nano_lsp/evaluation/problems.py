@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from nano_lsp.code.document import is_secret, load_document
+from nano_lsp.code.languages import Language, language_of
 from nano_lsp.errors import DocumentError, EvaluationError
 
 MAX_FILE_LINES = 2000
@@ -45,6 +46,11 @@ class Problem:
     reference: str
     test: str = ""
     imported: str = ""
+
+    @property
+    def language(self) -> Language:
+        """The language of the file."""
+        return language_of(self.file_name, text=self.prefix + self.suffix)
 
     @property
     def document(self) -> str:

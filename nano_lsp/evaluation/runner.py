@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nano_lsp.code.cursor_context import CompletionInput, find_cursor_context
 from nano_lsp.code.file_replacement import replace_file
-from nano_lsp.code.languages import language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
@@ -59,7 +58,8 @@ def run(
 def completion_of(problem: Problem, options: PostprocessOptions) -> Complete:
     """The completion of a problem, as an editor requests it."""
     text, offset = problem.prefix + problem.suffix, len(problem.prefix)
-    completion_input = CompletionInput(problem.file_name, text, offset, context=problem.imported)
+    language = problem.language.name
+    completion_input = CompletionInput(problem.file_name, text, offset, language, problem.imported)
     return Complete(completion_input, options, speculative=False)
 
 
@@ -84,8 +84,7 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
     started = time.perf_counter()
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
-    document = problem.prefix + problem.suffix
-    language = language_of(problem.file_name, text=document)
+    document, language = problem.prefix + problem.suffix, problem.language
     cursor = find_cursor_context(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
     text = completion.text
     filled = problem.prefix + text + problem.suffix
@@ -107,6 +106,8 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
         latency_ms=latency_ms,
         confidence=round(completion.confidence, 4),
         document=problem.document,
+        language=language.name,
+        unused_chars=len(text.rstrip()) - saved_chars(text.rstrip(), problem.reference.rstrip()),
     )
 
 

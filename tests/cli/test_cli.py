@@ -283,10 +283,13 @@ def test_evaluation_without_data_and_a_comparison(tmp_path: Path) -> None:
         "latency_ms": 1.0,
     }
     for name, saved in (("a", 2), ("b", 4)):
-        lines = [{"conditions": {}}, {**fields, "saved_chars": saved}]
+        more = {"language": "go", "saved_chars": saved, "unused_chars": 4 - saved}
+        lines = [{"conditions": {}}, {**fields, **more}]
         (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "b"))
     assert b"+50.0" in done.stdout
+    (by_language,) = [line.split() for line in done.stdout.decode().splitlines() if "go " in line and "all" in line]
+    assert [word for word in by_language if word[0].isdigit()] == ["1", "50.0", "100.0", "2.0", "0.0", "0", "0"]
     assert_error(
         nano_lsp("eval", "--compare", str(tmp_path / "a"), str(tmp_path / "c")),
         2,

@@ -142,8 +142,25 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert asked == ["p/1", "p/2"]
     assert outcomes == runner.load_outcomes(results)
     assert outcomes[1].passed is None
+    assert {each.language for each in outcomes} == {"python"}
     with pytest.raises(EvaluationError, match="different conditions"):
         list(runner.run(both, complete, results, {"model": "other"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "saved", "unused"),
+    [
+        ("foo(bar)", "foo(bar)", 8, 0),
+        ("foo(bar)\n", "foo(bar)", 8, 0),
+        ("foo(baz)", "foo(bar)", 4, 4),
+        ("foo(bar)\nx = 1", "foo(bar)", 8, 6),  # a line too many
+        ("a = 1\n    b = 2", "a = 1\n    b = 3", 5, 1),  # only the first line is counted as saved
+        ("", "foo(bar)", 0, 0),
+    ],
+)
+def test_characters_are_saved_or_shown_for_nothing(text: str, reference: str, saved: int, unused: int) -> None:
+    found = runner.measure(replace(PROBLEM, reference=reference, test=""), lambda _problem: answer(text))
+    assert (found.saved_chars, found.unused_chars) == (saved, unused)
 
 
 def outcome(name: str, *, passed: bool, saved: int) -> metrics.Outcome:
@@ -156,6 +173,8 @@ def test_figures_and_comparison() -> None:
     figures = metrics.summarize(first)
     assert (figures.n, figures.exact, figures.passed, figures.saved, figures.shown) == (20, 25.0, 25.0, 20.0, 100.0)
     assert metrics.summarize([]).exact is None
+    assert figures.unused is None  # not in results of older versions
+    assert metrics.summarize([replace(first[0], unused_chars=n) for n in (2, 5)]).unused == 3.5
     by_measure = {c.measure: c for c in metrics.compare(first, second)}
     passed = by_measure["pass@1"]
     assert (passed.n, passed.first, passed.second) == (20, 25.0, 75.0)
