@@ -19,6 +19,7 @@ from nano_lsp.atomic_files import free_disk_bytes
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import Model, file_progress, open_assistant, run_with_retries, stdout
 from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.code.languages import LANGUAGES
 from nano_lsp.completion.completer import Complete
 from nano_lsp.config import find_folders, load_settings, with_absolute_paths
 from nano_lsp.engine.endpoint import find_endpoint
@@ -137,6 +138,7 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
         f"nano-lsp {__version__}, llama-cpp-python {version('llama-cpp-python')}, "
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     )
+    yield examine_languages()
     yield from examine_cpu()
     works = yield from examine_library(again=retest)
     try:
@@ -154,6 +156,21 @@ def examine(model: str | None, *, load: bool, retest: bool = False) -> Iterator[
         yield examine_training(settings, path)
     if load and works and path and memory.level is not Level.PROBLEM:
         yield from examine_model(settings)
+
+
+def examine_languages() -> Finding:
+    """Load the grammars of all languages, and name those that are missing."""
+    missing = {language.name: language.grammar_module for language in LANGUAGES if language.lacks_grammar}
+    loaded = [language.name for language in LANGUAGES if language.grammar]
+    if not missing:
+        return Finding(Level.OK, "languages", f"{len(loaded)} grammars: {', '.join(loaded)}")
+    packages = " ".join(sorted({module.replace("_", "-") for module in missing.values()}))
+    return Finding(
+        Level.WARNING,
+        "languages",
+        f"without a grammar, completed as text: {', '.join(missing)}",
+        f"Install them: pip install --force-reinstall {packages}",
+    )
 
 
 def examine_cpu() -> Iterator[Finding]:

@@ -7,13 +7,15 @@ does not suffice: strings over several lines, brackets opened in a line above.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from tree_sitter import Node
 
 from nano_lsp.code.document import indent_of
-from nano_lsp.code.languages import Language
+from nano_lsp.code.languages import PYTHON, Language
+from nano_lsp.code.lexis import Blocks
 from nano_lsp.code.queries import captures_around
 from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 from nano_lsp.lines import line_end, line_start
@@ -35,6 +37,10 @@ class CursorKind(str, Enum):
     COMMENT = "comment"
 
 
+LITERAL_KINDS = frozenset({CursorKind.STRING, CursorKind.DOCSTRING, CursorKind.COMMENT})
+"""Text rather than code."""
+
+
 class TextAfterCursor(str, Enum):
     """Kind of text after the cursor in its line."""
 
@@ -45,12 +51,12 @@ class TextAfterCursor(str, Enum):
 
 _CLOSERS = re.compile(r"[\s)\]}'\"`:;,]*")
 _WORD_END = re.compile(r"\w$")
-_FORMS = (
-    (CursorKind.IMPORT, re.compile(r"^\s*(from|import)\s")),
-    (CursorKind.DECORATOR, re.compile(r"^\s*@")),
-    (CursorKind.ATTRIBUTE, re.compile(r"(?:[^\W\d]\w*|[)\]}'\"])\s*\.\s*\w*$")),
-)
+_DECORATOR = re.compile(r"^\s*@")
+_ATTRIBUTE = re.compile(r"(?:[^\W\d]\w*|[)\]}'\"])\s*\.\s*\w*$")
 _DEFINITION = re.compile(r"\s*(async\s+)?(def|function|func|fn)\s+\w+\s*\(")
+_BEFORE_BLOCK = re.compile(r"(?:\)|=>|->|\b(?:else|do|try|finally|loop|unsafe))\s*$")
+_MAX_LITERAL_CHARS = 1 << 16  # before the cursor, that are searched for an open string where there is no tree: 5 ms
+_MAX_LINE_CHARS = 20_000  # before the cursor in its line, that are searched for brackets
 _MULTI_LINE = {CursorKind.STATEMENT_START, CursorKind.EMPTY_BLOCK}
 
 
@@ -166,22 +172,40 @@ def find_cursor_context(text: str, offset: int, language: Language, tree: Syntax
 
 def _kind(text: str, offset: int, typed: str, language: Language, tree: SyntaxTree | None) -> CursorKind:
     """The first matching kind, from the most specific one on."""
-    kind = _literal_kind(offset, tree)
-    if kind is None and tree is None and language.comment in typed:
-        kind = CursorKind.COMMENT
+    kind = _literal_kind(offset, tree) if tree else _open_literal(text[:offset], language)
+    if kind is None and tree and tree.root.has_error and language is not PYTHON:  # an unclosed one is an error
+        kind = _open_literal(typed, language)
     if kind is None:
-        kind = next((kind for kind, form in _FORMS if form.search(typed)), None)
+        kind = _form(typed[-_MAX_LINE_CHARS:], language)
     if kind is None:
-        opener = _innermost_opener(text, offset, tree)
-        kind = _bracket_kind(*opener) if opener else None
-    if kind is None and _opens_block(text, offset):
+        opener = _innermost_opener(text, offset, language, tree)
+        kind = _bracket_kind(*opener, tree) if opener else None
+    if kind is None and _opens_block(text, offset, language):
         kind = CursorKind.EMPTY_BLOCK
     return kind or (CursorKind.EXPRESSION if typed.strip() else CursorKind.STATEMENT_START)
 
 
-def _literal_kind(offset: int, tree: SyntaxTree | None) -> CursorKind | None:
+def _form(typed: str, language: Language) -> CursorKind | None:
+    """The kind of a line by what it begins with, or by the text before the cursor."""
+    if re.match(rf"\s*(?:{language.imports})", typed):
+        return CursorKind.IMPORT
+    if _DECORATOR.match(typed) and language.lexis.blocks is not Blocks.WORDS:  # `@name` is a variable of Ruby
+        return CursorKind.DECORATOR
+    return CursorKind.ATTRIBUTE if _ATTRIBUTE.search(typed) else None
+
+
+def _open_literal(before: str, language: Language) -> CursorKind | None:
+    """The kind of a comment or string that the text before the cursor leaves open; None for none."""
+    literals = language.lexis.literals(before[-_MAX_LITERAL_CHARS:])
+    last = next(iter(deque(literals, maxlen=1)), None)
+    if last is None or not last.is_open:
+        return None
+    return CursorKind.COMMENT if last.kind == "comment" else CursorKind.STRING
+
+
+def _literal_kind(offset: int, tree: SyntaxTree) -> CursorKind | None:
     """The kind of a comment or string around the cursor, according to the syntax tree; None outside of them."""
-    if tree is None or offset == 0:
+    if offset == 0:
         return None
     at = tree.byte_offset(offset)
     captured = captures_around(tree, "literals", at - 1, at)
@@ -192,7 +216,8 @@ def _literal_kind(offset: int, tree: SyntaxTree | None) -> CursorKind | None:
         if what == "comment":
             return CursorKind.COMMENT if _is_in_comment(node, offset, tree) else None
         if what == "string" and node.start_byte < at < node.end_byte:
-            return CursorKind.DOCSTRING if _is_docstring(node) else CursorKind.STRING
+            is_docstring = tree.language is PYTHON and _is_docstring(node)
+            return CursorKind.DOCSTRING if is_docstring else CursorKind.STRING
     return None
 
 
@@ -212,50 +237,84 @@ def _is_docstring(string: Node) -> bool:
     return body is not None and body.named_child(0) == statement
 
 
-def _bracket_kind(bracket: str, before: str) -> CursorKind:
-    """The kind of code within an open bracket, from the bracket and the text before it in its line."""
-    if bracket == "(" and _DEFINITION.match(before + bracket):
+def _bracket_kind(bracket: str, before: str, opener: int, tree: SyntaxTree | None) -> CursorKind:
+    """The kind of code within an open bracket, from the bracket, the text before it in its line, and its offset."""
+    if bracket == "(" and (_DEFINITION.match(before + bracket) or _lists_parameters(opener, tree)):
         return CursorKind.PARAMETERS
     if bracket == "(" and re.search(r"[\w)\]]$", before):
         return CursorKind.CALL_ARGUMENTS
     return CursorKind.EXPRESSION
 
 
-def _innermost_opener(text: str, offset: int, tree: SyntaxTree | None) -> tuple[str, str] | None:
-    """The innermost open bracket and the text before it in its line, from the cursor's line, else from the tree."""
+def _lists_parameters(opener: int, tree: SyntaxTree | None) -> bool:
+    """Whether the parameters of a definition begin at an offset, according to the syntax tree."""
+    if tree is None:
+        return False
+    at = tree.byte_offset(opener)
+    lists = captures_around(tree, "definitions", at, at + 1)
+    return any(
+        lists.get(node.id) == "parameters" for node in ancestors(tree.node_at(opener)) if node.start_byte == at
+    )
+
+
+def _innermost_opener(
+    text: str, offset: int, language: Language, tree: SyntaxTree | None
+) -> tuple[str, str, int] | None:
+    """The innermost open bracket, the text before it in its line, and its offset.
+
+    From the cursor's line, else from the tree. A brace that begins a block of statements is none.
+    """
     start = line_start(text, offset)
     stack: list[int] = []
-    for i in range(start, offset):
+    for i in range(max(start, offset - _MAX_LINE_CHARS), offset):
         if text[i] in "([{":
             stack.append(i)
         elif text[i] in ")]}" and stack:
             stack.pop()
     if stack:
-        return text[stack[-1]], text[start : stack[-1]]
+        opener = stack[-1]
+        if text[opener] == "{" and _begins_block(text, opener, language, tree):
+            return None
+        return text[opener], text[start:opener], opener
     if tree is None or start == 0:
         return None
     at = tree.byte_offset(offset)
     blocks = captures_around(tree, "blocks", at - 1, at)
     for node in ancestors(tree.node_at(offset - 1)):
-        first = node.child(0) if node.child_count else None
         if node.id in blocks:
             return None
+        first = node.child(0) if node.child_count else None
         if first is not None and first.type in {"(", "[", "{"} and node.start_byte < at:
             last = node.child(node.child_count - 1)
             if last is not None and last.type in {")", "]", "}"} and last.end_byte <= at and not last.is_missing:
                 continue
             opener = tree.offset(first.start_byte)
-            return text[opener], text[line_start(text, opener) : opener]
+            return text[opener], text[line_start(text, opener) : opener], opener
     return None
 
 
-def _opens_block(text: str, offset: int) -> bool:
+def _begins_block(text: str, brace: int, language: Language, tree: SyntaxTree | None) -> bool:
+    """Whether a brace begins a block of statements: according to the tree, else to the text before it in its line."""
+    if language.lexis.blocks is Blocks.INDENTATION:
+        return False
+    if tree is not None:
+        at = tree.byte_offset(brace)
+        blocks = captures_around(tree, "blocks", at, at + 1)
+        if any(node.id in blocks for node in ancestors(tree.node_at(brace)) if node.start_byte == at):
+            return True
+    return bool(_BEFORE_BLOCK.search(text[line_start(text, brace) : brace]))
+
+
+def _opens_block(text: str, offset: int, language: Language) -> bool:
     """Whether the code before the cursor opens a block that is still empty."""
     *others, typed = text[line_start(text, max(0, offset - 4096)) : offset].split("\n")
     if typed.strip():
         others.append(typed)
     above = next((line for line in reversed(others) if line.strip()), "")
-    if not re.sub(r"\s+(#|//).*$", "", above).rstrip().endswith((":", "{", "=>", "->")):
+    code = re.sub(r"\s+(#|//).*$", "", above).rstrip()
+    if not code.endswith((":", "{", "=>", "->")) and not (
+        language.lexis.blocks is Blocks.WORDS and language.lexis.leaves_open(above)
+    ):
         return False
     below = next((line for line in text[offset : offset + 4096].split("\n")[1:] if line.strip()), "")
     return indent_of(below) <= indent_of(above)

@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 from tree_sitter import Language as Grammar
 
-from nano_lsp.code.lexis import C_LIKE, HASH, Blocks, Lexis, Quote
+from nano_lsp.code.lexis import C_LIKE, HASH, Blocks, BlockWords, Lexis, Quote
 
 _GRAMMAR_ERRORS = (ImportError, AttributeError, OSError, TypeError, ValueError)
 """Not installed, another package of that name, a library that cannot be loaded, a grammar for another tree-sitter."""
@@ -33,6 +33,7 @@ class Language:
         grammar_module: Package with the tree-sitter grammar; empty if there is none.
         grammar_function: Function of that package that returns the grammar.
         queries: Folders of `queries/` whose files make up the language's queries, in order.
+        imports: Expression for the beginning of an import.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Language:
     grammar_module: str = ""
     grammar_function: str = "language"
     queries: tuple[str, ...] = ()
+    imports: str = r"(?:from|import)\s"
 
     @property
     def comment(self) -> str:
@@ -54,11 +56,34 @@ class Language:
         """The tree-sitter grammar, loaded at first use; None if there is none, or if it is not installed."""
         return _load_grammar(self.grammar_module, self.grammar_function) if self.grammar_module else None
 
+    @property
+    def lacks_grammar(self) -> bool:
+        """Whether its grammar is not installed, or cannot be loaded."""
+        return bool(self.grammar_module) and self.grammar is None
+
 
 _SHELL_QUOTES = (Quote('"', multi_line=True), Quote("'", escape="", multi_line=True))
 _SCRIPT = Lexis(("//",), (("/*", "*/"),), (Quote("`", multi_line=True), Quote('"'), Quote("'")), Blocks.BRACKETS)
 
-PLAIN = Language("plaintext", (".txt",))
+_RUBY_WORDS = BlockWords(
+    openers=frozenset({"do"}),
+    starters=frozenset({"if", "unless", "while", "until", "for", "case", "begin", "def", "class", "module"}),
+    closers=frozenset({"end"}),
+    middles=frozenset({"else", "elsif", "when", "in", "rescue", "ensure"}),
+    loops=frozenset({"while", "until", "for"}),
+)
+_SHELL_WORDS = BlockWords(
+    starters=frozenset({"if", "do", "case"}),
+    closers=frozenset({"fi", "done", "esac"}),
+    middles=frozenset({"then", "else", "elif"}),
+)
+_LUA_WORDS = BlockWords(
+    openers=frozenset({"if", "do", "function", "repeat"}),
+    closers=frozenset({"end", "until"}),
+    middles=frozenset({"else", "elseif"}),
+)
+
+PLAIN = Language("plaintext", (".txt",), Lexis(quotes=()))
 PYTHON = Language(
     "python",
     (".py", ".pyi", ".pyw"),
@@ -91,7 +116,7 @@ TSX = Language(
     grammar_function="language_tsx",
     queries=("ecmascript", "typescript", "jsx"),
 )
-C = Language("c", (".c", ".h"), C_LIKE, grammar_module="tree_sitter_c", queries=("c",))
+C = Language("c", (".c", ".h"), C_LIKE, grammar_module="tree_sitter_c", queries=("c",), imports=r"#\s*include\b")
 CPP = Language(
     "cpp",
     (".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".ipp", ".inl"),
@@ -99,6 +124,7 @@ CPP = Language(
     ("c++",),
     grammar_module="tree_sitter_cpp",
     queries=("c", "cpp"),
+    imports=r"#\s*include\b|(?:import|using)\s",
 )
 LANGUAGES = (
     PYTHON,
@@ -110,10 +136,17 @@ LANGUAGES = (
     Language(
         "csharp",
         (".cs", ".csx"),
-        Lexis(("//",), (("/*", "*/"),), (Quote('"""', "", True), Quote('"')), Blocks.BRACKETS, r"'(?:\\.|[^\\'\n])'"),
+        Lexis(
+            ("//",),
+            (("/*", "*/"),),
+            (Quote('"""', "", True), Quote('"')),
+            Blocks.BRACKETS,
+            character=r"'(?:\\.|[^\\'\n])'",
+        ),
         ("c#",),
         grammar_module="tree_sitter_c_sharp",
         queries=("csharp",),
+        imports=r"(?:global\s+)?using\s",
     ),
     Language(
         "go",
@@ -133,33 +166,49 @@ LANGUAGES = (
         "rust",
         (".rs",),
         # A lone quote begins a lifetime.
-        Lexis(("//",), (("/*", "*/"),), (Quote('"', multi_line=True),), Blocks.BRACKETS, r"'(?:\\[^\n]+?|[^\\'\n])'"),
+        Lexis(
+            ("//",),
+            (("/*", "*/"),),
+            (Quote('"', multi_line=True),),
+            Blocks.BRACKETS,
+            character=r"'(?:\\[^\n]+?|[^\\'\n])'",
+        ),
         grammar_module="tree_sitter_rust",
         queries=("rust",),
+        imports=r"(?:pub(?:\([^)]*\))?\s+)?(?:use|mod)\s",
     ),
     Language(
         "ruby",
         (".rb", ".rake", ".gemspec"),
-        Lexis(("#",), (("=begin", "=end"),), (Quote('"'), Quote("'")), Blocks.WORDS),
+        Lexis(("#",), (("=begin", "=end"),), (Quote('"'), Quote("'")), Blocks.WORDS, _RUBY_WORDS),
         file_names=("rakefile", "gemfile"),
         grammar_module="tree_sitter_ruby",
         queries=("ruby",),
+        imports=r"(?:require|require_relative|load)\b",
     ),
     Language(
         "shellscript",
         (".sh", ".bash", ".zsh"),
-        Lexis(("#",), (), _SHELL_QUOTES, Blocks.WORDS, comment_at_word=True),
+        Lexis(("#",), (), _SHELL_QUOTES, Blocks.WORDS, _SHELL_WORDS, comment_at_word=True),
         ("bash", "sh", "zsh"),
         (".bashrc", ".profile", ".bash_profile", ".zshrc"),
         grammar_module="tree_sitter_bash",
         queries=("bash",),
+        imports=r"(?:source|\.)\s",
     ),
     Language(
         "lua",
         (".lua",),
-        Lexis(("--",), (("--[[", "]]"),), (Quote("[[", "", True, "]]"), Quote('"'), Quote("'")), Blocks.WORDS),
+        Lexis(
+            ("--",),
+            (("--[[", "]]"),),
+            (Quote("[[", "", True, "]]"), Quote('"'), Quote("'")),
+            Blocks.WORDS,
+            _LUA_WORDS,
+        ),
         grammar_module="tree_sitter_lua",
         queries=("lua",),
+        imports=r"(?:local\s+\w+\s*=\s*)?require\b",
     ),
     Language("kotlin", (".kt", ".kts"), C_LIKE),
     Language("swift", (".swift",), C_LIKE),

@@ -12,6 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from nano_lsp.lines import line_start
+
+_WORD = re.compile(r"\w+")
+_STATEMENT_START = re.compile(r"(?:^|[;=({|&!,]|\b(?:then|do|else|return))\s*$")
+
 
 class Blocks(str, Enum):
     """What a block of statements ends with."""
@@ -39,6 +44,25 @@ class Quote:
 
 
 @dataclass(frozen=True)
+class BlockWords:
+    """Words that begin and end blocks.
+
+    Attributes:
+        openers: Words that begin a block, wherever they stand.
+        starters: Words that begin one only at the beginning of a statement, such as Ruby's `if`.
+        closers: Words that end one.
+        middles: Words that end one part of a block and begin the next.
+        loops: Starters whose `do` in the same line belongs to them.
+    """
+
+    openers: frozenset[str] = frozenset()
+    starters: frozenset[str] = frozenset()
+    closers: frozenset[str] = frozenset()
+    middles: frozenset[str] = frozenset()
+    loops: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Lexis:
     """Comments, strings and blocks of a language.
 
@@ -47,6 +71,7 @@ class Lexis:
         block_comments: Beginning and end of other comments.
         quotes: Kinds of strings, the longer ones first.
         blocks: What a block of statements ends with.
+        words: Words around blocks.
         character: Expression for a literal in quotes that is no string, such as a character of Rust.
         comment_at_word: Whether a comment begins only where a word could, as in shells.
     """
@@ -55,14 +80,17 @@ class Lexis:
     block_comments: tuple[tuple[str, str], ...] = ()
     quotes: tuple[Quote, ...] = (Quote('"'), Quote("'"))
     blocks: Blocks = Blocks.INDENTATION
+    words: BlockWords = BlockWords()
     character: str = ""
     comment_at_word: bool = False
 
     def tokens(self, code: str) -> Iterator[Token]:
         """Yield the comments, strings, brackets and words of code, in order."""
-        for found in _expression(self).finditer(code):
-            kind, _, end = str(found.lastgroup).partition("_")
-            yield Token(kind.rstrip("0123456789"), found[0], found.start(), is_open=bool(end))
+        return _tokens(_expression(self), code)
+
+    def literals(self, code: str) -> Iterator[Token]:
+        """Yield the comments and strings of code, in order."""
+        return _tokens(_expression(self, only_literals=True), code)
 
     def is_open(self, code: str) -> bool:
         """Whether a bracket, a string of several lines or a block comment is still open at the end of code."""
@@ -70,7 +98,42 @@ class Lexis:
         for last in self.tokens(code):
             if last.kind == "bracket":
                 depth += 1 if last.text in "([{" else -1
+                if self.blocks is not Blocks.INDENTATION:
+                    depth = max(0, depth)  # in `} else {` a brace is open
         return depth > 0 or (last.is_open and last.text.startswith(self._over_lines))
+
+    def block_changes(self, code: str) -> Iterator[tuple[int, int]]:
+        """Yield the offsets in code where a block begins (1) or ends (-1), by its braces and words."""
+        for token in self.tokens(code):
+            if token.kind == "bracket" and token.text in "{}":
+                yield token.start, 1 if token.text == "{" else -1
+            elif token.kind == "word" and self.blocks is Blocks.WORDS:
+                change = self._change(token, code[line_start(code, token.start) : token.start])
+                if change:
+                    yield token.start, change
+
+    def block_depth(self, code: str) -> int:
+        """Number of blocks that code begins less those that it ends."""
+        return sum(change for _, change in self.block_changes(code))
+
+    def leaves_open(self, line: str) -> bool:
+        """Whether a line begins a block, or the next part of one, that the lines below it belong to."""
+        first = _WORD.match(line.strip())
+        return self.block_depth(line) > 0 or bool(first and first[0] in self.words.middles)
+
+    def _change(self, word: Token, before: str) -> int:
+        """Whether a word begins a block or ends one, by the text before it in its line."""
+        words = self.words
+        if before.endswith((".", ":", "$", "@")):  # a method, a symbol or a variable of that name
+            return 0
+        if word.text in words.closers:
+            return -1
+        first = _WORD.search(before)
+        if word.text == "do" and first and first[0] in words.loops:
+            return 0
+        if word.text in words.openers or (word.text in words.starters and _STATEMENT_START.search(before)):
+            return 1
+        return 0
 
     @functools.cached_property
     def _over_lines(self) -> tuple[str, ...]:
@@ -95,9 +158,20 @@ class Token:
     start: int
     is_open: bool = False
 
+    @property
+    def end(self) -> int:
+        """Offset of its end."""
+        return self.start + len(self.text)
+
+
+def _tokens(expression: re.Pattern[str], code: str) -> Iterator[Token]:
+    for found in expression.finditer(code):
+        kind, _, end = str(found.lastgroup).partition("_")
+        yield Token(kind.rstrip("0123456789"), found[0], found.start(), is_open=bool(end))
+
 
 @functools.cache
-def _expression(lexis: Lexis) -> re.Pattern[str]:
+def _expression(lexis: Lexis, *, only_literals: bool = False) -> re.Pattern[str]:
     """Expression for one token: a group for each kind, and `open` in its name where the code ends within it."""
     escape = re.escape
     parts = [
@@ -113,13 +187,13 @@ def _expression(lexis: Lexis) -> re.Pattern[str]:
     for i, quote in enumerate(lexis.quotes):
         closing, any_char = escape(quote.closing or quote.opening), "." if quote.multi_line else r"[^\r\n]"
         escaped = f"{escape(quote.escape)}.|" if quote.escape else ""
-        ends = rf"{closing}|(?P<string{i}_open>{escape(quote.escape)}?\Z)" + (
-            "" if quote.multi_line else r"|(?=[\r\n])"
-        )
+        cut_off = f"(?P<string{i}_open>{f'(?:{escape(quote.escape)})?' if quote.escape else ''}\\Z)"
+        ends = f"{closing}|{cut_off}" + ("" if quote.multi_line else r"|(?=[\r\n])")
         stop = f"(?!{closing}{'|' + escape(quote.escape) if quote.escape else ''})"
         parts.append(f"(?P<string{i}>{escape(quote.opening)}(?:{escaped}{stop}{any_char})*)(?:{ends})")
-    parts += [r"(?P<bracket>[()\[\]{}])", r"(?P<word>\w+)"]
-    return re.compile("|".join(parts), re.DOTALL)
+    if not only_literals:
+        parts += [r"(?P<bracket>[()\[\]{}])", r"(?P<word>\w+)"]
+    return re.compile("|".join(parts) or "(?!)", re.DOTALL)
 
 
 C_LIKE = Lexis(("//",), (("/*", "*/"),), (Quote('R"(', "", True, ')"'), Quote('"'), Quote("'")), Blocks.BRACKETS)

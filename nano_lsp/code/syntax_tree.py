@@ -67,6 +67,8 @@ class SyntaxTree:
         """Convert an offset in the encoded text to an offset in code points."""
         if len(self._data) == len(self.text):
             return byte_offset
+        while self._data[byte_offset : byte_offset + 1] and self._data[byte_offset] & 0xC0 == 0x80:
+            byte_offset -= 1  # within a lone surrogate, whose bytes are errors of their own
         return len(self._data[:byte_offset].decode("utf-8", "surrogatepass"))
 
     def node_at(self, offset: int) -> Node:

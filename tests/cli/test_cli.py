@@ -19,8 +19,9 @@ from nano_lsp import __version__
 from nano_lsp.atomic_files import free_disk_bytes
 from nano_lsp.cli.app import build_app
 from nano_lsp.cli.demo import snippets
-from nano_lsp.cli.doctor import Level, examine_store
+from nano_lsp.cli.doctor import Level, examine_languages, examine_store
 from nano_lsp.cli.run import run
+from nano_lsp.code.languages import _load_grammar
 from nano_lsp.config import find_folders, load_settings, load_toml
 from nano_lsp.settings import Settings
 from tests.gguf_files import write_model
@@ -167,6 +168,18 @@ def test_the_store_by_hand(home: Path, tmp_path: Path) -> None:
     assert_error(nano_lsp("model", "pull", "nano", "--from", str(tiny)), 3, "deleted", "--from FILE")
     assert nano_lsp("model", "remove", "tiny", "--yes").returncode == 0
     assert not (home / "models" / "tiny.gguf").exists()
+
+
+def test_doctor_names_the_grammars_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examine_languages().level is Level.OK
+    monkeypatch.setitem(sys.modules, "tree_sitter_go", None)
+    _load_grammar.cache_clear()
+    try:
+        found = examine_languages()
+        assert (found.level, found.detail) == (Level.WARNING, "without a grammar, completed as text: go")
+        assert found.remedy.endswith(" tree-sitter-go")
+    finally:
+        _load_grammar.cache_clear()
 
 
 def test_doctor_names_every_problem_and_never_fails(home: Path) -> None:

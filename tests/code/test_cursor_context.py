@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.code.cursor_context import CursorContext, CursorKind, TextAfterCursor, find_cursor_context
-from nano_lsp.code.languages import PLAIN, PYTHON, Language
+from nano_lsp.code.languages import PLAIN, PYTHON, Language, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 
 
@@ -53,6 +53,82 @@ def at(code: str, language: Language = PYTHON) -> CursorContext:
 )
 def test_the_kind_is_what_a_programmer_would_say(code: str, kind: CursorKind) -> None:
     assert at(code).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "kind"),
+    [
+        ("javascript", "function f() {|\n}\n", CursorKind.EMPTY_BLOCK),
+        ("javascript", "function f() {\n  |\n}\n", CursorKind.EMPTY_BLOCK),
+        ("javascript", "function f() {\n  a();\n  |\n}\n", CursorKind.STATEMENT_START),
+        ("javascript", "if (a) { b|", CursorKind.EXPRESSION),
+        ("javascript", "const x = `a ${b|} c`;", CursorKind.EXPRESSION),
+        ("javascript", "const x = `a ${b} |c`;", CursorKind.STRING),
+        ("javascript", "/** why |*/\nf();", CursorKind.COMMENT),
+        ("javascript", "/* why */|\nf();", CursorKind.EXPRESSION),
+        ("javascript", "f('it is |\n", CursorKind.STRING),
+        ("javascript", "f(a, // it's |\n", CursorKind.COMMENT),
+        ("javascript", "f(); // why |", CursorKind.COMMENT),
+        ("javascript", "import { a } from |", CursorKind.IMPORT),
+        ("javascript", "const x = { a: 1, |}", CursorKind.EXPRESSION),
+        ("javascript", "f({\n  a,\n  |\n});\n", CursorKind.EXPRESSION),
+        ("javascript", "f(\n  a,\n  |\n);\n", CursorKind.CALL_ARGUMENTS),
+        ("javascript", "'use |strict';\n", CursorKind.STRING),
+        ("typescript", "class A {\n  f(a: number, |) {}\n}\n", CursorKind.PARAMETERS),
+        ("typescriptreact", "const a = <b>te|xt</b>;", CursorKind.STRING),
+        ("go", "func f(a int, |) {\n}\n", CursorKind.PARAMETERS),
+        ("go", "x := `raw |`", CursorKind.STRING),
+        ("rust", "/// why |\nfn f() {}\n", CursorKind.COMMENT),
+        ("rust", "/// why\n|fn f() {}\n", CursorKind.STATEMENT_START),
+        ("rust", "use crate::|", CursorKind.IMPORT),
+        ("rust", "fn f<'a>(a: &'a str) {\n    |\n}\n", CursorKind.EMPTY_BLOCK),
+        ("java", "class A {\n    @|\n}\n", CursorKind.DECORATOR),
+        ("java", "class A {\n    int f(int a, |) { return a; }\n}\n", CursorKind.PARAMETERS),
+        ("c", '#include "a|"\n', CursorKind.STRING),
+        ("c", "#include |\n", CursorKind.IMPORT),
+        ("cpp", "std::vector<int> a; a.|", CursorKind.ATTRIBUTE),
+        ("csharp", 'var a = $"at {b|}";', CursorKind.EXPRESSION),
+        ("ruby", "def f\n  |\nend\n", CursorKind.EMPTY_BLOCK),
+        ("ruby", "a.each do |b|\n  ¦\nend\n", CursorKind.EMPTY_BLOCK),
+        ("ruby", "@a|\n", CursorKind.EXPRESSION),
+        ("ruby", 'a = "b #{c|}"\n', CursorKind.EXPRESSION),
+        ("ruby", "a = b if c\n|\n", CursorKind.STATEMENT_START),
+        ("shellscript", "if a; then\n  |\nfi\n", CursorKind.EMPTY_BLOCK),
+        ("shellscript", "for a in b; do\n  c\n  |\ndone\n", CursorKind.STATEMENT_START),
+        ("shellscript", "echo 'a |'\n", CursorKind.STRING),
+        ("lua", "if a then\n  |\nend\n", CursorKind.EMPTY_BLOCK),
+        ("lua", "f(function()\n  |\nend)\n", CursorKind.EMPTY_BLOCK),
+        ("lua", "-- why |", CursorKind.COMMENT),
+        ("yaml", "a: 'b|", CursorKind.STRING),
+        ("yaml", "a: b # why |", CursorKind.COMMENT),
+        ("yaml", "a: b#|", CursorKind.EXPRESSION),
+        ("sql", "select 'it''s |", CursorKind.STRING),
+        ("sql", "-- why |", CursorKind.COMMENT),
+        ("css", "/* a\n   |", CursorKind.COMMENT),
+        ("css", "a {\n  |\n}\n", CursorKind.EMPTY_BLOCK),
+        ("html", "<!-- a |", CursorKind.COMMENT),
+        ("markdown", "# It's |", CursorKind.EXPRESSION),
+        ("dockerfile", "# why |", CursorKind.COMMENT),
+        ("toml", 'a = """\n|', CursorKind.STRING),
+    ],
+)
+def test_the_kind_in_other_languages(language: str, code: str, kind: CursorKind) -> None:
+    bar = "¦" if "¦" in code else "|"  # Ruby has bars of its own
+    before, after = code.split(bar)
+    found = language_of("", language)
+    text = before + after
+    assert find_cursor_context(text, len(before), found, SyntaxTree.parse(text, found)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("language", "code"), [("javascript", "let a = 'b |'"), ("go", "/* a |"), ("rust", "f('\"', |"), ("lua", "-- |")]
+)
+def test_without_its_grammar_a_language_has_comments_and_strings(language: str, code: str) -> None:
+    before, after = code.split("|")
+    found = language_of("", language)
+    text = before + after
+    with_tree = find_cursor_context(text, len(before), found, SyntaxTree.parse(text, found))
+    assert find_cursor_context(text, len(before), found, None).kind is with_tree.kind
 
 
 def test_without_a_grammar_the_line_alone_decides() -> None:

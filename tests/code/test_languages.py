@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from nano_lsp.code import languages
+from nano_lsp.code.cursor_context import CursorKind
 from nano_lsp.code.definition_nodes import DefinitionNodes, find_definition_nodes
 from nano_lsp.code.languages import LANGUAGES, PLAIN, Language, language_of
+from nano_lsp.code.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.code.queries import FOLDER, find_matches, find_query, query_text
 from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.code.window import cut_window
 from tests.code.language_samples import SAMPLES, Sample
 
 WITH_GRAMMAR = [language for language in LANGUAGES if language.grammar_module]
@@ -41,6 +44,7 @@ def test_each_folder_of_queries_belongs_to_a_language() -> None:
 def test_each_query_compiles(language: Language, kind: str) -> None:
     assert language.grammar is not None
     assert (find_query(language, kind) is None) == (not query_text(language, kind))
+    assert "(#" not in query_text(language, kind), "a predicate raises where a text has lone surrogates"
     assert query_text(language, "literals")
     assert query_text(language, "blocks")
     assert query_text(language, "definitions")
@@ -128,3 +132,35 @@ def test_a_grammar_that_is_not_installed_leaves_the_text() -> None:
     assert SyntaxTree.parse("x = 1\n", language) is None
     for function in ("language", "JSONDecoder"):  # of another package with the grammar's name
         assert languages._load_grammar("json", function) is None
+
+
+def test_a_minified_line_of_two_megabytes_is_completed_as_text() -> None:
+    text = "function f(a){return g(a,[1,2])}" * 65_000
+    language = language_of("a.min.js", text=text)
+    assert SyntaxTree.parse(text, language) is None
+    document = OpenDocument("a.min.js", language)
+    document.update(text)
+    at = len(text) - 5  # in the brackets of the last call
+    assert document.cursor(at).kind is CursorKind.EXPRESSION
+    window = cut_window(text, at, 768, len, tree=document.tree)
+    assert text[:at].endswith(window.prefix)
+    assert 0 < len(window.prefix) < 768
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@each_sample
+def test_each_line_end_parses_and_mixed_ones_do(sample: Sample, line_end: str) -> None:
+    lines = sample.code.split("\n")
+    mixed = "".join(line + ("\n" if i % 2 else line_end) for i, line in enumerate(lines))
+    for text in (line_end.join(lines), mixed):
+        tree = SyntaxTree.parse(text, language_of(sample.file_name))
+        assert tree is not None
+        assert tree.n_errors() == 0
+        assert names(tree, "function") == sample.functions
+
+
+def test_a_document_of_any_language_is_kept_by_its_name_and_language() -> None:
+    documents = OpenDocuments()
+    assert documents.update("a.h", "int f(void);\n").language.name == "c"
+    assert documents.update("a.h", "class A {\npublic:\n};\n", "c").language.name == "cpp"
+    assert documents.update("a.txt", "x", "an id that nobody knows").language is PLAIN

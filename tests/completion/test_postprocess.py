@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
-from nano_lsp.code.languages import PLAIN, PYTHON, Language
+from nano_lsp.code.languages import PLAIN, PYTHON, Language, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postprocessor
-from nano_lsp.completion.postprocess.syntax_guard import is_open
 from nano_lsp.completion.postprocess.truncation import shortest_period
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
 
@@ -113,6 +112,80 @@ def test_requested_suggestions_may_complete_the_function_automatic_ones_the_bloc
     generated = "g(x)\n    return y\n\n\nprint(f(1))\n"
     assert shown(prefix, generated, "\n", AUTOMATIC) == "g(x)"
     assert shown(prefix, generated, "\n", REQUESTED) == "g(x)\n    return y"
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "generated", "suffix", "expected"),
+    [
+        # out of the block, which the document closes or not
+        ("javascript", "function f() {\n  ", "return 1;\n}\n\nf();", "\n}\n", "return 1;"),
+        ("javascript", "function f() {\n  ", "return 1;\n}\n\nf();", "", "return 1;\n}"),
+        ("javascript", "function f() {", "\n  return 1;\n}\nf();", "", "\n  return 1;\n}"),
+        ("javascript", "function f() {", "\n  return 1;\n}\nf();", "\n}\n", "\n  return 1;"),
+        ("javascript", "f(a, () => {\n  ", "b();\n});\nc();", "\n", "b();\n});"),
+        ("javascript", "{\n", "a();\n}\nb();", "\n}\n", "a();"),  # not indented
+        ("javascript", "if (a) {\n  b();\n}", " else {\n  c();\n}\nd();", "\n", " else {\n  c();\n}"),
+        ("javascript", "const x = `\n", "a\n`;\n", "\n", "a\n`;"),
+        ("typescript", "interface A {\n  ", "b: string;\n}\ntype C = A;", "\n}\n", "b: string;"),
+        ("go", "func f() int {\n\t", "return 1\n}\n\nfunc g() {}", "\n}\n", "return 1"),
+        ("rust", "fn f() -> i32 {\n    ", "1\n}\n\nfn g() {}", "", "1\n}"),
+        ("java", "class A {\n    int f() {\n        ", "return 1;\n    }\n\n    int g", "\n    }\n}\n", "return 1;"),
+        (
+            "c",
+            "int f(void) {\n    ",
+            "a();\n#ifdef B\n    b();\n#endif\n}\nint",
+            "\n}\n",
+            "a();\n#ifdef B\n    b();\n#endif",
+        ),
+        ("cpp", "int f() {", "\n  return 1;\n}\nint g", "", "\n  return 1;\n}"),
+        ("csharp", "class A\n{\n    int F()\n    {\n        ", "return 1;\n    }\n}", "", "return 1;\n    }"),
+        ("ruby", "def f\n  ", "a.each do |b|\n    c\n  end\nend\n\nf", "\nend\n", "a.each do |b|\n    c\n  end"),
+        ("ruby", "def f\n  ", "1\nend\n\nf", "", "1\nend"),
+        ("ruby", "if a", "\n  b\nelse\n  c\nend\nd", "\n", "\n  b\nelse\n  c\nend"),
+        ("shellscript", "for a in b; do\n  ", 'echo "$a"\ndone\nc', "\ndone\n", 'echo "$a"'),
+        ("shellscript", "if a; then\n  ", "b\nfi\nc", "", "b\nfi"),
+        ("shellscript", "f() {\n  ", "b\n}\nf", "\n}\n", "b"),
+        ("lua", "local function f()\n  ", "return 1\nend\n\nf()", "", "return 1\nend"),
+        ("lua", "local function f()\n  ", "return 1\nend\n\nf()", "\nend\n", "return 1"),
+        # closers that the rest of the line already has
+        ("javascript", "f(", "a, g(b))", ");\n", "a, g(b)"),
+        ("rust", "    let a: &'a str = f(", "b)", ");\n", "b"),
+        # syntax errors
+        ("javascript", "const x = ", "1 + + ;", "\n", "1"),
+        ("go", "package a\n\nfunc f() {\n\tx := ", "1 2", "\n}\n", "1"),
+        ("lua", "local x = ", "1 = 2", "\n", "1"),
+        # one statement where one is enough
+        ("javascript", "x = ", "f(\n  1,\n);\ny = 2;\n", "\n", "f(\n  1,\n);"),
+        ("sql", "select a -- it's (\nfrom ", "b;\nselect", "\n", "b;"),
+        # duplicates and stubs
+        ("go", "package a\n\nvar total = compute(1)\n", "var total = compute(1)", "\n", ""),
+        ("lua", "local function f()\n  ", "-- TODO: write it", "\nend\n", ""),
+    ],
+)
+def test_each_step_ends_the_text_where_it_should_in_other_languages(
+    language: str, prefix: str, generated: str, suffix: str, expected: str
+) -> None:
+    assert shown(prefix, generated, suffix, language=language_of("", language)) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "function", "more", "suffix"),
+    [
+        ("javascript", "function f(y) {\n  for (;;) {\n    ", "g();\n  }\n  return y;\n}", "\nf();", ""),
+        (
+            "java",
+            "class A {\n    int f() {\n        if (a) {\n            ",
+            "b();\n        }\n        return 1;",
+            "\n    }\n\n    int g() {",
+            "\n    }\n}\n",
+        ),
+        ("lua", "function f(y)\n  while y do\n    ", "g()\n  end\n  return y\nend", "\nf()", ""),
+    ],
+)
+def test_requested_suggestions_complete_the_function_in_other_languages(
+    language: str, prefix: str, function: str, more: str, suffix: str
+) -> None:
+    assert shown(prefix, function + more, suffix, REQUESTED, language_of("", language)) == function
 
 
 def test_languages_without_a_grammar_are_postprocessed_as_text() -> None:
@@ -214,7 +287,7 @@ def test_the_period_of_a_repetition(start: list[int], run: list[int], times: int
     [("f(", True), ("f(a)", False), ("'('", False), ("x = '''a", True), ("# (", False), ("x = [1,\n  # )\n", True)],
 )
 def test_open_brackets_and_triple_quoted_strings_are_found(code: str, expected: bool) -> None:
-    assert is_open(code) is expected
+    assert PYTHON.lexis.is_open(code) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Postprocessing of completions: where a generation ends, and which part of its text is shown.
 
 Small models run on: past the suffix, past the block, in circles, into prose. Each step looks for one such flaw and
-may only cut the text or ask for other tokens. Those of `truncation` and `syntax_guard` can end the generation
-early, the latter at a bracket too many; all of them check the finished text, in the order of `STEPS`.
+may only cut the text or ask for other tokens. Those of `truncation`, `scope` and `syntax_guard` can end the
+generation early, the last at a bracket too many; all of them check the finished text, in the order of `STEPS`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from nano_lsp.completion.postprocess.filters import (
     reject_stubs,
     reject_undefined_names,
 )
+from nano_lsp.completion.postprocess.scope import stop_at_scope_end
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard
 from nano_lsp.completion.postprocess.truncation import (
     limit_lines,
     stop_after_statement,
     stop_at_improbable_token,
     stop_at_markup,
-    stop_at_scope_end,
     stop_at_suffix,
     stop_repetition,
 )
@@ -56,7 +56,7 @@ class PostprocessOptions:
 STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...] = (
     ("markup", lambda _options, _guard: stop_at_markup),
     ("suffix", lambda _options, _guard: stop_at_suffix),
-    ("scope", lambda options, _: partial(stop_at_scope_end, automatic=options.automatic)),
+    ("scope", lambda options, guard: partial(stop_at_scope_end, guard=guard, automatic=options.automatic)),
     ("repetition", lambda _options, _guard: stop_repetition),
     ("line", lambda options, _: partial(stop_after_statement, automatic=options.automatic)),
     ("lines", lambda options, _: partial(limit_lines, max_lines=options.max_lines)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.undefined_names import undefined_names
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard, overlaps
 
 _MIN_DUPLICATE_CHARS = 8
 _STUB = re.compile(
-    r"\s*((#|//).*\b(your|the) (code|implementation|solution|logic)\b.*|(#|//)\s*TODO\b.*|pass|\.\.\.)\s*", re.I
+    r"\s*((#|//|--).*\b(your|the) (code|implementation|solution|logic)\b.*|(#|//|--)\s*TODO\b.*|pass|\.\.\.)\s*", re.I
 )
 
 
@@ -60,7 +61,7 @@ def reject_stubs(candidate: Candidate) -> Truncation | None:
 def reject_undefined_names(candidate: Candidate) -> Truncation | None:
     """Resample where names around the cursor are undefined: read by the text, or expected to be defined by it."""
     tree = candidate.cursor.tree
-    if not candidate.finished or tree is None or not candidate.text.strip():
+    if not candidate.finished or tree is None or tree.language is not PYTHON or not candidate.text.strip():
         return None
     completed = tree.edited(candidate.document)
     undefined = undefined_names(completed, candidate.cursor.offset) if completed else frozenset()

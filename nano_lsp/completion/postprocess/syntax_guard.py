@@ -12,11 +12,14 @@ from functools import cached_property
 
 from nano_lsp.code.cursor_context import CursorContext, TextAfterCursor
 from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.lexis import Blocks
 from nano_lsp.code.syntax_tree import is_python
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
 
 _MAX_COMPILED_CHARS = 200_000  # 20 ms
 _MAX_TRIALS = 24  # ends of lines that are parsed, and as many ends of tokens
+_IF = re.compile(r"^\s*#\s*if", re.MULTILINE)
+_END_IF = re.compile(r"^\s*#\s*endif", re.MULTILINE)
 _CLOSING = re.compile(r"[)\]}'\"`;:,]+")
 
 
@@ -46,6 +49,10 @@ class SyntaxGuard:
             known = self._known[text] = self._measure(text)
         return known
 
+    def n_errors(self, text: str) -> int:
+        """Number of syntax errors of the document with a text inserted; 0 without a syntax tree."""
+        return self._n_errors(self._cursor.prefix + text + self._cursor.suffix)
+
     def _measure(self, text: str) -> int:
         document = self._cursor.prefix + text + self._cursor.suffix
         n_errors = self._n_errors(document)
@@ -65,16 +72,24 @@ class SyntaxGuard:
         return self._compiles(f"{cursor.prefix}{header} pass{cursor.suffix}")
 
     def _check_lines(self, candidate: Candidate) -> Truncation | None:
-        """While the text grows: check each line once it is complete, without the code after the cursor."""
+        """While the text grows: check each line once it is complete."""
         end = candidate.text.rfind("\n")
         if end <= self._checked_end:
             return None
         self._checked_end = end
-        above = self._cursor.prefix[: len(self._cursor.prefix) - len(self._cursor.typed)]
-        lines = self._cursor.typed + candidate.text[:end] + "\n"
-        if is_open(lines) or self._n_errors(above):
+        lines, lexis = self._cursor.typed + candidate.text[:end] + "\n", self._cursor.language.lexis
+        if lexis.is_open(lines):
             return None  # checked when the text is finished
-        if self._n_errors(above + lines):
+        if lexis.blocks is Blocks.INDENTATION:
+            above = self._cursor.prefix[: len(self._cursor.prefix) - len(self._cursor.typed)]
+            if self._n_errors(above):
+                return None  # the same
+            is_broken = self._n_errors(above + lines) > 0
+        else:  # the code above ends within blocks, which the code below closes
+            if lexis.block_depth(lines) > 0 or len(_IF.findall(lines)) > len(_END_IF.findall(lines)):
+                return None  # the same
+            is_broken = self.severity(candidate.text[:end]) > 2
+        if is_broken:
             return Truncation(self._good_end, resample_from=self._good_end)
         self._good_end = end
         return None
@@ -124,31 +139,6 @@ class SyntaxGuard:
     def _n_errors(self, document: str) -> int:
         tree = self._cursor.tree.edited(document) if self._cursor.tree else None
         return tree.n_errors() if tree else 0
-
-
-def is_open(code: str) -> bool:
-    """Whether a bracket or a triple-quoted string is still open at the end of code."""
-    depth, i, quote = 0, 0, ""
-    while i < len(code):
-        if quote:
-            if code[i] == "\\":
-                i += 1
-            elif code.startswith(quote, i):
-                i += len(quote) - 1
-                quote = ""
-            elif len(quote) == 1 and code[i] == "\n":
-                quote = ""
-        elif code[i] in "\"'":
-            quote = code[i] * 3 if code.startswith(code[i] * 3, i) else code[i]
-            i += len(quote) - 1
-        elif code[i] == "#":
-            i = code.find("\n", i)
-            if i < 0:
-                break
-        else:
-            depth += (code[i] in "([{") - (code[i] in ")]}")
-        i += 1
-    return depth > 0 or len(quote) == 3
 
 
 def _ends(candidate: Candidate, *, nearest_line: bool) -> list[int]:

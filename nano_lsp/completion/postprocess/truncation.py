@@ -1,6 +1,6 @@
 """Steps that can end a generation early: each looks at the text after every token, and once more when it is finished.
 
-Markup, the suffix, the end of the scope, repetition, the end of a statement, a maximum number of lines, and tokens of
+Markup, the suffix, repetition, the end of a statement, a maximum number of lines, and tokens of
 low probability.
 """
 
@@ -11,10 +11,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nano_lsp.code.cursor_context import CursorContext, CursorKind
-from nano_lsp.code.document import indent_of
+from nano_lsp.code.cursor_context import LITERAL_KINDS
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
-from nano_lsp.completion.postprocess.syntax_guard import is_open
 
 _CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>|<(?:PRE|SUF|MID|EOT)>|</?s>")
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
@@ -23,19 +21,14 @@ _PROSE = re.compile(
     r"The (?:code|function|above|following)|I(?:'m| am| have|'ve) )\b.*",
     re.MULTILINE,
 )
-_LITERALS = {CursorKind.COMMENT, CursorKind.STRING, CursorKind.DOCSTRING}
 _SUFFIX_LINES = 8  # lines of the suffix that are compared, blank ones not counted
-_CONTINUES_BLOCK = re.compile(r"\s*([)\]}]|(else|elif|except|finally|catch|end|case|default)\b)")
-_FUNCTION = re.compile(r"\s*(async\s+)?(def|function|func|fn)\b")
-_CLASS = re.compile(r"\s*(class|struct|impl|interface)\b")
-_LINES_ABOVE = 2000  # lines above the cursor that are searched for the header of its function
 _MIN_REPEATED_TOKENS = 12
 _MIN_ROUNDS = 3
 
 
 def stop_at_markup(candidate: Candidate) -> Truncation | None:
     """End before Markdown fences, prose and control tokens, which instruct models write around code."""
-    in_literal = candidate.cursor.kind in _LITERALS
+    in_literal = candidate.cursor.kind in LITERAL_KINDS
     patterns = (_CONTROL_TOKEN,) if in_literal else (_CONTROL_TOKEN, _FENCE, _PROSE)
     ends = [found.start() for pattern in patterns if (found := pattern.search(candidate.text))]
     return Truncation(min(ends)) if ends else None
@@ -65,46 +58,6 @@ def stop_at_suffix(candidate: Candidate) -> Truncation | None:
 
 def _without_blank_lines(lines: Sequence[str]) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
-
-
-def stop_at_scope_end(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End before a line that is indented less than the function being written; automatically, than the block.
-
-    A block that the cursor's line opens ends where the indentation of that line returns, except for an `else` or `}`.
-    """
-    typed = candidate.cursor.typed
-    first, *others = candidate.text.split("\n")
-    base = indent_of(typed + first) if (typed + first).strip() else None
-    min_indent = None if automatic or typed.strip() else _body_indent(candidate.cursor)
-    offset, opened = len(first) + 1, False
-    for i, line in enumerate(others):
-        if line.strip():
-            indent = indent_of(line)
-            base = indent if base is None else base
-            whole = i < len(others) - 1 or candidate.finished
-            closes = indent == base and opened and typed.strip() and whole and not _CONTINUES_BLOCK.match(line)
-            if indent < (base if min_indent is None else min(base, min_indent)) or closes:
-                return Truncation(offset - 1)
-            opened = opened or indent > base
-        offset += len(line) + 1
-    return None
-
-
-def _body_indent(cursor: CursorContext) -> int:
-    """The indentation of the body of the outermost function around the cursor within its class; 0 outside."""
-    min_indent: int | None = None
-    body = 0
-    for line in reversed(cursor.prefix.split("\n")[-_LINES_ABOVE:-1]):
-        if not line.strip():
-            continue
-        indent = indent_of(line)
-        if min_indent is None or indent < min_indent:
-            if _CLASS.match(line):
-                return body or indent + 1
-            if _FUNCTION.match(line):
-                body = indent + 1 if min_indent is None else min_indent
-            min_indent = indent
-    return body
 
 
 def stop_repetition(candidate: Candidate) -> Truncation | None:
@@ -146,7 +99,7 @@ def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation
         return None
     end = candidate.text.find("\n")
     while end >= 0:
-        if not is_open(candidate.cursor.typed + candidate.text[:end]):
+        if not candidate.cursor.language.lexis.is_open(candidate.cursor.typed + candidate.text[:end]):
             return Truncation(end)
         end = candidate.text.find("\n", end + 1)
     return None

@@ -27,8 +27,18 @@
 (type_declaration
   (type_spec
     name: (_) @name
-    type: (_) @type)
-  (#not-match? @type "^(struct|interface)")) @value
+    type: [
+      (type_identifier)
+      (qualified_type)
+      (generic_type)
+      (pointer_type)
+      (slice_type)
+      (array_type)
+      (map_type)
+      (channel_type)
+      (function_type)
+      (parenthesized_type)
+    ])) @value
 
 (type_declaration (type_alias name: (_) @name)) @value
 
