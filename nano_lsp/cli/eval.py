@@ -164,8 +164,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
 
         def complete(problem: problems.Problem) -> Completion:
             if style is Style.LLAMA_VIM:
+                text = problem.prefix + problem.suffix
                 document = OpenDocument(problem.file_name, problem.language)
-                document.update(problem.prefix + problem.suffix)
+                document.update(text, problem.part_of(text).range_in(text))
                 return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
             return assistant.run(runner.completion_of(problem, options))
 

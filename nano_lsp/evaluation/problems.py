@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from nano_lsp.code.embedded import Part, find_part
 from nano_lsp.code.languages import Language, language_of
+from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import EvaluationError
 
 _NO_NAME = "problem.py"  # of problems whose file has none
@@ -40,9 +42,23 @@ class Problem:
     imported: str = ""
 
     @property
-    def language(self) -> Language:
+    def file_language(self) -> Language:
         """The language of the file; the whole text of a header tells C++ from C."""
         return language_of(self.file_name, text=self.prefix + self.reference + self.suffix)
+
+    @property
+    def language(self) -> Language:
+        """The language of the code at the cursor."""
+        return self.part_of(self.prefix + self.suffix).language
+
+    def part_of(self, text: str) -> Part:
+        """The part of the file, with any text inserted at the cursor, that is code of the cursor's language."""
+        return find_part(text, len(self.prefix), self.file_language)
+
+    def parse(self, text: str) -> SyntaxTree | None:
+        """Parse the file with any text inserted at the cursor; None if its language has no grammar."""
+        part = self.part_of(text)
+        return SyntaxTree.parse(text, part.language, part.range_in(text))
 
     @property
     def document(self) -> str:

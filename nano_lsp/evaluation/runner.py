@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nano_lsp.code.cursor_context import CompletionInput, find_cursor_context
 from nano_lsp.code.file_replacement import replace_file
-from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.errors import EvaluationError
@@ -58,7 +57,7 @@ def run(
 def completion_of(problem: Problem, options: PostprocessOptions) -> Complete:
     """The completion of a problem, as an editor requests it."""
     text, offset = problem.prefix + problem.suffix, len(problem.prefix)
-    language = problem.language.name
+    language = problem.file_language.name
     completion_input = CompletionInput(problem.file_name, text, offset, language, problem.imported)
     return Complete(completion_input, options, speculative=False)
 
@@ -85,7 +84,7 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
     document, language = problem.prefix + problem.suffix, problem.language
-    cursor = find_cursor_context(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
+    cursor = find_cursor_context(document, len(problem.prefix), language, problem.parse(document))
     text = completion.text
     filled = problem.prefix + text + problem.suffix
     line = problem.reference.split("\n", 1)[0].rstrip()
