@@ -149,7 +149,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             if style is Style.LLAMA_VIM:
                 text = problem.prefix + problem.suffix
                 document = OpenDocument(problem.file_name, problem.language)
-                document.update(text)
+                document.update(text, problem.part_of(text).range_in(text))
                 return assistant.run(LlamaVimCompletion(document.name, document.cursor(len(problem.prefix))))
             return assistant.run(runner.completion_of(problem, options))
 

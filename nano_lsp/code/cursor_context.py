@@ -146,18 +146,25 @@ class CursorContext(AtCursor):
     @property
     def wants_completion(self) -> bool:
         """Whether an editor should show an automatic suggestion here."""
-        inside_word = self.in_word and re.match(r"\w", self.rest)
-        return self.text_after_cursor is not TextAfterCursor.CODE and not inside_word
+        return wants_completion(self.text, self.offset)
+
+
+def wants_completion(text: str, offset: int) -> bool:
+    """Whether an editor should show an automatic suggestion at a cursor, whose offset is in code points."""
+    rest = text[offset : line_end(text, offset)]
+    inside_word = _WORD_END.search(text[max(0, offset - 1) : offset]) and re.match(r"\w", rest)
+    return _text_after_cursor(rest) is not TextAfterCursor.CODE and not inside_word
+
+
+def _text_after_cursor(rest: str) -> TextAfterCursor:
+    if not rest.strip():
+        return TextAfterCursor.EMPTY
+    return TextAfterCursor.CLOSERS if _CLOSERS.fullmatch(rest) else TextAfterCursor.CODE
 
 
 def find_cursor_context(text: str, offset: int, language: Language, tree: SyntaxTree | None) -> CursorContext:
     """Determine the syntactic context of a cursor, whose offset is in code points."""
     typed = text[line_start(text, offset) : offset]
-    rest = text[offset : line_end(text, offset)]
-    if not rest.strip():
-        text_after_cursor = TextAfterCursor.EMPTY
-    else:
-        text_after_cursor = TextAfterCursor.CLOSERS if _CLOSERS.fullmatch(rest) else TextAfterCursor.CODE
     kind = _kind(text, offset, typed, language, tree)
     return CursorContext(
         text=text,
@@ -165,7 +172,7 @@ def find_cursor_context(text: str, offset: int, language: Language, tree: Syntax
         language=language,
         tree=tree,
         kind=kind,
-        text_after_cursor=text_after_cursor,
+        text_after_cursor=_text_after_cursor(text[offset : line_end(text, offset)]),
         in_word=bool(_WORD_END.search(typed)),
     )
 

@@ -126,6 +126,12 @@ CPP = Language(
     queries=("c", "cpp"),
     imports=r"#\s*include\b|(?:import|using)\s",
 )
+HTML = Language(
+    "html",
+    (".html", ".htm", ".xhtml", ".vue", ".svelte", ".svg", ".xml"),
+    Lexis((), (("<!--", "-->"),), (Quote('"'),), Blocks.INDENTATION),
+    ("vue", "svelte", "xml", "xhtml", "svg"),
+)
 LANGUAGES = (
     PYTHON,
     JAVASCRIPT,
@@ -215,12 +221,7 @@ LANGUAGES = (
     Language("json", (".json", ".jsonc", ".json5"), C_LIKE, ("jsonc", "json5")),
     Language("yaml", (".yaml", ".yml"), Lexis(("#",), (), _SHELL_QUOTES, comment_at_word=True)),
     Language("toml", (".toml",), Lexis(("#",), (), (Quote('"""', multi_line=True), *_SHELL_QUOTES))),
-    Language(
-        "html",
-        (".html", ".htm", ".xhtml", ".vue", ".svelte", ".svg", ".xml"),
-        Lexis((), (("<!--", "-->"),), (Quote('"'),), Blocks.INDENTATION),
-        ("vue", "svelte", "xml", "xhtml", "svg"),
-    ),
+    HTML,
     Language(
         "css",
         (".css", ".scss", ".less"),

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
+from nano_lsp.code.embedded import find_part
 from nano_lsp.code.imported_signatures import build_imported
 from nano_lsp.code.languages import PYTHON, Language, language_of
 from nano_lsp.code.outline import Import, read_imports
@@ -40,9 +41,12 @@ class OpenDocument:
     _imports: tuple[Import, ...] = ()
     _n_indexed: int = -1
 
-    def update(self, text: str) -> None:
-        """Set a new text and parse it incrementally."""
-        self.tree = self.tree.edited(text) if self.tree else SyntaxTree.parse(text, self.language)
+    def update(self, text: str, part: tuple[int, int] | None = None) -> None:
+        """Set a new text and parse it, or a part of it: incrementally where it is still the whole."""
+        if self.tree is None or part or self.tree.part:
+            self.tree = SyntaxTree.parse(text, self.language, part)
+        else:
+            self.tree = self.tree.edited(text)
         self.text = text
 
     def cursor(self, offset: int) -> CursorContext:
@@ -68,11 +72,19 @@ class OpenDocuments:
     def __init__(self) -> None:
         self._documents: OrderedDict[tuple[str, str], OpenDocument] = OrderedDict()
 
-    def update(self, name: str, text: str, language: str = "") -> OpenDocument:
-        """Update the document with a name, and return it; an empty language is derived from the suffix."""
-        found = language_of(name, language, text)
+    def update(self, name: str, text: str, language: str = "", offset: int = 0) -> OpenDocument:
+        """Update the document with a name, and return it, in the language of the code at an offset.
+
+        Args:
+            name: Path or URI of the document.
+            text: Its text.
+            language: LSP language id of the document; empty to derive it from the name.
+            offset: Offset of the cursor, in code points.
+        """
+        part = find_part(text, offset, language_of(name, language, text))
+        found = part.language
         document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
-        document.update(text)
+        document.update(text, part.range_in(text))
         self._documents[name, found.name] = document
         if len(self._documents) > _MAX_DOCUMENTS:
             self._documents.popitem(last=False)

@@ -12,7 +12,8 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from tree_sitter import Node, Parser, Tree
+from tree_sitter import Language as Grammar
+from tree_sitter import Node, Parser, Range, Tree
 
 from nano_lsp.code.languages import Language
 
@@ -23,26 +24,37 @@ MAX_BYTES = 1 << 20
 
 
 class SyntaxTree:
-    """A text and its syntax tree. Immutable: `edited` returns a new one."""
+    """A text and its syntax tree. Immutable: `edited` returns a new one.
 
-    def __init__(self, text: str, data: bytes, tree: Tree, language: Language) -> None:
+    Attributes:
+        text: The whole text.
+        language: Language of the tree.
+        part: Start and end of the part of the text that is in that language, in code points; None for all of it.
+        root: Root of the tree; offsets of nodes count from the beginning of the text.
+    """
+
+    def __init__(self, text: str, data: bytes, tree: Tree, language: Language, part: tuple[int, int] | None) -> None:
         self.text = text
         self.language = language
+        self.part = part
         self.root = tree.root_node
         self._data = data
         self._tree = tree
 
     @classmethod
-    def parse(cls, text: str, language: Language) -> SyntaxTree | None:
-        """Parse a text; None if the language has no grammar or the text is too large."""
+    def parse(cls, text: str, language: Language, part: tuple[int, int] | None = None) -> SyntaxTree | None:
+        """Parse a text, or a part of it; None if the language has no grammar or the text is too large."""
         data = _as_parsed(text)
         grammar = language.grammar
         if grammar is None or len(data) > MAX_BYTES:
             return None
-        return cls(text, data, Parser(grammar).parse(data), language)
+        return cls(text, data, _parser(grammar, text, data, part).parse(data), language, part)
 
     def edited(self, text: str) -> SyntaxTree | None:
-        """Parse another text incrementally, only where it differs; None if it is too large."""
+        """Parse another text incrementally, only where it differs; None if it is too large.
+
+        Where only a part is parsed, the change is in it.
+        """
         if text == self.text:
             return self
         data = _as_parsed(text)
@@ -57,7 +69,8 @@ class SyntaxTree:
         old_end, new_end = len(old) - end, len(data) - end
         tree = self._tree.copy()
         tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(data, new_end))
-        return SyntaxTree(text, data, Parser(grammar).parse(data, tree), self.language)
+        part = (self.part[0], self.part[1] + len(text) - len(self.text)) if self.part else None
+        return SyntaxTree(text, data, _parser(grammar, text, data, part).parse(data, tree), self.language, part)
 
     def byte_offset(self, offset: int) -> int:
         """Convert an offset in code points to an offset in the encoded text."""
@@ -93,6 +106,13 @@ class SyntaxTree:
                 yield node
             if node.has_error:
                 stack.extend(node.children)
+
+
+def _parser(grammar: Grammar, text: str, data: bytes, part: tuple[int, int] | None) -> Parser:
+    if part is None:
+        return Parser(grammar)
+    start, end = (len(encode(text[:offset])) for offset in part)
+    return Parser(grammar, included_ranges=[Range(_point(data, start), _point(data, end), start, end)])
 
 
 def encode(text: str) -> bytes:

@@ -244,8 +244,9 @@ def prepare_request(
             whole window is evaluated. It is cut apart from the whole one, and has a KV sequence of its own.
     """
     state, tokenizer, spec = context.state, context.tokenizer, context.tokenizer.spec
-    document = state.documents.update(completion_input.name, completion_input.text, completion_input.language)
-    cursor = document.cursor(completion_input.offset)
+    offset = completion_input.offset
+    document = state.documents.update(completion_input.name, completion_input.text, completion_input.language, offset)
+    cursor = document.cursor(offset)
     imported = ""
     if state.workspace and not small:
         imported_tokens = min(state.max_imported_tokens, limits.prompt_tokens // 3)
@@ -256,7 +257,7 @@ def prepare_request(
     room -= context.count_tokens(more_code)
     window = cut_window(
         completion_input.text,
-        completion_input.offset,
+        offset,
         max(16, room),
         context.count_tokens,
         tree=document.tree,

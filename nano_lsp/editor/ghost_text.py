@@ -18,9 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
-from nano_lsp.code.cursor_context import CompletionInput
+from nano_lsp.code.cursor_context import CompletionInput, wants_completion
 from nano_lsp.code.document import indent_of
-from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.completion.completer import Alternatives, Complete, ReadAhead
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, PostprocessOptions
 from nano_lsp.editor.adaptive_threshold import AdaptiveThreshold
@@ -185,7 +184,6 @@ class GhostText:
     _latest: dict[str, CompletionInput] = field(default_factory=dict)
     _accepted: CompletionInput | None = None
     _prefetching: asyncio.Task[None] | None = None
-    _documents: OpenDocuments = field(default_factory=OpenDocuments)
 
     async def suggest(
         self,
@@ -211,7 +209,7 @@ class GhostText:
         found = self.find(completion_input)
         if found:
             self.stats.cached += 1
-        elif not self._should_suggest(completion_input):
+        elif not wants_completion(completion_input.text, completion_input.offset):
             return ()
         else:
             listener = NULL_LISTENER if self._may_hide(completion_input.language) else listener
@@ -247,7 +245,7 @@ class GhostText:
         Raises:
             EngineError: The engine cannot be reached.
         """
-        if self._should_suggest(completion_input):
+        if wants_completion(completion_input.text, completion_input.offset):
             await self.assistant.run_async(ReadAhead(completion_input))
 
     async def alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
@@ -309,7 +307,6 @@ class GhostText:
         self._latest.pop(name, None)
         for cached in [cached for cached in self._cache if cached.name == name]:
             del self._cache[cached]
-        self._documents.close(name)
         self.assistant.forget(name)
 
     async def _join(self, in_flight: _InFlight) -> Suggestion:
@@ -364,7 +361,7 @@ class GhostText:
     async def _prefetch_at(self, completion_input: CompletionInput) -> Suggestion | None:
         if cached := self.find(completion_input):
             return cached[0]
-        if not self._should_suggest(completion_input):
+        if not wants_completion(completion_input.text, completion_input.offset):
             return None
         self.stats.prefetched += 1
         try:
@@ -393,11 +390,6 @@ class GhostText:
         if not decision.shown:
             return Suggestion(confidence=found.confidence, threshold=decision.threshold, learned=True)
         return replace(found, weight=decision.weight)
-
-    def _should_suggest(self, completion_input: CompletionInput) -> bool:
-        """Whether to make an automatic suggestion at a cursor."""
-        name, text, language = completion_input.name, completion_input.text, completion_input.language
-        return self._documents.update(name, text, language).cursor(completion_input.offset).wants_completion
 
     def _suggestion(self, completion: Completion) -> Suggestion:
         if not completion.text:

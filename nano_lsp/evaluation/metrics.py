@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.code import syntax_tree as syntax
-from nano_lsp.code.syntax_tree import SyntaxTree, is_python
+from nano_lsp.code.syntax_tree import is_python
 from nano_lsp.evaluation.problems import Problem
 
 _SAMPLES = 10_000
@@ -202,11 +202,10 @@ def breaks_parse(problem: Problem, text: str) -> bool:
     if not text:
         return False
     before, after = problem.prefix + problem.suffix, problem.prefix + text + problem.suffix
-    language = problem.language
-    trees = SyntaxTree.parse(before, language), SyntaxTree.parse(after, language)
+    trees = problem.parse(before), problem.parse(after)
     if trees[0] and trees[1]:
         return syntax.breaks_parse(trees[0], trees[1])
-    return language.name == "python" and is_python(before) and not is_python(after)
+    return problem.language.name == "python" and is_python(before) and not is_python(after)
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 
 from nano_lsp.code.document import is_secret, load_document
+from nano_lsp.code.embedded import Part, find_part
 from nano_lsp.code.languages import Language, language_of
+from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.errors import DocumentError, EvaluationError
 
 MAX_FILE_LINES = 2000
@@ -49,8 +51,17 @@ class Problem:
 
     @property
     def language(self) -> Language:
-        """The language of the file."""
-        return language_of(self.file_name, text=self.prefix + self.suffix)
+        """The language of the code at the cursor."""
+        return self.part_of(self.prefix + self.suffix).language
+
+    def part_of(self, text: str) -> Part:
+        """The part of the file, with any text inserted at the cursor, that is code of the cursor's language."""
+        return find_part(text, len(self.prefix), language_of(self.file_name, text=text))
+
+    def parse(self, text: str) -> SyntaxTree | None:
+        """Parse the file with any text inserted at the cursor; None if its language has no grammar."""
+        part = self.part_of(text)
+        return SyntaxTree.parse(text, part.language, part.range_in(text))
 
     @property
     def document(self) -> str:

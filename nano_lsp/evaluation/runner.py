@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nano_lsp.code.cursor_context import CompletionInput, find_cursor_context
 from nano_lsp.code.file_replacement import replace_file
-from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.completion.completer import Complete
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.errors import EvaluationError
@@ -85,7 +84,7 @@ def measure(problem: Problem, complete: CompletionMethod) -> Outcome:
     completion = complete(problem)
     latency_ms = (time.perf_counter() - started) * 1e3
     document, language = problem.prefix + problem.suffix, problem.language
-    cursor = find_cursor_context(document, len(problem.prefix), language, SyntaxTree.parse(document, language))
+    cursor = find_cursor_context(document, len(problem.prefix), language, problem.parse(document))
     text = completion.text
     filled = problem.prefix + text + problem.suffix
     line = problem.reference.split("\n", 1)[0].rstrip()
