@@ -1,11 +1,12 @@
-"""Writes and updates docstrings: the model supplies the wording, the code determines what is described.
+"""Writes and updates docstrings and documentation comments.
 
-`literal` maps a docstring's value to its source, `sections` parses an existing docstring, `layout` lays out new
-entries, `revision` finds missing and obsolete entries, `template` combines both, `placing` makes the edit, `check`
-verifies it, `writer` queries the model, `project` handles whole files.
+The model supplies the wording, the code determines what is described. For docstrings, `literal` maps the value to its
+source, `sections` parses an existing one, `layout` lays out new entries, `revision` finds missing and obsolete
+entries, `template` combines both, `placing` makes the edit, `check` verifies it; `comments` does the same for other
+languages. `wording` queries the model, `writer` ties both together, `project` handles whole files.
 """
 
 from nano_lsp.docstrings.layout import Style
-from nano_lsp.docstrings.writer import Docstring, DocstringWriter, WriteDocstrings, is_outdated
+from nano_lsp.docstrings.writer import Docstring, DocstringWriter, WriteDocstrings, has_convention, is_outdated
 
-__all__ = ["Docstring", "DocstringWriter", "Style", "WriteDocstrings", "is_outdated"]
+__all__ = ["Docstring", "DocstringWriter", "Style", "WriteDocstrings", "has_convention", "is_outdated"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -29,10 +30,13 @@ def edit_error(before: SyntaxTree, after: SyntaxTree, definition: Definition) ->
     written = definition_at(after, definition.start)  # the docstring is inserted after it
     if (written.name, written.start) != (definition.name, definition.start) or written.docstring is None:
         return "it is not recognized as a docstring"
-    old = [definition.docstring] if definition.docstring else []
-    if list(_code(before, *old)) != list(_code(after, written.docstring)):
-        return "it changes the code"
-    return ""
+    return "" if has_same_code(before, after, definition, written) else "it changes the code"
+
+
+def has_same_code(before: SyntaxTree, after: SyntaxTree, old: Definition, new: Definition) -> bool:
+    """Whether two documents differ only in the docstring or documentation comment of one definition."""
+    skipped = [[each.docstring] if each.docstring else [] for each in (old, new)]
+    return list(_code(before, *skipped[0])) == list(_code(after, *skipped[1]))
 
 
 def content_error(after: SyntaxTree, definition: Definition, style: Style) -> str:
@@ -74,15 +78,17 @@ def same_code(before: SyntaxTree, after: SyntaxTree) -> bool:
 
 def _code(tree: SyntaxTree, *docstrings: tuple[int, int]) -> Iterator[str]:
     """The tokens of a document, except those of some docstrings and continuations of lines."""
-    skipped = {(tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings}
+    skipped = sorted((tree.byte_offset(start), tree.byte_offset(end)) for start, end in docstrings)
+    starts = [start for start, _ in skipped]
     stack: list[Node] = [tree.root]
     while stack:
         node = stack.pop()
-        if (node.start_byte, node.end_byte) in skipped:
-            continue
         if node.child_count:
             stack.extend(reversed(node.children))
-        else:
-            text = tree.text_of(node)
-            if text.strip() and node.type != "line_continuation":
-                yield text
+            continue
+        i = bisect(starts, node.start_byte) - 1
+        if i >= 0 and node.start_byte < skipped[i][1]:
+            continue
+        text = tree.text_of(node)
+        if text.strip() and node.type != "line_continuation":
+            yield text

@@ -34,11 +34,14 @@ class Topic(IntEnum):
 
     TEXT = 0
     ATTRIBUTES = 1
-    PARAMETERS = 2
-    OTHER_PARAMETERS = 3
-    RETURNS = 4
-    YIELDS = 5
-    RAISES = 6
+    TYPE_PARAMETERS = 2
+    PARAMETERS = 3
+    OTHER_PARAMETERS = 4
+    RETURNS = 5
+    YIELDS = 6
+    RAISES = 7
+    PANICS = 8
+    SAFETY = 9
 
 
 _TITLES = {
@@ -66,12 +69,14 @@ class NewEntry:
         name: The parameter, field or exception; empty for a result and the summary.
         label: The beginning of the entry in its style, such as `name:`.
         lines: The lines of the entry; None until it has text.
+        closing: The end of the entry in its style, such as `</param>`.
     """
 
     topic: Topic
     name: str = ""
     label: str = ""
     lines: list[str] | None = None
+    closing: str = ""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at
 from nano_lsp.code.document import TextEdit, apply_edits
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.docstrings.check import content_error, edit_error
-from nano_lsp.docstrings.layout import DocstringTemplate, Style
+from nano_lsp.docstrings.layout import DocstringTemplate, NewEntry, Style, fill
 from nano_lsp.docstrings.literal import Literal
 from nano_lsp.docstrings.revision import Revision
 from nano_lsp.docstrings.template import TemplateBuilder, new_template
@@ -33,6 +33,10 @@ class NewDocstring:
     def template(self) -> DocstringTemplate:
         """The template of the docstring."""
         return new_template(self.definition, self.style, _unit(self.definition))
+
+    def fill(self, entry: NewEntry, text: str) -> None:
+        """Set the lines of a new entry."""
+        fill(entry, text, self.definition.indent)
 
     def edit(self) -> tuple[TextEdit | None, str]:
         """The edit that inserts the docstring, and why it is not acceptable; empty if it is."""
@@ -81,6 +85,10 @@ class Update:
     def template(self) -> DocstringTemplate:
         """The template of the updated docstring."""
         return self._builder.build(self.style, _unit(self.definition))
+
+    def fill(self, entry: NewEntry, text: str) -> None:
+        """Set the lines of a new entry."""
+        fill(entry, text, self.definition.indent)
 
     def edit(self) -> tuple[TextEdit | None, str]:
         """The edit that updates the docstring, and why it is not acceptable; empty if it is."""

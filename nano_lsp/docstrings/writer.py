@@ -1,19 +1,17 @@
-"""Writes and updates docstrings: one request to the model for each new entry.
+"""Writes and updates docstrings.
 
-The prompt is the definition with its docstring so far, and each answer is appended to it, so that most of it is in
-the KV cache. The entries are derived from the code, so that the docstring lists exactly what the code has.
+The entries are derived from the code, so that the docstring lists exactly what the code has.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nano_lsp.assistant.context import NULL_LISTENER, FeatureContext, ProgressListener
 from nano_lsp.assistant.job import Job
 from nano_lsp.assistant.prompts import cut_code
-from nano_lsp.assistant.requests import build_infill_request
 from nano_lsp.code.definitions import (
     Definition,
     DefinitionKind,
@@ -22,23 +20,20 @@ from nano_lsp.code.definitions import (
     is_sound,
     undocumented,
 )
-from nano_lsp.code.document import TextEdit, indent_of
-from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.document import TextEdit
+from nano_lsp.code.languages import PYTHON, Language, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.docstrings.layout import DocstringTemplate, NewEntry, Style, Topic, detect_style, fill
+from nano_lsp.docstrings.comments.forms import CommentForm, form_of
+from nano_lsp.docstrings.comments.placing import CommentUpdate, NewComment
+from nano_lsp.docstrings.layout import Style, detect_style
 from nano_lsp.docstrings.literal import Literal
 from nano_lsp.docstrings.placing import NewDocstring, Update
 from nano_lsp.docstrings.revision import Revision
+from nano_lsp.docstrings.wording import MAX_BODY_TOKENS, Surroundings, Wording
 from nano_lsp.errors import DocumentError
-from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.lines import line_start
-from nano_lsp.schema import Completion, FinishReason
 
-_MAX_BODY_TOKENS = 768
-_MAX_SUMMARY_TOKENS = 32
-_MAX_ENTRY_TOKENS = 40
-_MIN_WRAPPED_CHARS = 40  # characters; the first line of a wrapped sentence is longer
-_SKELETON = "TODO: describe."
+_UNUSABLE = re.compile(r'"""|```|<\||^[:,]|\\|\.py\b')
 
 
 @dataclass(frozen=True)
@@ -56,24 +51,29 @@ class Docstring:
 
 @dataclass(frozen=True)
 class WriteDocstrings(Job[list[Docstring]]):
-    """Write or update the docstrings of Python code.
+    """Write or update the docstrings of Python code, or the documentation comments of code in another language.
 
     Attributes:
         text: The document.
         offset: An offset in the innermost definition to document; None for all definitions without a docstring.
         name: The definition's name, if the offset is its beginning, as several may begin there.
-        style: `google`, `numpy`, `sphinx`, or `auto` for the style of the document.
+        style: `google`, `numpy`, `sphinx`, or `auto` for the style of the document; used in Python.
+        language: Name of the language.
     """
 
     text: str
     offset: int | None = None
     name: str | None = None
     style: str = "auto"
+    language: str = PYTHON.name
 
     async def run(self, context: FeatureContext) -> list[Docstring]:
-        """The docstrings; none for a text that is too large. For errors see `DocstringWriter.write_all`."""
-        tree = SyntaxTree.parse(self.text, PYTHON)
-        if tree is None:
+        """The docstrings; none for a text that is too large, or in a language without a convention.
+
+        For errors see `DocstringWriter.write_all`.
+        """
+        tree = SyntaxTree.parse(self.text, language_of("", self.language))
+        if tree is None or not has_convention(tree.language):
             return []
         if self.offset is None:
             chosen = list(undocumented(tree))
@@ -127,6 +127,9 @@ class DocstringWriter:
         style: Style | None,
         listener: ProgressListener,
     ) -> Docstring | None:
+        form = form_of(definition.language)
+        if form is not None:
+            return await self._write_comment(tree, every, definition, form, listener)
         if not is_sound(tree, definition):
             raise _refusal(definition, "the code is not valid Python")
         literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
@@ -145,62 +148,61 @@ class DocstringWriter:
         self, target: NewDocstring | Update, every: Sequence[Definition], listener: ProgressListener
     ) -> Docstring:
         """The docstring with text; with placeholders if the model writes none, or none that is valid in its form."""
-        tree, definition, skeleton = target.tree, target.definition, False
-        around = (
-            _head(tree, definition, every),
-            cut_code(_body(tree, definition), self.context.tokenizer, _MAX_BODY_TOKENS),
+        tree, definition = target.tree, target.definition
+        around = Surroundings(
+            _head(tree, definition, every) + '"""',
+            cut_code(_body(tree, definition), self.context.tokenizer, MAX_BODY_TOKENS),
+            "\n" + definition.indent,
+            ("\n", '"""'),
+            _UNUSABLE,
         )
-        entries = target.template.new_entries()
-        for i, entry in enumerate(entries):
-            listener.on_part(i, len(entries))
-            text = await self._generate_text(around, definition.indent, target.template, entry)
-            fill(entry, text or _SKELETON, definition.indent)
-            skeleton |= not text
-        edit, error = target.edit()
-        if error and entries:
-            for entry in entries:
-                fill(entry, _SKELETON, definition.indent)
-            skeleton = True
-            edit, error = target.edit()
+        return await self._fill_in(target, around, listener)
+
+    async def _write_comment(
+        self,
+        tree: SyntaxTree,
+        every: Sequence[Definition],
+        definition: Definition,
+        form: CommentForm,
+        listener: ProgressListener,
+    ) -> Docstring | None:
+        if not is_sound(tree, definition):
+            raise _refusal(definition, "its code has a syntax error")
+        if definition.docstring is None:
+            target: NewComment | CommentUpdate = NewComment(tree, definition, form)
+        else:
+            target = CommentUpdate(tree, definition, form)
+            if not target.comparison.is_readable:
+                raise _refusal(definition, "its entries have a form that is not known")
+            if not target.comparison.missing:
+                return None
+        code = cut_code(tree.text[definition.start : definition.end], self.context.tokenizer, MAX_BODY_TOKENS)
+        return await self._fill_in(
+            target, target.surroundings(_headers_around(tree, definition, every), code), listener
+        )
+
+    async def _fill_in(
+        self,
+        target: NewDocstring | Update | NewComment | CommentUpdate,
+        around: Surroundings,
+        listener: ProgressListener,
+    ) -> Docstring:
+        edit, error, skeleton = await Wording(self.context, around).fill(target, listener)
         if edit is None or error:
-            raise _refusal(definition, error)
+            raise _refusal(target.definition, error)
         return Docstring(edit, skeleton)
 
-    async def _generate_text(
-        self, around: tuple[str, str], indent: str, template: DocstringTemplate, entry: NewEntry
-    ) -> str:
-        """The text that the model writes for an entry, in a sentence; empty after two unusable answers."""
-        *above, line = template.lines(entry)
-        so_far = ("\n" + indent).join([*above, line.rstrip() or line])
-        request = self._request(around, so_far, entry.topic)
-        answer = await self.context.generate(request)
-        if _is_wrapped(answer):  # the sentence continues in the next line
-            first_line = answer.text.rstrip()
-            hanging = "\n" + indent + line[: indent_of(line)] + "    " * bool(line.strip())
-            more = self._request(around, so_far + first_line + hanging, entry.topic)
-            rest = await self.context.generate(more)
-            answer = replace(rest, text=f"{first_line} {rest.text.strip()}")
-        text = _as_sentence(answer, entry)
-        if not text and answer.tokens:
-            retry = replace(request.params, avoid=frozenset({answer.tokens[0].id}))
-            text = _as_sentence(await self.context.generate(replace(request, params=retry)), entry)
-        return text
 
-    def _request(self, around: tuple[str, str], so_far: str, topic: Topic) -> GenerationRequest:
-        head, body = around
-        return build_infill_request(
-            self.context,
-            f'{head}"""{so_far}',
-            body,
-            max_tokens=_MAX_SUMMARY_TOKENS if topic is Topic.TEXT else _MAX_ENTRY_TOKENS,
-            min_tokens=1,
-            stop=("\n", '"""'),
-            sequence="docstring",
-        )
+def has_convention(language: Language) -> bool:
+    """Whether a language has docstrings or documentation comments."""
+    return language is PYTHON or form_of(language.name) is not None
 
 
 def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:
     """Whether a docstring has obsolete entries or incomplete sections; missing sections are not required."""
+    form = form_of(definition.language)
+    if form is not None:
+        return definition.docstring is not None and CommentUpdate(tree, definition, form).comparison.is_outdated
     literal = Literal.read(tree.text[slice(*definition.docstring)]) if definition.docstring else None
     return literal is not None and _revision(literal, definition, every).is_outdated
 
@@ -220,13 +222,17 @@ def _head(tree: SyntaxTree, definition: Definition, every: Sequence[Definition])
     """The code above the docstring: headers of the classes around it, decorators, and the definition's header."""
     if definition.kind is DefinitionKind.MODULE:
         return ""
-    around = [
+    own = _blanks_before(tree.text, definition.start) + tree.text[definition.start : definition.header_end]
+    return _headers_around(tree, definition, every) + own + "\n" + definition.indent
+
+
+def _headers_around(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> str:
+    """The headers of the definitions around one."""
+    return "".join(
         f"{_blanks_before(tree.text, found.start)}{found.header}\n"
         for found in every
         if found.header and definition.name.startswith(found.name + ".") and found.end >= definition.end
-    ]
-    own = _blanks_before(tree.text, definition.start) + tree.text[definition.start : definition.header_end]
-    return "".join(around) + own + "\n" + definition.indent
+    )
 
 
 def _blanks_before(text: str, offset: int) -> str:
@@ -235,30 +241,7 @@ def _blanks_before(text: str, offset: int) -> str:
     return before if not before.strip() else ""
 
 
-def _is_wrapped(answer: Completion) -> bool:
-    """Whether an answer ended with a full line rather than with a sentence."""
-    text = answer.text.rstrip()
-    return answer.finish_reason is FinishReason.STOP and len(text) > _MIN_WRAPPED_CHARS and text[-1] not in ".!?:"
-
-
-def _as_sentence(answer: Completion, entry: NewEntry) -> str:
-    """An answer as a sentence; empty if it is not usable as one."""
-    text = re.sub(r"\s+", " ", answer.text).strip()
-    if answer.finish_reason is FinishReason.LENGTH:
-        whole = re.match(r"(.*[.!?])(\s|$)", text)
-        clause = text.rpartition(", ")[0]
-        text = whole[1] if whole else clause
-    if text.startswith('"') and text.count('"') % 2:
-        text = text[1:].lstrip()  # a fourth quote
-    text = text.rstrip(" ,;:")
-    unusable = not re.search(r"[^\W\d_]{2}", text) or re.search(r'"""|```|<\||^[:,]|\\|\.py\b', text)
-    if unusable or text.rstrip(".").lower() == entry.name.lower():
-        return ""
-    if not entry.label:
-        text = text[0].upper() + text[1:]
-    return text if text[-1] in ".!?" else text + "."
-
-
 def _refusal(definition: Definition, reason: str) -> DocumentError:
     what = "module" if definition.kind is DefinitionKind.MODULE else definition.name
-    return DocumentError(f"The docstring of {what} is left unchanged: {reason}.", "Edit it by hand.")
+    text = "docstring" if definition.language == PYTHON.name else "documentation comment"
+    return DocumentError(f"The {text} of {what} is left unchanged: {reason}.", "Edit it by hand.")

@@ -1,0 +1,7 @@
+(formal_parameters (identifier) @parameter)
+(formal_parameters (assignment_pattern left: (identifier) @parameter))
+(formal_parameters (rest_pattern (identifier) @parameter))
+(formal_parameters [(object_pattern) (array_pattern)] @parameter.position)
+(formal_parameters (assignment_pattern left: [(object_pattern) (array_pattern)] @parameter.position))
+(formal_parameters (rest_pattern [(object_pattern) (array_pattern)] @parameter.position))
+(arrow_function parameter: (_) @parameter)
