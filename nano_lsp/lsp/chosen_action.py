@@ -99,9 +99,9 @@ async def _build_edit(server: NanoServer, document: TextDocument, action: Chosen
         offset = action.start if kind is ActionKind.DOCSTRING else None
         style = server.session.settings_of(document.name).docstring_style
         source = document.tree.text if document.tree else text  # there, a cell's magics are comments
-        docstrings = await server.run_job(
-            action.title, WriteDocstrings(source, offset, style=style), document=document
-        )
+        name = document.tree.language.name if document.tree else language
+        job = WriteDocstrings(source, offset, style=style, language=name)
+        docstrings = await server.run_job(action.title, job, document=document)
         if docstrings is None or not _has_changes(server, docstrings, action):
             return None
         return to_lsp_edit(
@@ -113,14 +113,14 @@ async def _build_edit(server: NanoServer, document: TextDocument, action: Chosen
         )
     start, end = sorted(min(max(0, offset), len(text)) for offset in (action.start, action.end))
     if kind is ActionKind.TYPE_HINTS:
-        job: Job[list[TextEdit]] = AddTypeHints(text, start)
+        rewrite: Job[list[TextEdit]] = AddTypeHints(text, start)
     elif kind is ActionKind.SIMPLIFY:
-        job = Simplify(text, start, end, language)
+        rewrite = Simplify(text, start, end, language)
     elif kind is ActionKind.FIX:
-        job = Fix(text, start, end, action.diagnostic, language)
+        rewrite = Fix(text, start, end, action.diagnostic, language)
     else:
         raise AssertionError(f"No edit is known for {kind}.")
-    edits = await server.run_job(action.title, job, document=document)
+    edits = await server.run_job(action.title, rewrite, document=document)
     return _to_confirmed_edit(server, document, edits, action)
 
 

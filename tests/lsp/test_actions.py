@@ -118,6 +118,27 @@ def test_all_missing_docstrings_at_once(start: Callable[..., RawClient]) -> None
     assert len(edit["documentChanges"][0]["edits"]) == 2
 
 
+def test_a_documentation_comment_is_written_and_updated(start: Callable[..., RawClient]) -> None:
+    client = start(replies={"/**\n * ": "Add two numbers.\n", "@param b -": " The second.\n"})
+    client.open("export function add(a, b) {\n  a + b;\n}\n", language="typescript")
+    titles = actions(client, span(1, 2))
+    assert "nano: write all missing documentation comments" in titles
+    assert "nano: add type hints" not in titles
+    edit = resolved(client, titles["nano: write documentation comment"])["edit"]
+    written = "/**\n * Add two numbers.\n *\n * @param a - TODO: describe.\n * @param b - The second.\n */\n"
+    assert new_text(edit) == written
+    assert "TODO" in edit["changeAnnotations"]["nano"]["description"]
+    whole = {"text": "/** It adds. */\nfunction add(b) {}\n"}
+    client.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [whole]})
+    edit = resolved(client, actions(client, span(0, 5))["nano: update documentation comment"])["edit"]
+    assert new_text(edit) == "/**\n * It adds.\n *\n * @param b - The second.\n */"
+    bash = "f() { echo; }\n"
+    client.open(bash, "file:///a.sh", "shellscript")
+    params = {"textDocument": {"uri": "file:///a.sh"}, "range": span(0, 0), "context": {"diagnostics": []}}
+    found = client.request(902, "textDocument/codeAction", params)["result"]
+    assert [action["title"] for action in found] == ["nano: explain"]
+
+
 def test_an_editor_without_resolve_support_is_sent_the_edit(start: Callable[..., RawClient]) -> None:
     client = start({"workspace": {"applyEdit": True}})
     client.replies["workspace/applyEdit"] = {"applied": True}
