@@ -315,7 +315,7 @@ class EditorSettings(Settings):
         "left in another; they contain numbers, no code.",
     )
     trusted: bool = _setting(True, "Trust the workspace. Files of an untrusted workspace are read only while open.")
-    workspace: bool = _setting(True, "Read signatures from Python files of the workspace that are not open.")
+    workspace: bool = _setting(True, "Read signatures from files of the workspace that are not open.")
     languages: dict[str, bool] = _setting(
         {}, 'Make no suggestions in the languages set to false here, as in `{"markdown": false}`.', SetBy.PROJECT
     )

@@ -40,7 +40,7 @@ class Service:
 
     Args:
         folders: The user's data, cache and runtime directories.
-        root: The server's root directory; its Python files are indexed if it is a project.
+        root: The server's root directory; its files are indexed if it is a project.
 
     Attributes:
         session: The editor session, which owns the model.

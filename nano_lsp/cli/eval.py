@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from nano_lsp.code.open_documents import OpenDocument
 from nano_lsp.completion.postprocess import MIN_TOKEN_PROBABILITY, STEPS, PostprocessOptions
 from nano_lsp.config import find_folders
 from nano_lsp.errors import EvaluationError
-from nano_lsp.evaluation import problems, runner
+from nano_lsp.evaluation import points, problems, runner
 from nano_lsp.evaluation.baseline import LlamaVimCompletion
 from nano_lsp.evaluation.caching_backend import CachingBackend
 from nano_lsp.models.adapters import choose_adapter, find_base
@@ -35,6 +36,8 @@ from nano_lsp.schema import Completion
 EXAMPLES = """Examples:
 
 `nano-lsp eval src --limit 100`
+
+`nano-lsp eval . --language go --language typescript --automatic`
 
 `nano-lsp eval single.jsonl.gz --without syntax --results without-syntax.jsonl`
 
@@ -53,7 +56,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder of Python files, or a file of HumanEval-Infilling or of `nano-lsp forge data` "
+            help="A folder of source files, or a file of HumanEval-Infilling or of `nano-lsp forge data` "
             "(.jsonl, .jsonl.gz)."
         ),
     ] = None,
@@ -62,6 +65,14 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         typer.Option(help="Maximum number of problems. Default: all of a file, 300 cursor positions in a folder."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed for the selection of cursor positions in a folder.")] = 0,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="LSP language id of the files to take from a folder, such as `go`; the option may be repeated. "
+            "Default: all languages with a grammar, each with a share by the number of its files.",
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(help="File for the outcomes, one JSON object per line; an interrupted run continues there."),
@@ -103,8 +114,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     if unknown:
         known = ", ".join(name for name, _ in STEPS)
         raise EvaluationError(f"Unknown step: {', '.join(sorted(unknown))}.", f"The steps are: {known}.")
+    languages = sorted(set(language or ()))
     chosen = (
-        problems.sample_points(data, limit or 300, seed) if data.is_dir() else problems.load_infilling(data)[:limit]
+        _sample(data, limit or 300, seed, languages)
+        if data.is_dir()
+        else tuple(problems.load_infilling(data)[:limit])
     )
     wrap = partial(CachingBackend, path=memo) if memo else None
     # With token budgets from measured speed, the figures would not be reproducible.
@@ -119,6 +133,8 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             "model": settings.model,
             "prompt_tokens": settings.prompt_tokens,
         }
+        if languages:
+            conditions["languages"] = languages
         folders = find_folders()
         used = choose_adapter(settings.adapter, workspace, find_base(settings.model, folders), folders).file
         if used:
@@ -132,6 +148,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
                 data.name.split(".")[0],
                 settings.model.split("/")[-1],
                 style.value,
+                *languages,
                 *sorted(disabled),
                 *["workspace"] * bool(workspace),
                 *([used.sha256[:8]] if used else []),
@@ -163,3 +180,11 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     else:
         eval_report.show(outcomes)
         stderr.print(f"Outcomes: {results}")
+
+
+def _sample(folder: Path, n: int, seed: int, languages: Sequence[str]) -> tuple[problems.Problem, ...]:
+    """Sample cursor points, and say which files were left out."""
+    sample = points.sample_points(folder, n, seed, points.choose_languages(languages))
+    if sample.left_out:
+        stderr.print(f"Files left out: {points.describe(sample.left_out)}.")
+    return sample.points

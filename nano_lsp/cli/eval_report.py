@@ -32,11 +32,12 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, object]:
 def show(outcomes: Sequence[Outcome]) -> None:
     """Print the figures of a run: by the cursor's context, then by language and kind of hole."""
     by_context = group(outcomes, lambda outcome: outcome.cursor_kind)
-    table = _table("cursor in")
+    table = _table("cursor in", titles=_TITLES + _COSTS)
     for name, found in {**by_context, "all": outcomes}.items():
-        table.add_row(name, *_cells(summarize(found)))
+        summary = summarize(found)
+        table.add_row(name, *_cells(summary), *_cost_cells(summary))
     _print(table)
-    table = _table("language", "hole")
+    table = _table("language", "hole", titles=_TITLES)
     for language, kind, found in _by_language(outcomes):
         table.add_row(language, kind, *_cells(summarize(found)), end_section=kind == "all")
     _print(table)
@@ -70,19 +71,23 @@ def _by_language(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str, list[O
             yield language, kind, of_kind
 
 
-_TITLES = ("n", "exact", "pass@1", "saved", "for nothing", "shown", "broken", "evaluated", "generated", "ms")
+_TITLES = ("n", "exact", "pass@1", "saved", "for nothing", "shown", "broken")
+_COSTS = ("evaluated", "generated", "ms")
 
 
-def _table(*names: str, titles: Sequence[str] = _TITLES) -> Table:
+def _table(*names: str, titles: Sequence[str]) -> Table:
     columns = [Column(name, no_wrap=True) for name in names]
     return Table(*columns, *(Column(title, no_wrap=True, justify="right") for title in titles))
 
 
 def _cells(s: RunSummary) -> tuple[str, ...]:
     """A row of figures, in the order of the titles."""
-    costs = (f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}")
     shares = (_share(s.exact), _share(s.passed), _share(s.saved), _mean(s.unused), _share(s.shown))
-    return (str(s.n), *shares, str(s.broken), *costs)
+    return (str(s.n), *shares, str(s.broken))
+
+
+def _cost_cells(s: RunSummary) -> tuple[str, ...]:
+    return (f"{s.evaluated_tokens:.0f}", f"{s.generated_tokens:.1f}", f"{s.latency_ms:,.0f}")
 
 
 def _share(value: float | None) -> str:

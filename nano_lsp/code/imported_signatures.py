@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nano_lsp.code.outline import Import, Symbol
+from nano_lsp.code.languages import PYTHON, Language
+from nano_lsp.code.module_files import find_module_files
+from nano_lsp.code.outline import Import, Outline, Symbol
 from nano_lsp.code.window import CountTokens
 from nano_lsp.code.workspace import Workspace
 
@@ -12,18 +14,33 @@ _MAX_HOPS = 3  # packages that re-export a name
 
 
 def build_imported(
-    imports: Iterable[Import], path: str, workspace: Workspace, budget_tokens: int, count: CountTokens
+    imports: Iterable[Import],
+    path: str,
+    workspace: Workspace,
+    budget_tokens: int,
+    count: CountTokens,
+    *,
+    language: Language = PYTHON,
 ) -> str:
-    """Build the signatures of the names that a document imports from its workspace, within a budget."""
+    """Build the signatures of the names that a document imports from its workspace, within a budget.
+
+    Args:
+        imports: The document's imports.
+        path: Its path.
+        workspace: The workspace.
+        budget_tokens: Maximum number of tokens.
+        count: Function that counts the tokens of a text.
+        language: Language of the document.
+    """
     importer = workspace.relative(path)
     if importer is None:
         return ""
     parts: list[str] = []
     left, last = budget_tokens, ""
-    for file_name, symbol in _imported_symbols(imports, importer, workspace):
-        code = "".join(f"{line}\n" for line in _lines(symbol))
+    for file_name, symbol in _imported_symbols(imports, importer, workspace, language):
+        code = "".join(f"{line}\n" for line in _lines(symbol, language))
         if file_name != last:
-            code = f"# {file_name}\n{code}"
+            code = f"{language.comment} {file_name}\n{code}"
         n_tokens = count(code)
         if n_tokens > left:
             continue
@@ -32,15 +49,68 @@ def build_imported(
     return "".join(parts)
 
 
-def _imported_symbols(imports: Iterable[Import], importer: str, workspace: Workspace) -> Iterator[tuple[str, Symbol]]:
+def _imported_symbols(
+    imports: Iterable[Import], importer: str, workspace: Workspace, language: Language
+) -> Iterator[tuple[str, Symbol]]:
     """File and definition of each imported name that the workspace defines, in the order of the imports."""
     seen = set()
+    if language.name == "go":  # the other files of the package need no import
+        imports = [*imports, Import("", ".")]
     for imported in imports:
-        for found in _resolve(imported, importer, workspace):
+        resolved = (
+            _resolve(imported, importer, workspace)
+            if language is PYTHON
+            else _resolve_in_files(imported, importer, workspace, language)
+        )
+        for found in resolved:
             key = (found[0], found[1].name)
             if key not in seen and found[0] != importer:
                 seen.add(key)
                 yield found
+
+
+def _resolve_in_files(
+    imported: Import, importer: str, workspace: Workspace, language: Language, hops: int = _MAX_HOPS
+) -> Iterator[tuple[str, Symbol]]:
+    """File and definition of an imported name, or of all public ones if the whole module is imported."""
+    modules = [imported.module]
+    if language.name == "rust" and imported.original:
+        modules.append(f"{imported.module}::{imported.original}")  # the name may be that of a module
+    for module, name in zip(modules, (imported.original, ""), strict=False):
+        for file_name in find_module_files(language.name, module, importer, workspace):
+            outline = workspace.outline(file_name) or Outline()
+            if name not in {"", "*"}:
+                symbol = _named(name, outline)
+                passed_on = [i for i in outline.imports if i.name in {name, "*"}] if symbol is None and hops else []
+                if symbol is not None:
+                    yield file_name, symbol
+                for other in passed_on:
+                    wanted = Import(name, other.module, other.original if other.name == name else name)
+                    yield from _resolve_in_files(wanted, file_name, workspace, language, hops - 1)
+                if symbol is not None or passed_on:
+                    return
+            else:
+                is_own = module == "."
+                yield from ((file_name, each) for each in outline.symbols if is_own or _is_public(each, language))
+
+
+def _named(name: str, outline: Outline) -> Symbol | None:
+    """The definition of a name; that of `default` is the one that is exported so."""
+    if name != "default":
+        return outline.find(name)
+    return next((each for each in outline.symbols if each.code.startswith("export default ")), None)
+
+
+def _is_public(symbol: Symbol, language: Language) -> bool:
+    """Whether a definition can be used by other files."""
+    code, name = symbol.code, symbol.name
+    if language.name == "go":
+        return name[:1].isupper()
+    if language.name == "rust":
+        return code.startswith(("pub ", "pub(crate)", "#[")) and name != "tests"
+    if language.name in {"c", "cpp"}:
+        return not code.startswith("static ") and not name.endswith(("_H", "_H_", "_HPP"))  # include guards
+    return code.startswith(("export ", "exports.", "module.exports"))
 
 
 def _resolve(
@@ -65,11 +135,12 @@ def _resolve(
         yield from ((file_name, symbol) for symbol in outline.symbols if not symbol.name.startswith("_"))
 
 
-def _lines(symbol: Symbol) -> Iterator[str]:
+def _lines(symbol: Symbol, language: Language) -> Iterator[str]:
     """A definition as shown in a prompt: one line; for a class, also its public members."""
     yield symbol.code
     for member in symbol.members:
-        if not member.name.startswith("_") or member.name == "__init__":
+        is_private = member.name.startswith(("_", "#")) or member.code.startswith("private ")
+        if not is_private or member.name == "__init__":
             yield f"    {member.code}"
-    if symbol.code.startswith("class") and not symbol.members:
+    if language is PYTHON and symbol.code.startswith("class") and not symbol.members:
         yield "    ..."

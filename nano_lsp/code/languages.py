@@ -20,9 +20,9 @@ _GRAMMAR_ERRORS = (ImportError, AttributeError, OSError, TypeError, ValueError)
 """Not installed, another package of that name, a library that cannot be loaded, a grammar for another tree-sitter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Language:
-    """A programming language.
+    """A programming language: a row of the table, equal only to itself.
 
     Attributes:
         name: LSP language id (`languageId`).

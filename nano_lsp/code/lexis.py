@@ -62,7 +62,7 @@ class BlockWords:
     loops: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lexis:
     """Comments, strings and blocks of a language.
 
@@ -72,7 +72,7 @@ class Lexis:
         quotes: Kinds of strings, the longer ones first.
         blocks: What a block of statements ends with.
         words: Words around blocks.
-        character: Expression for a literal in quotes that is no string, such as a character of Rust.
+        character: Expression for other literals in quotes, such as a character of Rust.
         comment_at_word: Whether a comment begins only where a word could, as in shells.
     """
 

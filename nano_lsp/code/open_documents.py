@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from nano_lsp.code.cursor_context import CursorContext, find_cursor_context
 from nano_lsp.code.embedded import find_part
+from nano_lsp.code.file_outline import imports_of
 from nano_lsp.code.imported_signatures import build_imported
-from nano_lsp.code.languages import PYTHON, Language, language_of
-from nano_lsp.code.outline import Import, read_imports
+from nano_lsp.code.languages import Language, language_of
+from nano_lsp.code.outline import Import
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.window import Anchor, CountTokens
 from nano_lsp.code.workspace import Workspace
@@ -55,12 +56,14 @@ class OpenDocument:
 
     def look_up_imports(self, workspace: Workspace, budget_tokens: int, count: CountTokens) -> None:
         """Update `imported` if the imports have changed or the workspace was indexed since."""
-        if self.tree is None or self.language is not PYTHON:
+        if self.tree is None:
             return
-        imports, n_indexed = tuple(read_imports(self.tree)), workspace.n_indexed
+        imports, n_indexed = tuple(imports_of(self.tree)), workspace.n_indexed
         if (imports, n_indexed) != (self._imports, self._n_indexed):
             self._imports, self._n_indexed = imports, n_indexed
-            self.imported = build_imported(imports, self.name, workspace, budget_tokens, count)
+            self.imported = build_imported(
+                imports, self.name, workspace, budget_tokens, count, language=self.language
+            )
 
 
 class OpenDocuments:

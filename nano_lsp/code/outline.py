@@ -14,7 +14,7 @@ from nano_lsp.lines import split_lines
 
 _MAX_VALUE_CHARS = 48
 _PROPERTIES = {"@property", "@cached_property", "@functools.cached_property"}
-_MAX_SYMBOLS = 400  # per file; files with more are generated
+MAX_SYMBOLS = 400  # per file; files with more are generated
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_outline(tree: SyntaxTree) -> Outline:
     symbols = []
     for symbol in _definitions(tree.root, tree):
         symbols.append(symbol)
-        if len(symbols) == _MAX_SYMBOLS:
+        if len(symbols) == MAX_SYMBOLS:
             break
     return Outline(tuple(symbols), tuple(read_imports(tree)))
 
@@ -141,14 +141,14 @@ def _function(node: Node, wrapper: Node, tree: SyntaxTree) -> Iterator[Symbol]:
     code = f"{_header(node, body, tree)} ..."
     if any(tree.text_of(child) in _PROPERTIES for child in wrapper.named_children if child.type == "decorator"):
         kind = node.child_by_field_name("return_type")  # used like a variable
-        code = f"{tree.text_of(name)}: {_one_line(tree.text_of(kind)) if kind else 'Any'}"
+        code = f"{tree.text_of(name)}: {one_line(tree.text_of(kind)) if kind else 'Any'}"
     yield Symbol(tree.text_of(name), code, _doc(body, tree))
 
 
 def _class(node: Node, tree: SyntaxTree) -> Iterator[Symbol]:
     name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
     if name is not None and body is not None:
-        members = tuple(_definitions(body, tree))[:_MAX_SYMBOLS]
+        members = tuple(_definitions(body, tree))[:MAX_SYMBOLS]
         yield Symbol(tree.text_of(name), _header(node, body, tree), _doc(body, tree), members)
 
 
@@ -162,7 +162,7 @@ def _variable(node: Node, tree: SyntaxTree) -> Iterator[Symbol]:
         return
     code = name = tree.text_of(left)
     if kind is not None:
-        code += f": {_one_line(tree.text_of(kind))}"
+        code += f": {one_line(tree.text_of(kind))}"
     if value is not None:
         text = tree.text_of(value)
         code += f" = {text}" if len(text) <= _MAX_VALUE_CHARS and "\n" not in text else " = ..."
@@ -175,10 +175,11 @@ def _header(node: Node, body: Node, tree: SyntaxTree) -> str:
     n_bytes = body.start_byte - node.start_byte
     head = whole.encode("utf-8", "surrogatepass")[:n_bytes].decode("utf-8", "surrogatepass")
     head = re.sub(r"\s#[^\n]*(?=\n|$)", "", head)  # in one line, a comment would hide the code after it
-    return _one_line(head)
+    return one_line(head)
 
 
-def _one_line(code: str) -> str:
+def one_line(code: str) -> str:
+    """Return code in one line, without blanks inside of brackets."""
     code = re.sub(r"\s+", " ", code).strip()
     return re.sub(r",? (?=[)\]}])", "", re.sub(r"(?<=[(\[{]) ", "", code))
 

@@ -1,8 +1,8 @@
 """Queries of the languages: files of `queries/`, compiled at first use.
 
 `definitions` finds functions, classes and other named things (`nano_lsp.code.definition_nodes`), `literals` comments,
-strings and the code within strings, `blocks` blocks of statements. `CONTRIBUTING` of a new language:
-docs/reference/languages.md.
+strings and the code within strings, `blocks` blocks of statements, `imports` imports
+(`nano_lsp.code.file_outline`). How to write those of a new language: docs/reference/languages.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Index of a workspace's Python files: their outlines in an SQLite database, updated when a file changes.
+"""Index of a workspace's files: their outlines in an SQLite database, updated when a file changes.
 
 Files ignored by git, hidden folders, virtual environments, links and files that usually hold secrets are left out.
 The index is optional: a file that cannot be read, parsed or written is missing from it, without an error.
@@ -13,6 +13,7 @@ import re
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,21 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import is_secret, load_document
-from nano_lsp.code.languages import PYTHON
-from nano_lsp.code.outline import Outline, read_outline
+from nano_lsp.code.file_outline import outline_of
+from nano_lsp.code.languages import LANGUAGES, PYTHON, language_of
+from nano_lsp.code.outline import Outline
+from nano_lsp.code.queries import query_text
 from nano_lsp.code.syntax_tree import MAX_BYTES, SyntaxTree
 from nano_lsp.errors import DocumentError
 from nano_lsp.lines import split_at_newlines
 
-MAX_FILES = 10_000
+MAX_FILES = 10_000  # with the same suffix
 MAX_SECONDS = 120.0
 _BATCH = 64  # files per transaction
-_SCHEMA = 1
+_SCHEMA = 2
+_INDEXED = frozenset(
+    suffix for each in LANGUAGES if each is PYTHON or query_text(each, "imports") for suffix in each.suffixes
+)
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
 
 
@@ -60,7 +66,7 @@ class Workspace:
         """Scan all files: index new and changed ones and remove deleted ones; returns the number of files indexed.
 
         Args:
-            files: The workspace's Python files; None for all that git does not ignore.
+            files: The workspace's files; None for all of indexed languages that git does not ignore, Python's first.
             stopped: Called before each file; True cancels the update.
         """
         deadline = time.monotonic() + MAX_SECONDS
@@ -70,11 +76,13 @@ class Workspace:
         n_read = 0
         gone: set[str] = set()
         self._read = set()
-        for path in find_python_files(self.root) if files is None else files:
-            if stopped() or len(seen) >= MAX_FILES or time.monotonic() > deadline:
+        n_files = Counter[str]()
+        for path in _find_indexed(self.root) if files is None else files:
+            if stopped() or time.monotonic() > deadline:
                 break
             name = path.relative_to(self.root).as_posix()
-            if not _is_utf8(name):
+            n_files[path.suffix] += 1
+            if not _is_utf8(name) or n_files[path.suffix] > MAX_FILES:
                 continue
             seen.add(name)
             try:
@@ -157,6 +165,44 @@ class Workspace:
             )
         return str(rows[0][0]) if rows else None
 
+    def first_file(self, names: Iterable[str]) -> list[str]:
+        """The first of some files that is indexed, as a list; empty if none is.
+
+        Args:
+            names: Paths relative to the root; with `%` before it, any path that ends so: the shortest is taken.
+        """
+        for name in names:
+            end = name.removeprefix("%")
+            if end == name:
+                rows = self._query("SELECT path FROM files WHERE path = ?", name)
+            else:
+                rows = self._query(
+                    "SELECT path FROM files WHERE tail = ? AND substr(path, ?) = ? ORDER BY length(path) LIMIT 1",
+                    _tail(end),
+                    -len(end),
+                    end,
+                )
+            if rows:
+                return [str(rows[0][0])]
+        return []
+
+    def folders(self, suffix: str) -> set[str]:
+        """The folders with indexed files of a suffix, as paths relative to the root."""
+        rows = self._query("SELECT path FROM files WHERE substr(path, ?) = ?", -len(suffix), suffix)
+        return {str(path).rpartition("/")[0] for (path,) in rows}
+
+    def files_in(self, folder: str, suffix: str) -> list[str]:
+        """The indexed files of a suffix directly in a folder, in order, as paths relative to the root."""
+        start = f"{folder}/" if folder else ""
+        rows = self._query(
+            "SELECT path FROM files WHERE substr(path, 1, ?) = ? AND substr(path, ?) = ? ORDER BY path",
+            len(start),
+            start,
+            -len(suffix),
+            suffix,
+        )
+        return [str(path) for (path,) in rows if "/" not in str(path)[len(start) :]]
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:
@@ -172,8 +218,8 @@ class Workspace:
                 rows = self._query("SELECT outline FROM files WHERE path = ? AND digest = ?", name, digest)
                 if rows:
                     return (name, _tail(name), mtime_ns, size, digest, rows[0][0])
-                tree = SyntaxTree.parse(text, PYTHON)
-                outline = read_outline(tree) if tree else outline
+                tree = SyntaxTree.parse(text, language_of(name, text=text))
+                outline = outline_of(tree) if tree else outline
         return (name, _tail(name), mtime_ns, size, digest, outline.to_json())
 
     def _update_if_wanted(self) -> None:
@@ -183,7 +229,7 @@ class Workspace:
                 self.update()
 
     def _is_listed(self, path: Path) -> bool:
-        """Whether `find_python_files` would list a file, if it exists."""
+        """Whether an update would list a file, if it exists."""
         rules, folders = tuple(_rules_above(self.root)), path.relative_to(self.root).parts[:-1]
         folder = self.root
         for name in (*folders, ""):
@@ -214,6 +260,11 @@ class Workspace:
         with self._lock, contextlib.suppress(sqlite3.Error):
             return self._file.execute(sql, values).fetchall()
         return []
+
+
+def _find_indexed(root: Path) -> Iterator[Path]:
+    yield from find_python_files(root)
+    yield from find_files(root, _INDEXED - set(PYTHON.suffixes))
 
 
 def find_python_files(root: Path) -> Iterator[Path]:
@@ -285,9 +336,7 @@ def _enters(folder: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...]) -> bool
     return not left_out and not _ignored(folder, rules, folder=True)
 
 
-def _takes(
-    path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str] = PYTHON.suffixes
-) -> bool:
+def _takes(path: Path, rules: tuple[tuple[Path, GitIgnoreSpec], ...], suffixes: Collection[str] = _INDEXED) -> bool:
     """Whether a file is listed, according to its name and the rules."""
     left_out = path.name.startswith(".") or path.suffix not in suffixes or is_secret(path.name)
     return not left_out and not _ignored(path, rules)

@@ -153,7 +153,7 @@ class LocalAssistant:
         self.take_workspace(root, workspace, settings)
 
     def index_workspaces(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Index the Python files of all workspace folders that may be read; takes a while.
+        """Index the files of all workspace folders that may be read; takes a while.
 
         Args:
             stopped: Called before each file; True stops the indexing and keeps the files indexed so far.

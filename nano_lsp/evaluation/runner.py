@@ -57,7 +57,7 @@ def run(
 def completion_of(problem: Problem, options: PostprocessOptions) -> Complete:
     """The completion of a problem, as an editor requests it."""
     text, offset = problem.prefix + problem.suffix, len(problem.prefix)
-    language = problem.language.name
+    language = problem.file_language.name
     completion_input = CompletionInput(problem.file_name, text, offset, language, problem.imported)
     return Complete(completion_input, options, speculative=False)
 

@@ -19,6 +19,7 @@ from random import Random
 from pathspec import GitIgnoreSpec
 
 from nano_lsp.code.document import is_secret, load_document
+from nano_lsp.code.handwritten import BUNDLED_FOLDERS, looks_like_data, looks_minified
 from nano_lsp.code.languages import LANGUAGES, PYTHON
 from nano_lsp.code.workspace import Workspace, find_files, pattern_error
 from nano_lsp.errors import DocumentError, ForgeError
@@ -27,12 +28,7 @@ from nano_lsp.forge.recipe import Code
 from nano_lsp.forge.source import Document, Source, encodable, held_out, seed_of
 
 _LINES = (10, 5000)  # fewer teach nothing, more are seldom written by hand
-_MAX_LINE_CHARS = 1000  # longer lines are minified code or data
-_MAX_MEAN_CHARS = 100
-_MIN_LETTERS = 0.4  # share of all characters but blanks; tables of numbers or symbols have less
 _GIT_S = 60
-_BUNDLED = {"vendor", "_vendor", "_vendored", "vendored", "third_party", "thirdparty", "extern", "externals"}
-"""Folders with code of others, whose licenses are not the package's."""
 _PERMISSIVE = {
     *("MIT", "MIT-0", "MIT-CMU", "BSD", "0BSD", "BSD-2-CLAUSE", "BSD-3-CLAUSE", "APACHE-2.0", "ISC", "PSF-2.0"),
     *("PYTHON-2.0", "UNLICENSE", "ZLIB", "CC0-1.0", "BSL-1.0", "HPND"),
@@ -266,7 +262,7 @@ def package_sources(wanted: Sequence[str], plan: CodePlan) -> tuple[list[Source]
 def _package_files(distribution: metadata.Distribution, suffixes: Iterable[str]) -> Iterator[tuple[PurePath, Path]]:
     """Source files of a package, without bundled code of others."""
     for path in sorted(distribution.files or ()):
-        is_own = not path.is_absolute() and not {"..", *_BUNDLED}.intersection(path.parts)
+        is_own = not path.is_absolute() and not {"..", *BUNDLED_FOLDERS}.intersection(path.parts)
         if is_own and path.suffix in suffixes and not is_secret(path.name):
             yield path, Path(str(path.locate()))
 
@@ -316,9 +312,9 @@ def _read(path: Path) -> tuple[str, str]:
     lines = text.split("\n")
     if "\r" in text:
         return text, "file with carriage returns"
-    if max(map(len, lines)) > _MAX_LINE_CHARS or len(text) > _MAX_MEAN_CHARS * len(lines):
+    if looks_minified(text):
         return text, "minified or generated file"
-    if sum(map(str.isalpha, text)) < _MIN_LETTERS * len("".join(text.split())):
+    if looks_like_data(text):
         return text, "file of data"
     if not _LINES[0] <= len(lines) <= _LINES[1]:
         return text, f"file with under {_LINES[0]} or over {_LINES[1]:,} lines"

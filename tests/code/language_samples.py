@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nano_lsp.code.definition_nodes import find_definition_nodes
+from nano_lsp.code.languages import language_of
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.lines import line_start
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -111,7 +116,7 @@ export const half = (x: number): number => {
 };
 """,
         ("norm", "load", "area", "double", "triple", "count", "area", "load", "volume", "half"),
-        ("Point", "Shape", "Color", "Solid", "Units"),
+        ("Point", "Shape", "Color", "Solid"),
         ("LIMIT", "name", "Side", "cm"),
         ("// Shapes.", '"./numbers', "'./all", "/** The", "`${path}", '"left', '"right'),
     ),
@@ -323,7 +328,7 @@ using Pair = std::pair<int, int>;
 }  // namespace shapes
 """,
         ("Point", "norm", "name", "~Point", "twice", "Point::norm"),
-        ("shapes", "Point"),
+        ("Point",),
         ("Pair",),
         ("// Shapes", '"numbers', "/// A point", 'R"(raw', '"text', "// namespace"),
     ),
@@ -358,7 +363,7 @@ namespace Shapes
 }
 """,
         ("Point", "Area", "ToString", "Area"),
-        ("Shapes", "Point", "IShape", "Pair", "Side"),
+        ("Point", "IShape", "Pair", "Side"),
         ("x", "Name", "Left"),
         ("/// <summary", '$"at', '@"', "'c'"),
     ),
@@ -452,3 +457,23 @@ return Point
         ("-- Shapes", '"numbers', "--- The", "[[raw", "'x"),
     ),
 )
+
+
+def build_document(name: str, n_lines: int) -> tuple[str, int]:
+    """A document of a language, and an offset at the beginning of a line in a function in its middle."""
+    code = next(sample.code for sample in SAMPLES if sample.language == name)
+    tree = SyntaxTree.parse(code, language_of("", name))
+    assert tree is not None
+    found = [each for each in find_definition_nodes(tree, max_depth=2) if each.whole.parent == tree.root]
+    definitions = "\n\n".join(tree.text_of(each.whole) for each in found) + "\n\n"
+    text = code[: tree.offset(found[0].whole.start_byte)] + definitions * (n_lines // definitions.count("\n") + 1)
+    tree = SyntaxTree.parse(text, language_of("", name))
+    assert tree is not None
+    for each in find_definition_nodes(tree):
+        if each.kind == "function" and each.body and each.body.start_byte > len(text) // 2:
+            start, end = tree.offset(each.body.start_byte), tree.offset(each.node.end_byte)
+            if "\n" in text[start:end]:
+                return text, text.index("\n", start) + 1
+            if "\n" in text[tree.offset(each.node.start_byte) : start]:  # a body without braces, of one line
+                return text, line_start(text, start)
+    raise ValueError(f"The sample of {name} has no function of several lines.")

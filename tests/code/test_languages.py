@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tree_sitter import QueryCursor
 
 from nano_lsp.code import languages
 from nano_lsp.code.cursor_context import CursorKind
 from nano_lsp.code.definition_nodes import DefinitionNodes, find_definition_nodes
 from nano_lsp.code.languages import LANGUAGES, PLAIN, Language, language_of
+from nano_lsp.code.lexis import Blocks
 from nano_lsp.code.open_documents import OpenDocument, OpenDocuments
 from nano_lsp.code.queries import FOLDER, find_matches, find_query, query_text
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.window import cut_window
-from tests.code.language_samples import SAMPLES, Sample
+from tests.code.language_samples import SAMPLES, Sample, build_document
 
 WITH_GRAMMAR = [language for language in LANGUAGES if language.grammar_module]
 KINDS = sorted({file.stem for file in FOLDER.glob("*/*.scm")})
+_ENDS = {Blocks.INDENTATION: "indentation", Blocks.BRACKETS: "braces", Blocks.WORDS: "words"}
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.language)
 
 
@@ -97,6 +102,18 @@ def test_functions_have_a_body_within_them(sample: Sample) -> None:
     assert all(map(is_within, found))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", WITH_GRAMMAR, ids=lambda language: language.name)
+def test_no_query_is_slow(language: Language, kind: str) -> None:
+    """Its work grows with the document, not faster: 64 unfinished matches are enough, however long it is."""
+    query, tree = find_query(language, kind), SyntaxTree.parse(build_document(language.name, 2_000)[0], language)
+    assert tree is not None
+    if query is not None:
+        cursor = QueryCursor(query, match_limit=64)
+        cursor.matches(tree.root)
+        assert not cursor.did_exceed_match_limit
+
+
 def test_a_language_is_found_by_its_ids_and_by_its_file_name() -> None:
     assert language_of("a.jsx").name == "javascript"
     assert language_of("untitled", "javascriptreact").name == "javascript"
@@ -165,3 +182,15 @@ def test_a_document_of_any_language_is_kept_by_its_name_and_language() -> None:
     assert documents.update("a.h", "int f(void);\n").language.name == "c"
     assert documents.update("a.h", "class A {\npublic:\n};\n", "c").language.name == "cpp"
     assert documents.update("a.txt", "x", "an id that nobody knows").language is PLAIN
+
+
+def test_the_documentation_has_each_language_with_its_grammar_and_suffixes() -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/languages.md").read_text(encoding="utf-8")
+    rows = [line for line in text.split("\n") if line.startswith("|")]
+    for language in WITH_GRAMMAR:
+        (row,) = (row for row in rows if f"(`{language.name}`)" in row)
+        assert f"| {language.grammar_module.replace('_', '-')} |" in row
+        assert all(f"`{suffix}`" in row for suffix in language.suffixes)
+        assert f"| {_ENDS[language.lexis.blocks]} |" in row
+        has_imports = bool(query_text(language, "imports")) or language.name == "python"
+        assert row.endswith("| \N{EN DASH} |") != has_imports

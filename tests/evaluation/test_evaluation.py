@@ -81,20 +81,6 @@ def test_infilling_problems_are_read_as_an_editor_has_them(tmp_path: Path) -> No
         problems.load_infilling(tmp_path / "missing.jsonl")
 
 
-def test_cursor_points_are_the_same_for_a_seed_and_take_turns() -> None:
-    folder = Path(problems.__file__).parents[1] / "code"
-    points = problems.sample_points(folder, 24, seed=1)
-    assert points == problems.sample_points(folder, 24, seed=1)
-    assert points != problems.sample_points(folder, 24, seed=2)
-    assert {point.kind for point in points} == {"line start", "after operator", "mid-word", "empty body"}
-    assert len({point.name for point in points}) == 24
-    for point in points:
-        assert point.reference.strip()
-        assert "\n" not in point.reference or point.kind == "empty body"
-    with pytest.raises(EvaluationError, match="only"):
-        problems.sample_points(folder, 100_000, seed=1)
-
-
 @pytest.mark.parametrize(
     ("suggestion", "reference", "saved"),
     [

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from nano_lsp.assistant.budget import Limits
 from nano_lsp.assistant.prompts import PERSONA, THINK_DIRECTIVE
 from nano_lsp.code.cursor_context import CompletionInput
-from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.languages import PYTHON, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.completion.completer import Complete
@@ -48,6 +48,7 @@ from nano_lsp.forge.training_data import read_data
 from nano_lsp.settings import Settings
 from nano_lsp.testing.scripted_backend import END, ScriptedBackend
 from tests.cli.test_cli import assert_error, nano_lsp
+from tests.code.language_samples import SAMPLES, Sample
 
 BACKEND = ScriptedBackend()
 FIM = BACKEND.spec.fim
@@ -252,6 +253,26 @@ def test_kinds_are_what_they_say(folder: Path) -> None:
         assert not re.match(r"[\s:(,]", text[nothing.start - 1])
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.language)
+def test_holes_that_need_a_tree_are_found_in_each_language(sample: Sample) -> None:
+    text, language = sample.code, language_of(sample.file_name, text=sample.code)
+    tree = SyntaxTree.parse(text, language)
+    assert tree is not None
+    for seed in range(40):
+        finder = HoleFinder(text, language, tree, 5, Random(seed))  # noqa: S311
+        syntax, nothing = finder.find("syntax"), finder.find("nothing")
+        assert syntax
+        assert nothing
+        assert text[syntax.start : syntax.end].strip() == text[syntax.start : syntax.end] != ""
+        assert text.count("\n", syntax.start, syntax.end) < 5
+        assert nothing.start == nothing.end
+        assert text[nothing.start] == "\n"
+        assert not re.match(r"[\s(]", text[nothing.start - 1])
+        filled = SyntaxTree.parse(f"{text[: nothing.start]}\n{text[nothing.start :]}", language)
+        assert filled is not None
+        assert filled.n_errors() == 0
+
+
 def test_a_language_without_a_grammar_has_cases(tmp_path: Path) -> None:
     for name in "abcd":
         lines = "".join(f"  val {name}{i} = compute_{name}({i});\n" for i in range(60))
@@ -260,6 +281,15 @@ def test_a_language_without_a_grammar_has_cases(tmp_path: Path) -> None:
     card = make("workspace", [tmp_path / "kt"], tmp_path / "out")
     assert {"line", "word"} <= {row["kind"] for row in rows(tmp_path / "out")}
     assert card["counts"]["train"].keys() <= {"line", "lines", "word", "editing"}
+
+
+def test_a_language_with_a_grammar_has_cases_of_all_kinds(tmp_path: Path) -> None:
+    for name in "abcd":
+        lines = "".join(f"  const {name}{i} = compute{name}({i}, {{ left: {i} }});\n" for i in range(60))
+        (tmp_path / "ts" / f"{name}.ts").parent.mkdir(exist_ok=True)
+        (tmp_path / "ts" / f"{name}.ts").write_text(f"function {name}() {{\n{lines}}}\n")
+    make("workspace", [tmp_path / "ts"], tmp_path / "out")
+    assert {"syntax", "nothing"} <= {row["kind"] for row in rows(tmp_path / "out")}
 
 
 # The run

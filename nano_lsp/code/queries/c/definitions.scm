@@ -44,7 +44,14 @@
   declarator: (type_identifier) @name) @class
 
 (type_definition
-  type: [(primitive_type) (type_identifier) (sized_type_specifier)]
+  type: [
+    (primitive_type)
+    (type_identifier)
+    (sized_type_specifier)
+    (struct_specifier !body)
+    (union_specifier !body)
+    (enum_specifier !body)
+  ]
   declarator: (_) @name) @value
 
 (translation_unit (declaration

@@ -35,10 +35,8 @@
     declarator: (_) @name
     parameters: (_) @parameters)) @function)
 
-([
-  (class_specifier name: (_) @name body: (_) @body)
-  (namespace_definition name: (_)? @name body: (_) @body)
-] @class)
+(class_specifier name: (_) @name body: (_) @body) @class
+(namespace_definition name: (_)? @name body: (_) @body) @group
 
 ([
   (alias_declaration name: (_) @name)

@@ -29,8 +29,9 @@
   (struct_declaration name: (_) @name body: (_)? @body)
   (record_declaration name: (_) @name body: (_)? @body)
   (enum_declaration name: (_) @name body: (_)? @body)
-  (namespace_declaration name: (_) @name body: (_) @body)
 ] @class)
+
+(namespace_declaration name: (_) @name body: (_) @body) @group
 
 ([
   (property_declaration name: (_) @name)

@@ -32,13 +32,17 @@
   (enum_declaration
     name: (_) @name
     body: (_) @body)
+] @class)
+
+; namespaces
+([
   (internal_module
     name: (_) @name
     body: (_) @body)
   (module
     name: (_) @name
     body: (_) @body)
-] @class)
+] @group)
 
 ([
   (type_alias_declaration name: (_) @name)

@@ -1,0 +1,212 @@
+"""Signatures of what a file imports from its workspace, in the languages that have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nano_lsp.code.file_outline import imports_of, outline_of
+from nano_lsp.code.languages import language_of
+from nano_lsp.code.open_documents import OpenDocument
+from nano_lsp.code.outline import Import
+from nano_lsp.code.syntax_tree import SyntaxTree
+from nano_lsp.code.workspace import Workspace
+from tests.code.language_samples import SAMPLES, Sample
+
+PROJECT = {
+    "web/src/cart.ts": """\
+import { Item } from "./item.js";
+/** A cart. */
+export class Cart<T extends Item> {
+  private items: T[] = [];
+  _hidden() {}
+  add(item: T): void { this.items.push(item); }
+}
+export default function total(cart: Cart<Item>): number { return 0; }
+export const RATE = 3;
+function own() {}
+""",
+    "web/src/item.ts": "export interface Item { name: string; price: number }\n",
+    "web/src/shop/index.ts": 'export { Cart as Basket } from "../cart";\nexport * from "../item";\n',
+    "web/src/old.js": "exports.parse = function (text, options) { return text; };\nconst own = 1;\n",
+    "go/numbers/round.go": """\
+package numbers
+
+// Round rounds.
+func Round(x float64, digits int) float64 { return x }
+func own() {}
+type Range struct { From, To int }
+func (r Range) Size() int { return 0 }
+""",
+    "go/numbers/round_test.go": "package numbers\n\nfunc TestRound() {}\n",
+    "go/numbers/sum.go": "package numbers\n\nfunc Sum(xs ...float64) float64 { return 0 }\n",
+    "rs/src/lib.rs": "pub mod numbers;\nmod shapes;\n",
+    "rs/src/numbers.rs": """\
+pub fn round(x: f64) -> f64 { x }
+fn own() {}
+pub struct Range { pub from: i32, to: i32 }
+impl Range {
+    pub fn size(&self) -> i32 { 0 }
+}
+""",
+    "rs/src/shapes/mod.rs": "pub trait Shape { fn area(&self) -> f64; }\n",
+    "c/include/numbers.h": """\
+#ifndef NUMBERS_H
+#define NUMBERS_H
+/* Rounds. */
+double round_to(double x, int digits);
+struct range { int from, to; };
+typedef struct range range_t;
+static int own(void) { return 0; }
+#endif
+""",
+    "c/include/shape.hpp": """\
+#pragma once
+namespace shapes {
+class Shape {
+public:
+    virtual double area(int scale) const = 0;
+    void draw();
+};
+template <typename T> T twice(T x) { return x + x; }
+}
+""",
+}
+CART = """\
+// web/src/cart.ts
+export class Cart<T extends Item>
+    add(item: T): void
+"""
+ITEM = "// web/src/item.ts\nexport interface Item {name: string; price: number}\n"
+ROUND = """\
+// go/numbers/round.go
+func Round(x float64, digits int) float64
+type Range struct {From, To int}
+    func (r Range) Size() int
+// go/numbers/sum.go
+func Sum(xs ...float64) float64
+"""
+NUMBERS = """\
+// rs/src/numbers.rs
+pub fn round(x: f64) -> f64
+pub struct Range {pub from: i32, to: i32}
+    pub fn size(&self) -> i32
+"""
+FORM = "// rs/src/shapes/mod.rs\npub trait Shape\n    fn area(&self) -> f64\n"
+PACKAGE = ROUND.replace("float64\ntype", "float64\nfunc own()\ntype")
+HEADER = """\
+// c/include/numbers.h
+double round_to(double x, int digits)
+struct range {int from, to;}
+typedef struct range range_t
+"""
+SHAPE = """\
+// c/include/shape.hpp
+class Shape
+    virtual double area(int scale) const = 0
+    void draw()
+template <typename T> T twice(T x)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = tmp_path_factory.mktemp("project")
+    for name, text in PROJECT.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    workspace = Workspace(root, tmp_path_factory.mktemp("store"))
+    assert workspace.update() == len(PROJECT)
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("web/src/app.ts", 'import { Cart } from "./cart";', CART),
+        ("web/src/app.tsx", 'import { Cart as Basket, missing } from "./cart.js";', CART),
+        ("web/src/shop/app.ts", 'import { Basket } from ".";', CART),  # passed on
+        ("web/src/app.js", 'import { Item } from "./shop";', ITEM),  # passed on with all others
+        ("web/test/app.ts", 'import { Item } from "@/item";', ITEM),
+        (
+            "web/src/app.ts",
+            'import sum from "./cart";',
+            "// web/src/cart.ts\nexport default function total(cart: Cart<Item>): number\n",
+        ),
+        ("web/src/app.ts", 'import * as items from "./item";', ITEM),
+        (
+            "web/src/app.js",
+            'const { parse } = require("./old");',
+            "// web/src/old.js\nexports.parse = function (text, options)\n",
+        ),
+        ("web/src/app.js", 'const x = other("./old");\nimport "react";\nimport { a } from "react";', ""),
+        ("go/app/main.go", 'package main\n\nimport (\n\t"fmt"\n\tn "example.com/shop/go/numbers"\n)\n', ROUND),
+        ("go/numbers/mean.go", "package numbers\n", PACKAGE),
+        ("go/app/main.go", 'package main\n\nimport "math/numbers"\n', ""),  # of the standard library
+        ("rs/src/main.rs", "use crate::numbers::{round, Range};", NUMBERS),
+        ("rs/src/main.rs", "use shapes::Shape as Form;\nuse std::fs;", ""),
+        ("rs/src/main.rs", "use crate::shapes::Shape;", FORM),
+        ("rs/src/shapes/circle.rs", "use super::Shape;\nuse super::super::numbers;", FORM + NUMBERS),
+        ("rs/src/lib.rs", "mod numbers;", NUMBERS),
+        ("other/src/main.rs", "use rs::numbers::*;", NUMBERS),
+        ("c/src/main.c", '#include <stdio.h>\n#include "../include/numbers.h"\n', HEADER),
+        ("c/src/main.c", '#ifdef A\n#include "numbers.h"\n#endif\n', HEADER),
+        ("c/src/main.cpp", '#include "shape.hpp"\n', SHAPE),
+        ("c/src/main.c", '#include "missing.h"\n', ""),
+    ],
+)
+def test_the_signatures_of_what_a_file_imports(project: Workspace, name: str, code: str, expected: str) -> None:
+    document = OpenDocument(str(project.root / name), language_of(name))
+    document.update(code)
+    document.look_up_imports(project, 10_000, len)
+    assert document.imported == expected
+
+
+def test_imports_are_those_of_the_language() -> None:
+    def of(name: str, code: str) -> list[Import]:
+        tree = SyntaxTree.parse(code, language_of(name))
+        assert tree is not None
+        return list(imports_of(tree))
+
+    assert of("a.rs", "use a::{self, b::{c, d as e}, f::*};") == [
+        Import("a", "", "a"),
+        Import("c", "a::b", "c"),
+        Import("e", "a::b", "d"),
+        Import("*", "a::f"),
+    ]
+    assert of("a.js", "import d, { a as b } from './m';\nimport * as n from './m';\nexport * from './o';") == [
+        Import("b", "./m", "a"),
+        Import("d", "./m", "default"),
+        Import("n", "./m"),
+        Import("*", "./o", "*"),
+    ]
+    assert of("a.py", "from a import b as c") == [Import("c", "a", "b")]
+    assert of("a.lua", "require('a')") == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.language)
+def test_each_outline_has_the_definitions_in_one_line(sample: Sample) -> None:
+    tree = SyntaxTree.parse(sample.code, language_of(sample.file_name, text=sample.code))
+    assert tree is not None
+    symbols = outline_of(tree).symbols
+    if sample.language != "ruby":  # whose class is within a module
+        assert {each.name for each in symbols} >= set(sample.classes)
+    assert all(each.name and each.code and "\n" not in each.code for each in symbols)
+    assert all(member.code and "\n" not in member.code for each in symbols for member in each.members)
+    assert not any("*/" in each.code or "//" in each.code.replace("://", "") for each in symbols)
+
+
+def test_files_of_other_languages_are_updated_when_they_are_saved(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "store")
+    (tmp_path / "a.ts").write_text("export function f(a: number) {}\n")
+    (tmp_path / "a.lua").write_text("function f() end\n")
+    workspace.read([tmp_path / "a.ts", tmp_path / "a.lua"])
+    outline = workspace.outline("a.ts")
+    assert outline is not None
+    assert [each.code for each in outline.symbols] == ["export function f(a: number)"]
+    assert workspace.outline("a.lua") is None
+    (tmp_path / "a.ts").unlink()
+    workspace.read([tmp_path / "a.ts"])
+    assert workspace.outline("a.ts") is None
