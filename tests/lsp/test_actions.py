@@ -136,8 +136,7 @@ def test_a_documentation_comment_is_written_and_updated(start: Callable[..., Raw
     client.open(bash, "file:///a.sh", "shellscript")
     params = {"textDocument": {"uri": "file:///a.sh"}, "range": span(0, 0), "context": {"diagnostics": []}}
     found = client.request(902, "textDocument/codeAction", params)["result"]
-    titles = [action["title"] for action in found]
-    assert titles == ["nano: explain", "nano: write a test for this function"]
+    assert [action["title"] for action in found] == ["nano: explain", "nano: write a test for this function"]
 
 
 def test_a_test_is_written_in_the_framework_of_the_project(start: Callable[..., RawClient], tmp_path: Path) -> None:
