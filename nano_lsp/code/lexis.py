@@ -72,7 +72,7 @@ class Lexis:
         quotes: Kinds of strings, the longer ones first.
         blocks: What a block of statements ends with.
         words: Words around blocks.
-        character: Expression for a character in quotes where those are not strings, as in Rust.
+        character: Expression for other literals in quotes, such as a character of Rust.
         comment_at_word: Whether a comment begins only where a word could, as in shells.
     """
 

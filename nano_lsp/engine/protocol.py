@@ -17,6 +17,7 @@ from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
 from nano_lsp.completion.completer import Alternatives, Complete, Infill, ReadAhead
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits.cells import FixCell, WriteCell
+from nano_lsp.edits.framework_tests import WriteFrameworkTest
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.schema import Counters, Notice
@@ -35,7 +36,7 @@ JOBS: dict[str, type[Job[Any]]] = {
         *(LoadModel, CountTokens),
         *(Complete, Alternatives, Infill, ReadAhead),
         *(Ask, Chat, CompletePrompt, Explain),
-        *(WriteDocstrings, Simplify, Fix, AddTypeHints, WriteTest, FixCell, WriteCell),
+        *(WriteDocstrings, Simplify, Fix, AddTypeHints, WriteTest, WriteFrameworkTest, FixCell, WriteCell),
         Task,
     )
 }

@@ -16,6 +16,7 @@ from pygls.exceptions import JsonRpcException
 
 from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions, is_sound
 from nano_lsp.code.languages import PYTHON, is_stub
+from nano_lsp.edits.frameworks import has_framework
 from nano_lsp.lines import line_number
 from nano_lsp.lsp.chosen_action import ActionKind, ChosenAction, read_chosen_action, run
 from nano_lsp.lsp.documents import TextDocument
@@ -190,11 +191,12 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
     selected = document.text[start:end].strip()
     if selected and not selected.isidentifier():  # without a selection, Kate sends the word at the cursor
         yield action("nano: simplify selection", _REWRITE, ActionKind.SIMPLIFY)
-    if definition is not None and definition.kind is DefinitionKind.FUNCTION and document.language == PYTHON.name:
+    if definition is not None and definition.kind is DefinitionKind.FUNCTION:
+        is_python = document.language == PYTHON.name
         untyped = any(not parameter.annotation for parameter in definition.parameters)
-        if untyped or not definition.result:
+        if is_python and (untyped or not definition.result):
             yield action("nano: add type hints", _REWRITE, ActionKind.TYPE_HINTS)
-        if not document.notebook:  # nothing imports from a notebook
+        if not document.notebook and (is_python or has_framework(definition.language)):  # notebooks are not imported
             yield action("nano: write a test for this function", _REWRITE, ActionKind.TEST)
 
 
