@@ -115,11 +115,9 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         known = ", ".join(name for name, _ in STEPS)
         raise EvaluationError(f"Unknown step: {', '.join(sorted(unknown))}.", f"The steps are: {known}.")
     languages = sorted(set(language or ()))
-    chosen = (
-        _sample(data, limit or 300, seed, languages)
-        if data.is_dir()
-        else tuple(problems.load_infilling(data)[:limit])
-    )
+    if languages and not data.is_dir():
+        raise EvaluationError("Languages are chosen for a folder only.", "Leave out --language, or give a folder.")
+    chosen = _sample(data, limit or 300, seed, languages) if data.is_dir() else problems.load_infilling(data)[:limit]
     wrap = partial(CachingBackend, path=memo) if memo else None
     # With token budgets from measured speed, the figures would not be reproducible.
     overrides = {**model_settings(model, n_ctx, threads, adapter), "latency_ms": 0}
@@ -182,7 +180,7 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         stderr.print(f"Outcomes: {results}")
 
 
-def _sample(folder: Path, n: int, seed: int, languages: Sequence[str]) -> tuple[problems.Problem, ...]:
+def _sample(folder: Path, n: int, seed: int, languages: Sequence[str]) -> Sequence[problems.Problem]:
     """Sample cursor points, and say which files were left out."""
     sample = points.sample_points(folder, n, seed, points.choose_languages(languages))
     if sample.left_out:

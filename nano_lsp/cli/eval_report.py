@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import stdout
-from nano_lsp.evaluation.metrics import Outcome, RunSummary, compare, group, summarize
+from nano_lsp.evaluation.metrics import Outcome, RunSummary, compare, group_by, summarize
 
 _WIDTH = 120  # of tables in output that is not a terminal
 _UNKNOWN = "unknown"  # language of outcomes of older versions
@@ -18,7 +18,7 @@ _UNKNOWN = "unknown"  # language of outcomes of older versions
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The figures of a run for JSON: of all, by the cursor's context, and by language and kind of hole."""
-    by_context = group(outcomes, lambda outcome: outcome.cursor_kind)
+    by_context = group_by(outcomes, lambda outcome: outcome.cursor_kind)
     languages: dict[str, dict[str, object]] = {}
     for language, kind, found in _by_language(outcomes):
         languages.setdefault(language, {})[kind] = asdict(summarize(found))
@@ -31,7 +31,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, object]:
 
 def show(outcomes: Sequence[Outcome]) -> None:
     """Print the figures of a run: by the cursor's context, then by language and kind of hole."""
-    by_context = group(outcomes, lambda outcome: outcome.cursor_kind)
+    by_context = group_by(outcomes, lambda outcome: outcome.cursor_kind)
     table = _table("cursor in", titles=_TITLES + _COSTS)
     for name, found in {**by_context, "all": outcomes}.items():
         summary = summarize(found)
@@ -66,8 +66,8 @@ def show_comparison(first: Sequence[Outcome], second: Sequence[Outcome], *, as_j
 
 def _by_language(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str, list[Outcome]]]:
     """Outcomes of each language by kind of hole, with those of all kinds at its end."""
-    for language, found in group(outcomes, lambda outcome: outcome.language or _UNKNOWN).items():
-        for kind, of_kind in {**group(found, lambda outcome: outcome.kind), "all": found}.items():
+    for language, found in group_by(outcomes, lambda outcome: outcome.language or _UNKNOWN).items():
+        for kind, of_kind in {**group_by(found, lambda outcome: outcome.kind), "all": found}.items():
             yield language, kind, of_kind
 
 

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from nano_lsp.code import syntax_tree as syntax
 from nano_lsp.code.syntax_tree import is_python
 from nano_lsp.evaluation.problems import Problem
 
+T = TypeVar("T")
 _SAMPLES = 10_000
 _SAMPLES_AT_ONCE = 100  # all at once would take 1.3 GB for 8,000 files
 
@@ -178,11 +180,11 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> list[Compari
     return found
 
 
-def group(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
-    """Outcomes by a key, in its order."""
-    groups: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[key(outcome)].append(outcome)
+def group_by(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    """Outcomes or problems by a key, in its order."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
     return dict(sorted(groups.items()))
 
 

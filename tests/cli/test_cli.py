@@ -266,6 +266,7 @@ def test_evaluation_without_data_and_a_comparison(tmp_path: Path) -> None:
     assert_error(nano_lsp("eval"), 2, "nothing to evaluate", "--help")
     assert_error(nano_lsp("eval", str(tmp_path)), 2, "only 0 cursor positions")
     assert_error(nano_lsp("eval", str(tmp_path), "--language", "cobol"), 2, "cobol", "typescript")
+    assert_error(nano_lsp("eval", str(tmp_path / "none"), "--language", "go"), 2, "folder", "--language")
     assert_error(nano_lsp("eval", str(tmp_path / "none.jsonl")), 2, "none.jsonl")
     assert_error(nano_lsp("eval", str(tmp_path), "--without", "luck"), 2, "luck", "syntax")
     fields = {

@@ -8,11 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp.cli.eval_report import figures
 from nano_lsp.errors import EvaluationError
 from nano_lsp.evaluation import metrics, problems, runner
 from nano_lsp.evaluation.caching_backend import CachingBackend
@@ -168,6 +170,23 @@ def test_figures_and_comparison() -> None:
     assert passed.low < 50 < passed.high
     assert by_measure["characters saved"].p_value < 0.001
     assert by_measure["breaks the parse"].p_value == 1.0
+
+
+def test_figures_are_given_by_context_and_by_language_and_hole() -> None:
+    first = outcome("p1", passed=True, saved=8)
+    points = [
+        replace(first, language="go", kind="mid-word", unused_chars=4),
+        replace(first, language="go", kind="line start", unused_chars=0),
+        replace(first, language="lua", kind="line start", cursor_kind="string"),
+        first,  # of an older version
+    ]
+    found: Any = figures(points)
+    assert found["all"]["n"] == 4
+    assert (found["expression"]["n"], found["string"]["n"]) == (3, 1)
+    assert found["languages"].keys() == {"go", "lua", "unknown"}
+    assert found["languages"]["go"].keys() == {"all", "line start", "mid-word"}
+    assert found["languages"]["go"]["all"]["unused"] == 2.0
+    assert found["languages"]["lua"]["all"]["unused"] is None
 
 
 def test_results_of_older_versions_are_compared_by_the_files_of_the_others() -> None:
