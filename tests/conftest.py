@@ -17,6 +17,7 @@ from nano_lsp.config import find_folders
 from nano_lsp.errors import ModelMissingError
 from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.models.store import ModelStore
+from tests import without_iris  # noqa: F401 - before a test imports jsonschema
 from tests.processes import engines_of
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
@@ -35,6 +36,7 @@ _LONG_GROUPS = (
     "test_openai_api",
     "test_store",
 )
+_MAX_ID = 300
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -47,6 +49,11 @@ def pytest_group_tests(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
     ranks = {group: rank for rank, group in enumerate(_LONG_GROUPS)}
     items.sort(key=lambda item: ranks.get(groups[item], len(ranks)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short name for a test of a long text: pytest-xdist sends the names of all tests to each process."""
+    return f"{argname}-{len(val)}" if isinstance(val, (str, bytes)) and len(val) > _MAX_ID else None
 
 
 @pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests
