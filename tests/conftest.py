@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +22,9 @@ from nano_lsp.models.store import ModelStore
 from tests import without_iris  # noqa: F401 - before a test imports jsonschema
 from tests.processes import engines_of
 
+# Where it is set, each process that a test starts would compile all that it imports: a third of an engine's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 hypothesis.settings.load_profile("untimed")
 # Where a shell runs the tests in its background, they would ignore Ctrl-C, and so would what they start.
@@ -37,6 +42,7 @@ _LONG_GROUPS = (
     "test_store",
 )
 _MAX_ID = 300
+_HOME_NUMBERS = itertools.count(1)
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -98,11 +104,16 @@ def in_process() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A home of its own for each test, so that none touches the user's files, and a model in the tested process."""
     for name in [name for name in os.environ if name.startswith(("NANO_LSP_", "HF_"))]:
         monkeypatch.delenv(name)
-    path = tmp_path / "home"
+    # Most tests need neither folder: pytest would look through those of all tests before it makes one.
+    has_folder = "tmp_path" in request.fixturenames
+    folder: Path = request.getfixturevalue("tmp_path") if has_folder else tmp_path_factory.getbasetemp() / "homes"
+    path = folder / ("home" if has_folder else str(next(_HOME_NUMBERS)))
     monkeypatch.setenv("NANO_LSP_HOME", str(path))
     monkeypatch.setenv("NANO_LSP_ENGINE", "in-process")
     yield path
