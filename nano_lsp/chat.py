@@ -8,6 +8,7 @@ from textwrap import dedent
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import fenced
 from nano_lsp.assistant.job import Job
+from nano_lsp.assistant.language_names import fence_of, title_of
 from nano_lsp.assistant.prompts import Message, build_chat_prompt, cut_code
 from nano_lsp.assistant.requests import build_chat_request
 from nano_lsp.errors import EngineError
@@ -115,14 +116,14 @@ class Explain(Job[str]):
         code = dedent(self.code).strip("\n")
         limit = min(_MAX_EXPLAINED_TOKENS, context.tokenizer.spec.n_ctx // 2)
         shown = cut_code(code, context.tokenizer, limit)
-        about = f"{self.language.capitalize()} code" if self.language else "code"
+        about = f"{title_of(self.language)} code" if self.language else "code"
         task = f"Explain what this {about} does, briefly."
         if self.diagnostic:
             task = (
                 f"A tool reports about this {about}: {self.diagnostic}\nExplain briefly what is wrong and the remedy."
             )
         request = build_chat_request(
-            f"{task}\n\n{fenced(shown, self.language)}",
+            f"{task}\n\n{fenced(shown, fence_of(self.language))}",
             context,
             max_tokens=_MAX_EXPLANATION_TOKENS,
             speculative=False,  # reproducible: speculation depends on the load of the machine

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -17,8 +19,12 @@ from nano_lsp.config import find_folders
 from nano_lsp.errors import ModelMissingError
 from nano_lsp.inference.selftest import SelfTest
 from nano_lsp.models.store import ModelStore
+from tests import without_iris  # noqa: F401 - before a test imports jsonschema
 from tests.processes import engines_of
 
+# Where it is set, each process that a test starts would compile all that it imports: a third of an engine's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 hypothesis.settings.load_profile("untimed")
 # Where a shell runs the tests in its background, they would ignore Ctrl-C, and so would what they start.
@@ -35,6 +41,8 @@ _LONG_GROUPS = (
     "test_openai_api",
     "test_store",
 )
+_MAX_ID = 300
+_HOME_NUMBERS = itertools.count(1)
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -47,6 +55,11 @@ def pytest_group_tests(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
     ranks = {group: rank for rank, group in enumerate(_LONG_GROUPS)}
     items.sort(key=lambda item: ranks.get(groups[item], len(ranks)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short name for a test of a long text: pytest-xdist sends the names of all tests to each process."""
+    return f"{argname}-{len(val)}" if isinstance(val, (str, bytes)) and len(val) > _MAX_ID else None
 
 
 @pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests
@@ -91,11 +104,16 @@ def in_process() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A home of its own for each test, so that none touches the user's files, and a model in the tested process."""
     for name in [name for name in os.environ if name.startswith(("NANO_LSP_", "HF_"))]:
         monkeypatch.delenv(name)
-    path = tmp_path / "home"
+    # Most tests need neither folder: pytest would look through those of all tests before it makes one.
+    has_folder = "tmp_path" in request.fixturenames
+    folder: Path = request.getfixturevalue("tmp_path") if has_folder else tmp_path_factory.getbasetemp() / "homes"
+    path = folder / ("home" if has_folder else str(next(_HOME_NUMBERS)))
     monkeypatch.setenv("NANO_LSP_HOME", str(path))
     monkeypatch.setenv("NANO_LSP_ENGINE", "in-process")
     yield path

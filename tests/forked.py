@@ -20,9 +20,18 @@ from nano_lsp.cli import main
 
 # No module that reads the environment while it is imported: nothing of `nano_lsp.cli`, and not the model hub's.
 _IMPORTED_BEFORE = (
+    "tests.without_iris",
     *("nano_lsp.lsp.handlers", "nano_lsp.editor.ghost_text", "nano_lsp.engine.loaded_model", "nano_lsp.code.patch"),
     *("nano_lsp.engine.client", "nano_lsp.summarize.loaders", "nano_lsp.tasks", "IPython.core.interactiveshell"),
-    *("jsonschema", "numpy.random", "tree_sitter_python", "typer", "pydantic.type_adapter", "rich.progress"),
+    *(
+        "jsonschema",
+        "numpy.random",
+        "tree_sitter_python",
+        "typer",
+        "pydantic.fields",
+        "pydantic.type_adapter",
+        "rich.progress",
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from tests import without_iris
 from tests.processes import end_with_all_below
 
 LIMIT_S = 120  # generous, for a busy machine
@@ -71,13 +73,15 @@ def open_jupyter(
     ]
     if alone:
         switches.append(f"--ServerApp.jpserver_extensions={dict.fromkeys(_OTHER_EXTENSIONS, False)}")
+    shutil.copy(without_iris.__file__, home / "sitecustomize.py")
+    path = os.pathsep.join([str(home), *filter(None, [os.environ.get("PYTHONPATH")])])
     log = home / "jupyter.log"
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyter", app, *switches],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **folders, **ours, **workspaces, **(env or {})},
+            env={**os.environ, "PYTHONPATH": path, **folders, **ours, **workspaces, **(env or {})},
             start_new_session=True,
         )
     try:

@@ -113,8 +113,8 @@ class RawClient:
         assert n_bytes, "the server has exited"
         return dict(json.loads(self.process.stdout.read(n_bytes)))
 
-    def open(self, text: str, uri: str = URI) -> None:
-        document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+    def open(self, text: str, uri: str = URI, language: str = "python") -> None:
+        document = {"uri": uri, "languageId": language, "version": 1, "text": text}
         self.send({"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"textDocument": document}})
 
     def suggest(self, request_id: int, line: int, column: int, *, invoked: bool = True) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 
 from nano_lsp.assistant.budget import Budget, Limits
 from nano_lsp.code.open_documents import OpenDocuments
@@ -11,8 +13,10 @@ from nano_lsp.code.workspace import Workspace
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.models.adapter_file import AdapterFile
-from nano_lsp.schema import Completion
+from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import Settings
+
+_MAX_MEASURED = 256  # requests that the median time is taken over
 
 
 class ProgressListener:
@@ -55,6 +59,25 @@ class ClientState:
         self.budget = Budget(self.max_limits, settings.latency_ms, settings.first_suggestion_ms)
 
 
+class UsageStats:
+    """What requests have cost."""
+
+    def __init__(self) -> None:
+        self.totals = Counters()
+        self._ttft_ms: deque[float] = deque(maxlen=_MAX_MEASURED)
+
+    def record(self, counters: Counters) -> None:
+        """Add a request."""
+        self.totals += counters
+        if counters.ttft_ms:  # a job that only reads ahead has no token
+            self._ttft_ms.append(counters.ttft_ms)
+
+    @property
+    def ttft_ms_p50(self) -> float:
+        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
+        return median(self._ttft_ms) if self._ttft_ms else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureContext:
     """The context of one job.
@@ -69,6 +92,7 @@ class FeatureContext:
             NanoError where the settings name one that cannot be used.
         n_missing: Returns the number of tokens of a request's prompt that the model would have to evaluate.
         read_ahead: Has the model evaluate a request's prompt when it has nothing else to do; does not wait.
+        usage: What the job has cost so far.
     """
 
     tokenizer: Tokenizer
@@ -79,6 +103,7 @@ class FeatureContext:
     find_adapter: Callable[[], AdapterFile | None] = lambda: None
     n_missing: Callable[[GenerationRequest], int] = lambda _request: 0
     read_ahead: Callable[[GenerationRequest], None] = lambda _request: None
+    usage: UsageStats = field(default_factory=UsageStats)
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text."""

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from nano_lsp.errors import ModelFileError
 from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.schema import ModelSpec
@@ -110,8 +106,16 @@ def _render(spec: ModelSpec, turns: Sequence[Message]) -> str:
 
     Templates come with model files: they run in Jinja's sandbox, which limits their access, not their run time.
     """
+    # Not imported before the first keystroke is answered.
+    from jinja2 import TemplateError  # noqa: PLC0415
+    from jinja2.ext import loopcontrols  # noqa: PLC0415
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+
+    def raise_exception(message: str) -> NoReturn:
+        raise TemplateError(message)
+
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.globals["raise_exception"] = _raise_template_error
+    environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     messages = [{"role": turn.role, "content": _placeholder(i)} for i, turn in enumerate(turns)]
     try:
@@ -129,7 +133,3 @@ def _render(spec: ModelSpec, turns: Sequence[Message]) -> str:
         raise ModelFileError(
             f"The model's chat template cannot be used: {error}.", "Use a model from `nano-lsp model list`."
         ) from error
-
-
-def _raise_template_error(message: str) -> NoReturn:
-    raise TemplateError(message)

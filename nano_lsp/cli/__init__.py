@@ -14,6 +14,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with its exit code."""
+    # With JupyterLab, jsonschema has a check of IRIs whose import takes 1.3 s; no schema here is checked with it.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     try:
         # Imported here, so that Ctrl-C works during the imports, too.
         try:

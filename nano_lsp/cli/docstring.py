@@ -26,9 +26,9 @@ from nano_lsp.cli.terminal import (
     stdout,
 )
 from nano_lsp.code.definitions import Definition, find_definitions
-from nano_lsp.code.languages import is_stub
+from nano_lsp.code.document import load_document
+from nano_lsp.code.languages import PLAIN, PYTHON, is_stub, language_of
 from nano_lsp.code.patch import build_patch, find_base
-from nano_lsp.code.workspace import find_python_files
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.docstrings import Docstring, WriteDocstrings, project
 from nano_lsp.engine.connect import Assistant
@@ -44,6 +44,8 @@ EXAMPLES = """Examples:
 `nano-lsp docstring src --check` fails if a docstring is missing or outdated; it needs no model
 
 `nano-lsp docstring src/app.py::Server.start --write`
+
+`nano-lsp docstring src/server.ts` writes documentation comments: JSDoc, Go doc, Rustdoc, Javadoc and others
 """
 EXPLAIN_EXAMPLES = """Examples:
 
@@ -102,7 +104,9 @@ class _Writer:
     def _generate(self, source: project.Source, definition: Definition) -> Docstring | None:
         if self._assistant is None:
             self._assistant = self.stack.enter_context(open_assistant(**self.overrides))
-        job = WriteDocstrings(source.tree.text, definition.start, definition.name, self.style.value)
+        job = WriteDocstrings(
+            source.tree.text, definition.start, definition.name, self.style.value, definition.language
+        )
         docstrings = self._assistant.run(job)
         return docstrings[0] if docstrings else None
 
@@ -117,13 +121,13 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print the changes as a diff; this is the default.")] = False,
     style: Annotated[
-        StyleName, typer.Option(help="Style of new docstrings; auto follows the docstrings of each file.")
+        StyleName, typer.Option(help="Style of new docstrings in Python; auto follows the docstrings of each file.")
     ] = StyleName.AUTO,
     model: Model = None,
     n_ctx: Context = None,
     threads: Threads = None,
 ) -> None:
-    """Write missing docstrings of public definitions, and update outdated ones."""
+    """Write missing docstrings and documentation comments of public definitions, and update outdated ones."""
     if write + check + diff > 1:
         raise ConfigError("--diff, --write and --check exclude each other.", "Give one of them.")
     work, all_read = _find_work(paths)
@@ -152,7 +156,8 @@ def docstring(  # noqa: PLR0917 - options, which typer passes by name
             else:
                 n_written.append(len(lacking) - writer.n_failed + before)
     hint = "" if write else "; --write writes them into the files"
-    stderr.print(f"{sum(n_written)} docstrings in {_count_files(n_written)}{hint}.")
+    what = project.name_of_documentation(source.tree.language.name for source, _ in work)
+    stderr.print(f"{sum(n_written)} {what} in {_count_files(n_written)}{hint}.")
     if base is not None and not all(source.path.resolve().is_relative_to(Path.cwd()) for source, _ in work):
         stderr.print(f"Not all files are in this folder: apply the diff with `git -C {base} apply`.", markup=False)
     if writer.n_todo:
@@ -191,8 +196,10 @@ def _list(work: Sequence[tuple[project.Source, list[Definition]]]) -> int:
     for source, lacking in work:
         for definition in lacking:
             total += 1
-            print(f"{_location(source, definition)}: {'outdated' if definition.docstring else 'no'} docstring")
-    stderr.print(f"{total} docstrings are missing or outdated, in {_count_files(work)}.")
+            what = project.name_of_documentation([definition.language]).removesuffix("s")
+            print(f"{_location(source, definition)}: {'outdated' if definition.docstring else 'no'} {what}")
+    what = project.name_of_documentation(source.tree.language.name for source, _ in work)
+    stderr.print(f"{total} {what} are missing or outdated, in {_count_files(work)}.")
     return total
 
 
@@ -209,16 +216,27 @@ def explain(
 ) -> None:
     """Explain a function, a class or a whole file."""
     file, _, name = target.partition("::")
-    source = project.load_source(Path(file))
-    definition = next((each for each in find_definitions(source.tree) if each.name == name), None)
-    if definition is None:
-        raise _unknown_definition(source.path, name, source)
-    code = source.tree.text[line_start(source.tree.text, definition.start) : definition.end]
+    code, language = _code_to_explain(Path(file), name)
     if not code.strip():
         raise DocumentError(f"{file} is empty.", "Choose another file.")
     with open_assistant(**model_settings(model, n_ctx, threads)) as assistant:
-        text = assistant.run(Explain(code, "python"), StreamPrinter(show_text=stdout.is_terminal))
+        text = assistant.run(Explain(code, language), StreamPrinter(show_text=stdout.is_terminal))
     print() if stdout.is_terminal else print(text)
+
+
+def _code_to_explain(path: Path, name: str) -> tuple[str, str]:
+    """A definition of a file, or the whole file without a name; and its language."""
+    language = language_of(path.name)
+    if not name and language not in {PYTHON, PLAIN}:
+        return load_document(path).text, language.name
+    source = project.load_source(path)
+    text = source.tree.text
+    if not name:
+        return text, source.tree.language.name
+    definition = next((each for each in find_definitions(source.tree) if each.name == name), None)
+    if definition is None:
+        raise _unknown_definition(source.path, name, source)
+    return text[line_start(text, definition.start) : definition.end], definition.language
 
 
 def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -229,7 +247,7 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[Path, str]]:
         path = Path(file)
         if not path.exists():
             raise DocumentError(f"{path} does not exist.", "Give folders, files, or FILE::NAME.")
-        for each in find_python_files(path) if path.is_dir() else [path]:
+        for each in project.find_sources(path) if path.is_dir() else [path]:
             if is_stub(each.name):
                 if each == path:
                     stderr.print(f"{path} is a stub file; docstrings belong in its module.", markup=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy  # noqa: F401 - imported after typing_extensions, it takes 70 ms longer: that slows down `typing`
+
 from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.server import run_engine

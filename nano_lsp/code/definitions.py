@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from nano_lsp.code import python_definitions, query_definitions
 from nano_lsp.code.definition import Definition, DefinitionKind, Parameter
-from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.languages import PYTHON, Language
+from nano_lsp.code.queries import query_text
 from nano_lsp.code.syntax_tree import SyntaxTree
 
 __all__ = [
@@ -15,9 +16,15 @@ __all__ = [
     "Parameter",
     "definition_at",
     "find_definitions",
+    "has_documentation",
     "is_sound",
     "undocumented",
 ]
+
+
+def has_documentation(language: Language) -> bool:
+    """Whether a language has docstrings, or a convention for comments that document code, and its parser is known."""
+    return language is PYTHON or bool(query_text(language, "documentation"))
 
 
 def find_definitions(tree: SyntaxTree) -> Iterator[Definition]:

@@ -62,7 +62,7 @@ def is_sound(definition: Definition) -> bool:
 
 
 def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
-    """Yield the public definitions without documentation.
+    """Yield the public definitions without documentation and without syntax errors.
 
     Of a function that is declared and defined in the same file, and of overloads, what comes first is documented.
     """
@@ -70,7 +70,7 @@ def undocumented(tree: SyntaxTree) -> Iterator[Definition]:
     for each in _all(tree):
         has_body = each.header_end < each.end
         is_repeated = known.setdefault(each.name, has_body) is not has_body
-        if each.is_public and each.docstring is None and not is_repeated:
+        if each.is_public and each.docstring is None and not (is_repeated or each.is_broken):
             yield each
 
 

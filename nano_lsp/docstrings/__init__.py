@@ -7,6 +7,6 @@ languages. `wording` queries the model, `writer` ties both together, `project` h
 """
 
 from nano_lsp.docstrings.layout import Style
-from nano_lsp.docstrings.writer import Docstring, DocstringWriter, WriteDocstrings, has_convention, is_outdated
+from nano_lsp.docstrings.writer import Docstring, DocstringWriter, WriteDocstrings, is_outdated
 
-__all__ = ["Docstring", "DocstringWriter", "Style", "WriteDocstrings", "has_convention", "is_outdated"]
+__all__ = ["Docstring", "DocstringWriter", "Style", "WriteDocstrings", "is_outdated"]

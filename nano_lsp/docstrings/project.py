@@ -1,18 +1,19 @@
-"""Docstrings for many files: finds missing ones, stores generated ones, and writes the files."""
+"""Docstrings and documentation comments for many files: finds missing ones, stores new ones, writes the files."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nano_lsp.assistant.checkpoint import Checkpoint
-from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, undocumented
+from nano_lsp.code.definitions import Definition, DefinitionKind, find_definitions, has_documentation, undocumented
 from nano_lsp.code.document import TextEdit, apply_edits, read_bytes, read_document
 from nano_lsp.code.file_replacement import replace_file
-from nano_lsp.code.languages import PYTHON
-from nano_lsp.code.syntax_tree import SyntaxTree, is_python
+from nano_lsp.code.languages import LANGUAGES, PLAIN, PYTHON, language_of
+from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse
+from nano_lsp.code.workspace import find_files
 from nano_lsp.docstrings.check import same_code
 from nano_lsp.docstrings.writer import Docstring, is_outdated
 from nano_lsp.errors import DocumentError
@@ -22,7 +23,7 @@ from nano_lsp.version import __version__
 
 @dataclass(frozen=True)
 class Source:
-    """The content of a Python file."""
+    """The content of a source file."""
 
     path: Path
     data: bytes
@@ -46,17 +47,26 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """Read a Python file.
+    """Read a source file; one whose name tells no language is read as Python.
 
     Raises:
-        DocumentError: The file cannot be read, or is not valid Python.
+        DocumentError: The file cannot be read, its language has no convention, or it is not valid Python.
     """
+    named = language_of(path.name)
     data = read_bytes(path)
-    document = read_document(data, str(path), PYTHON)
-    tree = SyntaxTree.parse(document.text, PYTHON)
+    document = read_document(data, str(path), PYTHON if named is PLAIN else named)
+    language = PYTHON if named is PLAIN else language_of(path.name, text=document.text)
+    if not has_documentation(language):
+        raise DocumentError(f"{path}: {language.name} has no convention for documentation comments.", "Leave it out.")
+    if language.grammar is None:
+        raise DocumentError(
+            f"{path}: the grammar of {language.name} is not installed.",
+            "Install nano-lsp again, with its dependencies.",
+        )
+    tree = SyntaxTree.parse(document.text, language)
     if tree is None:
         raise DocumentError(f"{path} is too large to be parsed.", "Leave it out.")
-    if tree.n_errors():
+    if language is PYTHON and tree.n_errors():
         line = line_number(document.text, tree.offset(next(tree.errors()).start_byte))
         raise DocumentError(f"{path} has a syntax error in line {line:,}.", "Correct it first.")
     source = Source(path, data, document.encoding, tree)
@@ -66,6 +76,11 @@ def load_source(path: Path) -> Source:
             "Convert it to UTF-8.",
         )
     return source
+
+
+def find_sources(folder: Path) -> Iterator[Path]:
+    """Yield the source files of a folder that can be documented and that git does not ignore; see `find_files`."""
+    return find_files(folder, [suffix for each in LANGUAGES if has_documentation(each) for suffix in each.suffixes])
 
 
 def find_missing_or_outdated(tree: SyntaxTree, name: str = "") -> list[Definition]:
@@ -85,7 +100,7 @@ def write_into(source: Source, docstrings: Sequence[Docstring]) -> bytes:
     before = source.tree
     text = apply_edits(before.text, [docstring.edit for docstring in docstrings])
     after = before.edited(text)
-    if after is None or not same_code(before, after) or (is_python(before.text) and not is_python(text)):
+    if after is None or not same_code(before, after) or breaks_parse(before, after):
         raise DocumentError(
             f"The docstrings would change the code of {source.path}.", "It is left as it is; please report it."
         )
@@ -141,3 +156,9 @@ def describe(definition: Definition) -> str:
     """A description of a definition, such as `function A.f` or `module`."""
     kind = definition.kind
     return kind.value if kind is DefinitionKind.MODULE else f"{kind.value} {definition.name}"
+
+
+def name_of_documentation(languages: Iterable[str]) -> str:
+    """What definitions in some languages are documented by, in the plural: docstrings in Python."""
+    found = {"docstrings" if each == PYTHON.name else "documentation comments" for each in languages}
+    return " and ".join(sorted(found)) or "docstrings"

@@ -17,11 +17,12 @@ from nano_lsp.code.definitions import (
     DefinitionKind,
     definition_at,
     find_definitions,
+    has_documentation,
     is_sound,
     undocumented,
 )
 from nano_lsp.code.document import TextEdit
-from nano_lsp.code.languages import PYTHON, Language, language_of
+from nano_lsp.code.languages import PYTHON, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.docstrings.comments.forms import CommentForm, form_of
 from nano_lsp.docstrings.comments.placing import CommentUpdate, NewComment
@@ -73,7 +74,7 @@ class WriteDocstrings(Job[list[Docstring]]):
         For errors see `DocstringWriter.write_all`.
         """
         tree = SyntaxTree.parse(self.text, language_of("", self.language))
-        if tree is None or not has_convention(tree.language):
+        if tree is None or not has_documentation(tree.language):
             return []
         if self.offset is None:
             chosen = list(undocumented(tree))
@@ -191,11 +192,6 @@ class DocstringWriter:
         if edit is None or error:
             raise _refusal(target.definition, error)
         return Docstring(edit, skeleton)
-
-
-def has_convention(language: Language) -> bool:
-    """Whether a language has docstrings or documentation comments."""
-    return language is PYTHON or form_of(language.name) is not None
 
 
 def is_outdated(tree: SyntaxTree, definition: Definition, every: Sequence[Definition]) -> bool:

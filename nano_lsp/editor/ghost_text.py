@@ -256,8 +256,13 @@ class GhostText:
         """
         self.stats.requests += 1
         self.stats.model += 1
-        completions = await self.assistant.run_async(Alternatives(completion_input, self.n_alternatives))
-        suggestions = [replace(self._suggestion(each), invoked=True) for each in completions if each.text]
+        work = asyncio.ensure_future(self.assistant.run_async(Alternatives(completion_input, self.n_alternatives)))
+        try:
+            await asyncio.wait({work})
+        finally:
+            work.cancel()
+        found = [] if work.cancelled() else work.result()  # cancelled if the assistant was closed
+        suggestions = [replace(self._suggestion(each), invoked=True) for each in found if each.text]
         if suggestions:
             self._cache_suggestions(completion_input, suggestions)
         return suggestions

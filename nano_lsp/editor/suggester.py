@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class Suggester:
         self._session = session
         self._clock = clock
         self._pace = TypingPace()
-        self._waiting: dict[asyncio.Task[Sequence[Suggestion]], CompletionInput] = {}
+        self._waiting: set[_Request] = set()
         self._requested: CompletionInput | None = None  # by the newest request
         self._has_changed = False  # a document, since that request
         self._since_s = 0.0  # time of the newest change, or of a request for another cursor or entry
@@ -97,20 +98,29 @@ class Suggester:
         self._requested, self._has_changed = completion_input, False
         self._stop_following(typed.name)
         self._end_stale(typed, invoked=invoked)
-        task = asyncio.ensure_future(
-            self._alternatives(completion_input) if invoked else self._automatic(typed, completion_input, listener)
-        )
-        self._waiting[task] = typed
+        request = _Request(typed)
+        self._waiting.add(request)
         try:
-            await asyncio.wait({task})
+            if invoked:
+                ghost_text = await self._session.wait(typed.name)
+                return await ghost_text.alternatives(completion_input)
+            loaded = await self._session.wait_quietly(typed.name)
+            if loaded is None:
+                return ()
+            if not loaded.find(completion_input):
+                debounce_s = self._pace.wait_s(self._session.settings_of(typed.name).debounce_ms / 1000)
+                # An editor that waits itself before it sends a request does not wait twice.
+                await asyncio.sleep(self._since_s + debounce_s - self._clock())
+            return await loaded.suggest(completion_input, listener, typed=typed)
+        except asyncio.CancelledError:
+            if not request.was_ended():
+                raise
+        except CancelledError:
+            pass  # a newer request took its place at the model
         finally:
-            is_current = self._waiting.pop(task, None) is not None
-            task.cancel()  # if the caller was cancelled
-        error = None if task.cancelled() else task.exception()
-        if is_current and not task.cancelled() and not isinstance(error, CancelledError):
-            return task.result()
-        if ghost_text := self._session.ghost_text:
-            ghost_text.stats.stale += 1
+            self._waiting.discard(request)
+        if counted := self._session.ghost_text:
+            counted.stats.stale += 1
         return None
 
     def close(self, name: str) -> None:
@@ -136,22 +146,6 @@ class Suggester:
         with contextlib.suppress(NanoError):  # the next request says what is wrong
             await ghost_text.read_ahead(now)
 
-    async def _alternatives(self, completion_input: CompletionInput) -> Sequence[Suggestion]:
-        ghost_text = await self._session.wait(completion_input.name)
-        return await ghost_text.alternatives(completion_input)
-
-    async def _automatic(
-        self, typed: CompletionInput, completion_input: CompletionInput, listener: ProgressListener
-    ) -> Sequence[Suggestion]:
-        ghost_text = await self._session.wait_quietly(typed.name)
-        if ghost_text is None:
-            return ()
-        if not ghost_text.find(completion_input):
-            debounce_s = self._pace.wait_s(self._session.settings_of(typed.name).debounce_ms / 1000)
-            # An editor that waits itself before it sends a request does not wait twice.
-            await asyncio.sleep(self._since_s + debounce_s - self._clock())
-        return await ghost_text.suggest(completion_input, listener, typed=typed)
-
     def _end_stale(self, now: CompletionInput, *, invoked: bool = False) -> None:
         """End the requests that a newer state of a document makes stale; the model goes on where that is useful."""
         if ghost_text := self._session.ghost_text_of(now.name):
@@ -160,6 +154,27 @@ class Suggester:
         self._end(lambda typed: typed.name == now.name and (invoked or typed != now))
 
     def _end(self, is_stale: Callable[[CompletionInput], bool]) -> None:
-        for task in [task for task, typed in self._waiting.items() if is_stale(typed)]:
-            del self._waiting[task]
-            task.cancel()
+        for request in [request for request in self._waiting if is_stale(request.typed)]:
+            self._waiting.discard(request)
+            request.end()
+
+
+class _Request:
+    """A request that waits in the current task, and can be ended there, as `asyncio.timeout` does it."""
+
+    def __init__(self, typed: CompletionInput) -> None:
+        self.typed = typed
+        self._task = asyncio.current_task()
+        self._is_ended = False
+
+    def end(self) -> None:
+        """Raise `asyncio.CancelledError` where it waits."""
+        assert self._task is not None  # noqa: S101 - it waits in a coroutine
+        self._is_ended = True
+        self._task.cancel()
+
+    def was_ended(self) -> bool:
+        """Whether that error is due to `end` alone, so that the task goes on."""
+        if self._is_ended and self._task is not None and sys.version_info >= (3, 11):
+            return not self._task.uncancel()
+        return self._is_ended

@@ -13,24 +13,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nano_lsp.assistant.context import FeatureContext
-from nano_lsp.assistant.fences import extract_code, fenced
+from nano_lsp.assistant.fences import extract_code
 from nano_lsp.assistant.job import Job
+from nano_lsp.assistant.language_names import title_of
 from nano_lsp.assistant.prompts import cut_code
-from nano_lsp.assistant.requests import build_chat_request, build_infill_request
+from nano_lsp.assistant.requests import build_infill_request
 from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions
 from nano_lsp.code.document import TextEdit, apply_edits, indent_of
-from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.languages import PYTHON, Language, language_of
 from nano_lsp.code.outline import read_imports
 from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse, is_python
+from nano_lsp.edits.code_requests import AGAIN, MAX_CODE_TOKENS, code_request
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.lines import indent_text, line_break_of, line_end, line_start
-from nano_lsp.schema import SamplingParams
 
-_MAX_CODE_TOKENS = 1024
 _MAX_HINT_TOKENS = 24
-_AGAIN = SamplingParams(temperature=0.5, seed=1)
 _TYPE_OF_LITERAL = {"true": "bool", "false": "bool", "integer": "int", "float": "float"}
 _ALLOWS_NONE = re.compile(r"\b(None|Optional|Any|object)\b")
+_MODIFIER = re.compile(
+    r"\b(?:export|default|public|protected|private|internal|static|pub|async|unsafe|extern|local)\b"
+)
 _IMPORT = re.compile(r"(from|import) ")
 _HINT = re.compile(r"[\w.\[\], |\"'*]+")
 
@@ -46,7 +48,7 @@ class Simplify(Job[list[TextEdit]]):
 
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
-        task = f"Simplify this {self.language.capitalize()} code. Keep what it does and its names."
+        task = f"Simplify this {title_of(self.language)} code. Keep what it does and its names."
         return await _rewrite(context, task, self.text, (self.start, self.end), self.language)
 
 
@@ -71,13 +73,13 @@ class Fix(Job[list[TextEdit]]):
     async def run(self, context: FeatureContext) -> list[TextEdit]:
         """The edits, after which the document is still valid."""
         text, span = self.text, (self.start, self.end)
-        tree = SyntaxTree.parse(text, PYTHON) if self.language == PYTHON.name else None
+        tree = SyntaxTree.parse(text, language_of("", self.language))
         definition = definition_at(tree, self.start) if tree else None
         if definition is not None and definition.name:
             span = definition.start, definition.end
         line = text[line_start(text, self.start) : line_end(text, self.start)].strip()
         task = (
-            f"A tool reports this problem in the {self.language.capitalize()} code below: {self.problem} "
+            f"A tool reports this problem in the {title_of(self.language)} code below: {self.problem} "
             f"(in the line `{line}`)\nCorrect it with as few changes as possible. Reply with the whole code."
         )
         return await _rewrite(context, task, text, span, self.language)
@@ -144,9 +146,9 @@ class WriteTest(Job[str]):
         name = definition.name.split(".")[0]
         where = f"It is imported: from {module} import {name}" if module else "It is there already: do not import it."
         task = f"Write one short pytest test of this Python code. {where}"
-        shown = cut_code(code, context.tokenizer, _MAX_CODE_TOKENS)
-        request = _code_request(context, task, shown, PYTHON.name)
-        for attempt in (request, replace(request, params=replace(request.params, sampling=_AGAIN))):
+        shown = cut_code(code, context.tokenizer, MAX_CODE_TOKENS)
+        request = code_request(context, task, shown, PYTHON.name)
+        for attempt in (request, replace(request, params=replace(request.params, sampling=AGAIN))):
             test = _read_test(extract_code((await context.generate(attempt)).text), tree, name, module)
             if test:
                 return test
@@ -159,37 +161,31 @@ async def _rewrite(
     start, end = line_start(text, span[0]), line_end(text, max(span[0], span[1] - 1))
     lines = text[start:end]
     code = textwrap.dedent(lines.replace("\r\n", "\n")).strip("\n")
-    if not code.strip() or len(context.tokenizer.tokenize(code)) > _MAX_CODE_TOKENS:
+    if not code.strip() or len(context.tokenizer.tokenize(code)) > MAX_CODE_TOKENS:
         return []
-    request = _code_request(context, task.replace("  ", " "), code, language)
+    request = code_request(context, task.replace("  ", " "), code, language)
     answer = extract_code((await context.generate(request)).text)
-    if language == PYTHON.name:
-        answer = _same_definition(code, answer)
+    known = language_of("", language)
+    answer = _same_definition(code, answer, known)
     if not answer.strip() or answer == code:
         return []
     indent = next(line[: indent_of(line)] for line in lines.split("\n") if line.strip())
     edit = TextEdit(start, end, indent_text(answer, indent).replace("\n", line_break_of(text)))
-    before = SyntaxTree.parse(text, PYTHON) if language == PYTHON.name else None
+    before = SyntaxTree.parse(text, known)
     after = before.edited(apply_edits(text, [edit])) if before else None
-    return [] if before and after and breaks_parse(before, after) else [edit]
+    return (
+        []
+        if before and after and (breaks_parse(before, after) or not _same_interface(before, after, edit))
+        else [edit]
+    )
 
 
 def _hint_request(
     context: FeatureContext, tree: SyntaxTree, definition: Definition, so_far: str, offset: int
 ) -> GenerationRequest:
-    rest = cut_code(tree.text[offset : definition.end], context.tokenizer, _MAX_CODE_TOKENS)
+    rest = cut_code(tree.text[offset : definition.end], context.tokenizer, MAX_CODE_TOKENS)
     stop = ("\n", "=", ":", ")")
     return build_infill_request(context, so_far, rest, max_tokens=_MAX_HINT_TOKENS, stop=stop, sequence="hints")
-
-
-def _code_request(context: FeatureContext, task: str, code: str, language: str) -> GenerationRequest:
-    size = len(context.tokenizer.tokenize(code))
-    return build_chat_request(
-        f"{task}\n\n{fenced(code, language)}",
-        context,
-        code=True,
-        max_tokens=min(2 * size + 128, context.tokenizer.spec.n_ctx - size - 256),
-    )
 
 
 @dataclass(frozen=True)
@@ -209,19 +205,38 @@ class _Place:
     type_of_default: str = ""
 
 
-def _same_definition(code: str, answer: str) -> str:
+def _same_definition(code: str, answer: str, language: Language) -> str:
     """The definition in an answer that replaces the code's; empty if its name or its parameters have changed."""
-    old, new = SyntaxTree.parse(code, PYTHON), SyntaxTree.parse(answer, PYTHON)
+    old, new = SyntaxTree.parse(code, language), SyntaxTree.parse(answer, language)
     if old is None or new is None:
         return answer
     whole = [d for d in find_definitions(old) if d.kind is not DefinitionKind.MODULE and d.start == 0]
-    if not whole or whole[0].end < len(code.rstrip()):
+    if not whole or whole[0].end < len(code.rstrip().rstrip("" if language is PYTHON else ";")):
         return answer
     found = next((d for d in find_definitions(new) if (d.kind, d.name) == (whole[0].kind, whole[0].name)), None)
     names = [p.name for p in whole[0].parameters]
     if found is None or (found.kind is DefinitionKind.FUNCTION and [p.name for p in found.parameters] != names):
         return ""
-    return answer[found.start : found.end]
+    return answer[found.start : found.end] + code.rstrip()[whole[0].end :]
+
+
+def _same_interface(before: SyntaxTree, after: SyntaxTree, edit: TextEdit) -> bool:
+    """Whether the functions and classes that an edit replaces keep their names and parameters."""
+    if before.language is PYTHON:  # `_same_definition` has seen to it
+        return True
+    ends = edit.end, edit.start + len(edit.text)
+    old, new = (list(_interface(tree, edit.start, end)) for tree, end in zip((before, after), ends, strict=True))
+    return old == new
+
+
+def _interface(tree: SyntaxTree, start: int, end: int) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Names, parameters and words such as `export` of the outermost functions and classes that begin in a range."""
+    last = start
+    for each in find_definitions(tree):
+        if last <= each.start < end:
+            last = each.end
+            modifiers = _MODIFIER.findall(each.header.partition(each.name.rpartition(".")[2])[0])
+            yield each.name, [parameter.name for parameter in each.parameters], modifiers
 
 
 def _read_test(answer: str, tree: SyntaxTree, name: str, module: str) -> str:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 import msgspec
 
-from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener
+from nano_lsp.assistant.context import NULL_LISTENER, ProgressListener, UsageStats
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.engine import protocol
 from nano_lsp.engine.background_loop import background_loop
 from nano_lsp.engine.endpoint import EngineEndpoint
 from nano_lsp.engine.launcher import Launcher
-from nano_lsp.engine.local_assistant import UsageStats
 from nano_lsp.errors import (
     CancelledError,
     EngineBusyError,

@@ -121,7 +121,8 @@ async def _run_job(
         async with models.acquire(client, event_buffer.on_load, in_advance=in_advance) as assistant:
             if isinstance(job, LoadModel):
                 event_buffer.on_notice(assistant.notice)
-            value, counters = await assistant.run_counting(job, event_buffer)
+            context = await assistant.prepare(job, event_buffer)
+            value = await job.run(context)
     except NanoError as error:
         return protocol.Failure.of(error)
     except Exception as error:
@@ -129,7 +130,7 @@ async def _run_job(
         if explained := explain_error(error):
             return protocol.Failure.of(explained)
         return protocol.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
-    return protocol.Result(msgspec.Raw(msgspec.json.encode(value)), counters)
+    return protocol.Result(msgspec.Raw(msgspec.json.encode(value)), context.usage.totals)
 
 
 def _json(value: object) -> Response:

@@ -25,7 +25,6 @@ from nano_lsp.models.adapters import find_base, hash_base
 from nano_lsp.models.store import FileProgress, ModelStore
 from nano_lsp.schema import Notice
 from nano_lsp.settings import Settings
-from nano_lsp.testing.scripted_backend import load_script
 
 
 class LoadedModel(Worker):
@@ -98,6 +97,8 @@ class LoadedModel(Worker):
             EngineError: There is no memory for its context.
         """
         if settings.model.startswith(SCRIPTED):
+            from nano_lsp.testing.scripted_backend import load_script  # noqa: PLC0415 - for tests only
+
             base = find_base(settings.model, folders)
             return cls(load_script(base.path), snapshots=snapshots, base=base)
         load_ms: dict[str, float] = {}

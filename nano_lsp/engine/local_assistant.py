@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContext, ProgressListener
+from nano_lsp.assistant.context import NULL_LISTENER, ClientState, FeatureContext, ProgressListener, UsageStats
 from nano_lsp.assistant.job import Job
 from nano_lsp.code.uris import innermost, path_of
 from nano_lsp.code.workspace import Workspace
@@ -28,27 +26,7 @@ if TYPE_CHECKING:  # not imported: others need no arrays, or no network
     from nano_lsp.engine.loaded_model import LoadedModel
     from nano_lsp.inference.remote import Remote
 
-_MAX_MEASURED = 256  # requests that the median time is taken over
 T = TypeVar("T")
-
-
-class UsageStats:
-    """What requests have cost."""
-
-    def __init__(self) -> None:
-        self.totals = Counters()
-        self._ttft_ms: deque[float] = deque(maxlen=_MAX_MEASURED)
-
-    def record(self, counters: Counters) -> None:
-        """Add a request."""
-        self.totals += counters
-        if counters.ttft_ms:  # a job that only reads ahead has no token
-            self._ttft_ms.append(counters.ttft_ms)
-
-    @property
-    def ttft_ms_p50(self) -> float:
-        """Median time to the first token of the newest requests, in milliseconds; 0 where there was none."""
-        return median(self._ttft_ms) if self._ttft_ms else 0.0
 
 
 class LocalAssistant:
@@ -112,17 +90,16 @@ class LocalAssistant:
 
     async def run_async(self, job: Job[T], listener: ProgressListener = NULL_LISTENER) -> T:
         """As `run`, for an event loop; cancelling the asyncio task cancels the job."""
-        return (await self.run_counting(job, listener))[0]
+        return await job.run(await self.prepare(job, listener))
 
-    async def run_counting(self, job: Job[T], listener: ProgressListener) -> tuple[T, Counters]:
-        """As `run_async`; the result, and what it has cost."""
-        counters = Counters()
+    async def prepare(self, job: Job[Any], listener: ProgressListener) -> FeatureContext:
+        """The context to run a job in, on an event loop."""
+        usage = UsageStats()
 
         async def generate(request: GenerationRequest) -> Completion:
-            nonlocal counters
             completion = await asyncio.wrap_future(self.model.submit(replace(request, client=self._client)))
             self._observe(completion)
-            counters += completion.counters
+            usage.record(completion.counters)
             return completion
 
         if self._changed:
@@ -130,8 +107,7 @@ class LocalAssistant:
         base = self.model.base
         if base and base.has_weights and not base.sha256:  # given by its path: hashed once, to compare adapters
             await asyncio.to_thread(hash_base, base, self._settings.adapter, self._folders)
-        result = await job.run(self._context(job, generate, listener))
-        return result, counters
+        return replace(self._context(job, generate, listener), usage=usage)
 
     def forget(self, document: str) -> None:
         """Forget a document that has been closed."""
@@ -182,7 +158,7 @@ class LocalAssistant:
 
     def _context(
         self,
-        job: Job[T],
+        job: Job[Any],
         generate: Callable[[GenerationRequest], Awaitable[Completion]],
         listener: ProgressListener,
     ) -> FeatureContext:

@@ -7,21 +7,16 @@ The last one is `result` or `error`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from nano_lsp import errors
-from nano_lsp.assistant.job import CountTokens, Job, LoadModel
-from nano_lsp.chat import Ask, Chat, CompletePrompt, Explain
-from nano_lsp.completion.completer import Alternatives, Complete, Infill, ReadAhead
-from nano_lsp.docstrings import WriteDocstrings
-from nano_lsp.edits.cells import FixCell, WriteCell
-from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
+from nano_lsp.assistant.job import Job
 from nano_lsp.errors import ConfigError, EngineError, NanoError
 from nano_lsp.schema import Counters, Notice
 from nano_lsp.settings import Settings
-from nano_lsp.tasks import Task
 
 PREFIX = "/nano/v1"
 PROTOCOL = 3
@@ -29,17 +24,21 @@ PROTOCOL = 3
 MAX_BODY_BYTES = 64 << 20
 """Maximum size of a request: a document may have 8 MB, and JSON makes up to six bytes of one."""
 T = TypeVar("T")
-JOBS: dict[str, type[Job[Any]]] = {
-    kind.__name__: kind
-    for kind in (
-        *(LoadModel, CountTokens),
-        *(Complete, Alternatives, Infill, ReadAhead),
-        *(Ask, Chat, CompletePrompt, Explain),
-        *(WriteDocstrings, Simplify, Fix, AddTypeHints, WriteTest, FixCell, WriteCell),
-        Task,
-    )
+JOBS = {
+    name: f"nano_lsp.{module}"
+    for module, names in {
+        "assistant.job": ("LoadModel", "CountTokens"),
+        "completion.completer": ("Complete", "Alternatives", "Infill", "ReadAhead"),
+        "chat": ("Ask", "Chat", "CompletePrompt", "Explain"),
+        "docstrings": ("WriteDocstrings",),
+        "edits.framework_tests": ("WriteFrameworkTest",),
+        "edits.rewrite": ("Simplify", "Fix", "AddTypeHints", "WriteTest"),
+        "edits.cells": ("FixCell", "WriteCell"),
+        "tasks": ("Task",),
+    }.items()
+    for name in names
 }
-"""The jobs that an engine runs for its clients, by name."""
+"""The jobs that an engine runs for its clients, and their modules, which are imported when they are needed."""
 _ERRORS = {
     kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NanoError)
 }
@@ -177,10 +176,9 @@ def decode_job(name: str, fields: msgspec.Raw) -> Job[Any]:
     Raises:
         msgspec.ValidationError: There is no such job, or it has other fields.
     """
-    kind = JOBS.get(name)
-    if kind is None:
+    if name not in JOBS:
         raise msgspec.ValidationError(f"There is no job {name!r}.")
-    job: Job[Any] = msgspec.json.decode(fields, type=kind)
+    job: Job[Any] = msgspec.json.decode(fields, type=getattr(import_module(JOBS[name]), name))
     return job
 
 

@@ -2,13 +2,13 @@
 
 The token list (prompt and output) is authoritative; the tokens of it that the KV sequence lacks are evaluated, in
 chunks. So a prompt, the next token, a roll back and a sequence that was evicted meanwhile are one case. Independent
-of requests, threads and queues: the caller of `steps` may run other generations between two steps.
+of requests, threads and queues: the caller of `step` may run other generations between two steps.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Engine:
 
 
 class Generation:
-    """A running generation: iterate over it for tokens, over `steps` for batches; read `text` for the output.
+    """A running generation: iterate over it for tokens, or call `step` for each batch; read `text` for the output.
 
     A hook that rolls back removes tokens that were yielded already: display all of `text` then.
 
@@ -65,7 +65,7 @@ class Generation:
         hook: Hook | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Prepare; nothing is evaluated before the iteration starts.
+        """Prepare; nothing is evaluated before the first step. Holds a KV sequence until `close`.
 
         Args:
             engine: The model.
@@ -95,8 +95,6 @@ class Generation:
             self.warnings = (f"The prompt is {len(prompt):,} tokens long; past {DRIFT_TOKENS:,} the answers drift.",)
         self._engine = engine
         self._backend = engine.backend
-        self._key = key
-        self._adapter = adapter
         self._params = params
         self._hook = hook
         self._on_progress = on_progress
@@ -115,9 +113,15 @@ class Generation:
         self._row = 0
         self._banned: dict[int, set[int]] = {len(self._tokens): set(params.avoid)}
         self._roll_backs = 0
-        self._n_cached = self._n_evaluated = self._n_decoded = self._n_speculated = self._n_accepted = 0
-        self._paused = 0.0
-        self._started = self._prompt_done = self._first_token = self._ended = 0.0
+        self._n_evaluated = self._n_decoded = self._n_speculated = self._n_accepted = 0
+        self._awaits_hook = False  # the newest token
+        self._began = time.perf_counter()
+        self._clock = _Stopwatch()
+        self._prompt_done_s = self._first_token_s = 0.0  # by that clock
+        with self._clock:
+            self._sequence = engine.kv_cache.acquire(key, self._tokens, adapter)
+        self._n_cached = len(self._sequence.tokens)
+        self._is_open = True
 
     @property
     def text(self) -> str:
@@ -127,7 +131,7 @@ class Generation:
     @property
     def reads_prompt(self) -> bool:
         """Whether the prompt is still being evaluated."""
-        return not self._prompt_done
+        return not self._prompt_done_s
 
     @property
     def may_pause(self) -> bool:
@@ -137,7 +141,7 @@ class Generation:
     @property
     def counters(self) -> Counters:
         """Tokens and times so far; time spent on other requests in between is left out."""
-        prompt_done = self._prompt_done or self._ended
+        prompt_s = self._prompt_done_s or self._clock.seconds
         return Counters(
             prompt_tokens=self._n_prompt,
             cached_tokens=self._n_cached,
@@ -145,9 +149,9 @@ class Generation:
             generated_tokens=len(self._detokenizer.tokens),
             drafted_tokens=self._n_speculated,
             accepted_tokens=self._n_accepted,
-            ttft_ms=(self._first_token - self._started) * 1e3 if self._first_token else 0.0,
-            prompt_ms=(prompt_done - self._started) * 1e3,
-            decode_ms=max(0.0, (self._ended or self._now()) - prompt_done) * 1e3,
+            ttft_ms=self._first_token_s * 1e3,
+            prompt_ms=prompt_s * 1e3,
+            decode_ms=(self._clock.seconds - prompt_s) * 1e3,
             decoded_tokens=self._n_decoded,
         )
 
@@ -166,40 +170,65 @@ class Generation:
 
     def __iter__(self) -> Iterator[Token]:
         """Yield token by token."""
-        return (token for token in self.steps() if token is not None)
-
-    def steps(self) -> Generator[Token | None]:
-        """Yield after each batch at the latest: a token, or None where none has been chosen yet.
-
-        The next step evaluates one batch at most. Evaluated tokens stay in the KV cache however the iteration ends;
-        time between two steps is not counted.
-        """
-        self._started = self._now()
-        cache = self._engine.kv_cache
-        self._sequence = cache.acquire(self._key, self._tokens, self._adapter)
-        self._n_cached = len(self._sequence.tokens)
         try:
-            if not (yield from self._evaluate([])):
-                return
-            self._prompt_done = self._now()
-            while True:
-                full = len(self._detokenizer.tokens) >= self._params.max_tokens
-                token = None if full else self._choose()
-                if token is not None:
-                    if not self._first_token:
-                        self._first_token = self._now()
-                    self._append(token)
-                    yield from self._pause(token)
-                if not self._apply_hook(ended=token is None or self._detokenizer.stopped):
-                    self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
-                    return
-                if len(self._detokenizer.tokens) < self._params.max_tokens:
-                    if not (yield from self._step()):
-                        return
-                    self._n_decoded += 1
+            while self.finish_reason is None:
+                if (token := self.step()) is not None:
+                    yield token
         finally:
-            self._ended = self._now()
-            cache.release(self._sequence)
+            self.close()
+
+    def close(self) -> None:
+        """Give the KV sequence back; what has been evaluated stays in the cache."""
+        if self._is_open:
+            self._is_open = False
+            self._engine.kv_cache.release(self._sequence)
+
+    def step(self) -> Token | None:
+        """Evaluate one batch at most; returns the next token, None where none is chosen yet or the text has ended.
+
+        Time between two steps is not counted.
+        """
+        with self._clock:
+            if self._awaits_hook:
+                self._awaits_hook = False
+                if not self._apply_hook(ended=self._detokenizer.stopped):
+                    self._finish(FinishReason.STOP)
+                    return None
+            if (self.reads_prompt or not self._is_full) and not self._take_speculative():
+                if self._is_late:
+                    self._finish(FinishReason.DEADLINE)
+                    return None
+                batch, proposed, n_logits = self._next_batch()
+                started_s = self._clock.seconds
+                try:
+                    self._engine.kv_cache.decode(self._sequence, batch, n_logits)
+                except Aborted:  # by the caller, who decides what runs next
+                    return None
+                except KvCacheFullError:
+                    if self.reads_prompt:
+                        raise
+                    self._finish(FinishReason.LENGTH)
+                    return None
+                self._measure(len(batch), n_logits, started_s)
+                if not n_logits:
+                    return None
+                self._use_logits(proposed)
+            full = self._is_full
+            token = None if full else self._choose()
+            if token is not None:
+                self._append(token)
+            elif not self._apply_hook(ended=True):
+                self._finish(FinishReason.LENGTH if full else FinishReason.STOP)
+            return token
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._detokenizer.tokens) >= self._params.max_tokens
+
+    @property
+    def _is_late(self) -> bool:
+        limit_ms = self._params.deadline_ms
+        return limit_ms is not None and (time.perf_counter() - self._began) * 1e3 >= limit_ms
 
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
@@ -231,6 +260,8 @@ class Generation:
         return Token(token, self._backend.piece(token), logprob(fitting, token))
 
     def _append(self, token: Token) -> None:
+        self._awaits_hook = True
+        self._first_token_s = self._first_token_s or self._clock.seconds
         if self._index:
             ngram, proposed = self._index.propose(1)
             if proposed:
@@ -241,15 +272,15 @@ class Generation:
         self._tokens.append(token.id)
         self._detokenizer.append(token)
 
-    def _step(self) -> Generator[Token | None, None, bool]:
-        """Provide logits for the position after the newest token; False where the generation ended instead."""
-        if self._speculated and self._speculated[0] == self._tokens[-1]:
-            del self._speculated[0]
-            self._row += 1
-            self._n_accepted += 1
-            return True
-        self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
-        return (yield from self._evaluate(self._propose()))
+    def _take_speculative(self) -> bool:
+        """Whether the newest token was a speculative one: the last batch has the logits after it."""
+        if not self._speculated or self._speculated[0] != self._tokens[-1]:
+            return False
+        del self._speculated[0]
+        self._row += 1
+        self._n_accepted += 1
+        self._n_decoded += 1
+        return True
 
     def _propose(self) -> list[int]:
         if not self._index or self._detokenizer.missing:
@@ -263,44 +294,32 @@ class Generation:
         )
         return proposed[: max(0, room)]
 
-    def _evaluate(self, proposed: list[int]) -> Generator[Token | None, None, bool]:
-        """Evaluate the tokens that the KV cache lacks and the proposed ones; False where the generation ended."""
-        sequence = self._sequence
-        prefill, limit_ms = not self._prompt_done, self._params.deadline_ms
-        while True:
-            if prefill and self._on_progress:
-                self._on_progress(len(sequence.tokens), self._n_prompt)
-            if limit_ms is not None and (time.perf_counter() - self._started) * 1e3 >= limit_ms:
-                self._finish(FinishReason.DEADLINE)
-                return False
-            rest = self._tokens[len(sequence.tokens) :]
-            n_left = len(rest) + len(proposed)
-            n_next = self._engine.chunk_size.next(n_left)
-            last = n_next == n_left
-            batch = rest + proposed if last else rest[: min(n_next, len(rest) - 1)]
-            n_logits = 1 + len(proposed) if last else 0
-            started = self._now()
-            try:
-                self._engine.kv_cache.decode(sequence, batch, n_logits)
-            except Aborted:
-                yield from self._pause()  # the caller of `steps` has aborted: it decides what runs next
-                continue
-            except KvCacheFullError:
-                if prefill:
-                    raise
-                self._finish(FinishReason.LENGTH)
-                return False
-            self._measure(len(batch), n_logits, started, prefill)
-            if last:
-                self._speculated = list(proposed)
-                self._n_speculated += len(proposed)
-                self._row = 0
-                return True
-            yield from self._pause()
+    def _next_batch(self) -> tuple[list[int], list[int], int]:
+        """The next tokens that the KV cache lacks, the proposed ones among them, and the number of rows of logits."""
+        cached = self._sequence.tokens
+        self._engine.kv_cache.trim(self._sequence, len(self._tokens) - 1)
+        if self.reads_prompt and self._on_progress:
+            self._on_progress(len(cached), self._n_prompt)
+        rest = self._tokens[len(cached) :]
+        proposed = [] if self.reads_prompt else self._propose()
+        n_left = len(rest) + len(proposed)
+        n_next = self._engine.chunk_size.next(n_left)
+        if n_next == n_left:
+            return rest + proposed, proposed, 1 + len(proposed)
+        return rest[: min(n_next, len(rest) - 1)], [], 0
 
-    def _measure(self, n_tokens: int, n_logits: int, started: float, prefill: bool) -> None:
-        elapsed_ms = (self._now() - started) * 1e3
-        if prefill:
+    def _use_logits(self, proposed: list[int]) -> None:
+        """The last batch had the logits for the next token."""
+        self._speculated, self._row = proposed, 0
+        self._n_speculated += len(proposed)
+        if self.reads_prompt:
+            self._prompt_done_s = self._clock.seconds
+        else:
+            self._n_decoded += 1
+
+    def _measure(self, n_tokens: int, n_logits: int, started_s: float) -> None:
+        elapsed_ms = (self._clock.seconds - started_s) * 1e3
+        if self.reads_prompt:
             self._n_evaluated += n_tokens
         if n_logits == n_tokens:
             self._engine.speculation.measured_batch(n_tokens, elapsed_ms)
@@ -330,11 +349,21 @@ class Generation:
             return False
         return not verdict.stop and self._roll_backs <= _MAX_ROLL_BACKS
 
-    def _pause(self, token: Token | None = None) -> Generator[Token | None]:
-        """End a step; the time until the next one is not counted."""
-        started = time.perf_counter()
-        yield token
-        self._paused += time.perf_counter() - started
 
-    def _now(self) -> float:
-        return time.perf_counter() - self._paused
+class _Stopwatch:
+    """Measures the time spent in its `with` blocks."""
+
+    def __init__(self) -> None:
+        self._ended_s = 0.0
+        self._began: float | None = None
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended_s, self._began = self.seconds, None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent so far, the current block included."""
+        return self._ended_s + (time.perf_counter() - self._began if self._began is not None else 0.0)

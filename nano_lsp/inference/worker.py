@@ -15,14 +15,14 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nano_lsp.errors import CancelledError, EngineBusyError, EngineClosedError, NanoError, SupersededError
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.request import GenerationRequest
-from nano_lsp.schema import Completion, Counters, Priority, Token
+from nano_lsp.schema import Completion, Counters, Priority
 
 MAX_WAITING = 256
 MAX_WAITING_OF_CLIENT = 32
@@ -46,17 +46,12 @@ class GenerationFuture(Future[Completion]):
         return self._worker.end_early(self, CancelledError("The request was cancelled."))
 
 
-def _no_steps() -> Generator[Token | None]:
-    yield from ()
-
-
 @dataclass(eq=False)
 class _ActiveRequest:
     """A request whose generation has started, or is about to."""
 
     future: GenerationFuture
     generation: Generation | None = None
-    steps: Generator[Token | None] = field(default_factory=_no_steps)
 
     def begin(self, engine: Engine) -> Generation:
         """Create the generation; see `Generation` for the errors it raises."""
@@ -70,7 +65,6 @@ class _ActiveRequest:
             hook=request.hook,
             on_progress=request.on_progress,
         )
-        self.steps = self.generation.steps()
         return self.generation
 
     @property
@@ -205,8 +199,7 @@ class Worker:
             if failure is None:
                 try:
                     generation = active.generation or active.begin(self._engine)
-                    token = next(active.steps, None)
-                    if token is not None and request.on_text:
+                    if generation.step() is not None and request.on_text:
                         request.on_text(generation.text)
                     if generation.finish_reason is not None:
                         completion = generation.completion()
@@ -215,12 +208,12 @@ class Worker:
             self._spent_s[request.client] += time.perf_counter() - started
             if completion is None and failure is None:
                 continue
-            active.steps.close()
+            if active.generation:
+                active.generation.close()
+                self._totals += active.generation.counters
             with self._changed:
                 self._active.remove(active)
                 self._current = None
-                if active.generation:
-                    self._totals += active.generation.counters
             if completion is not None:
                 if self._on_completion:
                     self._on_completion()

@@ -12,8 +12,10 @@ from lsprotocol import types
 
 from nano_lsp.code.definitions import definition_at
 from nano_lsp.code.document import TextEdit
+from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.uris import file_path, innermost, path_within
+from nano_lsp.errors import DocumentError
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.edits import to_lsp_edit, to_lsp_new_file
 from nano_lsp.lsp.server import NanoServer
@@ -93,15 +95,18 @@ async def _build_edit(server: NanoServer, document: TextDocument, action: Chosen
 
     kind = ActionKind(action.kind)
     if kind is ActionKind.TEST:
-        return await _write_test(server, document, document.tree, action) if document.tree else None
+        if document.tree is None:
+            return None
+        write = _write_test if document.language == PYTHON.name else _write_framework_test
+        return await write(server, document, document.tree, action)
     text, language = document.text, document.language
     if kind in {ActionKind.DOCSTRING, ActionKind.DOCSTRINGS}:
         offset = action.start if kind is ActionKind.DOCSTRING else None
         style = server.session.settings_of(document.name).docstring_style
         source = document.tree.text if document.tree else text  # there, a cell's magics are comments
-        docstrings = await server.run_job(
-            action.title, WriteDocstrings(source, offset, style=style), document=document
-        )
+        name = document.tree.language.name if document.tree else language
+        job = WriteDocstrings(source, offset, style=style, language=name)
+        docstrings = await server.run_job(action.title, job, document=document)
         if docstrings is None or not _has_changes(server, docstrings, action):
             return None
         return to_lsp_edit(
@@ -113,14 +118,14 @@ async def _build_edit(server: NanoServer, document: TextDocument, action: Chosen
         )
     start, end = sorted(min(max(0, offset), len(text)) for offset in (action.start, action.end))
     if kind is ActionKind.TYPE_HINTS:
-        job: Job[list[TextEdit]] = AddTypeHints(text, start)
+        rewrite: Job[list[TextEdit]] = AddTypeHints(text, start)
     elif kind is ActionKind.SIMPLIFY:
-        job = Simplify(text, start, end, language)
+        rewrite = Simplify(text, start, end, language)
     elif kind is ActionKind.FIX:
-        job = Fix(text, start, end, action.diagnostic, language)
+        rewrite = Fix(text, start, end, action.diagnostic, language)
     else:
         raise AssertionError(f"No edit is known for {kind}.")
-    edits = await server.run_job(action.title, job, document=document)
+    edits = await server.run_job(action.title, rewrite, document=document)
     return _to_confirmed_edit(server, document, edits, action)
 
 
@@ -146,6 +151,44 @@ async def _write_test(
     end = len(document.text)  # where the editor cannot create files, the test is appended to the code
     blank_lines = "\n\n" if document.text.endswith("\n") else "\n\n\n"
     return _to_confirmed_edit(server, document, [TextEdit(end, end, blank_lines + text)], action)
+
+
+async def _write_framework_test(
+    server: NanoServer, document: TextDocument, tree: SyntaxTree, action: ChosenAction
+) -> types.WorkspaceEdit | None:
+    from nano_lsp.edits.framework_tests import WriteFrameworkTest  # noqa: PLC0415 - as above
+    from nano_lsp.edits.frameworks import find_test_place  # noqa: PLC0415 - as above
+
+    path, language = file_path(document.uri), tree.language.name
+    definition = definition_at(tree, action.start)
+    if path is None:
+        server.show_message(f"{action.title}: a test needs a file that it can import. Save the document first.")
+        return None
+    root = innermost(server.session.roots, path) or path.parent
+    try:
+        place = find_test_place(path, root, language, document.text, definition.name)
+    except DocumentError as error:
+        server.show_message(f"{action.title}: {error}")
+        return None
+    name = definition.name.rsplit(".", 1)[-1]
+    targets = [place.target, place.target.with_name(f"{name}_{place.target.name}")]
+    target = next((each for each in targets if not each.exists() and not server.documents.get(each.as_uri())), path)
+    is_own = place.target == path
+    if target == path and not is_own:
+        server.show_message(
+            f"{action.title}: {place.target.name} exists already. Rename it, or write the test there."
+        )
+        return None
+    job = WriteFrameworkTest(
+        document.text, definition.name, language, place.framework, place.prelude, target.name.partition(".")[0]
+    )
+    edits = await server.run_job(action.title, job, document=document)
+    if is_own or not edits:
+        return _to_confirmed_edit(server, document, edits, action)
+    edit = to_lsp_new_file(target.as_uri(), edits[0].text, server.client_capabilities, label=action.title)
+    if edit is None:
+        server.show_message(f"{action.title}: this editor cannot create {target.name}.")
+    return edit
 
 
 def _to_confirmed_edit(

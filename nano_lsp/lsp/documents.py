@@ -12,8 +12,8 @@ from functools import cached_property
 from lsprotocol import types
 
 from nano_lsp.code.cursor_context import CompletionInput
-from nano_lsp.code.definitions import is_sound, undocumented
-from nano_lsp.code.languages import PYTHON, is_stub
+from nano_lsp.code.definitions import has_documentation, is_sound, undocumented
+from nano_lsp.code.languages import PYTHON, is_stub, language_of
 from nano_lsp.code.notebook import Cell, as_python, build_notebook_text
 from nano_lsp.code.positions import Encoding, Positions
 from nano_lsp.code.syntax_tree import SyntaxTree
@@ -53,18 +53,18 @@ class TextDocument:
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
-        """The syntax tree of Python code, with the text's offsets; None for other languages.
+        """The syntax tree, with the text's offsets; None for a language without a grammar.
 
-        In notebook cells, IPython syntax is replaced by comments.
+        In notebook cells, IPython syntax is replaced by comments; those of other languages than Python have no tree.
         """
-        if self.language != PYTHON.name:
-            return None
-        return SyntaxTree.parse(as_python(self.text) if self.notebook else self.text, PYTHON)
+        if self.notebook:
+            return SyntaxTree.parse(as_python(self.text), PYTHON) if self.language == PYTHON.name else None
+        return SyntaxTree.parse(self.text, language_of(self.name, self.language, self.text))
 
     @property
     def supports_docstrings(self) -> bool:
-        """Whether the document is Python code other than a stub."""
-        return self.tree is not None and not is_stub(self.name)
+        """Whether its language has docstrings or documentation comments; a stub of Python has none."""
+        return self.tree is not None and has_documentation(self.tree.language) and not is_stub(self.name)
 
     @cached_property
     def lacks_docstrings(self) -> bool:

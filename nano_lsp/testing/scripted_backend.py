@@ -76,10 +76,10 @@ def reply_script(replies: Mapping[str, str]) -> Script:
             start = text.rfind(trigger.encode())
             if start >= 0 and reply.encode().startswith(written := text[start + len(trigger.encode()) :]):
                 remaining = reply.encode()[len(written) :]
-                return _longest_token(remaining) if remaining else END
+                return _split(remaining)[0] if remaining else END
         for trigger, stem in stems.items():
             if stem and stem != trigger and text.endswith(stem.encode()):
-                return _longest_token(trigger.encode()[len(stem.encode()) :])
+                return _split(trigger.encode()[len(stem.encode()) :])[0]
         return END
 
     return script
@@ -162,13 +162,13 @@ def load_script(path: Path) -> ScriptedBackend:
 _PIECES = [bytes([i]) for i in range(256)] + [b""] * len(SPECIALS) + [word.encode() for word in WORDS]
 N_VOCAB = len(_PIECES)
 _SPECIAL_IDS = {name: 256 + i for i, name in enumerate(SPECIALS)}
-_BY_FIRST_BYTE: list[list[int]] = [[] for _ in range(256)]  # tokens, the longest first
-for _token in sorted(filter(_PIECES.__getitem__, range(N_VOCAB)), key=lambda i: -len(_PIECES[i])):
-    _BY_FIRST_BYTE[_PIECES[_token][0]].append(_token)
+_IDS = {piece: i for i, piece in enumerate(_PIECES) if piece}
+_LONGEST_PIECE = re.compile(b"|".join(map(re.escape, sorted(_IDS, key=len, reverse=True))))
+_SPECIAL = re.compile("|".join(map(re.escape, SPECIALS)))
 
 
-def _longest_token(data: bytes, start: int = 0) -> int:
-    return next(i for i in _BY_FIRST_BYTE[data[start]] if data.startswith(_PIECES[i], start))
+def _split(data: bytes) -> list[int]:
+    return [_IDS[piece] for piece in _LONGEST_PIECE.findall(data)]
 
 
 @dataclass(eq=False)
@@ -237,16 +237,11 @@ class ScriptedBackend:
     def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
         """Token ids of a text, by greedy longest match; see `Tokenizer.tokenize`."""
         ids: list[int] = []
-        parts = re.split("|".join(map(re.escape, SPECIALS)), text) if parse_special else [text]
-        specials = re.findall("|".join(map(re.escape, SPECIALS)), text) if parse_special else []
-        for i, part in enumerate(parts):
-            data, at = part.encode("utf-8", "replace"), 0
-            while at < len(data):
-                ids.append(_longest_token(data, at))
-                at += len(_PIECES[ids[-1]])
-            if i < len(specials):
-                ids.append(_SPECIAL_IDS[specials[i]])
-        return ids
+        at = 0
+        for special in _SPECIAL.finditer(text) if parse_special else ():
+            ids += [*_split(text[at : special.start()].encode("utf-8", "replace")), _SPECIAL_IDS[special[0]]]
+            at = special.end()
+        return ids + _split(text[at:].encode("utf-8", "replace"))
 
     def piece(self, token: int) -> bytes:
         """Bytes of a token; empty for control tokens."""

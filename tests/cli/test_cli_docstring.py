@@ -6,6 +6,7 @@ import ast
 import io
 import itertools
 import json
+import os
 import py_compile
 import random
 import shutil
@@ -86,6 +87,53 @@ def test_fifty_files_of_a_real_package(tmp_path: Path) -> None:
         py_compile.compile(str(file), doraise=True, cfile=str(tmp_path / "compiled"))
     checked = nano_lsp("docstring", str(package), "--check")
     assert (checked.returncode, checked.stdout) == (0, b"")
+
+
+COMMENTS = {
+    "a.js": ("function f(a) {\n  return a;\n}\n", "/**\n * What it is.\n *\n * @param a - What it is.\n"),
+    "b.go": ("package b\r\n\r\nfunc F(a int) {}\r\n", "package b\r\n\r\n// F What it is.\r\n//\r\n"),
+    "c.rs": ("pub fn f() {}\n", "/// What it is.\npub fn f() {}\n"),
+    "D.java": ("public class D {\n}\n", "/** What it is. */\npublic class D {\n}\n"),
+    "e.py": ('"""E."""\n', '"""E."""\n'),
+    "f.sh": ("f() { echo; }\n", "f() { echo; }\n"),
+    "g.c": ("int g(int a MACRO) { return 1; }\n", "int g(int a MACRO) { return 1; }\n"),
+    "ignored.js": ("function f() {}\n", "function f() {}\n"),
+    "secrets.ts": ("function f() {}\n", "/** What it is. */\nfunction f() {}\n"),
+    ".env": ("KEY=1\n", "KEY=1\n"),
+}
+
+
+def test_documentation_comments_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, (before, _) in COMMENTS.items():
+        (folder / name).write_bytes(before.encode())
+    (folder / ".gitignore").write_text("ignored.js\n")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True, timeout=60)
+    checked = nano_lsp("docstring", str(folder), "--check")
+    assert checked.returncode == 1
+    places = [line.rpartition(f"folder{os.sep}")[2] for line in checked.stdout.decode().splitlines()]
+    assert places == [
+        "D.java:1: class D: no documentation comment",
+        "a.js:1: function f: no documentation comment",
+        "b.go:3: function F: no documentation comment",
+        "c.rs:1: function f: no documentation comment",
+        "secrets.ts:1: function f: no documentation comment",
+    ]
+    assert b"5 documentation comments are missing or outdated, in 5 files." in checked.stderr
+    model = script(tmp_path, **{"/": "What it is.", "F": " What it is.", "-": " What it is.", "* ": "What it is."})
+    shown = nano_lsp("docstring", str(folder), "--model", model)
+    assert all((folder / name).read_bytes().decode() == before for name, (before, _) in COMMENTS.items())
+    subprocess.run(["git", "apply", "--check", "-"], input=shown.stdout, cwd=folder, check=True, timeout=60)
+    assert nano_lsp("docstring", str(folder), "--write", "--model", model).returncode == 0
+    for name, (_, after) in COMMENTS.items():
+        assert (folder / name).read_bytes().decode().startswith(after)
+    assert nano_lsp("docstring", str(folder), "--check").returncode == 0
+
+
+def test_a_language_without_a_convention_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f.sh").write_text("f() { echo; }\n")
+    assert_error(nano_lsp("docstring", str(tmp_path / "f.sh"), "--check"), 2, "shellscript has no convention")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

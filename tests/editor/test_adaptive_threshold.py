@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +42,8 @@ def by_confidence(rate: float) -> Keeps:
     return lambda confidence: min(1.0, rate * confidence**8 / mean)
 
 
-def confidences(n: int, seed: int) -> list[float]:
+@functools.cache
+def confidences(n: int, seed: int) -> Sequence[float]:
     """Realistic confidences: most are high, some are low."""
     source = random.Random(seed)  # noqa: S311 - repeatable, no secret
     return [source.betavariate(3, 1.5) for _ in range(n)]

@@ -18,6 +18,7 @@ from nano_lsp.completion.completer import Alternatives, Complete, Infill, ReadAh
 from nano_lsp.completion.postprocess import PostprocessOptions
 from nano_lsp.docstrings import WriteDocstrings
 from nano_lsp.edits import cells
+from nano_lsp.edits.framework_tests import WriteFrameworkTest
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.engine import protocol
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, SamplingParams, Token
@@ -46,6 +47,7 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "Fix": st.builds(Fix, texts, numbers, numbers, texts, texts),
     "AddTypeHints": st.builds(AddTypeHints, texts, numbers),
     "WriteTest": st.builds(WriteTest, texts, numbers, texts),
+    "WriteFrameworkTest": st.builds(WriteFrameworkTest, texts, texts, texts, texts, texts, texts),
     "WriteCell": st.builds(cells.WriteCell, texts, notebook_context, st.booleans(), numbers),
     "FixCell": st.builds(cells.FixCell, texts, texts),
     "CompletePrompt": st.builds(CompletePrompt, texts | st.tuples(numbers), all_params),

@@ -280,10 +280,10 @@ def test_a_warm_request_evaluates_what_was_typed(prompt: str, added: str) -> Non
 def test_a_cancelled_generation_keeps_its_kv_cells() -> None:
     engine = Engine(ScriptedBackend())
     prompt = engine.backend.tokenize("x" * 200)
-    steps = Generation(engine, "a", prompt, GenerateParams()).steps()
+    generation = Generation(engine, "a", prompt, GenerateParams())
     for _ in range(3):
-        next(steps)
-    steps.close()
+        generation.step()
+    generation.close()
     assert engine.backend.batches == [32, 32, 32]  # type: ignore[attr-defined]
     again = Generation(engine, "a", prompt, GenerateParams(max_tokens=1)).run()
     assert (again.counters.cached_tokens, again.counters.evaluated_tokens) == (96, 104)
@@ -295,7 +295,7 @@ def test_a_sequence_that_was_evicted_meanwhile_is_evaluated_again() -> None:
     cold = run(Engine(ScriptedBackend(n_ctx=96)), "a" * 40, max_tokens=12, draft=False)
     prompt = backend.tokenize("a" * 40)
     generation = Generation(engine, "a", prompt, GenerateParams(max_tokens=12, draft=False))
-    for i, _ in enumerate(generation.steps()):
+    for i, _ in enumerate(generation):
         if i == 7:
             run(engine, "b" * 90, key="other", max_tokens=2, draft=False)
     done = generation.completion()

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import accumulate
@@ -20,6 +21,7 @@ from nano_lsp.editor.statistics import Statistics
 from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
 
 FRONT_END = "neuro-nano-jupyter"
+_POLL_S = 0.02  # the server works meanwhile
 CHAT = "```\nassistant\n"
 SCRIPT = {
     "total = 3\n\nb = ": "total + 1\n",  # a cell that stands later, and has run
@@ -77,6 +79,7 @@ def wait_for(client: httpx.Client, state: str) -> dict[str, Any]:
     """Wait for a state; returns the status."""
     while (status := client.get("status").json())["state"] != state:
         assert status["state"] != "error", status
+        time.sleep(_POLL_S)
     return dict(status)
 
 
@@ -145,14 +148,16 @@ def test_a_warm_suggestion_evaluates_only_the_typed_text(client: httpx.Client) -
 
     suggest(client, ("z = 1\nb", None), path="warm.ipynb")
     while client.get("status").json()["counters"]["pending"]:
-        pass
+        time.sleep(_POLL_S)
     before = evaluated()
     suggest(client, ("z = 1\nb =", None), path="warm.ipynb")
     assert evaluated() - before <= len(" =") + 2
 
 
 @pytest.mark.parametrize("warm_up", ["always", "never"])
-def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(tmp_path: Path, warm_up: str) -> None:
+def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(
+    configured: Jupyter, tmp_path: Path, warm_up: str
+) -> None:
     def evaluated(client: httpx.Client) -> int:
         return int(client.get("status").json()["counters"]["evaluated_tokens"])
 
@@ -161,13 +166,13 @@ def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(tmp_path:
     secret = {"path": ".env", "cells": [{"code": code}], "index": 0, "offset": 8}
     resting = {"path": "rest.ipynb", "cells": cells, "index": 1, "offset": 7, "language": "python"}
     settings = {**scripted(tmp_path, {"shown = ": "frame\n"}), "prefetch": False, "warmUp": warm_up}
-    with serve(tmp_path) as it, it.client() as client:
+    with configured.client() as client:
         client.post("status", json={"settings": settings})
         wait_for(client, "ready")
         for cursor in (secret, resting):
             assert client.post("cursor", json=cursor).json() == {}
         while warm_up == "always" and evaluated(client) < 400:  # the whole window
-            pass
+            time.sleep(_POLL_S)
         before = evaluated(client)
         found = suggest(client, (code, 1), ("shown = ", None), path="rest.ipynb", index=1, offset=8)
         assert found == ["frame"]
@@ -344,7 +349,7 @@ def test_a_missing_model_is_an_error_with_a_remedy(configured: Jupyter) -> None:
     with configured.client() as client:
         client.post("status", json={"settings": {}})
         while (status := client.get("status").json())["state"] == "loading":
-            pass
+            time.sleep(_POLL_S)
         assert (status["state"], "nano-lsp model pull nano" in status["remedy"]) == ("error", True)
         (event,) = run_action(client, kind="explain", code="x = 1")
         assert "nano-lsp model pull nano" in event["error"]["remedy"]

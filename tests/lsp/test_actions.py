@@ -118,6 +118,51 @@ def test_all_missing_docstrings_at_once(start: Callable[..., RawClient]) -> None
     assert len(edit["documentChanges"][0]["edits"]) == 2
 
 
+def test_a_documentation_comment_is_written_and_updated(start: Callable[..., RawClient]) -> None:
+    client = start(replies={"/**\n * ": "Add two numbers.\n", "@param b -": " The second.\n"})
+    client.open("export function add(a, b) {\n  a + b;\n}\n", language="typescript")
+    titles = actions(client, span(1, 2))
+    assert "nano: write all missing documentation comments" in titles
+    assert "nano: add type hints" not in titles
+    edit = resolved(client, titles["nano: write documentation comment"])["edit"]
+    written = "/**\n * Add two numbers.\n *\n * @param a - TODO: describe.\n * @param b - The second.\n */\n"
+    assert new_text(edit) == written
+    assert "TODO" in edit["changeAnnotations"]["nano"]["description"]
+    whole = {"text": "/** It adds. */\nfunction add(b) {}\n"}
+    client.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 2}, "contentChanges": [whole]})
+    edit = resolved(client, actions(client, span(0, 5))["nano: update documentation comment"])["edit"]
+    assert new_text(edit) == "/**\n * It adds.\n *\n * @param b - The second.\n */"
+    bash = "f() { echo; }\n"
+    client.open(bash, "file:///a.sh", "shellscript")
+    params = {"textDocument": {"uri": "file:///a.sh"}, "range": span(0, 0), "context": {"diagnostics": []}}
+    found = client.request(902, "textDocument/codeAction", params)["result"]
+    assert [action["title"] for action in found] == ["nano: explain", "nano: write a test for this function"]
+
+
+def test_a_test_is_written_in_the_framework_of_the_project(start: Callable[..., RawClient], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "package.json").write_text('{"devDependencies": {"vitest": "3"}}')
+    answer = 'test("adds", () => {\n  expect(add(1, 2)).toBe(3);\n});'
+    client = start(replies={CHAT: f"```ts\n{answer}\n```"}, root=folder)
+    uri = (folder / "sums.ts").as_uri()
+    client.open("export function add(a: number, b: number) {\n  return a + b;\n}\n", uri, "typescript")
+    params = {"textDocument": {"uri": uri}, "range": span(1, 2), "context": {"diagnostics": []}}
+    found = {each["title"]: each for each in client.request(903, "textDocument/codeAction", params)["result"]}
+    edit = resolved(client, found["nano: write a test for this function"])["edit"]
+    created, inserted = edit["documentChanges"]
+    assert (created["kind"], created["uri"]) == ("create", (folder / "sums.test.ts").as_uri())
+    text = f'import {{ expect, test }} from "vitest";\nimport {{ add }} from "./sums";\n\n{answer}\n'
+    assert inserted["edits"][0]["newText"] == text
+    whole = {"text": "function add() {}\n"}
+    client.notify("textDocument/didChange", {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [whole]})
+    params["range"] = span(0, 3)
+    found = {each["title"]: each for each in client.request(904, "textDocument/codeAction", params)["result"]}
+    assert resolved(client, found["nano: write a test for this function"]).get("edit") is None
+    told = [m["params"]["message"] for m in client.seen if m["method"] == "window/showMessage"]
+    assert any("add is not exported, so that a test cannot import it" in message for message in told)
+
+
 def test_an_editor_without_resolve_support_is_sent_the_edit(start: Callable[..., RawClient]) -> None:
     client = start({"workspace": {"applyEdit": True}})
     client.replies["workspace/applyEdit"] = {"applied": True}

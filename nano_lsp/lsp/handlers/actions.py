@@ -16,6 +16,7 @@ from pygls.exceptions import JsonRpcException
 
 from nano_lsp.code.definitions import Definition, DefinitionKind, definition_at, find_definitions, is_sound
 from nano_lsp.code.languages import PYTHON, is_stub
+from nano_lsp.edits.frameworks import has_framework
 from nano_lsp.lines import line_number
 from nano_lsp.lsp.chosen_action import ActionKind, ChosenAction, read_chosen_action, run
 from nano_lsp.lsp.documents import TextDocument
@@ -95,13 +96,14 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
     """Write or update the docstring of the definition at `{uri, range}`."""
     argument = read_argument(arguments)
     document, span = server.enabled_document(argument.get("uri")), read_range(argument.get("range"))
-    if document is None or span is None or document.language != PYTHON.name:
-        server.show_message_once(
-            f"There is nothing to document: {DOCSTRING} takes the uri of an open Python file and a range."
-        )
-        return False
-    if is_stub(document.name):
+    if document is not None and is_stub(document.name):
         server.show_message_once("This is a stub file; docstrings belong in its module.")
+        return False
+    if document is None or span is None or not document.supports_docstrings:
+        server.show_message_once(
+            f"There is nothing to document: {DOCSTRING} takes a range and the uri of an open file, in Python or "
+            "another language with documentation comments."
+        )
         return False
     offset = document.offset(span.start)
     action = ChosenAction(
@@ -110,7 +112,7 @@ async def _on_docstring(server: NanoServer, *arguments: Any) -> bool:  # noqa: A
         kind=ActionKind.DOCSTRING.value,
         start=offset,
         end=offset,
-        title="nano: write docstring",
+        title=f"nano: write {_documentation(document)}",
     )
     return await _apply(server, document, action)
 
@@ -181,19 +183,25 @@ def _actions(document: TextDocument, params: types.CodeActionParams) -> Iterator
         yield _explain(document, diagnostic.range, f"nano: explain “{short}”", message)
     yield _explain(document, params.range, "nano: explain")
     if definition is not None and document.supports_docstrings and _is_offered_for(definition, document, start):
-        title = "nano: update docstring" if definition.docstring else "nano: write docstring"
-        yield action(title, _REWRITE, ActionKind.DOCSTRING)
+        verb = "update" if definition.docstring else "write"
+        yield action(f"nano: {verb} {_documentation(document)}", _REWRITE, ActionKind.DOCSTRING)
     if document.lacks_docstrings:
-        yield action("nano: write all missing docstrings", SOURCE_DOCSTRINGS, ActionKind.DOCSTRINGS)
+        title = f"nano: write all missing {_documentation(document)}s"
+        yield action(title, SOURCE_DOCSTRINGS, ActionKind.DOCSTRINGS)
     selected = document.text[start:end].strip()
     if selected and not selected.isidentifier():  # without a selection, Kate sends the word at the cursor
         yield action("nano: simplify selection", _REWRITE, ActionKind.SIMPLIFY)
     if definition is not None and definition.kind is DefinitionKind.FUNCTION:
+        is_python = document.language == PYTHON.name
         untyped = any(not parameter.annotation for parameter in definition.parameters)
-        if untyped or not definition.result:
+        if is_python and (untyped or not definition.result):
             yield action("nano: add type hints", _REWRITE, ActionKind.TYPE_HINTS)
-        if not document.notebook:  # nothing imports from a notebook
+        if not document.notebook and (is_python or has_framework(definition.language)):  # notebooks are not imported
             yield action("nano: write a test for this function", _REWRITE, ActionKind.TEST)
+
+
+def _documentation(document: TextDocument) -> str:
+    return "docstring" if document.language == PYTHON.name else "documentation comment"
 
 
 def _explain(document: TextDocument, span: types.Range, title: str, diagnostic: str = "") -> types.CodeAction:

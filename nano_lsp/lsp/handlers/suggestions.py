@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.editor.quiet_reason import hidden_reason
 from nano_lsp.editor.session import State, Status
 from nano_lsp.errors import NanoError
@@ -39,8 +41,11 @@ async def _on_inline_completion(
     entry = selected_completion.from_lsp(document, params)
     if entry is not None and entry.is_snippet:
         return types.InlineCompletionList([])
-    suggestions = await _suggest(server, document, params.position, entry, invoked=invoked)
-    return types.InlineCompletionList([_inline_item(params.position, entry, each) for each in suggestions])
+    typed, found = server.at_cursor(document, document.offset(params.position)), None
+    with _error_as_status(server):
+        found = await server.suggester.suggest(typed, entry.insert(typed) if entry else None, invoked=invoked)
+    shown = _show(server, document, typed, found, entry)
+    return types.InlineCompletionList([_inline_item(params.position, entry, each) for each in shown])
 
 
 async def _on_completion(server: NanoServer, params: types.CompletionParams) -> types.CompletionList:
@@ -52,9 +57,11 @@ async def _on_completion(server: NanoServer, params: types.CompletionParams) -> 
         return types.CompletionList(is_incomplete=False, items=[])
     if server.session.ghost_text is None:  # the menu shows other servers' items without waiting for the model
         return types.CompletionList(is_incomplete=True, items=[])
-    suggestions = await _suggest(server, document, params.position, invoked=False)
-    offset = document.offset(params.position)
-    items = [_completion_item(document, offset, each, rank) for rank, each in enumerate(suggestions)]
+    typed, found = server.at_cursor(document, document.offset(params.position)), None
+    with _error_as_status(server):
+        found = await server.suggester.suggest(typed, invoked=False)
+    shown = _show(server, document, typed, found)
+    items = [_completion_item(document, typed.offset, each, rank) for rank, each in enumerate(shown)]
     return types.CompletionList(is_incomplete=True, items=items)
 
 
@@ -70,30 +77,30 @@ def _on_accepted(server: NanoServer, *arguments: Any) -> None:  # noqa: ANN401 -
     server.session.acceptance.accept(suggestion_id)
 
 
-async def _suggest(
+@contextlib.contextmanager
+def _error_as_status(server: NanoServer) -> Iterator[None]:
+    try:
+        yield
+    except NanoError as error:
+        server.show_status(Status(State.ERROR, error.message, error.remedy))
+
+
+def _show(
     server: NanoServer,
     document: TextDocument,
-    position: types.Position,
+    typed: CompletionInput,
+    found: Sequence[Suggestion] | None,
     entry: SelectedEntry | None = None,
-    *,
-    invoked: bool,
 ) -> Sequence[Suggestion]:
-    """Suggestions at a position; none if the request has become stale (`Suggester.suggest`).
+    """The suggestions to show; none if the request has become stale (`Suggester.suggest`).
 
     With an entry selected in the editor's completion list, they continue the document as if it had been accepted.
     """
-    offset = document.offset(position)
-    typed = server.at_cursor(document, offset)
-    try:
-        suggestions = await server.suggester.suggest(typed, entry.insert(typed) if entry else None, invoked=invoked)
-    except NanoError as error:
-        server.show_status(Status(State.ERROR, error.message, error.remedy))
+    if found is None or server.documents.get(document.uri) is not document:  # opened anew
         return []
-    if suggestions is None or server.documents.get(document.uri) is not document:  # opened anew
-        return []
-    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, suggestions)), None))
-    shown = [suggestion for suggestion in suggestions if suggestion.text]
-    start, text = (entry.start, entry.text) if entry else (offset, "")
+    server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
+    shown = [suggestion for suggestion in found if suggestion.text]
+    start, text = (entry.start, entry.text) if entry else (typed.offset, "")
     for suggestion in shown:
         server.session.acceptance.show(document.uri, document.text, start, typed.language, suggestion, entry=text)
     return shown
