@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from nano_lsp.code.cursor_context import LITERAL_KINDS
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.undefined_names import undefined_names
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
@@ -13,6 +14,7 @@ _MIN_DUPLICATE_CHARS = 8
 _STUB = re.compile(
     r"\s*((#|//|--).*\b(your|the) (code|implementation|solution|logic)\b.*|(#|//|--)\s*TODO\b.*|pass|\.\.\.)\s*", re.I
 )
+_EMPTY_COMMENT = re.compile(r"(?:(?:^|\n)\s*(?:/\*+|\*+|//+!?|#+!?|--+)[ \t]*)+\Z")
 
 
 def drop_repeated_closers(candidate: Candidate, guard: SyntaxGuard) -> Truncation | None:
@@ -51,7 +53,13 @@ def drop_duplicates(candidate: Candidate) -> Truncation | None:
 
 
 def reject_stubs(candidate: Candidate) -> Truncation | None:
-    """Resample a text that consists only of `pass`, `...` or comments that say where code should go."""
+    """Resample a text that consists only of `pass`, `...` or comments that say where code should go.
+
+    A text also ends before a comment in its last lines that has no words yet.
+    """
+    empty = _EMPTY_COMMENT.search(candidate.text) if candidate.finished else None
+    if empty and candidate.cursor.kind not in LITERAL_KINDS:
+        return Truncation(empty.start())
     lines = [line for line in candidate.text.split("\n") if line.strip()]
     if not candidate.finished or candidate.cursor.typed.strip() or not lines or not all(map(_STUB.fullmatch, lines)):
         return None

@@ -20,6 +20,9 @@ _MAX_COMPILED_CHARS = 200_000  # 20 ms
 _MAX_TRIALS = 24  # ends of lines that are parsed, and as many ends of tokens
 _IF = re.compile(r"^\s*#\s*if", re.MULTILINE)
 _END_IF = re.compile(r"^\s*#\s*endif", re.MULTILINE)
+_TAILS = (";", " x;", " x", " x: x", " : x;", "()", " {}")
+"""What may complete a statement that continues in the next line: none of its lines is broken before."""
+_HERE_DOCUMENT = re.compile(r"<<[-~]?(['\"]?)(\w+)\1")
 _CLOSING = re.compile(r"[)\]}'\"`;:,]+")
 
 
@@ -36,6 +39,8 @@ class SyntaxGuard:
         """The truncation to the last offset where the document was not broken; see `Step`."""
         if self._cursor.tree is None:
             return None
+        if (end := self._joint(candidate)) is not None:
+            return Truncation(end)
         return self._check_finished(candidate) if candidate.finished else self._check_lines(candidate)
 
     def severity(self, text: str) -> int:
@@ -77,22 +82,47 @@ class SyntaxGuard:
         if end <= self._checked_end:
             return None
         self._checked_end = end
-        lines, lexis = self._cursor.typed + candidate.text[:end] + "\n", self._cursor.language.lexis
-        if lexis.is_open(lines):
-            return None  # checked when the text is finished
-        if lexis.blocks is Blocks.INDENTATION:
-            above = self._cursor.prefix[: len(self._cursor.prefix) - len(self._cursor.typed)]
-            if self._n_errors(above):
-                return None  # the same
-            is_broken = self._n_errors(above + lines) > 0
-        else:  # the code above ends within blocks, which the code below closes
-            if lexis.block_depth(lines) > 0 or len(_IF.findall(lines)) > len(_END_IF.findall(lines)):
-                return None  # the same
-            is_broken = self.severity(candidate.text[:end]) > 2
+        is_broken = self._are_broken(candidate.text[:end])
         if is_broken:
             return Truncation(self._good_end, resample_from=self._good_end)
-        self._good_end = end
+        if is_broken is not None:
+            self._good_end = end
         return None
+
+    def _are_broken(self, text: str) -> bool | None:
+        """Whether lines are broken, whatever the next one is; None where only the finished text can tell."""
+        lines, lexis = f"{self._cursor.typed}{text}\n", self._cursor.language.lexis
+        if lexis.is_open(lines):
+            return None
+        if lexis.blocks is Blocks.INDENTATION:
+            above = self._cursor.prefix[: len(self._cursor.prefix) - len(self._cursor.typed)]
+            return None if self._n_errors(above) else self._n_errors(above + lines) > 0
+        # The code above ends within blocks, which the code below closes.
+        if lexis.block_depth(lines) > 0 or len(_IF.findall(lines)) > len(_END_IF.findall(lines)):
+            return None
+        is_broken = self.severity(text) > 2
+        return None if is_broken and self._continues(text) else is_broken
+
+    def _joint(self, candidate: Candidate) -> int | None:
+        """The first end of a line whose open brackets and blocks the code below closes; None for none.
+
+        The code below is then the rest of what the line begins, such as the body of its `if`: the document had syntax
+        errors and has none with the line.
+        """
+        lexis, text = self._cursor.language.lexis, candidate.text
+        if lexis.blocks is Blocks.INDENTATION or not self._n_errors_before:
+            return None
+        for found in re.finditer("\n", text):
+            lines = self._cursor.typed + text[: found.start()] + "\n"
+            is_open = lexis.is_open(lines) or lexis.block_depth(lines) > 0
+            if is_open and text[: found.start()].strip() and not self.n_errors(text[: found.start()]):
+                return found.start()
+        return None
+
+    def _continues(self, text: str) -> bool:
+        """Whether a text is the beginning of a statement that the next line may complete."""
+        ends = [f"\n{found[2]}" for found in _HERE_DOCUMENT.finditer(text)][-1:]
+        return any(self.severity(text + tail) <= 2 for tail in (*_TAILS, *ends))
 
     def _check_finished(self, candidate: Candidate) -> Truncation | None:
         """The end with the lowest severity; of equal ones the first of `_ends`."""

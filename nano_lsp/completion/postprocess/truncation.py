@@ -49,7 +49,9 @@ def stop_at_suffix(candidate: Candidate) -> Truncation | None:
     for i, line in enumerate(lines):
         if line.strip() and (i or own_line):
             following = _without_blank_lines(lines[i : i + 4])[:2]
-            further_down = following in [list(pair) for pair in pairwise(expected[1:])]
+            # A line before the suffix's first one is new, even if both are repeated further down: `return a`, `}`.
+            is_last = following[1:] == expected[:1]
+            further_down = not is_last and following in [list(pair) for pair in pairwise(expected[1:])]
             if line.rstrip() == expected[0] or further_down:
                 return Truncation(max(0, offset - 1))  # with the line break before it
         offset += len(line) + 1 - (len(candidate.cursor.typed) if own_line and i == 0 else 0)
