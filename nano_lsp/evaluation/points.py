@@ -44,12 +44,14 @@ def choose_languages(names: Sequence[str]) -> tuple[Language, ...]:
     Raises:
         EvaluationError: One is not known, or has no grammar.
     """
-    usable = {language.name: language for language in LANGUAGES if language.grammar}
-    if unknown := sorted(set(names) - usable.keys()):
+    usable = tuple(language for language in LANGUAGES if language.grammar)
+    chosen = {name: language_of("", name) for name in names}
+    if unknown := sorted(name for name, language in chosen.items() if language not in usable):
         raise EvaluationError(
-            f"No grammar is installed for: {', '.join(unknown)}.", f"The languages are: {', '.join(usable)}."
+            f"No grammar is installed for: {', '.join(unknown)}.",
+            f"The languages are: {', '.join(language.name for language in usable)}.",
         )
-    return tuple(usable[name] for name in dict.fromkeys(names)) or tuple(usable.values())
+    return tuple(dict.fromkeys(chosen.values())) or usable
 
 
 def sample_points(folder: Path, n: int, seed: int, languages: Sequence[Language]) -> Sample:

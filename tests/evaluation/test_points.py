@@ -136,6 +136,11 @@ def test_line_ends_of_windows_are_read_as_others(tmp_path: Path) -> None:
     assert all("\r" not in point.prefix + point.suffix for point in sample(tmp_path, 4).points)
 
 
+def test_languages_are_chosen_by_their_ids() -> None:
+    assert [language.name for language in choose_languages(["bash", "go", "shellscript"])] == ["shellscript", "go"]
+    assert {"python", "go", "typescriptreact"} <= {language.name for language in choose_languages([])}
+
+
 def test_a_language_without_a_grammar_is_refused(tmp_path: Path) -> None:
     for name in ("cobol", "yaml"):
         with pytest.raises(EvaluationError, match=name) as caught:
