@@ -388,6 +388,7 @@ COMPLETE = [
     ("csharp", "class A {\n  /// <inheritdoc/>\n  int f(int a) => 1;\n}\n"),
     ("ruby", "# (see #g)\ndef f(a)\nend\n"),
     ("lua", "--- One.\n-- @string a two\n-- @treturn number three\nfunction f(a) return 1 end\n"),
+    ("lua", "--- One.\n-- @array2d a two\nfunction f(a) end\n"),
 ]
 REFUSED = [
     ("javascript", "function f(a { }\n"),

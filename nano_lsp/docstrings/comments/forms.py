@@ -238,6 +238,7 @@ _LDOC = CommentForm(
     re.compile(r"(?:\[[^\]]*\])?\s+(?P<name>\.{3}|[\w.]+)"),
     is_spaced=False,
     mentions={_RETURNS: _RETURN_MENTION},
+    names_in_text=r"(?m:^\s*@\w+(?:\[[^\]]*\])?\s+{name}\b)",  # tags that a project defines
 )
 _FORMS = {
     **dict.fromkeys(("javascript",), _JSDOC),

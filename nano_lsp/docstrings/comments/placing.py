@@ -25,7 +25,7 @@ _WIDTH = 80
 _MIN_WIDTH = 40
 _LISTED = {Topic.TYPE_PARAMETERS, Topic.PARAMETERS}
 _STOP = ("\n", "*/", "</")
-_UNUSABLE = re.compile(r"\"\"\"|```|<\||^[:,]|\\|\*/|/\*|\]\]|^[*/#-]|(?:^|\s)@\w")
+_UNUSABLE = re.compile(r"```|<\||^[:,/#]|\\|\*/|/\*|\]\]|\"\"\"|(?:^|\s)@\w|(?i:copyright|all rights reserved)")
 _TOO_LARGE = "the file is too large"
 
 
