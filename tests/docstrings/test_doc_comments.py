@@ -461,6 +461,10 @@ def test_words_that_would_end_a_comment_or_begin_an_entry_are_not_used(words: st
     assert "TODO: describe." in document("java", "class A {\n  int f(int a) { return a; }\n}\n", words=words)
 
 
+def test_tags_begin_with_an_at_sign_where_they_must() -> None:
+    assert "@param a" in document("javascript", 'const x = "\\\\param \\\\return";\nfunction f(a) {}\n')
+
+
 def test_words_are_escaped_where_the_form_is_markup() -> None:
     code = "class A {\n  int f(int a) => 1;\n}\n"
     assert '<param name="a">one &lt; two &amp; three.</param>' in document("csharp", code, words="one < two & three")
