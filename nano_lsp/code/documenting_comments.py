@@ -32,11 +32,12 @@ class DocumentingComments:
     @cached_property
     def _comments(self) -> dict[int, Node]:
         """The comments that have their lines to themselves, by the number of the last line."""
-        lines = split_lines(self._tree.text)
+        lines = [line.encode("utf-8", "surrogatepass") for line in split_lines(self._tree.text)]
         return {
             _last_row(node): node
             for node in self._nodes["comment"].values()
             if not lines[node.start_point.row][: node.start_point.column].strip()
+            and (not node.end_point.column or not lines[node.end_point.row][node.end_point.column :].strip())
         }
 
     @cached_property
@@ -44,21 +45,30 @@ class DocumentingComments:
         """The comments that may document code, in order."""
         return sorted(self._nodes["documentation"].values(), key=lambda node: node.start_byte)
 
-    def of(self, first: Node, name: Node) -> tuple[tuple[int, int] | None, int]:
+    def of(self, first: Node, name: Node, start: int) -> tuple[tuple[int, int] | None, int]:
         """The range of the comment that documents a definition, None for none, and where one would be inserted.
 
         Args:
             first: The node that the definition begins with.
             name: Its name; a comment may also stand between the two.
+            start: Offset of its beginning, comments in the same line included.
         """
         above: list[Node] = []
-        row = first.start_point.row - 1
+        before = first.prev_sibling
+        while (
+            before is not None
+            and before.end_point.row == first.start_point.row
+            and before.id in self._nodes["comment"]
+        ):
+            above.insert(0, before)
+            before = before.prev_sibling
+        row = (above or [first])[0].start_point.row - 1
         while row in self._comments:
             above.insert(0, self._comments[row])
             row = above[0].start_point.row - 1
-        insert_at = self._tree.offset(first.start_byte)
+        insert_at = start
         for node in reversed(above):
-            if node.id not in self._nodes["directive"]:
+            if node.end_point.row != first.start_point.row and node.id not in self._nodes["directive"]:
                 break
             insert_at = self._tree.offset(node.start_byte)
         ends = (
@@ -69,11 +79,11 @@ class DocumentingComments:
         found = self._group(above) or self._group(inside)
         if not found:
             return None, insert_at
-        start, end = self._tree.offset(found[0].start_byte), self._tree.offset(found[-1].end_byte)
-        end = start + len(self._tree.text[start:end].rstrip("\r\n"))
-        if _LICENCE.search(self._tree.text, start, end):
+        begin, end = self._tree.offset(found[0].start_byte), self._tree.offset(found[-1].end_byte)
+        end = begin + len(self._tree.text[begin:end].rstrip("\r\n"))
+        if _LICENCE.search(self._tree.text, begin, end):
             return None, insert_at
-        return (start, end), insert_at
+        return (begin, end), insert_at
 
     def _group(self, comments: list[Node]) -> list[Node]:
         """The last comment of several that documents code: a block, or lines without another comment between them."""

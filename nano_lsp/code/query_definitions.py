@@ -39,6 +39,7 @@ from nano_lsp.lines import line_end, line_start
 
 _KINDS = {kind.value for kind in (DefinitionKind.FUNCTION, DefinitionKind.CLASS)}
 _CATCH_ALL = {"Exception", "Throwable", "exception", "StandardError"}
+_COMMENTS_BEFORE = re.compile(r"([ \t]*)(?:/\*[^\r\n]*?\*/[ \t]*)+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -198,13 +199,17 @@ class _File:
         first = self._first(scope.whole)
         start, end = tree.offset(first.start_byte), tree.offset(scope.whole.end_byte)
         indent = tree.text[line_start(tree.text, start) : start]
+        noted = _COMMENTS_BEFORE.fullmatch(indent)
+        if noted:
+            start -= len(indent) - len(noted[1])
+            indent = noted[1]
         is_documented = any(
             first.start_byte <= node.start_byte < name.start_byte for node in self._nodes["documented"].values()
         )
         if indent.strip() or is_documented:
             return None  # no comment fits above it, or is needed
         body_start = tree.offset(scope.body.start_byte) if scope.body is not None else end
-        docstring, insert_at = self._comments.of(first, name)
+        docstring, insert_at = self._comments.of(first, name, start)
         return Definition(
             kind=kind,
             name=self._name(scope),

@@ -32,8 +32,9 @@ from nano_lsp.docstrings.placing import NewDocstring, Update
 from nano_lsp.docstrings.revision import Revision
 from nano_lsp.docstrings.wording import MAX_BODY_TOKENS, Surroundings, Wording
 from nano_lsp.errors import DocumentError
-from nano_lsp.lines import line_start
+from nano_lsp.lines import line_start, split_lines
 
+_MAX_LINES_ABOVE, _MAX_CHARS_ABOVE = 6, 400
 _UNUSABLE = re.compile(r'"""|```|<\||^[:,]|\\|\.py\b')
 
 
@@ -178,9 +179,8 @@ class DocstringWriter:
             if not target.comparison.missing:
                 return None
         code = cut_code(tree.text[definition.start : definition.end], self.context.tokenizer, MAX_BODY_TOKENS)
-        return await self._fill_in(
-            target, target.surroundings(_headers_around(tree, definition, every), code), listener
-        )
+        above = _headers_around(tree, definition, every) or _lines_above(tree, definition)
+        return await self._fill_in(target, target.surroundings(above, code), listener)
 
     async def _fill_in(
         self,
@@ -228,6 +228,14 @@ def _headers_around(tree: SyntaxTree, definition: Definition, every: Sequence[De
         f"{_blanks_before(tree.text, found.start)}{found.header}\n"
         for found in every
         if found.header and definition.name.startswith(found.name + ".") and found.end >= definition.end
+    )
+
+
+def _lines_above(tree: SyntaxTree, definition: Definition) -> str:
+    """The lines above a documentation comment; without any, models write what belongs at the beginning of a file."""
+    start = line_start(tree.text, min(definition.insert_at, *(definition.docstring or [definition.start])))
+    return "".join(
+        split_lines(tree.text[max(0, start - _MAX_CHARS_ABOVE) : start], keep_ends=True)[-_MAX_LINES_ABOVE:]
     )
 
 

@@ -18,7 +18,7 @@ from nano_lsp.code.languages import Language, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse
 from nano_lsp.edits.code_requests import AGAIN, MAX_CODE_TOKENS, code_request
 from nano_lsp.edits.frameworks import FRAMEWORKS, Framework
-from nano_lsp.lines import line_break_of, line_start
+from nano_lsp.lines import indent_text, line_break_of, line_start
 
 _IMPORT = re.compile(
     r"(?:import|package|use|using|#include|#define|require|require_relative|from|load|source|namespace)\b.*"
@@ -85,11 +85,9 @@ class WriteFrameworkTest(Job[list[TextEdit]]):
         imports, body = self._parts(inner, tree.language)
         newline = line_break_of(self.text)
         existing = re.search(r"^#\[cfg\(test\)\]\s*mod\s+\w+\s*\{(?:\r\n|\n|\r)", self.text, re.MULTILINE)
-        tests = textwrap.indent("\n\n".join(filter(None, ["\n".join(imports), body])), "    ")
+        tests = indent_text("\n\n".join(filter(None, ["\n".join(imports), body])), "    ")
         if existing:
-            edit = TextEdit(
-                existing.end(), existing.end(), f"{textwrap.indent(body, '    ')}\n\n".replace("\n", newline)
-            )
+            edit = TextEdit(existing.end(), existing.end(), f"{indent_text(body, '    ')}\n\n".replace("\n", newline))
         else:
             start = "" if self.text.endswith("\n") else "\n"
             module = f"{start}\n#[cfg(test)]\nmod tests {{\n    use super::*;\n\n{tests}\n}}\n"

@@ -55,6 +55,7 @@ def signature(each: Definition) -> str:
         ("javascript", "function f() { try { throw new A() } catch (e) { throw e } }", "! A"),
         ("javascript", "function f() { try { throw new A() } finally {} }", "! A"),
         ("javascript", "exports.f = function (größe) {}", "größe"),
+        ("javascript", "/* note */ function f(a) {}", "a"),
         ("typescript", "function f<T extends U = V>(this: X, a?: T, b = 1, ...c: T[]): void {}", "<T> a, b, c"),
         ("typescript", "async function f(): Promise<void> { return g() }", ""),
         ("typescript", "async function f(): Promise<T> {}", "->"),
@@ -134,9 +135,11 @@ def test_facts_of_a_function(language: str, code: str, expected: str) -> None:
             "  A(int a);\n"
             "  ~A();\n"
             "  bool operator==(const A& o) const { return true; }\n"
+            "  A(A&& a) = default;\n"
+            "  operator int() const { return 1; }\n"
             "};\n"
             'extern "C" int h(int a);\n',
-            {"A": "", "A.A": "a", "A.~A": "", "A.operator==": "o ->", "h": "a ->"},
+            {"A": "", "A.A": "a", "A.~A": "", "A.operator==": "o ->", "A.int": "->", "h": "a ->"},
         ),
         (
             "javascript",
@@ -203,6 +206,9 @@ def test_public_definitions_need_documentation(language: str, code: str, expecte
         ("javascript", "/** One. */\n// eslint-disable-next-line x\nfunction f() {}\n", "/** One. */"),
         ("javascript", "/** One. */\n\nfunction f() {}\n", None),
         ("javascript", "g(); /** One. */\nfunction f() {}\n", None),
+        ("javascript", "/** One. */ function f() {}\n", "/** One. */"),
+        ("javascript", "class A {\n  /** One. */ g() {}\n  f() {}\n}\n", None),
+        ("javascript", "/** One. */\n/* two */ function f() {}\n", "/** One. */"),
         ("typescript", "class A {\n  /** One. */\n  @Dec()\n  f() {}\n}\n", "/** One. */"),
         ("go", "// F is one,\n// or two.\n//\n//go:noinline\nfunc f() {}\n", "// F is one,\n// or two.\n//"),
         ("go", "//go:build linux\nfunc f() {}\n", None),
@@ -253,6 +259,12 @@ def test_a_definition_is_found_at_its_code_and_at_its_comment() -> None:
 def test_syntax_errors_that_matter(language: str, code: str, sound: bool) -> None:
     tree = parse(language, code)
     assert is_sound(tree, next(find_definitions(tree))) is sound
+
+
+def test_a_definition_that_does_not_begin_its_line_is_left_out() -> None:
+    assert definitions("javascript", "const a = 1; function f() {}\nexport default function (a) {}\n").keys() == {
+        "default"
+    }
 
 
 def test_text_that_is_not_unicode_has_no_definitions() -> None:

@@ -388,6 +388,7 @@ COMPLETE = [
     ("csharp", "class A {\n  /// <inheritdoc/>\n  int f(int a) => 1;\n}\n"),
     ("ruby", "# (see #g)\ndef f(a)\nend\n"),
     ("lua", "--- One.\n-- @string a two\n-- @treturn number three\nfunction f(a) return 1 end\n"),
+    ("lua", "--- One.\n-- @array2d a two\nfunction f(a) end\n"),
 ]
 REFUSED = [
     ("javascript", "function f(a { }\n"),
@@ -458,6 +459,10 @@ def test_an_incomplete_list_is_outdated_and_a_missing_one_is_not(language: str, 
 @pytest.mark.parametrize("words", ["*/ no", "@param x no", "a `b ``` c", "\\u0041 no", "", "x"])
 def test_words_that_would_end_a_comment_or_begin_an_entry_are_not_used(words: str) -> None:
     assert "TODO: describe." in document("java", "class A {\n  int f(int a) { return a; }\n}\n", words=words)
+
+
+def test_tags_begin_with_an_at_sign_where_they_must() -> None:
+    assert "@param a" in document("javascript", 'const x = "\\\\param \\\\return";\nfunction f(a) {}\n')
 
 
 def test_words_are_escaped_where_the_form_is_markup() -> None:

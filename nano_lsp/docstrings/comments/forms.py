@@ -48,6 +48,7 @@ class CommentForm:
         names_in_text: Expression for a parameter that the text mentions, with `{name}`; empty if each needs an entry.
         before_directive: A line between the comment and a comment for a tool.
         escaped: Whether `&`, `<` and `>` are escaped.
+        marks: The characters that a tag may begin with.
     """
 
     title: str
@@ -68,6 +69,7 @@ class CommentForm:
     names_in_text: str = ""
     before_directive: str = ""
     escaped: bool = False
+    marks: str = "@"
 
 
 _BLOCK = Enclosure("/**", " * ", " */")
@@ -132,6 +134,7 @@ _DOXYGEN = CommentForm(
     },
     re.compile(r"\s*(?:\[[^\]]*\])?\s+(?P<name>\.{3}|[\w:]+(?:\s*,\s*\w+)*)"),
     summary=((), "@brief", ()),
+    marks="@\\",
     mentions={_RETURNS: re.compile(r"\s*(?:[@\\]brief\s+)?Returns?\b")},
 )
 _XML_TAGS = (
@@ -227,7 +230,7 @@ _YARD = CommentForm(
 _LDOC_TYPES = ("string", "number", "int", "bool", "func", "tab", "thread")
 _LDOC = CommentForm(
     "LDoc",
-    (Enclosure("---", "--- "), Enclosure("---", "-- ")),
+    (Enclosure("---", "--- "),),
     {_PARAMETER: "@param {name}", _RETURNS: "@return", _RAISES: "@raise"},
     re.compile(r"\s*(?P<mark>@)(?P<tag>[A-Za-z]\w*)(?:(?<=@tparam)(?:\[[^\]]*\])?\s+\S+(?=\s))?(?P<rest>.*)"),
     {
@@ -238,6 +241,7 @@ _LDOC = CommentForm(
     re.compile(r"(?:\[[^\]]*\])?\s+(?P<name>\.{3}|[\w.]+)"),
     is_spaced=False,
     mentions={_RETURNS: _RETURN_MENTION},
+    names_in_text=r"(?m:^\s*@\w+(?:\[[^\]]*\])?\s+{name}\b)",  # tags that a project defines
 )
 _FORMS = {
     **dict.fromkeys(("javascript",), _JSDOC),

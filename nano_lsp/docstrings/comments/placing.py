@@ -25,7 +25,7 @@ _WIDTH = 80
 _MIN_WIDTH = 40
 _LISTED = {Topic.TYPE_PARAMETERS, Topic.PARAMETERS}
 _STOP = ("\n", "*/", "</")
-_UNUSABLE = re.compile(r"\"\"\"|```|<\||^[:,]|\\|\*/|/\*|\]\]|^[*/#-]|(?:^|\s)@\w")
+_UNUSABLE = re.compile(r"```|<\||^[:,/#]|\\|\*/|/\*|\]\]|\"\"\"|(?:^|\s)@\w|(?i:copyright|all rights reserved)")
 _TOO_LARGE = "the file is too large"
 
 
@@ -63,7 +63,8 @@ class NewComment:
     def mark(self) -> str:
         """What tags begin with: what most of the file's do."""
         counts = {
-            mark: len(re.findall(rf"{re.escape(mark)}(?:param|brief|return)", self.tree.text)) for mark in "@\\"
+            mark: len(re.findall(rf"{re.escape(mark)}(?:param|brief|return)", self.tree.text))
+            for mark in self.form.marks
         }
         return max(counts, key=lambda each: counts[each])
 
@@ -97,8 +98,7 @@ class NewComment:
         newline, at = line_break_of(text), definition.insert_at
         first, *others = self.template.lines()
         if not enclosure.closing:
-            lines = [enclosure.opening + enclosure.line[len(enclosure.opening) :] + first]
-            lines += [enclosure.line + line for line in others]
+            lines = [enclosure.line + line for line in (first, *others)]
             if at != definition.start and self.form.before_directive:
                 lines.append(self.form.before_directive)
         elif not others and len(definition.indent.expandtabs(4)) + len(first) < _WIDTH - 6:

@@ -53,9 +53,8 @@ class CommentSource:
     def with_lines(self, added: Iterable[tuple[int, Sequence[str]]]) -> str:
         """The source with new lines added, each group after a line of the comment; -1 is before the first."""
         edits = [edit for after, lines in added for edit in self._insert(after, lines)]
-        if (
-            self.is_block and len(self._all) == 1 and edits and self._all[0].text.strip()
-        ):  # its only line is no longer one
+        was_one_line = self.is_block and len(self._all) == 1 and bool(self._all[0].text.strip())
+        if was_one_line and edits:
             start, end = self._opening_end, self._all[0].end
             if all(edit.start != start for edit in edits):
                 edits.append(TextEdit(start, start, self._line_break + self._lead_before(start)))

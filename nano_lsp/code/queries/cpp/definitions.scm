@@ -14,6 +14,24 @@
     parameters: (_) @parameters)
   body: (_) @body) @function
 
+(function_definition
+  declarator: (operator_cast
+    type: (_) @name
+    declarator: (abstract_function_declarator parameters: (_) @parameters))
+  body: (_) @body) @function
+
+; ~A() = default; A(const A&) = delete;
+(function_definition
+  declarator: [
+    (function_declarator
+      declarator: (_) @name
+      parameters: (_) @parameters)
+    (reference_declarator (function_declarator
+      declarator: (_) @name
+      parameters: (_) @parameters))
+  ]
+  [(default_method_clause) (delete_method_clause)]) @function
+
 ; declared within a class
 (field_declaration
   type: (_) @result

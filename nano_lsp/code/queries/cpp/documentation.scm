@@ -19,6 +19,7 @@
 (function_definition declarator: (reference_declarator) @returns)
 (declaration declarator: (reference_declarator (function_declarator)) @returns)
 ((function_definition type: (placeholder_type_specifier) body: (compound_statement (return_statement (_) @returns))))
+(function_definition declarator: (operator_cast type: (_) @returns))
 (trailing_return_type) @returns
 (trailing_return_type (type_descriptor type: (_) @returns_nothing (#eq? @returns_nothing "void")))
 

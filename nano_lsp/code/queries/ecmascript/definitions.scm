@@ -50,6 +50,15 @@
     (function_expression parameters: (_) @parameters body: (_) @body)
   ]) @function
 
+; export default function (…) { … }
+(export_statement
+  "default" @name
+  value: [
+    (arrow_function parameters: (_) @parameters body: (_) @body)
+    (arrow_function parameter: (_) @parameters body: (_) @body)
+    (function_expression parameters: (_) @parameters body: (_) @body)
+  ]) @function
+
 (class_declaration
   name: (_) @name
   body: (_) @body) @class
