@@ -102,7 +102,7 @@ FRAMEWORKS: Mapping[str, Framework] = {
         "Minitest", r"^\s*def test_", 'require "minitest/autorun"\n', hint="Subclass Minitest::Test."
     ),
     "busted": Framework("busted", r"\bit\(", hint="Use describe(), it() and assert."),
-    "bats": Framework("Bats", r"^@test ", hint="Use @test, run and [ … ]."),
+    "bats": Framework("Bats", r"^@test (?s:.*)\[ ", hint='Use @test, run and [ "$output" = … ], no other library.'),
 }
 _JAVASCRIPT = {"javascript", "typescript", "typescriptreact"}
 

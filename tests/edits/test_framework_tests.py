@@ -238,6 +238,13 @@ def test_a_test_class_has_the_name_of_its_file() -> None:
     assert "public class SumsTest {" in text
 
 
+def test_a_method_is_called_on_its_class() -> None:
+    job = WriteFrameworkTest(CODE["java"], "Sums.add", "java", "junit 5", "package x.y;\n\n", "SumsTest")
+    for call, expected in (("Sums.add(1, 2)", True), ("add(1, 2)", False)):
+        answer = f"class SumsTest {{\n  @Test\n  void adds() {{ assertEquals(3, {call}); }}\n}}\n"
+        assert bool(written(job, answer)) is expected
+
+
 def test_a_test_in_rust_goes_into_the_code() -> None:
     answer = (
         "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n"
