@@ -53,6 +53,12 @@ def place(root: Path, file: str, files: dict[str, str], name: str = "add", code:
             "a.test.js",
         ),
         ("a.js", {"package.json": "not JSON"}, "node:test", "a.test.js"),
+        (
+            "p/a.js",
+            {"p/package.json": "{}", "package.json": '{"devDependencies": {"jest": "1"}}'},
+            "jest",
+            "p/a.test.js",
+        ),
         ("x/a.go", {}, "go test", "x/a_test.go"),
         ("src/a.rs", {}, "cargo test", "src/a.rs"),
         (
