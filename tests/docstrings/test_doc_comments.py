@@ -360,6 +360,11 @@ UPDATES = [
     ),
     (
         "lua",
+        "---\n-- @see b\nfunction f(a) end\n",
+        "---\n-- @param a what is meant.\n-- @see b\nfunction",
+    ),
+    (
+        "lua",
         "---@param a string\n---@return number\nfunction f(a, b) return 1 end\n",
         "---@param a string\n---@param b what is meant.\n---@return number\nfunction",
     ),
