@@ -180,7 +180,8 @@ def _find_work(paths: Sequence[str]) -> tuple[list[tuple[project.Source, list[De
         except DocumentError as error:
             if len(paths) == 1 and path == Path(paths[0].partition("::")[0]):
                 raise
-            all_read = False
+            is_named = any(path == Path(each.partition("::")[0]) for each in paths)
+            all_read &= not is_named and language_of(path.name) is not PYTHON  # a folder has generated files, too
             stderr.print(str(error), markup=False)
             continue
         if name and all(found.name != name for found in find_definitions(source.tree)):

@@ -40,6 +40,7 @@ from nano_lsp.lines import line_end, line_start
 _KINDS = {kind.value for kind in (DefinitionKind.FUNCTION, DefinitionKind.CLASS)}
 _CATCH_ALL = {"Exception", "Throwable", "exception", "StandardError"}
 _COMMENTS_BEFORE = re.compile(r"([ \t]*)(?:/\*[^\r\n]*?\*/[ \t]*)+")
+_EXCEPTION = re.compile(r"[\w$.:]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -272,7 +273,8 @@ class _File:
         for _, capture, node in sorted(thrown, key=lambda each: each[0]):
             topic, _, name = capture.partition(".")
             name = name or re.sub(r"\s+|<.*", "", self._tree.text_of(node))
-            if topic == "throws" and _last(name) not in seen and not self._is_caught(node, name, scope):
+            is_name = topic == "throws" and _EXCEPTION.fullmatch(name)  # the type of another expression is not known
+            if is_name and _last(name) not in seen and not self._is_caught(node, name, scope):
                 seen.add(_last(name))
                 yield name
 

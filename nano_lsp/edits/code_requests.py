@@ -13,12 +13,14 @@ MAX_CODE_TOKENS = 1024
 AGAIN = SamplingParams(temperature=0.5, seed=1)
 
 
-def code_request(context: FeatureContext, task: str, code: str, language: str) -> GenerationRequest:
-    """The request whose answer is code, about twice as long as the code of the task at most."""
+def code_request(
+    context: FeatureContext, task: str, code: str, language: str, extra_tokens: int = 128
+) -> GenerationRequest:
+    """The request whose answer is code, at most twice as long as the code of the task and some tokens longer."""
     size = len(context.tokenizer.tokenize(code))
     return build_chat_request(
         f"{task}\n\n{fenced(code, fence_of(language))}",
         context,
         code=True,
-        max_tokens=min(2 * size + 128, context.tokenizer.spec.n_ctx - size - 256),
+        max_tokens=min(2 * size + extra_tokens, context.tokenizer.spec.n_ctx - size - 256),
     )

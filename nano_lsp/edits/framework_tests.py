@@ -25,6 +25,10 @@ _IMPORT = re.compile(
     r"|(?:const|let|var|local)\s.*\brequire\b.*",
     re.DOTALL,
 )
+_EXTRA_TOKENS = 384  # a test with a table of cases
+_BY_CLASS = {"javascript", "typescript", "typescriptreact", "java", "csharp", "ruby"}
+"""Languages where a method cannot be called without the name of its class."""
+_CONSTRUCTORS = {"constructor", "initialize"}
 _CLASS = re.compile(r"\bclass\s+(\w+)")
 
 
@@ -56,13 +60,18 @@ class WriteFrameworkTest(Job[list[TextEdit]]):
         if tree is None or definition is None:
             return []
         code = textwrap.dedent(self.text[line_start(self.text, definition.start) : definition.end])
-        shown = cut_code(code, context.tokenizer, MAX_CODE_TOKENS)
+        around = [
+            each.header
+            for each in find_definitions(tree)
+            if each.start < definition.start and each.end > definition.end
+        ]
+        shown = cut_code("\n".join([*around, code]), context.tokenizer, MAX_CODE_TOKENS)
         task = (
             f"Write one short {framework.title} test of this {title_of(self.language)} code. {framework.hint}".strip()
         )
         if self.prelude:
             task += f" The test file begins with: {' '.join(self.prelude.split())}"
-        request = code_request(context, task, shown, self.language)
+        request = code_request(context, task, shown, self.language, _EXTRA_TOKENS)
         for attempt in (request, replace(request, params=replace(request.params, sampling=AGAIN))):
             answer = extract_code((await context.generate(attempt)).text)
             edit = self._in_code(tree, answer) if self.framework == "cargo test" else self._in_file(answer, language)
@@ -139,11 +148,13 @@ class WriteFrameworkTest(Job[list[TextEdit]]):
         return f"{blank}{head}{extra}{chr(10) * bool(extra)}{chr(10) * bool(head or extra)}{body}\n"
 
     def _is_test(self, text: str, body: str, language: Language) -> bool:
-        own = re.escape(self.name.rpartition(".")[2])
+        owner, _, own = self.name.rpartition(".")
+        used = [owner.rpartition(".")[2]] * (language.name in _BY_CLASS and bool(owner))
+        used += [own] * (own not in _CONSTRUCTORS)
         tree = SyntaxTree.parse(text, language)
         is_test = re.search(FRAMEWORKS[self.framework].test, body, re.MULTILINE) is not None
-        uses = re.search(rf"(?<!\w){own}(?!\w)", body) or self.name.partition(".")[0] in body
-        return is_test and bool(uses) and tree is not None and (tree.n_errors() == 0 or self.framework == "bats")
+        uses = all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", body) for name in used)
+        return is_test and uses and tree is not None and (tree.n_errors() == 0 or self.framework == "bats")
 
 
 def _parts_of(tree: SyntaxTree) -> Iterator[tuple[str, int]]:

@@ -102,8 +102,9 @@ FRAMEWORKS: Mapping[str, Framework] = {
         "Minitest", r"^\s*def test_", 'require "minitest/autorun"\n', hint="Subclass Minitest::Test."
     ),
     "busted": Framework("busted", r"\bit\(", hint="Use describe(), it() and assert."),
-    "bats": Framework("Bats", r"^@test ", hint="Use @test, run and [ … ]."),
+    "bats": Framework("Bats", r"^@test (?s:.*)\[ ", hint='Use @test, run and [ "$output" = … ], no other library.'),
 }
+_RUNNERS = ("vitest", "jest", "mocha")
 _JAVASCRIPT = {"javascript", "typescript", "typescriptreact"}
 
 
@@ -158,26 +159,21 @@ def _folder(root: Path, *names: str) -> Path | None:
 
 
 def _javascript(path: Path, root: Path, text: str, name: str) -> Placement:
-    manifest = next((each for each in _nearest(path, root, "package.json") if each.name == "package.json"), None)
-    try:
-        package = json.loads(_read(manifest) if manifest else "{}")
-    except ValueError:
-        package = {}
-    package = package if isinstance(package, dict) else {}
-    lists = [package.get(key) for key in ("dependencies", "devDependencies", "scripts")]
-    words = " ".join(f"{key} {value}" for each in lists if isinstance(each, dict) for key, value in each.items())
-    uses = {
-        each: re.search(rf"(?<![\w/-]){each}\b", words) is not None for each in ("vitest", "jest", "mocha", "chai")
-    }
-    framework = next((each for each in ("vitest", "jest", "mocha") if uses[each]), "node:test")
-    if framework == "mocha" and uses["chai"]:
-        framework = "mocha with chai"
+    manifests = [each for each in _nearest(path, root, "package.json") if each.name == "package.json"]
+    framework, home = "node:test", manifests[0].parent if manifests else root
+    for manifest in manifests:  # in a monorepo, the root's has the framework
+        words = _words_of_package(manifest)
+        uses = {each for each in _RUNNERS if re.search(rf"(?<![\w/-]){each}\b", words)}
+        found = next((each for each in _RUNNERS if each in uses), None)
+        if found:
+            chai = re.search(r"(?<![\w/-])chai\b", words)
+            framework, home = "mocha with chai" if found == "mocha" and chai else found, manifest.parent
+            break
     typed = path.suffix in {".ts", ".tsx", ".mts", ".cts"}
     is_module = (
         typed or path.suffix == ".mjs" or re.search(r"^\s*(?:import|export)\b", text, re.MULTILINE) is not None
     )
     exported = rf"(?:async\s+)?(?:abstract\s+)?(?:function\s*\*?|class|const|let|var)\s+{re.escape(name)}\b"
-    home = manifest.parent if manifest else root
     folder = _folder(path.parent, "__tests__") or (
         _folder(home, "test", "tests") if framework.startswith("mocha") else None
     )
@@ -195,6 +191,20 @@ def _javascript(path: Path, root: Path, text: str, name: str) -> Placement:
         whole = re.search(rf"\bmodule\.exports\s*=\s*(?:{exported}|{re.escape(name)}\s*(?:;|$))", text, re.MULTILINE)
         return Placement(framework, target, f'const {name if whole else f"{{ {name} }}"} = require("{where}");\n')
     raise DocumentError(f"{name} is not exported, so that a test cannot import it.", "Export it.")
+
+
+def _words_of_package(manifest: Path) -> str:
+    """The dependencies and scripts of a `package.json`."""
+    try:
+        package = json.loads(_read(manifest))
+    except ValueError:
+        return ""
+    lists = (
+        [package.get(key) for key in ("dependencies", "devDependencies", "scripts")]
+        if isinstance(package, dict)
+        else []
+    )
+    return " ".join(f"{key} {value}" for each in lists if isinstance(each, dict) for key, value in each.items())
 
 
 def _go(path: Path, _root: Path, text: str, _name: str) -> Placement:

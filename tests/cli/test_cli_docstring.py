@@ -100,6 +100,7 @@ COMMENTS = {
     "ignored.js": ("function f() {}\n", "function f() {}\n"),
     "secrets.ts": ("function f() {}\n", "/** What it is. */\nfunction f() {}\n"),
     ".env": ("KEY=1\n", "KEY=1\n"),
+    "large.min.js": ("f();" * 300_000, "f();"),
 }
 
 

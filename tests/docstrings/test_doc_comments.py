@@ -360,6 +360,11 @@ UPDATES = [
     ),
     (
         "lua",
+        "---\n-- @see b\nfunction f(a) end\n",
+        "---\n-- @param a what is meant.\n-- @see b\nfunction",
+    ),
+    (
+        "lua",
         "---@param a string\n---@return number\nfunction f(a, b) return 1 end\n",
         "---@param a string\n---@param b what is meant.\n---@return number\nfunction",
     ),
@@ -477,6 +482,15 @@ def test_long_words_are_wrapped_and_continue_their_entry() -> None:
     assert all(len(line) <= 80 for line in after.split("\n"))
     assert "\n *   " in after
     assert document("javascript", after) == after
+
+
+def test_sentences_of_go_are_not_indented_which_would_make_them_code() -> None:
+    words = "a sentence that is longer than what a line of eighty columns can hold, so that it needs two of them"
+    after = document("go", "func f(a int) (int, error) { return a, nil }\n", words=words)
+    indented = [line for line in after.split("\n") if line.startswith("//  ")]
+    assert indented
+    assert all(line.startswith(("//   - a: ", "//     ")) for line in indented)
+    assert len(indented) < after.count("\n// ") - len(indented)
 
 
 def test_all_missing_comments_of_a_document() -> None:

@@ -53,6 +53,12 @@ def place(root: Path, file: str, files: dict[str, str], name: str = "add", code:
             "a.test.js",
         ),
         ("a.js", {"package.json": "not JSON"}, "node:test", "a.test.js"),
+        (
+            "p/a.js",
+            {"p/package.json": "{}", "package.json": '{"devDependencies": {"jest": "1"}}'},
+            "jest",
+            "p/a.test.js",
+        ),
         ("x/a.go", {}, "go test", "x/a_test.go"),
         ("src/a.rs", {}, "cargo test", "src/a.rs"),
         (
@@ -236,6 +242,13 @@ def test_a_test_class_has_the_name_of_its_file() -> None:
     assert text.startswith("package x.y;\n\nimport static org.junit.jupiter.api.Assertions.*;\n\nimport org.junit")
     assert text.count("import org.junit.jupiter.api.Test;") == 1
     assert "public class SumsTest {" in text
+
+
+def test_a_method_is_called_on_its_class() -> None:
+    job = WriteFrameworkTest(CODE["java"], "Sums.add", "java", "junit 5", "package x.y;\n\n", "SumsTest")
+    for call, expected in (("Sums.add(1, 2)", True), ("add(1, 2)", False)):
+        answer = f"class SumsTest {{\n  @Test\n  void adds() {{ assertEquals(3, {call}); }}\n}}\n"
+        assert bool(written(job, answer)) is expected
 
 
 def test_a_test_in_rust_goes_into_the_code() -> None:

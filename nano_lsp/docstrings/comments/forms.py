@@ -203,7 +203,6 @@ _GO = CommentForm(
     summary=((), "{name}", ()),
     headings={_PARAMETER: ("Parameters:",)},
     joined=frozenset({_RETURNS, _RAISES, _PANICS}),
-    hanging="    ",
     mentions={
         _RETURNS: re.compile(r"(?is).*(?:\breturn(?:s|ed|ing)?\b|\breports? whether\b|\byields?\b|\bis the\b)"),
         _RAISES: re.compile(r"(?is).*(?:\berr(?:or)?s?\b|\bfail(?:s|ed|ure)?\b)"),

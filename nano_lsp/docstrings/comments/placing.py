@@ -237,10 +237,11 @@ def _fill(entry: NewEntry, text: str, form: CommentForm, used: int) -> None:
         words = words[0].upper() + words[1:]
     gap = " " * bool(entry.label and not entry.closing)
     blank = entry.label[: len(entry.label) - len(entry.label.lstrip())]
+    is_item = bool(entry.label) and entry.topic is not Topic.TEXT and (form.item is None or entry.topic in _LISTED)
     entry.lines = textwrap.wrap(
         entry.label + gap + words + entry.closing,
         max(_MIN_WIDTH, _WIDTH - used),
-        subsequent_indent=blank + form.hanging if entry.label and entry.topic is not Topic.TEXT else "",
+        subsequent_indent=blank + form.hanging if is_item else "",
         break_long_words=False,
         break_on_hyphens=False,
         expand_tabs=False,

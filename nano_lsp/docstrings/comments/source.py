@@ -38,7 +38,7 @@ class CommentSource:
         self._opening_end = opening.end() if opening else 0
         self._closing = re.search(r"[ \t]*(?:\*+/|\]=*\])$", source) if opening else None
         self._all = self._read_block() if opening else self._read_lines()
-        self._first = int(bool(opening) and len(self._all) > 1 and not self._all[0].text.strip())
+        self._first = int(len(self._all) > 1 and not self._all[0].text.strip())
         last = len(self._all)
         while opening and last > self._first and not self._all[last - 1].text.strip():
             last -= 1
@@ -65,7 +65,7 @@ class CommentSource:
     def _insert(self, after: int, lines: Sequence[str]) -> list[TextEdit]:
         lead = self._common_lead
         new = [(lead + line).rstrip() for line in lines]
-        if after < 0 and not self.is_block:
+        if after < 0 and not self.is_block and not self._first:
             return [TextEdit(0, 0, self._line_break.join([new[0].lstrip(), *new[1:], self._indent]))]
         if after < 0 and not self._first:
             at = self._opening_end

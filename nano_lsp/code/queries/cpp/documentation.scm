@@ -23,7 +23,7 @@
 (trailing_return_type) @returns
 (trailing_return_type (type_descriptor type: (_) @returns_nothing (#eq? @returns_nothing "void")))
 
-(throw_statement (call_expression function: (_) @throws))
+(throw_statement (call_expression function: [(identifier) (qualified_identifier) (template_function)] @throws))
 (throw_statement (compound_literal_expression type: (_) @throws))
 ((throw_statement) @rethrown (#match? @rethrown "^throw\\s*;"))
 (try_statement body: (_) @protected (catch_clause) @handler)

@@ -24,8 +24,8 @@
 
 ((call !receiver method: (identifier) @_raise arguments: (argument_list . [(constant) (scope_resolution)] @throws))
   (#any-of? @_raise "raise" "fail"))
-((call !receiver method: (identifier) @_raise arguments: (argument_list . (call receiver: (_) @throws)))
-  (#any-of? @_raise "raise" "fail") (#match? @throws "^[A-Z]"))
+((call !receiver method: (identifier) @_raise arguments: (argument_list . (call receiver: [(constant) (scope_resolution)] @throws)))
+  (#any-of? @_raise "raise" "fail"))
 ((call !receiver method: (identifier) @_raise arguments: (argument_list . (string) @throws.RuntimeError))
   (#any-of? @_raise "raise" "fail"))
 (begin (rescue) @handler) @protected
