@@ -1,9 +1,11 @@
-/** The languages that the server completes: those of `nano_lsp/code/languages.py`. */
+/** The languages that the server completes, by VS Code's ids: those of `nano_lsp/code/languages.py` and their aliases. */
 
 export const LANGUAGES: readonly string[] = [
   "python",
   "javascript",
+  "javascriptreact",
   "typescript",
+  "typescriptreact",
   "c",
   "cpp",
   "csharp",
@@ -13,11 +15,21 @@ export const LANGUAGES: readonly string[] = [
   "rust",
   "swift",
   "lua",
-  "sql",
   "ruby",
   "shellscript",
+  "sql",
+  "html",
+  "vue",
+  "svelte",
+  "css",
+  "scss",
+  "less",
+  "json",
+  "jsonc",
   "yaml",
   "toml",
+  "markdown",
+  "dockerfile",
 ];
 
 /** Documents that are synchronised: files, untitled documents, and notebook cells. */
