@@ -8,7 +8,7 @@ from textwrap import dedent
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import fenced
 from nano_lsp.assistant.job import Job
-from nano_lsp.assistant.language_names import fence_of, title_of
+from nano_lsp.assistant.language_names import title_of
 from nano_lsp.assistant.prompts import Message, build_chat_prompt, cut_code
 from nano_lsp.assistant.requests import build_chat_request
 from nano_lsp.errors import EngineError
@@ -123,7 +123,7 @@ class Explain(Job[str]):
                 f"A tool reports about this {about}: {self.diagnostic}\nExplain briefly what is wrong and the remedy."
             )
         request = build_chat_request(
-            f"{task}\n\n{fenced(shown, fence_of(self.language))}",
+            f"{task}\n\n{fenced(shown, self.language)}",
             context,
             max_tokens=_MAX_EXPLANATION_TOKENS,
             speculative=False,  # reproducible: speculation depends on the load of the machine

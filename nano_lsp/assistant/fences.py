@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+_NAMES = {"javascriptreact": "jsx", "typescriptreact": "tsx", "shellscript": "bash"}  # where it is not the id
 _BLOCK = re.compile(
     r"(?P<indent>(?:^[ \t]*)?)(?P<fence>`{3,})[^`\n]*\n(?P<code>.*?)"
     r"(?:^(?P=indent)(?P=fence)`*[ \t]*$|(?<=[^\s`])```[ \t]*$|\Z)",  # the second: directly after the code
@@ -16,10 +17,10 @@ _BLOCK = re.compile(
 
 
 def fenced(code: str, language: str = "") -> str:
-    """Code as a fenced block; its fence is longer than any in the code."""
+    """Code in a language, by its id in editors, as a fenced block; its fence is longer than any in the code."""
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{code}\n{fence}"
+    return f"{fence}{_NAMES.get(language, language)}\n{code}\n{fence}"
 
 
 def extract_code(answer: str) -> str:

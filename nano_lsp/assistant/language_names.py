@@ -17,14 +17,8 @@ _TITLES = {
     "yaml": "YAML",
     "toml": "TOML",
 }
-_FENCES = {"javascriptreact": "jsx", "typescriptreact": "tsx", "shellscript": "bash"}
 
 
 def title_of(language: str) -> str:
     """The name of a language in a sentence; empty for none."""
     return _TITLES.get(language, language.capitalize())
-
-
-def fence_of(language: str) -> str:
-    """The name of a language behind a code fence of Markdown; empty for none."""
-    return _FENCES.get(language, language)

@@ -54,7 +54,7 @@ WorkspaceRoot = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
-        help="Workspace folder: signatures that the code imports from its Python files are added to the prompt.",
+        help="Workspace folder: signatures that the code imports from its files are added to the prompt.",
         file_okay=False,
         exists=True,
     ),

@@ -14,15 +14,12 @@ from nano_lsp.assistant.prompts import cut_code
 from nano_lsp.assistant.requests import build_chat_request
 from nano_lsp.code.notebook import as_python
 from nano_lsp.code.syntax_tree import is_python
+from nano_lsp.edits.code_requests import MAX_CODE_TOKENS, ask_again
 from nano_lsp.errors import DocumentError
-from nano_lsp.inference.request import GenerationRequest
-from nano_lsp.schema import SamplingParams
 
 _MAX_TOKENS = 512
-_MAX_CODE_TOKENS = 1024
 _MAX_CELLS_CHARS = 4000
 _MAX_ERROR_CHARS = 1200
-_AGAIN = SamplingParams(temperature=0.5, seed=1)
 _WHY = re.compile(r"\bwhy\b\W*\s+(.+)", re.IGNORECASE)
 _WHY_LINE = re.compile(r"^\s*#?\s*\W*why:\W*", re.IGNORECASE | re.MULTILINE)  # within the code block
 _DATA = re.compile(r"(\w+): \w+  # (?:of|shape|\d+ rows)\b")  # format of `nano_lsp.code.namespace`
@@ -109,7 +106,7 @@ class WriteCell(Job[CellCode]):
         first = extract_code((await context.generate(request)).text)
         if _is_code(first):
             return CellCode(_without_fake_data(first, self.notebook.kernel_variables))
-        second = extract_code((await context.generate(_again(request))).text)
+        second = extract_code((await context.generate(ask_again(request))).text)
         if _is_code(second):
             return CellCode(_without_fake_data(second, self.notebook.kernel_variables))
         return CellCode(first, parses=False)
@@ -125,7 +122,7 @@ class FixCell(Job[CellCode]):
     async def run(self, context: FeatureContext) -> CellCode:
         """The corrected code and the reason; only the reason if no attempt parses and differs from the code."""
         code = self.code.strip("\n")
-        if cut_code(code, context.tokenizer, _MAX_CODE_TOKENS) != code:
+        if cut_code(code, context.tokenizer, MAX_CODE_TOKENS) != code:
             raise DocumentError("The cell is too long to correct.", "Split it, and run the part that fails.")
         task = (
             f"This Python code raises an error.\n\n{fenced(code, 'python')}\n\n"
@@ -141,7 +138,7 @@ class FixCell(Job[CellCode]):
         )
         last = self.error.strip().split("\n")[-1]
         why = ""
-        for attempt in (request, _again(request)):
+        for attempt in (request, ask_again(request)):
             answer = (await context.generate(attempt)).text
             found = read_fix(answer)
             why = why or found.why
@@ -200,10 +197,6 @@ def read_fix(answer: str) -> CellCode:
     line = found[1] if found else next((line for line in after.split("\n") if line.strip()), "")
     sentence = _SENTENCE.match(line.strip())
     return CellCode(code.rstrip().rstrip("`").rstrip(), why=(sentence[1] if sentence else line).strip(" *_"))
-
-
-def _again(request: GenerationRequest) -> GenerationRequest:
-    return replace(request, params=replace(request.params, sampling=_AGAIN))
 
 
 def _is_code(code: str) -> bool:

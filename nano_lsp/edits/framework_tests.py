@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code
@@ -16,7 +16,7 @@ from nano_lsp.code.definitions import find_definitions
 from nano_lsp.code.document import TextEdit, apply_edits
 from nano_lsp.code.languages import Language, language_of
 from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse
-from nano_lsp.edits.code_requests import AGAIN, MAX_CODE_TOKENS, code_request
+from nano_lsp.edits.code_requests import MAX_CODE_TOKENS, ask_again, code_request
 from nano_lsp.edits.frameworks import FRAMEWORKS, Framework
 from nano_lsp.lines import indent_text, line_break_of, line_start
 
@@ -72,7 +72,7 @@ class WriteFrameworkTest(Job[list[TextEdit]]):
         if self.prelude:
             task += f" The test file begins with: {' '.join(self.prelude.split())}"
         request = code_request(context, task, shown, self.language, _EXTRA_TOKENS)
-        for attempt in (request, replace(request, params=replace(request.params, sampling=AGAIN))):
+        for attempt in (request, ask_again(request)):
             answer = extract_code((await context.generate(attempt)).text)
             edit = self._in_code(tree, answer) if self.framework == "cargo test" else self._in_file(answer, language)
             if edit is not None:

@@ -10,7 +10,7 @@ import builtins
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.fences import extract_code
@@ -23,7 +23,7 @@ from nano_lsp.code.document import TextEdit, apply_edits, indent_of
 from nano_lsp.code.languages import PYTHON, Language, language_of
 from nano_lsp.code.outline import read_imports
 from nano_lsp.code.syntax_tree import SyntaxTree, breaks_parse, is_python
-from nano_lsp.edits.code_requests import AGAIN, MAX_CODE_TOKENS, code_request
+from nano_lsp.edits.code_requests import MAX_CODE_TOKENS, ask_again, code_request
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.lines import indent_text, line_break_of, line_end, line_start
 
@@ -148,7 +148,7 @@ class WriteTest(Job[str]):
         task = f"Write one short pytest test of this Python code. {where}"
         shown = cut_code(code, context.tokenizer, MAX_CODE_TOKENS)
         request = code_request(context, task, shown, PYTHON.name)
-        for attempt in (request, replace(request, params=replace(request.params, sampling=AGAIN))):
+        for attempt in (request, ask_again(request)):
             test = _read_test(extract_code((await context.generate(attempt)).text), tree, name, module)
             if test:
                 return test
