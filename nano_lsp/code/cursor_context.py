@@ -314,7 +314,8 @@ def _begins_block(text: str, brace: int, language: Language, tree: SyntaxTree | 
 
 def _opens_block(text: str, offset: int, language: Language) -> bool:
     """Whether the code before the cursor opens a block that is still empty."""
-    *others, typed = text[line_start(text, max(0, offset - 4096)) : offset].split("\n")
+    start = max(line_start(text, max(0, offset - 4096)), offset - _MAX_LINE_CHARS)
+    *others, typed = text[start:offset].split("\n")
     if typed.strip():
         others.append(typed)
     above = next((line for line in reversed(others) if line.strip()), "")

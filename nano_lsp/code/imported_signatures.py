@@ -70,14 +70,27 @@ def _imported_symbols(
 
 
 def _resolve_in_files(
-    imported: Import, importer: str, workspace: Workspace, language: Language, hops: int = _MAX_HOPS
+    imported: Import,
+    importer: str,
+    workspace: Workspace,
+    language: Language,
+    *,
+    hops: int = _MAX_HOPS,
+    seen: set[tuple[str, str]] | None = None,
 ) -> Iterator[tuple[str, Symbol]]:
-    """File and definition of an imported name, or of all public ones if the whole module is imported."""
+    """File and definition of an imported name, or of all public ones if the whole module is imported.
+
+    `seen` are the files and names looked up so far: modules may pass on all names of each other.
+    """
+    seen = set() if seen is None else seen
     modules = [imported.module]
     if language.name == "rust" and imported.original:
         modules.append(f"{imported.module}::{imported.original}")  # the name may be that of a module
     for module, name in zip(modules, (imported.original, ""), strict=False):
         for file_name in find_module_files(language.name, module, importer, workspace):
+            if (file_name, name) in seen:
+                continue
+            seen.add((file_name, name))
             outline = workspace.outline(file_name) or Outline()
             if name not in {"", "*"}:
                 symbol = _named(name, outline)
@@ -86,7 +99,7 @@ def _resolve_in_files(
                     yield file_name, symbol
                 for other in passed_on:
                     wanted = Import(name, other.module, other.original if other.name == name else name)
-                    yield from _resolve_in_files(wanted, file_name, workspace, language, hops - 1)
+                    yield from _resolve_in_files(wanted, file_name, workspace, language, hops=hops - 1, seen=seen)
                 if symbol is not None or passed_on:
                     return
             else:

@@ -218,8 +218,21 @@ LANGUAGES = (
     ),
     Language("kotlin", (".kt", ".kts"), C_LIKE),
     Language("swift", (".swift",), C_LIKE),
+    Language("objective-c", (".m", ".mm"), C_LIKE, ("objective-cpp", "objc", "objcpp"), imports=r"[#@]\s*import\b"),
+    Language("cuda-cpp", (".cu", ".cuh"), C_LIKE, ("cuda",), imports=r"#\s*include\b"),
+    Language(
+        "php",
+        (".php",),
+        Lexis(("//", "#"), (("/*", "*/"),), blocks=Blocks.BRACKETS),
+        imports=r"(?:use|require|include)\b",
+    ),
     Language("json", (".json", ".jsonc", ".json5"), C_LIKE, ("jsonc", "json5")),
-    Language("yaml", (".yaml", ".yml"), Lexis(("#",), (), _SHELL_QUOTES, comment_at_word=True)),
+    Language(
+        "yaml",
+        (".yaml", ".yml"),
+        Lexis(("#",), (), _SHELL_QUOTES, comment_at_word=True),
+        ("dockercompose", "docker-compose", "github-actions-workflow"),
+    ),
     Language("toml", (".toml",), Lexis(("#",), (), (Quote('"""', multi_line=True), *_SHELL_QUOTES))),
     HTML,
     Language(
@@ -240,9 +253,11 @@ LANGUAGES = (
     ),
     PLAIN,
 )
+_HEADER_CHARS = 1 << 16  # that tell the headers of C++ from those of C: 3 ms a key
+_BLOCK_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _CPP_IN_HEADER = re.compile(
-    r"^\s*(?:class\s+\w+[^;]*$|namespace\s+[\w:]*\s*\{?\s*$|template\s*<|using\s+[\w:]+|(?:public|private|protected)\s*:"
-    r"|#\s*include\s*<[a-z_]+>)|\bstd::|\b(?:constexpr|nullptr|noexcept|decltype)\b",
+    r"^[ \t]*(?:class\s+\w+[^;]*$|namespace\s+[\w:]*\s*\{?\s*$|template\s*<|using\s+[\w:]+"
+    r"|(?:public|private|protected)\s*:|#\s*include\s*<[a-z_]+>)|\bstd::|\b(?:constexpr|nullptr|noexcept|decltype)\b",
     re.MULTILINE,
 )
 
@@ -257,10 +272,21 @@ def language_of(file_name: str, language_id: str = "", text: str = "") -> Langua
     """
     path, wanted = PurePath(file_name), language_id.lower()
     suffix, name = path.suffix.lower(), path.name.lower()
-    found = _by_id().get(wanted) or _by_suffix().get(suffix) or _by_suffix().get(name) or PLAIN
-    if found is C and suffix == ".h" and _CPP_IN_HEADER.search(text):
+    found = (
+        _by_id().get(wanted)
+        or _by_id().get(wanted.partition(".")[0])
+        or _by_suffix().get(suffix)
+        or _by_suffix().get(name)
+        or PLAIN
+    )
+    if found is C and suffix == ".h" and _is_cpp(text):
         return CPP
     return found
+
+
+def _is_cpp(header: str) -> bool:
+    """Whether the text of a header is C++, by the code at its beginning: comments may begin lines with any word."""
+    return _CPP_IN_HEADER.search(_BLOCK_COMMENT.sub("", header[:_HEADER_CHARS])) is not None
 
 
 def is_stub(file_name: str) -> bool:

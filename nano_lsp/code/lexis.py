@@ -15,6 +15,7 @@ from enum import Enum
 from nano_lsp.lines import line_start
 
 _WORD = re.compile(r"\w+")
+_NEAR_CHARS = 80  # before a word, that tell whether a statement begins with it
 _STATEMENT_START = re.compile(r"(?:^|[;=({|&!,]|\b(?:then|do|else|return))\s*$")
 
 
@@ -104,11 +105,18 @@ class Lexis:
 
     def block_changes(self, code: str) -> Iterator[tuple[int, int]]:
         """Yield the offsets in code where a block begins (1) or ends (-1), by its braces and words."""
+        line = last = (
+            0  # start of the token's line, found from the last token on: a line may have a million characters
+        )
         for token in self.tokens(code):
+            line, last = (
+                last + start if (start := line_start(code[last : token.start], len(code))) else line,
+                token.start,
+            )
             if token.kind == "bracket" and token.text in "{}":
                 yield token.start, 1 if token.text == "{" else -1
             elif token.kind == "word" and self.blocks is Blocks.WORDS:
-                change = self._change(token, code[line_start(code, token.start) : token.start])
+                change = self._change(token, code, line)
                 if change:
                     yield token.start, change
 
@@ -121,14 +129,15 @@ class Lexis:
         first = _WORD.match(line.strip())
         return self.block_depth(line) > 0 or bool(first and first[0] in self.words.middles)
 
-    def _change(self, word: Token, before: str) -> int:
-        """Whether a word begins a block or ends one, by the text before it in its line."""
+    def _change(self, word: Token, code: str, line: int) -> int:
+        """Whether a word begins a block or ends one, by the text before it in its line, which begins at an offset."""
         words = self.words
+        before = code[max(line, word.start - _NEAR_CHARS) : word.start]
         if before.endswith((".", ":", "$", "@")):  # a method, a symbol or a variable of that name
             return 0
         if word.text in words.closers:
             return -1
-        first = _WORD.search(before)
+        first = _WORD.search(code, line, word.start)
         if word.text == "do" and first and first[0] in words.loops:
             return 0
         if word.text in words.openers or (word.text in words.starters and _STATEMENT_START.search(before)):

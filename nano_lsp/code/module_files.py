@@ -5,13 +5,19 @@ Python's modules: `Workspace.find_module`. Only files of the workspace are found
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 
+from nano_lsp.code.document import load_document
 from nano_lsp.code.workspace import Workspace
+from nano_lsp.errors import DocumentError
 
 _ECMASCRIPT = (".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _COMPILED = (".js", ".jsx", ".mjs", ".cjs")  # an import names the file that TypeScript makes of a source file
+_GO_MODULE = re.compile(r"^module\s+\"?([^\s\"]+)", re.MULTILINE)
+_CRATE = re.compile(r"^\[package\][^\[]*?^name\s*=\s*[\"']([\w-]+)", re.MULTILINE)
 _RUST_ROOTS = ("lib.rs", "main.rs", "mod.rs")
 
 FindFiles = Callable[[str, str, Workspace], list[str]]
@@ -34,7 +40,8 @@ def find_module_files(language: str, module: str, importer: str, workspace: Work
 def _ecmascript(module: str, importer: str, workspace: Workspace) -> list[str]:
     """A relative path, without its suffix or that of a folder's index; or one below `@/` or `~/`, by convention."""
     if module.startswith("."):
-        base = posixpath.normpath(posixpath.join(posixpath.dirname(importer), module))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(importer), module))
+        base = "" if path == "." else path  # the root of the workspace
         return workspace.first_file(list(_ecmascript_names(base)))
     if module.startswith(("@/", "~/")):
         return workspace.first_file([f"%/{name}" for name in _ecmascript_names(f"src/{module[2:]}")]) or (
@@ -54,14 +61,21 @@ def _ecmascript_names(base: str) -> Iterator[str]:
 
 
 def _go(module: str, importer: str, workspace: Workspace) -> list[str]:
-    """The files of a package: of the folder whose path is the longest end of the import path, or `.` for this one."""
+    """The files of a package: of the folder that `go.mod` says, else of that whose path is the longest end of it.
+
+    The module `.` is the importer's own package.
+    """
     folder = posixpath.dirname(importer)
     if module != ".":
         parts = module.split("/")
         ends = ["/".join(parts[i:]) for i in range(len(parts))]
         folders = workspace.folders(".go")
+        root, name = _manifest(folder, "go.mod", _GO_MODULE, workspace)
+        of_module = bool(name) and f"{module}/".startswith(f"{name}/")
+        if of_module:
+            ends = [posixpath.join(root, module[len(name) + 1 :]).rstrip("/")]
         found = next((end for end in ends if end in folders), None)
-        if found is None or (len(parts) > 1 and found == parts[-1] and "." not in parts[0]):
+        if found is None or (not of_module and len(parts) > 1 and found == parts[-1] and "." not in parts[0]):
             return []  # of the standard library, whose `net/http` is not the workspace's `http`
         folder = found
     files = workspace.files_in(folder, ".go")
@@ -73,6 +87,7 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
     first, *rest = module.split("::")
     folder, name = posixpath.split(importer)
     own = folder if name in _RUST_ROOTS else posixpath.join(folder, name.removesuffix(".rs"))
+    crate_folder, crate = _manifest(folder, "Cargo.toml", _CRATE, workspace)
     if first == "crate":
         bases = [parent for parent in _parents(folder) if workspace.first_file(_in(parent, "lib.rs", "main.rs"))]
         base = bases[0] if bases else folder
@@ -82,6 +97,8 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
         base = posixpath.dirname(own)
         while rest[:1] == ["super"]:
             base, rest = posixpath.dirname(base), rest[1:]
+    elif first == crate.replace("-", "_"):
+        base = posixpath.join(crate_folder, "src")
     else:
         roots = [f"%{name}/src/lib.rs" for name in (first, first.replace("_", "-"))]
         found = workspace.first_file([*roots, *(root[1:] for root in roots), *(f"%/{root[1:]}" for root in roots)])
@@ -91,6 +108,16 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
     path = posixpath.join(base, *rest)
     names = [f"{path}.rs", *_in(path, *_RUST_ROOTS)] if rest else [*_in(base, *_RUST_ROOTS), f"{base}.rs"]
     return workspace.first_file([name for name in names if name != importer])
+
+
+def _manifest(folder: str, name: str, named: re.Pattern[str], workspace: Workspace) -> tuple[str, str]:
+    """Folder and package name of the nearest manifest in a folder or above it; empty if the workspace has none."""
+    for parent in _parents(folder):
+        with contextlib.suppress(DocumentError):
+            found = named.search(load_document(workspace.root / parent / name).text)
+            if found:
+                return parent, found[1]
+    return "", ""
 
 
 def _parents(folder: str) -> Iterator[str]:

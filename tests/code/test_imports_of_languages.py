@@ -9,7 +9,7 @@ import pytest
 from nano_lsp.code.file_outline import imports_of, outline_of
 from nano_lsp.code.languages import language_of
 from nano_lsp.code.open_documents import OpenDocument
-from nano_lsp.code.outline import Import
+from nano_lsp.code.outline import Import, Outline
 from nano_lsp.code.syntax_tree import SyntaxTree
 from nano_lsp.code.workspace import Workspace
 from tests.code.language_samples import SAMPLES, Sample
@@ -210,3 +210,75 @@ def test_files_of_other_languages_are_updated_when_they_are_saved(tmp_path: Path
     (tmp_path / "a.ts").unlink()
     workspace.read([tmp_path / "a.ts"])
     assert workspace.outline("a.ts") is None
+
+
+def test_manifests_name_the_module_and_the_crate(tmp_path: Path) -> None:
+    files = {
+        "go.mod": "module shop\n\ngo 1.22\n",
+        "shop.go": "package shop\nfunc Open(name string) error { return nil }\n",
+        "carts/cart.go": "package carts\nfunc Sum(a int) int { return a }\n",
+        "log/log.go": "package log\nfunc Own() {}\n",
+        "rs/Cargo.toml": '[package]\nname = "my-crate"\n',
+        "rs/src/lib.rs": "pub mod a;\npub fn top() {}\n",
+        "rs/src/a.rs": "pub struct A { pub x: i32 }\n",
+    }
+    workspace = write_project(tmp_path, files)
+    assert signatures(workspace, "cmd/main.go", 'package main\nimport "shop"\n') == (
+        "// shop.go\nfunc Open(name string) error\n"
+    )
+    assert signatures(workspace, "cmd/main.go", 'package main\nimport "shop/carts"\n') == (
+        "// carts/cart.go\nfunc Sum(a int) int\n"
+    )
+    assert signatures(workspace, "rs/tests/it.rs", "use my_crate::top;\nuse my_crate::a::A;\n") == (
+        "// rs/src/lib.rs\npub fn top()\n// rs/src/a.rs\npub struct A {pub x: i32}\n"
+    )
+
+
+def test_modules_that_pass_on_the_names_of_each_other_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"m{i}.ts": 'export * from "./index";\n' for i in range(30)}
+    files["index.ts"] = "".join(f'export * from "./m{i}";\n' for i in range(30))
+    workspace = write_project(tmp_path, files)
+    read: list[str] = []
+    outline = workspace.outline
+
+    def read_outline(name: str) -> Outline | None:
+        read.append(name)
+        return outline(name)
+
+    monkeypatch.setattr(workspace, "outline", read_outline)
+    assert signatures(workspace, "z.ts", 'import { missing } from ".";') == ""
+    assert sorted(read) == sorted(files)
+
+
+def test_a_header_for_c_and_cpp_has_its_prototypes(tmp_path: Path) -> None:
+    header = """\
+#ifdef __cplusplus
+extern "C" {
+#endif
+int size(int scale);
+#ifdef __cplusplus
+}
+#endif
+"""
+    workspace = write_project(tmp_path, {"include/a.h": header})
+    for name in ("a.c", "a.cpp"):
+        assert signatures(workspace, name, '#include "a.h"\n') == "// include/a.h\nint size(int scale)\n"
+
+
+def write_project(folder: Path, files: dict[str, str]) -> Workspace:
+    for name, text in files.items():
+        path = folder / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    workspace = Workspace(folder / "project", folder / "store")
+    workspace.update()
+    return workspace
+
+
+def signatures(workspace: Workspace, name: str, code: str) -> str:
+    document = OpenDocument(str(workspace.root / name), language_of(name))
+    document.update(code)
+    document.look_up_imports(workspace, 10_000, len)
+    return document.imported

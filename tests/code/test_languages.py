@@ -122,6 +122,9 @@ def test_a_language_is_found_by_its_ids_and_by_its_file_name() -> None:
     assert language_of("/x/.bashrc").name == "shellscript"
     assert language_of("App.vue", "vue").name == "html"
     assert language_of("a.go", "an id that nobody knows").name == "go"
+    assert language_of("a.txt", "yaml.ansible").name == "yaml"
+    assert language_of("compose", "dockercompose").name == "yaml"
+    assert language_of("a.cu", "cuda-cpp").comment == language_of("a.m", "objective-c").comment == "//"
     assert language_of("a.xyz", "an id that nobody knows") is PLAIN
 
 
@@ -131,6 +134,8 @@ def test_a_language_is_found_by_its_ids_and_by_its_file_name() -> None:
         ("#include <stdio.h>\n\nint f(void);\nstruct a { int b; };\n", "c"),
         ("", "c"),
         ("/* a class of its own */\nint class_of(int x);\n", "c"),
+        ("/* This is a\n   class one of a kind,\n   using the stack.  */\nint f(void);\n", "c"),
+        ("\n" * 60_000, "c"),
         ("#include <string>\n", "cpp"),
         ("namespace a {\nint f();\n}\n", "cpp"),
         ("class A {\npublic:\n  int f();\n};\n", "cpp"),
@@ -163,6 +168,20 @@ def test_a_minified_line_of_two_megabytes_is_completed_as_text() -> None:
     window = cut_window(text, at, 768, len, tree=document.tree)
     assert text[:at].endswith(window.prefix)
     assert 0 < len(window.prefix) < 768
+
+
+@pytest.mark.parametrize("name", ["shellscript", "ruby", "lua"])
+def test_the_blocks_of_a_long_line_are_counted_once_through(name: str) -> None:
+    lexis = language_of("", name).lexis
+    opening, closing = {"shellscript": ("if x; then", "fi"), "ruby": ("if x;", "end"), "lua": ("if x then", "end")}[
+        name
+    ]
+    line = f"{opening} y; {closing}; " * 20_000  # seconds where each word looks back to the beginning of the line
+    assert lexis.block_depth(line) == 0
+    assert lexis.block_depth(f"{line}\n{opening}\n  y\n") == 1
+    document = OpenDocument("a", language_of("", name))
+    document.update("x" * 2_000_000 + f" {line}")
+    assert document.cursor(len(document.text)).kind is CursorKind.EXPRESSION
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_lsp.code.languages import PLAIN, PYTHON, language_of
-from nano_lsp.code.syntax_tree import MAX_BYTES, SyntaxTree
+from nano_lsp.code.syntax_tree import MAX_BYTES, MAX_LINE_BYTES, SyntaxTree
 
 code = st.lists(
     st.sampled_from(
@@ -66,6 +66,12 @@ def test_what_cannot_be_parsed_has_no_tree() -> None:
     assert SyntaxTree.parse("x", PLAIN) is None
     assert SyntaxTree.parse("x" * (MAX_BYTES + 1), PYTHON) is None
     assert parse("x").edited("x" * (MAX_BYTES + 1)) is None
+
+
+def test_minified_code_is_not_parsed() -> None:
+    assert SyntaxTree.parse("x\n" * MAX_LINE_BYTES, PYTHON) is not None
+    assert SyntaxTree.parse("x\n" + "é" * MAX_LINE_BYTES, PYTHON) is None
+    assert parse("x").edited("x\n" + "x;" * MAX_LINE_BYTES) is None
 
 
 @pytest.mark.parametrize(

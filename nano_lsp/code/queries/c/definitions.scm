@@ -71,3 +71,6 @@
   (preproc_else)
   (preproc_elif)
 ] @group)
+
+; extern "C" { … }
+(linkage_specification body: (_) @body) @group

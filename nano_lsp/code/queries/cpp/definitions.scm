@@ -62,5 +62,3 @@
 ] @value)
 
 (template_declaration) @wrapper
-
-(linkage_specification body: (_) @body) @group
