@@ -45,7 +45,7 @@ class SyntaxTree:
 
     @classmethod
     def parse(cls, text: str, language: Language, part: tuple[int, int] | None = None) -> SyntaxTree | None:
-        """Parse a text, or a part of it; None if the language has no grammar, or the text or a line of it is too large."""
+        """Parse a text or a part of it; None if there is no grammar, or the text or a line of it is too large."""
         data = _as_parsed(text)
         grammar = language.grammar
         if grammar is None or _is_too_large(data):
