@@ -51,7 +51,6 @@ class HoleFinder:
         self, text: str, language: Language, tree: SyntaxTree | None, max_lines: int, source: Random
     ) -> None:
         self._text = text
-        self._language = language
         self._tree = tree
         self._max_lines = max_lines
         self._random = source
