@@ -20,6 +20,7 @@ Match = dict[str, list[Node]]
 """The nodes of a match, by the name of their capture."""
 
 
+@functools.cache
 def query_text(language: Language, kind: str) -> str:
     """The text of a language's queries of a kind; empty if it has none."""
     files = (FOLDER / folder / f"{kind}.scm" for folder in language.queries)
