@@ -87,7 +87,6 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
     first, *rest = module.split("::")
     folder, name = posixpath.split(importer)
     own = folder if name in _RUST_ROOTS else posixpath.join(folder, name.removesuffix(".rs"))
-    crate_folder, crate = _manifest(folder, "Cargo.toml", _CRATE, workspace)
     if first == "crate":
         bases = [parent for parent in _parents(folder) if workspace.first_file(_in(parent, "lib.rs", "main.rs"))]
         base = bases[0] if bases else folder
@@ -97,14 +96,18 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
         base = posixpath.dirname(own)
         while rest[:1] == ["super"]:
             base, rest = posixpath.dirname(base), rest[1:]
-    elif first == crate.replace("-", "_"):
-        base = posixpath.join(crate_folder, "src")
     else:
-        roots = [f"%{name}/src/lib.rs" for name in (first, first.replace("_", "-"))]
-        found = workspace.first_file([*roots, *(root[1:] for root in roots), *(f"%/{root[1:]}" for root in roots)])
-        if not found:
-            return []
-        base = posixpath.dirname(found[0])
+        crate_folder, crate = _manifest(folder, "Cargo.toml", _CRATE, workspace)
+        if first == crate.replace("-", "_"):
+            base = posixpath.join(crate_folder, "src")
+        else:
+            roots = [f"%{name}/src/lib.rs" for name in (first, first.replace("_", "-"))]
+            found = workspace.first_file(
+                [*roots, *(root[1:] for root in roots), *(f"%/{root[1:]}" for root in roots)]
+            )
+            if not found:
+                return []
+            base = posixpath.dirname(found[0])
     path = posixpath.join(base, *rest)
     names = [f"{path}.rs", *_in(path, *_RUST_ROOTS)] if rest else [*_in(base, *_RUST_ROOTS), f"{base}.rs"]
     return workspace.first_file([name for name in names if name != importer])

@@ -243,7 +243,7 @@ _LDOC = CommentForm(
     names_in_text=r"(?m:^\s*@\w+(?:\[[^\]]*\])?\s+{name}\b)",  # tags that a project defines
 )
 _FORMS = {
-    **dict.fromkeys(("javascript",), _JSDOC),
+    "javascript": _JSDOC,
     **dict.fromkeys(("typescript", "typescriptreact"), _TSDOC),
     "go": _GO,
     "rust": _RUSTDOC,
