@@ -32,6 +32,7 @@ class SyntaxGuard:
     def __init__(self, cursor: CursorContext) -> None:
         self._cursor = cursor
         self._known: dict[str, int] = {}
+        self._counts: dict[str, int] = {}  # of syntax errors: a text is asked for again with each token after it
         self._good_end = 0
         self._checked_end = 0
 
@@ -56,11 +57,13 @@ class SyntaxGuard:
 
     def n_errors(self, text: str) -> int:
         """Number of syntax errors of the document with a text inserted; 0 without a syntax tree."""
-        return self._n_errors(self._cursor.prefix + text + self._cursor.suffix)
+        count = self._counts.get(text)
+        if count is None:
+            count = self._counts[text] = self._n_errors(self._cursor.prefix + text + self._cursor.suffix)
+        return count
 
     def _measure(self, text: str) -> int:
-        document = self._cursor.prefix + text + self._cursor.suffix
-        n_errors = self._n_errors(document)
+        document, n_errors = self._cursor.prefix + text + self._cursor.suffix, self.n_errors(text)
         if n_errors > max(self._n_errors_before, self._n_errors_without_typed):
             return 3
         if n_errors > self._n_errors_without_typed:
