@@ -149,7 +149,7 @@ LANGUAGES = (
             Blocks.BRACKETS,
             character=r"'(?:\\.|[^\\'\n])'",
         ),
-        ("c#",),
+        ("cs", "c-sharp", "c#"),
         grammar_module="tree_sitter_c_sharp",
         queries=("csharp",),
         imports=r"(?:global\s+)?using\s",

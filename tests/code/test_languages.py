@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,15 @@ def test_a_document_of_any_language_is_kept_by_its_name_and_language() -> None:
     assert documents.update("a.h", "int f(void);\n").language.name == "c"
     assert documents.update("a.h", "class A {\npublic:\n};\n", "c").language.name == "cpp"
     assert documents.update("a.txt", "x", "an id that nobody knows").language is PLAIN
+
+
+def test_neovim_starts_the_server_for_each_language() -> None:
+    config = (Path(__file__).parents[2] / "editors/nvim/lua/nano/config.lua").read_text(encoding="utf-8")
+    listed = re.search(r"filetypes = \{(.*?)\}", config, re.DOTALL)
+    assert listed is not None
+    known = [language_of("", file_type) for file_type in re.findall(r'"(\w+)"', listed[1])]
+    assert PLAIN not in known
+    assert {language.name for language in known} == {language.name for language in LANGUAGES} - {"plaintext"}
 
 
 def test_the_documentation_has_each_language_with_its_grammar_and_suffixes() -> None:

@@ -14,8 +14,12 @@ export const LANGUAGES: readonly string[] = [
   "kotlin",
   "rust",
   "swift",
+  "objective-c",
+  "objective-cpp",
+  "cuda-cpp",
   "lua",
   "ruby",
+  "php",
   "shellscript",
   "sql",
   "html",
@@ -30,6 +34,7 @@ export const LANGUAGES: readonly string[] = [
   "toml",
   "markdown",
   "dockerfile",
+  "dockercompose",
 ];
 
 /** Documents that are synchronised: files, untitled documents, and notebook cells. */

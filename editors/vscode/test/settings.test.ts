@@ -20,8 +20,8 @@ test("only settings that are set are sent, and those sent before are sent again"
 
 test("the languages are the server's", async () => {
   const table = await readFile(new URL("../../../nano_lsp/code/languages.py", import.meta.url), "utf8");
-  const named = [...table.matchAll(/Language\(\s*"(\w+)"/g)].map(([, name]) => name ?? "");
-  const quoted = new Set([...table.matchAll(/"([\w+#]+)"/g)].map(([, word]) => word)); // names and aliases
+  const named = [...table.matchAll(/Language\(\s*"([\w-]+)"/g)].map(([, name]) => name ?? "");
+  const quoted = new Set([...table.matchAll(/"([\w+#-]+)"/g)].map(([, word]) => word)); // names and aliases
   assert.deepEqual([...named.filter((name) => !LANGUAGES.includes(name))], ["plaintext"]);
   assert.deepEqual([...LANGUAGES.filter((language) => !quoted.has(language))], []);
   const activation = LANGUAGES.map((language) => `onLanguage:${language}`);

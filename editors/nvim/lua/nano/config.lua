@@ -29,8 +29,8 @@ M.defaults = {
   -- stylua: ignore
   filetypes = {
     "python", "javascript", "javascriptreact", "typescript", "typescriptreact", "c", "cpp", "cs", "go", "java",
-    "kotlin", "rust", "swift", "lua", "ruby", "sh", "bash", "zsh", "sql", "html", "vue", "svelte", "css", "scss",
-    "less", "json", "jsonc", "yaml", "toml", "markdown", "dockerfile",
+    "kotlin", "rust", "swift", "objc", "objcpp", "cuda", "lua", "ruby", "php", "sh", "bash", "zsh", "sql", "html",
+    "vue", "svelte", "css", "scss", "less", "json", "jsonc", "yaml", "toml", "markdown", "dockerfile",
   },
   settings = {},
   ghost_text = "auto",
