@@ -19,6 +19,8 @@ from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postproce
 from nano_lsp.completion.postprocess.truncation import shortest_period
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
 
+_IF_ELSE = "if b {\n\t\tc()\n\t} else {\n\t\td()\n\t}"
+_ALLMAN = "if (a)\n        {\n            B();\n        }\n        else\n        {\n            C();\n        }"
 AUTOMATIC = PostprocessOptions(automatic=True)
 REQUESTED = PostprocessOptions()
 
@@ -114,6 +116,14 @@ def test_requested_suggestions_may_complete_the_function_automatic_ones_the_bloc
     assert shown(prefix, generated, "\n", REQUESTED) == "g(x)\n    return y"
 
 
+def test_an_automatic_suggestion_is_one_statement_where_code_follows_in_the_block() -> None:
+    prefix, statement = "def f():\n    ", "if a:\n        b(\n            1\n        )\n    else:\n        c()"
+    generated = f"{statement}\n    d()\n"
+    assert shown(prefix, generated, "\n    return 1\n") == statement
+    assert shown(prefix, generated, "\n\n\nx = 1\n") == generated.rstrip()
+    assert shown(prefix, generated, "\n    return 1\n", REQUESTED) == generated.rstrip()
+
+
 @pytest.mark.parametrize(
     ("language", "prefix", "generated", "suffix", "expected"),
     [
@@ -179,6 +189,26 @@ def test_requested_suggestions_may_complete_the_function_automatic_ones_the_bloc
         # one statement where one is enough
         ("javascript", "x = ", "f(\n  1,\n);\ny = 2;\n", "\n", "f(\n  1,\n);"),
         ("sql", "select a -- it's (\nfrom ", "b;\nselect", "\n", "b;"),
+        ("go", "func f() {\n\t", "b()\n\tc()\n\td()", "\n\te()\n}\n", "b()"),
+        ("go", "func f() {\n\t", "if b {\n\t\tc()\n\t} else {\n\t\td()\n\t}\n\te()", "\n\tg()\n}\n", _IF_ELSE),
+        (
+            "csharp",
+            "class A\n{\n    int F()\n    {\n        ",
+            f"{_ALLMAN}\n        D();",
+            "\n        E();\n    }\n}",
+            _ALLMAN,
+        ),
+        (
+            "rust",
+            "fn f() {\n    ",
+            "let a = b\n        .c();\n    let d = 1;",
+            "\n    e();\n}\n",
+            "let a = b\n        .c();",
+        ),
+        ("java", "class A {\n  ", "@B\n  int c;\n  int d;", "\n  int e;\n}\n", "@B\n  int c;"),
+        ("ruby", "def f\n  ", "a.each do |b|\n    c\n  end\n  d", "\n  e\nend\n", "a.each do |b|\n    c\n  end"),
+        ("shellscript", "a\n", "cat <<'END'\nb c (\nEND\nd", "\ne\n", "cat <<'END'\nb c (\nEND"),
+        ("lua", "", "local a = b\n  .c()\nlocal d = 1", "\nreturn d\n", "local a = b\n  .c()"),
         # duplicates and stubs
         ("go", "package a\n\nvar total = compute(1)\n", "var total = compute(1)", "\n", ""),
         ("lua", "local function f()\n  ", "-- TODO: write it", "\nend\n", ""),

@@ -20,10 +20,10 @@ from nano_lsp.completion.postprocess.filters import (
     reject_undefined_names,
 )
 from nano_lsp.completion.postprocess.scope import stop_at_scope_end
+from nano_lsp.completion.postprocess.statement import stop_after_statement
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard
 from nano_lsp.completion.postprocess.truncation import (
     limit_lines,
-    stop_after_statement,
     stop_at_improbable_token,
     stop_at_markup,
     stop_at_suffix,
@@ -58,7 +58,7 @@ STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...]
     ("suffix", lambda _options, _guard: stop_at_suffix),
     ("scope", lambda options, guard: partial(stop_at_scope_end, guard=guard, automatic=options.automatic)),
     ("repetition", lambda _options, _guard: stop_repetition),
-    ("line", lambda options, _: partial(stop_after_statement, automatic=options.automatic)),
+    ("line", lambda options, guard: partial(stop_after_statement, guard=guard, automatic=options.automatic)),
     ("lines", lambda options, _: partial(limit_lines, max_lines=options.max_lines)),
     (
         "confidence",

@@ -1,7 +1,6 @@
 """Steps that can end a generation early: each looks at the text after every token, and once more when it is finished.
 
-Markup, the suffix, repetition, the end of a statement, a maximum number of lines, and tokens of
-low probability.
+Markup, the suffix, repetition, a maximum number of lines, and tokens of low probability.
 """
 
 from __future__ import annotations
@@ -93,18 +92,6 @@ def shortest_period(ids: Sequence[int]) -> tuple[int, int] | None:
         if b and length % period == 0 and length // period >= _MIN_ROUNDS and length >= _MIN_REPEATED_TOKENS:
             best = period, length // period
     return best
-
-
-def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End an automatic suggestion of one statement at the first line break outside brackets and strings."""
-    if not automatic or candidate.cursor.multi_line:
-        return None
-    end = candidate.text.find("\n")
-    while end >= 0:
-        if not candidate.cursor.language.lexis.is_open(candidate.cursor.typed + candidate.text[:end]):
-            return Truncation(end)
-        end = candidate.text.find("\n", end + 1)
-    return None
 
 
 def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
