@@ -276,7 +276,8 @@ class EditorSettings(Settings):
     )
     min_token_probability: float = _setting(
         0.3,
-        "Automatic suggestions end before the first token whose probability is below this value.",
+        "Automatic suggestions end before the first token whose probability is below this value. They go on in "
+        "another line only while the joint probability of their tokens is above it.",
         SetBy.PROJECT,
         limits=(0, 1),
         formerly="tokenConfidence",
