@@ -36,11 +36,12 @@ PAGES = sorted(
         *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "jupyter_ext/README.md")),
         *(ROOT / "docs").rglob("*.md"),
         *(path for folder in ("editors", "editors/vscode", "editors/nvim") for path in (ROOT / folder).glob("*.md")),
+        ROOT / "packaging/README.md",
         ROOT / "tests/wild/README.md",
     ]
 )
 _OPTIONS = "## All options\n"
-_PLACES = r"(?:nano_lsp|tests|docs|editors|jupyter_ext|\.ci|\.github)/[\w.][\w./-]*"
+_PLACES = r"(?:nano_lsp|tests|docs|editors|packaging|jupyter_ext|\.ci|\.github)/[\w.][\w./-]*"
 
 
 def name_of(page: Path) -> str:

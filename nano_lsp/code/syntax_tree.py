@@ -11,6 +11,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from typing import AnyStr
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Parser, Range, Tree
@@ -64,10 +65,10 @@ class SyntaxTree:
         if grammar is None or _is_too_large(data):
             return None
         old = self._data
-        start = _n_common(old, data)
+        start = n_common(old, data)
         while start and data[start - 1 : start] >= b"\x80":  # not within a character
             start -= 1
-        end = _n_common(old[start:][::-1], data[start:][::-1])
+        end = n_common(old[start:][::-1], data[start:][::-1])
         old_end, new_end = len(old) - end, len(data) - end
         tree = self._tree.copy()
         tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(data, new_end))
@@ -143,6 +144,20 @@ def is_python(text: str) -> bool:
     return True
 
 
+def n_common(a: AnyStr, b: AnyStr) -> int:
+    """Return the length of the longest common prefix, by binary search: comparing slices costs almost nothing."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
     """Whether an edit adds syntax errors: more ERROR or MISSING nodes, or Python no longer parses the text."""
     if after.n_errors() > before.n_errors():
@@ -170,20 +185,6 @@ def statements_of(block: Node) -> list[Node]:
 def first_child(node: Node | None) -> Node | None:
     """Return the first named child; None if there is none."""
     return next(iter(node.named_children), None) if node is not None else None
-
-
-def _n_common(a: bytes, b: bytes) -> int:
-    """Length of the longest common prefix, by binary search: comparing slices costs almost nothing."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _point(data: bytes, at: int) -> tuple[int, int]:
