@@ -8,6 +8,7 @@ conventions of each system (platformdirs); `NANO_LSP_HOME` puts all of the user'
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
