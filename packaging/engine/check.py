@@ -1,6 +1,6 @@
 """Checks the installed llama.cpp: the self-test with each variant that this CPU can run, the fastest first.
 
-`python packaging/engine/check.py` prints a line for each; it needs nano-lsp and the engine's wheel in the environment.
+`python packaging/engine/check.py` prints a line for each; it needs nano-lsp and the engine's wheel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def main() -> int:
             failed |= {name: reason for name, reason in outcome.left_out.items() if name not in left_out}
             if outcome.layout is None:
                 break
-            print(f"{outcome.mode}: works, with {', '.join(sorted(compiled_features(outcome.system_info)))}", flush=True)
+            print(
+                f"{outcome.mode}: works, with {', '.join(sorted(compiled_features(outcome.system_info)))}", flush=True
+            )
             if not outcome.variant:
                 break
             left_out = {**outcome.left_out, outcome.variant: "tested"}
