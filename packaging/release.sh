@@ -36,6 +36,8 @@ fi
 npm ci --no-audit --no-fund
 node scripts/bundle.ts
 cp "$folder/nano_lsp-$version"-*.whl server
+# with_hash WHEEL LOCK: let a lock file allow a wheel of the engine, beside its source.
+with_hash() { sed -i "/^llama-cpp-python==/a\\    --hash=sha256:$(sha256sum "$1" | cut -d ' ' -f 1) \\\\" "$2"; }
 vsix() { npx vsce package --no-dependencies "${links[@]}" "$@"; }
 vsix --out "$folder/neuro-nano-$version.vsix"
 cp server/requirements.txt "$work/requirements.txt"
@@ -47,12 +49,30 @@ for engine in "$folder"/llama_cpp_python-*.whl; do
     *win_amd64.whl) target=win32-x64 ;;
     *) continue ;;
     esac
-    hash=$(sha256sum "$engine" | cut -d ' ' -f 1)
-    sed "/^llama-cpp-python==/a\\    --hash=sha256:$hash \\\\" "$work/requirements.txt" >server/requirements.txt
+    cp "$work/requirements.txt" server
+    with_hash "$engine" server/requirements.txt
     cp "$engine" server
     vsix --target "$target" --out "$folder/neuro-nano-$version-$target.vsix"
     rm "server/$(basename "$engine")"
 done
+
+# What channels want, filled in; the feature for containers with its wheels, of which pip takes the one that fits.
+cd "$work/source"
+repository=${GITHUB_REPOSITORY:-OWNER/NAME} # what a release made by hand must fill in
+python packaging/channels/render.py "$work/rendered" "$version" "$repository" "$folder/nano_lsp-$version.tar.gz"
+feature=$work/rendered/devcontainer
+mkdir "$feature/server"
+cp packaging/devcontainer/install.sh "$feature"
+cp "$folder/nano_lsp-$version"-*.whl "$feature/server"
+cp "$work/requirements.txt" "$feature/server"
+for engine in "$folder"/llama_cpp_python-*linux*.whl; do
+    [ -e "$engine" ] || continue
+    with_hash "$engine" "$feature/server/requirements.txt"
+    cp "$engine" "$feature/server"
+done
+archive() { tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$1" -cf - . | gzip -n >"$2"; }
+archive "$feature" "$folder/devcontainer-feature-nano-lsp.tgz"
+archive "$work/rendered/channels" "$folder/channels-$version.tar.gz"
 
 cd "$folder"
 rm -f SHA256SUMS

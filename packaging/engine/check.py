@@ -1,6 +1,6 @@
 """Checks the installed llama.cpp: the self-test with each variant that this CPU can run, the fastest first.
 
-`python packaging/engine/check.py` prints a line for each; the environment needs nano-lsp and the engine's wheel.
+`python packaging/engine/check.py` prints a line for each; it needs nano-lsp and the engine's wheel.
 """
 
 from __future__ import annotations
