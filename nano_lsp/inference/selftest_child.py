@@ -23,7 +23,8 @@ _SINGLE = 8  # tokens evaluated one by one, after a batch: llama.cpp has differe
 def main(layout: WeightLayout) -> None:
     """Evaluate the tiny model and print how far its logits are from the reference."""
     _disable_crash_reports()
-    from nano_lsp.inference.llama_backend import MAX_LOGITS, LlamaBackend, system_info  # noqa: PLC0415 - may crash
+    from nano_lsp.inference.backend import MAX_LOGITS  # noqa: PLC0415
+    from nano_lsp.inference.llama_backend import LlamaBackend, system_info  # noqa: PLC0415 - may crash
 
     model = SelfTestModel()
     n_batch = len(model.tokens) - _SINGLE
