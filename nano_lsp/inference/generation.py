@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
-from nano_lsp.inference.backend import Aborted, Backend
+from nano_lsp.inference.backend import MAX_LOGITS, Aborted, Backend
 from nano_lsp.inference.chunk_size import ChunkSize
 from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
@@ -288,7 +288,7 @@ class Generation:
     def _propose(self) -> list[int]:
         if self._params.score:  # all but the last one, whose logits nobody needs
             rest = self._params.score[len(self._detokenizer.tokens) : -1]
-            return [*rest[: self._backend.spec.n_batch - 1]]
+            return [*rest[: min(MAX_LOGITS, self._backend.spec.n_batch) - 1]]
         if self.reads_prompt or not self._index or self._detokenizer.missing:
             return []
         ngram, proposed = self._index.propose(MAX_SPECULATIVE_TOKENS)

@@ -56,6 +56,7 @@ class NanoServer(LanguageServer):
         session: The editor's session with the model.
         suggester: Answers requests for suggestions.
         next_edits: Answers requests for the next edit.
+        ghost_text_at: The document and the cursor that the last suggestion was sent for; None if there was none.
         status: Status that was sent to the editor last, without the reason that a document gets no suggestions.
         explanations: Explanations that were generated already.
         rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
@@ -77,6 +78,7 @@ class NanoServer(LanguageServer):
         self.session = Session(folders, self.show_status)
         self.suggester = Suggester(self.session)
         self.next_edits = NextEdits(self.session)
+        self.ghost_text_at: CompletionInput | None = None
         self.documents = Documents(self.session.acceptance.changed, self._record_edit)
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = ExplanationCache()

@@ -1,8 +1,8 @@
 """Finds where the newest edits have to be made again, and the text there, in the code and without a model.
 
-A place has lines that are like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), or
-uses of a definition that an edit has renamed (`renames`). Edited lines are left out, and so are places where the edit
-would take back another one.
+A place has lines like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), or uses of a
+definition that an edit has renamed (`renames`). Edited lines are left out, and so are places where the edit would
+take back another one.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ METHOD = "textDocument/copilotInlineEdit"
 CODE = "def area(w, h):\n    total = w * h\n    print(w)\n    return total + w\n"
 RENAMED = CODE.replace("(w, h)", "(width, h)")
 REPLIES = {
+    "x = ": "1 + 1\n",
+    "from a import load\n": "",
     "def area(width, h):\n": "    total = width * h\n",
     "    total = w * h\n": "    print(width)\n",
     "    total = width * h\n": "    print(width)\n",
@@ -44,9 +46,9 @@ class Editor:
         identifier = {"uri": uri, "version": self.versions[uri]}
         self.client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": text}]})
 
-    def ask(self, uri: str = URI) -> list[dict[str, Any]]:
+    def ask(self, uri: str = URI, line: int = 0) -> list[dict[str, Any]]:
         params = {"textDocument": {"uri": uri, "version": self.versions.get(uri, 0)}, "context": {"triggerKind": 2}}
-        answer = self.client.request(next(self._ids), METHOD, {**params, "position": {"line": 0, "character": 0}})
+        answer = self.client.request(next(self._ids), METHOD, {**params, "position": {"line": line, "character": 4}})
         return list(answer["result"]["edits"])
 
     def accept(self, edit: dict[str, Any]) -> str:
@@ -120,12 +122,20 @@ def test_nothing_is_offered_after_undo_or_paste(editor: Editor) -> None:
 
 def test_an_edit_leads_to_another_open_document(editor: Editor) -> None:
     other = "file:///b.py"
-    editor.open(CODE)
-    editor.open("from a import area\n\nprint(area(w=1, h=2))\n", other)
-    editor.change(CODE.replace("w", "width").replace("h", "height"))
-    editor.change(CODE.replace("w", "width"))
-    editor.change(CODE)
-    assert editor.ask() == []  # all of it is undone
+    editor.open("def load(a):\n    return a\n")
+    editor.open("from a import load\n", other)
+    editor.change("def read(a):\n    return a\n")
+    (edit,) = editor.ask()
+    assert editor.accept(edit) == other
+    assert editor.texts[other] == "from a import read\n"
+
+
+def test_ghost_text_goes_first(editor: Editor) -> None:
+    editor.open(CODE + "x = \n")
+    editor.change(RENAMED + "x = \n")
+    assert editor.client.suggest(5, 4, 4, invoked=False) == ["1 + 1"]
+    assert editor.ask(line=4) == []
+    assert editor.ask(line=1)
 
 
 def test_with_the_setting_off_nothing_runs(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from nano_lsp.editor.session import State, Status
 from nano_lsp.errors import NanoError
 from nano_lsp.lines import LINE_END
 from nano_lsp.lsp.documents import TextDocument
-from nano_lsp.lsp.lenient_parsing import read_argument
+from nano_lsp.lsp.lenient_parsing import read_argument, read_position
 from nano_lsp.lsp.server import NanoServer
 from nano_lsp.next_edit.renames import Source
 
@@ -32,7 +32,8 @@ def register(server: NanoServer) -> None:
 
 
 async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[dict[str, Any]]]:
-    identifier = read_argument([read_argument([params]).get("textDocument")])
+    argument = read_argument([params])
+    identifier, position = read_argument([argument.get("textDocument")]), read_position(argument.get("position"))
     asked = server.enabled_document(identifier.get("uri"))
     if asked is None or not server.next_edits.is_on(asked.name) or not server.documents.is_code(asked):
         return {"edits": []}
@@ -45,6 +46,8 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
     document = next((each for each in searched if found and each.uri == found.place.document), None)
     if found is None or document is None or server.documents.get(document.uri) is not document:
         return {"edits": []}
+    if position and server.ghost_text_at == server.at_cursor(asked, asked.offset(position)):
+        return {"edits": []}  # the suggestion at the cursor goes first
     return {"edits": [_to_lsp(document, found.place.start, found.place.old, found.place.new)]}
 
 
