@@ -13,10 +13,9 @@ from nano_lsp.next_edit.places import Place, PlaceKind
 
 THRESHOLD = 0.0
 """Log-odds that an edit must have to be shown."""
-_INTERCEPT = -4.0
-_GAIN_WEIGHT = 0.35
-_MAX_GAIN = 8.0
-"""The model is never surer than this, for an edit or against it."""
+_INTERCEPT = -4.4
+_MIN_GAIN, _MAX_GAIN = -4.0, 2.0
+"""The model's gain counts within these: above, it says little more (of three gains above 5, two were wrong)."""
 
 
 def prior_log_odds(place: Place) -> float:
@@ -36,7 +35,7 @@ def prior_log_odds(place: Place) -> float:
 
 def needed_gain(place: Place) -> float:
     """Gain with which a place is shown; see `NextEdit`."""
-    return (THRESHOLD - prior_log_odds(place)) / _GAIN_WEIGHT
+    return THRESHOLD - prior_log_odds(place)
 
 
 def is_hopeless(place: Place) -> bool:
@@ -59,7 +58,7 @@ class NextEdit:
     @property
     def log_odds(self) -> float:
         """Log-odds that it is the next edit."""
-        return prior_log_odds(self.place) + _GAIN_WEIGHT * max(-_MAX_GAIN, min(_MAX_GAIN, self.gain))
+        return prior_log_odds(self.place) + max(_MIN_GAIN, min(_MAX_GAIN, self.gain))
 
     @property
     def is_shown(self) -> bool:
