@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Priority(IntEnum):
@@ -16,14 +16,14 @@ class Priority(IntEnum):
     PREFETCH = 2
 
 
-class WeightLayout(str, Enum):
+class WeightLayout(StrEnum):
     """Memory layout of a model's weights in llama.cpp; it decides which kernels read them."""
 
     REPACKED = "repacked"  # copied into layouts that suit the CPU, AMX included: the fastest
     AS_STORED = "as-stored"  # read from the mapped file as they are: fewer kernels, fewer ways to fail
 
 
-class FinishReason(str, Enum):
+class FinishReason(StrEnum):
     """Reason why a generation ended."""
 
     STOP = "stop"  # an end token, a stop string, a stop id, or the hook

@@ -144,6 +144,12 @@ class Settings:
         pattern=f"{SHARED}|{IN_PROCESS}|https?://.+",
         values=f"{SHARED}, {IN_PROCESS} or the address of a server, https://…",
     )
+    offline: bool = _setting(
+        False,
+        "Open no connection to another machine: models come from files alone (`nano-lsp model pull --from FILE`), "
+        "and engines on other machines are refused. Where the administrator's file sets it, nothing switches it off.",
+        SetBy.CONFIG,
+    )
     model: str = _setting(
         "nano", "Use this model: a name from `nano-lsp model list`, or the path of a GGUF file.", SetBy.USER
     )
@@ -270,7 +276,8 @@ class EditorSettings(Settings):
     )
     min_token_probability: float = _setting(
         0.3,
-        "Automatic suggestions end before the first token whose probability is below this value.",
+        "Automatic suggestions end before the first token whose probability is below this value. They go on in "
+        "another line only while the joint probability of their tokens is above it.",
         SetBy.PROJECT,
         limits=(0, 1),
         formerly="tokenConfidence",

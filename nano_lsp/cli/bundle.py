@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from nano_lsp.config import find_folders
 from nano_lsp.errors import BundleError, ConfigError, DiskSpaceError, StoreWriteError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
+from nano_lsp.offline import require_network
 
 EXAMPLES = """Examples:
 
@@ -32,10 +33,9 @@ Then, on the other machine: `python3 nano-lsp-bundle/install.py`
 """
 
 _SPARE_BYTES = 400 << 20  # for wheels, plugins and temporary files of their builds
-_PORTABLE_FEATURES = ("avx2", "f16c", "fma")  # in x86 processors since 2013; llama.cpp requires them
 
 
-class Part(str, Enum):
+class Part(StrEnum):
     """Parts of a bundle that can be left out."""
 
     VSCODE = "vscode"
@@ -59,7 +59,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
     portable: Annotated[
         bool,
         typer.Option(
-            "--portable", help="Build llama.cpp for any x86 CPU with AVX2, or any ARM CPU; takes some minutes."
+            "--portable", help="Build llama.cpp for every CPU of this machine's kind; takes ten minutes or more."
         ),
     ] = False,
 ) -> None:
@@ -68,6 +68,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
     It is for machines with the same operating system, type of processor and version of Python. Wheels come from the
     package index that pip is configured for; editor plugins from a checkout of the project.
     """
+    require_network("A bundle", "Make it on a machine that may download wheels.")
     parts = frozenset(Part) - frozenset(without or ())
     checkout = _find_checkout(source)
     npm = bundle_parts.find_npm() if Part.VSCODE in parts else ""  # before the work, to fail early
@@ -86,7 +87,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
         has_extension = Part.JUPYTER in parts and (extension / "pyproject.toml").is_file()
         with _step_display() as on_step:
             if portable:
-                wheels.build_portable_llama(on_step)
+                wheels.build_portable_llama(on_step, checkout)
             with_jupyterlab = ["jupyterlab"] if jupyterlab else []
             wheels.collect(on_step, f"nano-lsp{extra} @ {checkout.as_uri()}", *with_jupyterlab)
             if has_extension:
@@ -105,7 +106,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
             "extra": extra,
             "python": wheels.python,
             "platform": bundle_install.this_platform(),
-            "cpu_features": _needed_features(portable=portable),
+            "cpu_features": [] if portable else sorted(hardware.cpu_features()),
             "model": model,
             "model_file": f"model/{model_file.name}",
             "jupyterlab": jupyterlab,
@@ -197,8 +198,3 @@ def _step_display() -> Iterator[Callable[[str], None]]:
                 stderr.print(f"{title} …")
 
         yield print_title
-
-
-def _needed_features(*, portable: bool) -> list[str]:
-    features = hardware.cpu_features()
-    return sorted(features & frozenset(_PORTABLE_FEATURES) if portable else features)

@@ -9,7 +9,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -44,25 +43,24 @@ class Wheels:
         find_links = ["--find-links", str(self.folder)] if self.folder.exists() else []
         self._pip(on_step, [*find_links, *([] if deps else ["--no-deps"]), *requirements])
 
-    def build_portable_llama(self, on_step: StepCallback) -> None:
-        """Build llama.cpp for more CPUs than this machine's; `collect` then uses this wheel.
+    def build_portable_llama(self, on_step: StepCallback, checkout: Path) -> None:
+        """Build llama.cpp for every CPU of this machine's kind; `collect` then uses this wheel.
 
         Raises:
-            BundleError: pip failed; the end of its output is in the message.
+            BundleError: The build failed; the end of its output is in the message.
         """
-        requirement = f"llama-cpp-python=={version('llama-cpp-python')}"
-        arguments = f"{os.environ.get('CMAKE_ARGS', '')} -DGGML_NATIVE=OFF".strip()
-        self._pip(on_step, ["--no-deps", "--no-cache-dir", requirement], {"CMAKE_ARGS": arguments})
+        command = [sys.executable, str(checkout / "packaging/engine/build.py"), str(self.folder)]
+        run("llama.cpp", command, on_step, env=os.environ)
 
     def version_of(self, name: str) -> str:
         """The version of the wheel of a package."""
         wheels = (parse_wheel_filename(wheel.name) for wheel in self.folder.glob("*.whl"))
         return next(str(number) for project, number, _, _ in wheels if project == name)
 
-    def _pip(self, on_step: StepCallback, arguments: Sequence[str], env: Mapping[str, str] = _EPOCH) -> None:
+    def _pip(self, on_step: StepCallback, arguments: Sequence[str]) -> None:
         options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
         command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(self.folder), *arguments]
-        run("Wheels", command, on_step, env={**os.environ, **env})
+        run("Wheels", command, on_step, env={**os.environ, **_EPOCH})
 
 
 def find_npm() -> str:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
-from enum import Enum
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +34,7 @@ from nano_lsp.inference.selftest import Outcome, SelfTest, build_command, compil
 from nano_lsp.models.adapters import choose_adapter, find_base
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore
+from nano_lsp.schema import WeightLayout
 from nano_lsp.settings import IN_PROCESS, SHARED, Settings
 from nano_lsp.version import __version__
 
@@ -51,7 +52,7 @@ _TRAINED_TOKENS = 100_000
 _SAFER_MODE_COST = "It costs up to a quarter of the speed of answers."  # figures: docs/how-to/troubleshooting.md
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """Severity of a finding."""
 
     OK = "ok"
@@ -211,7 +212,8 @@ def examine_library(*, again: bool) -> Generator[Finding, None, bool]:
         yield Finding(Level.PROBLEM, "self-test", error.message, error.remedy, _exit_code(error))
         return False
     if outcome.notice:
-        yield Finding(Level.WARNING, "self-test", f"{outcome.notice} {_SAFER_MODE_COST}", _build_advice())
+        cost = f" {_SAFER_MODE_COST}" if outcome.layout is WeightLayout.AS_STORED else ""
+        yield Finding(Level.WARNING, "self-test", outcome.notice + cost, _build_advice())
     else:
         yield Finding(Level.OK, "self-test", "llama.cpp computes correctly on this CPU, in its fast mode")
     return True
@@ -224,7 +226,8 @@ def _exit_code(error: NanoError) -> int:
 def _examine_build(outcome: Outcome) -> Finding:
     compiled, available = compiled_features(outcome.system_info), hardware.cpu_features()
     unused = ", ".join(sorted(available - compiled))
-    detail = f"compiled with {', '.join(sorted(compiled)) or 'no SIMD extensions'}"
+    detail = f"its code for {outcome.variant}, " if outcome.variant else ""
+    detail += f"compiled with {', '.join(sorted(compiled)) or 'no SIMD extensions'}"
     if unused:
         detail += f"; the CPU also has {unused}"
     if available and not compiled & {"avx2", "asimd"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +48,7 @@ EXAMPLES = """Examples:
 """
 
 
-class Style(str, Enum):
+class Style(StrEnum):
     """The client whose requests are made."""
 
     NANO = "nano"

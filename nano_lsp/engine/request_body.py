@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Receive
 
 from nano_lsp.engine import protocol
 from nano_lsp.errors import CancelledError
@@ -36,10 +37,16 @@ async def read_body(request: Request) -> bytes:
 
     try:
         await asyncio.wait_for(collect(), _BODY_S)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         logger.warning("A body did not come within %g s.", _BODY_S)
         raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
     return bytes(body)
+
+
+async def until_disconnect(receive: Receive) -> None:
+    """Wait until the client disconnects; the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -47,8 +54,7 @@ async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> 
     working = asyncio.ensure_future(work)
 
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+        await until_disconnect(request.receive)
         working.cancel()
 
     watching = asyncio.create_task(watch())

@@ -45,7 +45,7 @@ class CrashGuard:
         if not faulthandler.is_enabled() and outcome.layout:
             with contextlib.suppress(OSError):
                 self._folder.mkdir(parents=True, exist_ok=True)
-                name = f"{self._selftest.key[:16]}-{outcome.layout.value}-{os.getpid()}.txt"
+                name = f"{self._selftest.key[:16]}-{outcome.mode}-{os.getpid()}.txt"
                 self._trace = (self._folder / name).open("w", encoding="utf-8")
                 faulthandler.enable(self._trace)
         return outcome
@@ -69,14 +69,13 @@ class CrashGuard:
     def _count(self, path: Path) -> Outcome | None:
         """Count a trace and delete it; the new outcome, or None for a trace that does not count."""
         key, _, rest = path.stem.partition("-")
-        layout, _, pid = rest.rpartition("-")
+        mode, _, pid = rest.rpartition("-")
         with contextlib.suppress(OSError, ValueError):
             text = path.read_text(encoding="utf-8", errors="replace")
             if not text and not is_leftover(path, int(pid)):
                 return None  # of a running process, before its first completion
             path.unlink()
-            current = self._selftest.run().layout
-            if text and current and (key, layout) == (self._selftest.key[:16], current.value):
+            if text and (key, mode) == (self._selftest.key[:16], self._selftest.run().mode):
                 logger.error("An engine crashed before its first completion:\n%s", text)
                 first = text.split("\n", 1)[0]
                 return self._selftest.record_crash(first.partition(": ")[2] or first)

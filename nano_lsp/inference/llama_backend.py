@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
 from nano_lsp.inference.backend import MAX_LOGITS, Aborted
 from nano_lsp.inference.llama_grammar import LlamaGrammar
-from nano_lsp.inference.llama_library import VERSION, llama, threads_sleep
+from nano_lsp.inference.llama_library import VERSION, choose_variant, llama, load_variant, threads_sleep
 from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
 from nano_lsp.inference.threads import ThreadCount
 from nano_lsp.models.adapter_file import AdapterFile, check_adapter
@@ -91,6 +91,7 @@ class LlamaBackend:
         settings: Settings,
         *,
         layout: WeightLayout = WeightLayout.REPACKED,
+        variant: str = "",
         name: str = "",
         on_progress: Callable[[float], bool] | None = None,
         on_step: Callable[[str], None] = lambda _step: None,
@@ -101,6 +102,8 @@ class LlamaBackend:
             path: Path of the GGUF file.
             settings: Settings of context, threads and KV type.
             layout: Layout of the weights with which llama.cpp works on this CPU; see `selftest`.
+            variant: Variant of llama.cpp's code for the CPU that works; empty takes the fastest, where there are
+                several.
             name: Display name of the model; the file's name if empty.
             on_progress: Receives the share of the file read, 0 to 1; returning False cancels loading.
             on_step: Called after a step: `file`, `context`.
@@ -113,6 +116,7 @@ class LlamaBackend:
         weights = ResidentWeights(path, read_header(path))
         _LLAMA_LOG.clear()
         llama.llama_log_set(_keep_log, ctypes.c_void_p(0))
+        load_variant(variant or choose_variant())
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = 0

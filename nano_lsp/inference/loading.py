@@ -67,13 +67,19 @@ def load(
 
         on_step("library")
         backend = LlamaBackend.load(
-            path, settings, layout=layout, name=name, on_progress=on_progress, on_step=on_step
+            path,
+            settings,
+            layout=layout,
+            variant=outcome.variant,
+            name=name,
+            on_progress=on_progress,
+            on_step=on_step,
         )
     except BaseException:
         guard.end(answered=False)
         raise
     n_threads = settings.n_threads or hardware.usable_cores()
-    machine = f"{selftest.key[:16]}-{layout.value}-{n_threads}"
+    machine = f"{selftest.key[:16]}-{outcome.mode}-{n_threads}"
     return backend, guard, Notice(outcome.notice, is_new=outcome.is_new and bool(outcome.notice)), machine
 
 

@@ -2,8 +2,9 @@
 
 A build may crash at its first batch, or compute wrong numbers: one for another CPU crashes with an illegal
 instruction, one compiled by GCC before 12.4 or 13.3 for a CPU with AMX with a general protection fault (GCC bug
-114098). So a child process evaluates a tiny model first, in each layout of the weights until one works. The outcome
-is cached by the library's hash and the CPU: the test takes a second, once.
+114098). So a child process evaluates a tiny model first, in each layout of the weights until one works. A build with
+several variants of the code for the CPU is tried variant by variant in each layout, the fastest first. The outcome is
+cached by the library's hash and the CPU: the test takes a second, once.
 
 This module does not load llama.cpp.
 """
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import logging
+import math
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +31,7 @@ import msgspec
 from nano_lsp.atomic_files import write_whole
 from nano_lsp.errors import LibraryError
 from nano_lsp.inference import hardware
+from nano_lsp.inference.library_files import library_files
 from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
 
@@ -55,6 +58,8 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         layout: The fastest layout of the weights that works; None if none does.
         failures: Layouts that do not work, each with a clause that says why, such as `it died of SIGILL`.
+        variant: Variant of llama.cpp's code for the CPU to load; empty for a build with one.
+        left_out: Faster variants that do not work in this layout, each with such a clause.
         system_info: CPU features that llama.cpp was compiled with, in its own format; empty if it crashed earlier.
         crashes: Number of crashes since, between loading a model and the first completion.
         is_new: Whether the test ran just now, instead of being read from the cache.
@@ -65,16 +70,31 @@ class Outcome(msgspec.Struct, frozen=True):
     system_info: str = ""
     crashes: int = 0
     is_new: bool = False
+    variant: str = ""
+    left_out: dict[str, str] = {}
+
+    @property
+    def mode(self) -> str:
+        """Identifier of the layout and the variant."""
+        return ".".join(filter(None, [self.variant, self.layout.value if self.layout else ""]))
 
     @property
     def notice(self) -> str:
-        """Notice for the user about a layout that is not the fastest one; empty if it is."""
-        if self.layout in {None, _LAYOUTS[0]}:
+        """Notice for the user about a layout or a variant that is not the fastest one; empty if both are."""
+        if self.layout is None:
             return ""
+        if self.layout is not _LAYOUTS[0]:
+            return (
+                f"llama.cpp runs in a slower, safer mode: in the fast one {self.failures[_LAYOUTS[0]]}. "
+                "`nano-lsp doctor` prints the command that compiles llama.cpp for this CPU, "
+                "`nano-lsp doctor --retest` tests the fast mode again."
+            )
+        if not self.left_out:
+            return ""
+        name, reason = next(iter(self.left_out.items()))
         return (
-            f"llama.cpp runs in a slower, safer mode: in the fast one {self.failures[_LAYOUTS[0]]}. "
-            "`nano-lsp doctor` prints the command that compiles llama.cpp for this CPU, "
-            "`nano-lsp doctor --retest` tests the fast mode again."
+            f"llama.cpp runs with its code for {self.variant}, as with that for {name} {reason}. "
+            "`nano-lsp doctor --retest` tests that again."
         )
 
 
@@ -90,7 +110,7 @@ class SelfTest:
     """
 
     def __init__(self, cache: Path) -> None:
-        self.key = _key(_library_files())
+        self.key = _key(library_files())
         self.path = cache / "llama-selftest.json"
 
     def run(self, *, again: bool = False) -> Outcome:
@@ -98,25 +118,23 @@ class SelfTest:
         cached = None if again else self._load().get(self.key)
         if cached:
             return cached
-        outcome = _try_layouts(self.path.parent)
+        outcome = find_mode(self.path.parent)
         self._save(outcome)
         if outcome.notice:
             logger.warning(outcome.notice)
         return msgspec.structs.replace(outcome, is_new=True)
 
     def record_crash(self, cause: str) -> Outcome:
-        """Count a crash before a first completion; after `MAX_CRASHES` of them the next safer layout is used."""
+        """Count a crash before a first completion; after `MAX_CRASHES` of them the next safer mode is used."""
         outcome = self.run()
         outcome = msgspec.structs.replace(outcome, crashes=outcome.crashes + 1)
-        safer = _LAYOUTS[_LAYOUTS.index(outcome.layout) + 1 :] if outcome.layout else ()
-        safer = tuple(layout for layout in safer if layout not in outcome.failures)
-        if outcome.layout and safer and outcome.crashes >= MAX_CRASHES:
+        if outcome.layout and outcome.crashes >= MAX_CRASHES:
             failure = f"the engine died {outcome.crashes} times before its first answer ({cause})"
-            failures = {**outcome.failures, outcome.layout: failure}
-            outcome = msgspec.structs.replace(outcome, layout=safer[0], failures=failures, crashes=0)
-            logger.warning(outcome.notice)
-            self._save(outcome)
-            return msgspec.structs.replace(outcome, is_new=True)
+            safer = find_mode(self.path.parent, _failed(outcome, failure))
+            if safer.layout:
+                logger.warning(safer.notice)
+                self._save(safer)
+                return msgspec.structs.replace(safer, is_new=True)
         self._save(outcome)
         return outcome
 
@@ -183,20 +201,6 @@ def build_command() -> str:
     return command
 
 
-def _library_files() -> list[Path]:
-    """Shared libraries of llama.cpp that `llama_cpp` loads."""
-    spec = importlib.util.find_spec("llama_cpp")
-    package = Path(spec.origin).parent if spec and spec.origin else Path("llama_cpp")
-    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or package / "lib")
-    files = sorted(file for file in folder.glob("*") if file.suffix in {".so", ".dylib", ".dll"})
-    if not files:
-        raise LibraryError(
-            f"llama.cpp is not installed: there is no library in {folder}.",
-            f"Run {sys.executable} -m pip install llama-cpp-python.",
-        )
-    return files
-
-
 def _key(files: list[Path]) -> str:
     """Hash of a build, by its bytes, and of the CPU, by its name and features."""
     digest = hashlib.sha256(_FORMAT)
@@ -207,26 +211,56 @@ def _key(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _try_layouts(folder: Path) -> Outcome:
-    """Test one layout after the other until one works, in child processes that run in a folder of the user."""
-    failures: dict[WeightLayout, str] = {}
-    system_info = ""
+def _failed(outcome: Outcome, failure: str) -> Outcome:
+    """The outcome after its own layout and variant have failed."""
+    if outcome.layout and outcome.variant:
+        return msgspec.structs.replace(outcome, left_out={**outcome.left_out, outcome.variant: failure})
+    failures = {**outcome.failures, outcome.layout: failure} if outcome.layout else outcome.failures
+    return msgspec.structs.replace(outcome, failures=failures)
+
+
+def find_mode(folder: Path, known: Outcome | None = None) -> Outcome:
+    """Test one layout and variant after the other until one works, in child processes; nothing is cached.
+
+    Args:
+        folder: Folder of the user, in which they run.
+        known: Outcome with what has failed already, and is not tested again.
+    """
+    failures = dict(known.failures) if known else {}
+    system_info = known.system_info if known else ""
     for layout in _LAYOUTS:
-        failure, info = _try_layout(layout, folder)
-        system_info = info or system_info
-        if not failure:
-            return Outcome(layout, failures, system_info)
-        failures[layout] = failure
+        if layout in failures:
+            continue
+        left_out = dict(known.left_out) if known and known.layout is layout else {}
+        while layout not in failures:
+            tried = _try_layout(layout, left_out, folder)
+            system_info = tried.system_info or system_info
+            if not tried.failure:
+                return Outcome(layout, failures, system_info, variant=tried.variant, left_out=left_out)
+            if tried.variant:
+                left_out[tried.variant] = tried.failure
+            else:
+                failures[layout] = next(iter(left_out.values()), tried.failure)
     return Outcome(None, failures, system_info)
 
 
-def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
-    """Evaluate the tiny model in a child process.
+class _Trial(msgspec.Struct):
+    """One run of a child process.
 
-    Returns:
-        A clause that says what failed, empty where the layout works; and llama.cpp's system info.
+    Attributes:
+        failure: A clause that says what failed; empty where the layout works.
+        variant: The variant that was tested; empty if there is no other one to test after it.
+        system_info: llama.cpp's system info.
     """
-    command = [sys.executable, "-m", "nano_lsp.inference.selftest_child", layout.value]
+
+    failure: str
+    variant: str = ""
+    system_info: str = ""
+
+
+def _try_layout(layout: WeightLayout, left_out: Collection[str], folder: Path) -> _Trial:
+    """Evaluate the tiny model in a child process, with the fastest variant that is not left out."""
+    command = [sys.executable, "-m", "nano_lsp.inference.selftest_child", layout.value, *left_out]
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW
@@ -242,25 +276,26 @@ def _try_layout(layout: WeightLayout, folder: Path) -> tuple[str, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"it did not answer within {_TIMEOUT_S:.0f} seconds", ""
+        return _Trial(f"it did not answer within {_TIMEOUT_S:.0f} seconds")
     except OSError as error:
-        return f"the self-test could not be started ({error})", ""
+        return _Trial(f"the self-test could not be started ({error})")
+    report = _Report()
+    with contextlib.suppress(msgspec.MsgspecError):
+        report = msgspec.json.decode(split_at_newlines(done.stdout.strip() or b"{}")[-1], type=_Report)
+    failure = ""
     if done.returncode:
-        return _describe_death(done.returncode, done.stderr), ""
-    report = msgspec.json.decode(split_at_newlines(done.stdout)[-1], type=_Report)
-    if report.nmse > MAX_NMSE:
-        return (
-            f"it computes wrong numbers (mean squared error {report.nmse:.2g}, allowed {MAX_NMSE})",
-            report.system_info,
-        )
-    return "", report.system_info
+        failure = _describe_death(done.returncode, done.stderr)
+    elif report.nmse > MAX_NMSE:
+        failure = f"it computes wrong numbers (mean squared error {report.nmse:.2g}, allowed {MAX_NMSE})"
+    return _Trial(failure, report.variant, report.system_info)
 
 
 class _Report(msgspec.Struct):
-    """The output of the child process, as JSON."""
+    """The last line that the child process printed, as JSON; before it evaluates the model, without numbers."""
 
-    nmse: float
-    system_info: str
+    variant: str = ""
+    nmse: float = math.inf
+    system_info: str = ""
 
 
 def _describe_death(code: int, stderr: bytes) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 
@@ -27,7 +27,7 @@ _MAX_COMPARED = 400  # lines with the words that an edit has replaced: 0.2 ms ea
 _MAX_PLACES = 32  # for one replacement: if there are more, the edit was not about its tokens everywhere
 
 
-class PlaceKind(str, Enum):
+class PlaceKind(StrEnum):
     """How a place was found."""
 
     LINES = "lines"

@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nano_lsp.errors import LibraryError
-from nano_lsp.inference import hardware, selftest
+from nano_lsp.inference import hardware, llama_library, selftest
+from nano_lsp.inference.library_files import variant_files
+from nano_lsp.inference.llama_library import choose_variant
 from nano_lsp.inference.selftest import (
     MAX_CRASHES,
-    Outcome,
     SelfTest,
     build_command,
     compiled_features,
@@ -24,6 +27,7 @@ from nano_lsp.schema import WeightLayout
 from tests import dying_library
 
 REPACKED, AS_STORED = WeightLayout.REPACKED, WeightLayout.AS_STORED
+VARIANTS = ["sapphirerapids", "zen4", "haswell"]  # the fastest first
 
 
 @pytest.fixture
@@ -41,9 +45,9 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[WeightLayout]:
     """Layouts for which a child process would have been started; all work."""
     layouts: list[WeightLayout] = []
 
-    def try_layout(layout: WeightLayout, _folder: Path) -> tuple[str, str]:
+    def try_layout(layout: WeightLayout, _left_out: Collection[str], _folder: Path) -> selftest._Trial:
         layouts.append(layout)
-        return "", "CPU : AVX2 = 1 | "
+        return selftest._Trial("", "", "CPU : AVX2 = 1 | ")
 
     monkeypatch.setattr(selftest, "_try_layout", try_layout)
     return layouts
@@ -147,10 +151,81 @@ def test_crashes_before_a_first_answer_lead_to_the_safer_mode(
 def test_a_layout_that_failed_the_self_test_is_not_used_as_a_fallback(
     lib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selftest, "_try_layouts", lambda _: Outcome(REPACKED, {AS_STORED: "it died"}))
+    def try_layout(layout: WeightLayout, _left_out: Collection[str], _folder: Path) -> selftest._Trial:
+        return selftest._Trial("it died" * (layout is AS_STORED))
+
+    monkeypatch.setattr(selftest, "_try_layout", try_layout)
     it = SelfTest(tmp_path)
     for _ in range(2 * MAX_CRASHES):
         assert it.record_crash("Segmentation fault").layout is REPACKED
+
+
+def of_variants(works: Mapping[WeightLayout, Collection[str]]) -> Callable[..., selftest._Trial]:
+    """A self-test of a build with three variants, of which some work in a layout."""
+
+    def try_layout(layout: WeightLayout, left_out: Collection[str], _folder: Path) -> selftest._Trial:
+        variant = next((name for name in VARIANTS if name not in left_out), "")
+        return selftest._Trial("" if variant in works[layout] else "it died of SIGILL", variant)
+
+    return try_layout
+
+
+@pytest.mark.parametrize(
+    ("works", "mode", "left_out"),
+    [
+        ({REPACKED: VARIANTS, AS_STORED: VARIANTS}, "sapphirerapids.repacked", []),
+        ({REPACKED: ["zen4", "haswell"], AS_STORED: VARIANTS}, "zen4.repacked", ["sapphirerapids"]),
+        ({REPACKED: ["haswell"], AS_STORED: VARIANTS}, "haswell.repacked", ["sapphirerapids", "zen4"]),
+        ({REPACKED: [], AS_STORED: ["zen4"]}, "zen4.as-stored", ["sapphirerapids"]),
+        ({REPACKED: [], AS_STORED: []}, "", []),
+    ],
+)
+@pytest.mark.usefixtures("lib")
+def test_variants_that_fail_are_left_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    works: Mapping[WeightLayout, Collection[str]],
+    mode: str,
+    left_out: list[str],
+) -> None:
+    monkeypatch.setattr(selftest, "_try_layout", of_variants(works))
+    outcome = SelfTest(tmp_path).run()
+    assert (outcome.mode, [*outcome.left_out]) == (mode, left_out)
+    assert set(outcome.failures) == {each for each in works if not works[each]}
+    assert bool(outcome.notice) == bool(left_out)
+    assert msgspec.structs.replace(outcome, is_new=False) == SelfTest(tmp_path).run()
+
+
+def test_crashes_before_a_first_answer_lead_to_the_next_variant(
+    lib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "_try_layout", of_variants({REPACKED: VARIANTS, AS_STORED: VARIANTS[:1]}))
+    it = SelfTest(tmp_path)
+    modes = [it.record_crash("Segmentation fault").mode for _ in range(5 * MAX_CRASHES)]
+    expected = [f"{name}.repacked" for name in VARIANTS] + ["sapphirerapids.as-stored"]
+    assert [*dict.fromkeys(modes)] == expected
+    assert "died 2 times" in next(iter(SelfTest(tmp_path).run().failures.values()))
+
+
+def test_a_variant_is_chosen_by_what_it_says_of_this_cpu(
+    lib: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama_library, "_scores", dict)
+    assert choose_variant() == ""
+    scores = {"x64": 1, "haswell": 63, "zen4": 1983, "sapphirerapids": 0}
+    monkeypatch.setattr(llama_library, "_scores", lambda: scores)
+    assert choose_variant() == "zen4"
+    assert choose_variant(["zen4", "x64"]) == "haswell"
+    with pytest.raises(LibraryError, match="None of the variants"):
+        choose_variant(["zen4", "x64", "haswell"])
+
+
+@pytest.mark.parametrize("suffix", [".so", ".dll"])
+def test_variants_are_found_by_the_names_of_their_files(lib: Path, suffix: str) -> None:
+    prefix = "" if suffix == ".dll" else "lib"
+    for name in ("ggml-base", "ggml", "ggml-cpu", "ggml-cpu-armv8.2_1", "ggml-cpu-zen4"):
+        (lib / f"{prefix}{name}{suffix}").touch()
+    assert variant_files() == {name: lib / f"{prefix}ggml-cpu-{name}{suffix}" for name in ("armv8.2_1", "zen4")}
 
 
 def test_features_that_llama_cpp_was_compiled_with() -> None:
@@ -175,8 +250,10 @@ def test_the_command_that_builds_a_better_library(monkeypatch: pytest.MonkeyPatc
 GUARDED = """
 import os, sys, ctypes
 from pathlib import Path
+from nano_lsp.inference import selftest
 from nano_lsp.inference.crash_guard import CrashGuard
 from nano_lsp.inference.selftest import SelfTest
+selftest._try_layout = lambda *_: selftest._Trial("")  # every layout works
 cache = Path(sys.argv[1])
 guard = CrashGuard(SelfTest(cache), cache / "crashes")
 print(guard.begin().layout.value, flush=True)
