@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from nano_lsp.editor.session import Session
 from nano_lsp.next_edit.candidates import find_candidates
-from nano_lsp.next_edit.evidence import NextEdit, choose
+from nano_lsp.next_edit.evidence import NextEdit, choose, needed_gain
 from nano_lsp.next_edit.history import ChangeKind, EditHistory
 from nano_lsp.next_edit.renames import Source
 from nano_lsp.settings import IN_PROCESS, SHARED
@@ -87,10 +87,11 @@ class NextEdits:
         ghost_text = await self._session.wait_quietly(edits[0].document) if places else None
         if ghost_text is None or n_changes != self._n_changes:
             return None
-        from nano_lsp.next_edit.scoring import Choice, score_edits  # noqa: PLC0415 - the assistant is loaded by now
+        from nano_lsp.next_edit.scoring import make_choice, score_edits  # noqa: PLC0415 - the assistant is loaded by now
 
         texts = {source.name: source.text for source in sources}
-        job = score_edits(edits, [Choice.of(place, texts[place.document]) for place in places])
+        choices = [make_choice(texts[p.document], p.start, p.old, p.new, needed_gain(p)) for p in places]
+        job = score_edits(edits, choices)
         running = self._running = asyncio.ensure_future(ghost_text.assistant.run_async(job))
         try:
             await asyncio.wait({running})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nano_lsp.next_edit.evidence import MIN_LOG_ODDS, prior_log_odds
+from nano_lsp.next_edit.evidence import is_hopeless, prior_log_odds
 from nano_lsp.next_edit.history import Edit
 from nano_lsp.next_edit.places import Place, find_places
 from nano_lsp.next_edit.renames import Source
@@ -24,7 +24,7 @@ def find_candidates(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Pl
     by_name = {source.name: source for source in sources}
     found: list[Place] = []
     for place in sorted(find_places(edits, sources), key=prior_log_odds, reverse=True):
-        if len(found) == MAX_CANDIDATES or prior_log_odds(place) < MIN_LOG_ODDS:
+        if len(found) == MAX_CANDIDATES or is_hopeless(place):
             break
         if "".join(place.old.split()) != "".join(place.new.split()) and _parses(place, by_name[place.document]):
             found.append(place)

@@ -98,7 +98,25 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
             is_done = place.old == place.new or any(place.start < end and start < place.end for start, end in edited)
             if is_better and not is_done and not place.replacements & reversals:
                 found[place.document, place.start, place.new] = place
-    return _weigh([*found.values()], edits, sources)
+    return _weigh(_joined([*found.values()]), edits, sources)
+
+
+def _joined(places: Sequence[Place]) -> list[Place]:
+    """The places, with one place for lines below each other that repeat the same edit in the same way."""
+    joined: list[Place] = []
+    for place in sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start)):
+        last = joined[-1] if joined else None
+        if last and last.end == place.start and _is_alike(last, place):
+            share = min(last.similarity, place.similarity)
+            joined[-1] = replace(last, old=last.old + place.old, new=last.new + place.new, similarity=share)
+        else:
+            joined.append(place)
+    return joined
+
+
+def _is_alike(first: Place, second: Place) -> bool:
+    is_same = (first.document, first.kind, first.edit) == (second.document, second.kind, second.edit)
+    return is_same and (first.kind is PlaceKind.USE or bool(first.replacements & second.replacements))
 
 
 def _strength(place: Place) -> tuple[bool, float]:

@@ -17,6 +17,9 @@ from nano_lsp.next_edit.patterns import replaced
 from nano_lsp.next_edit.transfer import words_of
 
 _NAME = re.compile(r"[^\W\d]\w*")
+_MEMBER = re.compile(r"(\w*|[)\]])\s*(?:\??\.|->|::)\s*\Z")
+_OWN = frozenset({"self", "this", "cls", "Self"})  # what others have may be a member of something else
+_MAX_RECEIVER = 64
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _find_rename(old: str, new: str, edit: Edit, tree: SyntaxTree) -> Rename | N
             if new in words and old not in words:
                 function = tree.text_of(each.name) if each.name is not None else ""
                 return Rename(old, new, edit.document, _range(each, tree), function)
-    if re.search(rf"\b{new}\s*(:[^=]*)?:?=(?!=)", edit.new):
+    if all(re.search(rf"\b{name}\s*(:[^=]*)?:?=(?!=)", side) for name, side in ((old, edit.old), (new, edit.new))):
         functions = [each for each in around if each.kind == "function"]
         whole = 0, len(tree.text)
         return Rename(old, new, edit.document, _range(functions[-1], tree) if functions else whole)
@@ -98,17 +101,18 @@ def find_uses(rename: Rename, source: Source) -> Iterator[int]:
     start, end = rename.scope or (0, len(source.text))
     for found in re.finditer(rf"\b{rename.old}\b", source.text):
         node = tree.node_at(found.start())
-        if tree.text_of(node) != rename.old or "string" in node.type or "comment" in node.type:
+        is_name = node.is_named and "string" not in node.type and "comment" not in node.type
+        if not is_name or tree.text_of(node) != rename.old:
             continue
         keyword = node.parent if node.parent is not None and node.parent.type == "keyword_argument" else None
         if keyword is not None and keyword.child_by_field_name("name") == node:
             if rename.function and _called(keyword, tree) == rename.function:
                 yield found.start()
-        elif rename.document == source.name and rename.scope:
-            is_member = source.text[: found.start()].rstrip().endswith((".", "->", "::"))
-            if start <= found.start() < end and not is_member:
-                yield found.start()
-        elif rename.scope is None:
+            continue
+        member = _MEMBER.search(source.text, max(0, found.start() - _MAX_RECEIVER), found.start())
+        is_own = member is None or (rename.scope is None and member[1] in _OWN)
+        in_scope = rename.scope is None or (rename.document == source.name and start <= found.start() < end)
+        if is_own and in_scope:
             yield found.start()
 
 

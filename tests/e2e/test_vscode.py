@@ -161,13 +161,11 @@ def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) 
     it.wait_for_no_ghost_text()
 
 
-AREA = "def area(w, h):\n    total = w * h\n    print(w)\n    return total + w\n"
+AREA = "def area(w, h):\n    total = w * h\n    check(h)\n    print(w)\n    check(h)\n    return total + w\n"
 USES = {
     "def area(width, h):\n": "    total = width * h\n",
-    "    total = w * h\n": "    print(width)\n",
-    "    total = width * h\n": "    print(width)\n",
-    "    print(w)\n": "    return total + width\n",
-    "    print(width)\n": "    return total + width\n",
+    "* h\n    check(h)\n": "    print(width)\n",
+    ")\n    check(h)\n": "    return total + width\n",
 }
 
 
@@ -187,13 +185,13 @@ def test_tab_leads_from_a_renamed_parameter_to_its_uses(open_workbench: Open, tm
     it.press("Tab")
     first = AREA.replace("(w,", "(width,").replace("w *", "width *")
     it.wait_for_document("app.py", lambda text: text == first)
-    it.wait_for_decoration("next edit in line 3")
+    it.wait_for_decoration("next edit in line 4")
     it.press("Tab")
-    until(it.page, lambda: "line 3" not in it.decorations, "the cursor at the edit")
+    until(it.page, lambda: "line 4" not in it.decorations, "the cursor at the edit")
     it.press("Tab")
     second = first.replace("(w)", "(width)")
     it.wait_for_document("app.py", lambda text: text == second)
-    it.wait_for_decoration("next edit in line 4")
+    it.wait_for_decoration("next edit in line 6")
     it.press("Escape")
     it.wait_for_no_decoration()
     it.press("Control+Z")

@@ -34,7 +34,7 @@ samplings = st.builds(SamplingParams, temperature=st.floats(0, 2), seed=st.none(
 tokens = st.builds(Token, numbers, st.binary(max_size=8), st.floats(-99, 0))
 all_params = st.builds(GenerateParams, stop=st.tuples(texts), begin=st.tuples(tokens), avoid=st.frozensets(numbers))
 notebook_context = st.builds(cells.NotebookContext, st.tuples(texts), st.tuples(texts), texts, texts)
-choices = st.builds(Choice, texts, texts, texts, texts)
+choices = st.builds(Choice, texts, texts, texts, texts, st.floats(-9, 9))
 ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "LoadModel": st.builds(LoadModel),
     "CountTokens": st.builds(CountTokens, st.tuples(texts)),

@@ -13,16 +13,14 @@ import pytest
 from tests.raw_client import URI, RawClient
 
 METHOD = "textDocument/copilotInlineEdit"
-CODE = "def area(w, h):\n    total = w * h\n    print(w)\n    return total + w\n"
+CODE = "def area(w, h):\n    total = w * h\n    check(h)\n    print(w)\n    check(h)\n    return total + w\n"
 RENAMED = CODE.replace("(w, h)", "(width, h)")
 REPLIES = {
     "x = ": "1 + 1\n",
     "from a import load\n": "",
     "def area(width, h):\n": "    total = width * h\n",
-    "    total = w * h\n": "    print(width)\n",
-    "    total = width * h\n": "    print(width)\n",
-    "    print(w)\n": "    return total + width\n",
-    "    print(width)\n": "    return total + width\n",
+    "* h\n    check(h)\n": "    print(width)\n",
+    ")\n    check(h)\n": "    return total + width\n",
 }
 
 
@@ -133,8 +131,8 @@ def test_an_edit_leads_to_another_open_document(editor: Editor) -> None:
 def test_ghost_text_goes_first(editor: Editor) -> None:
     editor.open(CODE + "x = \n")
     editor.change(RENAMED + "x = \n")
-    assert editor.client.suggest(5, 4, 4, invoked=False) == ["1 + 1"]
-    assert editor.ask(line=4) == []
+    assert editor.client.suggest(5, 6, 4, invoked=False) == ["1 + 1"]
+    assert editor.ask(line=6) == []
     assert editor.ask(line=1)
 
 

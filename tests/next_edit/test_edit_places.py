@@ -107,6 +107,23 @@ def test_the_uses_of_a_renamed_function_are_in_all_documents(
     assert found == ({(name, made), (other.name, made)} if uses.strip() else set())
 
 
+def test_uses_in_lines_below_each_other_are_one_place() -> None:
+    code = "def area(w, h):\n    total = w * h\n    print(w)\n    check(h)\n    return total + w\n"
+    edits, source = after_edit(code, code.replace("area(w, h)", "area(width, h)"))
+    places = find_candidates(edits, [source])
+    assert {place.new for place in places} == {
+        "    total = width * h\n    print(width)\n",
+        "    return total + width\n",
+    }
+
+
+def test_keywords_and_members_of_other_things_are_no_uses() -> None:
+    code = "class A:\n    def has(self, x):\n        return self.items.has(x) and self.has(1)\n"
+    edits, source = after_edit(code, code.replace("def has", "def owns"))
+    (place,) = [place for place in find_places(edits, [source]) if place.kind is PlaceKind.USE]
+    assert place.new == "        return self.items.has(x) and self.owns(1)\n"
+
+
 def test_what_was_edited_is_no_place_and_no_edit_is_taken_back() -> None:
     code = "f(red)\nf(red)\nf(red)\n"
     first = find_edit("a.py", code, "f(blue)\nf(red)\nf(red)\n")
