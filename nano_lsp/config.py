@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,6 @@ import platformdirs
 
 from nano_lsp.errors import ConfigError
 from nano_lsp.settings import CONFIG_SETTINGS, Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 APP = "nano-lsp"
 DRIFT_TOKENS = 16_384

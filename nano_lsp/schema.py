@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Priority(IntEnum):
@@ -16,14 +16,14 @@ class Priority(IntEnum):
     PREFETCH = 2
 
 
-class WeightLayout(str, Enum):
+class WeightLayout(StrEnum):
     """Memory layout of a model's weights in llama.cpp; it decides which kernels read them."""
 
     REPACKED = "repacked"  # copied into layouts that suit the CPU, AMX included: the fastest
     AS_STORED = "as-stored"  # read from the mapped file as they are: fewer kernels, fewer ways to fail
 
 
-class FinishReason(str, Enum):
+class FinishReason(StrEnum):
     """Reason why a generation ended."""
 
     STOP = "stop"  # an end token, a stop string, a stop id, or the hook
@@ -90,6 +90,8 @@ class GenerateParams:
             suggestion from which the user has just diverged).
         begin: Tokens that the completion begins with, taken from an earlier completion of the same prompt.
         avoid: Token ids that may not follow directly after `begin`.
+        score: Token ids of a text to score instead of generating one: the completion consists of them, with the
+            log-probabilities that the model gives them. They are evaluated in batches; `max_tokens` is their number.
     """
 
     max_tokens: int = 128
@@ -104,6 +106,7 @@ class GenerateParams:
     draft_text: tuple[int, ...] = ()
     begin: tuple[Token, ...] = ()
     avoid: frozenset[int] = frozenset()
+    score: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

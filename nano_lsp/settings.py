@@ -305,6 +305,12 @@ class EditorSettings(Settings):
     prefetch: bool = _setting(
         True, "Compute the next suggestion in advance while the current one is displayed.", SetBy.PROJECT
     )
+    next_edit: bool = _setting(
+        False,
+        "After a change, suggest the next place where it has to be made as well, and the text there. The changes are "
+        "kept in memory only, the newest 24 of them. `false` keeps none and looks for nothing.",
+        SetBy.PROJECT,
+    )
     completion_item: bool = _setting(
         False, "Offer suggestions in the completion menu, even if the editor supports ghost text."
     )

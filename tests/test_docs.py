@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -23,11 +23,6 @@ from nano_lsp import errors
 from nano_lsp.cli.app import build_app
 from nano_lsp.code.document import MAX_BYTES
 from nano_lsp.inference.worker import MAX_WAITING, MAX_WAITING_OF_CLIENT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 CLI = ROOT / "docs/reference/cli.md"
@@ -196,8 +191,8 @@ def test_models_are_those_of_the_manifest() -> None:
             "docs/reference/engine.md",
             f"No more than {MAX_WAITING_OF_CLIENT} requests of a client wait, and {MAX_WAITING}",
         ),
-        ("README.md", "Python 3.10 to 3.13"),
-        ("CONTRIBUTING.md", "Python 3.10 to 3.13"),
+        ("README.md", "Python 3.11 to 3.14"),
+        ("CONTRIBUTING.md", "Python 3.11 to 3.14"),
     ],
 )
 def test_claims_match_the_code(page: str, claim: str) -> None:
@@ -217,7 +212,7 @@ def test_the_comparison_has_only_figures_that_are_measured_elsewhere() -> None:
 
 def test_versions_match_the_project() -> None:
     project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
-    assert project["requires-python"] == ">=3.10,<3.14"  # the claim above
+    assert project["requires-python"] == ">=3.11,<3.15"  # the claim above
     (llama,) = (one for one in project["dependencies"] if one.startswith("llama-cpp-python"))
     assert f"--no-binary llama-cpp-python {llama}" in read(ROOT / "docs/how-to/troubleshooting.md")
 

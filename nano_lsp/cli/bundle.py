@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +35,7 @@ Then, on the other machine: `python3 nano-lsp-bundle/install.py`
 _SPARE_BYTES = 400 << 20  # for wheels, plugins and temporary files of their builds
 
 
-class Part(str, Enum):
+class Part(StrEnum):
     """Parts of a bundle that can be left out."""
 
     VSCODE = "vscode"

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +56,7 @@ EXPLAIN_EXAMPLES = """Examples:
 _AUTO = "auto"
 
 
-class StyleName(str, Enum):
+class StyleName(StrEnum):
     """Docstring styles; auto follows each file, and is Google style for files without docstrings."""
 
     AUTO = _AUTO

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
-from enum import Enum
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +52,7 @@ _TRAINED_TOKENS = 100_000
 _SAFER_MODE_COST = "It costs up to a quarter of the speed of answers."  # figures: docs/how-to/troubleshooting.md
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """Severity of a finding."""
 
     OK = "ok"

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +43,7 @@ EXAMPLES = """Examples:
 """
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """Result types that need no schema."""
 
     TEXT = "text"

@@ -91,7 +91,7 @@ def measure(settings: Settings) -> Timing:
             ) from error
         try:
             return asyncio.run(asyncio.wait_for(_measure(settings, environment, share), _LIMIT_S))
-        except (RuntimeError, asyncio.TimeoutError) as error:  # RuntimeError: pygls', of a server that ended
+        except (TimeoutError, RuntimeError) as error:  # RuntimeError: pygls', of a server that ended
             raise EngineError(f"The server does not answer. {error}".strip(), "Run `nano-lsp doctor`.") from error
 
 

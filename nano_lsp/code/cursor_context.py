@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 
 from tree_sitter import Node
 
@@ -21,7 +21,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree, ancestors
 from nano_lsp.lines import line_end, line_start
 
 
-class CursorKind(str, Enum):
+class CursorKind(StrEnum):
     """Kind of code at the cursor."""
 
     STATEMENT_START = "statement start"
@@ -41,7 +41,7 @@ LITERAL_KINDS = frozenset({CursorKind.STRING, CursorKind.DOCSTRING, CursorKind.C
 """Text rather than code."""
 
 
-class TextAfterCursor(str, Enum):
+class TextAfterCursor(StrEnum):
     """Kind of text after the cursor in its line."""
 
     EMPTY = "nothing"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from nano_lsp.code.decorators import OVERLOADS
 
 
-class DefinitionKind(str, Enum):
+class DefinitionKind(StrEnum):
     """Kind of a definition."""
 
     FUNCTION = "function"

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from nano_lsp.lines import line_start
 
@@ -19,7 +19,7 @@ _NEAR_CHARS = 80  # before a word, that tell whether a statement begins with it
 _STATEMENT_START = re.compile(r"(?:^|[;=({|&!,]|\b(?:then|do|else|return))\s*$")
 
 
-class Blocks(str, Enum):
+class Blocks(StrEnum):
     """What a block of statements ends with."""
 
     INDENTATION = "indentation"

@@ -8,13 +8,13 @@ column within a character is its start.
 from __future__ import annotations
 
 from bisect import bisect_right
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 
 from nano_lsp.lines import line_starts
 
 
-class Encoding(str, Enum):
+class Encoding(StrEnum):
     """Code units in which columns are counted (LSP position encoding)."""
 
     UTF8 = "utf-8"

@@ -10,12 +10,12 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 _WIDTH = 79
 
 
-class Style(str, Enum):
+class Style(StrEnum):
     """The style of a docstring."""
 
     GOOGLE = "google"

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ _CLOSE_TIMEOUT_S = 1.5  # less than users wait for a program to end
 _MAX_CHANGED = 100  # files; if more have changed, all files are checked
 
 
-class State(str, Enum):
+class State(StrEnum):
     """The state of a server."""
 
     LOADING = "loading"

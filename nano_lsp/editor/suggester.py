@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -175,6 +174,4 @@ class _Request:
 
     def was_ended(self) -> bool:
         """Whether that error is due to `end` alone, so that the task goes on."""
-        if self._is_ended and self._task is not None and sys.version_info >= (3, 11):
-            return not self._task.uncancel()
-        return self._is_ended
+        return self._is_ended and self._task is not None and not self._task.uncancel()

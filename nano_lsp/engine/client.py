@@ -156,7 +156,7 @@ class SharedAssistant:
                     response = await session.post(address, data=body, timeout=_TIMEOUT)
                     if response.status != _OK:
                         raise await _refusal(response)
-                except asyncio.TimeoutError as error:
+                except TimeoutError as error:
                     raise self._lose(session, _silent()) from error
                 except (aiohttp.ClientError, OSError, _EndingError):
                     self._launcher.lose(session)  # the job has not begun: the next engine gets it
@@ -261,7 +261,7 @@ class SharedAssistant:
             async for chunk in response.content.iter_any():
                 for event in reader.feed(chunk):
                     yield event
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise self._lose(session, _silent()) from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             raise self._lose(session, _gone()) from error

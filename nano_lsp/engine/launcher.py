@@ -87,7 +87,7 @@ class Launcher:
                     closing.push_async_callback(client.close)
                 try:
                     info = await _fetch_server_info(self._endpoint)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     continue  # a process listens, and is slow to answer
                 finally:
                     self._check(deadline)
@@ -198,7 +198,7 @@ async def _fetch_server_info(endpoint: EngineEndpoint) -> ServerInfo | None:
                     if response.status == _OK:
                         info = msgspec.json.decode(await response.read(), type=ServerInfo)
                         break
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError):
             return None
@@ -253,7 +253,7 @@ async def ask_engine(endpoint: EngineEndpoint, method: str, what: str) -> dict[s
                 raise EngineClosedError("The shared engine does not run.", "Start it with `nano-lsp engine start`.")
             async with client.request(method, f"{PREFIX}/{what}", raise_for_status=True) as response:
                 found: dict[str, Any] = msgspec.json.decode(await response.read())
-        except (aiohttp.ClientError, asyncio.TimeoutError, msgspec.MsgspecError) as error:
+        except (TimeoutError, aiohttp.ClientError, msgspec.MsgspecError) as error:
             raise EngineClosedError(
                 f"The shared engine does not answer: {error or type(error).__name__}.",
                 "See `nano-lsp engine logs`; `nano-lsp engine stop --now` ends it.",

@@ -37,7 +37,7 @@ async def read_body(request: Request) -> bytes:
 
     try:
         await asyncio.wait_for(collect(), _BODY_S)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         logger.warning("A body did not come within %g s.", _BODY_S)
         raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
     return bytes(body)

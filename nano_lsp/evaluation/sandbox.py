@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from enum import Enum
+from enum import StrEnum
 
 _MEMORY_BYTES = 2 << 30
 _NEW_USER_AND_NETWORK = 0x10000000 | 0x40000000  # CLONE_NEWUSER | CLONE_NEWNET, clone(2)
@@ -40,7 +40,7 @@ print("passed", flush=True)
 """
 
 
-class ProgramStatus(str, Enum):
+class ProgramStatus(StrEnum):
     """Result of running a program."""
 
     PASSED = "passed"

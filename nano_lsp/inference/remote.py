@@ -186,6 +186,8 @@ class Remote:
                 self._open.pop(future, None)
 
     async def _generate(self, request: GenerationRequest) -> Completion:
+        if request.params.score:
+            raise EngineError("A server of another program does not score texts.", "Choose the engine `shared`.")
         prompt = self.tokenizer.text(request.prompt)
         kept = prompt.rstrip(" \t") if request.params.heal else prompt
         if kept.endswith("\n"):  # an indentation is a token of its own

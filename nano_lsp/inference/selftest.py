@@ -118,7 +118,7 @@ class SelfTest:
         cached = None if again else self._load().get(self.key)
         if cached:
             return cached
-        outcome = _try_layouts(self.path.parent)
+        outcome = find_mode(self.path.parent)
         self._save(outcome)
         if outcome.notice:
             logger.warning(outcome.notice)
@@ -130,7 +130,7 @@ class SelfTest:
         outcome = msgspec.structs.replace(outcome, crashes=outcome.crashes + 1)
         if outcome.layout and outcome.crashes >= MAX_CRASHES:
             failure = f"the engine died {outcome.crashes} times before its first answer ({cause})"
-            safer = _try_layouts(self.path.parent, _failed(outcome, failure))
+            safer = find_mode(self.path.parent, _failed(outcome, failure))
             if safer.layout:
                 logger.warning(safer.notice)
                 self._save(safer)
@@ -219,8 +219,8 @@ def _failed(outcome: Outcome, failure: str) -> Outcome:
     return msgspec.structs.replace(outcome, failures=failures)
 
 
-def _try_layouts(folder: Path, known: Outcome | None = None) -> Outcome:
-    """Test one layout and variant after the other until one works, in child processes.
+def find_mode(folder: Path, known: Outcome | None = None) -> Outcome:
+    """Test one layout and variant after the other until one works, in child processes; nothing is cached.
 
     Args:
         folder: Folder of the user, in which they run.

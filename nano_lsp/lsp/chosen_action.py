@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TODO_NOTE = "Parts that the model could not describe are marked TODO."
 
 
-class ActionKind(str, Enum):
+class ActionKind(StrEnum):
     """What an action does."""
 
     DOCSTRING = "docstring"

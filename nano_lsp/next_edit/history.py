@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 
 from nano_lsp.code.syntax_tree import n_common
 from nano_lsp.lines import LINE_END, line_start, split_lines
@@ -29,7 +29,7 @@ _MAX_STATES = 64  # of all documents: enough to notice that one of them is undon
 _BURST_S, _BURST_DOCUMENTS = 1.0, 3  # nobody types in three documents within a second
 
 
-class ChangeKind(str, Enum):
+class ChangeKind(StrEnum):
     """How a document was changed."""
 
     TYPED = "typed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from nano_lsp.config import DRIFT_TOKENS
@@ -27,7 +27,7 @@ _MIN_FACT_TOKENS, _MAX_FACT_TOKENS = 80, 300  # English needs the minimum, Hindi
 _MAX_CHOSEN_FROM = 40  # statements in one prompt
 
 
-class Length(str, Enum):
+class Length(StrEnum):
     """Length of a summary."""
 
     SHORT = "short"
@@ -35,7 +35,7 @@ class Length(str, Enum):
     LONG = "long"
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """Format of a summary."""
 
     BULLETS = "bullets"

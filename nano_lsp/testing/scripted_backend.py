@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
-from nano_lsp.inference.backend import Aborted
+from nano_lsp.inference.backend import MAX_LOGITS, Aborted
 from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 from nano_lsp.testing.scripted_grammar import ScriptedGrammar
@@ -256,7 +256,7 @@ class ScriptedBackend:
         if self.on_decode:
             self.on_decode()
         cells = self._cells[seq_id]
-        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > len(tokens):
+        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > min(len(tokens), MAX_LOGITS):
             raise EngineError(f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached.")
         if not all(0 <= token < N_VOCAB for token in tokens):
             raise EngineError("A token is outside the vocabulary.")

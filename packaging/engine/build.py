@@ -20,18 +20,21 @@ HERE = Path(__file__).resolve().parent
 BUILD_TAG = "1everycpu"  # in the wheel's name; pip prefers it to a wheel without a tag
 EPOCH = "315532800"  # 1980, the oldest time that a wheel can hold
 _OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "BUILD_SHARED_LIBS": "ON",
     "GGML_NATIVE": "OFF",
     "GGML_BACKEND_DL": "ON",  # each variant is a library of its own, of which one is loaded
     "GGML_CPU_ALL_VARIANTS": "ON",
-    "LLAVA_BUILD": "OFF",  # images
+    "GGML_METAL": "OFF",  # nano-lsp computes on the CPU
     "CMAKE_PLATFORM_NO_VERSIONED_SONAME": "ON",  # wheels have no links: each library would be there three times
-    "CMAKE_INSTALL_RPATH": "$ORIGIN",
-    # Where the binding looks for its libraries; llama.cpp's own places are outside the package.
-    "CMAKE_INSTALL_BINDIR": "llama_cpp/lib",
-    "CMAKE_INSTALL_LIBDIR": "llama_cpp/lib",
-    "CMAKE_INSTALL_INCLUDEDIR": "llama_cpp/include",
+    "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
+    "CMAKE_INSTALL_RPATH": "@loader_path" if sys.platform == "darwin" else "$ORIGIN",
+    # Only the libraries that nano-lsp loads: the binding's own build makes programs and their dependencies as well.
+    **dict.fromkeys(
+        (f"LLAMA_BUILD_{part}" for part in ("COMMON", "TESTS", "TOOLS", "EXAMPLES", "SERVER", "APP")), "OFF"
+    ),
 }
-_UNNEEDED = ("llama_cpp/include/**", "llama_cpp/lib/cmake/**", "llama_cpp/lib/pkgconfig/**", "**/*llama-common*")
+_LIBRARIES = {".so", ".dylib", ".dll"}
 # GCC before 12.4 and 13.3 leaves the configuration of AMX tiles out (GCC bug 114098). Without both optimizations it
 # does not; with the first switch alone the code dies of SIGILL.
 _SOUND_AMX = ("-fno-tree-dse", "-fno-dse")
@@ -63,23 +66,48 @@ def build(work: Path, folder: Path, jobs: int) -> Path:
     """
     python = make_tools(work / "tools")
     source = fetch_source(python, work)
-    environment = build_environment(python, work, jobs)
-    settings = {"wheel.build-tag": BUILD_TAG, "wheel.exclude": ";".join(_UNNEEDED), "build-dir": str(work / "build")}
-    config = [f"--config-settings={name}={value}" for name, value in settings.items()]
-    plain = work / "plain"
-    command = [
-        str(python),
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "-v",
-        "--wheel-dir",
-        str(plain),
+    environment = build_environment(python, work)
+    build_libraries(source, work / "build", environment, jobs)
+    return pack(python, source, work, folder, environment)
+
+
+def build_libraries(source: Path, build: Path, environment: dict[str, str], jobs: int) -> None:
+    """Build llama.cpp's libraries into the folder of the source where the binding looks for them."""
+    cmake = [shutil.which("cmake", path=environment["PATH"]) or "cmake"]
+    options = [f"-D{name}={value}" for name, value in _OPTIONS.items()]
+    generator = [] if sys.platform == "win32" else ["-G", "Ninja"]  # there Ninja would need the compiler on PATH
+    configure = [*cmake, *generator, "-S", str(source / "vendor/llama.cpp"), "-B", str(build), *options]
+    subprocess.run(configure, env=environment, check=True)
+    make = [
+        *cmake,
+        "--build",
+        str(build),
+        "--config",
+        "Release",
+        "--parallel",
+        str(jobs),
+        "--target",
+        "llama",
+        "ggml",
     ]
-    subprocess.run([*command, *config, str(source)], env=environment, check=True)
-    (wheel,) = plain.glob("*.whl")
+    subprocess.run(make, env=environment, check=True)
+    target = source / "llama_cpp/lib"
+    target.mkdir(exist_ok=True)
+    for library in (build / "bin").rglob("*"):
+        if library.suffix in _LIBRARIES:
+            shutil.copy(library, target)
+
+
+def pack(python: Path, source: Path, work: Path, folder: Path, environment: dict[str, str]) -> Path:
+    """Make the wheel of the binding and the libraries in its folder; returns its path in the folder."""
+    command = [str(python), "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    # The binding's .gitignore would keep libraries out.
+    settings = {"wheel.build-tag": BUILD_TAG, "sdist.include": "llama_cpp/lib/*"}
+    options = [f"--config-settings={name}={value}" for name, value in settings.items()]
+    options += ["--wheel-dir", str(work / "plain"), str(source)]
+    without_build = {**environment, "CMAKE_ARGS": "-DLLAMA_BUILD=OFF"}
+    subprocess.run([*command, *options], env=without_build, check=True)
+    (wheel,) = (work / "plain").glob("*.whl")
     if sys.platform == "linux":  # takes the OpenMP library in, and names the oldest glibc that will do
         repair = [str(python), "-m", "auditwheel", "repair", "--strip", "--wheel-dir", str(work / "repaired")]
         subprocess.run([*repair, str(wheel)], env=environment, check=True)
@@ -106,7 +134,7 @@ def fetch_source(python: Path, work: Path) -> Path:
     return archive.with_name(archive.name.removesuffix(".tar.gz"))
 
 
-def build_environment(python: Path, work: Path, jobs: int) -> dict[str, str]:
+def build_environment(python: Path, work: Path) -> dict[str, str]:
     """Environment variables of the build."""
     flags = [] if sys.platform == "win32" else [f"-ffile-prefix-map={work}=."]  # paths are in messages of assertions
     compiler = os.environ.get("CXX") or shutil.which("c++") or ""
@@ -115,8 +143,6 @@ def build_environment(python: Path, work: Path, jobs: int) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", "")]),
-        "CMAKE_ARGS": " ".join(f"-D{name}={value}" for name, value in _OPTIONS.items()),
-        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
         "CFLAGS": " ".join(flags),
         "CXXFLAGS": " ".join(flags),
         "SOURCE_DATE_EPOCH": EPOCH,

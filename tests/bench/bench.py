@@ -44,12 +44,12 @@ Action = Callable[[], Figures]
 
 
 def ours(
-    path: Path, n_prompt: int, n_decode: int, layout: WeightLayout = WeightLayout.REPACKED
+    path: Path, n_prompt: int, n_decode: int, layout: WeightLayout = WeightLayout.REPACKED, variant: str = ""
 ) -> tuple[Action, Action]:
     """This project's engine: a cold prompt with its answer, and a prompt that goes on from there."""
     from nano_lsp.inference.llama_backend import LlamaBackend  # noqa: PLC0415 - the parent process needs no llama.cpp
 
-    backend = LlamaBackend.load(path, Settings(n_ctx=N_CTX), layout=layout)
+    backend = LlamaBackend.load(path, Settings(n_ctx=N_CTX), layout=layout, variant=variant)
     engine = Engine(backend)
     prompt = backend.tokenize(TEXT)[: n_prompt + WARM_TOKENS]
 
@@ -75,9 +75,11 @@ def ours(
 
 def plain(path: Path, n_prompt: int, n_decode: int) -> tuple[Action, Action]:
     """llama.cpp's plain loop, through llama_cpp."""
-    import llama_cpp.llama_cpp as llama  # noqa: PLC0415 - as above
     import numpy as np  # noqa: PLC0415 - as above
 
+    from nano_lsp.inference.llama_library import choose_variant, llama, load_variant  # noqa: PLC0415 - as above
+
+    load_variant(choose_variant())
     silent = llama.llama_log_callback(lambda *_: None)
     llama.llama_log_set(silent, ctypes.c_void_p(0))
     llama.llama_backend_init()

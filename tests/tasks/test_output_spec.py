@@ -167,7 +167,7 @@ def _said(spec: OutputSpec, seed: int) -> list[Any]:
         (Tree, {"value": "a", "children": [{"value": "b"}]}, Tree("a", [Tree("b")])),
         (Box[EngineEndpoint], {"content": {"x": 1}}, Box(EngineEndpoint(1))),
         (decimal.Decimal, 2.5, decimal.Decimal("2.5")),
-        (datetime.datetime, "2024-02-29T12:00:00Z", datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)),
+        (datetime.datetime, "2024-02-29T12:00:00Z", datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)),
         (datetime.date | str, "soon", "soon"),
         (bytes, "é", "é".encode()),
         (pathlib.Path, "a/b", pathlib.Path("a/b")),

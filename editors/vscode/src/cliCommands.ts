@@ -1,7 +1,8 @@
 /** Commands that run the program `nano-lsp`: models, installation, doctor, statistics. */
 
 import * as vscode from "vscode";
-import { InstallError, install, pythonsOnPath } from "./install.ts";
+import { choosePython, InstallError, install, pythonsOnPath } from "./install.ts";
+import { describe, findSource } from "./installSource.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { MarkdownView } from "./markdownView.ts";
 import { type Model, readModels, readPercent } from "./models.ts";
@@ -144,27 +145,33 @@ async function updateSetting(key: string, value: unknown): Promise<void> {
   await configuration.update(key, value, workspaceValue === undefined ? Global : Workspace);
 }
 
-/** Install the server into the extension's own environment. */
+/** Install the server into the extension's own environment; what comes from a network the user agrees to first. */
 export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputChannel): Promise<void> {
-  const folder = vscode.workspace.getConfiguration().get("nano.server.wheels", "") || (await chooseFolder());
+  const configured = vscode.workspace.getConfiguration().get("nano.server.wheels", "");
+  const folder = configured || (await chooseFolder(lifecycle.ownServerFolder));
   if (!folder) {
     return;
   }
   try {
+    const source = await findSource(folder);
+    const interpreter = await findInterpreter();
+    const pythons = [...(interpreter ? [interpreter] : []), ...pythonsOnPath(process.platform)];
+    const detail = await describe(source, await choosePython(pythons));
+    log.info(detail);
+    if (
+      detail &&
+      !(await vscode.window.showInformationMessage("Install nano-lsp?", { modal: true, detail }, "Install"))
+    ) {
+      return;
+    }
     await lifecycle.stop(); // on Windows a running program cannot be replaced
     await withProgress(`Installing nano-lsp from ${folder}`, async (report, signal) => {
-      const interpreter = await findInterpreter();
-      const installation = {
-        pythons: [...(interpreter ? [interpreter] : []), ...pythonsOnPath(process.platform)],
-        environment: lifecycle.privateEnvironment,
-        folder,
-        platform: process.platform,
-      };
+      const environment = lifecycle.privateEnvironment;
       const onLine = (line: string) => {
         log.info(line);
         report(line.trim().slice(0, 80));
       };
-      await install(installation, { onLine, signal });
+      await install({ pythons, environment, source, platform: process.platform }, { onLine, signal });
     });
   } catch (error) {
     if (!(error instanceof InstallError)) {
@@ -179,7 +186,11 @@ export async function installServer(lifecycle: Lifecycle, log: vscode.LogOutputC
 }
 
 /** Ask for the folder to install the server from; undefined if the user cancels. */
-async function chooseFolder(): Promise<string | undefined> {
+async function chooseFolder(own: string): Promise<string | undefined> {
+  const included = {
+    label: "From this extension",
+    description: "nano-lsp comes with the extension, its dependencies from the package index that pip uses",
+  };
   const wheels = {
     label: "From a bundle or a folder of wheels…",
     description: "installs everything from that folder; needs no network",
@@ -188,9 +199,14 @@ async function chooseFolder(): Promise<string | undefined> {
     label: "From a checkout of the project…",
     description: "builds nano-lsp; its dependencies come from the package index that pip uses",
   };
-  const chosen = await vscode.window.showQuickPick([wheels, source], { title: "Install nano-lsp" });
-  if (!chosen) {
-    return undefined;
+  const canUseOwn = await findSource(own).then(
+    () => true,
+    () => false,
+  );
+  const choices = [...(canUseOwn ? [included] : []), wheels, source];
+  const chosen = await vscode.window.showQuickPick(choices, { title: "Install nano-lsp" });
+  if (!chosen || chosen === included) {
+    return chosen && own;
   }
   const options = { title: chosen.label, canSelectFiles: false, canSelectFolders: true };
   return (await vscode.window.showOpenDialog(options))?.[0]?.fsPath;

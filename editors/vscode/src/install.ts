@@ -1,17 +1,14 @@
-/**
- * Installs the server into the extension's own virtual environment, from a folder chosen by the user.
- *
- * The server itself is never looked up by name on a package index: the owner of that name could run code here.
- */
+/** Installs the server into the extension's own virtual environment, from what `findSource` has found in a folder. */
 
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { binFolder } from "./findServer.ts";
+import type { Source } from "./installSource.ts";
 import { type RunOptions, run } from "./run.ts";
 
 /** Supported Python versions, as in the server's pyproject.toml. */
-export const OLDEST = [3, 10] as const;
-export const NEWEST = [3, 13] as const;
+export const OLDEST = [3, 11] as const;
+export const NEWEST = [3, 14] as const;
 
 /** An installation error with its remedy. */
 export class InstallError extends Error {
@@ -29,8 +26,7 @@ export interface Installation {
   readonly pythons: readonly string[];
   /** Folder of the virtual environment; its contents are replaced. */
   readonly environment: string;
-  /** Folder to install from: a checkout of the project, a bundle, or wheels. */
-  readonly folder: string;
+  readonly source: Source;
   readonly platform: NodeJS.Platform;
 }
 
@@ -46,7 +42,6 @@ export function pythonsOnPath(platform: NodeJS.Platform): string[] {
  * @throws InstallError with a remedy; an incomplete environment has been removed then.
  */
 export async function install(installation: Installation, options: RunOptions = {}): Promise<void> {
-  const source = await findSource(installation.folder);
   const python = await choosePython(installation.pythons);
   try {
     await mkdir(join(installation.environment, ".."), { recursive: true });
@@ -57,45 +52,18 @@ export async function install(installation: Installation, options: RunOptions = 
       options,
     );
     const own = join(binFolder(installation.environment, installation.platform), "python");
-    const args = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...source];
-    await step(own, args, "nano-lsp could not be installed.", options);
+    for (const args of installation.source.steps) {
+      const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...args];
+      await step(own, pip, "nano-lsp could not be installed.", options);
+    }
   } catch (error) {
     await rm(installation.environment, { recursive: true, force: true }).catch(() => undefined);
     throw error instanceof InstallError ? error : new InstallError(String(error), remedyFor(String(error)));
   }
 }
 
-/**
- * Arguments of `pip install` for a folder: wheels (as in a bundle) are installed without a package index; source is built
- * with dependencies from the package index that pip is configured for.
- *
- * @throws InstallError the folder has neither.
- */
-export async function findSource(folder: string): Promise<string[]> {
-  for (const wheels of [folder, join(folder, "wheels")]) {
-    const files = await readdir(wheels).catch(() => []);
-    const wheel = files
-      .filter((name) => /^nano_lsp-[^-]+-.*\.whl$/.test(name))
-      .sort(byNumbers)
-      .pop();
-    if (wheel) {
-      return ["--no-index", "--find-links", wheels, join(wheels, wheel)];
-    }
-  }
-  const project = await readFile(join(folder, "pyproject.toml"), "utf8").catch(() => "");
-  if (/^name\s*=\s*"nano-lsp"\s*$/m.test(project)) {
-    return [folder];
-  }
-  throw new InstallError(
-    `${folder} contains neither a wheel of nano-lsp nor its source.`,
-    "Choose a bundle, a folder of wheels, or a checkout of the project.",
-  );
-}
-
-const byNumbers = new Intl.Collator("en", { numeric: true }).compare;
-
 /** Find the first supported interpreter. */
-async function choosePython(pythons: readonly string[]): Promise<string> {
+export async function choosePython(pythons: readonly string[]): Promise<string> {
   const script = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])";
   const versions: string[] = [];
   let withoutVenv = "";
@@ -148,6 +116,9 @@ export function remedyFor(output: string): string {
     /CMAKE_C(XX)?_COMPILER|No CMAKE_CXX_COMPILER|error: command '?(gcc|cc|cl)|Failed building wheel/i.test(output)
   ) {
     return "llama.cpp could not be built: install a C++ compiler (Debian and Ubuntu: sudo apt install build-essential python3-dev).";
+  }
+  if (/do not match the hashes|Hashes are required/i.test(output)) {
+    return "A package is not the one of the lock file: do not install it, and see the log.";
   }
   if (/No matching distribution|Could not find a version|connection|resolve/i.test(output)) {
     return "A dependency is missing in that folder, or the package index cannot be reached: see the log.";

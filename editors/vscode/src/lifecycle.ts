@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import { ExecuteCommandRequest, type LanguageClient, MessageType } from "vscode-languageclient/node";
 import { createClient, type ExplainRequest } from "./client.ts";
 import { findServer, InvalidServerPathError, SERVER_PATH, type Server, sharedEnvironment } from "./findServer.ts";
+import { SERVER_FOLDER } from "./installSource.ts";
 import { SELECTOR } from "./languages.ts";
 import { readPullCommand } from "./models.ts";
 import { type Button, showNotification } from "./notifications.ts";
@@ -50,6 +51,11 @@ export class Lifecycle implements vscode.Disposable {
   /** Folder of the virtual environment that the extension installs into. */
   get privateEnvironment(): string {
     return join(this.context.globalStorageUri.fsPath, "server");
+  }
+
+  /** Folder of the extension with the lock files, and in a release with a wheel of the server. */
+  get ownServerFolder(): string {
+    return join(this.context.extensionPath, SERVER_FOLDER);
   }
 
   /** Stop the server, search for it, and start it: the only way to start one. Calls are queued. */
