@@ -226,6 +226,7 @@ def test_an_automatic_suggestion_is_one_statement_where_code_follows_in_the_bloc
         # duplicates and stubs
         ("go", "package a\n\nvar total = compute(1)\n", "var total = compute(1)", "\n", ""),
         ("lua", "local function f()\n  ", "-- TODO: write it", "\nend\n", ""),
+        ("rust", "fn f() {\n    ", "// ...", "\n}\n", ""),
     ],
 )
 def test_each_step_ends_the_text_where_it_should_in_other_languages(

@@ -12,7 +12,9 @@ from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard, overlaps
 
 _MIN_DUPLICATE_CHARS = 8
 _STUB = re.compile(
-    r"\s*((#|//|--).*\b(your|the) (code|implementation|solution|logic)\b.*|(#|//|--)\s*TODO\b.*|pass|\.\.\.)\s*", re.I
+    r"\s*((#|//|--).*\b(your|the) (code|implementation|solution|logic)\b.*|(#|//|--)\s*TODO\b.*|"
+    r"pass|((//|--)\s*)?\.\.\.)\s*",
+    re.I,
 )
 _EMPTY_COMMENT = re.compile(r"(?:(?:^|\n)\s*(?:/\*+|\*+|//+!?|#+!?|--+)[ \t]*)+\Z")
 
@@ -53,7 +55,7 @@ def drop_duplicates(candidate: Candidate) -> Truncation | None:
 
 
 def reject_stubs(candidate: Candidate) -> Truncation | None:
-    """Resample a text that consists only of `pass`, `...` or comments that say where code should go.
+    """Resample a text that consists only of `pass`, `...`, `// ...` or comments that say where code should go.
 
     A text also ends before a comment in its last lines that has no words yet.
     """
