@@ -18,8 +18,7 @@ from nano_lsp.code.syntax_tree import SyntaxTree
 
 _OVERLOADED = {JAVASCRIPT, TYPESCRIPT, TSX}  # a function may have several signatures before its code
 _MAX_CHARS = 160  # of a definition that is shown whole, such as a struct with its fields
-_IMPORT_DEPTHS = {"c": 3, "cpp": 3, "lua": 6}
-"""Includes may stand within `#ifndef`, and `require` in an expression; imports of others at the top level."""
+_IMPORT_DEPTHS = {"c": 3, "cpp": 3}  # includes may stand within `#ifndef`; imports of others at the top level
 _DEPTH = 3  # of a definition: within `export`, within `declare`
 _REQUIRES = {"require", "require_relative", "source", "."}
 _SHELL_PATH = re.compile(r"(?:.*[})\"]|\$\w+)?/?([\w./-]+)\"?", re.DOTALL)

@@ -56,7 +56,8 @@ class SyntaxTree:
     def edited(self, text: str) -> SyntaxTree | None:
         """Parse another text incrementally, only where it differs; None if it is too large.
 
-        Where only a part is parsed, the change is in it.
+        Where only a part is parsed, the change is in it; where the text below the part changes as well, the part
+        extends to the end.
         """
         if text == self.text:
             return self
@@ -72,7 +73,10 @@ class SyntaxTree:
         old_end, new_end = len(old) - end, len(data) - end
         tree = self._tree.copy()
         tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(data, new_end))
-        part = (self.part[0], self.part[1] + len(text) - len(self.text)) if self.part else None
+        part = None
+        if self.part:
+            same_below = text.endswith(self.text[self.part[1] :])
+            part = self.part[0], len(text) - (len(self.text) - self.part[1] if same_below else 0)
         return SyntaxTree(text, data, _parser(grammar, text, data, part).parse(data, tree), self.language, part)
 
     def byte_offset(self, offset: int) -> int:
