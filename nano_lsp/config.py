@@ -1,13 +1,14 @@
-"""The user's configuration: settings from the file and the environment, and folders.
+"""The user's configuration: settings from the files and the environment, and folders.
 
-Sources of a setting, later ones take precedence: its default, `config.toml` in the configuration folder, an
-environment variable `NANO_LSP_<NAME>`, the caller. Folders follow the conventions of each system (platformdirs);
-`NANO_LSP_HOME` puts all of them under one folder.
+Sources of a setting, later ones take precedence: its default, the `config.toml` of the machine's administrator, that
+in the user's configuration folder, an environment variable `NANO_LSP_<NAME>`, the caller. Folders follow the
+conventions of each system (platformdirs); `NANO_LSP_HOME` puts all of the user's under one folder.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ DRIFT_TOKENS = 16_384
 """Number of prompt tokens beyond which the model's reasoning degrades (specification, "Limits")."""
 SCRIPTED = "scripted:"
 """Prefix of the name of a model without weights, for tests; the path of its script follows."""
+_STAYS_ON = {"offline"}
+"""Settings that a source can switch on for those after it, and none can switch off."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Folders:
     Attributes:
         config: Folder of `config.toml` and `models.toml`.
         models: Folder of model files.
+        shared_models: Folder of model files for all users, which is only read; None for none.
         cache: Folder of KV snapshots, logs and unfinished downloads of libraries.
         runtime: Folder of the shared engine's socket and lock.
     """
@@ -41,6 +45,7 @@ class Folders:
     models: Path
     cache: Path
     runtime: Path
+    shared_models: Path | None = None
 
     @property
     def adapters(self) -> Path:
@@ -61,15 +66,38 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     """
     home = env.get("NANO_LSP_HOME")
     try:
+        shared = Path(env["NANO_LSP_SHARED_MODELS"]).expanduser() if env.get("NANO_LSP_SHARED_MODELS") else None
         if home:
             root = Path(home).expanduser().absolute()
-            return Folders(config=root / "config", models=root / "models", cache=root / "cache", runtime=root / "run")
-        found = _platform_folders(env)
+            own = root / "config", root / "models", root / "cache", root / "run"
+            return Folders(*own, shared.absolute() if shared else None)
+        found = replace(_platform_folders(env), shared_models=shared or machine_folders().models)
     except (RuntimeError, KeyError) as error:  # raised by pathlib and by older versions of platformdirs
         raise _no_home() from error
     if not all(folder.is_absolute() for folder in (found.config, found.models, found.cache)):
         raise _no_home()
     return found
+
+
+@dataclass(frozen=True)
+class MachineFolders:
+    """What an administrator provides for all users: the file `config.toml`, and a folder of model files."""
+
+    config_file: Path
+    models: Path
+
+
+def machine_folders() -> MachineFolders:
+    """The administrator's folders; either may be missing.
+
+    Not those of platformdirs, which follow variables of the user, such as XDG_CONFIG_DIRS.
+    """
+    roots = {
+        "win32": Path(os.environ.get("PROGRAMDATA") or r"C:\ProgramData"),
+        "darwin": Path("/Library/Application Support"),
+    }
+    config, data = [roots.get(sys.platform, Path(folder)) / APP for folder in ("/etc", "/usr/local/share")]
+    return MachineFolders(config / "config.toml", data / "models")
 
 
 def _no_home() -> ConfigError:
@@ -100,26 +128,31 @@ def _runtime_folder(env: Mapping[str, str]) -> Path | None:
 
 
 def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
-    """Load settings from defaults, file, environment and caller.
+    """Load settings from defaults, the machine's and the user's file, environment and caller.
 
     Args:
         env: Environment variables.
         overrides: Settings of the caller; None means not set.
 
     Raises:
-        ConfigError: The file cannot be parsed, or a setting is unknown, of the wrong type or out of range.
+        ConfigError: A file cannot be read or parsed, or a setting is unknown, of the wrong type or out of range.
     """
     values: dict[str, object] = {}
-    path = find_folders(env).config / "config.toml"
-    for name, value in load_toml(path).items():
-        values[name] = _convert(name, value, f"in {path}")
+
+    def put(name: str, value: object, where: str) -> None:
+        converted = _convert(name, value, where)
+        values[name] = (name in _STAYS_ON and values.get(name)) or converted
+
+    for path in (machine_folders().config_file, find_folders(env).config / "config.toml"):
+        for name, value in load_toml(path).items():
+            put(name, value, f"in {path}")
     for name in CONFIG_SETTINGS:
         variable = f"NANO_LSP_{name.upper()}"
         if variable in env:
-            values[name] = _convert(name, env[variable], f"in the variable {variable}")
+            put(name, env[variable], f"in the variable {variable}")
     for name, value in overrides.items():
         if value is not None:
-            values[name] = _convert(name, value, "given")
+            put(name, value, "given")
     return Settings(**values)  # type: ignore[arg-type]
 
 

@@ -34,6 +34,7 @@
     │   └── TaskTimeoutError       the time limit was exceeded
     ├── BundleError                a part of an offline bundle cannot be created   exit 7
     ├── MachineError               the system or the network does not allow it     exit 8
+    │   └── OfflineError           the setting `offline` forbids a connection
     └── CancelledError             the request was cancelled                       exit 130
         └── SupersededError        by a newer one of the same kind and document
 
@@ -222,6 +223,10 @@ class MachineError(NanoError):
     """The operating system, the file system or the network does not allow a necessary operation."""
 
     exit_code = 8
+
+
+class OfflineError(MachineError):
+    """An operation needs a connection to another machine, and the setting `offline` forbids those."""
 
 
 class CancelledError(NanoError):

@@ -90,6 +90,8 @@ class GenerateParams:
             suggestion from which the user has just diverged).
         begin: Tokens that the completion begins with, taken from an earlier completion of the same prompt.
         avoid: Token ids that may not follow directly after `begin`.
+        score: Token ids of a text to score instead of generating one: the completion consists of them, with the
+            log-probabilities that the model gives them. They are evaluated in batches; `max_tokens` is their number.
     """
 
     max_tokens: int = 128
@@ -104,6 +106,7 @@ class GenerateParams:
     draft_text: tuple[int, ...] = ()
     begin: tuple[Token, ...] = ()
     avoid: frozenset[int] = frozenset()
+    score: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,12 @@ class Settings:
         pattern=f"{SHARED}|{IN_PROCESS}|https?://.+",
         values=f"{SHARED}, {IN_PROCESS} or the address of a server, https://…",
     )
+    offline: bool = _setting(
+        False,
+        "Open no connection to another machine: models come from files alone (`nano-lsp model pull --from FILE`), "
+        "and engines on other machines are refused. Where the administrator's file sets it, nothing switches it off.",
+        SetBy.CONFIG,
+    )
     model: str = _setting(
         "nano", "Use this model: a name from `nano-lsp model list`, or the path of a GGUF file.", SetBy.USER
     )
@@ -270,7 +276,8 @@ class EditorSettings(Settings):
     )
     min_token_probability: float = _setting(
         0.3,
-        "Automatic suggestions end before the first token whose probability is below this value.",
+        "Automatic suggestions end before the first token whose probability is below this value. They go on in "
+        "another line only while the joint probability of their tokens is above it.",
         SetBy.PROJECT,
         limits=(0, 1),
         formerly="tokenConfidence",
@@ -297,6 +304,12 @@ class EditorSettings(Settings):
     )
     prefetch: bool = _setting(
         True, "Compute the next suggestion in advance while the current one is displayed.", SetBy.PROJECT
+    )
+    next_edit: bool = _setting(
+        False,
+        "After a change, suggest the next place where it has to be made as well, and the text there. The changes are "
+        "kept in memory only, the newest 24 of them. `false` keeps none and looks for nothing.",
+        SetBy.PROJECT,
     )
     completion_item: bool = _setting(
         False, "Offer suggestions in the completion menu, even if the editor supports ghost text."

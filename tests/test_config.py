@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_lsp.config import find_folders, load_settings, portable_environment, with_absolute_paths
+from nano_lsp import config
+from nano_lsp.config import (
+    MachineFolders,
+    find_folders,
+    load_settings,
+    machine_folders,
+    portable_environment,
+    with_absolute_paths,
+)
 from nano_lsp.errors import ConfigError
 from nano_lsp.settings import Settings
 
@@ -22,6 +32,46 @@ def test_the_later_source_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     settings = load_settings(os.environ, n_batch=8, max_tokens=None)
     assert (settings.n_ctx, settings.n_batch, settings.model, settings.snapshots) == (2048, 8, "pico", True)
     assert settings.max_tokens == Settings().max_tokens
+
+
+@pytest.fixture
+def machine_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The administrator's configuration file, which does not exist yet."""
+    folders = MachineFolders(tmp_path / "etc.toml", tmp_path / "shared")
+    monkeypatch.setattr(config, "machine_folders", lambda: folders)
+    return folders.config_file
+
+
+def test_the_administrators_file_comes_before_the_users(home: Path, machine_file: Path) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text("n_ctx = 1024\n")
+    machine_file.write_text("n_ctx = 2048\nn_threads = 1\n")
+    assert (load_settings().n_ctx, load_settings().n_threads) == (1024, 1)
+    machine_file.write_text("nonsense = 1\n")
+    with pytest.raises(ConfigError, match=re.escape(str(machine_file))):
+        load_settings()
+
+
+def test_nothing_switches_offline_off(home: Path, machine_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().offline
+    machine_file.write_text("offline = true\n")
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text("offline = false\n")
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "false")
+    assert load_settings(offline=False).offline
+    machine_file.unlink()
+    assert load_settings(offline=True).offline
+    assert not load_settings().offline
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd14"])
+def test_no_variable_of_the_user_moves_the_administrators_file(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    before = machine_folders()
+    for name in ("XDG_CONFIG_DIRS", "XDG_DATA_DIRS", "HOME", "NANO_LSP_HOME"):
+        monkeypatch.setenv(name, "/elsewhere")
+    assert machine_folders() == before
+    assert before.config_file.parts[-2:] == ("nano-lsp", "config.toml")
 
 
 @given(st.integers())

@@ -21,6 +21,7 @@ from nano_lsp.config import find_folders
 from nano_lsp.errors import BundleError, ConfigError, DiskSpaceError, StoreWriteError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
+from nano_lsp.offline import require_network
 
 EXAMPLES = """Examples:
 
@@ -67,6 +68,7 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
     It is for machines with the same operating system, type of processor and version of Python. Wheels come from the
     package index that pip is configured for; editor plugins from a checkout of the project.
     """
+    require_network("A bundle", "Make it on a machine that may download wheels.")
     parts = frozenset(Part) - frozenset(without or ())
     checkout = _find_checkout(source)
     npm = bundle_parts.find_npm() if Part.VSCODE in parts else ""  # before the work, to fail early

@@ -18,10 +18,10 @@ from nano_lsp.config import find_folders, load_settings
 from nano_lsp.engine.connect import Assistant
 from nano_lsp.engine.endpoint import find_endpoint
 from nano_lsp.engine.launcher import ask_engine
-from nano_lsp.engine.network_watch import watch_network
 from nano_lsp.errors import ModelMissingError, NanoError
 from nano_lsp.inference import hardware
 from nano_lsp.models.store import ModelStore
+from nano_lsp.offline import watch_network
 from nano_lsp.schema import Completion, Counters
 from nano_lsp.settings import SHARED
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nano_lsp.cli import eval_report
+from nano_lsp.cli.eval_next_edit import evaluate_next_edit
 from nano_lsp.cli.output import print_json
 from nano_lsp.cli.terminal import (
     Adapter,
@@ -41,6 +42,8 @@ EXAMPLES = """Examples:
 
 `nano-lsp eval single.jsonl.gz --without syntax --results without-syntax.jsonl`
 
+`nano-lsp eval --next-edit repositories --limit 50`
+
 `nano-lsp eval --compare first.jsonl second.jsonl`
 """
 
@@ -50,6 +53,7 @@ class Style(StrEnum):
 
     NANO = "nano"
     LLAMA_VIM = "llama-vim"
+    WINDOW = "window"
 
 
 def evaluate(  # noqa: PLR0917 - options, which typer passes by name
@@ -92,7 +96,21 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             "not meaningful."
         ),
     ] = None,
-    style: Annotated[Style, typer.Option(help="Client whose requests are made, for comparisons.")] = Style.NANO,
+    style: Annotated[
+        Style,
+        typer.Option(
+            help="Client whose requests are made, for comparisons. `window`, with --next-edit: the model rewrites "
+            "21 lines, as other programs ask it to."
+        ),
+    ] = Style.NANO,
+    next_edit: Annotated[
+        bool,
+        typer.Option(
+            "--next-edit",
+            help="Evaluate the next edit: commits of the git repositories in the folder are replayed up to the last "
+            "change, which is to be found. Default of --limit: 200.",
+        ),
+    ] = False,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare the result files of two runs.")
     ] = None,
@@ -109,6 +127,14 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
         return
     if data is None:
         raise EvaluationError("There is nothing to evaluate on.", "Give a folder or a file of problems; see --help.")
+    if next_edit:
+        overrides = {**model_settings(model, n_ctx, threads, adapter)}
+        evaluate_next_edit(
+            data, limit, seed, results, rewrites=style is Style.WINDOW, as_json=as_json, overrides=overrides
+        )
+        return
+    if style is Style.WINDOW:
+        raise EvaluationError("The style `window` is a way to ask for the next edit.", "Add --next-edit.")
     disabled = frozenset(without or ())
     unknown = disabled - {name for name, _ in STEPS}
     if unknown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from nano_lsp.cli.output import print_data, print_json
 from nano_lsp.cli.terminal import file_progress, stdout
-from nano_lsp.config import find_folders
+from nano_lsp.config import find_folders, machine_folders
 from nano_lsp.models.architecture import Architecture, describe, differences
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore, StoredModel
@@ -27,8 +27,17 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(help="Name of a model from `nano-lsp model list`.")]
 
 
-def _store() -> ModelStore:
-    return ModelStore(find_folders())
+Shared = Annotated[
+    bool, typer.Option("--shared", help="Use the store for all users of this machine, as its administrator.")
+]
+
+
+def _store(*, shared: bool = False) -> ModelStore:
+    folders = find_folders()
+    if not shared:
+        return ModelStore(folders)
+    models = folders.shared_models or machine_folders().models
+    return ModelStore(replace(folders, models=models, shared_models=None))
 
 
 @app.command("list", epilog="Example: `nano-lsp model list --json`")
@@ -52,16 +61,18 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
 @app.command(
     epilog="Examples:\n\n`nano-lsp model pull nano`\n\n`nano-lsp model pull nano --from /media/usb/nano.gguf`"
+    "\n\n`sudo nano-lsp model pull nano --shared`"
 )
 def pull(
     name: Name = "nano",
     from_file: Annotated[
         Path | None, typer.Option("--from", help="Copy the model from this file instead of downloading it.")
     ] = None,
+    shared: Shared = False,
 ) -> None:
     """Download a model and verify it; continues an interrupted download."""
     with file_progress() as show:
-        path = _store().pull(name, from_file, show)
+        path = _store(shared=shared).pull(name, from_file, show)
     stdout.print(escape(f"{name} is installed and verified: {path}"))
 
 
@@ -104,20 +115,22 @@ def inspect(
         stdout.print(f"  - {line}")
 
 
-@app.command()
-def verify(name: Name = "nano") -> None:
+@app.command(epilog="Example: `nano-lsp model verify nano`")
+def verify(name: Name = "nano", shared: Shared = False) -> None:
     """Verify the size and SHA-256 of a model file."""
     with file_progress() as show:
-        _store().verify(name, show)
+        _store(shared=shared).verify(name, show)
     stdout.print(f"{name} is verified.")
 
 
-@app.command()
+@app.command(epilog="Example: `nano-lsp model remove pico --yes`")
 def remove(
-    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    shared: Shared = False,
 ) -> None:
     """Delete a model file from the store."""
-    store = _store()
+    store = _store(shared=shared)
     if not yes:
         typer.confirm(f"Delete {store.path(name)}?", abort=True)
     store.remove(name)

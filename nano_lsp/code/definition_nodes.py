@@ -47,7 +47,10 @@ class DefinitionNodes:
 
 
 def find_definition_nodes(
-    tree: SyntaxTree, node: Node | None = None, max_depth: int | None = None
+    tree: SyntaxTree,
+    node: Node | None = None,
+    max_depth: int | None = None,
+    within: tuple[int, int] | None = None,
 ) -> list[DefinitionNodes]:
     """Find the definitions within a node, nested ones included, in the order of their starts.
 
@@ -55,10 +58,11 @@ def find_definition_nodes(
         tree: The syntax tree.
         node: Node to search; None for the whole tree.
         max_depth: Maximum depth below the node at which a definition begins; None for no limit.
+        within: Range of bytes that the definitions overlap; None for all.
     """
     wrappers: set[int] = set()
     found: dict[int, tuple[str, Node, Match]] = {}
-    for match in find_matches(tree, "definitions", node, max_depth):
+    for match in find_matches(tree, "definitions", node, max_depth, within):
         wrappers.update(each.id for each in match.get("wrapper", ()))
         kind = next((kind for kind in _KINDS if kind in match), None)
         if kind is None:

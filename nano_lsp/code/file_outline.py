@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from nano_lsp.code.definition_nodes import DefinitionNodes, find_definition_nodes
-from nano_lsp.code.languages import PYTHON
+from nano_lsp.code.languages import JAVASCRIPT, PYTHON, TSX, TYPESCRIPT
 from nano_lsp.code.outline import MAX_SYMBOLS, Import, Outline, Symbol, one_line, read_imports, read_outline
 from nano_lsp.code.queries import Match, find_matches
 from nano_lsp.code.syntax_tree import SyntaxTree
 
+_OVERLOADED = {JAVASCRIPT, TYPESCRIPT, TSX}  # a function may have several signatures before its code
 _MAX_CHARS = 160  # of a definition that is shown whole, such as a struct with its fields
 _IMPORT_DEPTHS = {"c": 3, "cpp": 3}  # includes may stand within `#ifndef`; imports of others at the top level
+_DEPTH = 3  # of a definition: within `export`, within `declare`
+_REQUIRES = {"require", "require_relative", "source", "."}
+_SHELL_PATH = re.compile(r"(?:.*[})\"]|\$\w+)?/?([\w./-]+)\"?", re.DOTALL)
+"""What follows a variable or a command in the path of a script: `"$(dirname "$0")/a.sh"`."""
 _USE = re.compile(
     r"(?P<path>(?:::)?[\w:]*?)(?:::)?(?:\{(?P<list>.*)\}|(?P<last>\w+|\*)(?:\s+as\s+(?P<name>\w+))?)", re.DOTALL
 )
@@ -32,6 +37,8 @@ def outline_of(tree: SyntaxTree) -> Outline:
         known = symbols.get(owner or symbol.name)
         if owner:  # a method that is written outside of its class
             symbols[owner] = _with_members(known or Symbol(owner, ""), (symbol,))
+        elif known is not None and tree.language in _OVERLOADED:
+            symbols[symbol.name] = Symbol(known.name, f"{known.code}; {symbol.code}", members=known.members)
         elif known is not None and (symbol.members or not known.code):  # Rust's `impl`, which may come first
             symbols[symbol.name] = _with_members(known if known.code else symbol, symbol.members or known.members)
         else:
@@ -56,7 +63,8 @@ def _with_members(symbol: Symbol, members: tuple[Symbol, ...]) -> Symbol:
 
 def _symbols(node: Node, tree: SyntaxTree) -> Iterator[tuple[str, Symbol]]:
     """Yield the definitions directly in a node, each with the name of the class that it is written outside of."""
-    known = {each.whole.id: each for each in find_definition_nodes(tree, node, max_depth=2)}
+    known = {each.whole.id: each for each in find_definition_nodes(tree, node, max_depth=_DEPTH)}
+    overloaded = ""  # the function of the last signature without a body
     for child in node.named_children:
         found = known.get(child.id)
         if found is None:
@@ -71,7 +79,9 @@ def _symbols(node: Node, tree: SyntaxTree) -> Iterator[tuple[str, Symbol]]:
             if found.kind == "class" and found.body is not None:
                 members = tuple(symbol for _, symbol in _symbols(found.body, tree))[:MAX_SYMBOLS]
             code = _signature(found, tree)
-            if not in_class:
+            implements = tree.language in _OVERLOADED and found.body is not None and name == overloaded
+            overloaded = name if found.kind == "function" and found.body is None else ""
+            if not in_class and not implements:
                 yield owner, Symbol(name, code, members=() if code.endswith("}") else members)
 
 
@@ -82,7 +92,8 @@ def _signature(found: DefinitionNodes, tree: SyntaxTree) -> str:
         return line
     body = found.body
     if body is None:
-        head, rest = whole, ""
+        empty = found.kind == "function" and "end" in tree.language.lexis.words.closers
+        head, rest = whole.removesuffix("end") if empty else whole, ""
     else:
         start, end = tree.offset(found.whole.start_byte), tree.offset(body.start_byte)
         if tree.text_of(body).startswith("interface"):  # Go's, whose word belongs to the head
@@ -105,9 +116,19 @@ def _without_comments(code: str, tree: SyntaxTree) -> str:
 def _imports(match: Match, tree: SyntaxTree) -> Iterator[Import]:
     """Yield the imports of a match."""
     text = {name: tree.text_of(nodes[0]) for name, nodes in match.items()}
-    if text.get("require", "require") != "require":
+    if text.get("require", "require") not in _REQUIRES or text.get("exports", "module.exports") != "module.exports":
         return
-    if "use" in text:
+    if "own" in text:  # passed on under a name
+        yield Import(text.get("name", text["own"]), "", text["own"])
+    elif "own_default" in text:
+        yield Import("default", "", text["own_default"])
+    elif "script" in text:
+        if found := _SHELL_PATH.fullmatch(text["script"].strip("'")):
+            yield Import(found[1], found[1])
+    elif "path" in text:  # of a class or a namespace
+        module, last = text["path"], text["path"].rpartition(".")[2]
+        yield Import("*", module) if "all" in text else Import(text.get("name", last), module, last)
+    elif "use" in text:
         yield from _uses(re.sub(r"\s+", " ", text["use"]), "")
     elif "mod" in text:
         yield Import(text["mod"], f"self::{text['mod']}")
@@ -116,8 +137,9 @@ def _imports(match: Match, tree: SyntaxTree) -> Iterator[Import]:
     elif "all" in text:
         yield Import("*", text["module"], "*")
     else:
-        name = text.get("name") or text.get("original") or text["module"].rpartition("/")[2]
-        yield Import(name, text["module"], text.get("original", ""))
+        module = f"./{text['module']}" if text.get("require") == "require_relative" else text["module"]
+        name = text.get("name") or text.get("original") or module.rpartition("/")[2]
+        yield Import(name, module, text.get("original", ""))
 
 
 def _uses(use: str, within: str) -> Iterator[Import]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from nano_lsp.code.languages import PYTHON, Language
@@ -11,6 +12,19 @@ from nano_lsp.code.window import CountTokens
 from nano_lsp.code.workspace import Workspace
 
 _MAX_HOPS = 3  # packages that re-export a name
+_EXPORTED = r"export |exports\.|module\.exports"
+_PUBLIC = {
+    "rust": r"pub |pub\(crate\)|#\[",
+    "c": r"(?!static )",
+    "cpp": r"(?!static )",
+    "java": r".*\bpublic\b",
+    "csharp": r"(?!file )",
+    "lua": r"(?!local )",
+    "ruby": "",
+    "shellscript": "",
+}
+"""What the code of a definition begins with that other files may use, in languages without `export`."""
+_MEMBERS_IMPORTED = {"java", "csharp"}  # languages that import the static members of a class by name
 
 
 def build_imported(
@@ -54,6 +68,7 @@ def _imported_symbols(
 ) -> Iterator[tuple[str, Symbol]]:
     """File and definition of each imported name that the workspace defines, in the order of the imports."""
     seen = set()
+    imports = _qualified(imports, language)
     if language.name == "go":  # the other files of the package need no import
         imports = [*imports, Import("", ".")]
     for imported in imports:
@@ -92,25 +107,50 @@ def _resolve_in_files(
                 continue
             seen.add((file_name, name))
             outline = workspace.outline(file_name) or Outline()
-            if name not in {"", "*"}:
-                symbol = _named(name, outline)
-                passed_on = [i for i in outline.imports if i.name in {name, "*"}] if symbol is None and hops else []
+            imports = _qualified(outline.imports, language)
+            if name in {"", "*"}:
+                yield from ((file_name, each) for each in _public(outline, imports, language, own=module == "."))
+                # Of ES modules: those of another module as well.
+                passed_on = [each for each in imports if each.original == "*"]
+            else:
+                own = {each.name: each.original for each in imports if not each.module}.get(name, name)
+                symbol = _named(own, outline, in_classes=language.name in _MEMBERS_IMPORTED)
                 if symbol is not None:
                     yield file_name, symbol
-                for other in passed_on:
-                    wanted = Import(name, other.module, other.original if other.name == name else name)
-                    yield from _resolve_in_files(wanted, file_name, workspace, language, hops=hops - 1, seen=seen)
-                if symbol is not None or passed_on:
                     return
-            else:
-                is_own = module == "."
-                yield from ((file_name, each) for each in outline.symbols if is_own or _is_public(each, language))
+                passed_on = [_wanted(own, each) for each in imports if each.module and each.name in {own, "*"}]
+            for other in passed_on if hops else ():
+                yield from _resolve_in_files(other, file_name, workspace, language, hops=hops - 1, seen=seen)
+            if passed_on and name:
+                return
 
 
-def _named(name: str, outline: Outline) -> Symbol | None:
+def _wanted(name: str, passed_on: Import) -> Import:
+    """The import of a name from the module that a file has it from."""
+    return Import(name, passed_on.module, passed_on.original if passed_on.name == name else name)
+
+
+def _public(outline: Outline, imports: Iterable[Import], language: Language, *, own: bool) -> Iterator[Symbol]:
+    """The definitions of a file that others may use; all of them within its own package."""
+    listed = {each.original for each in imports if not each.module}  # passed on under a name
+    return (each for each in outline.symbols if own or each.name in listed or _is_public(each, language))
+
+
+def _qualified(imports: Iterable[Import], language: Language) -> list[Import]:
+    """The imports of a file; in Rust, a path may begin with a module that the file declares itself."""
+    found = list(imports)
+    own = {each.name for each in found if each.module == f"self::{each.name}"} if language.name == "rust" else set()
+    return [
+        Import(each.name, f"self::{each.module}", each.original) if each.module.partition("::")[0] in own else each
+        for each in found
+    ]
+
+
+def _named(name: str, outline: Outline, *, in_classes: bool) -> Symbol | None:
     """The definition of a name; that of `default` is the one that is exported so."""
     if name != "default":
-        return outline.find(name)
+        members = (member for each in outline.symbols for member in each.members if in_classes)
+        return outline.find(name) or next((each for each in members if each.name == name), None)
     return next((each for each in outline.symbols if each.code.startswith("export default ")), None)
 
 
@@ -119,11 +159,11 @@ def _is_public(symbol: Symbol, language: Language) -> bool:
     code, name = symbol.code, symbol.name
     if language.name == "go":
         return name[:1].isupper()
-    if language.name == "rust":
-        return code.startswith(("pub ", "pub(crate)", "#[")) and name != "tests"
-    if language.name in {"c", "cpp"}:
-        return not code.startswith("static ") and not name.endswith(("_H", "_H_", "_HPP"))  # include guards
-    return code.startswith(("export ", "exports.", "module.exports"))
+    if language.name == "rust" and name == "tests":
+        return False
+    if language.name in {"c", "cpp"} and name.endswith(("_H", "_H_", "_HPP")):  # include guards
+        return False
+    return re.match(_PUBLIC.get(language.name, _EXPORTED), code) is not None
 
 
 def _resolve(
@@ -152,8 +192,15 @@ def _lines(symbol: Symbol, language: Language) -> Iterator[str]:
     """A definition as shown in a prompt: one line; for a class, also its public members."""
     yield symbol.code
     for member in symbol.members:
-        is_private = member.name.startswith(("_", "#")) or member.code.startswith("private ")
-        if not is_private or member.name == "__init__":
-            yield f"    {member.code}"
+        if not _is_private(member, symbol, language) or member.name == "__init__":
+            lines = [member.code] if language is PYTHON else _lines(member, language)
+            yield from (f"    {line}" for line in lines)
     if language is PYTHON and symbol.code.startswith("class") and not symbol.members:
         yield "    ..."
+
+
+def _is_private(member: Symbol, owner: Symbol, language: Language) -> bool:
+    """Whether a member cannot be used outside of its class."""
+    if language.name == "rust":  # a trait's are as public as the trait
+        return not member.code.startswith(("pub ", "pub(crate)", "#[")) and " trait " not in f" {owner.code} "
+    return member.name.startswith(("_", "#")) or member.code.startswith("private ")

@@ -124,6 +124,21 @@ class Lexis:
         """Number of blocks that code begins less those that it ends."""
         return sum(change for _, change in self.block_changes(code))
 
+    def open_blocks(self, code: str) -> list[Token]:
+        """The brackets and words that are open at the end of code, if a block or a brace is the innermost of them."""
+        changes, found = dict(self.block_changes(code)), list[Token]()
+        token = None
+        for token in self.tokens(code):
+            change = changes.get(token.start, 0)
+            if token.kind == "bracket":
+                change = 1 if token.text in "([{" else -1
+            if change > 0:
+                found.append(token)
+            elif change and found:
+                found.pop()
+        begins_block = bool(found) and found[-1].text not in "(["
+        return found if begins_block and token is not None and not token.is_open else []
+
     def leaves_open(self, line: str) -> bool:
         """Whether a line begins a block, or the next part of one, that the lines below it belong to."""
         first = _WORD.match(line.strip())

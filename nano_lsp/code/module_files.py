@@ -1,5 +1,6 @@
-"""Files of a workspace that an import of JavaScript, TypeScript, Go, Rust, C or C++ refers to.
+"""Files of a workspace that an import of another language than Python refers to.
 
+JavaScript, TypeScript, Go, Rust, C and C++ here; those that have names only: `nano_lsp.code.named_modules`.
 Python's modules: `Workspace.find_module`. Only files of the workspace are found, never those of libraries.
 """
 
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from nano_lsp.code.document import load_document
+from nano_lsp.code.named_modules import find_csharp, find_java, find_lua, find_ruby, find_script
 from nano_lsp.code.workspace import Workspace
 from nano_lsp.errors import DocumentError
 
@@ -19,6 +21,7 @@ _COMPILED = (".js", ".jsx", ".mjs", ".cjs")  # an import names the file that Typ
 _GO_MODULE = re.compile(r"^module\s+\"?([^\s\"]+)", re.MULTILINE)
 _CRATE = re.compile(r"^\[package\][^\[]*?^name\s*=\s*[\"']([\w-]+)", re.MULTILINE)
 _RUST_ROOTS = ("lib.rs", "main.rs", "mod.rs")
+_RUST_ROOT_FOLDERS = {"tests", "examples", "benches", "bin"}  # each file in them is a crate
 
 FindFiles = Callable[[str, str, Workspace], list[str]]
 """Function from a module, the importing file's path and the workspace to the paths of the module's files."""
@@ -86,7 +89,8 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
     """The file of a path of modules: from the crate, the parent or this module, or from another crate."""
     first, *rest = module.split("::")
     folder, name = posixpath.split(importer)
-    own = folder if name in _RUST_ROOTS else posixpath.join(folder, name.removesuffix(".rs"))
+    is_root = name in _RUST_ROOTS or posixpath.basename(folder) in _RUST_ROOT_FOLDERS
+    own = folder if is_root else posixpath.join(folder, name.removesuffix(".rs"))
     if first == "crate":
         bases = [parent for parent in _parents(folder) if workspace.first_file(_in(parent, "lib.rs", "main.rs"))]
         base = bases[0] if bases else folder
@@ -116,8 +120,11 @@ def _rust(module: str, importer: str, workspace: Workspace) -> list[str]:
 def _manifest(folder: str, name: str, named: re.Pattern[str], workspace: Workspace) -> tuple[str, str]:
     """Folder and package name of the nearest manifest in a folder or above it; empty if the workspace has none."""
     for parent in _parents(folder):
+        path = workspace.root / parent / name
+        if workspace.relative(str(path)) is None:  # a link that leaves the workspace
+            continue
         with contextlib.suppress(DocumentError):
-            found = named.search(load_document(workspace.root / parent / name).text)
+            found = named.search(load_document(path).text)
             if found:
                 return parent, found[1]
     return "", ""
@@ -146,4 +153,9 @@ _FINDERS: dict[str, FindFiles] = {
     **dict.fromkeys(("c", "cpp"), _c),
     "go": _go,
     "rust": _rust,
+    "java": find_java,
+    "csharp": find_csharp,
+    "ruby": find_ruby,
+    "lua": find_lua,
+    "shellscript": find_script,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -16,6 +17,10 @@ from nano_lsp.code.window import Anchor, CountTokens
 from nano_lsp.code.workspace import Workspace
 
 _MAX_DOCUMENTS = 16
+_LINES_BELOW = 1000
+"""Below the cursor, that are parsed of a text with at least as many more: with an open bracket, a key in 10,000 lines
+took up to 155 ms, most of it to recover from that error in what follows (`tests.bench.bench_languages`)."""
+_BETWEEN_BLOCKS = re.compile(r"\n\s*\n(?=[^\W\d]|[@#/\[])")  # nothing is indented there
 
 
 @dataclass
@@ -43,11 +48,12 @@ class OpenDocument:
     _n_indexed: int = -1
 
     def update(self, text: str, part: tuple[int, int] | None = None) -> None:
-        """Set a new text and parse it, or a part of it: incrementally where it is still the whole."""
-        if self.tree is None or part or self.tree.part:
-            self.tree = SyntaxTree.parse(text, self.language, part)
+        """Set a new text and parse it, or a part of it: incrementally where it is still the same part."""
+        tree = self.tree
+        if tree and (tree.part is None or part is not None) and part == _same_part(tree, text):
+            self.tree = tree.edited(text)
         else:
-            self.tree = self.tree.edited(text)
+            self.tree = SyntaxTree.parse(text, self.language, part)
         self.text = text
 
     def cursor(self, offset: int) -> CursorContext:
@@ -64,6 +70,30 @@ class OpenDocument:
             self.imported = build_imported(
                 imports, self.name, workspace, budget_tokens, count, language=self.language
             )
+
+
+def _same_part(tree: SyntaxTree, text: str) -> tuple[int, int] | None:
+    """Where the parsed part of a text is after a change in it; None for all of it, or if it is not known."""
+    if tree.part is None:
+        return None
+    start, end = tree.part
+    below = tree.text[end:]
+    is_same = text.startswith(tree.text[:start]) and text.endswith(below) and len(text) - len(below) >= start
+    return (start, len(text) - len(below)) if is_same else None
+
+
+def _part_near(text: str, offset: int, tree: SyntaxTree | None) -> tuple[int, int] | None:
+    """The part of a long text that is parsed: up to some 1,000 lines below the cursor; None for all of it."""
+    known = _same_part(tree, text) if tree else None
+    if known and known[1] >= offset and _LINES_BELOW // 2 <= text.count("\n", offset, known[1]) <= 2 * _LINES_BELOW:
+        return known
+    end = offset
+    for _ in range(_LINES_BELOW):
+        end = text.find("\n", end) + 1
+        if not end:
+            return None
+    found = _BETWEEN_BLOCKS.search(text, end)
+    return (0, found.end()) if found and text.count("\n", found.end()) >= _LINES_BELOW else None
 
 
 class OpenDocuments:
@@ -87,7 +117,7 @@ class OpenDocuments:
         part = find_part(text, offset, language_of(name, language, text))
         found = part.language
         document = self._documents.pop((name, found.name), None) or OpenDocument(name, found)
-        document.update(text, part.range_in(text))
+        document.update(text, part.range_in(text) or _part_near(text, offset, document.tree))
         self._documents[name, found.name] = document
         if len(self._documents) > _MAX_DOCUMENTS:
             self._documents.popitem(last=False)

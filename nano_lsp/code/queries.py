@@ -34,7 +34,13 @@ def find_query(language: Language, kind: str) -> Query | None:
     return Query(grammar, text) if text and grammar else None
 
 
-def find_matches(tree: SyntaxTree, kind: str, node: Node | None = None, max_depth: int | None = None) -> list[Match]:
+def find_matches(
+    tree: SyntaxTree,
+    kind: str,
+    node: Node | None = None,
+    max_depth: int | None = None,
+    within: tuple[int, int] | None = None,
+) -> list[Match]:
     """The matches of a language's queries within a node, in order.
 
     Args:
@@ -42,6 +48,7 @@ def find_matches(tree: SyntaxTree, kind: str, node: Node | None = None, max_dept
         kind: Kind of the queries.
         node: Node to search; None for the whole tree.
         max_depth: Maximum depth below the node at which a match begins; None for no limit.
+        within: Range of bytes that the matches overlap; None for all.
     """
     query = find_query(tree.language, kind)
     if query is None:
@@ -49,6 +56,8 @@ def find_matches(tree: SyntaxTree, kind: str, node: Node | None = None, max_dept
     cursor = QueryCursor(query)
     if max_depth is not None:
         cursor.set_max_start_depth(max_depth)
+    if within is not None:
+        cursor.set_byte_range(*within)
     return [match for _, match in cursor.matches(node or tree.root)]
 
 

@@ -11,6 +11,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from typing import AnyStr
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Parser, Range, Tree
@@ -55,7 +56,8 @@ class SyntaxTree:
     def edited(self, text: str) -> SyntaxTree | None:
         """Parse another text incrementally, only where it differs; None if it is too large.
 
-        Where only a part is parsed, the change is in it.
+        Where only a part is parsed, the change is in it; where the text below the part changes as well, the part
+        extends to the end.
         """
         if text == self.text:
             return self
@@ -64,14 +66,17 @@ class SyntaxTree:
         if grammar is None or _is_too_large(data):
             return None
         old = self._data
-        start = _n_common(old, data)
+        start = n_common(old, data)
         while start and data[start - 1 : start] >= b"\x80":  # not within a character
             start -= 1
-        end = _n_common(old[start:][::-1], data[start:][::-1])
+        end = n_common(old[start:][::-1], data[start:][::-1])
         old_end, new_end = len(old) - end, len(data) - end
         tree = self._tree.copy()
         tree.edit(start, old_end, new_end, _point(old, start), _point(old, old_end), _point(data, new_end))
-        part = (self.part[0], self.part[1] + len(text) - len(self.text)) if self.part else None
+        part = None
+        if self.part:
+            same_below = text.endswith(self.text[self.part[1] :])
+            part = self.part[0], len(text) - (len(self.text) - self.part[1] if same_below else 0)
         return SyntaxTree(text, data, _parser(grammar, text, data, part).parse(data, tree), self.language, part)
 
     def byte_offset(self, offset: int) -> int:
@@ -143,6 +148,20 @@ def is_python(text: str) -> bool:
     return True
 
 
+def n_common(a: AnyStr, b: AnyStr) -> int:
+    """Return the length of the longest common prefix, by binary search: comparing slices costs almost nothing."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
     """Whether an edit adds syntax errors: more ERROR or MISSING nodes, or Python no longer parses the text."""
     if after.n_errors() > before.n_errors():
@@ -170,20 +189,6 @@ def statements_of(block: Node) -> list[Node]:
 def first_child(node: Node | None) -> Node | None:
     """Return the first named child; None if there is none."""
     return next(iter(node.named_children), None) if node is not None else None
-
-
-def _n_common(a: bytes, b: bytes) -> int:
-    """Length of the longest common prefix, by binary search: comparing slices costs almost nothing."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _point(data: bytes, at: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ resolved and false positives are rare.
 from __future__ import annotations
 
 import builtins
+import re
 from functools import cache
 
 from tree_sitter import Query, QueryCursor
@@ -67,7 +68,10 @@ def undefined_names(tree: SyntaxTree, offset: int) -> frozenset[str]:
     outer = next((node for node in ancestors(tree.node_at(offset)) if node.parent == tree.root), tree.root)
     inside = [node for node in found.get("name", ()) if outer.start_byte <= node.start_byte < outer.end_byte]
     read = {tree.text_of(node) for node in inside if node not in bound}
-    return frozenset(read - {tree.text_of(node) for node in bound} - _BUILTINS)
+    unbound = read - {tree.text_of(node) for node in bound} - _BUILTINS
+    if unbound and tree.part:  # the rest of the text may bind them
+        unbound -= set(re.findall(r"\w+", tree.text[: tree.part[0]] + tree.text[tree.part[1] :]))
+    return frozenset(unbound)
 
 
 @cache  # compiling it takes 15 ms

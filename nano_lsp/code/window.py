@@ -23,6 +23,7 @@ from nano_lsp.lines import split_lines
 CountTokens = Callable[[str], int]
 
 _MAX_CHARS_PER_TOKEN = 8  # longer tokens are rare in code; text beyond this limit could hardly have fitted
+_CHARS_BEFORE, _CHARS_AFTER = 128, 32  # text per token of the budget that is looked at: more does not fit if elided
 _HEADROOM = 0.25  # share of the budget that is left free for typing when a window is cut
 _ELISION = "..."
 
@@ -98,7 +99,7 @@ def cut_window(
             text, offset, budget_tokens, count_tokens, tree=tree, anchor=anchor, suffix_share=suffix_share
         )
     if not all(keeps):
-        bodies = _bodies(tree, offset, budget_tokens) if tree else []
+        bodies = _bodies(tree, offset, room) if tree else []
         count = _by_lines(count_tokens)
     if not keeps[0]:
         suffix = _cut_suffix(text, offset, [body for body in bodies if body[0] > offset], suffix_tokens, count)
@@ -128,7 +129,7 @@ def _find_anchor(
     if n_elided <= len(bodies):
         return 0, bodies[n_elided - 1][1] if n_elided else 0
     until = bodies[-1][1] if bodies else 0
-    nearest = max(0, offset - _MAX_CHARS_PER_TOKEN * room * 16)
+    nearest = max(0, offset - _CHARS_BEFORE * room)
     starts = [i + 1 for i in range(nearest, offset) if text[i] == "\n"]
     chosen = bisect_left(starts, True, key=lambda start: fits(start, len(bodies)))
     if chosen < len(starts):
@@ -140,7 +141,7 @@ def _find_anchor(
 
 def _cut_suffix(text: str, offset: int, bodies: Sequence[tuple[int, int]], room: int, count: CountTokens) -> str:
     """The text after the cursor: whole, else with the most distant bodies elided, else as many lines as fit."""
-    end = min(len(text), offset + room * _MAX_CHARS_PER_TOKEN * 4)
+    end = min(len(text), offset + room * _CHARS_AFTER)
     whole = end == len(text)
 
     def fits(suffix: str) -> bool:
@@ -170,33 +171,37 @@ def _elide(text: str, start: int, end: int, bodies: Sequence[tuple[int, int]]) -
     return "".join([*parts, text[at:end]])
 
 
-def _bodies(tree: SyntaxTree, offset: int, budget_tokens: int) -> list[tuple[int, int]]:
+def _bodies(tree: SyntaxTree, offset: int, room: int) -> list[tuple[int, int]]:
     """Start and end offsets of the function bodies that do not contain the cursor, in order.
 
-    Only those within reach of the budget: a signature takes some tokens, too.
+    Only those within reach of the room, in tokens.
     """
     cursor = tree.byte_offset(offset)
+    start = tree.byte_offset(max(0, offset - _CHARS_BEFORE * room))
+    end = tree.byte_offset(min(len(tree.text), offset + _CHARS_AFTER * room))
     return [
         (tree.offset(body.start_byte), tree.offset(body.end_byte))
-        for body in _function_bodies(tree.root, tree)
-        if not body.start_byte <= cursor <= body.end_byte and abs(body.start_byte - cursor) < budget_tokens * 400
+        for body in _function_bodies(tree.root, tree, (start, max(end, start + 1)))
+        if not body.start_byte <= cursor <= body.end_byte
     ]
 
 
-def _function_bodies(node: Node, tree: SyntaxTree) -> Iterator[Node]:
+def _function_bodies(node: Node, tree: SyntaxTree, within: tuple[int, int]) -> Iterator[Node]:
     """Bodies of functions at the top level and in classes; nested functions are part of the outer body."""
-    known = {each.whole.id: each for each in find_definition_nodes(tree, node, max_depth=2)}
+    known = {each.whole.id: each for each in find_definition_nodes(tree, node, max_depth=2, within=within)}
     for child in node.named_children:
+        if child.end_byte < within[0] or child.start_byte > within[1]:
+            continue
         found = known.get(child.id)
         if found is None:
             if child.child_by_field_name("body") is None and child.has_error and child.named_child_count:
-                yield from _function_bodies(child, tree)
+                yield from _function_bodies(child, tree, within)
         elif found.kind == "group":
-            yield from _function_bodies(found.body or child, tree)
+            yield from _function_bodies(found.body or child, tree, within)
         elif found.body is not None and found.kind == "function":
             yield found.body
         elif found.body is not None:
-            yield from _function_bodies(found.body, tree)
+            yield from _function_bodies(found.body, tree, within)
 
 
 def _by_lines(count_tokens: CountTokens) -> CountTokens:

@@ -32,7 +32,7 @@ from nano_lsp.lines import split_at_newlines
 MAX_FILES = 10_000  # with the same suffix
 MAX_SECONDS = 120.0
 _BATCH = 64  # files per transaction
-_SCHEMA = 3
+_SCHEMA = 4
 _INDEXED = frozenset(
     suffix for each in LANGUAGES if each is PYTHON or query_text(each, "imports") for suffix in each.suffixes
 )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
 
-from starlette.types import Receive, Scope, Send
+import anyio
+from starlette.types import Receive, Send
 
 from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.engine import protocol
+from nano_lsp.engine.request_body import until_disconnect
 from nano_lsp.schema import Notice
 
 _KEEP_ALIVE_S = 2.0
 _PAUSE_S = 0.01  # between two messages: readers are not faster, and each message costs both sides
-E = TypeVar("E")
 
 
 class EventBuffer(ProgressListener):
@@ -81,66 +81,65 @@ class EventBuffer(ProgressListener):
             self._loop.call_soon_threadsafe(self.wake)
 
 
-class EventStream(Generic[E]):
-    """A response of events while a job runs, whose last event is the job's end. A client that disconnects cancels it.
+class EventStream:
+    """A response of events while a job runs, then of its `last` event. A client that disconnects cancels the job.
 
     Args:
-        work: Runs the job, and gives the last event.
-        event_buffer: Collects the other events.
+        event_buffer: Collects the events.
         encode: Encodes an event; empty for one that is not sent.
-        encode_last: Encodes the last event.
         media_type: Content type of the response.
         keep_alive: Sent where there is no event for a while.
+
+    Attributes:
+        last: Encodes the last event, once those before it are encoded; set by the job.
     """
 
     def __init__(
         self,
-        work: Coroutine[Any, Any, E],
         event_buffer: EventBuffer,
         *,
         encode: Callable[[protocol.Event], bytes],
-        encode_last: Callable[[E], bytes],
         media_type: str,
         keep_alive: bytes,
     ) -> None:
-        self._work = work
+        self.last: Callable[[], bytes] = bytes
         self._event_buffer = event_buffer
         self._encode = encode
-        self._encode_last = encode_last
         self._headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store")]
         self._keep_alive = keep_alive
+        self._ended = anyio.Event()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - of ASGI
-        """Run the job, and send the events."""
-        working = asyncio.ensure_future(self._work)
-        working.add_done_callback(lambda _task: self._event_buffer.wake())
-        watching = asyncio.ensure_future(_disconnected(receive))
-        watching.add_done_callback(lambda _task: working.cancel())
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            while not working.done():
-                await self._event_buffer.wait()
-                if not working.done():
-                    await send(
-                        {"type": "http.response.body", "body": self._events() or self._keep_alive, "more_body": True}
-                    )
-                    await asyncio.wait({working}, timeout=_PAUSE_S)
-            last = b"" if working.cancelled() else self._events() + self._encode_last(working.result())
-            await send({"type": "http.response.body", "body": last, "more_body": False})
-        finally:
-            working.cancel()
-            watching.cancel()
+    @contextlib.asynccontextmanager
+    async def open(self, receive: Receive, send: Send) -> AsyncIterator[None]:
+        """Send the events while the body of the `async with` runs the job."""
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(_cancel_when_disconnected, receive, watching.cancel_scope)
+            async with anyio.create_task_group() as sending:
+                sending.start_soon(self._send_events, send)
+                yield
+                self._ended.set()
+                self._event_buffer.wake()
+            await send({"type": "http.response.body", "body": self._events() + self.last(), "more_body": False})
+            watching.cancel_scope.cancel()
+
+    async def _send_events(self, send: Send) -> None:
+        while not self._ended.is_set():
+            await self._event_buffer.wait()
+            if not self._ended.is_set():
+                body = self._events() or self._keep_alive
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                with anyio.move_on_after(_PAUSE_S):
+                    await self._ended.wait()
 
     def _events(self) -> bytes:
         """The events since the last call, encoded."""
         return b"".join(map(self._encode, self._event_buffer.empty()))
 
 
-async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        message = await receive()
-        if isinstance(message, dict) and message["type"] == "http.disconnect":
-            return
+async def _cancel_when_disconnected(receive: Receive, scope: anyio.CancelScope) -> None:
+    await until_disconnect(receive)
+    scope.cancel()
 
 
 def _n_common(a: str, b: str) -> int:

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nano_lsp.assistant.job import Job, LoadModel
 from nano_lsp.completion.completer import ReadAhead
@@ -86,15 +87,7 @@ def create_app(
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise HTTPException(400, f"The job cannot be decoded: {error}") from error
         client = ClientInfo(job_request.client, job_request.settings, job_request.workspace, job_request.changed)
-        event_buffer = EventBuffer()
-        return EventStream(  # type: ignore[return-value]
-            _run_job(models, client, job, event_buffer),
-            event_buffer,
-            encode=protocol.encode_event,
-            encode_last=protocol.encode_event,
-            media_type="application/x-ndjson",
-            keep_alive=b"\n",
-        )
+        return _JobResponse(models, client, job)  # type: ignore[return-value]
 
     async def shut_down(_request: Request) -> Response:
         """End the process once the running jobs are done."""
@@ -112,25 +105,40 @@ def create_app(
     return Starlette(routes=routes, exception_handlers={NanoError: _on_error})
 
 
-async def _run_job(
-    models: ModelManager, client: ClientInfo, job: Job[Any], event_buffer: EventBuffer
-) -> protocol.Result | protocol.Failure:
-    """Run a job; its last event."""
-    try:
-        in_advance = isinstance(job, ReadAhead)
-        async with models.acquire(client, event_buffer.on_load, in_advance=in_advance) as assistant:
-            if isinstance(job, LoadModel):
-                event_buffer.on_notice(assistant.notice)
-            context = await assistant.prepare(job, event_buffer)
-            value = await job.run(context)
-    except NanoError as error:
-        return protocol.Failure.of(error)
-    except Exception as error:
-        logger.exception("%s failed.", type(job).__name__)
-        if explained := explain_error(error):
-            return protocol.Failure.of(explained)
-        return protocol.Failure("EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`.")
-    return protocol.Result(msgspec.Raw(msgspec.json.encode(value)), context.usage.totals)
+class _JobResponse:
+    """Runs a job, and streams its events."""
+
+    def __init__(self, models: ModelManager, client: ClientInfo, job: Job[Any]) -> None:
+        self._models = models
+        self._client = client
+        self._job = job
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the job."""
+        job, event_buffer = self._job, EventBuffer()
+        stream = EventStream(
+            event_buffer, encode=protocol.encode_event, media_type="application/x-ndjson", keep_alive=b"\n"
+        )
+        last: protocol.Result | protocol.Failure
+        async with stream.open(receive, send):
+            try:
+                in_advance = isinstance(job, ReadAhead)
+                async with self._models.acquire(
+                    self._client, event_buffer.on_load, in_advance=in_advance
+                ) as assistant:
+                    if isinstance(job, LoadModel):
+                        event_buffer.on_notice(assistant.notice)
+                    context = await assistant.prepare(job, event_buffer)
+                    value = await job.run(context)
+                last = protocol.Result(msgspec.Raw(msgspec.json.encode(value)), context.usage.totals)
+            except NanoError as error:
+                last = protocol.Failure.of(error)
+            except Exception as error:
+                logger.exception("%s failed.", type(job).__name__)
+                internal = "EngineError", f"Internal error: {error!r}.", "See `nano-lsp engine logs`."
+                explained = explain_error(error)
+                last = protocol.Failure.of(explained) if explained else protocol.Failure(*internal)
+            stream.last = partial(protocol.encode_event, last)
 
 
 def _json(value: object) -> Response:

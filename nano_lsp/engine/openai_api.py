@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from nano_lsp.assistant.job import Job
 from nano_lsp.chat import Chat, CompletePrompt
@@ -223,15 +225,7 @@ class OpenAiApi:
         end: Callable[[Completion | NanoError], bytes],
     ) -> Response:
         """Chunks of an answer as they come."""
-        event_buffer, said = EventBuffer(), ""
-
-        async def work() -> Completion | NanoError:
-            try:
-                client = self._client(request, asked.model)
-                async with self._manager.acquire(client, event_buffer.on_load) as assistant:
-                    return await assistant.run_async(job, event_buffer)
-            except NanoError as error:
-                return error
+        said = ""
 
         def encode(event: protocol.Event) -> bytes:
             nonlocal said
@@ -246,14 +240,22 @@ class OpenAiApi:
             rest = done.text[len(said) :] if done.text.startswith(said) else ""
             return _chunk(body(rest, done)) + end(done)
 
-        return EventStream(  # type: ignore[return-value]
-            work(),
-            event_buffer,
-            encode=encode,
-            encode_last=encode_last,
-            media_type="text/event-stream",
-            keep_alive=b": keep-alive\n\n",
-        )
+        async def respond(_scope: Scope, receive: Receive, send: Send) -> None:
+            event_buffer = EventBuffer()
+            stream = EventStream(
+                event_buffer, encode=encode, media_type="text/event-stream", keep_alive=b": keep-alive\n\n"
+            )
+            client = self._client(request, asked.model)
+            async with stream.open(receive, send):
+                try:
+                    async with self._manager.acquire(client, event_buffer.on_load) as assistant:
+                        done = await assistant.run_async(job, event_buffer)
+                except NanoError as error:
+                    stream.last = partial(encode_last, error)
+                else:
+                    stream.last = partial(encode_last, done)
+
+        return respond  # type: ignore[return-value]
 
 
 def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

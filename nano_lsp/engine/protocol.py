@@ -34,6 +34,7 @@ JOBS = {
         "edits.framework_tests": ("WriteFrameworkTest",),
         "edits.rewrite": ("Simplify", "Fix", "AddTypeHints", "WriteTest"),
         "edits.cells": ("FixCell", "WriteCell"),
+        "next_edit.scoring": ("ScoreEdits",),
         "tasks": ("Task",),
     }.items()
     for name in names

@@ -28,6 +28,7 @@ from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.openai_api import METHODS
 from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import ConfigError, EngineClosedError
+from nano_lsp.offline import is_loopback, require_network
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not streamed comes when it is done
@@ -44,10 +45,14 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
         key: API key that clients must send; empty for none, on a loopback address only.
 
     Raises:
+        OfflineError: Other machines could connect, and the setting `offline` is on.
         ConfigError: The address cannot be used, or would be open to other machines without a key.
     """
-    if not key and not is_loopback(host):
+    is_private = bool(host) and is_loopback(host)  # without a host, it listens on all addresses
+    if not key and not is_private:
         raise ConfigError(f"{host} can be reached from other machines.", "Set a key: NANO_LSP_SERVE_KEY.")
+    if not is_private:
+        require_network(f"Listening on {host}", "Listen on 127.0.0.1.")
     try:
         listening = listen_on(host, port)
     except OSError as error:
@@ -56,7 +61,7 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
         ) from error
     address, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    names = {shown, *_LOOPBACK} if is_loopback(host) else {shown}
+    names = {shown, *_LOOPBACK} if is_private else {shown}
     hosts = set() if ipaddress.ip_address(address).is_unspecified else {f"{name}:{port}" for name in names}
     logger.warning("Serving on http://%s:%d.", shown, port)
 
@@ -69,13 +74,6 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
 
     with suppress(KeyboardInterrupt):
         asyncio.run(run())
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def create_proxy(launcher: Launcher, hosts: set[str], key: str) -> ASGIApp:

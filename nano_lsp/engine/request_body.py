@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Receive
 
 from nano_lsp.engine import protocol
 from nano_lsp.errors import CancelledError
@@ -42,13 +43,18 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+async def until_disconnect(receive: Receive) -> None:
+    """Wait until the client disconnects; the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of some work, which is cancelled when the client disconnects; the body has been read."""
     working = asyncio.ensure_future(work)
 
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+        await until_disconnect(request.receive)
         working.cancel()
 
     watching = asyncio.create_task(watch())

@@ -19,7 +19,7 @@ from nano_lsp.engine.endpoint import ALREADY_RUNNING, EngineEndpoint
 from nano_lsp.engine.http_api import create_app
 from nano_lsp.engine.http_server import HttpServer
 from nano_lsp.engine.model_manager import ModelManager
-from nano_lsp.engine.network_watch import watch_network
+from nano_lsp.offline import watch_network
 from nano_lsp.settings import Settings
 from nano_lsp.version import __version__
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.recipe import Stratum
+from nano_lsp.offline import require_network
 
 EXTRA = "pip install 'nano-lsp[forge]'"
 
@@ -15,8 +16,10 @@ def find_commit(stratum: Stratum) -> str:
     """The commit that a stratum's revision means.
 
     Raises:
+        OfflineError: The setting `offline` is on.
         ForgeError: The hub cannot be reached, or has no such data set or revision.
     """
+    require_network(f"The data set {stratum.dataset}", "Give a folder with the sets as Parquet or JSON lines.")
     import huggingface_hub  # noqa: PLC0415 - needs 0.3 s, which the help of commands has not
 
     try:

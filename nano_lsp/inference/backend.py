@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # not imported: clients of an engine in another process need 
     from numpy.typing import NDArray
 
 
+MAX_LOGITS = 16
+"""Maximum number of rows of logits that one `decode` keeps: 600 KB each with nano's vocabulary."""
+
+
 class Aborted(Exception):  # noqa: N818 - a signal to the caller's loop, never shown to a user
     """`decode` was aborted; no token of the batch is in the KV cache."""
 
@@ -83,7 +87,7 @@ class Backend(Tokenizer, Protocol):
             tokens: Token ids, 1 to `spec.n_batch` of them.
             n_past: Number of tokens of the sequence in the KV cache.
             seq_id: Number of the sequence, 0 to `spec.n_seq_max` - 1.
-            n_logits: Number of tokens at the end to keep logits for; 0 for none.
+            n_logits: Number of tokens at the end to keep logits for, at most `MAX_LOGITS`; 0 for none.
 
         Raises:
             Aborted: `abort` was called; the cache is as before the call.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nano_lsp.config import DRIFT_TOKENS
 from nano_lsp.errors import EngineError, KvCacheFullError, PromptTooLongError
-from nano_lsp.inference.backend import Aborted, Backend
+from nano_lsp.inference.backend import MAX_LOGITS, Aborted, Backend
 from nano_lsp.inference.chunk_size import ChunkSize
 from nano_lsp.inference.detokenizer import Detokenizer
 from nano_lsp.inference.kv_cache import KvCache
@@ -235,8 +235,11 @@ class Generation:
         self._detokenizer.close()
 
     def _choose(self) -> Token | None:
-        """Sample the next token; None where the text ends."""
+        """Sample the next token, or take that of the text to score; None where the text ends."""
         raw = self._backend.logits(self._row)
+        if self._params.score:
+            scored = self._params.score[len(self._detokenizer.tokens)]
+            return Token(scored, self._backend.piece(scored), logprob(raw, scored))
         fitting: NDArray[np.float32] = raw
         if self._detokenizer.missing:
             fitting = mask_unfitting(raw, self._detokenizer.missing, self._backend.piece)
@@ -283,7 +286,10 @@ class Generation:
         return True
 
     def _propose(self) -> list[int]:
-        if not self._index or self._detokenizer.missing:
+        if self._params.score:  # all but the last one, whose logits nobody needs
+            rest = self._params.score[len(self._detokenizer.tokens) : -1]
+            return [*rest[: min(MAX_LOGITS, self._backend.spec.n_batch) - 1]]
+        if self.reads_prompt or not self._index or self._detokenizer.missing:
             return []
         ngram, proposed = self._index.propose(MAX_SPECULATIVE_TOKENS)
         room = min(
@@ -301,10 +307,11 @@ class Generation:
         if self.reads_prompt and self._on_progress:
             self._on_progress(len(cached), self._n_prompt)
         rest = self._tokens[len(cached) :]
-        proposed = [] if self.reads_prompt else self._propose()
+        proposed = self._propose()
         n_left = len(rest) + len(proposed)
         n_next = self._engine.chunk_size.next(n_left)
-        if n_next == n_left:
+        if n_next == n_left or len(rest) <= n_next:
+            proposed = proposed[: n_next - len(rest)]
             return rest + proposed, proposed, 1 + len(proposed)
         return rest[: min(n_next, len(rest) - 1)], [], 0
 
@@ -320,7 +327,7 @@ class Generation:
     def _measure(self, n_tokens: int, n_logits: int, started_s: float) -> None:
         elapsed_ms = (self._clock.seconds - started_s) * 1e3
         if self.reads_prompt:
-            self._n_evaluated += n_tokens
+            self._n_evaluated += n_tokens - max(0, n_logits - 1)
         if n_logits == n_tokens:
             self._engine.speculation.measured_batch(n_tokens, elapsed_ms)
         elif not n_logits:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.errors import CancelledError, EngineError, GgufError, GrammarError, KvCacheFullError
-from nano_lsp.inference.backend import Aborted
+from nano_lsp.inference.backend import MAX_LOGITS, Aborted
 from nano_lsp.inference.llama_grammar import LlamaGrammar
 from nano_lsp.inference.llama_library import VERSION, choose_variant, llama, load_variant, threads_sleep
 from nano_lsp.inference.page_residency import SUPPORTED, ResidentWeights
@@ -35,8 +35,6 @@ _Pointer: TypeAlias = Any  # to one of llama.cpp's opaque structs
 # takes 15 ms.
 _RELEASE_TOKENS = 256
 
-MAX_LOGITS = 8
-"""Maximum number of rows of logits that one `decode` keeps."""
 
 MAX_ADAPTERS = 2
 """Maximum number of adapters in memory: one of rank 16 for nano takes 37 MB in f16."""

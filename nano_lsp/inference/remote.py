@@ -25,6 +25,7 @@ from nano_lsp.explain_errors import explain_error
 from nano_lsp.inference.approximate_tokenizer import ApproximateTokenizer
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.network import LOOPBACK, bearer, open_async_client, open_client
+from nano_lsp.offline import require_network
 from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=None)
@@ -96,6 +97,7 @@ class Remote:
             on_connection: Receives the error when the server cannot be reached, and None when it can again.
 
         Raises:
+            OfflineError: It is on another machine, and the setting `offline` is on.
             ConfigError: The address would send code unencrypted to another machine, or the key, a proxy or a file of
                 certificates cannot be used.
             EngineError: The server cannot be reached, or serves no model.
@@ -103,6 +105,8 @@ class Remote:
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise ConfigError(f"{address} would send code unencrypted to another machine.", "Use https://…")
+        if parts.hostname not in LOOPBACK:
+            require_network(f"The engine at {address}", "Set `engine` to `shared` for a model on this machine.")
         base = address.rstrip("/").removesuffix("/v1")
         headers = bearer(key) if key else {}
         found: list[dict[str, Any]] = []
@@ -182,6 +186,8 @@ class Remote:
                 self._open.pop(future, None)
 
     async def _generate(self, request: GenerationRequest) -> Completion:
+        if request.params.score:
+            raise EngineError("A server of another program does not score texts.", "Choose the engine `shared`.")
         prompt = self.tokenizer.text(request.prompt)
         kept = prompt.rstrip(" \t") if request.params.heal else prompt
         if kept.endswith("\n"):  # an indentation is a token of its own

@@ -26,7 +26,8 @@ _SINGLE = 8  # tokens evaluated one by one, after a batch: llama.cpp has differe
 def main(layout: WeightLayout, left_out: Collection[str]) -> None:
     """Evaluate the tiny model and print how far its logits are from the reference."""
     _disable_crash_reports()
-    from nano_lsp.inference.llama_backend import MAX_LOGITS, LlamaBackend, system_info  # noqa: PLC0415 - may crash
+    from nano_lsp.inference.backend import MAX_LOGITS  # noqa: PLC0415
+    from nano_lsp.inference.llama_backend import LlamaBackend, system_info  # noqa: PLC0415 - may crash
     from nano_lsp.inference.llama_library import choose_variant  # noqa: PLC0415
 
     variant = choose_variant(left_out)

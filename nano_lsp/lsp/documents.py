@@ -100,10 +100,16 @@ class Documents:
 
     Args:
         on_change: Receives a document's URI and text after each single change.
+        on_edit: Receives a document before and after all changes of one message.
     """
 
-    def __init__(self, on_change: Callable[[str, str], None] = lambda _uri, _text: None) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[str, str], None] = lambda _uri, _text: None,
+        on_edit: Callable[[TextDocument, TextDocument], None] = lambda _before, _after: None,
+    ) -> None:
         self._on_change = on_change
+        self._on_edit = on_edit
         self.encoding = Encoding.UTF16
         self._open: dict[str, TextDocument] = {}
         self._notebooks: dict[str, list[types.NotebookCell]] = {}
@@ -154,16 +160,17 @@ class Documents:
         Returns:
             The new version and the offset where the last change ended; None if the document is not open.
         """
-        document = self._open.get(uri)
-        if document is None:
+        before = document = self._open.get(uri)
+        if before is None or document is None:
             return None
         if version == UNKNOWN_VERSION:
-            version = document.version + 1
+            version = before.version + 1
         end = 0
         for change in changes:
             document, end = document.apply_change(change, version)
             self._on_change(uri, document.text)
         self._open[uri] = document
+        self._on_edit(before, document)
         return document, end
 
     def close(self, uri: str) -> TextDocument | None:

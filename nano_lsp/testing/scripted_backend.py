@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nano_lsp.errors import EngineError, GgufError, KvCacheFullError
-from nano_lsp.inference.backend import Aborted
+from nano_lsp.inference.backend import MAX_LOGITS, Aborted
 from nano_lsp.models.adapter_file import AdapterFile
 from nano_lsp.schema import FimTokens, MemoryAccount, ModelSpec
 from nano_lsp.testing.scripted_grammar import ScriptedGrammar
@@ -86,7 +86,7 @@ def reply_script(replies: Mapping[str, str]) -> Script:
 
 
 def unsure_script(script: Script) -> Script:
-    """A script that gives the tokens of another one probabilities from 0.4 to 0.95, depending on the text before.
+    """A script that gives the tokens of another one probabilities from 0.75 to 0.99, depending on the text before.
 
     Args:
         script: A script that returns token ids.
@@ -94,7 +94,7 @@ def unsure_script(script: Script) -> Script:
 
     def unsure(history: Sequence[int]) -> NDArray[np.float32]:
         share = zlib.crc32(np.asarray(history, np.int32).tobytes()) / 2**32
-        probability = 0.4 + 0.55 * share
+        probability = 0.75 + 0.24 * share  # a text of several tokens has to be probable enough to be shown
         row = np.zeros(N_VOCAB, np.float32)
         row[script(history)] = np.log(probability / (1 - probability) * (N_VOCAB - 1))
         return row
@@ -256,7 +256,7 @@ class ScriptedBackend:
         if self.on_decode:
             self.on_decode()
         cells = self._cells[seq_id]
-        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > len(tokens):
+        if n_past != len(cells) or not 1 <= len(tokens) <= self.n_batch or n_logits > min(len(tokens), MAX_LOGITS):
             raise EngineError(f"Bad batch: {len(tokens)} tokens after {n_past} where {len(cells)} are cached.")
         if not all(0 <= token < N_VOCAB for token in tokens):
             raise EngineError("A token is outside the vocabulary.")

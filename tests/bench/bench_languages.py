@@ -21,7 +21,7 @@ import psutil
 
 from nano_lsp.code.file_outline import imports_of
 from nano_lsp.code.languages import LANGUAGES, language_of
-from nano_lsp.code.open_documents import OpenDocument
+from nano_lsp.code.open_documents import OpenDocuments
 from nano_lsp.code.queries import FOLDER, find_query
 from nano_lsp.code.window import cut_window
 from tests.code.language_samples import build_document
@@ -62,15 +62,15 @@ def measure(name: str, n_lines: int, n_keys: int) -> Figures:
         find_query(language, kind)
     load_ms, memory = (time.thread_time() - started) * 1e3, process.memory_info().rss - before
     text, middle = build_document(name, n_lines)
-    document = OpenDocument("document", language)
+    documents = OpenDocuments()
     started = time.thread_time()
-    document.update(text)
+    documents.update("document", text, name, middle)
     first_ms = (time.thread_time() - started) * 1e3
     parses, queries = [], []
     for i in range(1, n_keys + 1):
         edited, offset = text[:middle] + TYPED[:i] + text[middle:], middle + min(i, len(TYPED))
         started = time.thread_time()
-        document.update(edited)
+        document = documents.update("document", edited, name, offset)
         parses.append((time.thread_time() - started) * 1e3)
         started = time.thread_time()
         document.cursor(offset)

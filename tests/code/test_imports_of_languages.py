@@ -183,7 +183,31 @@ def test_imports_are_those_of_the_language() -> None:
         Import("*", "./o", "*"),
     ]
     assert of("a.py", "from a import b as c") == [Import("c", "a", "b")]
-    assert of("a.lua", "require('a')") == []
+    assert of("a.ts", "import a from 'b';\nexport { a as c, d };\nexport default a;\nexport * as e from './f';") == [
+        Import("a", "b", "default"),
+        Import("c", "", "a"),
+        Import("d", "", "d"),
+        Import("default", "", "a"),
+        Import("e", "./f"),
+    ]
+    assert of("a.js", "module.exports = { a, b: c };\nmodule.exports = d;\nother.exports = e;") == [
+        Import("a", "", "a"),
+        Import("b", "", "c"),
+        Import("default", "", "d"),
+    ]
+    assert of("a.java", "import a.B;\nimport static a.B.c;\nimport a.*;") == [
+        Import("B", "a.B", "B"),
+        Import("c", "a.B.c", "c"),
+        Import("*", "a"),
+    ]
+    assert of("a.cs", "using A.B;\nusing C = A.D;") == [Import("*", "A.B"), Import("C", "A.D", "D")]
+    assert of("a.rb", "require_relative 'a/b'\nrequire 'c'\nputs 'd'") == [Import("b", "./a/b"), Import("c", "c")]
+    assert of("a.lua", "local a = require('b.c').d\nprint('e')") == [Import("b.c", "b.c")]
+    assert of("a.sh", '. "$(dirname "$0")/a.sh"\nsource "${B}/c/d.sh"\nsource \'e.sh\'\necho f') == [
+        Import("a.sh", "a.sh"),
+        Import("c/d.sh", "c/d.sh"),
+        Import("e.sh", "e.sh"),
+    ]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.language)
@@ -201,12 +225,12 @@ def test_each_outline_has_the_definitions_in_one_line(sample: Sample) -> None:
 def test_files_of_other_languages_are_updated_when_they_are_saved(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "store")
     (tmp_path / "a.ts").write_text("export function f(a: number) {}\n")
-    (tmp_path / "a.lua").write_text("function f() end\n")
-    workspace.read([tmp_path / "a.ts", tmp_path / "a.lua"])
+    (tmp_path / "a.php").write_text("function f() {}\n")
+    workspace.read([tmp_path / "a.ts", tmp_path / "a.php"])
     outline = workspace.outline("a.ts")
     assert outline is not None
     assert [each.code for each in outline.symbols] == ["export function f(a: number)"]
-    assert workspace.outline("a.lua") is None
+    assert workspace.outline("a.php") is None
     (tmp_path / "a.ts").unlink()
     workspace.read([tmp_path / "a.ts"])
     assert workspace.outline("a.ts") is None
@@ -232,6 +256,148 @@ def test_manifests_name_the_module_and_the_crate(tmp_path: Path) -> None:
     assert signatures(workspace, "rs/tests/it.rs", "use my_crate::top;\nuse my_crate::a::A;\n") == (
         "// rs/src/lib.rs\npub fn top()\n// rs/src/a.rs\npub struct A {pub x: i32}\n"
     )
+
+
+FORMS = {
+    "name.ts": "class Cart { add(item: string): void {} }\nexport default Cart;\n",
+    "list.ts": "function a(x: number) {}\nfunction own() {}\nexport { a, a as default };\n",
+    "all.ts": 'export * as ns from "./list";\n',
+    "star.ts": 'export * from "./list";\n',
+    "again.ts": 'import Cart from "./name";\nexport { Cart as Basket };\n',
+    "declared.ts": "export declare function load(path: string): void;\n",
+    "many.ts": (
+        "export function f(a: string): void;\nexport function f(a: number): void;\nexport function f(a: any) {}\n"
+    ),
+    "common.js": "function a(x) {}\nfunction own() {}\nmodule.exports = { a };\n",
+    "whole.js": "class Cart { add(item) {} }\nmodule.exports = Cart;\n",
+}
+A, LOADED = (
+    "// list.ts\nfunction a(x: number)\n",
+    "// declared.ts\nexport declare function load(path: string): void\n",
+)
+CLASS = "// name.ts\nclass Cart\n    add(item: string): void\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ('import Cart from "./name";', CLASS),
+        ('import { Basket } from "./again";', CLASS),
+        ('import { a } from "./list";', A),
+        ('import a from "./list";', A),
+        ('import * as list from "./list";', A),
+        ('import { ns } from "./all";', A),
+        ('import * as star from "./star";', A),
+        ('const { a } = await import("./list");', A),
+        ('const list = await import("./list");', A),
+        ('import { load } from "./declared";', LOADED),
+        (
+            'import { f } from "./many";',
+            "// many.ts\nexport function f(a: string): void; export function f(a: number): void\n",
+        ),
+        ('const common = require("./common");', "// common.js\nfunction a(x)\n"),
+        ('const { a } = require("./common");', "// common.js\nfunction a(x)\n"),
+        ('const Cart = require("./whole");', "// whole.js\nclass Cart\n    add(item)\n"),
+    ],
+)
+def test_each_form_of_an_import_of_ecmascript(tmp_path: Path, code: str, expected: str) -> None:
+    assert signatures(write_project(tmp_path, FORMS), "app.ts", code) == expected
+
+
+BY_NAME = {
+    "src/main/java/com/shop/Cart.java": """package com.shop;
+public class Cart {
+    public static final int LIMIT = 10;
+    private int total;
+    public static int round(double price) { return 0; }
+}
+""",
+    "src/main/java/com/shop/Own.java": "package com.shop;\nclass Own {}\n",
+    "src/Shop.Core/Carts/Cart.cs": """namespace Shop.Carts;
+public class Cart
+{
+    public int Sum(int n) { return n; }
+    private int Own() { return 0; }
+}
+""",
+    "gem/lib/shop/cart.rb": """module Shop
+  class Cart < Base
+    def add(item, count: 1)
+    end
+  end
+end
+""",
+    "plugin/lua/shop/init.lua": (
+        "local M = {}\nfunction M.open(path)\n  return path\nend\nlocal function own()\nend\nreturn M\n"
+    ),
+    "bin/lib/log.sh": "LEVEL=1\nlog() {\n  echo $1\n}\n",
+}
+JAVA = "// src/main/java/com/shop/Cart.java\n"
+JAVA_CLASS = (
+    f"{JAVA}public class Cart\n    public static final int LIMIT = 10\n    public static int round(double price)\n"
+)
+CSHARP = "// src/Shop.Core/Carts/Cart.cs\npublic class Cart\n    public int Sum(int n)\n"
+RUBY = "# gem/lib/shop/cart.rb\nmodule Shop\n    class Cart < Base\n        def add(item, count: 1)\n"
+LUA = "-- plugin/lua/shop/init.lua\nfunction M.open(path)\n"
+SCRIPT = "# bin/lib/log.sh\nLEVEL=1\nlog()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("src/test/java/ATest.java", "import com.shop.Cart;", JAVA_CLASS),
+        ("src/test/java/ATest.java", "import com.shop.*;", JAVA_CLASS),
+        (
+            "src/test/java/ATest.java",
+            "import static com.shop.Cart.round;",
+            f"{JAVA}public static int round(double price)\n",
+        ),
+        ("src/test/java/ATest.java", "import java.util.List;", ""),
+        ("app/Program.cs", "using Shop.Carts;", CSHARP),
+        ("app/Program.cs", "using static Shop.Carts.Cart;", CSHARP),
+        ("app/Program.cs", "using Basket = Shop.Carts.Cart;", CSHARP),
+        ("app/Program.cs", "using System.Text;\nusing Other.Carts;", ""),
+        ("gem/lib/shop.rb", "require_relative 'shop/cart'", RUBY),
+        ("gem/test/a_test.rb", 'require "shop/cart"', RUBY),
+        ("gem/test/a_test.rb", 'require "json"', ""),
+        ("a.lua", 'local shop = require("shop")', LUA),
+        ("a.lua", 'require("shop").open(require("missing"))', LUA),
+        ("bin/run.sh", '. "$(dirname "$0")/lib/log.sh"', SCRIPT),
+        ("bin/run.sh", "source lib/log.sh", SCRIPT),
+        ("run.sh", "source ./bin/lib/log.sh", SCRIPT),
+        ("run.sh", "source /etc/profile", ""),
+    ],
+)
+def test_files_found_by_name_in_other_languages(tmp_path: Path, name: str, code: str, expected: str) -> None:
+    assert signatures(write_project(tmp_path, BY_NAME), name, code) == expected
+
+
+def test_paths_of_rust_begin_with_a_module_of_the_file_or_in_a_folder_of_crates(tmp_path: Path) -> None:
+    files = {
+        "Cargo.toml": '[package]\nname = "shop"\n',
+        "src/lib.rs": "mod cart;\npub use cart::Cart;\n",
+        "src/cart.rs": "pub struct Cart;\nimpl Cart {\n    fn own(&self) {}\n    pub fn open(&self) {}\n}\n",
+        "tests/common/mod.rs": "pub fn setup() {}\n",
+    }
+    workspace = write_project(tmp_path, files)
+    shown = "// src/cart.rs\npub struct Cart\n    pub fn open(&self)\n"
+    assert signatures(workspace, "src/main.rs", "use shop::Cart;") == shown
+    assert signatures(workspace, "src/lib.rs", "mod cart;\nuse cart::Cart;") == shown
+    assert signatures(workspace, "src/lib.rs", "use cart::Cart;") == ""
+    assert signatures(workspace, "tests/it.rs", "mod common;") == "// tests/common/mod.rs\npub fn setup()\n"
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="symbolic links")
+def test_a_manifest_is_not_read_through_a_link_out_of_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module shop\n")
+    workspace = write_project(tmp_path, {"carts/cart.go": "package carts\nfunc Sum(a int) int { return a }\n"})
+    code = 'package main\nimport "shop/carts"\n'
+    (workspace.root / "cmd").mkdir()
+    (workspace.root / "go.mod").symlink_to(tmp_path / "go.mod")
+    assert signatures(workspace, "cmd/main.go", code) == ""
+    (workspace.root / "go.mod").unlink()
+    (workspace.root / "go.mod").write_text("module shop\n")
+    assert signatures(workspace, "cmd/main.go", code) == "// carts/cart.go\nfunc Sum(a int) int\n"
 
 
 def test_modules_that_pass_on_the_names_of_each_other_are_read_once(

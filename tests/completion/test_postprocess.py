@@ -19,6 +19,8 @@ from nano_lsp.completion.postprocess import STEPS, PostprocessOptions, Postproce
 from nano_lsp.completion.postprocess.truncation import shortest_period
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
 
+_IF_ELSE = "if b {\n\t\tc()\n\t} else {\n\t\td()\n\t}"
+_ALLMAN = "if (a)\n        {\n            B();\n        }\n        else\n        {\n            C();\n        }"
 AUTOMATIC = PostprocessOptions(automatic=True)
 REQUESTED = PostprocessOptions()
 
@@ -51,6 +53,20 @@ def shown(
 
 def finished(postprocessor: Postprocessor, text: str, generated: Sequence[Token]) -> str:
     return postprocessor.finish(Completion(text, tuple(generated), FinishReason.STOP, Counters())).text
+
+
+def doubtful(prefix: str, generated: str, suffix: str, probabilities: Sequence[float], language: Language) -> str:
+    """The part shown of a text whose lines have these probabilities; the last counts for all others."""
+    options = PostprocessOptions(automatic=True, min_token_probability=0.3)
+    postprocessor = Postprocessor(cursor(prefix, suffix, language), options)
+    lines = generated.splitlines(keepends=True)
+    some: list[Token] = []
+    for line, probability in zip(lines, [*probabilities, *[probabilities[-1]] * len(lines)], strict=False):
+        first, *others = tokens(line, 0.0)
+        # In two tokens, each of which is probable.
+        some += [Token(each.id, each.piece, math.log(probability) / 2) for each in (first, *others[:1])]
+        some += others[1:]
+    return finished(postprocessor, generated, some)
 
 
 def text_of(some: Sequence[Token]) -> str:
@@ -112,6 +128,14 @@ def test_requested_suggestions_may_complete_the_function_automatic_ones_the_bloc
     generated = "g(x)\n    return y\n\n\nprint(f(1))\n"
     assert shown(prefix, generated, "\n", AUTOMATIC) == "g(x)"
     assert shown(prefix, generated, "\n", REQUESTED) == "g(x)\n    return y"
+
+
+def test_an_automatic_suggestion_is_one_statement_where_code_follows_in_the_block() -> None:
+    prefix, statement = "def f():\n    ", "if a:\n        b(\n            1\n        )\n    else:\n        c()"
+    generated = f"{statement}\n    d()\n"
+    assert shown(prefix, generated, "\n    return 1\n") == statement
+    assert shown(prefix, generated, "\n\n\nx = 1\n") == generated.rstrip()
+    assert shown(prefix, generated, "\n    return 1\n", REQUESTED) == generated.rstrip()
 
 
 @pytest.mark.parametrize(
@@ -179,6 +203,26 @@ def test_requested_suggestions_may_complete_the_function_automatic_ones_the_bloc
         # one statement where one is enough
         ("javascript", "x = ", "f(\n  1,\n);\ny = 2;\n", "\n", "f(\n  1,\n);"),
         ("sql", "select a -- it's (\nfrom ", "b;\nselect", "\n", "b;"),
+        ("go", "func f() {\n\t", "b()\n\tc()\n\td()", "\n\te()\n}\n", "b()"),
+        ("go", "func f() {\n\t", "if b {\n\t\tc()\n\t} else {\n\t\td()\n\t}\n\te()", "\n\tg()\n}\n", _IF_ELSE),
+        (
+            "csharp",
+            "class A\n{\n    int F()\n    {\n        ",
+            f"{_ALLMAN}\n        D();",
+            "\n        E();\n    }\n}",
+            _ALLMAN,
+        ),
+        (
+            "rust",
+            "fn f() {\n    ",
+            "let a = b\n        .c();\n    let d = 1;",
+            "\n    e();\n}\n",
+            "let a = b\n        .c();",
+        ),
+        ("java", "class A {\n  ", "@B\n  int c;\n  int d;", "\n  int e;\n}\n", "@B\n  int c;"),
+        ("ruby", "def f\n  ", "a.each do |b|\n    c\n  end\n  d", "\n  e\nend\n", "a.each do |b|\n    c\n  end"),
+        ("shellscript", "a\n", "cat <<'END'\nb c (\nEND\nd", "\ne\n", "cat <<'END'\nb c (\nEND"),
+        ("lua", "", "local a = b\n  .c()\nlocal d = 1", "\nreturn d\n", "local a = b\n  .c()"),
         # duplicates and stubs
         ("go", "package a\n\nvar total = compute(1)\n", "var total = compute(1)", "\n", ""),
         ("lua", "local function f()\n  ", "-- TODO: write it", "\nend\n", ""),
@@ -288,6 +332,78 @@ def test_an_improbable_token_ends_the_suggestion_at_a_word_boundary() -> None:
     probable, improbable = math.log(0.9), math.log(0.1)
     some = [*tokens("alpha + be", probable), *tokens("t", improbable), *tokens("a", probable)]
     assert finished(postprocessor, "alpha + beta", some) == "alpha"  # `alpha +` does not parse
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        ((0.9, 0.9, 0.9), "a = b()\n    c(a)\n    return a"),
+        ((0.5, 0.7, 0.9), "a = b()\n    c(a)\n    return a"),
+        ((0.5, 0.7, 0.7), "a = b()\n    c(a)"),  # 0.35, then 0.25
+        ((0.5, 0.5, 1.0), "a = b()"),
+        ((0.31, 0.5, 1.0), "a = b()"),
+    ],
+)
+def test_a_further_line_needs_the_joint_probability_of_a_token(probabilities: Sequence[float], expected: str) -> None:
+    assert doubtful("def f(b, c):\n    ", "a = b()\n    c(a)\n    return a", "\n", probabilities, PYTHON) == expected
+
+
+def test_a_text_needs_the_joint_probability_of_three_tokens() -> None:
+    postprocessor = Postprocessor(cursor("x = ", "\n"), PostprocessOptions(min_token_probability=0.5))
+    some = tokens("a + b + c + d + e", math.log(0.79))  # a token for the sign, a token for the name
+    assert finished(postprocessor, text_of(some), some) == "a + b + c"
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "generated", "suffix", "expected"),
+    [
+        (
+            "rust",
+            "fn f() {\n    ",
+            "match a {\n        B => {\n            c();\n        }\n    }",
+            "\n}\n",
+            "match a {\n    }",
+        ),
+        ("javascript", "a();\n", "b.map((c) => {\n  d();\n});", "\n", "b.map((c) => {\n});"),
+        ("javascript", "a()\n", "b.map((c) => {\n  d()\n})", "\n", "b.map((c) => {\n})"),
+        ("lua", "local function f()\n  ", "for a in b do\n    c()\n  end", "\nend\n", "for a in b do\n  end"),
+        ("shellscript", "f() {\n  ", "while a; do\n    b\n  done", "\n}\n", "while a; do\n  done"),
+        ("ruby", "def f\n  ", "a.each do |b|\n    c\n  end", "\nend\n", "a.each do |b|\n  end"),
+        ("java", "class A {\n  ", "void f() {\n    g();\n  }", "\n}\n", "void f() {\n  }"),
+        ("javascript", "", "f(\n  a,\n  b,\n);", "\n", "f(\n  a,\n  b,\n);"),  # no block
+        ("python", "def f(a):\n    b = 0\n    ", "if a:\n        b = 1", "\n", "if a:\n        b = 1"),
+    ],
+)
+def test_a_block_whose_lines_are_improbable_is_closed_behind_its_header(
+    language: str, prefix: str, generated: str, suffix: str, expected: str
+) -> None:
+    assert doubtful(prefix, generated, suffix, (0.9, 0.2, 1.0), language_of("", language)) == expected
+
+
+def test_a_block_that_ends_at_an_improbable_token_is_closed() -> None:
+    postprocessor = Postprocessor(
+        cursor("int f() {\n  ", "\n}\n", language_of("", "cpp")), PostprocessOptions(min_token_probability=0.3)
+    )
+    some = [*tokens("if (a) {\n    if (b) {\n      c(", math.log(0.99)), *tokens("d);\n    }\n  }", math.log(0.1))]
+    assert finished(postprocessor, text_of(some), some) == "if (a) {\n    if (b) {\n    }\n  }"
+
+
+@pytest.mark.parametrize(
+    ("language", "prefix", "generated", "expected"),
+    [
+        ("java", "class A {\n  ", "int b;\n\n  /** C. */\n  int c;", "int b;"),
+        ("java", "class A {\n  ", "/** C. */\n  int c;", ""),
+        ("typescript", "class A {\n  ", "b = '\\\n/** */';", "b = '\\\n/** */';"),
+        ("rust", "/// A.\n", "/// B.\nstruct C;", "/// B.\nstruct C;"),
+        ("lua", "", "local a = 1\n--- B.\nlocal b = 2", "local a = 1"),
+    ],
+)
+def test_automatic_suggestions_end_before_documentation(
+    language: str, prefix: str, generated: str, expected: str
+) -> None:
+    closing = "\n}\n" if "{" in prefix else "\n"
+    assert shown(prefix, generated, closing, language=language_of("", language)) == expected
+    assert shown(prefix, generated, closing, REQUESTED, language_of("", language)) == generated
 
 
 @given(

@@ -161,6 +161,47 @@ def test_ghost_text_is_accepted_whole_by_word_and_by_line(open_workbench: Open) 
     it.wait_for_no_ghost_text()
 
 
+AREA = "def area(w, h):\n    total = w * h\n    check(h)\n    print(w)\n    check(h)\n    return total + w\n"
+USES = {
+    "def area(width, h):\n": "    total = width * h\n",
+    "* h\n    check(h)\n": "    print(width)\n",
+    ")\n    check(h)\n": "    return total + width\n",
+}
+
+
+def test_tab_leads_from_a_renamed_parameter_to_its_uses(open_workbench: Open, tmp_path: Path) -> None:
+    it = open_workbench({"app.py": AREA}, {**scripted(tmp_path, USES), "nano.nextEdit": True})
+    it.open_file("app.py")
+    it.wait_for_status("ready")
+    it.press("Control+Home")
+    for key in ["ArrowRight"] * len("def area(") + ["Delete"]:
+        it.press(key)
+    it.type("width")
+    it.press("Escape")  # closes the completion list, if it is open
+    it.wait_for_decoration("next edit in line 2")
+    it.screenshot(SCREENSHOTS / "vscode-next-edit.png")
+    it.press("Tab")
+    until(it.page, lambda: "line 2" not in it.decorations, "the cursor at the edit")
+    it.press("Tab")
+    first = AREA.replace("(w,", "(width,").replace("w *", "width *")
+    it.wait_for_document("app.py", lambda text: text == first)
+    it.wait_for_decoration("next edit in line 4")
+    it.press("Tab")
+    until(it.page, lambda: "line 4" not in it.decorations, "the cursor at the edit")
+    it.press("Tab")
+    second = first.replace("(w)", "(width)")
+    it.wait_for_document("app.py", lambda text: text == second)
+    it.wait_for_decoration("next edit in line 6")
+    it.press("Escape")
+    it.wait_for_no_decoration()
+    it.press("Control+Z")
+    it.wait_for_document("app.py", lambda text: text == first)
+    it.press("Control+Shift+Z")
+    it.wait_for_document("app.py", lambda text: text == second)
+    it.press("Tab")  # types: there is no next edit
+    it.wait_for_document("app.py", lambda text: text != second and text.replace(" ", "") == second.replace(" ", ""))
+
+
 BANK = "from bank import Account, Entry\n\n\n"
 BEHIND_ENTRIES = {
     "for Account": " in Entry:\n",

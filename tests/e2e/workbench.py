@@ -273,6 +273,21 @@ class Workbench:
         """Wait until no ghost text is shown."""
         until(self.page, lambda: not self.ghost_text, "no ghost text")
 
+    @property
+    def decorations(self) -> str:
+        """The texts that extensions have put behind code, such as the hint that leads to the next edit."""
+        script = "spans => spans.map(span => getComputedStyle(span, '::after').content).join('')"
+        found = str(self.page.locator(".monaco-editor .view-line span").evaluate_all(script))
+        return found.replace("none", "").replace("normal", "").replace('"', "").replace("\xa0", " ")
+
+    def wait_for_decoration(self, text: str) -> None:
+        """Wait for a text that an extension has put behind code."""
+        until(self.page, lambda: text in self.decorations, f"decoration {text!r}")
+
+    def wait_for_no_decoration(self) -> None:
+        """Wait until extensions have put no text behind code."""
+        until(self.page, lambda: not self.decorations, "no decoration")
+
     def wait_for_document(self, name: str, has: Callable[[str], bool]) -> str:
         """Wait for a document that satisfies a condition, saved to disk; returns its text."""
 

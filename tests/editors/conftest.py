@@ -28,6 +28,9 @@ REPLIES = {
     "        a:": " The first.\n",
     "        b:": " The second.\n",
     "    Returns:\n    ": "    The sum.\n",
+    "def area(width, h):\n": "    total = width * h\n",
+    "* h\n    check(h)\n": "    print(width)\n",
+    ")\n    check(h)\n": "    return total + width\n",
     "return a + b\n" + CHAT: "It adds two numbers and gives their sum.",
 }
 

@@ -21,6 +21,7 @@ from nano_lsp.edits import cells
 from nano_lsp.edits.framework_tests import WriteFrameworkTest
 from nano_lsp.edits.rewrite import AddTypeHints, Fix, Simplify, WriteTest
 from nano_lsp.engine import protocol
+from nano_lsp.next_edit.scoring import Choice, ScoreEdits
 from nano_lsp.schema import Completion, Counters, FinishReason, GenerateParams, SamplingParams, Token
 from nano_lsp.settings import Settings
 from nano_lsp.tasks import Answer, Task
@@ -33,6 +34,7 @@ samplings = st.builds(SamplingParams, temperature=st.floats(0, 2), seed=st.none(
 tokens = st.builds(Token, numbers, st.binary(max_size=8), st.floats(-99, 0))
 all_params = st.builds(GenerateParams, stop=st.tuples(texts), begin=st.tuples(tokens), avoid=st.frozensets(numbers))
 notebook_context = st.builds(cells.NotebookContext, st.tuples(texts), st.tuples(texts), texts, texts)
+choices = st.builds(Choice, texts, texts, texts, texts, st.floats(-9, 9))
 ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "LoadModel": st.builds(LoadModel),
     "CountTokens": st.builds(CountTokens, st.tuples(texts)),
@@ -50,6 +52,7 @@ ALL: dict[str, st.SearchStrategy[Job[Any]]] = {
     "WriteFrameworkTest": st.builds(WriteFrameworkTest, texts, texts, texts, texts, texts, texts),
     "WriteCell": st.builds(cells.WriteCell, texts, notebook_context, st.booleans(), numbers),
     "FixCell": st.builds(cells.FixCell, texts, texts),
+    "ScoreEdits": st.builds(ScoreEdits, texts, st.tuples(st.tuples(texts, texts)), st.tuples(choices)),
     "CompletePrompt": st.builds(CompletePrompt, texts | st.tuples(numbers), all_params),
     "Infill": st.builds(Infill, texts, texts, texts, numbers, st.none() | st.floats(0, 9), samplings),
     "Chat": st.builds(Chat, st.tuples(st.builds(Message, texts, texts)), all_params),

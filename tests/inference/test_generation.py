@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nano_lsp.errors import EngineError, GrammarError, PromptTooLongError
 from nano_lsp.inference.generation import Engine, Generation
 from nano_lsp.inference.kv_cache import KvCache
+from nano_lsp.inference.sampling import logprob
 from nano_lsp.inference.snapshots import Snapshots
 from nano_lsp.inference.speculative import MAX_SPECULATIVE_TOKENS, SpeculationPolicy
 from nano_lsp.schema import (
@@ -300,3 +301,29 @@ def test_a_sequence_that_was_evicted_meanwhile_is_evaluated_again() -> None:
             run(engine, "b" * 90, key="other", max_tokens=2, draft=False)
     done = generation.completion()
     assert [t.id for t in done.tokens] == [t.id for t in cold.tokens]
+
+
+@given(st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=100), st.integers(1, 40))
+@settings(max_examples=30)
+def test_a_scored_text_has_the_probabilities_of_its_tokens(text: str, n_prompt: int) -> None:
+    backend = ScriptedBackend(hashed_script)
+    engine, ids = Engine(backend), tuple(backend.tokenize(text))
+    prompt = backend.tokenize("x" * n_prompt)
+    params = GenerateParams(score=ids, max_tokens=len(ids), draft=False)
+    done = Generation(engine, "a", prompt, params).run()
+    assert tuple(token.id for token in done.tokens) == ids
+    assert done.text == text
+    history = list(prompt)
+    for token in done.tokens:
+        assert token.logprob == pytest.approx(logprob(hashed_script(history), token.id), abs=1e-5)
+        history.append(token.id)
+    assert backend.evaluated == len(prompt) + len(ids) - 1  # nobody needs what follows the last one
+
+
+def test_a_second_text_is_scored_without_reading_the_prompt_again() -> None:
+    backend = ScriptedBackend(hashed_script)
+    engine, prompt = Engine(backend), backend.tokenize("def area(w, h):\n")
+    for text in ("old", "new"):
+        ids = tuple(backend.tokenize(text))
+        Generation(engine, "a", prompt, GenerateParams(score=ids, max_tokens=len(ids))).run()
+    assert backend.evaluated == len(prompt) + 2 + 1 + 2

@@ -22,7 +22,7 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nano_lsp.config import find_folders
+from nano_lsp.config import Folders, find_folders
 from nano_lsp.errors import (
     ArchitectureError,
     ChecksumError,
@@ -30,6 +30,7 @@ from nano_lsp.errors import (
     DiskSpaceError,
     GgufError,
     ModelMissingError,
+    OfflineError,
     SourcesError,
     StoreBusyError,
     StoreWriteError,
@@ -445,6 +446,81 @@ def test_a_read_only_store_can_be_used(store: ModelStore, original: Path, monkey
 
     monkeypatch.setattr(Path, "write_text", refuse)
     assert store.find("tiny") == path
+
+
+@pytest.fixture
+def shared(home: Path, original: Path, tmp_path: Path) -> ModelStore:
+    """A store whose user has no model, and whose administrator has pulled one for all users."""
+    folder = tmp_path / "shared"
+    administrators = ModelStore(Folders(tmp_path / "root", folder, tmp_path / "root", tmp_path / "root"))
+    administrators.entries = {"tiny": entry_for(original)}
+    administrators.pull("tiny", original)
+    variables = {"NANO_LSP_HOME": str(home), "NANO_LSP_SHARED_MODELS": str(folder)}
+    store = ModelStore(find_folders(variables))
+    store.entries = administrators.entries
+    return store
+
+
+def test_a_shared_store_is_read_and_never_written(shared: ModelStore, original: Path) -> None:
+    path = shared.find("tiny")
+    assert (path.parent.name, [status.present for status in shared.statuses()]) == ("shared", [True])
+    assert shared.pull("tiny") == path  # nothing is downloaded or copied
+    with pytest.raises(StoreWriteError, match="all users"):
+        shared.remove("tiny")
+    path.write_bytes(original.read_bytes()[:-9] + b"different")
+    with pytest.raises(ChecksumError):
+        shared.find("tiny")
+    assert shared.pull("tiny", original).parent == shared.models_dir  # the user's own goes first
+    assert shared.find("tiny").parent == shared.models_dir
+    assert path.read_bytes() != original.read_bytes()
+
+
+def test_the_administrators_receipt_counts_on_another_machine(
+    shared: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shared.find("tiny")
+    copy = tmp_path / "copy.gguf"
+    shutil.copy2(path, copy)
+    copy.replace(path)  # the same file with another inode, as in another container of an image
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    seen: list[str] = []
+    shared.find("tiny", lambda what, _done, _total: seen.append(what))
+    assert seen == []
+    os.utime(path, (1, 1))
+    shared.find("tiny", lambda what, _done, _total: seen.append(what))
+    assert "verifying" in seen
+
+
+def test_without_the_administrators_receipt_the_user_hashes_once(
+    shared: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = shared.path("tiny").with_suffix(".verified")
+    receipt.unlink()
+    write_text = Path.write_text
+
+    def refuse_there(self: Path, data: str, encoding: str) -> int:
+        if self == receipt:
+            raise PermissionError(errno.EROFS, "Read-only file system")
+        return write_text(self, data, encoding)
+
+    monkeypatch.setattr(Path, "write_text", refuse_there)
+    for expected in (True, False):
+        seen: list[str] = []
+        shared.find("tiny", lambda what, _done, _total, seen=seen: seen.append(what))
+        assert bool(seen) is expected
+    assert not receipt.exists()
+
+
+def test_offline_nothing_is_downloaded(
+    home: Path, original: Path, hub: type[Hub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(home, entry_for(original, hugging_face=HuggingFace("some/where", "tiny.gguf")))
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "true")
+    with pytest.raises(OfflineError, match=r"Downloading tiny needs the network.*--from FILE"):
+        store.pull("tiny")
+    assert not store.models_dir.exists()
+    assert store.pull("tiny", original).is_file()
+    assert store.pull("tiny").is_file()
 
 
 def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:

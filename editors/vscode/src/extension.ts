@@ -7,6 +7,7 @@ import { SERVER_PATH } from "./findServer.ts";
 import { LANGUAGES } from "./languages.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MarkdownView } from "./markdownView.ts";
+import { NextEdits } from "./nextEdit.ts";
 import { onInterpreterChange } from "./python.ts";
 import { describe, type EditorState, menu } from "./status.ts";
 import { watchWalkthrough } from "./walkthrough.ts";
@@ -19,7 +20,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const item = vscode.window.createStatusBarItem("nano", vscode.StatusBarAlignment.Right, 100);
   const lifecycle = new Lifecycle(context, log, (request) => explain(lifecycle, view, request));
   running = lifecycle;
-  context.subscriptions.push(log, view, item, lifecycle, watchWalkthrough());
+  const nextEdits = new NextEdits(lifecycle);
+  context.subscriptions.push(log, view, item, lifecycle, nextEdits, watchWalkthrough());
 
   const { id } = context.extension;
   const commands: Record<string, (...args: never[]) => unknown> = {
@@ -34,6 +36,8 @@ export function activate(context: vscode.ExtensionContext): void {
     pullModel: (name?: string, file?: string) => cli.pullModel(lifecycle, log, name, file),
     pullModelFromFile: (name?: string) => cli.pullModelFromFile(lifecycle, log, name),
     install: () => cli.installServer(lifecycle, log),
+    acceptNextEdit: () => nextEdits.accept(),
+    dismissNextEdit: () => nextEdits.dismiss(),
     restart: () => lifecycle.restart(),
     showLog: () => log.show(),
     showStatistics: () => cli.showStatistics(lifecycle, view),

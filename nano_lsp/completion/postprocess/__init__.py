@@ -1,8 +1,9 @@
 """Postprocessing of completions: where a generation ends, and which part of its text is shown.
 
 Small models run on: past the suffix, past the block, in circles, into prose. Each step looks for one such flaw and
-may only cut the text or ask for other tokens. Those of `truncation`, `scope` and `syntax_guard` can end the
-generation early, the last at a bracket too many; all of them check the finished text, in the order of `STEPS`.
+may only cut the text, close the blocks that are open there, or ask for other tokens. Those of `truncation`, `scope`,
+`statement` and `syntax_guard` can end the generation early, the last at a bracket too many; all of them check the
+finished text, in the order of `STEPS`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from nano_lsp.completion.postprocess.filters import (
     reject_undefined_names,
 )
 from nano_lsp.completion.postprocess.scope import stop_at_scope_end
+from nano_lsp.completion.postprocess.statement import (
+    stop_after_statement,
+    stop_at_improbable_line,
+    stop_before_documentation,
+)
 from nano_lsp.completion.postprocess.syntax_guard import SyntaxGuard
 from nano_lsp.completion.postprocess.truncation import (
     limit_lines,
-    stop_after_statement,
     stop_at_improbable_token,
     stop_at_markup,
     stop_at_suffix,
@@ -43,7 +48,8 @@ class PostprocessOptions:
     Attributes:
         disabled_steps: Names of steps to leave out (see `STEPS`).
         automatic: The suggestion was not requested explicitly: one statement, or the block around the cursor.
-        min_token_probability: Probability below which a token ends the suggestion; 0 for no limit.
+        min_token_probability: Probability below which a token ends the suggestion; 0 for no limit. The whole text
+            needs it to go on in another line, and that of three such tokens within a line.
         max_lines: Maximum number of lines; 0 for no limit.
     """
 
@@ -58,11 +64,18 @@ STEPS: tuple[tuple[str, Callable[[PostprocessOptions, SyntaxGuard], Step]], ...]
     ("suffix", lambda _options, _guard: stop_at_suffix),
     ("scope", lambda options, guard: partial(stop_at_scope_end, guard=guard, automatic=options.automatic)),
     ("repetition", lambda _options, _guard: stop_repetition),
-    ("line", lambda options, _: partial(stop_after_statement, automatic=options.automatic)),
+    ("line", lambda options, guard: partial(stop_after_statement, guard=guard, automatic=options.automatic)),
+    ("documentation", lambda options, _: partial(stop_before_documentation, automatic=options.automatic)),
     ("lines", lambda options, _: partial(limit_lines, max_lines=options.max_lines)),
     (
         "confidence",
         lambda options, _: partial(stop_at_improbable_token, min_token_probability=options.min_token_probability),
+    ),
+    (
+        "likelihood",
+        lambda options, guard: partial(
+            stop_at_improbable_line, guard=guard, min_probability=options.min_token_probability
+        ),
     ),
     ("syntax", lambda _, guard: guard),
     ("closers", lambda _, guard: partial(drop_repeated_closers, guard=guard)),
@@ -126,6 +139,6 @@ class Postprocessor:
         for step in self._steps:
             truncation = step(candidate)
             if truncation is not None:
-                candidate = candidate.cut(truncation.end)
+                candidate = candidate.cut(truncation.end, truncation.closing)
                 resample_from = truncation.resample_from if resample_from is None else resample_from
         return candidate, resample_from

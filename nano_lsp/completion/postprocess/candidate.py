@@ -56,11 +56,10 @@ class Candidate:
         index = min(range(len(self.tokens)), key=lambda i: self.tokens[i].logprob, default=0)
         return self.token_ends[index - 1] if index else 0
 
-    def cut(self, end: int) -> Candidate:
-        """The candidate up to an offset in the text."""
-        return replace(
-            self, text=self.text[:end], tokens=self.tokens[: self.n_tokens_within(end)], n_healed=self._n_healed
-        )
+    def cut(self, end: int, closing: str = "") -> Candidate:
+        """The candidate up to an offset in the text, with what closes its blocks."""
+        tokens = self.tokens[: self.n_tokens_within(end)]
+        return replace(self, text=self.text[:end] + closing, tokens=tokens, n_healed=self._n_healed)
 
     def trim(self, end: int) -> int:
         """An offset in the text, moved before trailing white space where the cursor's line has nothing after it."""
@@ -78,10 +77,12 @@ class Truncation:
     Attributes:
         end: Offset in the text where the candidate ends.
         resample_from: Offset from which to sample other tokens, if there is time; None to keep the text.
+        closing: What closes the blocks that the candidate leaves open there.
     """
 
     end: int
     resample_from: int | None = None
+    closing: str = ""
 
 
 Step = Callable[[Candidate], "Truncation | None"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nano_lsp.code.cursor_context import LITERAL_KINDS
+from nano_lsp.code.cursor_context import LITERAL_KINDS, TextAfterCursor
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.undefined_names import undefined_names
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
@@ -58,7 +58,8 @@ def reject_stubs(candidate: Candidate) -> Truncation | None:
     A text also ends before a comment in its last lines that has no words yet.
     """
     empty = _EMPTY_COMMENT.search(candidate.text) if candidate.finished else None
-    if empty and candidate.cursor.kind not in LITERAL_KINDS:
+    at_end = candidate.cursor.text_after_cursor is TextAfterCursor.EMPTY  # else code would follow in its place
+    if empty and at_end and candidate.cursor.kind not in LITERAL_KINDS:
         return Truncation(empty.start())
     lines = [line for line in candidate.text.split("\n") if line.strip()]
     if not candidate.finished or candidate.cursor.typed.strip() or not lines or not all(map(_STUB.fullmatch, lines)):

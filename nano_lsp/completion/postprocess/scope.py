@@ -40,7 +40,7 @@ def stop_at_scope_end(candidate: Candidate, guard: SyntaxGuard, *, automatic: bo
     if cursor.language.lexis.blocks is Blocks.INDENTATION or cursor.kind in LITERAL_KINDS:
         end = _scope_end(candidate, automatic=automatic)
         return None if end is None else Truncation(end)
-    end = _scope_end(candidate, automatic=automatic, depths=_depths(candidate), inside=_lines_inside(candidate))
+    end = _scope_end(candidate, automatic=automatic, depths=_depths(candidate), inside=lines_inside(candidate))
     if end is None:
         return None
     line, is_whole = _line_below(candidate, end)
@@ -81,7 +81,7 @@ def _scope_end(
             indent = indent_of(line)
             base = indent if base is None else base
             whole = i < len(others) - 1 or candidate.finished
-            closes = indent == base and opened and typed.strip() and whole and not _continues_block(line, language)
+            closes = indent == base and opened and typed.strip() and whole and not continues_block(line, language)
             if indent < (base if min_indent is None else min(base, min_indent)) or closes:
                 return offset - 1
             if min_indent is None and depths and depths[i + 1] < 0 and whole:
@@ -91,7 +91,8 @@ def _scope_end(
     return None
 
 
-def _continues_block(line: str, language: Language) -> bool:
+def continues_block(line: str, language: Language) -> bool:
+    """Whether a line closes a block, or begins its next part, such as an `else`."""
     words = language.lexis.words
     first = re.match(r"\s*(\w+)", line)
     return bool(_CONTINUES_BLOCK.match(line)) or bool(first and first[1] in words.middles | words.closers)
@@ -109,7 +110,7 @@ def _depths(candidate: Candidate) -> list[int]:
     return depths
 
 
-def _lines_inside(candidate: Candidate) -> frozenset[int]:
+def lines_inside(candidate: Candidate) -> frozenset[int]:
     """Offsets of the lines that begin within a string or a comment."""
     literals = candidate.cursor.language.lexis.literals(candidate.text)
     return frozenset(token.start + found.end() for token in literals for found in re.finditer("\n", token.text))

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from nano_lsp.code.cursor_context import CursorContext, TextAfterCursor
+from nano_lsp.code.document import indent_of
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.lexis import Blocks
 from nano_lsp.code.syntax_tree import is_python
 from nano_lsp.completion.postprocess.candidate import Candidate, Truncation
+from nano_lsp.lines import line_start
 
 _MAX_COMPILED_CHARS = 200_000  # 20 ms
 _MAX_TRIALS = 24  # ends of lines that are parsed, and as many ends of tokens
@@ -23,6 +25,8 @@ _END_IF = re.compile(r"^\s*#\s*endif", re.MULTILINE)
 _TAILS = (";", " x;", " x", " x: x", " : x;", "()", " {}")
 """What may complete a statement that continues in the next line: none of its lines is broken before."""
 _HERE_DOCUMENT = re.compile(r"<<[-~]?(['\"]?)(\w+)\1")
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_WORD = "\0"  # stands for the word that ends a block, which the document tells
 _CLOSING = re.compile(r"[)\]}'\"`;:,]+")
 
 
@@ -61,6 +65,28 @@ class SyntaxGuard:
         if count is None:
             count = self._counts[text] = self._n_errors(self._cursor.prefix + text + self._cursor.suffix)
         return count
+
+    def closing(self, text: str) -> str | None:
+        """What closes the blocks that a text begins and leaves open, so that the document is not broken.
+
+        Empty where it is not broken as it is; None where there is no such text.
+        """
+        if self.severity(text) <= 2:
+            return ""
+        lexis, lines = self._cursor.language.lexis, self._cursor.typed + text
+        openers = lexis.open_blocks(lines) if lexis.blocks is not Blocks.INDENTATION else []
+        if not openers or self._cursor.text_after_cursor is not TextAfterCursor.EMPTY:
+            return None
+        closing, below = "", len(lines)
+        for opener in reversed(openers):
+            start = line_start(lines, opener.start)
+            if start < below:
+                closing += "\n" + lines[start : start + indent_of(lines[start:])]
+            closing, below = closing + _CLOSERS.get(opener.text, _WORD), start
+        words = sorted(lexis.words.closers) if _WORD in closing else [""]
+        ends = (";", "") if ")" in closing and ";\n" in self._cursor.prefix else ("", ";")
+        closings = (closing.replace(_WORD, word) + end for word in words for end in ends)
+        return next((closing for closing in closings if self.severity(text + closing) <= 2), None)
 
     def _measure(self, text: str) -> int:
         document, n_errors = self._cursor.prefix + text + self._cursor.suffix, self.n_errors(text)
@@ -142,8 +168,16 @@ class SyntaxGuard:
                 break
         best = min(ends, key=lambda end: severity.get(end, 9))
         if severity[best] > 2:
-            return Truncation(0, resample_from=candidate.least_probable_offset)
+            return self._closed(candidate) or Truncation(0, resample_from=candidate.least_probable_offset)
         return Truncation(best) if best < candidate.trim(len(candidate.text)) else None
+
+    def _closed(self, candidate: Candidate) -> Truncation | None:
+        """The last end of a line where the blocks that the text begins can be closed; None for none."""
+        for found in reversed(list(re.finditer(r"(?<=\S)[ \t]*(?:\n|\Z)", candidate.text))[-_MAX_TRIALS:]):
+            closing = self.closing(candidate.text[: found.start()])
+            if closing:
+                return Truncation(found.start(), closing=closing)
+        return None
 
     @cached_property
     def _n_errors_before(self) -> int:

@@ -1,7 +1,6 @@
 """Steps that can end a generation early: each looks at the text after every token, and once more when it is finished.
 
-Markup, the suffix, repetition, the end of a statement, a maximum number of lines, and tokens of
-low probability.
+Markup, the suffix, repetition, a maximum number of lines, and tokens of low probability.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ _PROSE = re.compile(
 _SUFFIX_LINES = 8  # lines of the suffix that are compared, blank ones not counted
 _MIN_REPEATED_TOKENS = 12
 _MIN_ROUNDS = 3
+_N_DOUBTFUL = 3  # with two, 49.2 instead of 50.6 % of the characters are saved (docs/quality.md)
 
 
 def stop_at_markup(candidate: Candidate) -> Truncation | None:
@@ -95,18 +95,6 @@ def shortest_period(ids: Sequence[int]) -> tuple[int, int] | None:
     return best
 
 
-def stop_after_statement(candidate: Candidate, *, automatic: bool) -> Truncation | None:
-    """End an automatic suggestion of one statement at the first line break outside brackets and strings."""
-    if not automatic or candidate.cursor.multi_line:
-        return None
-    end = candidate.text.find("\n")
-    while end >= 0:
-        if not candidate.cursor.language.lexis.is_open(candidate.cursor.typed + candidate.text[:end]):
-            return Truncation(end)
-        end = candidate.text.find("\n", end + 1)
-    return None
-
-
 def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
     """End after a maximum number of lines; 0 for no limit."""
     end = -1
@@ -118,10 +106,15 @@ def limit_lines(candidate: Candidate, *, max_lines: int) -> Truncation | None:
 
 
 def stop_at_improbable_token(candidate: Candidate, *, min_token_probability: float) -> Truncation | None:
-    """End at a word boundary before the first token whose probability is below a minimum, 0 to 1."""
+    """End at a word boundary before the first token whose probability is below a minimum, 0 to 1.
+
+    Also before the one with which the joint probability of the text is below that of three such tokens.
+    """
     end = len(candidate.text)
+    limit, total = math.log(max(min_token_probability, 1e-9)), 0.0
     for i, token in enumerate(candidate.tokens):
-        if token.logprob < math.log(max(min_token_probability, 1e-9)):
+        total += token.logprob
+        if token.logprob < limit or total < _N_DOUBTFUL * limit:
             end = _word_boundary(candidate.text, candidate.token_ends[i - 1] if i else 0)
             break
     if end < len(candidate.text) and not re.search(r"[\w)\]}]", candidate.text[:end]):

@@ -72,6 +72,7 @@ def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) 
     document = server.documents.close(params.text_document.uri)
     server.cancel_jobs(params.text_document.uri)
     server.session.acceptance.close(params.text_document.uri)
+    server.next_edits.forget(params.text_document.uri)
     server.refresh_quiet()
     if document:
         server.suggester.close(document.name)
@@ -94,6 +95,7 @@ def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDoc
     name = server.documents.close_notebook(params)
     for cell in params.cell_text_documents:
         server.session.acceptance.close(cell.uri)
+        server.next_edits.forget(cell.uri)
         server.cancel_jobs(cell.uri)
     server.refresh_quiet()
     if name:

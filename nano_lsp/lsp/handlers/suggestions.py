@@ -100,6 +100,7 @@ def _show(
         return []
     server.show_quiet(document.uri, next(filter(None, map(hidden_reason, found)), None))
     shown = [suggestion for suggestion in found if suggestion.text]
+    server.ghost_text_at = typed if shown else None
     start, text = (entry.start, entry.text) if entry else (typed.offset, "")
     for suggestion in shown:
         server.session.acceptance.show(document.uri, document.text, start, typed.language, suggestion, entry=text)

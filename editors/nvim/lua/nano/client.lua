@@ -4,7 +4,7 @@ local status = require("nano.status")
 
 local M = {}
 
-M.NAME = "nano"
+M.NAME = "nano" -- set by `setup`
 M.ROOT_MARKERS = { "pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", ".git" }
 
 local MAX_CRASHES = 3
@@ -108,7 +108,7 @@ end
 local handlers = {
   ["nano/status"] = function(_, params)
     if params.state == "paused" then
-      require("nano.ghost").dismiss()
+      require("nano").dismiss()
     end
     status.set(params)
   end,
@@ -173,6 +173,7 @@ function M.lsp_config(config)
     end,
     on_attach = function(client, bufnr)
       require("nano.ghost").attach(client, bufnr)
+      require("nano.next_edit").attach(client, bufnr)
       report_cursor(client, bufnr)
     end,
   }
@@ -181,6 +182,7 @@ end
 ---@param config nano.Config
 function M.setup(config)
   missing_reported = false
+  M.NAME = config.name
   vim.lsp.config(M.NAME, M.lsp_config(config))
   vim.lsp.enable(M.NAME)
 end

@@ -8,8 +8,10 @@ local M = {}
 ---@field next? string|false  the next alternative; requests suggestions if none is shown
 ---@field previous? string|false
 ---@field dismiss? string|false
+---@field next_edit? string|false  go to the next edit, or make it; in Normal mode, too
 
 ---@class nano.Options
+---@field name? string  name of the language client
 ---@field cmd? string[]  command that starts the server
 ---@field filetypes? string[]  file types that get suggestions
 ---@field settings? table<string, any>  the server's settings: `model`, `latencyMs`, …
@@ -17,6 +19,7 @@ local M = {}
 ---@field keys? nano.Keys|false
 
 ---@class nano.Config : nano.Options
+---@field name string
 ---@field cmd string[]
 ---@field filetypes string[]
 ---@field settings table<string, any>
@@ -25,6 +28,7 @@ local M = {}
 
 ---@type nano.Config
 M.defaults = {
+  name = "nano",
   cmd = { "nano-lsp", "server" },
   -- stylua: ignore
   filetypes = {
@@ -41,6 +45,7 @@ M.defaults = {
     next = "<M-]>",
     previous = "<M-[>",
     dismiss = "<C-]>",
+    next_edit = "<M-e>",
   },
 }
 
@@ -74,6 +79,7 @@ local function remove_invalid(given)
       return type(item) == "string"
     end)
   end
+  expect("name", given.name, type(given.name) == "string" and given.name ~= "", "a text")
   expect("cmd", given.cmd, is_string_list(given.cmd) and #given.cmd > 0, "a list of strings")
   expect("filetypes", given.filetypes, is_string_list(given.filetypes), "a list of strings")
   expect("settings", given.settings, type(given.settings) == "table", "a table")

@@ -49,7 +49,7 @@ end
 
 local function check_server()
   local status = require("nano.status").current
-  if not vim.lsp.is_enabled("nano") then
+  if not vim.lsp.is_enabled(require("nano.client").NAME) then
     health.warn("The language server is not enabled.", { 'Put require("nano").setup() into init.lua.' })
   elseif not require("nano.client").get() then
     health.info("No server is running; it starts with the first file of `filetypes`. " .. status.message)

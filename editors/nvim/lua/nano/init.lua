@@ -27,9 +27,16 @@ function M.cycle(count)
   require("nano.ghost").cycle(count or 1)
 end
 
---- Dismiss the suggestion.
+--- Dismiss the suggestion, and the next edit.
 function M.dismiss()
   require("nano.ghost").dismiss()
+  require("nano.next_edit").dismiss()
+end
+
+--- Go to the next edit, or make it if the cursor is there.
+---@return boolean  false if none is shown
+function M.next_edit()
+  return require("nano.next_edit").accept()
 end
 
 --- Whether a suggestion is shown.

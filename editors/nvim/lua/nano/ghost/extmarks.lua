@@ -143,7 +143,7 @@ end
 
 function M.cycle(count)
   if not shown or not M.rest() or #shown.items < 2 then
-    local client = vim.lsp.get_clients({ name = "nano", bufnr = 0 })[1]
+    local client = vim.lsp.get_clients({ name = require("nano.client").NAME, bufnr = 0 })[1]
     if client and in_insert_mode() then
       send_request(client, INVOKED, M.rest() and count or 0)
     end

@@ -1,0 +1,3 @@
+(call
+  method: (identifier) @require
+  arguments: (argument_list . (string (string_content) @module) .)) @call

@@ -1,0 +1,106 @@
+"""When the next edit is looked for, and whether it is shown: the same for all editors and notebooks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from nano_lsp.editor.session import Session
+from nano_lsp.next_edit.candidates import find_candidates
+from nano_lsp.next_edit.evidence import NextEdit, choose, needed_gain
+from nano_lsp.next_edit.history import ChangeKind, EditHistory
+from nano_lsp.next_edit.renames import Source
+from nano_lsp.settings import IN_PROCESS, SHARED
+
+_PAUSE_S = 0.5  # without a key: shorter ones are within a word
+_MAX_REJECTED = 64
+
+
+class NextEdits:
+    """The next edits of one server. Use it on one event loop.
+
+    Args:
+        session: The session with the model and the settings.
+        clock: Returns the time in seconds, by a monotonic clock.
+    """
+
+    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
+        self._clock = clock
+        self._history = EditHistory(clock)
+        self._changed_s = 0.0
+        self._kind = ChangeKind.BULK  # of the newest change
+        self._n_changes = 0
+        self._running: asyncio.Future[list[float]] | None = None
+        self._offered: tuple[str, str] | None = None  # document, and its text once the edit is accepted
+        self._rejected: deque[tuple[str, str]] = deque(maxlen=_MAX_REJECTED)  # old and new lines
+
+    def is_on(self, document: str) -> bool:
+        """Whether next edits are looked for in a document, given by its path or URI."""
+        settings = self._session.settings_of(document)
+        return settings.next_edit and settings.engine in {SHARED, IN_PROCESS}
+
+    def changed(self, name: str, before: str, after: str) -> None:
+        """Record a change of a document, which ends the search for the next edit.
+
+        Args:
+            name: Name of the document.
+            before: Its text before the change.
+            after: Its text after it.
+        """
+        self._n_changes += 1
+        self._changed_s = self._clock()
+        if self._running:
+            self._running.cancel()
+        suggested, self._offered = self._offered == (name, after), None
+        self._kind = self._history.record(name, before, after, suggested=suggested)
+
+    def forget(self, name: str) -> None:
+        """A document was closed, or gets no suggestions any more."""
+        self._history.forget(name)
+
+    def reject(self, old: str, new: str) -> None:
+        """The user does not want an edit: it is not offered again."""
+        self._rejected.append((old.strip(), new.strip()))
+
+    async def find(self, sources: Sequence[Source]) -> NextEdit | None:
+        """The next edit, once no key has been pressed for a while; None if there is nothing to show.
+
+        Args:
+            sources: The documents to search, with their current texts; that of the newest edit is among them.
+
+        Raises:
+            NanoError: Inference failed.
+        """
+        n_changes = self._n_changes
+        names = {source.name for source in sources}
+        edits = [edit for edit in self._history.edits() if edit.document in names]
+        if self._kind is not ChangeKind.TYPED or not edits:
+            return None
+        await asyncio.sleep(self._changed_s + _PAUSE_S - self._clock())
+        if n_changes != self._n_changes:
+            return None
+        places = await asyncio.to_thread(find_candidates, edits, sources)
+        places = [place for place in places if (place.old.strip(), place.new.strip()) not in self._rejected]
+        ghost_text = await self._session.wait_quietly(edits[0].document) if places else None
+        if ghost_text is None or n_changes != self._n_changes:
+            return None
+        from nano_lsp.next_edit.scoring import make_choice, score_edits  # noqa: PLC0415 - the assistant is loaded by now
+
+        texts = {source.name: source.text for source in sources}
+        choices = [make_choice(texts[p.document], p.start, p.old, p.new, needed_gain(p)) for p in places]
+        job = score_edits(edits, choices)
+        running = self._running = asyncio.ensure_future(ghost_text.assistant.run_async(job))
+        try:
+            await asyncio.wait({running})
+        finally:
+            running.cancel()
+        if running.cancelled() or n_changes != self._n_changes:
+            return None
+        best = choose(places, running.result())
+        if best is None or not best.is_shown:
+            return None
+        self._offered = best.place.document, best.place.apply(texts[best.place.document])
+        return best

@@ -1,0 +1,124 @@
+"""What the model says of candidates: it reads their old and their new lines after the newest edits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nano_lsp.assistant.context import FeatureContext
+from nano_lsp.assistant.job import Job
+from nano_lsp.inference.request import GenerationRequest
+from nano_lsp.inference.snapshots import common_prefix
+from nano_lsp.lines import split_lines
+from nano_lsp.next_edit.history import Edit
+from nano_lsp.schema import GenerateParams, Priority
+
+_MAX_EDITS = 4
+_MAX_EDIT_TOKENS = 100
+_LINES_ABOVE, _LINES_BELOW = 5, 2
+_MAX_ABOVE_TOKENS = 64
+_MAX_READ_TOKENS = 40  # of each side, from the first difference on
+_MET_TOKENS = 6  # after old and new have met again: what follows is equally probable after both
+_DOCUMENT = "#next-edit"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Lines of a document, and what may take their place.
+
+    Attributes:
+        above: The lines above them.
+        old: The lines as they are.
+        new: The lines as they may have to be.
+        below: The lines below them.
+        needed: Gain that is enough to show the edit.
+    """
+
+    above: str
+    old: str
+    new: str
+    below: str
+    needed: float = 0.0
+
+
+def make_choice(text: str, start: int, old: str, new: str, needed: float) -> Choice:
+    """A choice at an offset of a text, with the lines around it."""
+    above = split_lines(text[:start], keep_ends=True)[-_LINES_ABOVE:]
+    below = split_lines(text[start + len(old) :], keep_ends=True)[:_LINES_BELOW]
+    return Choice("".join(above), old, new, "".join(below), needed)
+
+
+@dataclass(frozen=True)
+class ScoreEdits(Job[list[float]]):
+    """How much more probable the new lines of choices are than the old ones, after edits.
+
+    The result is the gain of each choice: the log-probability of its new lines less that of its old ones, in nats.
+    It ends with the first gain that is enough.
+
+    Attributes:
+        name: Name of the document that was edited last.
+        edits: Old and new lines of the newest edits, the newest last.
+        choices: The choices, the likeliest first.
+    """
+
+    name: str
+    edits: tuple[tuple[str, str], ...]
+    choices: tuple[Choice, ...]
+
+    @property
+    def document(self) -> str:
+        """The document that was edited last."""
+        return self.name
+
+    async def run(self, context: FeatureContext) -> list[float]:
+        """The gains, by two readings for each choice that share their prompt."""
+        edits = self.edits
+        while len(edits) > 1 and context.count_tokens(show_edits(edits)) > _MAX_EDIT_TOKENS:
+            edits = edits[1:]
+        gains: list[float] = []
+        for choice in self.choices:
+            gains.append(await _gain(choice, show_edits(edits), context))
+            if gains[-1] >= choice.needed:
+                break
+        return gains
+
+
+def score_edits(edits: Sequence[Edit], choices: Iterable[Choice]) -> ScoreEdits:
+    """The job that scores choices after edits, the newest of which comes first."""
+    newest = [(edit.old, edit.new) for edit in edits[:_MAX_EDITS]]
+    return ScoreEdits(edits[0].document, tuple(reversed(newest)), tuple(choices))
+
+
+def show_edits(edits: Sequence[tuple[str, str]]) -> str:
+    """Edits as a diff, as the model has seen many."""
+    parts = []
+    for old, new in edits:
+        signed = [(sign, line) for sign, side in (("-", old), ("+", new)) for line in split_lines(side)]
+        parts += ["@@\n", *(f"{sign}{line}\n" for sign, line in signed)]
+    return "".join([*parts, "\n"])
+
+
+async def _gain(choice: Choice, edits: str, context: FeatureContext) -> float:
+    """The gain of a choice. What both sides begin with belongs to the prompt; both end soon after they meet again."""
+    tokenize = context.tokenizer.tokenize
+    old, new = (tokenize(side + choice.below) for side in (choice.old, choice.new))
+    n_first = common_prefix(old, new)
+    prompt = tokenize(edits)[-_MAX_EDIT_TOKENS:] + (tokenize(choice.above) + new[:n_first])[-_MAX_ABOVE_TOKENS:]
+    sides = new[n_first:], old[n_first:]
+    n_left_out = max(0, common_prefix(sides[0][::-1], sides[1][::-1]) - _MET_TOKENS)
+    ends = [min(len(side) - n_left_out, _MAX_READ_TOKENS) for side in sides]
+    new_side, old_side = [await _read(prompt, side[:end], context) for side, end in zip(sides, ends, strict=True)]
+    return new_side - old_side
+
+
+async def _read(prompt: Sequence[int], text: Sequence[int], context: FeatureContext) -> float:
+    """Log-probability of a text after a prompt."""
+    if not text:
+        return 0.0
+    request = GenerationRequest(
+        prompt=tuple(prompt),
+        params=GenerateParams(max_tokens=len(text), draft=False, score=tuple(text)),
+        priority=Priority.CHAT,
+        document=_DOCUMENT,
+    )
+    return sum(token.logprob for token in (await context.generate(request)).tokens)

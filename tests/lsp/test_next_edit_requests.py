@@ -1,0 +1,161 @@
+"""The next edit over `textDocument/copilotInlineEdit`; a real server on the scripted model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.raw_client import URI, RawClient
+
+METHOD = "textDocument/copilotInlineEdit"
+CODE = "def area(w, h):\n    total = w * h\n    check(h)\n    print(w)\n    check(h)\n    return total + w\n"
+RENAMED = CODE.replace("(w, h)", "(width, h)")
+REPLIES = {
+    "x = ": "1 + 1\n",
+    "from a import load\n": "",
+    "def area(width, h):\n": "    total = width * h\n",
+    "* h\n    check(h)\n": "    print(width)\n",
+    ")\n    check(h)\n": "    return total + width\n",
+}
+
+
+class Editor:
+    """An editor that applies next edits."""
+
+    def __init__(self, client: RawClient) -> None:
+        self.client = client
+        self.texts: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+        self._ids = iter(range(10, 9999))
+
+    def open(self, text: str, uri: str = URI) -> None:
+        self.texts[uri], self.versions[uri] = text, 1
+        self.client.open(text, uri)
+
+    def change(self, text: str, uri: str = URI) -> None:
+        """Replace the text of a document, as editors without incremental changes do."""
+        self.texts[uri] = text
+        self.versions[uri] += 1
+        identifier = {"uri": uri, "version": self.versions[uri]}
+        self.client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": text}]})
+
+    def ask(self, uri: str = URI, line: int = 0) -> list[dict[str, Any]]:
+        params = {"textDocument": {"uri": uri, "version": self.versions.get(uri, 0)}, "context": {"triggerKind": 2}}
+        answer = self.client.request(next(self._ids), METHOD, {**params, "position": {"line": line, "character": 4}})
+        return list(answer["result"]["edits"])
+
+    def accept(self, edit: dict[str, Any]) -> str:
+        """Apply an edit; returns the uri of its document."""
+        uri: str = edit["textDocument"]["uri"]
+        assert edit["textDocument"]["version"] == self.versions[uri]
+        lines = self.texts[uri].split("\n")
+        start, end = edit["range"]["start"], edit["range"]["end"]
+        head = "\n".join([*lines[: start["line"]], lines[start["line"]][: start["character"]]])
+        tail = "\n".join([lines[end["line"]][end["character"] :], *lines[end["line"] + 1 :]])
+        self.change(head + edit["text"] + tail, uri)
+        command = edit["command"]
+        self.client.command(next(self._ids), command["command"], *command["arguments"])
+        return uri
+
+    def reject(self, edit: dict[str, Any]) -> None:
+        self.client.command(next(self._ids), "nano.nextEditRejected", *edit["command"]["arguments"])
+
+    def evaluated(self) -> int:
+        return int(self.client.request(next(self._ids), "nano/stats", {})["result"].get("evaluated_tokens", 0))
+
+
+def start(folder: Path, **settings: object) -> Editor:
+    script = folder / "script.json"
+    script.write_text(json.dumps(REPLIES))
+    client = RawClient(home=folder / "home", forked=True)
+    options = {"prefetch": False, "warmUp": "never", "nextEdit": True, **settings}
+    client.initialize(root=folder, model=f"scripted:{script}", **options)
+    client.wait_for_state("ready")
+    return Editor(client)
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> Iterator[Editor]:
+    it = start(tmp_path)
+    yield it
+    it.client.close()
+
+
+def test_a_renamed_parameter_leads_to_its_uses_one_by_one(editor: Editor) -> None:
+    editor.open(CODE)
+    assert editor.ask() == []
+    editor.change(RENAMED)
+    texts = []
+    while edits := editor.ask():
+        (edit,) = edits
+        editor.accept(edit)
+        texts.append(edit["text"])
+    assert texts == ["    total = width * h", "    print(width)", "    return total + width"]
+    assert editor.texts[URI] == re.sub(r"\bw\b", "width", CODE)
+
+
+def test_a_rejected_edit_is_not_offered_again(editor: Editor) -> None:
+    editor.open(CODE)
+    editor.change(RENAMED)
+    (first,) = editor.ask()
+    editor.reject(first)
+    (second,) = editor.ask()
+    assert (first["text"], second["text"]) == ("    total = width * h", "    print(width)")
+
+
+def test_nothing_is_offered_after_undo_or_paste(editor: Editor) -> None:
+    editor.open(CODE)
+    editor.change(RENAMED)
+    assert editor.ask()
+    editor.change(CODE)
+    assert editor.ask() == []
+    editor.change("x = " + "1 + " * 30 + "1\n" + RENAMED)
+    assert editor.ask() == []
+
+
+def test_an_edit_leads_to_another_open_document(editor: Editor) -> None:
+    other = "file:///b.py"
+    editor.open("def load(a):\n    return a\n")
+    editor.open("from a import load\n", other)
+    editor.change("def read(a):\n    return a\n")
+    (edit,) = editor.ask()
+    assert editor.accept(edit) == other
+    assert editor.texts[other] == "from a import read\n"
+
+
+def test_ghost_text_goes_first(editor: Editor) -> None:
+    editor.open(CODE + "x = \n")
+    editor.change(RENAMED + "x = \n")
+    assert editor.client.suggest(5, 6, 4, invoked=False) == ["1 + 1"]
+    assert editor.ask(line=6) == []
+    assert editor.ask(line=1)
+
+
+def test_with_the_setting_off_nothing_runs(tmp_path: Path) -> None:
+    editor = start(tmp_path, nextEdit=False)
+    editor.open(CODE)
+    editor.change(RENAMED)
+    assert editor.ask() == []
+    assert editor.evaluated() == 0
+    editor.client.close()
+
+
+@pytest.mark.parametrize("uri", ["file:///work/.env", "file:///never.py"])
+def test_secrets_and_unknown_documents_have_no_next_edit(editor: Editor, uri: str) -> None:
+    if "never" not in uri:
+        editor.open(CODE, uri)
+        editor.change(RENAMED, uri)
+    assert editor.ask(uri) == []
+    editor.open(CODE)
+    assert editor.ask() == []
+    assert editor.evaluated() == 0
+
+
+def test_bad_requests_are_answered(editor: Editor) -> None:
+    for params in ({}, None, {"textDocument": 3}, {"textDocument": {"uri": 5}}):
+        assert editor.client.request(3, METHOD, params)["result"] == {"edits": []}
