@@ -29,7 +29,8 @@ class Language:
         suffixes: File name suffixes.
         lexis: Comments, strings and blocks, for text that has no syntax tree.
         aliases: Other language ids that editors use.
-        file_names: Whole names of files without a telling suffix, in lower case.
+        file_names: Whole names of files without a telling suffix, in lower case; one that ends with a dot stands for
+            those with any suffix.
         grammar_module: Package with the tree-sitter grammar; empty if there is none.
         grammar_function: Function of that package that returns the grammar.
         queries: Folders of `queries/` whose files make up the language's queries, in order.
@@ -48,8 +49,8 @@ class Language:
 
     @property
     def comment(self) -> str:
-        """Start of a comment that extends to the end of the line; that of a block comment where there is none."""
-        return self.lexis.line_comments[0] if self.lexis.line_comments else self.lexis.block_comments[0][0]
+        """Start of a comment up to the end of the line, else that of a block comment; `#` where there is none."""
+        return next(iter((*self.lexis.line_comments, *(opening for opening, _ in self.lexis.block_comments))), "#")
 
     @property
     def grammar(self) -> Grammar | None:
@@ -83,7 +84,9 @@ _LUA_WORDS = BlockWords(
     middles=frozenset({"else", "elseif"}),
 )
 
-PLAIN = Language("plaintext", (".txt",), Lexis(quotes=()))
+_HASH_AND_BRACES = Lexis(blocks=Blocks.BRACKETS)
+_BATCH = ("::", "rem ", "REM ", "@rem ", "@REM ")
+PLAIN = Language("plaintext", (".txt",), Lexis((), quotes=()))
 PYTHON = Language(
     "python",
     (".py", ".pyi", ".pyw"),
@@ -226,6 +229,31 @@ LANGUAGES = (
         Lexis(("//", "#"), (("/*", "*/"),), blocks=Blocks.BRACKETS),
         imports=r"(?:use|require|include)\b",
     ),
+    Language("scala", (".scala", ".sc"), C_LIKE),
+    Language("dart", (".dart",), C_LIKE),
+    Language("groovy", (".groovy", ".gradle"), C_LIKE),
+    Language("proto3", (".proto",), C_LIKE, ("proto", "protobuf")),
+    Language("perl", (".pl", ".pm"), _HASH_AND_BRACES, imports=r"(?:use|require)\s"),
+    Language("r", (".r",), _HASH_AND_BRACES, imports=r"(?:library|require|source)\b"),
+    Language(
+        "powershell",
+        (".ps1", ".psm1"),
+        Lexis(("#",), (("<#", "#>"),), blocks=Blocks.BRACKETS),
+        ("ps1",),
+        imports=r"using\s",
+    ),
+    Language(
+        "bat", (".bat", ".cmd"), Lexis(_BATCH, quotes=(Quote('"'),), comment_at_word=True), ("dosbatch", "batch")
+    ),
+    Language("elixir", (".ex", ".exs"), imports=r"(?:import|alias|require|use)\s"),
+    Language("julia", (".jl",), imports=r"(?:import|using)\s"),
+    Language("haskell", (".hs",), Lexis(("--",), (("{-", "-}"),), (Quote('"'),))),
+    Language("latex", (".tex", ".sty", ".cls"), Lexis(("%",), quotes=(), comment_at_word=True), ("tex", "plaintex")),
+    Language("makefile", (".mk",), aliases=("make",), file_names=("makefile", "makefile.", "gnumakefile")),
+    Language("cmake", (".cmake",), file_names=("cmakelists.txt",)),
+    Language(
+        "ini", (".ini", ".cfg", ".properties"), Lexis(("#", ";"), quotes=()), ("properties", "dosini", "jproperties")
+    ),
     Language("json", (".json", ".jsonc", ".json5"), C_LIKE, ("jsonc", "json5")),
     Language(
         "yaml",
@@ -249,7 +277,10 @@ LANGUAGES = (
     ),
     Language("markdown", (".md", ".markdown"), Lexis((), (("<!--", "-->"),), ())),
     Language(
-        "dockerfile", (".dockerfile",), Lexis(("#",), (), _SHELL_QUOTES), file_names=("dockerfile", "containerfile")
+        "dockerfile",
+        (".dockerfile",),
+        Lexis(("#",), (), _SHELL_QUOTES),
+        file_names=("dockerfile", "dockerfile.", "containerfile", "containerfile."),
     ),
     PLAIN,
 )
@@ -275,8 +306,9 @@ def language_of(file_name: str, language_id: str = "", text: str = "") -> Langua
     found = (
         _by_id().get(wanted)
         or _by_id().get(wanted.partition(".")[0])
-        or _by_suffix().get(suffix)
         or _by_suffix().get(name)
+        or _by_suffix().get(suffix)
+        or _by_suffix().get(f"{name.partition('.')[0]}.")
         or PLAIN
     )
     if found is C and suffix == ".h" and _is_cpp(text):

@@ -133,7 +133,7 @@ def test_without_its_grammar_a_language_has_comments_and_strings(language: str, 
 
 def test_without_a_grammar_the_line_alone_decides() -> None:
     assert at("foo(|", PLAIN).kind is CursorKind.CALL_ARGUMENTS
-    assert at("// why # |", PLAIN).kind is CursorKind.COMMENT
+    assert at("why: # |", language_of("a.yaml")).kind is CursorKind.COMMENT
     assert at("function f() {\n  |\n}", PLAIN).kind is CursorKind.EMPTY_BLOCK
 
 

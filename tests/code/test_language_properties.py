@@ -18,7 +18,8 @@ from nano_lsp.completion.postprocess import PostprocessOptions, Postprocessor
 from nano_lsp.schema import Completion, Counters, FinishReason, Token
 from tests.code.language_samples import SAMPLES
 
-each_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
+_ROWS = {(each.lexis, each.grammar_module, each.grammar_function): each for each in LANGUAGES}  # alike ones once
+each_language = pytest.mark.parametrize("language", _ROWS.values(), ids=lambda language: language.name)
 random = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 _SAMPLES = {sample.language: sample.code for sample in SAMPLES}
 _ODD = [*"(}'\"`#\n\r\t\0é🙂\ud800", "\r\n", "/*", "<!--", "<script>", "end\n"]

@@ -127,6 +127,34 @@ def test_a_language_is_found_by_its_ids_and_by_its_file_name() -> None:
     assert language_of("compose", "dockercompose").name == "yaml"
     assert language_of("a.cu", "cuda-cpp").comment == language_of("a.m", "objective-c").comment == "//"
     assert language_of("a.xyz", "an id that nobody knows") is PLAIN
+    assert language_of("Dockerfile.dev").name == language_of("sub/Containerfile.prod").name == "dockerfile"
+    assert language_of("CMakeLists.txt").name == "cmake"
+    assert language_of("Makefile.am").name == "makefile"
+    assert language_of("Gemfile.lock") is PLAIN
+    assert language_of("a.R").name == language_of("", "R").name == "r"
+
+
+@pytest.mark.parametrize(
+    ("file_name", "line", "is_comment"),
+    [
+        ("a.xyz", "# not known", False),
+        ("a.tex", r"\newcommand{\a}[1]{#1 b", False),
+        ("a.tex", r"50 \% of", False),
+        ("a.tex", "a  % b", True),
+        ("a.hs", "f x = x -- its", True),
+        ("a.hs", "{- a\nb", True),
+        ("a.bat", "REM it's", True),
+        ("a.bat", "set theorem = 1", False),
+        ("a.scala", "val a = # b", False),
+        ("a.proto", "int32 a = 1; // b", True),
+        ("a.ps1", "<# a\nb", True),
+        ("a.ini", "; a", True),
+        ("a.R", "x <- 1 # b", True),
+    ],
+)
+def test_comments_of_languages_without_a_grammar(file_name: str, line: str, is_comment: bool) -> None:
+    cursor = OpenDocuments().update(file_name, line).cursor(len(line))
+    assert (cursor.kind is CursorKind.COMMENT) == is_comment
 
 
 @pytest.mark.parametrize(

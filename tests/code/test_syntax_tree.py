@@ -76,7 +76,7 @@ def test_minified_code_is_not_parsed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "language"),
-    [("a.py", "python"), ("B.PYI", "python"), ("/x/c.rs", "rust"), ("Makefile", "plaintext"), ("", "plaintext")],
+    [("a.py", "python"), ("B.PYI", "python"), ("/x/c.rs", "rust"), ("LICENSE", "plaintext"), ("", "plaintext")],
 )
 def test_a_file_name_tells_the_language(name: str, language: str) -> None:
     assert language_of(name).name == language

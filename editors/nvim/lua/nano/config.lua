@@ -35,6 +35,8 @@ M.defaults = {
     "python", "javascript", "javascriptreact", "typescript", "typescriptreact", "c", "cpp", "cs", "go", "java",
     "kotlin", "rust", "swift", "objc", "objcpp", "cuda", "lua", "ruby", "php", "sh", "bash", "zsh", "sql", "html",
     "vue", "svelte", "css", "scss", "less", "json", "jsonc", "yaml", "toml", "markdown", "dockerfile",
+    "scala", "dart", "groovy", "proto", "perl", "r", "ps1", "dosbatch", "elixir", "julia", "haskell", "tex", "plaintex",
+    "make", "cmake", "dosini",
   },
   settings = {},
   ghost_text = "auto",
