@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds what a release consists of: release.sh FOLDER [TAG]. The folder may hold the engine's wheels of build.py already;
-# each becomes a VSIX for its system. Builds the commit that is checked out, in a copy of it, and needs the package indexes.
+# each becomes a VSIX for its system, but for Windows with Python as well: of python-build-standalone, or from the folder
+# INCLUDED_PYTHON. Builds the commit that is checked out, in a copy of it, and needs the package indexes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "$1"
@@ -52,8 +53,12 @@ for engine in "$folder"/llama_cpp_python-*.whl; do
     cp "$work/requirements.txt" server
     with_hash "$engine" server/requirements.txt
     cp "$engine" server
+    if [ "$target" != win32-x64 ]; then
+        "$work/source/packaging/included_server.sh" "$work/included" "$target" server ${INCLUDED_PYTHON:+"$INCLUDED_PYTHON"}
+        mv "$work/included/"* server
+    fi
     vsix --target "$target" --out "$folder/neuro-nano-$version-$target.vsix"
-    rm "server/$(basename "$engine")"
+    rm -rf "server/$(basename "$engine")" server/bin server/python "$work/included"
 done
 
 # What channels want, filled in; the feature for containers with its wheels, of which pip takes the one that fits.

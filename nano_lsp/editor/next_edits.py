@@ -14,7 +14,7 @@ from nano_lsp.next_edit.history import ChangeKind, EditHistory
 from nano_lsp.next_edit.renames import Source
 from nano_lsp.settings import IN_PROCESS, SHARED
 
-_PAUSE_S = 0.5  # without a key: shorter ones are within a word
+_PAUSE = 3  # times the longest debounce, without a key: shorter pauses are within a change
 _MAX_REJECTED = 64
 
 
@@ -79,7 +79,8 @@ class NextEdits:
         edits = [edit for edit in self._history.edits() if edit.document in names]
         if self._kind is not ChangeKind.TYPED or not edits:
             return None
-        await asyncio.sleep(self._changed_s + _PAUSE_S - self._clock())
+        pause_s = _PAUSE * self._session.settings_of(edits[0].document).debounce_ms / 1000
+        await asyncio.sleep(self._changed_s + pause_s - self._clock())
         if n_changes != self._n_changes:
             return None
         places = await asyncio.to_thread(find_candidates, edits, sources)

@@ -134,6 +134,11 @@ class Generation:
         return not self._prompt_done_s
 
     @property
+    def only_reads(self) -> bool:
+        """Whether the running batch belongs to a prompt or to a text to score: it may be aborted and repeated."""
+        return self.reads_prompt or bool(self._params.score)
+
+    @property
     def may_pause(self) -> bool:
         """Whether another generation may run before the next step: all logits of the last batch have been used."""
         return not (self._speculated and self._speculated[0] == self._tokens[-1])

@@ -68,9 +68,9 @@ class _ActiveRequest:
         return self.generation
 
     @property
-    def reads_prompt(self) -> bool:
-        """Whether the current batch is part of the prompt, and may be aborted; that of a token is finished."""
-        return self.generation is None or self.generation.reads_prompt
+    def only_reads(self) -> bool:
+        """Whether the current batch may be aborted; that of a token is finished."""
+        return self.generation is None or self.generation.only_reads
 
     @property
     def may_pause(self) -> bool:
@@ -126,7 +126,7 @@ class Worker:
             self._waiting.append(future)
             self._changed.notify()
             current = self._current
-            if current and current.reads_prompt and request.priority < current.future.request.priority:
+            if current and current.only_reads and request.priority < current.future.request.priority:
                 self._engine.backend.abort()
         for other in superseded:
             self.end_early(other, SupersededError("A newer request took this one's place."), at_once=False)

@@ -18,6 +18,7 @@ _MAX_EDIT_TOKENS = 100
 _LINES_ABOVE, _LINES_BELOW = 5, 2
 _MAX_ABOVE_TOKENS = 64
 _MAX_READ_TOKENS = 40  # of each side, from the first difference on
+_ENOUGH_TOKENS = 160  # after which no other choice is read: one takes 60 to 200
 _MET_TOKENS = 6  # after old and new have met again: what follows is equally probable after both
 _DOCUMENT = "#next-edit"
 
@@ -53,7 +54,7 @@ class ScoreEdits(Job[list[float]]):
     """How much more probable the new lines of choices are than the old ones, after edits.
 
     The result is the gain of each choice: the log-probability of its new lines less that of its old ones, in nats.
-    It ends with the first gain that is enough.
+    It ends with the first gain that is enough, or when enough tokens were evaluated.
 
     Attributes:
         name: Name of the document that was edited last.
@@ -76,9 +77,12 @@ class ScoreEdits(Job[list[float]]):
         while len(edits) > 1 and context.count_tokens(show_edits(edits)) > _MAX_EDIT_TOKENS:
             edits = edits[1:]
         gains: list[float] = []
+        n_evaluated = 0
         for choice in self.choices:
-            gains.append(await _gain(choice, show_edits(edits), context))
-            if gains[-1] >= choice.needed:
+            gain, n_tokens = await _gain(choice, show_edits(edits), context)
+            gains.append(gain)
+            n_evaluated += n_tokens
+            if gain >= choice.needed or n_evaluated > _ENOUGH_TOKENS:
                 break
         return gains
 
@@ -98,8 +102,11 @@ def show_edits(edits: Sequence[tuple[str, str]]) -> str:
     return "".join([*parts, "\n"])
 
 
-async def _gain(choice: Choice, edits: str, context: FeatureContext) -> float:
-    """The gain of a choice. What both sides begin with belongs to the prompt; both end soon after they meet again."""
+async def _gain(choice: Choice, edits: str, context: FeatureContext) -> tuple[float, int]:
+    """The gain of a choice, and the number of tokens evaluated for it.
+
+    What both sides begin with belongs to the prompt; both end soon after they have met again.
+    """
     tokenize = context.tokenizer.tokenize
     old, new = (tokenize(side + choice.below) for side in (choice.old, choice.new))
     n_first = common_prefix(old, new)
@@ -108,17 +115,19 @@ async def _gain(choice: Choice, edits: str, context: FeatureContext) -> float:
     n_left_out = max(0, common_prefix(sides[0][::-1], sides[1][::-1]) - _MET_TOKENS)
     ends = [min(len(side) - n_left_out, _MAX_READ_TOKENS) for side in sides]
     new_side, old_side = [await _read(prompt, side[:end], context) for side, end in zip(sides, ends, strict=True)]
-    return new_side - old_side
+    return new_side[0] - old_side[0], new_side[1] + old_side[1]
 
 
-async def _read(prompt: Sequence[int], text: Sequence[int], context: FeatureContext) -> float:
-    """Log-probability of a text after a prompt."""
+async def _read(prompt: Sequence[int], text: Sequence[int], context: FeatureContext) -> tuple[float, int]:
+    """Log-probability of a text after a prompt, and the number of tokens evaluated for it."""
     if not text:
-        return 0.0
+        return 0.0, 0
     request = GenerationRequest(
         prompt=tuple(prompt),
         params=GenerateParams(max_tokens=len(text), draft=False, score=tuple(text)),
         priority=Priority.CHAT,
         document=_DOCUMENT,
     )
-    return sum(token.logprob for token in (await context.generate(request)).tokens)
+    completion = await context.generate(request)
+    n_evaluated = completion.counters.evaluated_tokens + len(text)
+    return sum(token.logprob for token in completion.tokens), n_evaluated

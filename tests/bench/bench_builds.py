@@ -40,9 +40,7 @@ def serve(path: Path, n_prompt: int, n_decode: int, variant: str) -> None:
         print(json.dumps(dict(cold())), flush=True)
 
 
-def measure(
-    libraries: Path, variants: list[str], arguments: list[str], rounds: int
-) -> dict[str, list[dict[str, float]]]:
+def measure(libraries: Path, variants: list[str], arguments: list[str], rounds: int) -> dict[str, list[Figures]]:
     """The figures of each build, round by round."""
     children: dict[str, subprocess.Popen[str]] = {}
 

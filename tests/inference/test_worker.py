@@ -268,3 +268,24 @@ def test_the_queue_of_a_client_is_bounded(worker: Worker, gate: Gate) -> None:
     gate.open()
     ends = [future.exception(LIMIT_S) for future in [*waiting, newest, *others]]
     assert [type(error) for error in ends if error] == [SupersededError]
+
+
+def test_a_more_urgent_request_interrupts_the_scoring_of_a_text(
+    worker: Worker, backend: ScriptedBackend, gate: Gate
+) -> None:
+    text = tuple(backend.tokenize("y" * 100))
+    params = GenerateParams(score=text, max_tokens=len(text), draft=False)
+    scored = worker.submit(GenerationRequest((1,), params, Priority.CHAT, document="s"))
+    for _ in range(3):  # batches of the text, not of the prompt
+        gate.let_through()
+        gate.wait_for_batch()
+    gate.wait_for_batch()
+    n_evaluated = backend.evaluated
+    completion = worker.submit(request("k", document="k"))
+    order, wait = finish_order(scored, completion)
+    gate.open()
+    wait()
+    assert order == [1, 0]
+    assert tuple(token.id for token in scored.result().tokens) == text
+    assert backend.evaluated == 1 + len(text) - 1 + 1 + 2  # what was aborted had not been evaluated
+    assert n_evaluated < len(text)

@@ -73,7 +73,7 @@ def start(folder: Path, **settings: object) -> Editor:
     script = folder / "script.json"
     script.write_text(json.dumps(REPLIES))
     client = RawClient(home=folder / "home", forked=True)
-    options = {"prefetch": False, "warmUp": "never", "nextEdit": True, **settings}
+    options = {"debounceMs": 0, "prefetch": False, "warmUp": "never", "nextEdit": True, **settings}
     client.initialize(root=folder, model=f"scripted:{script}", **options)
     client.wait_for_state("ready")
     return Editor(client)
@@ -134,6 +134,40 @@ def test_ghost_text_goes_first(editor: Editor) -> None:
     assert editor.client.suggest(5, 6, 4, invoked=False) == ["1 + 1"]
     assert editor.ask(line=6) == []
     assert editor.ask(line=1)
+
+
+def test_a_key_ends_the_search_and_a_closed_document_is_no_place(tmp_path: Path) -> None:
+    editor = start(tmp_path, debounceMs=100)
+    other = "file:///b.py"
+    editor.open("def load(a):\n    return a\n")
+    editor.open("from a import load\n", other)
+    editor.change("def read(a):\n    return a\n")
+    params = {"textDocument": {"uri": URI, "version": 2}, "position": {"line": 0, "character": 0}}
+    editor.client.send({"jsonrpc": "2.0", "id": 7, "method": METHOD, "params": params})
+    editor.change("def reads(a):\n    return a\n")
+    assert editor.client.answer(7)["result"] == {"edits": []}
+    editor.client.notify("textDocument/didClose", {"textDocument": {"uri": other}})
+    assert editor.ask() == []
+    editor.client.close()
+
+
+def test_an_edit_leads_to_another_cell_of_a_notebook(editor: Editor) -> None:
+    notebook, cells = "file:///n.ipynb", ["cell:1", "cell:2"]
+    texts = {"cell:1": "def load(a):\n    return a\n", "cell:2": "%time load(1)\nx = load(2)\n"}
+    items = [{"uri": uri, "languageId": "python", "version": 1, "text": texts[uri]} for uri in cells]
+    kinds = [{"kind": 2, "document": uri} for uri in cells]
+    opened = {"uri": notebook, "notebookType": "jupyter-notebook", "version": 1, "cells": kinds}
+    editor.client.notify("notebookDocument/didOpen", {"notebookDocument": opened, "cellTextDocuments": items})
+    change = {"document": {"uri": "cell:1", "version": 2}, "changes": [{"text": "def read(a):\n    return a\n"}]}
+    changed = {"notebookDocument": {"uri": notebook, "version": 2}, "change": {"cells": {"textContent": [change]}}}
+    editor.client.notify("notebookDocument/didChange", changed)
+    (edit,) = editor.ask("cell:1")
+    assert (edit["textDocument"]["uri"], edit["range"]["start"]["line"]) == ("cell:2", 0)
+    assert edit["text"] == "%time read(1)\nx = read(2)"
+    moved = {"structure": {"array": {"start": 0, "deleteCount": 2, "cells": kinds[::-1]}}}
+    changed = {"notebookDocument": {"uri": notebook, "version": 3}, "change": {"cells": moved}}
+    editor.client.notify("notebookDocument/didChange", changed)
+    assert editor.ask("cell:1")[0]["textDocument"] == {"uri": "cell:2", "version": 1}
 
 
 def test_with_the_setting_off_nothing_runs(tmp_path: Path) -> None:

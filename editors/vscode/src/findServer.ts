@@ -1,4 +1,7 @@
-/** Finds the server: the setting, the workspace's Python environment, PATH, the extension's own environment, the shared one. */
+/**
+ * Finds the server: the setting, the workspace's Python environment, PATH, the extension's own environment, the one that some
+ * releases of the extension include, the shared one.
+ */
 
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
@@ -9,7 +12,13 @@ export const SERVER_PATH = "nano.server.path";
 /** The server's program, and where it was found. */
 export interface Server {
   readonly command: string;
-  readonly origin: "setting" | "Python environment" | "PATH" | "private environment" | "shared environment";
+  readonly origin:
+    | "setting"
+    | "Python environment"
+    | "PATH"
+    | "private environment"
+    | "extension"
+    | "shared environment";
 }
 
 /** Locations to search; an empty string is skipped. */
@@ -22,6 +31,8 @@ export interface SearchLocations {
   readonly path: string;
   /** Folder of the virtual environment that the extension installs into. */
   readonly privateEnvironment: string;
+  /** Folder of the server in the extension, which has a folder of programs in a release for a system; see packaging/. */
+  readonly extension: string;
   /** Folder of the user's virtual environment, shared by all editors. */
   readonly sharedEnvironment: string;
 }
@@ -53,6 +64,7 @@ export async function findServer(locations: SearchLocations, platform: NodeJS.Pl
     // A relative entry is skipped below: it would be resolved in the workspace, which may be untrusted.
     ...locations.path.split(delimiter).map((folder): [Server["origin"], string] => ["PATH", folder]),
     ["private environment", locations.privateEnvironment && binFolder(locations.privateEnvironment, platform)],
+    ["extension", locations.extension && binFolder(locations.extension, platform)],
     ["shared environment", locations.sharedEnvironment && binFolder(locations.sharedEnvironment, platform)],
   ];
   for (const [origin, folder] of folders) {

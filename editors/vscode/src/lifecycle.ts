@@ -125,6 +125,7 @@ export class Lifecycle implements vscode.Disposable {
       interpreter,
       path: process.env["PATH"] ?? "",
       privateEnvironment: this.privateEnvironment,
+      extension: this.ownServerFolder,
       sharedEnvironment: sharedEnvironment(homedir(), process.env, process.platform),
     };
     return findServer(locations, process.platform);

@@ -21,20 +21,30 @@ async function program(...path: string[]): Promise<string> {
 }
 
 function locations(some: Partial<Parameters<typeof findServer>[0]> = {}) {
-  return { setting: "", interpreter: "", path: "", privateEnvironment: "", sharedEnvironment: "", ...some };
+  return {
+    setting: "",
+    interpreter: "",
+    path: "",
+    privateEnvironment: "",
+    extension: "",
+    sharedEnvironment: "",
+    ...some,
+  };
 }
 
-test("the setting has priority, then the Python environment, PATH, the extension's own environment, and the shared one", async () => {
+test("the setting has priority, then the Python environment, PATH, the extension's own environment, the extension, and the shared one", async () => {
   const setting = await program("set", "server");
   const inEnvironment = await program("venv", "bin", "nano-lsp");
   const onPath = await program("path", "nano-lsp");
   const own = await program("own", "bin", "nano-lsp");
+  const included = await program("extension", "server", "bin", "nano-lsp");
   const shared = await program("shared", "bin", "nano-lsp");
   const all = {
     setting,
     interpreter: join(root, "venv", "bin", "python"),
     path: [join(root, "nowhere"), join(root, "path")].join(delimiter),
     privateEnvironment: join(root, "own"),
+    extension: join(root, "extension", "server"),
     sharedEnvironment: join(root, "shared"),
   };
   const found = (some: typeof all) => findServer(some, "linux");
@@ -45,7 +55,9 @@ test("the setting has priority, then the Python environment, PATH, the extension
     command: own,
     origin: "private environment",
   });
-  assert.deepEqual(await found({ ...all, setting: "", interpreter: "", path: "", privateEnvironment: "" }), {
+  const rest = { ...all, setting: "", interpreter: "", path: "", privateEnvironment: "" };
+  assert.deepEqual(await found(rest), { command: included, origin: "extension" });
+  assert.deepEqual(await found({ ...rest, extension: "" }), {
     command: shared,
     origin: "shared environment",
   });

@@ -54,6 +54,6 @@ test("errors of pip have remedies", () => {
   for (const [output, remedy] of Object.entries(cases)) {
     assert.match(remedyFor(output), remedy);
   }
-  assert.deepEqual(pythonsOnPath("linux").slice(0, 2), ["python3", "python3.13"]);
+  assert.deepEqual(pythonsOnPath("linux").slice(0, 2), ["python3", "python3.14"]);
   assert.ok(pythonsOnPath("win32").includes("python"));
 });
