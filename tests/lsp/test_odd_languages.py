@@ -1,4 +1,4 @@
-"""Documents of odd languages in a real server: several scripts in HTML, other kernels, languages without a grammar."""
+"""Documents of odd languages in a real server: several scripts in HTML, other kernels, no grammar."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from pathlib import Path
 
 from tests.raw_client import RawClient, inline
 
-HTML = "<script>\nlet a = 1;\nb = \n</script>\n<style>p { c: d }</style>\n<p>e</p>\n<script lang='ts'>\nb = \n</script>\nb = \n"
+HTML = """\
+<script>
+let a = 1;
+b =\x20
+</script>
+<style>p { c: d }</style>
+<p>e</p>
+<script lang='ts'>
+b =\x20
+</script>
+b =\x20
+"""
 DOCUMENTS = [
     # name, language id, text, line of `b = `
     ("two.html", "html", HTML, 2),
