@@ -13,6 +13,7 @@ import re
 import sqlite3
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -61,6 +62,8 @@ class Workspace:
         self._file = _open_store(
             store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
         )
+        # Not all owners close it before they go, and Python 3.13 warns of a database that nobody has closed.
+        weakref.finalize(self, self._file.close)
 
     def update(self, files: Iterable[Path] | None = None, *, stopped: Callable[[], bool] = lambda: False) -> int:
         """Scan all files: index new and changed ones and remove deleted ones; returns the number of files indexed.
