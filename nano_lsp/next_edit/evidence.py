@@ -1,6 +1,8 @@
 """How likely a place is the next edit: from how it was found, and from what the model says of its text.
 
-Logistic regression on sessions replayed from git histories (`nano-lsp eval --next-edit`).
+The weights are those of a logistic regression on 400 sessions replayed from git histories
+(`nano-lsp eval --next-edit`), rounded; that of a use is higher, as there were few. The intercept was set for silence,
+on 21 places of these sessions that nano has read.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _MAX_EDIT_TOKENS = 100
 _LINES_ABOVE, _LINES_BELOW = 5, 2
 _MAX_ABOVE_TOKENS = 64
 _MAX_READ_TOKENS = 40  # of each side, from the first difference on
-_ENOUGH_TOKENS = 160  # after which no other choice is read: one takes 60 to 200
+_ENOUGH_TOKENS = 140  # after which no other choice is read: another one takes up to 144 more
 _MET_TOKENS = 6  # after old and new have met again: what follows is equally probable after both
 _DOCUMENT = "#next-edit"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.next_edit.history import ChangeKind, EditHistory, find_edit, undo_edits
@@ -33,6 +33,7 @@ def type_texts(history: EditHistory, *texts: str, document: str = NAME) -> list[
 
 
 @given(TEXT, st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), INSERTED), max_size=3))
+@settings(max_examples=50)
 def test_undoing_all_edits_gives_the_first_text(first: str, changes: list[tuple[int, int, str]]) -> None:
     history, text = EditHistory(lambda: 0.0), first
     for at, n_removed, inserted in changes:
@@ -46,6 +47,7 @@ def test_undoing_all_edits_gives_the_first_text(first: str, changes: list[tuple[
 
 
 @given(TEXT, TEXT)
+@settings(max_examples=50)
 def test_an_edit_consists_of_whole_lines(before: str, after: str) -> None:
     assume(before != after)
     edit = find_edit(NAME, before, after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nano_lsp.next_edit.candidates import find_candidates
@@ -18,11 +18,13 @@ CODE = st.lists(PARTS, max_size=12).map("".join)
 
 
 @given(CODE)
+@settings(max_examples=50)
 def test_the_tokens_of_code_are_its_whole_text(code: str) -> None:
     assert "".join(split_tokens(code)) == code
 
 
 @given(CODE, CODE)
+@settings(max_examples=50)
 def test_an_edit_made_in_its_own_old_lines_gives_its_new_lines(old: str, new: str) -> None:
     assert transfer(old, new, old) == new
 
@@ -158,6 +160,7 @@ def test_at_most_three_candidates_of_ten_thousand_lines() -> None:
 
 
 @given(st.lists(st.tuples(CODE, CODE), max_size=3), CODE)
+@settings(max_examples=50)
 def test_places_are_lines_of_the_document_as_it_is(sides: list[tuple[str, str]], text: str) -> None:
     edits: list[Edit] = []
     for old, new in sides:
