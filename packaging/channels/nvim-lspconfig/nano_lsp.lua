@@ -20,6 +20,8 @@ return {
     'python', 'javascript', 'javascriptreact', 'typescript', 'typescriptreact', 'c', 'cpp', 'cs', 'go', 'java',
     'kotlin', 'rust', 'swift', 'objc', 'objcpp', 'cuda', 'lua', 'ruby', 'php', 'sh', 'bash', 'zsh', 'sql', 'html',
     'vue', 'svelte', 'css', 'scss', 'less', 'json', 'jsonc', 'yaml', 'toml', 'markdown', 'dockerfile',
+    'scala', 'dart', 'groovy', 'proto', 'perl', 'r', 'ps1', 'dosbatch', 'elixir', 'julia', 'haskell', 'tex', 'plaintex',
+    'make', 'cmake', 'dosini',
   },
   root_markers = { 'pyproject.toml', 'setup.py', 'package.json', 'Cargo.toml', 'go.mod', '.git' },
 }
