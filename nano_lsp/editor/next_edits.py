@@ -61,6 +61,14 @@ class NextEdits:
         """A document was closed, or gets no suggestions any more."""
         self._history.forget(name)
 
+    def settings_changed(self) -> None:
+        """Forget the edits of documents in which next edits are off now."""
+        for document in self._history.documents:
+            if not self.is_on(document):
+                self._history.forget(document)
+        if not self._history.documents:
+            self._rejected.clear()
+
     def reject(self, old: str, new: str) -> None:
         """The user does not want an edit: it is not offered again."""
         self._rejected.append((old.strip(), new.strip()))

@@ -91,6 +91,11 @@ class EditHistory:
         oldest_s = self._clock() - _MAX_AGE_S
         return [edit for edit in reversed(self._edits) if edit.changed_s >= oldest_s and not edit.is_blank]
 
+    @property
+    def documents(self) -> set[str]:
+        """The documents of its edits."""
+        return {edit.document for edit in self._edits}
+
     def record(self, document: str, before: str, after: str, *, suggested: bool = False) -> ChangeKind:
         """Record a change of a document.
 

@@ -65,6 +65,10 @@ class Editor:
     def reject(self, edit: dict[str, Any]) -> None:
         self.client.command(next(self._ids), "nano.nextEditRejected", *edit["command"]["arguments"])
 
+    def set(self, **settings: object) -> None:
+        """Change settings, as the user does in the editor."""
+        self.client.notify("workspace/didChangeConfiguration", {"settings": {"nano": settings}})
+
     def evaluated(self) -> int:
         return int(self.client.request(next(self._ids), "nano/stats", {})["result"].get("evaluated_tokens", 0))
 
@@ -177,6 +181,25 @@ def test_with_the_setting_off_nothing_runs(tmp_path: Path) -> None:
     assert editor.ask() == []
     assert editor.evaluated() == 0
     editor.client.close()
+
+
+def test_what_was_edited_while_it_is_off_is_not_kept(editor: Editor) -> None:
+    editor.open(CODE)
+    editor.change(RENAMED)
+    assert editor.ask()
+    editor.set(nextEdit=False)
+    assert editor.ask() == []
+    editor.set(nextEdit=True)
+    assert editor.ask() == []  # what was edited before is forgotten
+    editor.set(nextEdit=False)
+    editor.change(CODE)
+    editor.change(RENAMED)
+    editor.set(nextEdit=True)
+    assert editor.ask() == []
+    other = "file:///b.py"
+    editor.open(CODE, other)
+    editor.change(RENAMED, other)
+    assert editor.ask(other)
 
 
 @pytest.mark.parametrize("uri", ["file:///work/.env", "file:///never.py"])

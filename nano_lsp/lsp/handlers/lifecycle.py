@@ -172,6 +172,7 @@ def apply_settings(server: NanoServer) -> None:
     for warning in (*warnings, *(warning for _, others in by_root.values() for warning in others)):
         server.show_message_once(warning)
     session.apply(settings, {root: root_settings for root, (root_settings, _) in by_root.items()})
+    server.next_edits.settings_changed()
     server.refresh_quiet()
 
 
