@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
@@ -69,7 +68,7 @@ def choose_threads(n_cores: int, n_cpus: int, n_others: float, *, sleeping: bool
     Args:
         n_cores: Physical cores that this process may use, at least 1.
         n_cpus: Logical CPUs that it may use.
-        n_others: Average number of runnable threads of other programs.
+        n_others: Average number of CPUs that other programs use.
         sleeping: Whether waiting threads sleep; otherwise they spin.
     """
     n_busy = math.floor(n_others + 0.5)
@@ -85,16 +84,18 @@ def choose_threads(n_cores: int, n_cpus: int, n_others: float, *, sleeping: bool
 
 
 class OtherPrograms:
-    """Counts the runnable threads of other programs."""
+    """Measures the CPUs that other programs use.
+
+    By their CPU time, not by how many threads are runnable at a moment: between two batches the event loop of this
+    process and its client handle what the last one has brought. By that moment's count the shared engine had one of
+    two idle cores: it read 52 tokens/s instead of 95, and decoded 16 instead of 24 (nano, an EPYC).
+    """
 
     def __init__(self) -> None:
         self._before = self._seconds()
 
     def count(self) -> float:
-        """Number of runnable threads (Linux), or average number of CPUs used since the last call (elsewhere)."""
-        running = _runnable()
-        if running is not None:
-            return max(0, running - 1)
+        """Average number of CPUs that other programs have used since the last call."""
         before, self._before = self._before, self._seconds()
         elapsed, busy = (now - then for now, then in zip(self._before, before, strict=True))
         return max(0.0, busy / elapsed) if elapsed > 0 else 0.0
@@ -106,16 +107,10 @@ class OtherPrograms:
             times, own = psutil.cpu_times(), psutil.Process().cpu_times()
         except (OSError, psutil.Error):  # no /proc: assume that no other program is running
             return time.monotonic(), 0.0
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        return time.monotonic(), sum(times) - idle - own.user - own.system
-
-
-def _runnable() -> int | None:
-    """Number of runnable threads of all programs, on Linux; None elsewhere."""
-    try:
-        return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0])
-    except (OSError, ValueError, IndexError):
-        return None
+        # A guest's time is part of the user's; a hypervisor has stolen what it gave to other machines.
+        left_out = ("idle", "iowait", "steal", "guest", "guest_nice")
+        busy = sum(times) - sum(getattr(times, name, 0.0) for name in left_out)
+        return time.monotonic(), busy - own.user - own.system
 
 
 class ThreadCount:
@@ -124,7 +119,7 @@ class ThreadCount:
     Args:
         fixed: The user's setting; 0 to choose automatically.
         sleeping: Whether waiting threads sleep; otherwise they spin.
-        others: Function that counts the runnable threads of other programs.
+        others: Function that returns the number of CPUs that other programs use.
         machine: Function that counts the physical cores and logical CPUs that this process may use.
         clock: Monotonic clock in seconds.
     """
