@@ -126,6 +126,26 @@ local handlers = {
   end,
 }
 
+--- When a client leaves a buffer, call a function and remove the autocommands of a group.
+---@param client vim.lsp.Client
+---@param bufnr integer
+---@param group integer
+---@param leave? fun()
+function M.on_detach(client, bufnr, group, leave)
+  vim.api.nvim_create_autocmd("LspDetach", {
+    group = group,
+    buffer = bufnr,
+    callback = function(args)
+      if args.data.client_id == client.id then
+        if leave then
+          leave()
+        end
+        vim.api.nvim_del_augroup_by_id(group)
+      end
+    end,
+  })
+end
+
 --- Tell the server where the cursor is: if it rests there, the model reads the code around it before the first key.
 ---@param client vim.lsp.Client
 ---@param bufnr integer
@@ -138,15 +158,7 @@ local function report_cursor(client, bufnr)
     end
   end
   vim.api.nvim_create_autocmd({ "BufEnter", "CursorMoved" }, { group = group, buffer = bufnr, callback = report })
-  vim.api.nvim_create_autocmd("LspDetach", {
-    group = group,
-    buffer = bufnr,
-    callback = function(event)
-      if event.data.client_id == client.id then
-        vim.api.nvim_del_augroup_by_id(group)
-      end
-    end,
-  })
+  M.on_detach(client, bufnr, group)
   report()
 end
 

@@ -189,16 +189,7 @@ function M.attach(client, bufnr)
     end,
   })
   vim.api.nvim_create_autocmd("ColorScheme", { group = group, callback = define_highlights })
-  vim.api.nvim_create_autocmd("LspDetach", {
-    group = group,
-    buffer = bufnr,
-    callback = function(args)
-      if args.data.client_id == client.id then
-        clear()
-        vim.api.nvim_del_augroup_by_id(group)
-      end
-    end,
-  })
+  require("nano.client").on_detach(client, bufnr, group, clear)
 end
 
 return M

@@ -194,16 +194,7 @@ function M.attach(client, bufnr)
   })
   vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, buffer = bufnr, callback = leave })
   vim.api.nvim_create_autocmd("ColorScheme", { group = group, callback = define_highlights })
-  vim.api.nvim_create_autocmd("LspDetach", {
-    group = group,
-    buffer = bufnr,
-    callback = function(args)
-      if args.data.client_id == client.id then
-        leave()
-        vim.api.nvim_del_augroup_by_id(group)
-      end
-    end,
-  })
+  require("nano.client").on_detach(client, bufnr, group, leave)
 end
 
 return M
