@@ -140,6 +140,8 @@ def load_model(base: Path, training: Training, machine: Machine, seed: int, max_
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(machine.n_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)  # with CUDA not all are
+    # Filling new memory only shows faults of operators; without it nano trains 4 % faster.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     if uses_gpu():
         return TorchModel(_load_with_unsloth(base, training, seed, max_tokens), "cuda", torch.bfloat16)
     dtype = getattr(torch, machine.precision)
