@@ -2,7 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
-import { IEditorLanguageRegistry } from "@jupyterlab/codemirror";
+import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { ICompletionProviderManager } from "@jupyterlab/completer";
 import { IConsoleTracker } from "@jupyterlab/console";
 import { IEditorTracker } from "@jupyterlab/fileeditor";
@@ -15,6 +15,8 @@ import { Api, type CursorContext } from "./api.ts";
 import { pathOfConsole, restingContext } from "./documents.ts";
 import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
 import { KernelVariables } from "./kernelVariables.ts";
+import { NextEdits } from "./nextEdit.ts";
+import { nextEditExtension } from "./nextEditView.ts";
 import { Panel } from "./panel.ts";
 import { Provider } from "./provider.ts";
 import { RestingCursor } from "./restingCursor.ts";
@@ -33,7 +35,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "An offline coding assistant: ghost text, docstrings, explanations and fixes.",
   autoStart: true,
   requires: [ICompletionProviderManager, INotebookTracker, IRenderMimeRegistry],
-  optional: [ISettingRegistry, IEditorTracker, IConsoleTracker, IStatusBar, ICommandPalette, IEditorLanguageRegistry],
+  optional: [
+    ISettingRegistry,
+    IEditorTracker,
+    IConsoleTracker,
+    IStatusBar,
+    ICommandPalette,
+    IEditorLanguageRegistry,
+    IEditorExtensionRegistry,
+  ],
   activate: (
     app: JupyterFrontEnd,
     completion: ICompletionProviderManager,
@@ -45,6 +55,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null,
     palette: ICommandPalette | null,
     languages: IEditorLanguageRegistry | null,
+    extensions: IEditorExtensionRegistry | null,
   ): void => {
     const api = new Api(app.serviceManager.serverSettings);
     const provider = new Provider(api);
@@ -106,7 +117,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const { path } = opened.context;
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
-    const settingsSent = applySettings(registry, control);
+    const nextEdits = new NextEdits(api, () => app.shell.currentWidget);
+    extensions?.addExtension({
+      name: "neuro-nano:next-edit",
+      factory: () => EditorExtensionRegistry.createImmutableExtension(nextEditExtension(nextEdits)),
+    });
+    const settingsSent = applySettings(registry, control, nextEdits);
     provider.ready = settingsSent.then(() => item.poll.start());
     item.onRestart = async () => (await settingsSent)();
     const resting = followCursor(app, notebooks, api, provider);
@@ -179,15 +195,19 @@ function addCommands(
 }
 
 /**
- * Send the settings that the user has set, now and after each change; unset ones are left to the project's configuration.
+ * Send and apply the settings that the user has set, now and after each change; unset ones are left to the project's configuration.
  * Returns a function that sends them again.
  */
 async function applySettings(
   registry: ISettingRegistry | null,
   control: (change: { settings: object }) => Promise<void>,
+  nextEdits: NextEdits,
 ): Promise<() => Promise<void>> {
   const settings = await registry?.load(ID).catch(() => null);
-  const send = () => control({ settings: { ...settings?.user } });
+  const send = async () => {
+    await control({ settings: { ...settings?.user } });
+    nextEdits.switch(settings?.composite["nextEdit"] === true);
+  };
   settings?.changed.connect(() => void send());
   await send();
   return send;
