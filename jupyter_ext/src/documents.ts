@@ -91,7 +91,7 @@ export function findPart(widget: Widget, id: string): Part | null {
 async function activateCell(notebook: Notebook, index: number): Promise<void> {
   notebook.deselectAll();
   notebook.activeCellIndex = index;
-  await notebook.scrollToItem(index, "smart").catch(() => {}); // rejected where another scroll has begun
+  notebook.scrollToItem(index, "smart").catch(() => {}); // ends later, also where there is nothing to scroll
   const cell = notebook.activeCell;
   if (cell) {
     cell.inputHidden = false;
