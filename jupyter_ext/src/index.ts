@@ -85,10 +85,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
         item.showError(error);
       }
     };
-    addCommands(app, actions, item, provider, control);
+    const nextEdits = new NextEdits(api, () => app.shell.currentWidget);
+    addCommands(app, actions, item, provider, nextEdits, control);
     for (const command of [
       "explain-file",
       "accept-word",
+      "accept-next-edit",
+      "dismiss-next-edit",
       "toggle",
       "reload",
       ...CELL_ACTIONS.map(({ kind }) => kind),
@@ -117,7 +120,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const { path } = opened.context;
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
-    const nextEdits = new NextEdits(api, () => app.shell.currentWidget);
     extensions?.addExtension({
       name: "neuro-nano:next-edit",
       factory: () => EditorExtensionRegistry.createImmutableExtension(nextEditExtension(nextEdits)),
@@ -157,6 +159,7 @@ function addCommands(
   actions: Actions,
   item: StatusItem,
   provider: Provider,
+  nextEdits: NextEdits,
   control: (change: { paused?: boolean; reload?: boolean }) => Promise<void>,
 ): void {
   const { commands, shell } = app;
@@ -180,6 +183,14 @@ function addCommands(
   commands.addCommand("neuro-nano:reload", {
     label: "Reload Model",
     execute: () => control({ reload: true }),
+  });
+  commands.addCommand("neuro-nano:accept-next-edit", {
+    label: "Go to Next Edit, or Make It",
+    execute: () => void nextEdits.accept(),
+  });
+  commands.addCommand("neuro-nano:dismiss-next-edit", {
+    label: "Dismiss Next Edit",
+    execute: () => void nextEdits.dismiss(),
   });
   commands.addCommand("neuro-nano:accept-word", {
     label: "Accept Next Word",

@@ -62,9 +62,9 @@ export class NextEdits implements NextEditListener {
     this.drawn.delete(view);
   }
 
-  accept(view: EditorView): boolean {
+  accept(view = this.activeView()): boolean {
     const found = this.find();
-    if (!found || !this.isActive(view)) {
+    if (!found || !view || view !== this.activeView()) {
       return false;
     }
     const { part, at } = found;
@@ -84,8 +84,8 @@ export class NextEdits implements NextEditListener {
     return true;
   }
 
-  dismiss(view: EditorView): boolean {
-    if (!this.shown || !this.isActive(view)) {
+  dismiss(view = this.activeView()): boolean {
+    if (!this.shown || view !== this.activeView()) {
       return false;
     }
     void this.api.rejectNextEdit(this.shown.edit).catch(() => {}); // it is hidden all the same
@@ -143,8 +143,8 @@ export class NextEdits implements NextEditListener {
     return part && at && { part, at };
   }
 
-  private isActive(view: EditorView): boolean {
-    return this.shown !== null && viewOf(activeEditor(this.shown.widget)) === view;
+  private activeView(): EditorView | null {
+    return this.shown && viewOf(activeEditor(this.shown.widget));
   }
 
   private async go({ activate }: Part, at: PlacedEdit): Promise<void> {
@@ -164,7 +164,7 @@ export class NextEdits implements NextEditListener {
   private draw(): void {
     const ranges = new Map<EditorView, Range<Decoration>[]>([...this.drawn].map((view) => [view, []]));
     const found = this.find();
-    const active = this.shown && viewOf(activeEditor(this.shown.widget));
+    const active = this.activeView();
     if (found) {
       const { part, at } = found;
       const target = viewOf(part.editor);

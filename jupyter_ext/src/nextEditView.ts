@@ -14,6 +14,7 @@ import type { PlacedEdit } from "./nextEditText.ts";
 
 /** Hosts of an editor with ghost text or a completion menu, whose keys go first. */
 const TAKEN = ".jp-mod-inline-completer-active, .jp-mod-completer-active";
+const SHOWN = "jp-NeuroNano-nextEdit";
 const removed = Decoration.mark({ class: "jp-NeuroNano-removed" });
 const decorate = StateEffect.define<DecorationSet>();
 
@@ -24,7 +25,13 @@ const decorations = StateField.define<DecorationSet>({
     const effect = transaction.effects.find((each) => each.is(decorate));
     return effect?.value ?? (transaction.docChanged ? Decoration.none : shown);
   },
-  provide: (field) => EditorView.decorations.from(field),
+  provide: (field) => [
+    EditorView.decorations.from(field),
+    EditorView.contentAttributes.compute([field, "selection"], (state) => {
+      const isShown = state.field(field).size > 0 && state.selection.main.empty;
+      return isShown ? { class: SHOWN } : ({} as Record<string, string>);
+    }),
+  ],
 });
 
 class TextWidget extends WidgetType {
@@ -77,9 +84,12 @@ export interface NextEditListener {
   dismiss(view: EditorView): boolean;
 }
 
-/** The extension of each editor. */
+/**
+ * The extension of each editor. Its keys are JupyterLab's shortcuts as well, by the class of the editor's content: Notebook
+ * 7 sees keys before CodeMirror does, JupyterLab after it.
+ */
 export function nextEditExtension(listener: NextEditListener): Extension {
-  const isFree = (view: EditorView) => !view.state.readOnly && !view.dom.closest(TAKEN);
+  const isFree = (view: EditorView) => view.state.selection.main.empty && !view.dom.closest(TAKEN);
   return [
     decorations,
     ViewPlugin.define((view) => {
@@ -88,7 +98,7 @@ export function nextEditExtension(listener: NextEditListener): Extension {
     }),
     Prec.highest(
       keymap.of([
-        { key: "Tab", run: (view) => isFree(view) && view.state.selection.main.empty && listener.accept(view) },
+        { key: "Tab", run: (view) => isFree(view) && listener.accept(view) },
         { key: "Escape", run: (view) => isFree(view) && listener.dismiss(view) },
       ]),
     ),

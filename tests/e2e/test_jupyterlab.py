@@ -196,9 +196,10 @@ def test_files_get_ghost_text(open_page: Open) -> None:
     until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
 
 
-def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(open_page: Open) -> None:
-    it = open_page(AREA, "# Rooms", CALL, nextEdit=True)
-    it.wait_for_status("ready")
+@pytest.mark.parametrize("app", PAGES)
+def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(open_page: Open, app: str) -> None:
+    it = open_page(AREA, "# Rooms", CALL, app=app, nextEdit=True)
+    until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
     it.click(0)
     rename_parameter(it)
     it.wait_for_hint("next edit in line 2")
@@ -208,7 +209,7 @@ def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(open_page: Open) -> 
     it.wait_for_cell(0, lambda code: code == AREA.replace("w", "width"))
     it.wait_for_hint("next edit in cell 3, line 1")
     assert it.page.locator(".jp-NeuroNano-added").inner_text() == "idth"
-    it.screenshot(SCREENSHOTS / "lab-next-edit.png")
+    it.screenshot(SCREENSHOTS / f"{app}-next-edit.png")
     it.press("Tab")
     it.wait_for_hint("")
     it.wait_for_cell(2, lambda code: code == CALL)
