@@ -136,5 +136,6 @@ class CellEdits:
             if language not in is_quiet:
                 is_quiet[language] = self._session.quiet_reason(name, language, size) is not None
             if not is_quiet[language]:
-                cells[cell.id] = Source(f"{name}#{cell.id}" if cell.id else name, cell.code, language)
+                notebook = name if cell.id else ""
+                cells[cell.id] = Source(f"{name}#{cell.id}" if cell.id else name, cell.code, language, notebook)
         return cells

@@ -25,6 +25,7 @@ REPLIES = {
     "def area(width, h):\n\n": "print(area(width=3, h=4))\n",
     "width * h\n\n": "print(area(width=3, h=4))\n",
     "def size(w, h):\n\n": "print(size(w=3, h=4))\n",
+    "+frame = load()\n\n": "print(frame)\n",
     "x = ": "1\n",
 }
 
@@ -106,6 +107,17 @@ def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(tmp_path: Path) -> N
         assert (second["cell"], second["new"]) == ("b", "print(area(width=3, h=4))")
         assert await page.accept(second) is None
         assert page.cells["b"] == CALL.replace("w=", "width=")
+
+    run(tmp_path, work)
+
+
+def test_a_renamed_variable_leads_to_its_uses_in_other_cells(tmp_path: Path) -> None:
+    async def work(page: Page) -> None:
+        page.cells = {"a": "df = load()", "b": "print(df)"}
+        await page.ask()
+        edit = await page.edit("a", "frame = load()")
+        assert edit is not None
+        assert (edit["cell"], edit["new"]) == ("b", "print(frame)")
 
     run(tmp_path, work)
 

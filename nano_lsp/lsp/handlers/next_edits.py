@@ -38,7 +38,8 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
         return {"edits": []}
     searched = _documents_to_search(server, asked)
     try:
-        found = await server.next_edits.find([Source(each.uri, each.text, each.language) for each in searched])
+        sources = [Source(each.uri, each.text, each.language, each.notebook) for each in searched]
+        found = await server.next_edits.find(sources)
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return {"edits": []}
