@@ -230,6 +230,26 @@ def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(open_page: Open, app
     it.wait_for_cell(2, lambda code: code == CALL)
 
 
+def test_ghost_text_goes_before_the_next_edit_which_ends_when_a_cell_is_moved(open_page: Open) -> None:
+    it = open_page(AREA, "", nextEdit=True)
+    it.wait_for_status("ready")
+    it.click(0)
+    rename_parameter(it)
+    it.wait_for_hint("next edit in line 2")
+    it.click(1)
+    it.wait_for_hint("next edit in cell 1, line 2")
+    with it.page.expect_response(re.compile("/nano-lsp/next-edit\\?")) as answer:
+        it.type("x = ")
+    assert it.wait_for_ghost_text() == "first + second"
+    assert answer.value.json() == {"edit": None}
+    it.press("Tab")
+    it.wait_for_cell(1, lambda code: code == "x = first + second")
+    it.wait_for_hint("next edit in cell 1, line 2")
+    it.page.locator('.jp-cell-toolbar [data-command="notebook:move-cell-up"]').click()
+    it.wait_for_hint("")
+    it.wait_for_cell(1, lambda code: code == AREA.replace("(w", "(width"))
+
+
 def test_a_file_has_next_edits(open_page: Open) -> None:
     it = open_page("", nextEdit=True)
     it.wait_for_status("ready")
