@@ -35,11 +35,13 @@ const decorations = StateField.define<DecorationSet>({
 });
 
 class TextWidget extends WidgetType {
-  constructor(
-    private readonly text: string,
-    private readonly name: string,
-  ) {
+  private readonly text: string;
+  private readonly name: string;
+
+  constructor(text: string, name: string) {
     super();
+    this.text = text;
+    this.name = name;
   }
 
   override eq(other: TextWidget): boolean {
