@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +109,15 @@ def test_the_uses_of_a_renamed_function_are_in_all_documents(
     found = {(place.document, place.new) for place in find_places(edits, [source, other])}
     made = uses.replace("load", "read")
     assert found == ({(name, made), (other.name, made)} if uses.strip() else set())
+
+
+def test_the_uses_of_a_renamed_variable_of_a_notebook_are_in_its_other_cells() -> None:
+    edits, cell = after_edit("df = load()\n", "frame = load()\n", name="n#1")
+    others = [Source(name, "x.df = df[0]\n", "python", name[0]) for name in ("n#2", "m#1")]
+    places = find_places(edits, [replace(cell, language="python", notebook="n"), *others])
+    assert [(place.document, place.new) for place in places if place.kind is PlaceKind.USE] == [
+        ("n#2", "x.df = frame[0]\n")
+    ]
 
 
 def test_uses_in_lines_below_each_other_are_one_place() -> None:

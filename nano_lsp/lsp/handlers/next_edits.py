@@ -12,16 +12,15 @@ from lsprotocol import types
 
 from nano_lsp.editor.session import State, Status
 from nano_lsp.errors import NanoError
-from nano_lsp.lines import LINE_END
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.lenient_parsing import read_argument, read_position
 from nano_lsp.lsp.server import NanoServer
+from nano_lsp.next_edit.places import Place
 from nano_lsp.next_edit.renames import Source
 
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 ACCEPTED, REJECTED = "nano.nextEditAccepted", "nano.nextEditRejected"
 _MAX_DOCUMENTS = 8  # that are searched, the one of the request first
-_MAX_CHARS = 1 << 20  # of all of them
 
 
 def register(server: NanoServer) -> None:
@@ -39,7 +38,8 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
         return {"edits": []}
     searched = _documents_to_search(server, asked)
     try:
-        found = await server.next_edits.find([Source(each.uri, each.text, each.language) for each in searched])
+        sources = [Source(each.uri, each.text, each.language, each.notebook) for each in searched]
+        found = await server.next_edits.find(sources)
     except NanoError as error:
         server.show_status(Status(State.ERROR, error.message, error.remedy))
         return {"edits": []}
@@ -48,29 +48,22 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
         return {"edits": []}
     if position and server.ghost_text_at == server.at_cursor(asked, asked.offset(position)):
         return {"edits": []}  # the suggestion at the cursor goes first
-    return {"edits": [_to_lsp(document, found.place.start, found.place.old, found.place.new)]}
+    return {"edits": [_to_lsp(document, found.place)]}
 
 
 def _documents_to_search(server: NanoServer, asked: TextDocument) -> list[TextDocument]:
     """The document of the request and the other open ones, without those that get no suggestions."""
     others = [each for each in server.documents if each.uri != asked.uri and server.enabled_document(each.uri)]
-    chosen, n_chars = [asked], len(asked.text)
-    for document in others[-_MAX_DOCUMENTS + 1 :]:
-        n_chars += len(document.text)
-        if server.documents.is_code(document) and n_chars <= _MAX_CHARS:
-            chosen.append(document)
-    return chosen
+    return [asked, *filter(server.documents.is_code, others[-_MAX_DOCUMENTS + 1 :])]
 
 
-def _to_lsp(document: TextDocument, start: int, old: str, new: str) -> dict[str, Any]:
+def _to_lsp(document: TextDocument, place: Place) -> dict[str, Any]:
     """An edit of whole lines, without the line break at their end where both sides have one."""
-    ends = [LINE_END.search(side, max(0, len(side) - 2)) for side in (old, new)]
-    n = len(ends[0][0]) if ends[0] and ends[1] and ends[0][0] == ends[1][0] else 0
-    old, text = old[: len(old) - n], new[: len(new) - n]
-    command = types.Command("Accepted", ACCEPTED, arguments=[old, new])
+    old, text = place.sides
+    command = types.Command("Accepted", ACCEPTED, arguments=[old, text])
     return {
         "text": text,
-        "range": document.range(start, start + len(old)),
+        "range": document.range(place.start, place.start + len(old)),
         "textDocument": {"uri": document.uri, "version": document.version},
         "command": command,
     }
