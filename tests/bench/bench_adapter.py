@@ -83,7 +83,9 @@ def main() -> None:
         grown = rss_bytes() - before
         rounds = [[cpu_seconds(backend, used, options.tokens) for used in (None, adapter)] for _ in range(ROUNDS)]
     (plain_first, plain), (first, with_adapter) = np.median(rounds, axis=0)
-    print(f"{cpu_name()}, {options.model}, rank {options.rank}, {len(options.projections)} projections: CPU time, median of {ROUNDS} rounds in turns")
+    n_projections = len(options.projections)
+    print(f"{cpu_name()}, {options.model}, rank {options.rank}, {n_projections} projections, {ROUNDS} rounds in turns")
+    print("CPU time, medians:")
     print(
         f"a token: {plain * 1e3:.1f} ms without, {with_adapter * 1e3:.1f} ms with: {with_adapter / plain:.2f} times"
     )
