@@ -83,9 +83,8 @@ def main() -> None:
         grown = rss_bytes() - before
         rounds = [[cpu_seconds(backend, used, options.tokens) for used in (None, adapter)] for _ in range(ROUNDS)]
     (plain_first, plain), (first, with_adapter) = np.median(rounds, axis=0)
-    n_projections = len(options.projections)
-    print(f"{cpu_name()}, {options.model}, rank {options.rank}, {n_projections} projections, {ROUNDS} rounds in turns")
-    print("CPU time, medians:")
+    print(f"{cpu_name()}, {options.model}, rank {options.rank}, {' '.join(options.projections)}")
+    print(f"CPU time, medians of {ROUNDS} rounds in turns")
     print(
         f"a token: {plain * 1e3:.1f} ms without, {with_adapter * 1e3:.1f} ms with: {with_adapter / plain:.2f} times"
     )
