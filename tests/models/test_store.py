@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -518,7 +519,10 @@ def test_offline_nothing_is_downloaded(
     monkeypatch.setenv("NANO_LSP_OFFLINE", "true")
     with pytest.raises(OfflineError, match=r"Downloading tiny needs the network.*--from FILE"):
         store.pull("tiny")
-    assert not store.models_dir.exists()
+    assert not [*store.models_dir.glob("tiny*")]
+    (store.models_dir / "tiny.gguf.part").write_bytes(original.read_bytes())  # it was killed before it was verified
+    assert store.pull("tiny").is_file()
+    store.remove("tiny")
     assert store.pull("tiny", original).is_file()
     assert store.pull("tiny").is_file()
 
@@ -539,6 +543,40 @@ def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:
     with FileLock(lock, timeout=30):  # a killed process releases it
         pass
     store.pull("tiny", original)
+
+
+@pytest.fixture
+def before_the_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """A function whose argument runs once, when a command is about to take the store's lock."""
+    locked = model_store.locked
+
+    def arrange(other: Callable[[], object]) -> None:
+        def lock(folder: Path) -> contextlib.AbstractContextManager[None]:
+            monkeypatch.setattr(model_store, "locked", locked)
+            other()
+            return locked(folder)
+
+        monkeypatch.setattr(model_store, "locked", lock)
+
+    return arrange
+
+
+def test_a_pull_that_starts_while_another_ends_downloads_nothing(
+    home: Path, original: Path, hub: type[Hub], before_the_lock: Callable[[Callable[[], object]], None]
+) -> None:
+    entry = entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf"))
+    before_the_lock(lambda: store_with(home, entry).pull("tiny", original))
+    assert store_with(home, entry).pull("tiny").read_bytes() == original.read_bytes()
+    assert hub.ranges == []
+
+
+def test_two_imports_of_one_file_make_one_model(
+    home: Path, tmp_path: Path, before_the_lock: Callable[[Callable[[], object]], None]
+) -> None:
+    folders, file = find_folders({"NANO_LSP_HOME": str(home)}), write_model(tmp_path / "a.gguf", "llama")
+    before_the_lock(lambda: ModelStore(folders).import_file(file, "mine"))
+    assert ModelStore(folders).import_file(file, "again").name == "mine.gguf"
+    assert "again" not in ModelStore(folders).entries
 
 
 def test_import_recognises_a_known_file_and_names_any_other(home: Path, original: Path, tmp_path: Path) -> None:
