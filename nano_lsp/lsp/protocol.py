@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +18,16 @@ from lsprotocol import types
 from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 
-from nano_lsp.lsp.lenient_parsing import MessageParseError, read_message
+from nano_lsp.lsp.lenient_parsing import MessageParseError, read_document_uri, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
 _INVALID_PARAMS = -32602
-PARSE_ERROR = -32700
+_PARSE_ERROR = -32700
 _LAST_RESPONSES_S = 0.1
+_CHANGES = {types.TEXT_DOCUMENT_DID_CHANGE, types.NOTEBOOK_DOCUMENT_DID_CHANGE}
+_TEXTS = {*_CHANGES, types.TEXT_DOCUMENT_DID_OPEN, types.NOTEBOOK_DOCUMENT_DID_OPEN}
+_CHANGE = re.compile(r'Document\\?/didChange"')  # in a message that is not JSON
 _CONTENT_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class _InvalidMessage:
     id: object
     reason: str
     is_request: bool
+    method: str
+    params: object
 
 
 def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
@@ -68,8 +73,13 @@ class NanoProtocol(LanguageServerProtocol):
     """The language server protocol with this server's own handlers for documents.
 
     These are called synchronously, in the order of the messages.
+
+    Attributes:
+        on_unreadable_text: Called with the URI of a document or notebook whose text, or a change of it, cannot be
+            read; with None if the URI cannot be read either.
     """
 
+    on_unreadable_text: Callable[[str | None], object]
     _is_shutting_down = False
     _exits = False
 
@@ -134,6 +144,13 @@ class NanoProtocol(LanguageServerProtocol):
         logger.warning(reason)
         self._send_error_response(request_id, code, reason)
 
+    def refuse_undecodable(self, error: Exception) -> None:
+        """Refuse a message that is not JSON; with the error that it raised, which has the message."""
+        self.refuse_message(None, _PARSE_ERROR, f"A message cannot be decoded: {error}.")
+        text = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else ""
+        if _CHANGE.search(text or str(getattr(error, "doc", ""))):
+            self.on_unreadable_text(None)
+
     @property
     def was_left_open(self) -> bool:
         """Whether the client has ended the program without a shutdown."""
@@ -179,13 +196,14 @@ class NanoProtocol(LanguageServerProtocol):
         kind: Any = self.get_message_type(data["method"])
         if kind is None:
             kind, data = JsonRPCRequestMessage if is_request else JsonRPCNotification, {"params": None, **data}
+        invalid = partial(_InvalidMessage, data.get("id"), is_request=is_request, method=data["method"])
         if is_request and (isinstance(data["id"], bool) or not isinstance(data["id"], (int, str))):
-            return _InvalidMessage(data["id"], "A request's id must be an integer or a string.", is_request)
+            return invalid("A request's id must be an integer or a string.", params=None)
         try:
             return read_message(self._converter, data, kind)
         except MessageParseError as error:
             reason = f"The parameters of {data['method']} are invalid: {error}."
-            return _InvalidMessage(data.get("id"), reason, is_request)
+            return invalid(reason, params=data.get("params"))
 
     def _handle_parsed(self, message: Any) -> None:  # noqa: ANN401 - of any type
         """Pass a message to its handler; answer requests before `initialize` and after `shutdown` with an error."""
@@ -194,6 +212,9 @@ class NanoProtocol(LanguageServerProtocol):
                 self.refuse_message(message.id, _INVALID_PARAMS, message.reason)
             else:
                 logger.warning(message.reason)
+                uri = read_document_uri(message.params)
+                if message.method in (_TEXTS if uri else _CHANGES):
+                    self.on_unreadable_text(uri)
             return
         method, request_id = getattr(message, "method", None), getattr(message, "id", None)
         if method and request_id is not None:

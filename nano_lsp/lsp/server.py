@@ -22,12 +22,12 @@ from nano_lsp.code.uris import file_path
 from nano_lsp.config import Folders
 from nano_lsp.editor.next_edits import NextEdits
 from nano_lsp.editor.places import Places
-from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
+from nano_lsp.editor.quiet_reason import HIDDEN, Quiet, out_of_sync
 from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
-from nano_lsp.lsp.protocol import PARSE_ERROR, NanoProtocol
+from nano_lsp.lsp.protocol import NanoProtocol
 from nano_lsp.version import __version__
 
 if TYPE_CHECKING:  # chosen_action imports this module; the server answers an editor before the assistant is imported
@@ -99,7 +99,7 @@ class NanoServer(LanguageServer):
         """Log an error of the server; a dialog for each would cover the editor. Refuse a message that is not JSON."""
         logger.error("%s: %s", source, error)
         if isinstance(error, (ValueError, RecursionError)) and source is JsonRpcException:  # while reading a message
-            self.protocol.refuse_message(None, PARSE_ERROR, f"A message cannot be decoded: {error}.")
+            self.protocol.refuse_undecodable(error)
 
     def show_status(self, status: Status) -> None:
         """Send the status and the model's name to the editor."""
@@ -145,7 +145,9 @@ class NanoServer(LanguageServer):
             self.show_quiet(uri, self._quiet_reason(document) if document else None)
 
     def _quiet_reason(self, document: TextDocument) -> Quiet | None:
-        return self.session.quiet_reason(document.notebook or document.uri, document.language, len(document.text))
+        name = document.notebook or document.uri
+        quiet = self.session.quiet_reason(name, document.language, len(document.text))
+        return quiet or (None if self.documents.is_in_sync(document) else out_of_sync(name))
 
     def show_message(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message about a request of the user, again if it was shown before."""
