@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 
+from nano_lsp.errors import NanoError
 from nano_lsp.lsp.lenient_parsing import MessageParseError, read_document_uri, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
@@ -28,21 +30,8 @@ _LAST_RESPONSES_S = 0.1
 _CHANGES = {types.TEXT_DOCUMENT_DID_CHANGE, types.NOTEBOOK_DOCUMENT_DID_CHANGE}
 _TEXTS = {*_CHANGES, types.TEXT_DOCUMENT_DID_OPEN, types.NOTEBOOK_DOCUMENT_DID_OPEN}
 _CHANGE = re.compile(r'Document\\?/didChange"')  # in a message that is not JSON
-_CONTENT_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
+_METHOD = ContextVar("method", default="a message")  # of the message that is being handled
 logger = logging.getLogger(__name__)
-
-
-class MessageReader(io.BufferedReader):
-    """A stream of messages, with its headers written as pygls 2.1 reads them.
-
-    Like those of HTTP (RFC 9112, section 5), they may have names in any case and any blanks around values.
-    """
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line of a header."""
-        line = super().readline(size)
-        found = _CONTENT_LENGTH.fullmatch(line)
-        return b"Content-Length: %d\r\n" % int(found[1]) if found else line
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,12 @@ class _InvalidMessage:
     is_request: bool
     method: str
     params: object
+
+
+def _log_failure(error: BaseException) -> None:
+    """Log an error of a handler in a line; with its traceback where it is a bug, or for debugging."""
+    with_traceback = not isinstance(error, (JsonRpcException, NanoError)) or logger.isEnabledFor(logging.DEBUG)
+    logger.error("%s: %s", _METHOD.get(), error, exc_info=error if with_traceback else None)
 
 
 def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
@@ -126,6 +121,24 @@ class NanoProtocol(LanguageServerProtocol):
                 del self._request_futures[request_id]
                 result_future.add_done_callback(partial(_cancel_with, running))
 
+    def _send_handler_result(self, future: Future[Any], *, msg_id: int | str) -> None:
+        """Answer a request; pygls 2.1 logs a traceback for each error, and the user's errors are bugs to it."""
+        error = None if future.cancelled() else future.exception()
+        if error is None:
+            super()._send_handler_result(future, msg_id=msg_id)
+            return
+        self._request_futures.pop(msg_id, None)
+        _log_failure(error)
+        if not isinstance(error, JsonRpcException):
+            reason = str(error) if isinstance(error, NanoError) else f"{type(error).__name__}: {error}"
+            error = JsonRpcException(reason)
+        self._send_response(msg_id, error=error.to_response_error())
+
+    def _check_handler_result(self, future: Future[Any]) -> None:
+        """Log why a notification could not be handled."""
+        if not future.cancelled() and (error := future.exception()):
+            _log_failure(error)
+
     def structure_message(self, data: dict[str, Any]) -> dict[str, Any]:
         """Leave an object of a message as it is: pygls calls this for each, also for those inside of parameters."""
         return data
@@ -146,7 +159,9 @@ class NanoProtocol(LanguageServerProtocol):
 
     def refuse_undecodable(self, error: Exception) -> None:
         """Refuse a message that is not JSON; with the error that it raised, which has the message."""
-        self.refuse_message(None, _PARSE_ERROR, f"A message cannot be decoded: {error}.")
+        reason = f"A message cannot be decoded: {error}."
+        logger.error(reason)
+        self._send_error_response(None, _PARSE_ERROR, reason)
         text = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else ""
         if _CHANGE.search(text or str(getattr(error, "doc", ""))):
             self.on_unreadable_text(None)
@@ -229,6 +244,7 @@ class NanoProtocol(LanguageServerProtocol):
                 return
         elif method and self._workspace is None and method != types.EXIT:
             return  # LSP: notifications before `initialize` are dropped
+        _METHOD.set(method or _METHOD.get())
         super().handle_message(message)
 
     def _send_error_response(self, request_id: object, code: int, reason: str) -> None:

@@ -97,9 +97,10 @@ class NanoServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log an error of the server; a dialog for each would cover the editor. Refuse a message that is not JSON."""
-        logger.error("%s: %s", source, error)
-        if isinstance(error, (ValueError, RecursionError)) and source is JsonRpcException:  # while reading a message
+        if source is JsonRpcException and isinstance(error, (ValueError, RecursionError)):  # while reading a message
             self.protocol.refuse_undecodable(error)
+        else:
+            logger.error(error, exc_info=error if source is JsonRpcException else None)
 
     def show_status(self, status: Status) -> None:
         """Send the status and the model's name to the editor."""
