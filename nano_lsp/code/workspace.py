@@ -60,7 +60,7 @@ class Workspace:
         self._updating = threading.Lock()
         self._wanted = False  # whether an update is requested
         self._file = _open_store(
-            store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
+            store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.db"
         )
         # Not all owners close it before they go, and Python 3.13 warns of a database that nobody has closed.
         weakref.finalize(self, self._file.close)

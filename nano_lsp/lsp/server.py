@@ -106,7 +106,8 @@ class NanoServer(LanguageServer):
         """Send the status and the model's name to the editor."""
         self.status = status = replace(status, model=self.session.settings.model)
         uri, quiet = self._quiet or ("", None)
-        self.protocol.notify(STATUS, {**asdict(status.with_reason(quiet, uri)), "state": status.state.value})
+        shown = {name: _readable(text) for name, text in asdict(status.with_reason(quiet, uri)).items()}
+        self.protocol.notify(STATUS, {**shown, "state": status.state.value})
         notice = self.session.notice
         if notice.is_new:
             self.show_message_once(notice.text)
@@ -127,7 +128,7 @@ class NanoServer(LanguageServer):
         self.show_status(self.status)
         if quiet and (uri, quiet.reason) not in self._logged:
             self._logged.add((uri, quiet.reason))
-            message = f"No suggestions in {uri}: {quiet.message} {quiet.remedy}".strip()
+            message = _readable(f"No suggestions in {uri}: {quiet.message} {quiet.remedy}".strip())
             self.window_log_message(types.LogMessageParams(types.MessageType.Info, message))
 
     def is_quiet(self, document: TextDocument) -> bool:
@@ -159,7 +160,7 @@ class NanoServer(LanguageServer):
         """Show a message unless it has been shown already."""
         if message not in self._shown_messages:
             self._shown_messages.add(message)
-            self.window_show_message(types.ShowMessageParams(kind, message))
+            self.window_show_message(types.ShowMessageParams(kind, _readable(message)))
 
     def forget_messages(self) -> None:
         """Let messages that were shown be shown again."""
@@ -350,6 +351,11 @@ class ExplanationCache:
     def get(self, code: str) -> str:
         """The explanation of some code; empty for none."""
         return self._explanations.get(_cache_key(code), "")
+
+
+def _readable(value: T) -> T | str:
+    """A text with question marks for what is not UTF-8 in the name of a file: many JSON parsers refuse it."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _cache_key(code: str) -> str:
