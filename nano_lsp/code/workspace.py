@@ -266,13 +266,14 @@ class Workspace:
 
 
 def _find_indexed(root: Path) -> Iterator[Path]:
-    yield from find_python_files(root)
-    yield from find_files(root, _INDEXED - set(PYTHON.suffixes))
-
-
-def find_python_files(root: Path) -> Iterator[Path]:
-    """Yield the Python files of a folder that git does not ignore; see `find_files`."""
-    return find_files(root, PYTHON.suffixes)
+    """Yield the files of indexed languages, Python's while the others are found."""
+    others = []
+    for path in find_files(root, _INDEXED):
+        if path.suffix in PYTHON.suffixes:
+            yield path
+        else:
+            others.append(path)
+    yield from others
 
 
 def find_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
