@@ -7,10 +7,11 @@ conventions of each system (platformdirs); `NANO_LSP_HOME` puts all of the user'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         converted = _convert(name, value, where)
         values[name] = (name in _STAYS_ON and values.get(name)) or converted
 
-    for path in (machine_folders().config_file, find_folders(env).config / "config.toml"):
+    for path in _config_files(env):
         for name, value in load_toml(path).items():
             put(name, value, f"in {path}")
     for name in CONFIG_SETTINGS:
@@ -154,6 +155,29 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         if value is not None:
             put(name, value, "given")
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def is_offline(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the setting `offline` is on; sources that cannot be read have no say: `load_settings` reports them."""
+    with contextlib.suppress(ConfigError):
+        if _convert("offline", env.get("NANO_LSP_OFFLINE", False), ""):
+            return True
+    with contextlib.suppress(ConfigError):  # there is no home folder
+        for path in _config_files(env):
+            with contextlib.suppress(ConfigError):
+                if _convert("offline", load_toml(path).get("offline", False), ""):
+                    return True
+    return False
+
+
+def _config_files(env: Mapping[str, str]) -> Iterator[Path]:
+    """The files with settings, the administrator's first.
+
+    Raises:
+        ConfigError: There is no home folder; after the first file.
+    """
+    yield machine_folders().config_file
+    yield find_folders(env).config / "config.toml"
 
 
 def is_path(name: str) -> bool:

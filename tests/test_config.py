@@ -15,6 +15,7 @@ from nano_lsp import config
 from nano_lsp.config import (
     MachineFolders,
     find_folders,
+    is_offline,
     load_settings,
     machine_folders,
     portable_environment,
@@ -62,6 +63,24 @@ def test_nothing_switches_offline_off(home: Path, machine_file: Path, monkeypatc
     machine_file.unlink()
     assert load_settings(offline=True).offline
     assert not load_settings().offline
+
+
+@pytest.mark.parametrize("users", ["n_ctx = [", "nonsense = 1\n", "offline = 3\n"])
+def test_offline_holds_where_other_settings_are_invalid(
+    home: Path, machine_file: Path, monkeypatch: pytest.MonkeyPatch, users: str
+) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text(users)
+    assert not is_offline()
+    machine_file.write_text("offline = true\n")
+    assert is_offline()
+    with pytest.raises(ConfigError):
+        load_settings()
+    machine_file.write_text("[")
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "perhaps")
+    assert not is_offline()
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "true")
+    assert is_offline()
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd14"])
