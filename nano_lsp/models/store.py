@@ -105,7 +105,8 @@ class ModelStore:
         """
         own = self._own_path(name)
         shared = self._shared_dir / own.name if self._shared_dir else own
-        return shared if not own.is_file() and shared.is_file() else own
+        has_shared = os.path.isfile(shared)  # noqa: PTH113 - False, not an error, in a folder that is closed to users
+        return shared if has_shared and not own.is_file() else own
 
     def find(self, name_or_path: str, on_progress: FileProgress = _quiet) -> Path:
         """Path of a file that the engine may load: a verified model of the manifest, or a GGUF file of the user.

@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import zipfile
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -23,6 +25,7 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.cli.model import _store as open_store
 from nano_lsp.config import Folders, find_folders
 from nano_lsp.errors import (
     ArchitectureError,
@@ -474,6 +477,39 @@ def test_a_shared_store_is_read_and_never_written(shared: ModelStore, original: 
     assert shared.pull("tiny", original).parent == shared.models_dir  # the user's own goes first
     assert shared.find("tiny").parent == shared.models_dir
     assert path.read_bytes() != original.read_bytes()
+
+
+def test_a_shared_store_that_is_closed_to_a_user_is_none(
+    shared: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, os_stat = shared.path("tiny"), os.stat
+
+    def refuse_there(path: Any, **named: Any) -> os.stat_result:  # noqa: ANN401 - as of os.stat
+        if os.fspath(path) == os.fspath(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return os_stat(path, **named)
+
+    monkeypatch.setattr(os, "stat", refuse_there)
+    with pytest.raises(ModelMissingError, match="model pull tiny"):
+        shared.find("tiny")
+    assert not shared.statuses()[0].present
+    assert shared.pull("tiny", original).parent == shared.models_dir
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_users_can_read_what_an_administrator_with_a_strict_umask_has_pulled(
+    tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANO_LSP_SHARED_MODELS", str(tmp_path / "shared" / "models"))
+    before = os.umask(0o077)
+    try:
+        administrators = open_store(shared=True)
+        administrators.entries = {"tiny": entry_for(original)}
+        path = administrators.pull("tiny", original)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path.parent.parent, path.parent)] == [0o755, 0o755]
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path, path.with_suffix(".verified"))] == [0o644, 0o644]
 
 
 def test_the_administrators_receipt_counts_on_another_machine(
