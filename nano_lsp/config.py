@@ -89,16 +89,24 @@ class MachineFolders:
 
 
 def machine_folders() -> MachineFolders:
-    """The administrator's folders; either may be missing.
+    """The administrator's folders, in which no other user can create files; either may be missing.
 
     Not those of platformdirs, which follow variables of the user, such as XDG_CONFIG_DIRS.
     """
-    roots = {
-        "win32": Path(os.environ.get("PROGRAMDATA") or r"C:\ProgramData"),
-        "darwin": Path("/Library/Application Support"),
-    }
-    config, data = [roots.get(sys.platform, Path(folder)) / APP for folder in ("/etc", "/usr/local/share")]
-    return MachineFolders(config / "config.toml", data / "models")
+    config, data = Path("/etc"), Path("/usr/local/share")
+    if sys.platform == "darwin":
+        config = data = Path("/Library/Application Support")
+    elif sys.platform == "win32":
+        config = data = _program_files()
+    return MachineFolders(config / APP / "config.toml", data / APP / "models")
+
+
+def _program_files() -> Path:
+    """Windows' folder of programs: in that of their data, ProgramData, any user may create what is not there yet."""
+    import winreg  # noqa: PLC0415 - only on Windows
+
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Windows\CurrentVersion") as key:  # type: ignore[attr-defined]
+        return Path(winreg.QueryValueEx(key, "ProgramFilesDir")[0])  # type: ignore[attr-defined]
 
 
 def _no_home() -> ConfigError:

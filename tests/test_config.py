@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -85,9 +87,16 @@ def test_offline_holds_where_other_settings_are_invalid(
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd14"])
 def test_no_variable_of_the_user_moves_the_administrators_file(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\ProgramFilesDir": "/programs"}
+    registry = SimpleNamespace(
+        HKEY_LOCAL_MACHINE="HKLM",
+        OpenKey=lambda root, name: nullcontext(f"{root}\\{name}"),
+        QueryValueEx=lambda key, name: (values[f"{key}\\{name}"], 1),
+    )
+    monkeypatch.setitem(sys.modules, "winreg", registry)
     monkeypatch.setattr(sys, "platform", system)
     before = machine_folders()
-    for name in ("XDG_CONFIG_DIRS", "XDG_DATA_DIRS", "HOME", "NANO_LSP_HOME"):
+    for name in ("XDG_CONFIG_DIRS", "XDG_DATA_DIRS", "HOME", "NANO_LSP_HOME", "PROGRAMDATA", "PROGRAMFILES"):
         monkeypatch.setenv(name, "/elsewhere")
     assert machine_folders() == before
     assert before.config_file.parts[-2:] == ("nano-lsp", "config.toml")
