@@ -25,7 +25,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from nano_lsp.atomic_files import require_disk_space
+from nano_lsp.atomic_files import move_over, require_disk_space
 from nano_lsp.config import Folders, is_path
 from nano_lsp.errors import (
     ChecksumError,
@@ -37,6 +37,7 @@ from nano_lsp.errors import (
     StoreWriteError,
     UnknownModelError,
 )
+from nano_lsp.explain_errors import is_in_use
 from nano_lsp.models.architecture import check_servable
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
@@ -179,7 +180,7 @@ class ModelStore:
                 needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
                 require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
                 self._fetch(entry, from_file, on_progress)
-            self._partial(entry).replace(path)
+            move_over(self._partial(entry), path)
             self._write_receipt(path, entry.sha256)
         return path
 
@@ -365,6 +366,7 @@ def writing(folder: Path) -> Iterator[None]:
 
     Raises:
         DiskSpaceError: The disk is full.
+        StoreBusyError: Another program has a file open, on Windows.
         StoreWriteError: The folder cannot be written.
     """
     try:
@@ -375,6 +377,11 @@ def writing(folder: Path) -> Iterator[None]:
             raise DiskSpaceError(
                 f"The disk of {folder} is full, or your quota is used up.",
                 "Free some space and run the command again: it resumes.",
+            ) from error
+        if is_in_use(error):
+            raise StoreBusyError(
+                f"{getattr(error, 'filename', None) or folder} is open in another program.",
+                "Close it, then try again; `nano-lsp engine stop` ends the engine, which has a model open.",
             ) from error
         if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
             raise StoreWriteError(

@@ -615,6 +615,23 @@ def test_two_imports_of_one_file_make_one_model(
     assert "again" not in ModelStore(folders).entries
 
 
+def test_a_model_that_windows_keeps_open_is_not_removed(
+    store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.pull("tiny", original)
+
+    def refuse(self: Path, **_: object) -> None:
+        error = PermissionError(errno.EACCES, "The process cannot access the file", str(self))
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StoreBusyError, match=r"tiny\.gguf is open in another program") as caught:
+        store.remove("tiny")
+    assert "nano-lsp engine stop" in caught.value.remedy
+    assert path.exists()
+
+
 def test_import_recognises_a_known_file_and_names_any_other(home: Path, original: Path, tmp_path: Path) -> None:
     store = store_with(home, entry_for(original))
     copy = tmp_path / "renamed.gguf"
