@@ -219,3 +219,4 @@ def test_the_installer_of_a_bundle_knows_the_folders_of_windows(monkeypatch: pyt
     monkeypatch.setattr(bundle_install, "os", windows)
     assert bundle_install.default_environment() == Path("/C/Users/x/AppData/Local/nano-lsp/venv")
     assert bundle_install.program(Path("/v")) == Path("/v/Scripts/nano-lsp.exe")
+    assert (bundle_install.python_command(), bundle_install.python_command("3.12")) == ("py", "py -3.12")
