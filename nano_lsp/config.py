@@ -190,7 +190,7 @@ def _config_files(env: Mapping[str, str]) -> Iterator[Path]:
 
 def is_path(name: str) -> bool:
     """Whether a model or an adapter is given as the path of its file, and not by its name."""
-    return name.endswith(".gguf") or os.sep in name or "/" in name
+    return name.lower().endswith(".gguf") or os.sep in name or "/" in name
 
 
 def with_absolute_paths(settings: Settings) -> Settings:

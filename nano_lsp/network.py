@@ -10,7 +10,6 @@ import contextlib
 import ipaddress
 import os
 import ssl
-import sys
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ import httpx
 
 from nano_lsp.errors import ConfigError
 from nano_lsp.loopback import is_loopback
+from nano_lsp.shell import pip_install
 
 _ALIASES = {"socks": "socks5"}  # its meaning in GNOME's settings and Chromium
 _SCHEMES = {"http", "https", "socks5", "socks5h"}
@@ -121,7 +121,7 @@ def _read_proxy(text: str) -> httpx.Proxy:
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigError(
             "A SOCKS proxy needs the package socksio.",
-            f"Run {sys.executable} -m pip install socksio, or use another proxy.",
+            f"Run {pip_install('socksio')}, or use another proxy.",
         )
     with contextlib.suppress(ValueError, httpx.InvalidURL):
         proxy = httpx.Proxy(f"{scheme}://{rest}") if scheme in _SCHEMES else None

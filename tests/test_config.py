@@ -18,6 +18,7 @@ from nano_lsp.config import (
     MachineFolders,
     find_folders,
     is_offline,
+    is_path,
     load_settings,
     machine_folders,
     portable_environment,
@@ -190,3 +191,10 @@ def test_relative_paths_mean_the_same_in_another_folder(tmp_path: Path, monkeypa
         "",
         "mine",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("nano", False), ("my.gguf", True), ("MODEL.GGUF", True), ("a/b", True), ("q4.0", False)]
+)
+def test_a_model_file_is_told_from_a_name(name: str, expected: bool) -> None:
+    assert is_path(name) == expected

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nano_lsp import shell
 from nano_lsp.cli import bundle_install
 from nano_lsp.code import file_replacement
 from nano_lsp.code.document import is_secret
@@ -200,10 +201,13 @@ def test_files_are_replaced_without_extended_attributes(
 
 def test_the_build_command_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     program = r"C:\Program Files\Python\python.exe"
-    monkeypatch.setattr(selftest, "sys", SimpleNamespace(platform="win32", executable=program))
+    for module in (selftest, shell):
+        monkeypatch.setattr(module, "sys", SimpleNamespace(platform="win32", executable=program))
     command = selftest.build_command()
     assert command.startswith(f'"{program}" -m pip install ')
     assert "CXXFLAGS" not in command
+    folder = r"C:\it's mine"
+    assert shell.command_line("nano-lsp", "adapter", "use", folder) == f'nano-lsp adapter use "{folder}"'
 
 
 @pytest.mark.parametrize(
@@ -219,3 +223,4 @@ def test_the_installer_of_a_bundle_knows_the_folders_of_windows(monkeypatch: pyt
     monkeypatch.setattr(bundle_install, "os", windows)
     assert bundle_install.default_environment() == Path("/C/Users/x/AppData/Local/nano-lsp/venv")
     assert bundle_install.program(Path("/v")) == Path("/v/Scripts/nano-lsp.exe")
+    assert (bundle_install.python_command(), bundle_install.python_command("3.12")) == ("py", "py -3.12")

@@ -115,7 +115,8 @@ def bundle(  # noqa: PLR0917 - options, which typer passes by name
         (folder / bundle_install.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         digest = write_sums(folder)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    stdout.print(f"Created {out} ({size / 1e6:,.0f} MB). On the other machine, run: python3 {out.name}/install.py")
+    command = f"{bundle_install.python_command()} {out.name}/install.py"
+    stdout.print(f"Created {out} ({size / 1e6:,.0f} MB). On the other machine, run: {command}")
     stdout.print(f"SHA-256 of its {bundle_install.SUMS}, to compare there: {digest}")
 
 

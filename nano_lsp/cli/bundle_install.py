@@ -100,7 +100,7 @@ def check_machine(manifest: dict[str, Any]) -> None:
     if python != manifest["python"]:
         raise InstallError(
             f"The bundle is for Python {manifest['python']}, this is {python}. "
-            f"Run the installer with that version: python{manifest['python']} {sys.argv[0]}"
+            f"Run the installer with that version: {python_command(manifest['python'])} {sys.argv[0]}"
         )
     if this_platform() != manifest["platform"]:
         raise InstallError(
@@ -123,11 +123,20 @@ def install(bundle: Path, manifest: dict[str, Any], into: Path) -> None:
     """Create the virtual environment, install the wheels, and import the model into the store.
 
     Raises:
-        InstallError: A step failed; the environment has been deleted.
+        InstallError: A step failed; an environment that was there is as before.
     """
     if into.exists() and any(into.iterdir()) and not (into / "pyvenv.cfg").is_file():
         raise InstallError(f"{into} is not a virtual environment. Choose another folder with --into.")
     print(f"Installing into {into} …", flush=True)
+    before = into.absolute().with_name(f"{into.absolute().name}.before")
+    if into.exists() and not before.exists():  # where it is there, an earlier installation was killed
+        try:
+            into.rename(before)
+        except PermissionError as error:  # Windows does not move a program that runs
+            raise InstallError(
+                f"{into} cannot be replaced: {error.strerror}. Close the editors and notebooks that use it, "
+                f"run {_quote(program(into))} engine stop, and try again. Nothing has changed."
+            ) from None
     try:
         remedy = "On Debian and Ubuntu, install python3-venv."
         _run(
@@ -143,7 +152,17 @@ def install(bundle: Path, manifest: dict[str, Any], into: Path) -> None:
         _run([*model, "--name", manifest["model"]], "The model cannot be imported", "See the output above.")
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
+        if before.exists():
+            before.rename(into)
         raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def python_command(version: str = "") -> str:
+    """The command that runs Python, or this version of it, as its installers name it on this system."""
+    if os.name == "nt":
+        return f"py -{version}" if version else "py"
+    return f"python{version or 3}"
 
 
 def next_steps(bundle: Path, manifest: dict[str, Any], nano_lsp: Path) -> str:

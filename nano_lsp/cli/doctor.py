@@ -36,6 +36,7 @@ from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import ModelStore
 from nano_lsp.schema import WeightLayout
 from nano_lsp.settings import IN_PROCESS, SHARED, Settings
+from nano_lsp.shell import pip_install
 from nano_lsp.version import __version__
 
 EXAMPLES = """Examples:
@@ -165,12 +166,12 @@ def examine_languages() -> Finding:
     loaded = [language.name for language in LANGUAGES if language.grammar]
     if not missing:
         return Finding(Level.OK, "languages", f"{len(loaded)} grammars: {', '.join(loaded)}")
-    packages = " ".join(sorted({module.replace("_", "-") for module in missing.values()}))
+    packages = sorted({module.replace("_", "-") for module in missing.values()})
     return Finding(
         Level.WARNING,
         "languages",
         f"without a grammar, completed as text: {', '.join(missing)}",
-        f"Install them: pip install --force-reinstall {packages}",
+        f"Install them: {pip_install('--force-reinstall', *packages)}",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -27,6 +26,7 @@ from nano_lsp.forge.recipe import load_recipe
 from nano_lsp.forge.workspace_run import MAX_PROBLEMS, STAGES, Plan, WorkspaceRun, adapter_name, stage_line
 from nano_lsp.inference.hardware import find_memory
 from nano_lsp.models.store import ModelStore
+from nano_lsp.shell import command_line
 
 _RECIPE = "workspace"
 
@@ -100,8 +100,8 @@ def _go_through(run: WorkspaceRun, plan: Plan) -> None:
     if evaluation["taken"]:
         use(str(run.adapter), run.workspace, adapter_name(run.workspace, run.model))
     else:
-        command = ["nano-lsp", "adapter", "use", str(run.adapter), "--workspace", str(run.workspace)]
-        stdout.print(f"It is not installed. To install it anyway: {shlex.join(command)}", markup=False)
+        command = command_line("nano-lsp", "adapter", "use", str(run.adapter), "--workspace", str(run.workspace))
+        stdout.print(f"It is not installed. To install it anyway: {command}", markup=False)
     run.finish(plan)
     stdout.print(f"Report: {run.evaluation / HTML}", markup=False)
     if not evaluation["taken"]:

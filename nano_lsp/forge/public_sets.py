@@ -8,8 +8,9 @@ from typing import Any
 from nano_lsp.errors import ForgeError
 from nano_lsp.forge.recipe import Stratum
 from nano_lsp.offline import require_network
+from nano_lsp.shell import pip_install
 
-EXTRA = "pip install 'nano-lsp[forge]'"
+EXTRA = pip_install("nano-lsp[forge]")
 
 
 def find_commit(stratum: Stratum) -> str:

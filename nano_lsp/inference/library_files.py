@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import sys
 from pathlib import Path
 
 from nano_lsp.errors import LibraryError
+from nano_lsp.shell import pip_install
 
 _SUFFIXES = {".so", ".dylib", ".dll"}
 
@@ -31,7 +31,7 @@ def library_files() -> list[Path]:
     if not files:
         raise LibraryError(
             f"llama.cpp is not installed: there is no library in {folder}.",
-            f"Run {sys.executable} -m pip install llama-cpp-python.",
+            f"Run {pip_install('llama-cpp-python')}.",
         )
     return files
 

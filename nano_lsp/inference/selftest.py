@@ -18,7 +18,6 @@ import math
 import os
 import platform
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from nano_lsp.inference import hardware
 from nano_lsp.inference.library_files import library_files
 from nano_lsp.lines import split_at_newlines
 from nano_lsp.schema import WeightLayout
+from nano_lsp.shell import pip_install
 
 MAX_NMSE = 0.01
 """Maximum normalized mean squared error of the logits (error divided by their mean square) that counts as rounding:
@@ -188,10 +188,9 @@ def compiled_features(system_info: str) -> frozenset[str]:
 
 def build_command() -> str:
     """The shell command that compiles llama.cpp for this machine's CPU."""
-    python = f'"{sys.executable}"' if sys.platform == "win32" else shlex.quote(sys.executable)
     package = f"llama-cpp-python=={version('llama-cpp-python')}"
-    options = "--force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python"
-    command = f"{python} -m pip install {options} {package}"
+    options = ("--force-reinstall", "--no-deps", "--no-cache-dir", "--no-binary", "llama-cpp-python")
+    command = pip_install(*options, package)
     if sys.platform == "linux":
         if "SOURCE_DATE_EPOCH" in os.environ:  # with it, ggml's build disables all SIMD extensions
             command = f"env -u SOURCE_DATE_EPOCH {command}"

@@ -143,6 +143,61 @@ def test_a_folder_that_is_not_an_environment_is_not_replaced(bundle: Path) -> No
     assert (bundle.parent / "venv/thesis.txt").read_text() == "three years"
 
 
+@pytest.mark.parametrize("failing", ["The virtual environment", "pip", "The model"])
+def test_an_install_that_fails_leaves_the_environment_that_was_there(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    into = bundle.parent / "venv"
+    into.mkdir()
+    (into / "pyvenv.cfg").write_text("before")
+    done: list[str] = []
+
+    def run_step(command: list[str], failure: str, _remedy: str) -> None:
+        done.append(failure)
+        if failure.startswith(failing):
+            raise bundle_install.InstallError(failure)
+        into.mkdir(exist_ok=True)
+        (into / "pyvenv.cfg").write_text("new")
+
+    monkeypatch.setattr(bundle_install, "_run", run_step)
+    with pytest.raises(bundle_install.InstallError, match=failing):
+        bundle_install.install(bundle, FACTS, into)
+    assert (into / "pyvenv.cfg").read_text() == "before"
+    failing = "nothing"
+    bundle_install.install(bundle, FACTS, into)
+    assert (into / "pyvenv.cfg").read_text() == "new"
+    assert not into.with_name("venv.before").exists()
+
+
+def test_an_install_that_was_killed_is_made_up_for(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = bundle.parent / "venv"
+    for folder, text in ((into, "half"), (into.with_name("venv.before"), "before")):
+        folder.mkdir()
+        (folder / "pyvenv.cfg").write_text(text)
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle_install, "_run", fail)
+    with pytest.raises(KeyboardInterrupt):
+        bundle_install.install(bundle, FACTS, into)
+    assert (into / "pyvenv.cfg").read_text() == "before"
+
+
+def test_an_environment_in_use_on_windows_is_left_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = bundle.parent / "venv"
+    into.mkdir()
+    (into / "pyvenv.cfg").write_text("before")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(bundle_install.InstallError, match=r"engine stop, and try again\. Nothing has changed"):
+        bundle_install.install(bundle, FACTS, into)
+    assert (into / "pyvenv.cfg").read_text() == "before"
+
+
 @pytest.mark.real  # creates an environment, which takes long
 def test_an_install_that_fails_leaves_no_environment(bundle: Path) -> None:
     done = install(bundle)  # its one wheel is no wheel
