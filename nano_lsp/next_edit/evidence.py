@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nano_lsp.next_edit.places import Place, PlaceKind
+from nano_lsp.next_edit.place import Place, PlaceKind
 
 THRESHOLD = 0.0
 """Log-odds that an edit must have to be shown."""

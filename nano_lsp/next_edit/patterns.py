@@ -93,4 +93,6 @@ def replaced(old: str, new: str) -> Iterator[tuple[str, str]]:
     """What an edit has replaced by what, as texts without blanks around them."""
     tokens = split_tokens(old)
     for each in find_replacements(tokens, split_tokens(new)):
-        yield "".join(tokens[each.start : each.end]).strip(), "".join(each.new).strip()
+        gone, come = "".join(tokens[each.start : each.end]).strip(), "".join(each.new).strip()
+        if gone != come:  # other blanks are no replacement: an edit that indents anew would take back itself
+            yield gone, come

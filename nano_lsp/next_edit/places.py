@@ -8,15 +8,14 @@ take back another one.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from nano_lsp.lines import line_end, line_start, split_lines
 from nano_lsp.next_edit.history import Edit
 from nano_lsp.next_edit.patterns import Pattern, find_patterns, replaced
+from nano_lsp.next_edit.place import Place, PlaceKind
 from nano_lsp.next_edit.renames import Source, find_renames, find_uses
 from nano_lsp.next_edit.transfer import similarity, split_tokens, transfer, words_of
 
@@ -25,60 +24,6 @@ _MIN_SIMILARITY = 0.5
 _MIN_ANCHOR_SIMILARITY = 0.8  # of the line beside added lines
 _MAX_COMPARED = 400  # lines with the words that an edit has replaced: 0.2 ms each
 _MAX_PLACES = 32  # for one replacement: if there are more, the edit was not about its tokens everywhere
-
-
-class PlaceKind(StrEnum):
-    """How a place was found."""
-
-    LINES = "lines"
-    TOKENS = "tokens"
-    USE = "use"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Lines that may have to be edited next.
-
-    Attributes:
-        document: Name of the document.
-        start: Offset of the first line in its text, in code points.
-        old: The lines as they are.
-        new: The lines as they may have to be.
-        kind: How it was found.
-        edit: The edit that it repeats.
-        similarity: Share of the tokens that the edit's old lines have in common with it, or of the neighbours of the
-            replaced tokens, 0 to 1.
-        n_made: Number of edits that have made all of its replacements.
-        n_left: Number of places, this one included, for one of its replacements.
-        n_lines: Number of lines between it and the newest edit; None in another document.
-        is_behind: Whether it comes after all edits of its document.
-    """
-
-    document: str
-    start: int
-    old: str
-    new: str
-    kind: PlaceKind
-    edit: Edit
-    similarity: float
-    n_made: int = 0
-    n_left: int = 1
-    n_lines: int | None = None
-    is_behind: bool = True
-
-    @property
-    def end(self) -> int:
-        """Offset after the last line."""
-        return self.start + len(self.old)
-
-    def apply(self, text: str) -> str:
-        """The text of the document with the new lines."""
-        return text[: self.start] + self.new + text[self.end :]
-
-    @cached_property
-    def replacements(self) -> frozenset[tuple[str, str]]:
-        """What is replaced by what."""
-        return frozenset(replaced(self.old, self.new))
 
 
 def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]:
@@ -95,18 +40,25 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
         for place in _find(edits[:_MAX_EDITS], source, sources):
             known = found.get((place.document, place.start, place.new))
             is_better = known is None or _strength(place) > _strength(known)
-            is_done = place.old == place.new or any(place.start < end and start < place.end for start, end in edited)
-            if is_better and not is_done and not place.replacements & reversals:
+            is_done = any(place.start < end and start < place.end for start, end in edited)
+            if is_better and not is_done and place.replacements and not place.replacements & reversals:
                 found[place.document, place.start, place.new] = place
     return _weigh(_joined([*found.values()]), edits, sources)
 
 
 def _joined(places: Sequence[Place]) -> list[Place]:
     """The places, with one place for lines below each other that repeat the same edit in the same way."""
+    places = sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start))
+    joined = _join_neighbours(places, _is_alike)
+    joined.sort(key=lambda each: (each.document, sorted(each.replacements), each.start))
+    return _join_neighbours(joined, lambda first, second: first.replacements == second.replacements)
+
+
+def _join_neighbours(places: Sequence[Place], is_alike: Callable[[Place, Place], bool]) -> list[Place]:
     joined: list[Place] = []
-    for place in sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start)):
+    for place in places:
         last = joined[-1] if joined else None
-        if last and last.end == place.start and _is_alike(last, place):
+        if last and (last.document, last.end) == (place.document, place.start) and is_alike(last, place):
             share = min(last.similarity, place.similarity)
             joined[-1] = replace(last, old=last.old + place.old, new=last.new + place.new, similarity=share)
         else:

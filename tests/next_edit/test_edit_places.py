@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from nano_lsp.next_edit.candidates import find_candidates
 from nano_lsp.next_edit.history import Edit, find_edit
 from nano_lsp.next_edit.patterns import find_patterns
-from nano_lsp.next_edit.places import PlaceKind, find_places
+from nano_lsp.next_edit.place import PlaceKind
+from nano_lsp.next_edit.places import find_places
 from nano_lsp.next_edit.renames import Source
 from nano_lsp.next_edit.transfer import split_tokens, transfer
 

@@ -1,0 +1,64 @@
+"""A place of a document where an edit may have to be made next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from nano_lsp.next_edit.history import Edit
+from nano_lsp.next_edit.patterns import replaced
+
+
+class PlaceKind(StrEnum):
+    """How a place was found."""
+
+    LINES = "lines"
+    TOKENS = "tokens"
+    USE = "use"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Lines that may have to be edited next.
+
+    Attributes:
+        document: Name of the document.
+        start: Offset of the first line in its text, in code points.
+        old: The lines as they are.
+        new: The lines as they may have to be.
+        kind: How it was found.
+        edit: The edit that it repeats.
+        similarity: Share of the tokens that the edit's old lines have in common with it, or of the neighbours of the
+            replaced tokens, 0 to 1.
+        n_made: Number of edits that have made all of its replacements.
+        n_left: Number of places, this one included, for one of its replacements.
+        n_lines: Number of lines between it and the newest edit; None in another document.
+        is_behind: Whether it comes after all edits of its document.
+    """
+
+    document: str
+    start: int
+    old: str
+    new: str
+    kind: PlaceKind
+    edit: Edit
+    similarity: float
+    n_made: int = 0
+    n_left: int = 1
+    n_lines: int | None = None
+    is_behind: bool = True
+
+    @property
+    def end(self) -> int:
+        """Offset after the last line."""
+        return self.start + len(self.old)
+
+    def apply(self, text: str) -> str:
+        """The text of the document with the new lines."""
+        return text[: self.start] + self.new + text[self.end :]
+
+    @cached_property
+    def replacements(self) -> frozenset[tuple[str, str]]:
+        """What is replaced by what."""
+        return frozenset(replaced(self.old, self.new))
