@@ -2,7 +2,9 @@
 
 The weights are those of a logistic regression on 400 sessions replayed from git histories
 (`nano-lsp eval --next-edit`), rounded; that of a use is higher, as there were few. The intercept was set for silence,
-on 21 places of these sessions that nano has read.
+on 21 places of these sessions that nano has read. Lines that a second list lacks, and edits that follow as others
+have before, are from 200 sessions of the same repositories: 10 of 14 were exact, and one was found where none was
+wanted.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ def prior_log_odds(place: Place) -> float:
     )
     if place.kind is PlaceKind.USE:
         return log_odds + 1.0
+    if place.kind in {PlaceKind.MIRROR, PlaceKind.SEQUENCE}:
+        return log_odds + 2.6  # nearly even odds
     skipped, elsewhere = not place.is_behind, place.n_lines is None
     return log_odds + (place.kind is PlaceKind.LINES) - math.log(place.n_left) - 5.0 * skipped - 0.9 * elsewhere
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from nano_lsp.next_edit.history import Edit
+from nano_lsp.next_edit.history import Edit, line_above, line_below
 from nano_lsp.next_edit.patterns import replaced
 
 
@@ -16,6 +16,8 @@ class PlaceKind(StrEnum):
     LINES = "lines"
     TOKENS = "tokens"
     USE = "use"
+    MIRROR = "mirror"
+    SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Place:
     is_behind: bool = True
 
     @property
+    def is_addition(self) -> bool:
+        """Whether its line stays as it is, and others are added above or below."""
+        return bool(self.old) and (self.new.startswith(self.old) or self.new.endswith(self.old))
+
+    @property
     def end(self) -> int:
         """Offset after the last line."""
         return self.start + len(self.old)
@@ -62,3 +69,12 @@ class Place:
     def replacements(self) -> frozenset[tuple[str, str]]:
         """What is replaced by what."""
         return frozenset(replaced(self.old, self.new))
+
+
+def anchor(text: str, at: int, new: str) -> tuple[int, str, str]:
+    """Lines to add at an offset of a text as old and new lines, and the offset of the old ones.
+
+    The old ones are the line above, or the one below where there is none: an editor shows what it is added to.
+    """
+    above, below = line_above(text, at), line_below(text, at)
+    return (at - len(above), above, above + new) if above else (at, below, new + below)

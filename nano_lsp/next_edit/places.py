@@ -10,13 +10,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 from nano_lsp.lines import line_end, line_start, split_lines
-from nano_lsp.next_edit.history import Edit
+from nano_lsp.next_edit.history import Edit, line_above, line_below
+from nano_lsp.next_edit.mirrors import find_missing
 from nano_lsp.next_edit.patterns import Pattern, find_patterns, replaced
 from nano_lsp.next_edit.place import Place, PlaceKind
 from nano_lsp.next_edit.renames import Source, find_renames, find_uses
+from nano_lsp.next_edit.sequences import find_followers
 from nano_lsp.next_edit.transfer import similarity, split_tokens, transfer, words_of
 
 _MAX_EDITS = 8  # the newest, that are made again
@@ -24,6 +26,8 @@ _MIN_SIMILARITY = 0.5
 _MIN_ANCHOR_SIMILARITY = 0.8  # of the line beside added lines
 _MAX_COMPARED = 400  # lines with the words that an edit has replaced: 0.2 ms each
 _MAX_PLACES = 32  # for one replacement: if there are more, the edit was not about its tokens everywhere
+
+_AGAIN = {PlaceKind.LINES, PlaceKind.TOKENS}
 
 
 def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]:
@@ -34,15 +38,18 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
         sources: The documents to search, with the texts that the edits are in.
     """
     found: dict[tuple[str, int, str], Place] = {}
+    newest = edits[:_MAX_EDITS]
     reversals = {(new, old) for edit in edits for old, new in replaced(edit.old, edit.new)}
-    for source in sources:
-        edited = [(edit.start, edit.end) for edit in edits if edit.document == source.name]
-        for place in _find(edits[:_MAX_EDITS], source, sources):
-            known = found.get((place.document, place.start, place.new))
-            is_better = known is None or _strength(place) > _strength(known)
-            is_done = any(place.start < end and start < place.end for start, end in edited)
-            if is_better and not is_done and place.replacements and not place.replacements & reversals:
-                found[place.document, place.start, place.new] = place
+    edited = [(edit.document, edit.start, edit.end) for edit in edits]
+    again = (place for source in sources for place in _find(newest, source, sources))
+    for place in chain(again, find_missing(newest, sources), find_followers(newest, sources)):
+        key = place.document, place.start, place.new
+        is_better = key not in found or _strength(place) > _strength(found[key])
+        is_done = not place.is_addition and any(
+            place.document == document and place.start < end and start < place.end for document, start, end in edited
+        )
+        if is_better and not is_done and place.replacements and not place.replacements & reversals:
+            found[key] = place
     return _weigh(_joined([*found.values()]), edits, sources)
 
 
@@ -51,7 +58,7 @@ def _joined(places: Sequence[Place]) -> list[Place]:
     places = sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start))
     joined = _join_neighbours(places, _is_alike)
     joined.sort(key=lambda each: (each.document, sorted(each.replacements), each.start))
-    return _join_neighbours(joined, lambda first, second: first.replacements == second.replacements)
+    return _join_neighbours(joined, _makes_the_same)
 
 
 def _join_neighbours(places: Sequence[Place], is_alike: Callable[[Place, Place], bool]) -> list[Place]:
@@ -71,8 +78,12 @@ def _is_alike(first: Place, second: Place) -> bool:
     return is_same and (first.kind is PlaceKind.USE or bool(first.replacements & second.replacements))
 
 
+def _makes_the_same(first: Place, second: Place) -> bool:
+    return {first.kind, second.kind} <= _AGAIN and first.replacements == second.replacements
+
+
 def _strength(place: Place) -> tuple[bool, float]:
-    return place.kind is PlaceKind.USE, place.similarity
+    return place.kind not in _AGAIN, place.similarity
 
 
 def _weigh(places: Sequence[Place], edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]:
@@ -129,21 +140,24 @@ def _find(edits: Sequence[Edit], source: Source, sources: Sequence[Source]) -> I
 def _sides(edit: Edit, edits: Sequence[Edit], sources: Sequence[Source]) -> Iterator[tuple[str, str, float]]:
     """Old and new lines to look for: those of the edit, and single ones of them; with the least similarity.
 
-    Added lines are looked for by the line above or below them, once the same lines were added twice.
+    Added lines are looked for by the line above or below them, once such lines were added twice.
     """
     if edit.old:
         yield edit.old, edit.new, _MIN_SIMILARITY
         old, new = split_lines(edit.old, keep_ends=True), split_lines(edit.new, keep_ends=True)
         if len(old) == len(new) > 1:
             yield from ((*pair, _MIN_SIMILARITY) for pair in zip(old, new, strict=True) if pair[0] != pair[1])
-    elif sum(not other.old and other.new.strip() == edit.new.strip() for other in edits) > 1:
+    elif any(other is not edit and not other.old and _are_alike(other.new, edit.new) for other in edits):
         text = next(source.text for source in sources if source.name == edit.document)
-        above = text[line_start(text, edit.start - 1) : edit.start] if edit.start else ""
-        below = text[edit.end : line_end(text, edit.end) + 1]
+        above, below = line_above(text, edit.start), line_below(text, edit.end)
         if above.strip():
             yield above, above + edit.new, _MIN_ANCHOR_SIMILARITY
         if below.strip():
             yield below, edit.new + below, _MIN_ANCHOR_SIMILARITY
+
+
+def _are_alike(first: str, second: str) -> bool:
+    return similarity(split_tokens(first), split_tokens(second)) >= _MIN_ANCHOR_SIMILARITY
 
 
 def _fitting_lines(pattern: Pattern, lines: Sequence[str]) -> list[int]:
