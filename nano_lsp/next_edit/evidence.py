@@ -31,7 +31,7 @@ def prior_log_odds(place: Place) -> float:
         + 0.9 * len(place.replacements)
         + 0.7 * (place.n_left == 1)
     )
-    if place.kind is PlaceKind.USE:
+    if place.kind in {PlaceKind.USE, PlaceKind.PROBLEM}:
         return log_odds + 1.0
     if place.kind in {PlaceKind.MIRROR, PlaceKind.SEQUENCE}:
         return log_odds + 2.6  # nearly even odds
@@ -47,6 +47,15 @@ def needed_gain(place: Place) -> float:
 def is_hopeless(place: Place) -> bool:
     """Whether a place would not be shown, whatever the model says of it."""
     return needed_gain(place) > _MAX_GAIN
+
+
+def is_sure(place: Place) -> bool:
+    """Whether a place is likely enough in a file that is not open: not by some tokens, nor by lines edited only once.
+
+    Of such places in 200 sessions, one was right, and 22 were found where nothing was to be done.
+    """
+    is_same = place.kind is PlaceKind.LINES and place.similarity == 1.0 and place.n_made > 1
+    return is_same or place.kind not in {PlaceKind.LINES, PlaceKind.TOKENS}
 
 
 @dataclass(frozen=True)

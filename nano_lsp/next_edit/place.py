@@ -16,6 +16,7 @@ class PlaceKind(StrEnum):
     LINES = "lines"
     TOKENS = "tokens"
     USE = "use"
+    PROBLEM = "problem"
     MIRROR = "mirror"
     SEQUENCE = "sequence"
 

@@ -1,8 +1,9 @@
 """Finds where the newest edits have to be made again, and the text there, in the code and without a model.
 
-A place has lines like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), or uses of a
-definition that an edit has renamed (`renames`). Edited lines are left out, and so are places where the edit would
-take back another one.
+A place has lines like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), uses of a
+definition that an edit has renamed (`renames`), errors at a replaced word (`problems`), no line for a new entry of
+another list (`mirrors`), or the place of an edit that has followed before (`sequences`). Edited lines are left out,
+and so are places where the edit would take back another one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nano_lsp.next_edit.history import Edit, line_above, line_below
 from nano_lsp.next_edit.mirrors import find_missing
 from nano_lsp.next_edit.patterns import Pattern, find_patterns, replaced
 from nano_lsp.next_edit.place import Place, PlaceKind
+from nano_lsp.next_edit.problems import find_broken
 from nano_lsp.next_edit.renames import Source, find_renames, find_uses
 from nano_lsp.next_edit.sequences import find_followers
 from nano_lsp.next_edit.transfer import similarity, split_tokens, transfer, words_of
@@ -42,7 +44,8 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
     reversals = {(new, old) for edit in edits for old, new in replaced(edit.old, edit.new)}
     edited = [(edit.document, edit.start, edit.end) for edit in edits]
     again = (place for source in sources for place in _find(newest, source, sources))
-    for place in chain(again, find_missing(newest, sources), find_followers(newest, sources)):
+    led = (find(newest, sources) for find in (find_broken, find_missing, find_followers))
+    for place in chain(again, *led):
         key = place.document, place.start, place.new
         is_better = key not in found or _strength(place) > _strength(found[key])
         is_done = not place.is_addition and any(
@@ -51,6 +54,11 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
         if is_better and not is_done and place.replacements and not place.replacements & reversals:
             found[key] = place
     return _weigh(_joined([*found.values()]), edits, sources)
+
+
+def removed_words(edits: Sequence[Edit]) -> set[str]:
+    """Words of which a document that is searched for places should have one: those that the edits have removed."""
+    return {word for edit in edits[:_MAX_EDITS] for word in words_of(edit.old) - words_of(edit.new)}
 
 
 def _joined(places: Sequence[Place]) -> list[Place]:

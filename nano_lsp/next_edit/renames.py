@@ -30,11 +30,13 @@ class Source:
         name: Name of the document, as in its edits.
         text: Its current text.
         language: LSP language id; empty to derive it from the name.
+        problems: Starts and ends of what the editor marks as wrong, in code points.
     """
 
     name: str
     text: str
     language: str = ""
+    problems: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
@@ -96,7 +98,7 @@ def _find_rename(old: str, new: str, edit: Edit, tree: SyntaxTree) -> Rename | N
 def find_uses(rename: Rename, source: Source) -> Iterator[int]:
     """Offsets of the uses of a renamed definition in a document that still have the old name."""
     tree = source.tree
-    if tree is None:
+    if tree is None or (rename.document != source.name and _has_own(rename.old, tree)):
         return
     start, end = rename.scope or (0, len(source.text))
     for found in re.finditer(rf"\b{rename.old}\b", source.text):
@@ -114,6 +116,13 @@ def find_uses(rename: Rename, source: Source) -> Iterator[int]:
         in_scope = rename.scope is None or (rename.document == source.name and start <= found.start() < end)
         if is_own and in_scope:
             yield found.start()
+
+
+def _has_own(name: str, tree: SyntaxTree) -> bool:
+    """Whether a document has a definition or an assignment of a name itself."""
+    if re.search(rf"^[ \t]*{name}[ \t]*(:[^=\n]*)?=(?!=)", tree.text, re.MULTILINE):
+        return True
+    return any(each.name is not None and tree.text_of(each.name) == name for each in find_definition_nodes(tree))
 
 
 def _called(argument: Node, tree: SyntaxTree) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+|\n[ \t]*|[ \t]+|[^\w\s]|\s")
-_WORD = re.compile(r"[^\W\d]\w*")
+WORD = re.compile(r"[^\W\d]\w*")
 _CLOSERS = frozenset(")]}>\"'`")
 
 
@@ -25,7 +25,7 @@ def split_tokens(code: str) -> list[str]:
 
 def words_of(code: str) -> set[str]:
     """The words of code: names and keywords."""
-    return {*_WORD.findall(code)}
+    return {*WORD.findall(code)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def transfer(old: str, new: str, other: str) -> str | None:
         elif i_end - i == j_end - j:
             pairs = zip(before[i:i_end], there[j:j_end], strict=True)
             for k, (a, b) in enumerate(pairs):
-                if _WORD.fullmatch(a) and _WORD.fullmatch(b):
+                if WORD.fullmatch(a) and WORD.fullmatch(b):
                     renamed.update(in_other_cases(a, b))
                     if {*in_other_cases(a, b)} & {*after} - {a}:  # the edit makes another word of it
                         place[i + k] = j + k
