@@ -19,6 +19,8 @@ from nano_lsp.errors import DiskSpaceError
 TEMPORARY = ".nano-lsp-*.tmp"
 """Glob pattern of the names of temporary files."""
 _LEFTOVER_S = 3600.0
+_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+_MAY_PASS = {5, 32, 33}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 _TEMPORARY_OF_PROCESS = re.compile(r"\.nano-lsp-(\d+)-\w+\.tmp")
 
 
@@ -39,7 +41,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield new
         sync(new)
         new.chmod(0o666 & ~_umask())
-        new.replace(path)
+        move_over(new, path)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -50,6 +52,26 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as new:
         new.write_bytes(content)
+
+
+def move_over(new: Path, path: Path) -> None:
+    """Rename a file to another name in its folder, in place of the file that has this name.
+
+    On Windows, who has one of the two open prevents that; a virus scanner has it for a moment only.
+
+    Raises:
+        OSError: The file cannot be renamed.
+    """
+    for wait_s in _WAITS_S:
+        try:
+            new.replace(path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _MAY_PASS:
+                raise
+            time.sleep(wait_s)
+        else:
+            return
+    new.replace(path)
 
 
 @contextlib.contextmanager

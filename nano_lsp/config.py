@@ -7,10 +7,11 @@ conventions of each system (platformdirs); `NANO_LSP_HOME` puts all of the user'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,16 +89,24 @@ class MachineFolders:
 
 
 def machine_folders() -> MachineFolders:
-    """The administrator's folders; either may be missing.
+    """The administrator's folders, in which no other user can create files; either may be missing.
 
     Not those of platformdirs, which follow variables of the user, such as XDG_CONFIG_DIRS.
     """
-    roots = {
-        "win32": Path(os.environ.get("PROGRAMDATA") or r"C:\ProgramData"),
-        "darwin": Path("/Library/Application Support"),
-    }
-    config, data = [roots.get(sys.platform, Path(folder)) / APP for folder in ("/etc", "/usr/local/share")]
-    return MachineFolders(config / "config.toml", data / "models")
+    config, data = Path("/etc"), Path("/usr/local/share")
+    if sys.platform == "darwin":
+        config = data = Path("/Library/Application Support")
+    elif sys.platform == "win32":
+        config = data = _program_files()
+    return MachineFolders(config / APP / "config.toml", data / APP / "models")
+
+
+def _program_files() -> Path:
+    """Windows' folder of programs: in that of their data, ProgramData, any user may create what is not there yet."""
+    import winreg  # noqa: PLC0415 - only on Windows
+
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Windows\CurrentVersion") as key:  # type: ignore[attr-defined]
+        return Path(winreg.QueryValueEx(key, "ProgramFilesDir")[0])  # type: ignore[attr-defined]
 
 
 def _no_home() -> ConfigError:
@@ -143,7 +152,7 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         converted = _convert(name, value, where)
         values[name] = (name in _STAYS_ON and values.get(name)) or converted
 
-    for path in (machine_folders().config_file, find_folders(env).config / "config.toml"):
+    for path in _config_files(env):
         for name, value in load_toml(path).items():
             put(name, value, f"in {path}")
     for name in CONFIG_SETTINGS:
@@ -154,6 +163,29 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         if value is not None:
             put(name, value, "given")
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def is_offline(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the setting `offline` is on; sources that cannot be read have no say: `load_settings` reports them."""
+    with contextlib.suppress(ConfigError):
+        if _convert("offline", env.get("NANO_LSP_OFFLINE", False), ""):
+            return True
+    with contextlib.suppress(ConfigError):  # there is no home folder
+        for path in _config_files(env):
+            with contextlib.suppress(ConfigError):
+                if _convert("offline", load_toml(path).get("offline", False), ""):
+                    return True
+    return False
+
+
+def _config_files(env: Mapping[str, str]) -> Iterator[Path]:
+    """The files with settings, the administrator's first.
+
+    Raises:
+        ConfigError: There is no home folder; after the first file.
+    """
+    yield machine_folders().config_file
+    yield find_folders(env).config / "config.toml"
 
 
 def is_path(name: str) -> bool:

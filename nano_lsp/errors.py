@@ -19,7 +19,8 @@
     ├── ModelFileError             a model or adapter file that cannot be used     exit 4
     │   ├── GgufError              not GGUF, truncated, or with an invalid header
     │   ├── ArchitectureError      valid, but of an unsupported architecture
-    │   └── AdapterError           not an adapter, or one for another model
+    │   └── AdapterError           not an adapter that can be used
+    │       └── OtherModelError    a sound one that was made for another model
     ├── EngineError                inference                                       exit 5
     │   ├── PromptTooLongError     the prompt does not fit the context
     │   ├── MemoryShortageError    less memory than the model needs
@@ -151,7 +152,11 @@ class ArchitectureError(ModelFileError):
 
 
 class AdapterError(ModelFileError):
-    """A valid GGUF file that is not an adapter, or an adapter for another model."""
+    """A valid GGUF file that is not an adapter, or that cannot be used as one."""
+
+
+class OtherModelError(AdapterError):
+    """An adapter that was made for another model."""
 
 
 class EngineError(NanoError):

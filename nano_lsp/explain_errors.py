@@ -34,6 +34,7 @@ _ERRNOS = {
     errno.EBADF: ("standard input or output is closed", "Redirect it to a file or to /dev/null."),
     errno.EPIPE: ("the program that reads the output has ended", ""),
 }
+_IN_USE = {32, 33, 1224}  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE
 _TEMPORARY = "No usable temporary directory found"  # message of tempfile's FileNotFoundError
 _CERTIFICATE = (
     "The certificate of the server is not trusted: {error}.",
@@ -78,6 +79,11 @@ def explain_error(error: BaseException) -> NanoError | None:
     return MachineError(*found) if found else None
 
 
+def is_in_use(error: Exception) -> bool:
+    """Whether Windows refuses something because another program has the file open."""
+    return getattr(error, "winerror", None) in _IN_USE
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, then its explicit causes."""
     current: BaseException | None = error
@@ -99,6 +105,8 @@ def _sentence(error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911 
         return _CLASSES["builtins.MemoryError"]
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return "There is no home folder.", "Set HOME or NANO_LSP_HOME to a folder that can be written."
+    if isinstance(error, OSError) and is_in_use(error):
+        return f"{os.fsdecode(error.filename or 'A file')} is open in another program.", "Close that program."
     if isinstance(error, OSError) and type(error).__module__ == "builtins" and error.errno in _ERRNOS:
         what, remedy = _ERRNOS[error.errno]
         return f"{os.fsdecode(error.filename)}: {what}." if error.filename else f"{what.capitalize()}.", remedy

@@ -20,8 +20,8 @@ import certifi
 import httpx
 
 from nano_lsp.errors import ConfigError
+from nano_lsp.loopback import is_loopback
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _ALIASES = {"socks": "socks5"}  # its meaning in GNOME's settings and Chromium
 _SCHEMES = {"http", "https", "socks5", "socks5h"}
 
@@ -103,7 +103,7 @@ def find_proxies(address: str) -> dict[str, httpx.Proxy | None]:
     """
     by_scheme, host = getproxies(), urlsplit(address).hostname or ""
     exceptions = [*filter(None, (name.strip() for name in by_scheme.get("no", "").split(",")))]
-    if "*" in exceptions or host in LOOPBACK:
+    if "*" in exceptions or is_loopback(host):
         return {}
     proxies: dict[str, httpx.Proxy | None] = {
         f"{scheme}://": _read_proxy(by_scheme[scheme]) for scheme in ("http", "https", "all") if by_scheme.get(scheme)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import sys
 from collections.abc import Callable
 
 from nano_lsp.config import load_settings
 from nano_lsp.errors import OfflineError
+from nano_lsp.loopback import is_loopback
 
 _EVENTS = {"socket.connect": 1, "socket.sendto": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 """Audit events (https://docs.python.org/3/library/audit_events.html), and which argument has the address."""
@@ -51,14 +51,6 @@ def forbid_network() -> None:
     _audit(refuse)
 
 
-def is_loopback(host: object) -> bool:
-    """Whether an address, or `localhost`, is that of this machine; other names count as those of other machines."""
-    try:
-        return host in {None, "", "localhost"} or ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
 def _audit(on_connection: Callable[[str, object], None]) -> None:
     def audit(event: str, arguments: tuple[object, ...]) -> None:
         position = _EVENTS.get(event)
@@ -66,8 +58,8 @@ def _audit(on_connection: Callable[[str, object], None]) -> None:
             return
         address = arguments[position]
         host = address[0] if isinstance(address, tuple) else address
-        is_path = event == "socket.connect" and not isinstance(address, tuple)  # of a Unix domain socket
-        if not is_path and not is_loopback(host):
+        is_path = event in {"socket.connect", "socket.sendto"} and not isinstance(address, tuple)  # of a Unix socket
+        if host and not is_path and not is_loopback(host):  # without a host, it is this machine
             on_connection(event, address)
 
     sys.addaudithook(audit)

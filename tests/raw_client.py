@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nano_lsp.cli import main
 from tests.forked import PipedProcess
@@ -26,6 +26,15 @@ def inline(line: int = 0, column: int = 4, *, invoked: bool = True) -> dict[str,
         "position": position,
         "context": {"triggerKind": 1 if invoked else 2},
     }
+
+
+def read_message(stream: IO[bytes]) -> dict[str, Any]:
+    n_bytes = 0
+    while (line := stream.readline()) not in (b"\r\n", b""):
+        if line.lower().startswith(b"content-length:"):
+            n_bytes = int(line.split(b":")[1])
+    assert n_bytes, "the server has exited"
+    return dict(json.loads(stream.read(n_bytes)))
 
 
 class RawClient:
@@ -106,12 +115,7 @@ class RawClient:
 
     def read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        n_bytes = 0
-        while (line := self.process.stdout.readline()) not in (b"\r\n", b""):
-            if line.lower().startswith(b"content-length:"):
-                n_bytes = int(line.split(b":")[1])
-        assert n_bytes, "the server has exited"
-        return dict(json.loads(self.process.stdout.read(n_bytes)))
+        return read_message(self.process.stdout)
 
     def open(self, text: str, uri: str = URI, language: str = "python") -> None:
         document = {"uri": uri, "languageId": language, "version": 1, "text": text}

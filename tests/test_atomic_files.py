@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from nano_lsp import atomic_files
 from nano_lsp.atomic_files import file_beside, require_disk_space, whole_file, write_whole
 from nano_lsp.errors import DiskSpaceError
 
@@ -50,6 +52,41 @@ def test_after_an_error_the_old_file_is_there_and_nothing_else(tmp_path: Path) -
         new.write_bytes(b"half")
         raise KeyboardInterrupt
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize("number", [5, 32, 33, None])
+def test_what_a_virus_scanner_has_open_for_a_moment_is_replaced_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """Windows, whose error has a number of its own; without one, it is an error at once."""
+    replace, waited = Path.replace, list[float]()
+
+    def refuse_twice(new: Path, path: Path) -> Path:
+        if len(waited) == 2:
+            return replace(new, path)
+        error = PermissionError(errno.EACCES, "in use", str(new))
+        if number is not None:
+            error.winerror = number  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr(Path, "replace", refuse_twice)
+    monkeypatch.setattr(atomic_files, "time", SimpleNamespace(sleep=waited.append, time=time.time))
+    with contextlib.suppress(PermissionError):
+        write_whole(tmp_path / "file", b"content")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"content"] * (number is not None)
+
+
+def test_a_file_that_stays_open_elsewhere_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        error = PermissionError(errno.EACCES, "in use")
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(atomic_files, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+    with pytest.raises(PermissionError):
+        write_whole(tmp_path / "file", b"content")
+    assert list(tmp_path.iterdir()) == []
 
 
 @posix

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from nano_lsp import config
 from nano_lsp.config import (
     MachineFolders,
     find_folders,
+    is_offline,
     load_settings,
     machine_folders,
     portable_environment,
@@ -64,11 +67,36 @@ def test_nothing_switches_offline_off(home: Path, machine_file: Path, monkeypatc
     assert not load_settings().offline
 
 
+@pytest.mark.parametrize("users", ["n_ctx = [", "nonsense = 1\n", "offline = 3\n"])
+def test_offline_holds_where_other_settings_are_invalid(
+    home: Path, machine_file: Path, monkeypatch: pytest.MonkeyPatch, users: str
+) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text(users)
+    assert not is_offline()
+    machine_file.write_text("offline = true\n")
+    assert is_offline()
+    with pytest.raises(ConfigError):
+        load_settings()
+    machine_file.write_text("[")
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "perhaps")
+    assert not is_offline()
+    monkeypatch.setenv("NANO_LSP_OFFLINE", "true")
+    assert is_offline()
+
+
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd14"])
 def test_no_variable_of_the_user_moves_the_administrators_file(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\ProgramFilesDir": "/programs"}
+    registry = SimpleNamespace(
+        HKEY_LOCAL_MACHINE="HKLM",
+        OpenKey=lambda root, name: nullcontext(f"{root}\\{name}"),
+        QueryValueEx=lambda key, name: (values[f"{key}\\{name}"], 1),
+    )
+    monkeypatch.setitem(sys.modules, "winreg", registry)
     monkeypatch.setattr(sys, "platform", system)
     before = machine_folders()
-    for name in ("XDG_CONFIG_DIRS", "XDG_DATA_DIRS", "HOME", "NANO_LSP_HOME"):
+    for name in ("XDG_CONFIG_DIRS", "XDG_DATA_DIRS", "HOME", "NANO_LSP_HOME", "PROGRAMDATA", "PROGRAMFILES"):
         monkeypatch.setenv(name, "/elsewhere")
     assert machine_folders() == before
     assert before.config_file.parts[-2:] == ("nano-lsp", "config.toml")

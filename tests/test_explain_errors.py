@@ -22,12 +22,22 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+def on_windows(number: int, *given: object) -> OSError:
+    """An error as Windows' Python raises it."""
+    error = PermissionError(errno.EACCES, *given)
+    error.winerror = number  # type: ignore[attr-defined]
+    return error
+
+
 UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate in certificate chain")
 CASES = [
     (OSError(errno.ENOSPC, "No space left on device", "/home/a/x"), "/home/a/x: the disk is full.", "Free"),
     (OSError(errno.ENOSPC, "No space left on device"), "The disk is full.", "Free"),
     (OSError(errno.EDQUOT, "Disk quota exceeded", b"/home/\xff"), "your disk quota is used up", "NANO_LSP_HOME"),
     (PermissionError(errno.EACCES, "Permission denied", Path("/x")), "/x: permission denied.", "permissions"),
+    (on_windows(32, "in use", r"C:\a"), r"C:\a is open in another program.", "Close"),
+    (on_windows(1224, "mapped"), "A file is open in another program.", "Close"),
+    (on_windows(5, "Access is denied", r"C:\a"), "permission denied", "permissions"),
     (OSError(errno.EROFS, "Read-only file system", "/x"), "the file system cannot be written", "NANO_LSP_HOME"),
     (OSError(errno.ENOLCK, "No locks available", "/nfs/lock"), "the file system has no locks", "NFS"),
     (OSError(errno.EMFILE, "Too many open files"), "may not open more files", "ulimit -n"),

@@ -18,7 +18,7 @@ from nano_lsp.settings import CONFIG_SETTINGS, EDITOR_SETTINGS, SetBy, Setting, 
 ROOT = Path(__file__).parents[1]
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 _SET_BY_VSCODE = {"trusted"}
-_NOT_IN_JUPYTERLAB = {"trusted", "completion_item", "code_lens", "next_edit"}  # it has nothing to show them with
+_NOT_IN_JUPYTERLAB = {"trusted", "completion_item", "code_lens"}  # it has no workspace trust, menu of ours or lenses
 
 
 def editor_settings(*without: str) -> dict[str, Setting]:

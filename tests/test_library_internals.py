@@ -41,6 +41,8 @@ ROOT = Path(__file__).parents[1]
         (LanguageServerProtocol._execute_handler, ["self", "msg_id", "handler", "callback", "args", "kwargs"]),
         (LanguageServerProtocol._run_generator, ["self", "future", "gen", "result_future"]),
         (LanguageServerProtocol._send_data, ["self", "data"]),
+        (LanguageServerProtocol._send_handler_result, ["self", "future", "msg_id"]),
+        (LanguageServerProtocol._check_handler_result, ["self", "future"]),
         (HttpToolsProtocol.__init__, ["self", "config", "server_state", "app_state", "_loop"]),
         (HttpToolsProtocol.connection_made, ["self", "transport"]),
         (HttpToolsProtocol.connection_lost, ["self", "exc"]),

@@ -135,6 +135,37 @@ class CursorHandler(Handler):
             self.finish("{}")
 
 
+class NextEditHandler(Handler):
+    """Where the newest edits have to be made again."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Respond with the next `edit`, null for none, once no key has been pressed for a while."""
+        cursor = self.decode_body(messages.Cursor)
+        if cursor is None:
+            return
+        try:
+            edit = await self.stream(lambda _: self.service.find_next_edit(cursor))
+        except ValueError as error:
+            self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
+        else:
+            self.finish(json.dumps({"edit": edit}))
+
+
+class RejectedEditHandler(Handler):
+    """Next edits that the user has rejected. One that is accepted is known by the document's change."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Do not offer an edit again."""
+        rejected = self.decode_body(messages.RejectedEdit)
+        if rejected is not None:
+            self.service.reject_next_edit(rejected)
+            self.finish("{}")
+
+
 class ActionHandler(Handler):
     """Explanations, docstrings and fixes."""
 
@@ -191,6 +222,8 @@ HANDLERS = (
     ("status", StatusHandler),
     ("suggest", SuggestHandler),
     ("cursor", CursorHandler),
+    ("next-edit", NextEditHandler),
+    ("next-edit-rejected", RejectedEditHandler),
     ("action", ActionHandler),
     ("kernel-variables", KernelVariablesHandler),
     ("closed", CloseHandler),

@@ -21,15 +21,17 @@ class Cell(msgspec.Struct, frozen=True):
         code: The cell's text.
         execution_count: The kernel's number of the cell's last execution; None if it has not run.
         language: The cell's language from its metadata; empty for the kernel's language.
+        id: Identifier of a notebook's cell; empty in consoles and files.
     """
 
     code: str
     execution_count: int | None = None
     language: str = ""
+    id: str = ""
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A document and the cursor in it: where the cursor rests, as a message of its own.
+    """A document and the cursor in it: where it rests, or a request for the next edit, as a message of its own.
 
     Attributes:
         path: Path of the document, relative to the server's root.
@@ -58,6 +60,13 @@ class SuggestRequest(Cursor, frozen=True):
     """
 
     invoked: bool = False
+
+
+class RejectedEdit(msgspec.Struct, frozen=True):
+    """Notice that the user has rejected a next edit: the old and the new text of its lines."""
+
+    old: str
+    new: str
 
 
 class ActionRequest(msgspec.Struct, frozen=True):

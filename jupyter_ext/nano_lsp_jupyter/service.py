@@ -23,6 +23,7 @@ from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import NanoError
 from nano_lsp_jupyter import messages
 from nano_lsp_jupyter.kernel_variables import read_reply
+from nano_lsp_jupyter.next_edits import CellEdits
 
 if TYPE_CHECKING:  # imported later: the Jupyter server starts before the assistant
     from nano_lsp.assistant.job import Job
@@ -54,6 +55,8 @@ class Service:
         self._root = root
         self.session.roots = [root] if self._is_project else []
         self._suggester = Suggester(self.session)
+        self._next_edits = CellEdits(self.session)
+        self._ghost_text_at: CompletionInput | None = None  # document and cursor of the suggestion that is shown
         self._is_configured = False
         self._n_running = 0
         self._quiet: tuple[str, Quiet] | None = None  # path of the latest request, and its reason
@@ -67,6 +70,7 @@ class Service:
             project = self._root if self._is_project else None
             settings, warnings = self.session.read_settings(control.settings, project=project)
             self.session.apply(settings)
+            self._next_edits.settings_changed()
             self._quiet = None  # the next request sets it again
         if control.paused is not None:
             self.session.paused = control.paused
@@ -113,6 +117,8 @@ class Service:
         completion_input = self._completion_input(request)
         if self._is_outdated(completion_input.name, request):
             return ()
+        self._ghost_text_at = None
+        self._next_edits.update(completion_input.name, request)
         text, offset = _join_cells(request)
         self.session.acceptance.changed(completion_input.name, text)
         quiet = self.session.quiet_reason(
@@ -135,6 +141,7 @@ class Service:
         hidden = next(filter(None, map(hidden_reason, found)), None)
         self._quiet = (request.path, hidden) if hidden else None
         shown = [suggestion for suggestion in found if suggestion.text]
+        self._ghost_text_at = completion_input if shown else None
         for suggestion in shown:
             acceptance = self.session.acceptance
             acceptance.show(completion_input.name, text, offset, completion_input.language, suggestion)
@@ -147,9 +154,28 @@ class Service:
             ValueError: The cell or the offset does not exist.
         """
         now = self._completion_input(cursor)
+        self._next_edits.update(now.name, cursor)
         is_quiet = self.session.quiet_reason(now.name, now.language, len(now.text)) is not None
         if not is_quiet and not self._is_outdated(now.name, cursor):
             self._suggester.moved(now)
+
+    async def find_next_edit(self, cursor: messages.Cursor) -> dict[str, object] | None:
+        """The next edit, see `CellEdits.find`; None where a suggestion is shown at the cursor, which goes first.
+
+        Raises:
+            ValueError: The cell or the offset does not exist.
+        """
+        now = self._completion_input(cursor)
+        try:
+            found = await self._next_edits.find(now.name, cursor)
+        except NanoError as error:
+            self._set_status(Status(State.ERROR, error.message, error.remedy))
+            return None
+        return None if self._ghost_text_at == now else found
+
+    def reject_next_edit(self, rejected: messages.RejectedEdit) -> None:
+        """The user does not want an edit: it is not offered again."""
+        self._next_edits.reject(rejected.old, rejected.new)
 
     async def run_action(self, request: messages.ActionRequest, send: Send) -> None:
         """Explain, document or fix code.
@@ -189,6 +215,7 @@ class Service:
         self.session.acceptance.close(name)
         if self._quiet and self._quiet[0] == path:
             self._quiet = None
+        self._next_edits.forget(name)
         self._suggester.close(name)
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ export interface Cell {
   code: string;
   execution_count: number | null;
   language: string; // empty: the kernel's language
+  id: string; // of a notebook's cell; empty in consoles and files
 }
 
 /** A document and the cursor in it; the offset counts code points. */
@@ -23,6 +24,15 @@ export interface CursorContext {
   cells: Cell[];
   index: number;
   offset: number;
+}
+
+/** Where the newest edits have to be made again: whole lines of a cell, and what changes in its text; offsets as above. */
+export interface NextEdit {
+  cell: string; // its `id`
+  start: number;
+  old: string;
+  new: string;
+  change: { start: number; end: number; text: string };
 }
 
 /** An explanation, docstrings or a fix for a piece of code. */
@@ -88,6 +98,16 @@ export class Api {
     return this.request("cursor", this.numbered(cursor));
   }
 
+  /** The next edit, once no key has been pressed for a while; null for none. */
+  async nextEdit(cursor: CursorContext, signal: AbortSignal): Promise<NextEdit | null> {
+    return (await this.request<{ edit: NextEdit | null }>("next-edit", this.numbered(cursor), signal)).edit;
+  }
+
+  /** The user does not want an edit. */
+  rejectNextEdit(edit: NextEdit): Promise<unknown> {
+    return this.request("next-edit-rejected", { old: edit.old, new: edit.new });
+  }
+
   status(): Promise<Status> {
     return this.request("status");
   }
@@ -127,8 +147,8 @@ export class Api {
     }
   }
 
-  private async request<T>(name: string, body?: object): Promise<T> {
-    const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
+  private async request<T>(name: string, body?: object, signal: AbortSignal | null = null): Promise<T> {
+    const init = body ? { method: "POST", body: JSON.stringify(body), signal } : {};
     return (await this.fetch(name, init)).json();
   }
 

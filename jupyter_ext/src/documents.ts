@@ -1,4 +1,4 @@
-/** Reads the contents and the cursor of notebooks, consoles and file editors. */
+/** Reads the contents and the cursor of notebooks, consoles and file editors, and goes to their cells. */
 
 import type { ICellModel } from "@jupyterlab/cells";
 import type { CodeEditor } from "@jupyterlab/codeeditor";
@@ -6,7 +6,7 @@ import type { CompletionHandler } from "@jupyterlab/completer";
 import { type CodeConsole, ConsolePanel } from "@jupyterlab/console";
 import { PathExt, Text } from "@jupyterlab/coreutils";
 import { FileEditor } from "@jupyterlab/fileeditor";
-import { NotebookPanel } from "@jupyterlab/notebook";
+import { type Notebook, NotebookPanel } from "@jupyterlab/notebook";
 import type { Widget } from "@lumino/widgets";
 import type { Cell, CursorContext } from "./api.ts";
 
@@ -22,17 +22,17 @@ export function cursorContext(widget: Widget, request: CompletionHandler.IReques
   if (widget instanceof ConsolePanel) {
     return consoleContext(widget, request);
   }
-  const content = "content" in widget ? widget.content : null;
-  if (content instanceof FileEditor) {
-    const cells = [{ code: request.text, execution_count: null, language: "" }];
-    return { path: content.context.path, language: "", cells, index: 0, offset: request.offset };
+  const file = fileOf(widget);
+  if (file) {
+    const cells = [{ code: request.text, execution_count: null, language: "", id: "" }];
+    return { path: file.context.path, language: "", cells, index: 0, offset: request.offset };
   }
   return null;
 }
 
 /** The document of a widget and the cursor of its editor, the active cell's in a notebook; null as above. */
 export function restingContext(widget: Widget | null): CursorContext | null {
-  const editor = widget && editorOf(widget);
+  const editor = widget && activeEditor(widget);
   if (!widget || !editor) {
     return null;
   }
@@ -41,15 +41,82 @@ export function restingContext(widget: Widget | null): CursorContext | null {
   return cursorContext(widget, { text, offset });
 }
 
-function editorOf(widget: Widget): CodeEditor.IEditor | null {
+/** The editor of a widget, that of the active cell in a notebook; null if it has none. */
+export function activeEditor(widget: Widget): CodeEditor.IEditor | null {
   if (widget instanceof NotebookPanel) {
     return widget.content.activeCell?.editor ?? null;
   }
   if (widget instanceof ConsolePanel) {
     return widget.console.promptCell?.editor ?? null;
   }
+  return fileOf(widget)?.editor ?? null;
+}
+
+function fileOf(widget: Widget): FileEditor | null {
   const content = "content" in widget ? widget.content : null;
-  return content instanceof FileEditor ? content.editor : null;
+  return content instanceof FileEditor ? content : null;
+}
+
+/** A cell of a notebook, or the text of a file. */
+export interface Part {
+  readonly model: CodeEditor.IModel;
+  /** Position of the cell in its notebook, from 1; 0 for a file. */
+  readonly position: number;
+  /** Null for a cell that has not been in view yet. */
+  readonly editor: CodeEditor.IEditor | null;
+  readonly isReadOnly: boolean;
+  /** Make the cell the active one, in edit mode and in view, with its editor. */
+  readonly activate: () => Promise<void>;
+}
+
+/** The cell of a notebook with an identifier, which is empty for the text of a file; null if there is none. */
+export function findPart(widget: Widget, id: string): Part | null {
+  if (widget instanceof NotebookPanel) {
+    const { content } = widget;
+    const index = content.widgets.findIndex(({ model }) => model.id === id && model.type === "code");
+    const cell = content.widgets[index];
+    const activate = () => activateCell(content, index);
+    return cell
+      ? { model: cell.model, position: index + 1, editor: cell.editor, isReadOnly: cell.readOnly, activate }
+      : null;
+  }
+  const file = id ? null : fileOf(widget);
+  if (!file) {
+    return null;
+  }
+  const { editor, model } = file;
+  return { model, position: 0, editor, isReadOnly: editor.getOption("readOnly") === true, activate: async () => {} };
+}
+
+async function activateCell(notebook: Notebook, index: number): Promise<void> {
+  notebook.deselectAll();
+  notebook.activeCellIndex = index;
+  notebook.scrollToItem(index, "smart").catch(() => {}); // ends later, also where there is nothing to scroll
+  const cell = notebook.activeCell;
+  if (cell) {
+    cell.inputHidden = false;
+    await cell.ready;
+    notebook.mode = "edit";
+  }
+}
+
+/** Calls back when the code of a notebook or a file is changed by anybody, or cells are added, moved or removed. */
+export function watchCode(widget: Widget, onChange: () => void): () => void {
+  const onSource = (_: unknown, change: { sourceChange?: unknown }) => change.sourceChange && onChange();
+  const onCells = (_: unknown, change: { cellsChange?: unknown }) => change.cellsChange && onChange();
+  const notebook = widget instanceof NotebookPanel ? widget.content.model : null;
+  const models = notebook ? [...notebook.cells] : [fileOf(widget)?.model];
+  const texts = models.flatMap((model) => (model ? [model.sharedModel] : []));
+  for (const text of texts) {
+    text.changed.connect(onSource);
+  }
+  notebook?.sharedModel.changed.connect(onCells);
+  return () => {
+    for (const text of texts) {
+      text.changed.disconnect(onSource);
+    }
+    notebook?.sharedModel.changed.disconnect(onCells);
+  };
 }
 
 function notebookContext(panel: NotebookPanel, request: CompletionHandler.IRequest): CursorContext | null {
@@ -58,7 +125,7 @@ function notebookContext(panel: NotebookPanel, request: CompletionHandler.IReque
     return null;
   }
   const models = [...(panel.content.model?.cells ?? [])].filter((model) => model.type === "code");
-  const cells = models.map(toCell);
+  const cells = models.map((model) => ({ ...toCell(model), id: model.id }));
   const index = models.indexOf(active);
   const changed = cells[index];
   if (!changed) {
@@ -70,7 +137,7 @@ function notebookContext(panel: NotebookPanel, request: CompletionHandler.IReque
 
 function consoleContext(panel: ConsolePanel, request: CompletionHandler.IRequest): CursorContext {
   const executed = [...panel.console.cells].map((cell) => cell.model).filter((model) => model.type === "code");
-  const cells = [...executed.map(toCell), { code: request.text, execution_count: null, language: "" }];
+  const cells = [...executed.map(toCell), { code: request.text, execution_count: null, language: "", id: "" }];
   const language = languageOfConsole(panel.console);
   return { path: pathOfConsole(panel), language, cells, index: executed.length, offset: request.offset };
 }
@@ -84,7 +151,8 @@ export function pathOfConsole(panel: ConsolePanel): string {
 function toCell(model: ICellModel): Cell {
   const count = (model as ICellModel & Executable).executionCount;
   const vscode = model.getMetadata("vscode") as { languageId?: string } | undefined; // what VS Code writes
-  return { code: model.sharedModel.getSource(), execution_count: count ?? null, language: vscode?.languageId ?? "" };
+  const code = model.sharedModel.getSource();
+  return { code, execution_count: count ?? null, language: vscode?.languageId ?? "", id: "" };
 }
 
 /** The language of a notebook's kernel; Python where nothing is said. */

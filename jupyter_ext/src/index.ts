@@ -2,7 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
-import { IEditorLanguageRegistry } from "@jupyterlab/codemirror";
+import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { ICompletionProviderManager } from "@jupyterlab/completer";
 import { IConsoleTracker } from "@jupyterlab/console";
 import { IEditorTracker } from "@jupyterlab/fileeditor";
@@ -15,6 +15,8 @@ import { Api, type CursorContext } from "./api.ts";
 import { pathOfConsole, restingContext } from "./documents.ts";
 import { docstringIcon, explainIcon, fixIcon } from "./icon.ts";
 import { KernelVariables } from "./kernelVariables.ts";
+import { NextEdits } from "./nextEdit.ts";
+import { nextEditExtension } from "./nextEditView.ts";
 import { Panel } from "./panel.ts";
 import { Provider } from "./provider.ts";
 import { RestingCursor } from "./restingCursor.ts";
@@ -33,7 +35,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "An offline coding assistant: ghost text, docstrings, explanations and fixes.",
   autoStart: true,
   requires: [ICompletionProviderManager, INotebookTracker, IRenderMimeRegistry],
-  optional: [ISettingRegistry, IEditorTracker, IConsoleTracker, IStatusBar, ICommandPalette, IEditorLanguageRegistry],
+  optional: [
+    ISettingRegistry,
+    IEditorTracker,
+    IConsoleTracker,
+    IStatusBar,
+    ICommandPalette,
+    IEditorLanguageRegistry,
+    IEditorExtensionRegistry,
+  ],
   activate: (
     app: JupyterFrontEnd,
     completion: ICompletionProviderManager,
@@ -45,6 +55,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null,
     palette: ICommandPalette | null,
     languages: IEditorLanguageRegistry | null,
+    extensions: IEditorExtensionRegistry | null,
   ): void => {
     const api = new Api(app.serviceManager.serverSettings);
     const provider = new Provider(api);
@@ -74,10 +85,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
         item.showError(error);
       }
     };
-    addCommands(app, actions, item, provider, control);
+    const nextEdits = new NextEdits(api, () => app.shell.currentWidget);
+    addCommands(app, actions, item, provider, nextEdits, control);
     for (const command of [
       "explain-file",
       "accept-word",
+      "accept-next-edit",
+      "dismiss-next-edit",
       "toggle",
       "reload",
       ...CELL_ACTIONS.map(({ kind }) => kind),
@@ -106,7 +120,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const { path } = opened.context;
       opened.disposed.connect(() => void api.close(path).catch(() => {}));
     });
-    const settingsSent = applySettings(registry, control);
+    extensions?.addExtension({
+      name: "neuro-nano:next-edit",
+      factory: () => EditorExtensionRegistry.createImmutableExtension(nextEditExtension(nextEdits)),
+    });
+    const settingsSent = applySettings(registry, control, nextEdits);
     provider.ready = settingsSent.then(() => item.poll.start());
     item.onRestart = async () => (await settingsSent)();
     const resting = followCursor(app, notebooks, api, provider);
@@ -141,6 +159,7 @@ function addCommands(
   actions: Actions,
   item: StatusItem,
   provider: Provider,
+  nextEdits: NextEdits,
   control: (change: { paused?: boolean; reload?: boolean }) => Promise<void>,
 ): void {
   const { commands, shell } = app;
@@ -165,6 +184,14 @@ function addCommands(
     label: "Reload Model",
     execute: () => control({ reload: true }),
   });
+  commands.addCommand("neuro-nano:accept-next-edit", {
+    label: "Go to Next Edit, or Make It",
+    execute: () => void nextEdits.accept(),
+  });
+  commands.addCommand("neuro-nano:dismiss-next-edit", {
+    label: "Dismiss Next Edit",
+    execute: () => void nextEdits.dismiss(),
+  });
   commands.addCommand("neuro-nano:accept-word", {
     label: "Accept Next Word",
     execute: () => {
@@ -179,15 +206,19 @@ function addCommands(
 }
 
 /**
- * Send the settings that the user has set, now and after each change; unset ones are left to the project's configuration.
+ * Send and apply the settings that the user has set, now and after each change; unset ones are left to the project's configuration.
  * Returns a function that sends them again.
  */
 async function applySettings(
   registry: ISettingRegistry | null,
   control: (change: { settings: object }) => Promise<void>,
+  nextEdits: NextEdits,
 ): Promise<() => Promise<void>> {
   const settings = await registry?.load(ID).catch(() => null);
-  const send = () => control({ settings: { ...settings?.user } });
+  const send = async () => {
+    await control({ settings: { ...settings?.user } });
+    nextEdits.switch(settings?.composite["nextEdit"] === true);
+  };
   settings?.changed.connect(() => void send());
   await send();
   return send;

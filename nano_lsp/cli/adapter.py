@@ -75,7 +75,7 @@ def use(
         typer.Argument(
             metavar="NAME|PATH",
             help="Name of an installed adapter, or path of a GGUF file, which is installed. `none` for no adapter "
-            "there, `auto` to take back the choice.",
+            "there, `auto` to take back the choices.",
         ),
     ],
     workspace: Annotated[
@@ -86,10 +86,13 @@ def use(
         str, typer.Option("--name", help="Name for a file that is installed; that of the file if not given.")
     ] = "",
 ) -> None:
-    """Choose the adapter for suggestions in a workspace, or in all of them; a file is installed first."""
+    """Choose the adapter for suggestions in a workspace, or in all of them; a file is installed first.
+
+    The choices for other models stay.
+    """
     store = _store()
     chosen = store.install(Path(name).expanduser(), as_name) if is_path(name) else name
-    store.choose(chosen, workspace)
+    others = store.choose(chosen, workspace)
     where = _printable(str(workspace.resolve())) if workspace else "all workspaces without a choice of their own"
     if chosen == NONE:
         stdout.print(escape(f"Suggestions use no adapter in {where}."))
@@ -97,6 +100,9 @@ def use(
         stdout.print(escape(f"The choice for {where} is taken back."))
     else:
         stdout.print(escape(f"Suggestions use {_printable(chosen)} in {where}, from the next one on."))
+        if others:
+            kept = ", ".join(map(_printable, others))
+            stdout.print(escape(f"For models that it was not made for: {kept}, as before."))
         _warn_if_unused(chosen)
 
 

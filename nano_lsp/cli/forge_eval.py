@@ -33,6 +33,7 @@ from nano_lsp.forge.dataset import locked_folder
 from nano_lsp.forge.report import render_report
 from nano_lsp.forge.source import encodable, hash_files
 from nano_lsp.models.adapter_file import check_adapter
+from nano_lsp.models.adapters import AUTO, NONE, shipped_adapter
 from nano_lsp.schema import Completion
 from nano_lsp.version import __version__
 
@@ -65,6 +66,14 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
             dir_okay=False,
         ),
     ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="The adapter that it is compared with: a GGUF file, none, or auto for the one that comes with the "
+            "model, if any.",
+        ),
+    ] = AUTO,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of problems of each file. Decide on it before.")
     ] = None,
@@ -82,13 +91,15 @@ def evaluate(  # noqa: PLR0917 - options, which typer passes by name
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON.")] = False,
 ) -> None:
-    """Compare the model with and without an adapter on held-out code, and decide whether the adapter is taken.
+    """Compare an adapter with the model as it comes on held-out code, and decide whether the adapter is taken.
 
     Both complete the same code as in an editor. The exit code is 0 if the adapter is taken, 1 if it is not, and 75 if
     that is not decided yet, as not all problems are answered.
     """
     output = output or adapter.absolute().parent
-    evaluation = judge(data, adapter, output, model=model, general=general or [], limit=limit, minutes=minutes)
+    evaluation = judge(
+        data, adapter, output, model=model, baseline=baseline, general=general or [], limit=limit, minutes=minutes
+    )
     if as_json:
         print_json(evaluation)
     else:
@@ -103,6 +114,7 @@ def judge(
     output: Path,
     *,
     model: str | None,
+    baseline: str = AUTO,
     general: Sequence[Path] = (),
     limit: int | None = None,
     minutes: float | None = None,
@@ -114,6 +126,7 @@ def judge(
         adapter: The adapter's file.
         output: Folder for the evaluation.
         model: Model to use; None for that of the data.
+        baseline: Adapter of the answers before: a path, `none`, or `auto` for the one that comes with the model.
         general: Files with problems of another kind.
         limit: Maximum number of problems of each file; None for all.
         minutes: Maximum time; None for no limit.
@@ -131,13 +144,18 @@ def judge(
     if (n_files := sets[0].n_files) < adapter_evaluation.MIN_FILES:
         stderr.print(f"The held-out code is of {n_files} files: no gain is significant in so few.", markup=False)
     model = model or str(card["tokenizer"]["model"])
+    known = shipped_adapter(model) if baseline == AUTO else None if baseline == NONE else Path(baseline)
+    if known:
+        check_adapter(known)
     with locked_folder(output), resumable(output):
-        answers = _answer(sets, card, output / "outcomes", minutes, model=model, adapter=adapter)
+        folder = output / "outcomes"
+        answers = _answer(sets, card, folder, minutes, model=model, adapter=adapter, baseline=known)
         evaluation = adapter_evaluation.build_evaluation(
             answers,
             training,
             model=model,
             adapter={"name": adapter.name, "sha256": hash_files([adapter])},
+            baseline={"name": known.name, "sha256": hash_files([known])} if known else None,
             nano_lsp=__version__,
             recipe=card["recipe"],
         )
@@ -154,32 +172,41 @@ def _answer(
     *,
     model: str,
     adapter: Path,
+    baseline: Path | None,
 ) -> list[Answers]:
-    """Answer all problems with the adapter, then those that were answered without it.
+    """Answer all problems with the adapter, then those that were answered with the baseline.
 
     So an adapter for another model is refused at once, and one model is in memory at a time.
     """
     started, seconds = time.monotonic(), math.inf if minutes is None else 60 * minutes
     until = [started + seconds * (i + 1) / (2 * len(sets)) for i in range(2 * len(sets))]
     after = [
-        _run(each, card, folder, end, model=model, adapter=adapter) for each, end in zip(sets, until, strict=False)
+        _run(each, card, folder, end, model=model, adapter=adapter, side="after")
+        for each, end in zip(sets, until, strict=False)
     ]
     answered = [replace(each, problems=each.problems[: len(done)]) for each, done in zip(sets, after, strict=True)]
     before = [
-        _run(each, card, folder, end, model=model, adapter=None)
+        _run(each, card, folder, end, model=model, adapter=baseline, side="before")
         for each, end in zip(answered, until[len(sets) :], strict=True)
     ]
     return [Answers(*each) for each in zip(sets, before, after, strict=True)]
 
 
 def _run(
-    each: ProblemSet, card: Mapping[str, Any], folder: Path, end: float, *, model: str, adapter: Path | None
+    each: ProblemSet,
+    card: Mapping[str, Any],
+    folder: Path,
+    end: float,
+    *,
+    model: str,
+    adapter: Path | None,
+    side: str,
 ) -> list[Outcome]:
     """Outcomes of a set: known ones from the folder, and new ones until a time of the monotonic clock."""
     # With token budgets from measured speed, the answers would not be reproducible.
     overrides: dict[str, Any] = {
         "model": model,
-        "adapter": str(adapter.absolute()) if adapter else "none",
+        "adapter": str(adapter.absolute()) if adapter else NONE,
         "latency_ms": 0,
     }
     settings = load_settings(os.environ, **overrides)
@@ -187,7 +214,6 @@ def _run(
     conditions: dict[str, object] = {"nano_lsp": __version__, "problems": each.sha256, "adapter": sha256}
     conditions.update({name: getattr(settings, name) for name in _CONDITIONS})
     digest = hashlib.blake2b(json.dumps(conditions).encode(), digest_size=6).hexdigest()
-    side = "after" if adapter else "before"
     path = folder / f"{side}-{digest}.jsonl"
     known = {outcome.name for outcome in runner.load_outcomes(path)} if path.exists() else set()
     assistant: LocalAssistant | None = None

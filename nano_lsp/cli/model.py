@@ -36,6 +36,7 @@ def _store(*, shared: bool = False) -> ModelStore:
     folders = find_folders()
     if not shared:
         return ModelStore(folders)
+    os.umask(0o022)  # the administrator's own may keep the users out
     models = folders.shared_models or machine_folders().models
     return ModelStore(replace(folders, models=models, shared_models=None))
 

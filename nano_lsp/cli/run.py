@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from nano_lsp.cli.output import PIPE_CLOSED, flush_output, set_up_streams
-from nano_lsp.config import find_folders, load_settings
-from nano_lsp.errors import CancelledError, ConfigError, NanoError
+from nano_lsp.config import find_folders, is_offline
+from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.offline import forbid_network
 
@@ -24,9 +24,8 @@ def run(app: Callable[[list[str]], object], arguments: Sequence[str]) -> NoRetur
     set_up_streams()
     code, failure = 0, None
     try:
-        with contextlib.suppress(ConfigError):  # the command reports it, if it needs settings
-            if load_settings().offline:
-                forbid_network()
+        if is_offline():
+            forbid_network()
         app(list(arguments))
     except CancelledError:
         code = 130

@@ -22,6 +22,7 @@ from nano_lsp.errors import EngineError
 from nano_lsp.forge.training import ADAPTER, Budget, History, Plan, TrainingListener, TrainingRun
 from nano_lsp.forge.training_data import read_data
 from nano_lsp.inference.hardware import on_battery
+from nano_lsp.models.adapters import shipped_adapter
 from nano_lsp.models.store import ModelStore
 
 _LINES = 20  # of progress, where there is no terminal
@@ -57,6 +58,7 @@ def run_training(
             output,
             Budget(minutes, steps, seed),
             listener=display,
+            start=shipped_adapter(cases.model),
             pause_reason=PauseReason(find_endpoint(folders)) if pauses else str,
             n_threads=load_settings(os.environ).n_threads,
         ).train()

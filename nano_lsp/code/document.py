@@ -6,6 +6,7 @@ A line ends with `\\n`, `\\r\\n` or `\\r`, as in editors; lines and columns coun
 from __future__ import annotations
 
 import codecs
+import csv
 import fnmatch
 import os
 import re
@@ -117,6 +118,11 @@ def load_document(path: Path) -> Document:
         DocumentError: The file is missing, unreadable, too large, binary, wrongly encoded, or may hold secrets.
     """
     return read_document(read_bytes(path), str(path))
+
+
+def allow_long_csv_fields() -> None:
+    """Let the csv module read fields as long as a document, in this process; by default, 128 KB are the limit."""
+    csv.field_size_limit(MAX_BYTES)
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES, remedy: str = "Choose a source file.") -> bytes:

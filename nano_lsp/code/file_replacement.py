@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from nano_lsp.atomic_files import file_beside, sync, write_whole
+from nano_lsp.atomic_files import file_beside, move_over, sync, write_whole
 from nano_lsp.errors import DocumentError
 
 
@@ -50,7 +50,7 @@ def replace_file(path: Path, content: str | bytes, expected: bytes | None = None
         with _written_beside(path, data) as new:
             if _can_take_the_place(new, path, old):
                 _compare(path, path.read_bytes(), expected)
-                new.replace(path)
+                move_over(new, path)
             else:
                 _write_in_place(path, data, expected)
     except _FolderClosedError:

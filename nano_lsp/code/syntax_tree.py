@@ -162,6 +162,13 @@ def n_common(a: AnyStr, b: AnyStr) -> int:
     return low
 
 
+def common_ends(a: str, b: str) -> tuple[int, int]:
+    """Return the lengths of the beginning and of the end that two texts have in common, without overlap."""
+    start = n_common(a, b)
+    limit = min(len(a), len(b)) - start
+    return start, n_common(a[len(a) - limit :][::-1], b[len(b) - limit :][::-1])
+
+
 def breaks_parse(before: SyntaxTree, after: SyntaxTree) -> bool:
     """Whether an edit adds syntax errors: more ERROR or MISSING nodes, or Python no longer parses the text."""
     if after.n_errors() > before.n_errors():

@@ -29,11 +29,14 @@ _REVISIONS = {"ref", "sha", "commit", "branch"}
 
 
 def path_of(uri: str) -> str:
-    """Return the path in a URI of any scheme; a plain path is returned as it is."""
+    """Return the path in a URI of any scheme, its bytes that are not UTF-8 as Python has them in paths.
+
+    A plain path is returned as it is.
+    """
     parts = _PARTS.fullmatch(uri)
     if parts is None:
         return uri
-    path = unquote(parts["path"])
+    path = unquote(parts["path"], errors="surrogateescape")
     if "/.." in path:  # RFC 3986, section 5.2.4
         path = posixpath.normpath(path)
     authority = unquote(parts["authority"] or "")

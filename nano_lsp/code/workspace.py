@@ -60,7 +60,7 @@ class Workspace:
         self._updating = threading.Lock()
         self._wanted = False  # whether an update is requested
         self._file = _open_store(
-            store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'replace')).hexdigest()[:16]}.db"
+            store / f"{hashlib.sha256(str(self.root).encode('utf-8', 'surrogatepass')).hexdigest()[:16]}.db"
         )
         # Not all owners close it before they go, and Python 3.13 warns of a database that nobody has closed.
         weakref.finalize(self, self._file.close)
@@ -271,13 +271,14 @@ class Workspace:
 
 
 def _find_indexed(root: Path) -> Iterator[Path]:
-    yield from find_python_files(root)
-    yield from find_files(root, _INDEXED - set(PYTHON.suffixes))
-
-
-def find_python_files(root: Path) -> Iterator[Path]:
-    """Yield the Python files of a folder that git does not ignore; see `find_files`."""
-    return find_files(root, PYTHON.suffixes)
+    """Yield the files of indexed languages, Python's while the others are found."""
+    others = []
+    for path in find_files(root, _INDEXED):
+        if path.suffix in PYTHON.suffixes:
+            yield path
+        else:
+            others.append(path)
+    yield from others
 
 
 def find_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:

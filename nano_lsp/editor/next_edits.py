@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
 
 from nano_lsp.editor.closed_files import ClosedFiles
 from nano_lsp.editor.session import Session
@@ -18,6 +19,7 @@ from nano_lsp.settings import IN_PROCESS, SHARED
 
 _PAUSE = 3  # times the longest debounce, without a key: shorter pauses are within a change
 _MAX_REJECTED = 64
+_MAX_CHARS = 1 << 20  # of all documents that are searched
 
 
 class NextEdits:
@@ -53,10 +55,8 @@ class NextEdits:
             before: Its text before the change.
             after: Its text after it.
         """
-        self._n_changes += 1
+        self._end_search()
         self._changed_s = self._clock()
-        if self._running:
-            self._running.cancel()
         suggested, self._offered = self._offered == (name, after), None
         self._kind = self._history.record(name, before, after, suggested=suggested)
 
@@ -66,10 +66,13 @@ class NextEdits:
 
     def settings_changed(self) -> None:
         """Forget the edits of documents in which next edits are off now."""
-        for document in self._history.documents:
-            if not self.is_on(document):
-                self._history.forget(document)
+        off = [document for document in self._history.documents if not self.is_on(document)]
+        for document in off:
+            self._history.forget(document)
+        if off:
+            self._end_search()
         if not self._history.documents:
+            self._offered = None
             self._rejected.clear()
 
     def reject(self, old: str, new: str) -> None:
@@ -82,7 +85,8 @@ class NextEdits:
         """The next edit and its document, once no key has been pressed for a while; None if there is nothing to show.
 
         Args:
-            sources: The documents to search, with their current texts; that of the newest edit is among them.
+            sources: The documents to search, with their current texts, the one with the cursor first; up to 1 MiB is
+                searched.
             opened: URIs of all open documents, where other files of the workspace are searched as well, if these
                 documents have no place; None where they are not.
 
@@ -90,6 +94,7 @@ class NextEdits:
             NanoError: Inference failed.
         """
         n_changes = self._n_changes
+        sources = _within_limit(sources)
         names = {source.name for source in sources}
         edits = [edit for edit in self._history.edits() if edit.document in names]
         if self._kind is not ChangeKind.TYPED or not edits:
@@ -137,3 +142,14 @@ class NextEdits:
             sources = [*sources, *closed]
             places = [*filter(is_sure, find(sources))]
         return places, sources
+
+    def _end_search(self) -> None:
+        self._n_changes += 1
+        if self._running:
+            self._running.cancel()
+
+
+def _within_limit(sources: Sequence[Source]) -> list[Source]:
+    """The first document, and the others up to the limit of what is searched."""
+    ends = accumulate(len(source.text) for source in sources)
+    return [source for i, (source, end) in enumerate(zip(sources, ends, strict=True)) if not i or end <= _MAX_CHARS]

@@ -94,4 +94,4 @@ class Places:
 
 def _key(name: str) -> str:
     """A hash of a path: the file names no documents."""
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -26,7 +26,8 @@ class Quiet:
     """Why a document gets no suggestions.
 
     Attributes:
-        reason: One of `paused`, `disabled`, `secret`, `language`, `large`, `excluded` and `confidence`.
+        reason: One of `paused`, `disabled`, `secret`, `language`, `large`, `excluded`, `out-of-sync` and
+            `confidence`.
         message: Sentence shown to the user.
         remedy: What the user can do about it; empty for nothing.
     """
@@ -59,6 +60,12 @@ def quiet_reason(  # noqa: PLR0911 - one return per reason
         message = f"{path.name} gets no suggestions: nano.exclude has the pattern {pattern}."
         return Quiet("excluded", message, "Change nano.exclude.")
     return None
+
+
+def out_of_sync(document: str) -> Quiet:
+    """Why a document gets no suggestions whose text is not known to be the editor's."""
+    message = f"{Path(path_of(document)).name} is out of sync: the editor has sent a change that cannot be read."
+    return Quiet("out-of-sync", message, "Close it and open it again.")
 
 
 def hidden_reason(suggestion: Suggestion) -> Quiet | None:

@@ -28,9 +28,10 @@ from nano_lsp.engine.launcher import Launcher
 from nano_lsp.engine.openai_api import METHODS
 from nano_lsp.engine.request_body import read_body
 from nano_lsp.errors import ConfigError, EngineClosedError
-from nano_lsp.offline import is_loopback, require_network
+from nano_lsp.loopback import is_loopback
+from nano_lsp.offline import require_network
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")  # no other names: a web page could bring one along (DNS rebinding)
 _PATIENCE = aiohttp.ClientTimeout(sock_read=600.0)  # an answer that is not streamed comes when it is done
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def serve(endpoint: EngineEndpoint, host: str, port: int, key: str) -> None:
         OfflineError: Other machines could connect, and the setting `offline` is on.
         ConfigError: The address cannot be used, or would be open to other machines without a key.
     """
-    is_private = bool(host) and is_loopback(host)  # without a host, it listens on all addresses
+    is_private = is_loopback(host)
     if not key and not is_private:
         raise ConfigError(f"{host} can be reached from other machines.", "Set a key: NANO_LSP_SERVE_KEY.")
     if not is_private:

@@ -1,4 +1,4 @@
-"""Decides whether an adapter is taken: the model without and with it on the same problems, by paired tests.
+"""Decides whether an adapter is taken: the model as it comes and with the adapter on the same problems, paired tests.
 
 Problems of one file are not independent: tests and intervals are by file (`nano_lsp.evaluation.metrics.compare`). The
 decision is made once, on all problems: to test again and again while answers come in would take adapters by chance
@@ -84,7 +84,7 @@ class Answers:
 
     Attributes:
         problem_set: The problems.
-        before: Outcomes of the model alone.
+        before: Outcomes of the model as it comes, or with another adapter.
         after: Outcomes of the model with the adapter.
     """
 

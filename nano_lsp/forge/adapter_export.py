@@ -1,4 +1,4 @@
-"""Writes a LoRA adapter (Hu et al. 2021, arXiv 2106.09685) as a GGUF file that llama.cpp loads beside its base model.
+"""Writes and reads a LoRA adapter (Hu et al. 2021, arXiv 2106.09685) as a GGUF file, which llama.cpp loads as well.
 
 Names and shapes are those of llama.cpp's `convert_lora_to_gguf.py`, and of `llama-adapter.cpp`, which reads them.
 """
@@ -68,12 +68,9 @@ def write_adapter(
     Raises:
         OSError: The file cannot be written.
     """
-    model = describe(base)
-    # Of `llama` models, llama.cpp has the two halves of a rotary pair side by side, transformers one half after the
-    # other: it undoes that when it loads the base, so the outputs of the adapter change places here.
-    heads = {"q_proj": model.query_heads, "k_proj": model.kv_heads} if model.family == "llama" else {}
+    heads = _reordered_heads(base)
     with whole_file(path) as new:
-        writer = gguf.GGUFWriter(new, model.family)
+        writer = gguf.GGUFWriter(new, describe(base).family)
         try:
             writer.add_type("adapter")
             writer.add_string("adapter.type", "lora")
@@ -93,11 +90,58 @@ def write_adapter(
             writer.close()
 
 
+def read_start(path: Path, base: GgufHeader, training: Training) -> Adapter:
+    """Read an adapter to start training from; with the scale of the recipe it has the same effect as with its own.
+
+    Args:
+        path: Path of the file, which has been checked.
+        base: Header of the base model's file.
+        training: Hyperparameters.
+
+    Raises:
+        ForgeError: It has more modules or a higher rank than the recipe.
+    """
+    reader = gguf.GGUFReader(path)
+    alpha, heads = float(reader.fields["adapter.lora.alpha"].contents()), _reordered_heads(base)
+    tensors = {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+    adapter = {}
+    for module in training.modules:
+        for layer in range(describe(base).layers):
+            name = _tensor_name(layer, module)
+            a, b = tensors.pop(f"{name}.lora_a", None), tensors.pop(f"{name}.lora_b", None)
+            if a is None or b is None or len(a) > training.rank:
+                continue
+            b = _split(b, heads[module]) if module in heads else b
+            adapter[layer, module] = a, b * np.float32(alpha / len(a) / (training.alpha / training.rank))
+    if tensors or not adapter:
+        raise ForgeError(
+            f"The recipe cannot go on from {path}, which has other modules or a higher rank.",
+            'Give the recipe its modules and its rank (`nano-lsp adapter show`), or `start = "new"`.',
+        )
+    return adapter
+
+
 def _tensor_name(layer: int, module: str) -> str:
     return f"blk.{layer}.{_TENSORS.get(module, module)}.weight"
+
+
+def _reordered_heads(base: GgufHeader) -> dict[str, int]:
+    """Number of heads of the modules whose outputs llama.cpp has in another order than transformers.
+
+    Of `llama` models it has the two halves of a rotary pair side by side, transformers one half after the other, and
+    undoes that when it loads the base model: so the outputs of an adapter have to change places as well.
+    """
+    model = describe(base)
+    return {"q_proj": model.query_heads, "k_proj": model.kv_heads} if model.family == "llama" else {}
 
 
 def _interleave(b: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
     """Put the n rows of each head into the order 0, n/2, 1, n/2 + 1 and so on."""
     rows: NDArray[np.float32] = b.reshape(n_heads, 2, -1, b.shape[1]).swapaxes(1, 2).reshape(b.shape)
+    return rows
+
+
+def _split(b: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
+    """Undo `_interleave`."""
+    rows: NDArray[np.float32] = b.reshape(n_heads, -1, 2, b.shape[1]).swapaxes(1, 2).reshape(b.shape)
     return rows

@@ -274,7 +274,7 @@ def check_run(folder: Path, run: dict[str, Any]) -> None:
     """
     known = read_run(folder)
     if known is not None and known != run:
-        differing = ", ".join(name for name in run if known.get(name) != run[name])
+        differing = ", ".join(name for name in {**run, **known} if known.get(name) != run.get(name))
         raise ForgeError(
             f"{folder} holds the output of another run ({differing} differ).",
             f"Give another folder with --output, or delete {folder} to begin anew.",

@@ -34,6 +34,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cases_per_step: Number of cases of an optimizer step.
         library: Training library.
         accelerator: Accelerator that the run must fit; empty for none.
+        start: `new`: from an adapter that changes nothing; `shipped`: from the one that comes with the model, if any.
     """
 
     method: Literal["qlora"]
@@ -45,6 +46,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cases_per_step: _Count
     library: str
     accelerator: str = ""
+    start: Literal["new", "shipped"] = "new"
 
 
 class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nano_lsp.atomic_files import whole_file
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import ForgeError
-from nano_lsp.forge.adapter_export import Adapter, write_adapter
+from nano_lsp.forge.adapter_export import Adapter, read_start, write_adapter
 from nano_lsp.forge.dataset import begin_run, check_run, locked_folder
 from nano_lsp.forge.public_sets import EXTRA
 from nano_lsp.forge.recipe import Training
@@ -33,7 +33,14 @@ from nano_lsp.forge.source import hash_files
 from nano_lsp.forge.training_data import CaseOrder, TrainingCase, TrainingData
 from nano_lsp.forge.training_needs import Machine, choose_machine, prepare_folder
 from nano_lsp.inference.hardware import cpu_flags, find_memory, usable_cores
-from nano_lsp.models.adapter_file import BASE_KEY, DATA_CARD_KEY, RECIPE_KEY, TRAINING_KEY
+from nano_lsp.models.adapter_file import (
+    BASE_KEY,
+    DATA_CARD_KEY,
+    RECIPE_KEY,
+    TRAINING_KEY,
+    BaseModel,
+    check_adapter,
+)
 from nano_lsp.models.architecture import describe
 from nano_lsp.models.gguf import GgufHeader, read_header
 
@@ -78,6 +85,9 @@ class Trainable(Protocol):
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state."""
+
+    def start_from(self, adapter: Adapter) -> None:
+        """Take up the matrices of another adapter, of the same or a lower rank, before the first step."""
 
     def adapter(self) -> Adapter:
         """The matrices of the adapter."""
@@ -170,6 +180,7 @@ class TrainingRun:
         folder: Folder for checkpoints and the adapter.
         budget: How long to train.
         listener: Receives the progress.
+        start: Adapter to start from, where the recipe goes on from the one that comes with the model; None for none.
         pause_reason: Why training has to pause now; empty if it has not.
         n_threads: Number of threads; 0 for all physical cores.
         load: Loads the model; None for PyTorch.
@@ -184,6 +195,7 @@ class TrainingRun:
         budget: Budget,
         *,
         listener: TrainingListener,
+        start: Path | None = None,
         pause_reason: Callable[[], str] = str,
         n_threads: int = 0,
         load: LoadModel | None = None,
@@ -194,6 +206,7 @@ class TrainingRun:
         self._n_threads = n_threads or usable_cores()
         self._load, self._checkpoint_s = load, checkpoint_s
         self._training = data.recipe.training
+        self._start = start if self._training.start == "shipped" else None
         self._order = CaseOrder(len(data.train), self._training.cases_per_step, budget.seed)
         shuffled = CaseOrder(len(data.heldout), min(len(data.heldout), _MAX_HELDOUT), budget.seed)
         self._heldout = [data.heldout[i] for i in shuffled.step(0)]
@@ -207,6 +220,7 @@ class TrainingRun:
             ForgeError: The run cannot begin or go on, or another process trains in the folder; the last checkpoint is
                 kept.
             GgufError: The base model cannot be read.
+            AdapterError: The adapter to start from is for another model.
             KeyboardInterrupt: After a checkpoint.
         """
         header = read_header(self._base)
@@ -217,7 +231,11 @@ class TrainingRun:
             )
         load, on_gpu = (self._load, False) if self._load else _pytorch()
         base_sha256 = hash_files([self._base])
-        run = {"data": self._data.digest, "base": base_sha256, **vars(self._budget)}
+        origin, start = {}, None
+        if self._start:
+            checked = check_adapter(self._start, BaseModel(self._data.model, self._base, base_sha256))
+            origin, start = {"start_sha256": checked.sha256}, read_start(self._start, header, self._training)
+        run = {"data": self._data.digest, "base": base_sha256, **vars(self._budget), **origin}
         check_run(self._folder, run)
         if not (self._folder / ADAPTER).is_file():
             machine = choose_machine(
@@ -234,14 +252,18 @@ class TrainingRun:
                 check_run(self._folder, run)  # another process may have begun one
                 self._listener.on_status("loading the model")
                 model = load(self._base, self._training, machine, self._budget.seed, self._data.max_tokens)
-                history = self._take_up(model) or self._plan(model)
+                history = self._take_up(model)
+                if history is None:
+                    if start:
+                        model.start_from(start)
+                    history = self._plan(model)
                 begin_run(self._folder, run)
                 if not history.step:
                     self._checkpoint(model, history)
                 self._announce(history, machine)
                 self._run(model, history)
                 about = {"base_sha256": base_sha256, "n_threads": machine.n_threads, "precision": machine.precision}
-                self._finish(model, history, header, about)
+                self._finish(model, history, header, {**origin, **about})
         self._keep_checkpoints([])
         curve: dict[str, Any] = msgspec.json.decode((self._folder / CURVE).read_bytes())
         return curve

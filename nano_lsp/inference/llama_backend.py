@@ -135,7 +135,7 @@ class LlamaBackend:
             return not is_cancelled
 
         params.progress_callback = progress
-        model = llama.llama_model_load_from_file(str(path).encode(), params)
+        model = llama.llama_model_load_from_file(os.fsencode(path), params)
         if not model and is_cancelled:
             raise CancelledError("Loading was cancelled.")
         if not model:

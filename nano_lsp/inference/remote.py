@@ -24,7 +24,8 @@ from nano_lsp.errors import ConfigError, EngineClosedError, EngineError, NanoErr
 from nano_lsp.explain_errors import explain_error
 from nano_lsp.inference.approximate_tokenizer import ApproximateTokenizer
 from nano_lsp.inference.request import GenerationRequest
-from nano_lsp.network import LOOPBACK, bearer, open_async_client, open_client
+from nano_lsp.loopback import is_loopback
+from nano_lsp.network import bearer, open_async_client, open_client
 from nano_lsp.offline import require_network
 from nano_lsp.schema import Completion, Counters, FinishReason, Notice, Token
 
@@ -103,9 +104,9 @@ class Remote:
             EngineError: The server cannot be reached, or serves no model.
         """
         parts = urlsplit(address)
-        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        if parts.scheme != "https" and not is_loopback(parts.hostname):
             raise ConfigError(f"{address} would send code unencrypted to another machine.", "Use https://…")
-        if parts.hostname not in LOOPBACK:
+        if not is_loopback(parts.hostname):
             require_network(f"The engine at {address}", "Set `engine` to `shared` for a model on this machine.")
         base = address.rstrip("/").removesuffix("/v1")
         headers = bearer(key) if key else {}

@@ -112,6 +112,7 @@ class Documents:
         self._on_edit = on_edit
         self.encoding = Encoding.UTF16
         self._open: dict[str, TextDocument] = {}
+        self._out_of_sync: set[str] = set()  # URIs of documents and notebooks with a change that could not be read
         self._notebooks: dict[str, list[types.NotebookCell]] = {}
 
     def __iter__(self) -> Iterator[TextDocument]:
@@ -141,8 +142,28 @@ class Documents:
         cells = {cell.document: cell.kind for cell in self._notebooks.get(document.notebook, [])}
         return cells.get(document.uri) is not types.NotebookCellKind.Markup
 
+    def is_in_sync(self, document: TextDocument) -> bool:
+        """Whether a document's text is the editor's: all changes of it, and of its notebook, could be read."""
+        return self._out_of_sync.isdisjoint({document.uri, document.notebook})
+
+    def lose(self, uri: str | None) -> list[TextDocument]:
+        """A change of a document or notebook could not be read: the text is unknown until it is sent as a whole.
+
+        Args:
+            uri: Its URI; None if that could not be read either, so that it may be any.
+
+        Returns:
+            The open documents whose text is unknown now.
+        """
+        found = [each for each in self if uri in {None, each.uri, each.notebook}]
+        self._out_of_sync |= {uri} if uri and found else {each.notebook or each.uri for each in found}
+        for document in found:
+            self._open[document.uri] = replace(document)  # what runs for the version before is stale
+        return found
+
     def open(self, item: types.TextDocumentItem, notebook: str = "") -> None:
         """Add a document that the editor has opened."""
+        self._out_of_sync.discard(item.uri)
         self._open[item.uri] = TextDocument(
             uri=item.uri,
             language=item.language_id,
@@ -155,26 +176,36 @@ class Documents:
     def change(
         self, uri: str, changes: Iterable[types.TextDocumentContentChangeEvent], version: int
     ) -> tuple[TextDocument, int] | None:
-        """Apply the editor's changes to a document.
+        """Apply the editor's changes to a document; after `lose`, those from a change of the whole text on.
 
         Returns:
-            The new version and the offset where the last change ended; None if the document is not open.
+            The new version and the offset where the last change ended; None if the document is not open, or its text
+            stays unknown.
         """
         before = document = self._open.get(uri)
         if before is None or document is None:
             return None
         if version == UNKNOWN_VERSION:
             version = before.version + 1
-        end = 0
+        end, texts, was_in_sync = 0, [], uri not in self._out_of_sync
         for change in changes:
-            document, end = document.apply_change(change, version)
-            self._on_change(uri, document.text)
+            if isinstance(change, types.TextDocumentContentChangeWholeDocument):
+                self._out_of_sync.discard(uri)
+            if uri not in self._out_of_sync:
+                document, end = document.apply_change(change, version)
+                texts.append(document.text)
         self._open[uri] = document
-        self._on_edit(before, document)
+        if uri in self._out_of_sync:
+            return None
+        if was_in_sync:
+            for text in texts:
+                self._on_change(uri, text)
+            self._on_edit(before, document)
         return document, end
 
     def close(self, uri: str) -> TextDocument | None:
         """Remove and return a document that the editor has closed; None if it was not open."""
+        self._out_of_sync.discard(uri)
         return self._open.pop(uri, None)
 
     def open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
@@ -182,6 +213,7 @@ class Documents:
         notebook = params.notebook_document
         for cell in self._notebooks.get(notebook.uri, ()):
             self._close_cell(cell.document, notebook.uri)
+        self._out_of_sync.discard(notebook.uri)
         self._notebooks[notebook.uri] = list(notebook.cells)
         for item in params.cell_text_documents:
             self.open(item, notebook.uri)
@@ -214,6 +246,7 @@ class Documents:
     def close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> str | None:
         """Remove a notebook that the editor has closed, and return its name; None if it was not open."""
         uri = params.notebook_document.uri
+        self._out_of_sync.discard(uri)
         cells = self._notebooks.pop(uri, None)
         for cell in [*(cells or ()), *params.cell_text_documents]:
             self._close_cell(cell.document if isinstance(cell, types.NotebookCell) else cell.uri, uri)

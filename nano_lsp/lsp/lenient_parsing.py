@@ -86,6 +86,13 @@ def read_argument(arguments: Sequence[object]) -> Mapping[str, Any]:
     return argument if isinstance(argument, Mapping) else getattr(argument, "_asdict", dict)()
 
 
+def read_document_uri(params: object) -> str | None:
+    """The URI of the document or notebook that parameters are about; None if it cannot be read."""
+    given = read_argument([params])
+    uris = (read_argument([given.get(name)]).get("uri") for name in ("textDocument", "notebookDocument"))
+    return next((uri for uri in uris if isinstance(uri, str)), None)
+
+
 def read_range(value: object) -> types.Range | None:
     """A range in a command's argument; None for anything else."""
     try:

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage
 
-from nano_lsp.lsp.lenient_parsing import MessageParseError, read_message
+from nano_lsp.errors import NanoError
+from nano_lsp.lsp.lenient_parsing import MessageParseError, read_document_uri, read_message
 
 _NOT_INITIALIZED = -32002  # LSP, ErrorCodes.ServerNotInitialized
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0
 _INVALID_PARAMS = -32602
-PARSE_ERROR = -32700
+_PARSE_ERROR = -32700
 _LAST_RESPONSES_S = 0.1
-_CONTENT_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
+_CHANGES = {types.TEXT_DOCUMENT_DID_CHANGE, types.NOTEBOOK_DOCUMENT_DID_CHANGE}
+_TEXTS = {*_CHANGES, types.TEXT_DOCUMENT_DID_OPEN, types.NOTEBOOK_DOCUMENT_DID_OPEN}
+_CHANGE = re.compile(r'Document\\?/didChange"')  # in a message that is not JSON
+_METHOD = ContextVar("method", default="a message")  # of the message that is being handled
 logger = logging.getLogger(__name__)
-
-
-class MessageReader(io.BufferedReader):
-    """A stream of messages, with its headers written as pygls 2.1 reads them.
-
-    Like those of HTTP (RFC 9112, section 5), they may have names in any case and any blanks around values.
-    """
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line of a header."""
-        line = super().readline(size)
-        found = _CONTENT_LENGTH.fullmatch(line)
-        return b"Content-Length: %d\r\n" % int(found[1]) if found else line
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,14 @@ class _InvalidMessage:
     id: object
     reason: str
     is_request: bool
+    method: str
+    params: object
+
+
+def _log_failure(error: BaseException) -> None:
+    """Log an error of a handler in a line; with its traceback where it is a bug, or for debugging."""
+    with_traceback = not isinstance(error, (JsonRpcException, NanoError)) or logger.isEnabledFor(logging.DEBUG)
+    logger.error("%s: %s", _METHOD.get(), error, exc_info=error if with_traceback else None)
 
 
 def _cancel_with(running: asyncio.Task[Any], request: Future[Any]) -> None:
@@ -68,8 +68,13 @@ class NanoProtocol(LanguageServerProtocol):
     """The language server protocol with this server's own handlers for documents.
 
     These are called synchronously, in the order of the messages.
+
+    Attributes:
+        on_unreadable_text: Called with the URI of a document or notebook whose text, or a change of it, cannot be
+            read; with None if the URI cannot be read either.
     """
 
+    on_unreadable_text: Callable[[str | None], object]
     _is_shutting_down = False
     _exits = False
 
@@ -116,6 +121,24 @@ class NanoProtocol(LanguageServerProtocol):
                 del self._request_futures[request_id]
                 result_future.add_done_callback(partial(_cancel_with, running))
 
+    def _send_handler_result(self, future: Future[Any], *, msg_id: int | str) -> None:
+        """Answer a request; pygls 2.1 logs a traceback for each error, and the user's errors are bugs to it."""
+        error = None if future.cancelled() else future.exception()
+        if error is None:
+            super()._send_handler_result(future, msg_id=msg_id)
+            return
+        self._request_futures.pop(msg_id, None)
+        _log_failure(error)
+        if not isinstance(error, JsonRpcException):
+            reason = str(error) if isinstance(error, NanoError) else f"{type(error).__name__}: {error}"
+            error = JsonRpcException(reason)
+        self._send_response(msg_id, error=error.to_response_error())
+
+    def _check_handler_result(self, future: Future[Any]) -> None:
+        """Log why a notification could not be handled."""
+        if not future.cancelled() and (error := future.exception()):
+            _log_failure(error)
+
     def structure_message(self, data: dict[str, Any]) -> dict[str, Any]:
         """Leave an object of a message as it is: pygls calls this for each, also for those inside of parameters."""
         return data
@@ -133,6 +156,15 @@ class NanoProtocol(LanguageServerProtocol):
         """Log why a message is invalid, and answer it; the id is None where it cannot be read."""
         logger.warning(reason)
         self._send_error_response(request_id, code, reason)
+
+    def refuse_undecodable(self, error: Exception) -> None:
+        """Refuse a message that is not JSON; with the error that it raised, which has the message."""
+        reason = f"A message cannot be decoded: {error}."
+        logger.error(reason)
+        self._send_error_response(None, _PARSE_ERROR, reason)
+        text = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else ""
+        if _CHANGE.search(text or str(getattr(error, "doc", ""))):
+            self.on_unreadable_text(None)
 
     @property
     def was_left_open(self) -> bool:
@@ -179,13 +211,14 @@ class NanoProtocol(LanguageServerProtocol):
         kind: Any = self.get_message_type(data["method"])
         if kind is None:
             kind, data = JsonRPCRequestMessage if is_request else JsonRPCNotification, {"params": None, **data}
+        invalid = partial(_InvalidMessage, data.get("id"), is_request=is_request, method=data["method"])
         if is_request and (isinstance(data["id"], bool) or not isinstance(data["id"], (int, str))):
-            return _InvalidMessage(data["id"], "A request's id must be an integer or a string.", is_request)
+            return invalid("A request's id must be an integer or a string.", params=None)
         try:
             return read_message(self._converter, data, kind)
         except MessageParseError as error:
             reason = f"The parameters of {data['method']} are invalid: {error}."
-            return _InvalidMessage(data.get("id"), reason, is_request)
+            return invalid(reason, params=data.get("params"))
 
     def _handle_parsed(self, message: Any) -> None:  # noqa: ANN401 - of any type
         """Pass a message to its handler; answer requests before `initialize` and after `shutdown` with an error."""
@@ -194,6 +227,9 @@ class NanoProtocol(LanguageServerProtocol):
                 self.refuse_message(message.id, _INVALID_PARAMS, message.reason)
             else:
                 logger.warning(message.reason)
+                uri = read_document_uri(message.params)
+                if message.method in (_TEXTS if uri else _CHANGES):
+                    self.on_unreadable_text(uri)
             return
         method, request_id = getattr(message, "method", None), getattr(message, "id", None)
         if method and request_id is not None:
@@ -208,6 +244,7 @@ class NanoProtocol(LanguageServerProtocol):
                 return
         elif method and self._workspace is None and method != types.EXIT:
             return  # LSP: notifications before `initialize` are dropped
+        _METHOD.set(method or _METHOD.get())
         super().handle_message(message)
 
     def _send_error_response(self, request_id: object, code: int, reason: str) -> None:

@@ -22,12 +22,12 @@ from nano_lsp.code.uris import file_path
 from nano_lsp.config import Folders
 from nano_lsp.editor.next_edits import NextEdits
 from nano_lsp.editor.places import Places
-from nano_lsp.editor.quiet_reason import HIDDEN, Quiet
+from nano_lsp.editor.quiet_reason import HIDDEN, Quiet, out_of_sync
 from nano_lsp.editor.session import Session, State, Status
 from nano_lsp.editor.suggester import Suggester
 from nano_lsp.errors import CancelledError, NanoError
 from nano_lsp.lsp.documents import Documents, TextDocument
-from nano_lsp.lsp.protocol import PARSE_ERROR, NanoProtocol
+from nano_lsp.lsp.protocol import NanoProtocol
 from nano_lsp.version import __version__
 
 if TYPE_CHECKING:  # chosen_action imports this module; the server answers an editor before the assistant is imported
@@ -97,15 +97,17 @@ class NanoServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log an error of the server; a dialog for each would cover the editor. Refuse a message that is not JSON."""
-        logger.error("%s: %s", source, error)
-        if isinstance(error, (ValueError, RecursionError)) and source is JsonRpcException:  # while reading a message
-            self.protocol.refuse_message(None, PARSE_ERROR, f"A message cannot be decoded: {error}.")
+        if source is JsonRpcException and isinstance(error, (ValueError, RecursionError)):  # while reading a message
+            self.protocol.refuse_undecodable(error)
+        else:
+            logger.error(error, exc_info=error if source is JsonRpcException else None)
 
     def show_status(self, status: Status) -> None:
         """Send the status and the model's name to the editor."""
         self.status = status = replace(status, model=self.session.settings.model)
         uri, quiet = self._quiet or ("", None)
-        self.protocol.notify(STATUS, {**asdict(status.with_reason(quiet, uri)), "state": status.state.value})
+        shown = {name: _readable(text) for name, text in asdict(status.with_reason(quiet, uri)).items()}
+        self.protocol.notify(STATUS, {**shown, "state": status.state.value})
         notice = self.session.notice
         if notice.is_new:
             self.show_message_once(notice.text)
@@ -126,7 +128,7 @@ class NanoServer(LanguageServer):
         self.show_status(self.status)
         if quiet and (uri, quiet.reason) not in self._logged:
             self._logged.add((uri, quiet.reason))
-            message = f"No suggestions in {uri}: {quiet.message} {quiet.remedy}".strip()
+            message = _readable(f"No suggestions in {uri}: {quiet.message} {quiet.remedy}".strip())
             self.window_log_message(types.LogMessageParams(types.MessageType.Info, message))
 
     def is_quiet(self, document: TextDocument) -> bool:
@@ -145,7 +147,9 @@ class NanoServer(LanguageServer):
             self.show_quiet(uri, self._quiet_reason(document) if document else None)
 
     def _quiet_reason(self, document: TextDocument) -> Quiet | None:
-        return self.session.quiet_reason(document.notebook or document.uri, document.language, len(document.text))
+        name = document.notebook or document.uri
+        quiet = self.session.quiet_reason(name, document.language, len(document.text))
+        return quiet or (None if self.documents.is_in_sync(document) else out_of_sync(name))
 
     def show_message(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message about a request of the user, again if it was shown before."""
@@ -156,7 +160,7 @@ class NanoServer(LanguageServer):
         """Show a message unless it has been shown already."""
         if message not in self._shown_messages:
             self._shown_messages.add(message)
-            self.window_show_message(types.ShowMessageParams(kind, message))
+            self.window_show_message(types.ShowMessageParams(kind, _readable(message)))
 
     def forget_messages(self) -> None:
         """Let messages that were shown be shown again."""
@@ -347,6 +351,11 @@ class ExplanationCache:
     def get(self, code: str) -> str:
         """The explanation of some code; empty for none."""
         return self._explanations.get(_cache_key(code), "")
+
+
+def _readable(value: T) -> T | str:
+    """A text with question marks for what is not UTF-8 in the name of a file: many JSON parsers refuse it."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _cache_key(code: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nano_lsp.errors import AdapterError, GgufError, NanoError
+from nano_lsp.errors import AdapterError, GgufError, NanoError, OtherModelError
 from nano_lsp.models.gguf import FLOAT32, GgufHeader, TensorInfo, read_header
 
 BASE_KEY = "nano_lsp.base_sha256"
@@ -72,7 +72,8 @@ def check_adapter(path: Path, base: BaseModel | None = None) -> AdapterFile:
 
     Raises:
         GgufError: The file is missing, not GGUF, truncated or damaged.
-        AdapterError: It is not a LoRA adapter, or one for another model.
+        AdapterError: It is not a LoRA adapter.
+        OtherModelError: It is one, for another model.
     """
     found = _check(path, file_state(path), base, file_state(base.path) if base and base.has_weights else ())
     if isinstance(found, NanoError):
@@ -190,8 +191,8 @@ def _check_shapes(
             raise _other_model(path, base, f"{name!r} is {given} in it, {wanted} in this model")
 
 
-def _other_model(path: Path, base: BaseModel, reason: str) -> AdapterError:
-    return AdapterError(
+def _other_model(path: Path, base: BaseModel, reason: str) -> OtherModelError:
+    return OtherModelError(
         f"The adapter {path} was made for another model than {base.name}: {reason}.",
         "Choose the model that it was made for, or another adapter: `nano-lsp adapter list`.",
     )

@@ -1,13 +1,14 @@
 """Installed adapters, and which of them suggestions use.
 
 The store is a folder of files that are named after their SHA-256, and `adapters.json`: names of adapters, and the
-choice for each workspace. A file is complete and checked before it has its name, and `adapters.json` is replaced by
-renaming, so nobody reads half of either.
+choices for each workspace, one for each model. A file is complete and checked before it has its name, and
+`adapters.json` is replaced by renaming, so nobody reads half of either.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -18,8 +19,17 @@ from typing import Any
 
 from nano_lsp.atomic_files import require_disk_space, whole_file, write_whole
 from nano_lsp.config import SCRIPTED, Folders, is_path
-from nano_lsp.errors import AdapterError, ChecksumError, ConfigError, NanoError, UnknownAdapterError
-from nano_lsp.models.adapter_file import AdapterFile, BaseModel, base_sha256, check_adapter
+from nano_lsp.errors import (
+    AdapterError,
+    ChecksumError,
+    ConfigError,
+    GgufError,
+    NanoError,
+    OtherModelError,
+    UnknownAdapterError,
+)
+from nano_lsp.models.adapter_file import BASE_KEY, AdapterFile, BaseModel, base_sha256, check_adapter
+from nano_lsp.models.gguf import read_header
 from nano_lsp.models.store import FREE_SPACE, ModelStore, locked, writing
 
 AUTO, NONE = "auto", "none"
@@ -63,10 +73,10 @@ class AdapterChoice:
 
 @dataclass(frozen=True)
 class _Index:
-    """Content of `adapters.json`: SHA-256 by name, and chosen names by folder."""
+    """Content of `adapters.json`: SHA-256 by name, and chosen names by folder, the newest first."""
 
-    adapters: Mapping[str, str] = field(default_factory=dict)
-    choices: Mapping[str, str] = field(default_factory=dict)
+    adapters: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)
 
 
 class AdapterStore:
@@ -88,7 +98,7 @@ class AdapterStore:
         index = self._read()
         return [
             InstalledAdapter(
-                name, self._path(sha256), tuple(folder for folder, chosen in index.choices.items() if chosen == name)
+                name, self._path(sha256), tuple(folder for folder, chosen in index.choices.items() if name in chosen)
             )
             for name, sha256 in sorted(index.adapters.items())
         ]
@@ -111,23 +121,18 @@ class AdapterStore:
             raise ChecksumError(f"The file of the adapter {name} has changed: {found.path}.", "Install it again.")
         return found
 
-    def choice(self, workspace: Path | None) -> str:
-        """Name of the adapter that is chosen for a folder, an enclosing folder or everybody, in this order.
+    def choices(self, workspace: Path | None) -> list[str]:
+        """Names of the adapters that are chosen for a folder, enclosing folders and everybody, in this order.
 
-        Returns:
-            The name, `none`, or an empty text where nothing is chosen.
+        The first that fits a model is the choice for it; `none` stands for no adapter, whatever the model.
 
         Raises:
             AdapterError: The store's list cannot be read.
         """
         choices = self._read().choices
-        if not choices:
-            return ""
-        folder = Path(os.path.realpath(workspace)) if workspace else None
-        for candidate in (folder, *folder.parents) if folder else ():
-            if chosen := choices.get(str(candidate)):
-                return chosen
-        return choices.get(EVERYBODY, "")
+        folder = Path(os.path.realpath(workspace)) if workspace and choices else None
+        places = [*map(str, (folder, *folder.parents))] if folder else []
+        return [name for place in (*places, EVERYBODY) for name in choices.get(place, ())]
 
     def install(self, file: Path, name: str = "") -> str:
         """Copy an adapter file into the store; one that had the name is replaced.
@@ -157,15 +162,18 @@ class AdapterStore:
                 shutil.copyfile(file, copy)
                 if check_adapter(copy).sha256 != sha256:
                     raise ChecksumError(f"{file} has changed while it was copied.", "Run the command again.")
-            index["adapters"][name] = sha256
+            index.adapters[name] = sha256
         return name
 
-    def choose(self, name: str, workspace: Path | None) -> None:
-        """Make an adapter the choice for a workspace, or for everybody.
+    def choose(self, name: str, workspace: Path | None) -> list[str]:
+        """Make an adapter the choice for a workspace, or for everybody; those for other models stay.
 
         Args:
-            name: Name of the adapter; `none` for no adapter there, `auto` to remove the choice.
+            name: Name of the adapter; `none` for no adapter there, `auto` to remove the choices.
             workspace: Folder of the workspace; None for everybody.
+
+        Returns:
+            The choices that stay, for models that the adapter does not fit.
 
         Raises:
             UnknownAdapterError: No adapter has this name.
@@ -173,12 +181,16 @@ class AdapterStore:
         """
         folder = os.path.realpath(workspace) if workspace else EVERYBODY
         with self._changing() as index:
+            before = index.choices.pop(folder, [])
             if name == AUTO:
-                index["choices"].pop(folder, None)
-                return
+                return []
+            others = []
             if name != NONE:
-                _sha256_of(name, index["adapters"])
-            index["choices"][folder] = name
+                made_for = self._made_for(name, index.adapters)
+                others = [each for each in before if each != name and each in index.adapters]
+                others = [each for each in others if not made_for or self._made_for(each, index.adapters) != made_for]
+            index.choices[folder] = [name, *others]
+        return others
 
     def remove(self, name: str) -> tuple[str, ...]:
         """Delete an adapter, and the choices that name it.
@@ -191,12 +203,23 @@ class AdapterStore:
             DiskSpaceError, StoreWriteError, StoreBusyError: The store cannot be written now.
         """
         with self._changing() as index:
-            _sha256_of(name, index["adapters"])
-            del index["adapters"][name]
-            used_by = tuple(folder for folder, chosen in index["choices"].items() if chosen == name)
+            _sha256_of(name, index.adapters)
+            del index.adapters[name]
+            used_by = tuple(folder for folder, chosen in index.choices.items() if name in chosen)
             for folder in used_by:
-                del index["choices"][folder]
+                index.choices[folder].remove(name)
         return used_by
+
+    def _made_for(self, name: str, adapters: Mapping[str, str]) -> str:
+        """SHA-256 of the model that an adapter was trained over; empty where its file does not say it.
+
+        Raises:
+            UnknownAdapterError: No adapter has this name.
+        """
+        path = self._path(_sha256_of(name, adapters))
+        with contextlib.suppress(GgufError):
+            return str(read_header(path).metadata.get(BASE_KEY, ""))
+        return ""
 
     def _path(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.gguf"
@@ -205,27 +228,33 @@ class AdapterStore:
         path = self._folder / _INDEX
         try:
             content: Any = json.loads(path.read_bytes())
-            adapters, choices = dict(content["adapters"]), dict(content["choices"])
-            if not all(isinstance(text, str) for text in (*adapters.values(), *choices.values())):
+            adapters = dict(content["adapters"])
+            choices = {  # earlier versions kept one name for a folder
+                folder: [names] if isinstance(names, str) else [*names]
+                for folder, names in content["choices"].items()
+            }
+            texts = itertools.chain(adapters.values(), *choices.values())
+            if not all(isinstance(text, str) for text in texts):
                 raise TypeError("a value is not a text")  # noqa: TRY301 - reported below
         except (FileNotFoundError, NotADirectoryError):
             return _Index()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AdapterError(
                 f"{path} cannot be read: {error}.", "Correct it, or delete it and install the adapters again."
             ) from error
         return _Index(adapters, choices)
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[dict[str, dict[str, str]]]:
+    def _changing(self) -> Iterator[_Index]:
         """The list of adapters and choices, to change; written at the end, then files without a name are deleted."""
         with writing(self._folder), locked(self._folder):
-            before = self._read()
-            index = {"adapters": dict(before.adapters), "choices": dict(before.choices)}
+            index = self._read()
             yield index
-            write_whole(self._folder / _INDEX, json.dumps(index, indent=1).encode("ascii"))  # escapes lone surrogates
+            choices = {folder: names for folder, names in index.choices.items() if names}
+            content = json.dumps({"adapters": index.adapters, "choices": choices}, indent=1)
+            write_whole(self._folder / _INDEX, content.encode("ascii"))  # lone surrogates are escaped
             for path in self._folder.glob("*.gguf"):
-                if path.stem not in index["adapters"].values():
+                if path.stem not in index.adapters.values():
                     path.unlink()
 
 
@@ -256,21 +285,25 @@ def choose_adapter(setting: str, workspace: Path | None, base: BaseModel, folder
         UnknownAdapterError: No adapter has the name in the setting.
         GgufError, AdapterError, ChecksumError: The adapter in the setting is damaged or was made for another model.
     """
-    store = AdapterStore(folders.adapters)
     if setting in {"", NONE}:
         return AdapterChoice()
+    store = AdapterStore(folders.adapters)
     if setting != AUTO:
         found = check_adapter(Path(setting).expanduser(), base) if is_path(setting) else store.find(setting, base)
         return AdapterChoice(setting, found)
-    name = ""
+    name, shipped = "", shipped_adapter(base.name)
     try:
-        name = store.choice(workspace)
-        if not name and (shipped := shipped_adapter(base.name)):
-            name = shipped.name
-            return AdapterChoice(name, check_adapter(shipped, base))
-        return AdapterChoice() if name in {"", NONE} else AdapterChoice(name, store.find(name, base))
+        names = store.choices(workspace)
+        for name in itertools.takewhile(NONE.__ne__, names):
+            with contextlib.suppress(OtherModelError):
+                return AdapterChoice(name, store.find(name, base))
+        if NONE in names:
+            return AdapterChoice()
+        name = shipped.name if shipped else next(iter(names), "")
+        file = check_adapter(shipped, base) if shipped else store.find(name, base) if name else None
     except NanoError as error:
         return AdapterChoice(name, left_out=error.message)
+    return AdapterChoice(name, file)
 
 
 def find_base(model: str, folders: Folders) -> BaseModel:

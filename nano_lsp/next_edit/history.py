@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nano_lsp.code.syntax_tree import n_common
+from nano_lsp.code.syntax_tree import common_ends
 from nano_lsp.lines import LINE_END, line_start, split_lines
 
 MAX_LINES = 12
@@ -141,9 +141,7 @@ class EditHistory:
 
 def find_edit(document: str, before: str, after: str) -> Edit:
     """The lines that differ between two texts of a document, as one edit."""
-    start = n_common(before, after)
-    limit = min(len(before), len(after)) - start
-    n_behind = n_common(before[len(before) - limit :][::-1], after[len(after) - limit :][::-1])
+    start, n_behind = common_ends(before, after)
     start -= before[start - 1 : start] == "\r"  # not within `\r\n`
     start = line_start(before, start)
     ends = len(before) - n_behind, len(after) - n_behind

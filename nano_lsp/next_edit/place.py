@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from nano_lsp.code.document import TextEdit
+from nano_lsp.code.syntax_tree import common_ends
+from nano_lsp.lines import LINE_END
 from nano_lsp.next_edit.history import Edit, line_above, line_below
 from nano_lsp.next_edit.patterns import replaced
 
@@ -65,6 +68,19 @@ class Place:
     def apply(self, text: str) -> str:
         """The text of the document with the new lines."""
         return text[: self.start] + self.new + text[self.end :]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The old and the new lines, without the line break at their end where both have the same one."""
+        ends = [LINE_END.search(side, max(0, len(side) - 2)) for side in (self.old, self.new)]
+        n = len(ends[0][0]) if ends[0] and ends[1] and ends[0][0] == ends[1][0] else 0
+        return self.old[: len(self.old) - n], self.new[: len(self.new) - n]
+
+    @property
+    def change(self) -> TextEdit:
+        """What the new lines change in the text of the document."""
+        n, n_behind = common_ends(self.old, self.new)
+        return TextEdit(self.start + n, self.end - n_behind, self.new[n : len(self.new) - n_behind])
 
     @cached_property
     def replacements(self) -> frozenset[tuple[str, str]]:

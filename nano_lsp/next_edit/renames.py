@@ -30,12 +30,14 @@ class Source:
         name: Name of the document, as in its edits.
         text: Its current text.
         language: LSP language id; empty to derive it from the name.
+        notebook: Name of the notebook that it is a cell of; empty for none. Its cells have their variables in common.
         problems: Starts and ends of what the editor marks as wrong, in code points.
     """
 
     name: str
     text: str
     language: str = ""
+    notebook: str = ""
     problems: tuple[tuple[int, int], ...] = ()
 
     @cached_property
@@ -54,6 +56,7 @@ class Rename:
         document: Name of the document with the definition.
         scope: Start and end of the code that may use it, in code points; None for all documents.
         function: Name of the function whose parameter it is; empty for other definitions.
+        notebook: Name of the notebook whose other cells may use it as well; empty for none.
     """
 
     old: str
@@ -61,6 +64,7 @@ class Rename:
     document: str
     scope: tuple[int, int] | None
     function: str = ""
+    notebook: str = ""
 
 
 def find_renames(edit: Edit, source: Source) -> list[Rename]:
@@ -72,10 +76,10 @@ def find_renames(edit: Edit, source: Source) -> list[Rename]:
         if _NAME.fullmatch(old) and _NAME.fullmatch(new) and old not in words
     }
     tree = source.tree if pairs else None
-    return [rename for pair in pairs if tree and (rename := _find_rename(*pair, edit, tree))]
+    return [rename for pair in pairs if tree and (rename := _find_rename(*pair, edit, tree, source.notebook))]
 
 
-def _find_rename(old: str, new: str, edit: Edit, tree: SyntaxTree) -> Rename | None:
+def _find_rename(old: str, new: str, edit: Edit, tree: SyntaxTree, notebook: str) -> Rename | None:
     start, end = tree.byte_offset(edit.start), tree.byte_offset(edit.end)
     around = [each for each in find_definition_nodes(tree) if _overlaps(each.whole, start, end)]
     for i, each in reversed([*enumerate(around)]):
@@ -90,17 +94,23 @@ def _find_rename(old: str, new: str, edit: Edit, tree: SyntaxTree) -> Rename | N
                 return Rename(old, new, edit.document, _range(each, tree), function)
     if all(re.search(rf"\b{name}\s*(:[^=]*)?:?=(?!=)", side) for name, side in ((old, edit.old), (new, edit.new))):
         functions = [each for each in around if each.kind == "function"]
-        whole = 0, len(tree.text)
-        return Rename(old, new, edit.document, _range(functions[-1], tree) if functions else whole)
+        if functions:
+            return Rename(old, new, edit.document, _range(functions[-1], tree))
+        return Rename(old, new, edit.document, (0, len(tree.text)), notebook=notebook)
     return None
 
 
 def find_uses(rename: Rename, source: Source) -> Iterator[int]:
     """Offsets of the uses of a renamed definition in a document that still have the old name."""
     tree = source.tree
-    if tree is None or (rename.document != source.name and _has_own(rename.old, tree)):
+    if tree is None:
         return
-    start, end = rename.scope or (0, len(source.text))
+    is_same = rename.document == source.name
+    in_notebook = rename.notebook != "" and rename.notebook == source.notebook
+    if not (is_same or in_notebook) and _has_own(rename.old, tree):
+        return
+    is_shared = is_same or in_notebook or rename.scope is None
+    start, end = rename.scope if is_same and rename.scope else (0, len(source.text))
     for found in re.finditer(rf"\b{rename.old}\b", source.text):
         node = tree.node_at(found.start())
         is_name = node.is_named and "string" not in node.type and "comment" not in node.type
@@ -113,8 +123,7 @@ def find_uses(rename: Rename, source: Source) -> Iterator[int]:
             continue
         member = _MEMBER.search(source.text, max(0, found.start() - _MAX_RECEIVER), found.start())
         is_own = member is None or (rename.scope is None and member[1] in _OWN)
-        in_scope = rename.scope is None or (rename.document == source.name and start <= found.start() < end)
-        if is_own and in_scope:
+        if is_own and is_shared and start <= found.start() < end:
             yield found.start()
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nano_lsp.code.document import MAX_BYTES
+from nano_lsp.code.document import allow_long_csv_fields
 from nano_lsp.code.file_replacement import replace_file
 from nano_lsp.errors import CancelledError, DocumentError, EngineClosedError, NanoError
 from nano_lsp.tasks.task import Answer, Task
@@ -72,7 +72,7 @@ def read_rows(path: Path, column: str = "") -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             if path.suffix.lower() in _CSV_SUFFIXES:
-                csv.field_size_limit(MAX_BYTES)  # 128 KB by default
+                allow_long_csv_fields()
                 reader = csv.DictReader(stream, dialect="excel-tab" if path.suffix.lower() == ".tsv" else "excel")
                 names = reader.fieldnames or ()
                 if column and column not in names:

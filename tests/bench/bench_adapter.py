@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -29,15 +30,15 @@ PROJECTIONS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up"
 PROMPT = "def fibonacci(n):\n"
 
 
-def write_random_adapter(path: Path, model: Path, rank: int) -> None:
-    """Write an adapter of small random values for all projections of a model."""
+def write_random_adapter(path: Path, model: Path, rank: int, projections: Sequence[str]) -> None:
+    """Write an adapter of small random values for some projections of each layer of a model."""
     header, random = read_header(model), np.random.default_rng(1)
     writer = gguf.GGUFWriter(path, str(header.metadata["general.architecture"]))
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(rank))
     for tensor in header.tensors:
-        if any(f".{name}.weight" in tensor.name for name in PROJECTIONS):
+        if any(f".{name}.weight" in tensor.name for name in projections):
             n_in, n_out = tensor.shape
             for part, shape in (("a", (rank, n_in)), ("b", (n_out, rank))):
                 values = random.normal(scale=0.01, size=shape).astype(np.float16)
@@ -66,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="pico")
     parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--projections", nargs="+", default=PROJECTIONS, choices=PROJECTIONS)
     parser.add_argument("--tokens", type=int, default=200)
     options = parser.parse_args()
     folders = find_folders()
@@ -73,7 +75,7 @@ def main() -> None:
     backend = LlamaBackend.load(model, Settings(n_ctx=1024), layout=require_layout(SelfTest(folders.cache).run()))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "random.gguf"
-        write_random_adapter(file, model, options.rank)
+        write_random_adapter(file, model, options.rank, options.projections)
         adapter = check_adapter(file, find_base(options.model, folders))
         cpu_seconds(backend, None, options.tokens)
         size, before = file.stat().st_size, rss_bytes()
@@ -81,7 +83,8 @@ def main() -> None:
         grown = rss_bytes() - before
         rounds = [[cpu_seconds(backend, used, options.tokens) for used in (None, adapter)] for _ in range(ROUNDS)]
     (plain_first, plain), (first, with_adapter) = np.median(rounds, axis=0)
-    print(f"{cpu_name()}, {options.model}, rank {options.rank}: CPU time, median of {ROUNDS} rounds in turns")
+    print(f"{cpu_name()}, {options.model}, rank {options.rank}, {' '.join(options.projections)}")
+    print(f"CPU time, medians of {ROUNDS} rounds in turns")
     print(
         f"a token: {plain * 1e3:.1f} ms without, {with_adapter * 1e3:.1f} ms with: {with_adapter / plain:.2f} times"
     )

@@ -54,8 +54,9 @@ def assert_error(done: subprocess.CompletedProcess[bytes], code: int, *words: st
     said = done.stderr.decode()
     assert done.returncode == code, said
     assert "Traceback" not in said
+    unwrapped = " ".join(said.replace("│", "").split())  # where a line of typer's box ends depends on paths in it
     for word in words:
-        assert word in said
+        assert word in said or word in unwrapped
 
 
 def test_the_demo_finds_its_places_in_the_code() -> None:

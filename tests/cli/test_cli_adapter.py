@@ -92,9 +92,17 @@ def test_a_choice_can_be_none_and_taken_back(tmp_path: Path) -> None:
     nano_lsp("adapter", "use", str(write_tiny_adapter(tmp_path / "mine.gguf")))
     assert b"use no adapter in" in nano_lsp("adapter", "use", "none", "--workspace", str(tmp_path)).stdout
     store = AdapterStore(find_folders().adapters)
-    assert (store.choice(tmp_path), store.choice(None)) == ("none", "mine")
+    assert (store.choices(tmp_path), store.choices(None)) == (["none", "mine"], ["mine"])
     assert b"is taken back" in nano_lsp("adapter", "use", "auto", "--workspace", str(tmp_path)).stdout
-    assert store.choice(tmp_path) == "mine"
+    assert store.choices(tmp_path) == ["mine"]
+
+
+def test_choices_for_other_models_stay_and_are_named(tmp_path: Path) -> None:
+    for i, name in enumerate(("one", "two")):
+        file = write_tiny_adapter(tmp_path / f"{name}.gguf", {BASE_KEY: str(i) * 64})
+        used = nano_lsp("adapter", "use", str(file), "--workspace", str(tmp_path)).stdout
+    assert b"For models that it was not made for: one, as before." in used
+    assert nano_lsp("adapter", "list").stdout.count(f"used in {tmp_path}".encode()) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are texts")
@@ -123,5 +131,7 @@ def test_completions_use_it_and_doctor_names_it(tmp_path: Path, home: Path, monk
     other = write_tiny_adapter(tmp_path / "other.gguf", {BASE_KEY: "0" * 64})
     used = nano_lsp("adapter", "use", str(other))
     assert b"left out as long as this model is used" in used.stderr
+    assert b"adapter: mine: " in nano_lsp("doctor", "--no-load").stdout  # as before
+    nano_lsp("adapter", "remove", "mine", "--yes")
     assert b"warn adapter: " in nano_lsp("doctor", "--no-load").stdout
     assert b"FAIL adapter: " in nano_lsp("doctor", "--no-load", NANO_LSP_ADAPTER="other").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -96,6 +97,15 @@ def test_a_secret_is_seen_under_every_form(name: str) -> None:
 def test_names_that_programs_give_to_secrets_are_seen(name: str) -> None:
     for uri in (f"/w/{name}", f"file:///w/{quote(name)}", f"file:///C%3A/w/{quote(name)}", f"git:/w/{quote(name)}?x"):
         assert is_secret(uri), uri
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="names of files that are not UTF-8")
+@given(
+    st.binary(min_size=1).filter(lambda name: b"\0" not in name and b"/" not in name and name not in {b".", b".."})
+)
+def test_a_name_of_any_bytes_is_found_by_its_uri(name: bytes) -> None:
+    path = Path("/w", os.fsdecode(name), "a.py")
+    assert file_path(path.as_uri()) == path
 
 
 def test_revisions_and_null_characters_hide_nothing() -> None:

@@ -7,6 +7,7 @@ import itertools
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from nano_lsp.code.imported_signatures import build_imported
 from nano_lsp.code.languages import PYTHON
 from nano_lsp.code.outline import read_imports
 from nano_lsp.code.syntax_tree import SyntaxTree
-from nano_lsp.code.workspace import Workspace, find_python_files
+from nano_lsp.code.workspace import Workspace, find_files
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -158,20 +159,41 @@ def test_ignored_hidden_secret_and_linked_files_are_left_out(tmp_path: Path) -> 
     )
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "link.py").symlink_to("/etc/passwd")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_python_files(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path, PYTHON.suffixes)]
     assert found == ["a.py", "keep/deep/inner.py", "keep/generated.py", "skip/other.py"]
+
+
+def test_folders_are_listed_once_and_python_files_indexed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    write(root, {"a.go": "package a\n", "b/c.py": "", "b/d.rs": "", "e/f.js": "", "g.py": ""})
+    calls: list[object] = []
+
+    def recorded(function: Callable[..., object], position: int) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            calls.append(given[position])
+            return function(*given)
+
+        return call
+
+    monkeypatch.setattr(os, "scandir", recorded(os.scandir, 0))
+    monkeypatch.setattr(Workspace, "_row", recorded(Workspace._row, 1))
+    Workspace(root, tmp_path / "store").update()
+    assert [call for call in calls if isinstance(call, Path)] == [root, root / "b", root / "e"]
+    assert [call for call in calls if isinstance(call, str)] == ["b/c.py", "g.py", "a.go", "b/d.rs", "e/f.js"]
 
 
 @pytest.mark.parametrize("line", ["!", "[z-a]", "a\\"])
 def test_an_invalid_line_of_gitignore_leaves_the_others_in_force(tmp_path: Path, line: str) -> None:
     write(tmp_path, {"a.py": "", "generated.py": "", ".gitignore": f"{line}\ngenerated.py\n"})
-    assert [path.name for path in find_python_files(tmp_path)] == ["a.py"]
+    assert [path.name for path in find_files(tmp_path, PYTHON.suffixes)] == ["a.py"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
 def test_a_pipe_in_a_folder_is_no_source_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
-    assert not list(find_python_files(tmp_path))
+    assert not list(find_files(tmp_path, PYTHON.suffixes))
 
 
 def test_bad_files_are_missing_and_nothing_else_happens(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.jupyter_process import TOKEN, Jupyter
 
 _VIEWPORT: ViewportSize = {"width": 1300, "height": 620}
 _GHOST_TEXT = ".jp-GhostText"
+_HINT = ".jp-NeuroNano-hint"
 _FOLLOWED = ".jp-mod-completer-enabled"  # an editor with an attached completer
 _PRESS_AGAIN_S = 10.0
 _PANEL = "#neuro-nano-panel"
@@ -144,6 +145,15 @@ class Book:
     def wait_for_no_ghost_text(self) -> None:
         """Wait until no ghost text is shown."""
         until(self.page, lambda: not self.ghost_text, "no ghost text")
+
+    def wait_for_hint(self, part: str) -> None:
+        """Wait until the hint at the cursor contains a text; without one, until there is no hint."""
+
+        def is_there() -> bool:
+            texts = self.page.locator(_HINT).all_inner_texts()
+            return any(part in text for text in texts) if part else not texts
+
+        until(self.page, is_there, f"the hint {part!r}")
 
     def cell(self, index: int) -> str:
         """Save the notebook; returns the code of a cell on disk."""

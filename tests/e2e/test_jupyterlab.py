@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import accumulate
@@ -24,7 +25,12 @@ CHAT = "```\nassistant\n"
 PATTERN = 'import re\nprint(re.match("(?P<word>[a-z]+", "ab")["word"])'
 FIXED = 'import re\nprint(re.match("(?P<word>[a-z]+)", "ab")["word"])'
 MUL = "def mul(a, b):\n    return a * b"
+AREA = "def area(w, h):\n    return w * h"
+CALL = "area(w=3, h=4)"
 REPLIES = {
+    "\n\ndef area(width, h):\n": "    return width * h\n",  # below edits, as the next lines
+    "+    return width * h\n\n": "area(width=3, h=4)\n",
+    "# m2\n\n": "area(width=3, h=4)\n",
     "x = ": "first + second\n",
     "y = ": "2\n",
     "def steps(x):": "\n    a = x + 1\n    b = a * 2\n    return b\n\n\n",
@@ -49,6 +55,7 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
             root.mkdir()
             (root / "book.ipynb").write_text(notebook(*cells))
             (root / "app.py").write_text("")
+            (root / "area.py").write_text(AREA)
             script = tmp_path / "script.json"
             script.write_text(json.dumps({**REPLIES, "$batch_ms": batch_ms}))
             chosen = {"model": f"scripted:{script}", "debounceMs": 0, "latencyMs": 0, **settings}
@@ -187,6 +194,83 @@ def test_files_get_ghost_text(open_page: Open) -> None:
     it.press("Tab")
     it.press("Control+S")
     until(it.page, lambda: (it.jupyter.root / "app.py").read_text() == "y = 2", "the file as wanted")
+
+
+@pytest.mark.parametrize("app", PAGES)
+def test_a_renamed_parameter_leads_to_its_uses_in_all_cells(open_page: Open, app: str) -> None:
+    it = open_page(AREA, "# Rooms", CALL, app=app, nextEdit=True)
+    until(it.page, lambda: status(it)["state"] == "ready", "the model is there")
+    it.click(0)
+    rename_parameter(it)
+    it.wait_for_hint("next edit in line 2")
+    it.press("Tab")
+    it.wait_for_hint("")
+    it.press("Tab")
+    it.wait_for_cell(0, lambda code: code == AREA.replace("w", "width"))
+    it.wait_for_hint("next edit in cell 3, line 1")
+    assert it.page.locator(".jp-NeuroNano-added").inner_text() == "idth"
+    it.screenshot(SCREENSHOTS / f"{app}-next-edit.png")
+    it.press("Tab")
+    it.wait_for_hint("")
+    it.wait_for_cell(2, lambda code: code == CALL)
+    it.press("Tab")
+    it.wait_for_cell(2, lambda code: code == "area(width=3, h=4)")
+    it.press("Control+Z")
+    it.wait_for_cell(2, lambda code: code == CALL)
+    it.wait_for_cell(0, lambda code: code == AREA.replace("w", "width"))
+    it.click(0)
+    it.type("  # m2")
+    it.wait_for_hint("next edit in cell 3, line 1")
+    it.press("Escape")
+    it.wait_for_hint("")
+    with it.page.expect_response(re.compile("/nano-lsp/next-edit\\?")) as answer:
+        it.type(".")  # in edit mode still
+    assert answer.value.json() == {"edit": None}
+    it.wait_for_cell(0, lambda code: code.endswith("# m2."))
+    it.wait_for_cell(2, lambda code: code == CALL)
+
+
+def test_ghost_text_goes_before_the_next_edit_which_ends_when_a_cell_is_moved(open_page: Open) -> None:
+    it = open_page(AREA, "", nextEdit=True)
+    it.wait_for_status("ready")
+    it.click(0)
+    rename_parameter(it)
+    it.wait_for_hint("next edit in line 2")
+    it.click(1)
+    it.wait_for_hint("next edit in cell 1, line 2")
+    with it.page.expect_response(re.compile("/nano-lsp/next-edit\\?")) as answer:
+        it.type("x = ")
+    assert it.wait_for_ghost_text() == "first + second"
+    assert answer.value.json() == {"edit": None}
+    it.press("Tab")
+    it.wait_for_cell(1, lambda code: code == "x = first + second")
+    it.wait_for_hint("next edit in cell 1, line 2")
+    it.page.locator('.jp-cell-toolbar [data-command="notebook:move-cell-up"]').click()
+    it.wait_for_hint("")
+    it.wait_for_cell(1, lambda code: code == AREA.replace("(w", "(width"))
+
+
+def test_a_file_has_next_edits(open_page: Open) -> None:
+    it = open_page("", nextEdit=True)
+    it.wait_for_status("ready")
+    it.page.locator(".jp-DirListing-item", has_text="area.py").dblclick()
+    it.page.locator(".jp-FileEditor .cm-content").click()
+    rename_parameter(it)
+    it.wait_for_hint("next edit in line 2")
+    it.press("Tab")
+    it.wait_for_hint("")
+    it.press("Tab")
+    it.press("Control+S")
+    wanted = AREA.replace("w", "width")
+    until(it.page, lambda: (it.jupyter.root / "area.py").read_text() == wanted, "the file as wanted")
+
+
+def rename_parameter(it: Book) -> None:
+    """Rename the first parameter of `AREA` in the editor with the cursor."""
+    it.press("Control+Home")
+    for _ in "def area(w":
+        it.press("ArrowRight")
+    it.type("idth")
 
 
 @pytest.mark.parametrize("app", PAGES)

@@ -26,10 +26,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nano_lsp.cli import training as cli_training
-from nano_lsp.errors import DiskSpaceError, EngineClosedError, ForgeError
+from nano_lsp.errors import AdapterError, DiskSpaceError, EngineClosedError, ForgeError
 from nano_lsp.forge import training
-from nano_lsp.forge.adapter_export import Adapter, write_adapter
+from nano_lsp.forge.adapter_export import Adapter, read_start, write_adapter
 from nano_lsp.forge.recipe import Recipe, load_recipe
+from nano_lsp.forge.source import hash_files
 from nano_lsp.forge.training import ADAPTER, CURVE, Budget, TrainingListener, TrainingRun, count_steps
 from nano_lsp.forge.training_data import CaseOrder, TrainingCase, read_data
 from nano_lsp.forge.training_needs import Machine, choose_machine
@@ -38,7 +39,7 @@ from nano_lsp.inference.hardware import Memory
 from nano_lsp.inference.llama_backend import LlamaBackend
 from nano_lsp.inference.selftest import MAX_NMSE, SelfTest, require_layout
 from nano_lsp.inference.selftest_model import SelfTestModel
-from nano_lsp.models.adapter_file import BaseModel, check_adapter
+from nano_lsp.models.adapter_file import BASE_KEY, TRAINING_KEY, BaseModel, check_adapter
 from nano_lsp.models.gguf import read_header
 from nano_lsp.settings import Settings
 from tests.cli.test_cli import assert_error, nano_lsp
@@ -65,6 +66,7 @@ class TinyModel:
         self._before = before
         self._arrays = {"weights": np.zeros(3, np.float32), "momentum": np.zeros(3, np.float32)}
         self._gradient = np.zeros(3, np.float32)
+        self.start: Adapter = {}
 
     def loss(self, case: TrainingCase) -> float:
         self._before("loss")
@@ -93,6 +95,9 @@ class TinyModel:
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = {name: np.array(arrays[name]) for name in self._arrays}
+
+    def start_from(self, adapter: Adapter) -> None:
+        self.start = adapter
 
     def adapter(self) -> Adapter:
         first = float(self._arrays["weights"][0])
@@ -555,6 +560,50 @@ def test_rows_of_rotary_pairs_change_places_in_llama_models(tmp_path: Path) -> N
         assert {tensor.type_name for tensor in read_header(path).tensors} == {"F16"}
 
 
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
+@pytest.mark.parametrize("rank", [2, 5])
+def test_training_starts_with_the_effect_of_an_adapter(tmp_path: Path, family: str, rank: int) -> None:
+    random = np.random.default_rng(1)
+    header, path = read_header(write_model(tmp_path / "base.gguf", family)), tmp_path / "adapter.gguf"
+    weights = {
+        (layer, module): tuple(random.normal(size=shape).astype(np.float32) for shape in ((2, n_in), (n_out, 2)))
+        for module, (n_in, n_out) in MODULES.items()
+        for layer in range(2)
+    }
+    write_adapter(path, header, weights, alpha=4, metadata={})  # type: ignore[arg-type] # two matrices
+    training = msgspec.structs.replace(tiny_recipe().training, rank=rank, alpha=3)
+    start = read_start(path, header, training)
+    assert start.keys() == weights.keys()
+    for key, (a, b) in start.items():
+        before_a, before_b = weights[key]
+        assert np.allclose(b @ a * (3 / rank), before_b @ before_a * (4 / 2), atol=0.05)
+
+
+def test_an_adapter_that_does_not_fit_the_recipe_is_no_start(tmp_path: Path, base: Path) -> None:
+    header, path = read_header(base), tmp_path / "adapter.gguf"
+    write_adapter(path, header, TinyModel().adapter(), alpha=16, metadata={})
+    fitting = tiny_recipe().training
+    for other in ({"rank": 8}, {"modules": ("q_proj",)}, {"modules": ("k_proj",)}):
+        with pytest.raises(ForgeError, match="other modules or a higher rank"):
+            read_start(path, header, msgspec.structs.replace(fitting, **other))
+
+
+def test_a_recipe_goes_on_from_the_shipped_adapter(data: Path, base: Path, tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped.gguf"
+    write_adapter(shipped, read_header(base), TinyModel().adapter(), alpha=16, metadata={})
+    model = TinyModel()
+    curve = run(data, base, tmp_path / "out", model=model, start=shipped)
+    assert set(model.start) == set(TinyModel().adapter())
+    assert curve["start_sha256"] == hash_files([shipped])
+    assert msgspec.json.decode(str(read_header(tmp_path / "out" / ADAPTER).metadata[TRAINING_KEY]))["start_sha256"]
+    with pytest.raises(ForgeError, match="start_sha256"):
+        run(data, base, tmp_path / "out")
+    other_base = {BASE_KEY: "0" * 64}
+    write_adapter(shipped, read_header(base), TinyModel().adapter(), alpha=16, metadata=other_base)
+    with pytest.raises(AdapterError, match="000000000000"):
+        run(data, base, tmp_path / "another", start=shipped)
+
+
 # The command
 
 
@@ -722,6 +771,12 @@ def test_llama_cpp_computes_what_was_trained(
     model.load_state(arrays)
     write_adapter(tmp_path / "a.gguf", header, model.adapter(), alpha=16, metadata={})
     assert distance(logits(smol_file, ids, tmp_path / "a.gguf"), torch_logits(model, ids)) < MAX_NMSE
+    # A training that goes on from this adapter begins where it ended, with a higher rank as well.
+    higher = msgspec.structs.replace(recipe.training, rank=24, alpha=8)
+    other = pytorch.load_model(smol_file, higher, Machine("float32", False, 2, 0, 0), 1, 512)
+    assert distance(torch_logits(other, ids), torch_logits(model, ids)) > 2 * MAX_NMSE
+    other.start_from(read_start(tmp_path / "a.gguf", header, higher))
+    assert distance(torch_logits(other, ids), torch_logits(model, ids)) < MAX_NMSE
 
 
 @pytest.mark.real

@@ -90,8 +90,8 @@ def own_folder(workspace: Path) -> Path:
     return find_folders().forge / own_name(workspace)
 
 
-def choice(workspace: Path) -> str:
-    return AdapterStore(find_folders().adapters).choice(workspace)
+def choices(workspace: Path) -> list[str]:
+    return AdapterStore(find_folders().adapters).choices(workspace)
 
 
 # Before it begins
@@ -214,8 +214,8 @@ def test_an_adapter_that_gains_is_installed_for_the_workspace(run: Run, workspac
     done = run()
     said, progress = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, progress
-    assert choice(workspace) == own_name(workspace)
-    assert choice(tmp_path) == ""
+    assert choices(workspace) == [own_name(workspace)]
+    assert choices(tmp_path) == []
     assert "Taken. It gains: exact match on held-out code" in said
     assert f"Suggestions use {own_name(workspace)} in {workspace}" in said
     report = own_folder(workspace) / "evaluation" / "evaluation.html"
@@ -239,12 +239,12 @@ def test_an_adapter_that_does_not_gain_is_not_installed(run: Run, workspace: Pat
     done = run("--out", str(tmp_path / "my run"))
     said = done.stdout.decode()
     assert done.returncode == 1, done.stderr
-    assert choice(workspace) == ""
+    assert choices(workspace) == []
     assert "Not taken. It does not gain significantly" in said
     command = f"nano-lsp adapter use '{tmp_path / 'my run' / 'training' / 'adapter.gguf'}' --workspace {workspace}"
     assert f"To install it anyway: {command}" in said
     assert nano_lsp(*shlex.split(command)[1:]).returncode == 0
-    assert choice(workspace) == "adapter"
+    assert choices(workspace) == ["adapter"]
 
 
 def test_excluded_files_are_in_no_case(run: Run, workspace: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_workspace_and_files_whose_names_are_not_utf_8(run: Run, workspace: Pa
         (odd / f"module{i}.py").rename(odd / f"{i} {ODD_NAME}.py")
     done = run("--exclude", ODD_NAME.encode("utf-8", "surrogateescape").hex(), folder=odd)
     assert done.returncode == 0, done.stderr
-    assert choice(odd) == own_name(odd)
+    assert choices(odd) == [own_name(odd)]
     assert run(folder=odd).returncode == 0
 
 
@@ -354,7 +354,7 @@ def test_an_interrupted_run_goes_on(  # noqa: PLR0917 - fixtures
     with monkeypatch.context() as patch:
         stop(patch)
         assert_error(run("--out", str(tmp_path / "parts")), 130, "again to continue")
-    assert choice(workspace) == ""
+    assert choices(workspace) == []
     if goes_on not in {"", "data"}:  # what was made is kept, whatever the workspace is now
         shutil.rmtree(workspace)
         workspace.mkdir()
@@ -370,7 +370,7 @@ def test_an_interrupted_run_goes_on(  # noqa: PLR0917 - fixtures
         for folder in ("parts", "whole")
     ]
     assert files[0] == files[1]
-    assert choice(workspace) == own_name(workspace)
+    assert choices(workspace) == [own_name(workspace)]
 
 
 def test_data_that_are_not_finished_are_made_anew_of_changed_code(
@@ -445,16 +445,19 @@ def test_a_run_of_another_version_says_what_to_delete(run: Run, workspace: Path)
 
 
 @pytest.mark.usefixtures("gaining")
-def test_an_adapter_of_another_model_stays(run: Run, workspace: Path, tmp_path: Path) -> None:
+def test_an_adapter_of_another_model_stays(
+    run: Run, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run().returncode == 0
     first = own_folder(workspace)
     other = tmp_path / "other.json"
-    other.write_text("{}")
+    other.write_text('{"x": "y"}')
+    monkeypatch.setattr(training, "hash_files", lambda _: hash_files([other]))
     assert run("--model", f"scripted:{other}").returncode == 0
     assert (first / "training" / "adapter.gguf").exists()
     names = {entry.name for entry in AdapterStore(find_folders().adapters).entries()}
     assert names == {first.name, adapter_name(workspace, f"scripted:{other}")}
-    assert choice(workspace) == adapter_name(workspace, f"scripted:{other}")
+    assert choices(workspace) == [adapter_name(workspace, f"scripted:{other}"), first.name]
     done = run("--model", f"scripted:{other}", "--out", str(first))
     assert_error(done, 2, f"model scripted:{tmp_path / 'script.json'}", "another --output")
     assert (first / "training" / "adapter.gguf").exists()

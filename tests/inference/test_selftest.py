@@ -62,6 +62,15 @@ def test_the_build_that_is_installed_works_on_this_cpu(tmp_path: Path) -> None:
     assert bool(outcome.notice) == (outcome.layout is AS_STORED)
 
 
+@pytest.mark.skipif("sys.platform != 'linux'", reason="names of files that are not UTF-8")
+def test_a_model_is_loaded_from_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    command = [sys.executable, "-m", "nano_lsp.inference.selftest_child", AS_STORED]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, check=False)
+    assert b'"nmse"' in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("mode", "layout", "reason"),
     [

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_ext/nano_lsp_jupyter"
-ALLOWED = ("assistant", "chat", "code", "config", "docstrings", "editor", "edits", "errors")
+ALLOWED = ("assistant", "chat", "code", "config", "docstrings", "editor", "edits", "errors", "next_edit")
 
 
 def test_it_imports_neither_adapters_nor_the_engine() -> None:

@@ -23,12 +23,17 @@ from tests.jupyter_process import LIMIT_S, TOKEN, Jupyter, open_jupyter
 FRONT_END = "neuro-nano-jupyter"
 _POLL_S = 0.02  # the server works meanwhile
 CHAT = "```\nassistant\n"
+HANDLERS = (
+    *("status", "suggest", "cursor", "next-edit", "next-edit-rejected", "action", "kernel-variables"),
+    "closed",
+)
 SCRIPT = {
     "total = 3\n\nb = ": "total + 1\n",  # a cell that stands later, and has run
     "# live: 🎉 = 1\nc = ": "live\n",
     "é = '🎉'\nd = ": "4\n",
     "b = ": "2\n",
     "shown = ": "frame\n",
+    "def area(width):\n": "    return width * width\n",
     "def steps(x):": "\n    y = x + 1\n    z = y * 2\n    return z\n\n\n",
     "return a * b\n" + CHAT: "It multiplies **two** numbers.",
     'def mul(a, b):\n    """': "Multiply two numbers.\n",
@@ -179,9 +184,26 @@ def test_the_code_around_a_resting_cursor_is_read_before_the_first_key(
         assert (evaluated(client) - before < 10) == (warm_up == "always")
 
 
-def test_a_cursor_outside_of_all_cells_is_rejected(client: httpx.Client) -> None:
-    response = client.post("cursor", json={"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0})
+@pytest.mark.parametrize("name", ["cursor", "next-edit"])
+def test_a_cursor_outside_of_all_cells_is_rejected(client: httpx.Client, name: str) -> None:
+    response = client.post(name, json={"path": "a", "cells": [{"code": "x"}], "index": 1, "offset": 0})
     assert response.status_code == httpx.codes.BAD_REQUEST
+
+
+def test_the_next_edit_is_found_and_rejected(configured: Jupyter, tmp_path: Path) -> None:
+    def ask(client: httpx.Client, code: str) -> dict[str, Any]:
+        cursor = {"path": "a.ipynb", "cells": [{"code": code, "id": "one"}], "index": 0, "offset": 0}
+        return dict(client.post("next-edit", json={**cursor, "language": "python"}).json())
+
+    code = "def area({}):\n    return w * w\n"
+    with configured.client() as client:
+        client.post("status", json={"settings": {**scripted(tmp_path, SCRIPT), "nextEdit": True}})
+        wait_for(client, "ready")
+        assert ask(client, code.format("w")) == {"edit": None}
+        edit = ask(client, code.format("width"))["edit"]
+        assert (edit["cell"], edit["new"]) == ("one", "    return width * width")
+        assert client.post("next-edit-rejected", json={"old": edit["old"], "new": edit["new"]}).json() == {}
+        assert ask(client, code.format("width")) == {"edit": None}
 
 
 def test_typing_a_suggestion_needs_no_model(client: httpx.Client) -> None:
@@ -290,7 +312,7 @@ def test_the_status_has_the_reason_for_no_suggestions(configured: Jupyter, tmp_p
         assert client.post("status", json={"settings": settings}).json()["quiet"] == ""
 
 
-@pytest.mark.parametrize("name", ["status", "suggest", "cursor", "action", "kernel-variables", "closed"])
+@pytest.mark.parametrize("name", [*HANDLERS])
 def test_requests_without_a_token_are_forbidden(jupyter: Jupyter, name: str) -> None:
     with jupyter.client(token="") as anonymous:
         assert anonymous.post(name, json={}).status_code == httpx.codes.FORBIDDEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_a_pattern_applies_by_the_name_of_a_folder_and_by_that_of_its_link(start
     client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [root]}})
     assert ask(client, open_document(client, tmp_path, "gen/a.py")) == []
     assert told(client)[-1]["quiet"] == "excluded"
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="names of files that are not UTF-8")
+def test_a_folder_whose_name_is_not_utf8_has_settings_of_its_own(start: Starts, tmp_path: Path) -> None:
+    client, folder = start(), tmp_path / os.fsdecode(b"caf\xe9")
+    (folder / "project").mkdir(parents=True)
+    (folder / "project" / "pyproject.toml").write_text('[tool.nano-lsp]\nexclude = ["gen/*"]\nodd = 1\n')
+    added = {"added": [{"uri": (folder / "project").as_uri(), "name": "x"}], "removed": []}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": added})
+    assert ask(client, open_document(client, folder, os.fsdecode(b"gen/\xff.py"))) == []
+    assert told(client)[-1]["quiet"] == "excluded"
+    assert "?.py gets no suggestions" in told(client)[-1]["message"]  # many JSON parsers refuse lone surrogates
+    assert "?.py gets no suggestions" in told(client, "window/logMessage")[-1]["message"]
+    assert ask(client, open_document(client, folder, "app.py")) == ["len(str(9))"]
+    (folder / "project" / "pyproject.toml").write_text("[")
+    client.notify("textDocument/didSave", {"textDocument": {"uri": (folder / "project" / "pyproject.toml").as_uri()}})
+    client.request(60, "nano/stats", {})
+    assert "caf?/project/pyproject.toml cannot be read" in told(client, "window/showMessage")[-1]["message"]
 
 
 def test_the_reason_is_that_of_the_last_requested_document(start: Starts, tmp_path: Path) -> None:

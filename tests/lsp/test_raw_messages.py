@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.raw_client import RawClient, inline
+from tests.raw_client import LIMIT_S, RawClient, inline, read_message
 
 ASKS = b'{"jsonrpc": "2.0", "id": 7, "method": "nano/stats", "params": {}}'
 SETTINGS = "workspace/configuration"
@@ -35,20 +40,39 @@ def write(client: RawClient, data: bytes) -> None:
     client.process.stdin.flush()
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        b"content-length: %d\r\n\r\n",
-        b"Content-Length:%d\r\n\r\n",
-        b"CONTENT-LENGTH:\t %d  \r\n\r\n",
-        b"Content-Length: %d\n\n",
-        b"Content-Type: application/vscode-jsonrpc; charset=utf8\r\ncontent-length: %d\r\n\r\n",
-    ],
-)
+HEADERS = [
+    b"content-length: %d\r\n\r\n",
+    b"Content-Length:%d\r\n\r\n",
+    b"CONTENT-LENGTH:\t %d  \r\n\r\n",
+    b"Content-Length: %d\n\n",
+    b"Content-Type: application/vscode-jsonrpc; charset=utf8\r\ncontent-length: %d\r\n\r\n",
+    b"Content-Length: %d\r\ncontent-type: application/vscode-jsonrpc; charset=utf-8\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
 def test_headers_may_be_written_as_in_http(client: RawClient, header: bytes) -> None:
     client.initialize()
     write(client, header % len(ASKS) + ASKS)
     assert "result" in client.answer(7)
+
+
+def test_a_tcp_connection_is_read_like_stdin_and_is_the_only_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nano_lsp", "server", "--tcp", "127.0.0.1:0"]
+    environment = {**os.environ, "NANO_LSP_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stderr is not None
+        found = re.search(rb"127\.0\.0\.1:(\d+)", process.stderr.readline())
+        assert found
+        address = "127.0.0.1", int(found[1])
+        with socket.create_connection(address, LIMIT_S) as connection, connection.makefile("rb") as answers:
+            for i, header in enumerate(HEADERS):
+                body = ASKS.replace(b"7", str(i).encode())
+                connection.sendall(header % len(body) + body)
+                assert read_message(answers)["id"] == i
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, LIMIT_S)
+        assert process.wait(LIMIT_S) is not None
 
 
 @pytest.mark.parametrize(

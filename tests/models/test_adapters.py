@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import struct
 import sys
@@ -215,6 +216,58 @@ def test_an_installed_adapter_is_chosen_for_a_folder_and_those_in_it(
     assert [path.name for path in folders.adapters.glob("*.gguf")] == [f"{sha256(tmp_path / 'x.gguf')}.gguf"]
 
 
+def test_each_model_has_a_choice_of_its_own(
+    store: AdapterStore, folders: Folders, base: BaseModel, tmp_path: Path
+) -> None:
+    other_path = write_model(tmp_path / "other.gguf", n_layers=4)
+    other = BaseModel(str(other_path), other_path)
+
+    def install(name: str, model: BaseModel | None, seed: int) -> str:
+        metadata = {BASE_KEY: sha256(model.path)} if model else {}
+        return store.install(write_tiny_adapter(tmp_path / f"{name}.gguf", metadata, seed=seed))
+
+    def chosen(workspace: Path | None = tmp_path) -> tuple[str, str]:
+        found = [choose_adapter("auto", workspace, model, folders) for model in (base, other)]
+        return (found[0].name if found[0].file else "", found[1].name if found[1].file else "")
+
+    assert store.choose(install("one", base, 1), tmp_path) == []
+    assert chosen() == ("one", "")
+    assert "another model" in choose_adapter("auto", tmp_path, other, folders).left_out
+    assert store.choose(install("two", other, 2), tmp_path) == ["one"]
+    assert chosen() == ("one", "two")
+    assert store.choose(install("three", base, 3), tmp_path) == ["two"]  # in the place of `one`
+    assert chosen() == ("three", "two")
+    assert [entry.name for entry in store.entries() if entry.workspaces] == ["three", "two"]
+    assert store.choose(install("any", None, 4), tmp_path) == ["three", "two"]  # fits both; its file names no model
+    assert chosen() == ("any", "any")
+    store.remove("any")
+    assert chosen() == ("three", "two")
+    store.remove("three")
+    assert chosen() == ("", "two")
+    store.choose("one", None)  # for everybody
+    assert chosen() == ("one", "two")
+    assert chosen(None) == ("one", "")
+    store.choose("none", tmp_path)
+    assert chosen() == ("", "")
+    store.choose("auto", tmp_path)
+    assert chosen() == ("one", "")
+
+
+def test_the_choices_of_earlier_versions_are_read(
+    store: AdapterStore, folders: Folders, base: BaseModel, tmp_path: Path
+) -> None:
+    store.choose(store.install(write_tiny_adapter(tmp_path / "mine.gguf")), tmp_path)
+    index = folders.adapters / "adapters.json"
+    content = json.loads(index.read_text())
+    index.write_text(json.dumps({**content, "choices": {str(tmp_path): "mine", "": "none"}}))
+    assert store.choices(tmp_path) == ["mine", "none"]
+    assert choose_adapter("auto", tmp_path, base, folders).name == "mine"
+    invalid: list[object] = [[], {"": 1}, {"": [1]}, {"": None}]
+    for choices in invalid:
+        index.write_text(json.dumps({**content, "choices": choices}))
+        assert "cannot be read" in choose_adapter("auto", None, base, folders).left_out
+
+
 def test_one_that_does_not_fit_is_left_out_by_auto_and_an_error_by_name(
     store: AdapterStore, folders: Folders, base: BaseModel, tmp_path: Path
 ) -> None:
@@ -336,7 +389,7 @@ def test_an_adapter_that_another_process_removes_is_not_chosen(
         monkeypatch.setattr(adapters, "locked", remove_before)
         with pytest.raises(UnknownAdapterError, match="'mine'"):
             change()
-        assert (store.entries(), store.choice(None)) == ([], "")
+        assert (store.entries(), store.choices(None)) == ([], [])
 
 
 def test_a_file_that_changes_while_it_is_copied_is_refused(

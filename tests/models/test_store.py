@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
 import http.server
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import zipfile
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -22,6 +25,7 @@ from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nano_lsp.cli.model import _store as open_store
 from nano_lsp.config import Folders, find_folders
 from nano_lsp.errors import (
     ArchitectureError,
@@ -475,6 +479,39 @@ def test_a_shared_store_is_read_and_never_written(shared: ModelStore, original: 
     assert path.read_bytes() != original.read_bytes()
 
 
+def test_a_shared_store_that_is_closed_to_a_user_is_none(
+    shared: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, os_stat = shared.path("tiny"), os.stat
+
+    def refuse_there(path: Any, **named: Any) -> os.stat_result:  # noqa: ANN401 - as of os.stat
+        if os.fspath(path) == os.fspath(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return os_stat(path, **named)
+
+    monkeypatch.setattr(os, "stat", refuse_there)
+    with pytest.raises(ModelMissingError, match="model pull tiny"):
+        shared.find("tiny")
+    assert not shared.statuses()[0].present
+    assert shared.pull("tiny", original).parent == shared.models_dir
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_users_can_read_what_an_administrator_with_a_strict_umask_has_pulled(
+    tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANO_LSP_SHARED_MODELS", str(tmp_path / "shared" / "models"))
+    before = os.umask(0o077)
+    try:
+        administrators = open_store(shared=True)
+        administrators.entries = {"tiny": entry_for(original)}
+        path = administrators.pull("tiny", original)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path.parent.parent, path.parent)] == [0o755, 0o755]
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path, path.with_suffix(".verified"))] == [0o644, 0o644]
+
+
 def test_the_administrators_receipt_counts_on_another_machine(
     shared: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,7 +555,10 @@ def test_offline_nothing_is_downloaded(
     monkeypatch.setenv("NANO_LSP_OFFLINE", "true")
     with pytest.raises(OfflineError, match=r"Downloading tiny needs the network.*--from FILE"):
         store.pull("tiny")
-    assert not store.models_dir.exists()
+    assert not [*store.models_dir.glob("tiny*")]
+    (store.models_dir / "tiny.gguf.part").write_bytes(original.read_bytes())  # it was killed before it was verified
+    assert store.pull("tiny").is_file()
+    store.remove("tiny")
     assert store.pull("tiny", original).is_file()
     assert store.pull("tiny").is_file()
 
@@ -539,6 +579,57 @@ def test_two_pulls_at_once(store: ModelStore, original: Path) -> None:
     with FileLock(lock, timeout=30):  # a killed process releases it
         pass
     store.pull("tiny", original)
+
+
+@pytest.fixture
+def before_the_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """A function whose argument runs once, when a command is about to take the store's lock."""
+    locked = model_store.locked
+
+    def arrange(other: Callable[[], object]) -> None:
+        def lock(folder: Path) -> contextlib.AbstractContextManager[None]:
+            monkeypatch.setattr(model_store, "locked", locked)
+            other()
+            return locked(folder)
+
+        monkeypatch.setattr(model_store, "locked", lock)
+
+    return arrange
+
+
+def test_a_pull_that_starts_while_another_ends_downloads_nothing(
+    home: Path, original: Path, hub: type[Hub], before_the_lock: Callable[[Callable[[], object]], None]
+) -> None:
+    entry = entry_for(original, hugging_face=HuggingFace("maker/tiny", "tiny.gguf"))
+    before_the_lock(lambda: store_with(home, entry).pull("tiny", original))
+    assert store_with(home, entry).pull("tiny").read_bytes() == original.read_bytes()
+    assert hub.ranges == []
+
+
+def test_two_imports_of_one_file_make_one_model(
+    home: Path, tmp_path: Path, before_the_lock: Callable[[Callable[[], object]], None]
+) -> None:
+    folders, file = find_folders({"NANO_LSP_HOME": str(home)}), write_model(tmp_path / "a.gguf", "llama")
+    before_the_lock(lambda: ModelStore(folders).import_file(file, "mine"))
+    assert ModelStore(folders).import_file(file, "again").name == "mine.gguf"
+    assert "again" not in ModelStore(folders).entries
+
+
+def test_a_model_that_windows_keeps_open_is_not_removed(
+    store: ModelStore, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.pull("tiny", original)
+
+    def refuse(self: Path, **_: object) -> None:
+        error = PermissionError(errno.EACCES, "The process cannot access the file", str(self))
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StoreBusyError, match=r"tiny\.gguf is open in another program") as caught:
+        store.remove("tiny")
+    assert "nano-lsp engine stop" in caught.value.remedy
+    assert path.exists()
 
 
 def test_import_recognises_a_known_file_and_names_any_other(home: Path, original: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +117,15 @@ def test_another_document_with_a_definition_of_that_name_has_no_uses(own: str) -
     edits, source = after_edit("def load(a):\n    return a\n", "def read(a):\n    return a\n")
     other = Source("b.py", f"{own}print(load)\n")
     assert not [place for place in find_places(edits, [source, other]) if place.kind is PlaceKind.USE]
+
+
+def test_the_uses_of_a_renamed_variable_of_a_notebook_are_in_its_other_cells() -> None:
+    edits, cell = after_edit("df = load()\n", "frame = load()\n", name="n#1")
+    others = [Source(name, "x.df = df[0]\n", "python", name[0]) for name in ("n#2", "m#1")]
+    places = find_places(edits, [replace(cell, language="python", notebook="n"), *others])
+    assert [(place.document, place.new) for place in places if place.kind is PlaceKind.USE] == [
+        ("n#2", "x.df = frame[0]\n")
+    ]
 
 
 def test_uses_in_lines_below_each_other_are_one_place() -> None:

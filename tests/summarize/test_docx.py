@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nano_lsp.errors import DocumentError
-from nano_lsp.summarize.loaders import LoadedDocument, load_document_blocks
+from nano_lsp.summarize.loaders import LoadedDocument, blocks, load_document_blocks
 from tests.documents import write_docx
 
 
@@ -318,3 +318,17 @@ def test_entities_are_refused(tmp_path: Path) -> None:
         packed.writestr("word/document.xml", '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>')
     with pytest.raises(DocumentError, match="document type"):
         load_document_blocks(tmp_path / "a.docx")
+
+
+def test_tables_within_merged_cells_do_not_multiply_their_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_MAX_REPEATED", 1000)
+    content = paragraph(run("seven chars"))
+    further = f"<w:tr>{cell('', '<w:vMerge/>')}{cell('b')}</w:tr>"
+    for _ in range(5):  # each of ten rows, five times within each other
+        first = f"<w:tr><w:tc><w:tcPr><w:vMerge w:val='restart'/></w:tcPr>{content}</w:tc>{cell('a')}</w:tr>"
+        content = f"<w:tbl>{first}{9 * further}</w:tbl>"
+    document = load(tmp_path, content)
+    assert 1000 < sum(map(len, texts(document))) < 4000
+    assert kinds(document) == {"repetitions"}

@@ -24,7 +24,7 @@ from pypdf.generic import (
 )
 
 from nano_lsp.errors import DocumentError
-from nano_lsp.summarize.loaders import LoadedDocument, load_document_blocks
+from nano_lsp.summarize.loaders import LoadedDocument, blocks, load_document_blocks
 from tests.documents import write_pdf
 
 
@@ -86,6 +86,12 @@ def load(file: Path, content: str | bytes) -> LoadedDocument:
             ["Oslo | May | x", "Oslo | June | x", "wide | x"],
             [],
         ),
+        (
+            "<table><tr><td rowspan=' 2px'>two<td rowspan=99999999>all<td colspan=99999999 rowspan=-1>once"
+            "<tr><td>2<tr><td>3</table>",
+            ["two | all | once", "two | all | 2", "3 | all"],
+            [],
+        ),
         ("<select><optgroup label=Fruit><option label=Apple>a<option>b</select>", ["Fruit", "Apple", "b"], []),
         (
             "<input placeholder=Name><textarea placeholder=Why></textarea><input type=image alt=Go>",
@@ -106,6 +112,20 @@ def test_what_a_reader_sees_of_html(tmp_path: Path, page: str, expected: list[st
     document = load(tmp_path / "a.html", page)
     assert [block.text for block in document.blocks] == expected
     assert sorted(note.kind for note in document.notes) == told
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.md"])
+def test_a_small_page_does_not_become_a_large_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(blocks, "_MAX_REPEATED", 1000)
+    rows = "".join(f"<tr><td>{i}" for i in range(50))
+    page = f"<table><tr><td rowspan=0>{'x' * 300}<td>first{rows}</table>\n\ntext\n\n"
+    document = load(tmp_path / name, 3 * page)
+    assert sum(block.text.count("x" * 300) for block in document.blocks) == 6  # three repetitions in all
+    assert sum("49" in block.text for block in document.blocks) == 3
+    (note,) = document.notes
+    assert "repetitions of cells that span several rows were left out" in note.text or "1 repetition" in note.text
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def register(server: NanoServer) -> None:
         lambda params: _on_text_changed(server, server.documents.change_notebook(params))
     )
     server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(_on_did_close_notebook)
+    server.protocol.on_unreadable_text = partial(_on_unreadable_text, server)
 
     files_changed = partial(_on_files_changed, server)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(
@@ -62,7 +63,7 @@ def _on_did_open(server: NanoServer, params: types.DidOpenTextDocumentParams) ->
 def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
     changed = server.documents.change(identifier.uri, params.content_changes, identifier.version)
-    if changed is None:
+    if changed is None and server.documents.get(identifier.uri) is None:
         logger.warning("Ignored a change of %s: the document is not open.", identifier.uri)
     _on_text_changed(server, changed)
 
@@ -70,9 +71,7 @@ def _on_did_change(server: NanoServer, params: types.DidChangeTextDocumentParams
 def _on_did_close(server: NanoServer, params: types.DidCloseTextDocumentParams) -> None:
     server.leave(params.text_document.uri)
     document = server.documents.close(params.text_document.uri)
-    server.cancel_jobs(params.text_document.uri)
-    server.session.acceptance.close(params.text_document.uri)
-    server.next_edits.forget(params.text_document.uri)
+    _forget(server, params.text_document.uri)
     server.refresh_quiet()
     if document:
         server.suggester.close(document.name)
@@ -94,12 +93,27 @@ def _on_did_open_notebook(server: NanoServer, params: types.DidOpenNotebookDocum
 def _on_did_close_notebook(server: NanoServer, params: types.DidCloseNotebookDocumentParams) -> None:
     name = server.documents.close_notebook(params)
     for cell in params.cell_text_documents:
-        server.session.acceptance.close(cell.uri)
-        server.next_edits.forget(cell.uri)
-        server.cancel_jobs(cell.uri)
+        _forget(server, cell.uri)
     server.refresh_quiet()
     if name:
         server.suggester.close(name)
+
+
+def _on_unreadable_text(server: NanoServer, uri: str | None) -> None:
+    """The text of a document, or of any for None, is not known any more: it gets no suggestions and no edits."""
+    lost = server.documents.lose(uri)
+    for document in lost:
+        _forget(server, document.uri)
+        server.suggester.close(document.name)
+    if lost:
+        server.is_quiet(lost[-1])  # says why
+
+
+def _forget(server: NanoServer, uri: str) -> None:
+    """End the jobs for the text of a document, and forget what was shown and edited in it."""
+    server.cancel_jobs(uri)
+    server.session.acceptance.close(uri)
+    server.next_edits.forget(uri)
 
 
 def _on_text_changed(server: NanoServer, changed: tuple[TextDocument, int] | None) -> None:

@@ -15,7 +15,6 @@ from lsprotocol import types
 from nano_lsp.editor.closed_files import digest, is_unchanged
 from nano_lsp.editor.session import State, Status
 from nano_lsp.errors import NanoError
-from nano_lsp.lines import LINE_END
 from nano_lsp.lsp.documents import TextDocument
 from nano_lsp.lsp.lenient_parsing import read_argument, read_position, read_range
 from nano_lsp.lsp.server import NanoServer
@@ -25,7 +24,6 @@ from nano_lsp.next_edit.renames import Source
 INLINE_EDIT = "textDocument/copilotInlineEdit"
 ACCEPTED, REJECTED = "nano.nextEditAccepted", "nano.nextEditRejected"
 _MAX_DOCUMENTS = 8  # that are searched, the one of the request first
-_MAX_CHARS = 1 << 20  # of all of them
 _MAX_DIAGNOSTICS = 200
 
 
@@ -45,7 +43,10 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
     searched = _documents_to_search(server, asked)
     opened = [each.uri for each in server.documents] if argument.get("closedFiles") is True else None
     problems = _read_problems(argument.get("diagnostics"), searched)
-    sources = [Source(each.uri, each.text, each.language, tuple(problems.get(each.uri, ()))) for each in searched]
+    sources = [
+        Source(each.uri, each.text, each.language, each.notebook, tuple(problems.get(each.uri, ())))
+        for each in searched
+    ]
     try:
         found = await server.next_edits.find(sources, opened)
     except NanoError as error:
@@ -67,41 +68,33 @@ async def _on_inline_edit(server: NanoServer, params: object) -> dict[str, list[
 def _documents_to_search(server: NanoServer, asked: TextDocument) -> list[TextDocument]:
     """The document of the request and the other open ones, without those that get no suggestions."""
     others = [each for each in server.documents if each.uri != asked.uri and server.enabled_document(each.uri)]
-    chosen, n_chars = [asked], len(asked.text)
-    for document in others[-_MAX_DOCUMENTS + 1 :]:
-        n_chars += len(document.text)
-        if server.documents.is_code(document) and n_chars <= _MAX_CHARS:
-            chosen.append(document)
-    return chosen
+    return [asked, *filter(server.documents.is_code, others[-_MAX_DOCUMENTS + 1 :])]
 
 
-def _read_problems(value: object, documents: Sequence[TextDocument]) -> dict[str, list[tuple[int, int]]]:
+def _read_problems(value: object, documents: Sequence[TextDocument]) -> dict[str, tuple[tuple[int, int], ...]]:
     """Starts and ends of the diagnostics that a client has sent, by the URI of their document.
 
     A range may be that of an older text: what is found there is compared with what was edited.
     """
     by_uri = {document.uri: document for document in documents}
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: dict[str, tuple[tuple[int, int], ...]] = {}
     for each in value[:_MAX_DIAGNOSTICS] if isinstance(value, list) else ():
         diagnostic = read_argument([each])
         uri, span = diagnostic.get("uri"), read_range(diagnostic.get("range"))
         document = by_uri.get(uri) if isinstance(uri, str) else None
         if document and span:
             start, end = sorted((document.offset(span.start), document.offset(span.end)))
-            found.setdefault(document.uri, []).append((start, end))
+            found[document.uri] = (*found.get(document.uri, ()), (start, end))
     return found
 
 
 def _to_lsp(document: TextDocument, place: Place) -> dict[str, Any]:
     """An edit of whole lines, without the line break at their end where both sides have one."""
-    start, old, new = place.start, place.old, place.new
-    ends = [LINE_END.search(side, max(0, len(side) - 2)) for side in (old, new)]
-    n = len(ends[0][0]) if ends[0] and ends[1] and ends[0][0] == ends[1][0] else 0
-    old, text = old[: len(old) - n], new[: len(new) - n]
-    command = types.Command("Accepted", ACCEPTED, arguments=[old, new])
+    old, text = place.sides
+    command = types.Command("Accepted", ACCEPTED, arguments=[old, text])
     return {
         "text": text,
-        "range": document.range(start, start + len(old)),
+        "range": document.range(place.start, place.start + len(old)),
         "textDocument": {"uri": document.uri, "version": document.version},
         "command": command,
     }

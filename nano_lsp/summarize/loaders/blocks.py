@@ -70,6 +70,12 @@ _OMITTED = {  # singular, plural, what happened to them, remedy or explanation
     "charts": ("chart or diagram", "charts and diagrams", "not read", ""),
     "embedded": ("embedded document or medium", "embedded documents and media", "not read", ""),
     "fields": ("field without a result", "fields without a result", "not read", "Update them where you edit it."),
+    "repetitions": (
+        "repetition of a cell that spans several rows",
+        "repetitions of cells that span several rows",
+        "left out",
+        "",
+    ),
     "list_numbers": ("automatic number of a paragraph", "automatic numbers of paragraphs", "not read", ""),
     "navigation": ("navigation menu", "navigation menus", "left out", ""),
     "hidden_by_style": ("passage that a style sheet hides", "passages that style sheets hide", "left out", ""),
@@ -81,13 +87,26 @@ _OMITTED = {  # singular, plural, what happened to them, remedy or explanation
         "",
     ),
 }
+_MAX_REPEATED = 4 << 20  # characters: a page of 1 MB could stand for gigabytes
 _MAX_PLACES = 8  # in the sentence; `Note.places` has all
 
 
 @dataclass
-class Collector:
-    """Collects the paragraphs and notes of a loader. A heading without paragraphs becomes a paragraph itself."""
+class Repetitions:
+    """Number of characters that a document's tables have repeated, in cells that span several rows."""
 
+    n_chars: int = 0
+
+
+@dataclass
+class Collector:
+    """Collects the paragraphs and notes of a loader. A heading without paragraphs becomes a paragraph itself.
+
+    Attributes:
+        repetitions: What tables have repeated, in all parts of the document.
+    """
+
+    repetitions: Repetitions = field(default_factory=Repetitions)
     _blocks: list[Block] = field(default_factory=list)
     _notes: list[Note] = field(default_factory=list)
     _omitted: dict[str, list[str]] = field(default_factory=dict)
@@ -107,6 +126,14 @@ class Collector:
         if re.search(r"\w", text):
             self._blocks.append(Block(text, place, self._heading))
             self._bare = None
+
+    def may_repeat(self, n_chars: int, place: str) -> bool:
+        """Whether a row may repeat cells of the row above; counts them as left out if the document has too many."""
+        self.repetitions.n_chars += n_chars
+        if self.repetitions.n_chars <= _MAX_REPEATED:
+            return True
+        self.omit("repetitions", place)
+        return False
 
     def omit(self, kind: str, place: str) -> None:
         """Count an element that is not read."""

@@ -452,7 +452,9 @@ class _DocumentReader:
                 text = self._cell(cell)
                 merged = _find(cell, "w:tcPr", "w:vMerge")
                 if merged is not None and _value(merged) != "restart":
-                    text = " ".join(filter(None, (above.get(column, ""), text)))
+                    repeated = above.get(column, "")
+                    if repeated and self._found.may_repeat(len(repeated), self._place):
+                        text = " ".join(filter(None, (repeated, text)))
                 if merged is not None:
                     going_on[column] = text
                 if _find(cell, "w:tcPr", "w:cellDel") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -57,6 +58,7 @@ _INPUTS_WITH_TEXT = {
     "datetime-local",
 }
 _ALL_ROWS = 1 << 20  # what a rowspan of 0 means
+_MAX_SPANS = {"colspan": 1000, "rowspan": 65_534}  # the standard, 4.9.11
 _VOID = {
     *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
 }
@@ -191,20 +193,21 @@ class _Reader:
 
     def _row(self, row: Tag) -> Iterator[str]:
         """The texts of a row's cells; a cell that spans several rows is repeated in each of them."""
-        above = self._spanning.pop(id(row.parent), [])
+        above = deque(self._spanning.pop(id(row.parent), []))
+        if above and not self._found.may_repeat(sum(len(each.text) + 1 for each in above), self._place):
+            above.clear()
         spanning: list[_Spanning] = []
         column = 0
         for cell in (*row.find_all(["td", "th"], recursive=False), None):
             while above and (cell is None or above[0].column <= column):
                 column = above[0].column + above[0].width
                 yield above[0].text
-                spanning.append(above.pop(0))
+                spanning.append(above.popleft())
             if cell is None or _is_hidden(cell):
                 continue
             text = one_line(_Cell(self._found, self._styled).read(cell))
             yield text
-            width = max(1, _whole_number(cell, "colspan", 1))
-            n_rows = _whole_number(cell, "rowspan", 1) or _ALL_ROWS
+            width, n_rows = _span(cell, "colspan") or 1, _span(cell, "rowspan") or _ALL_ROWS
             spanning.append(_Spanning(column, width, n_rows, text))
             column += width
         self._spanning[id(row.parent)] = [
@@ -312,6 +315,12 @@ def _replacement(tag: Tag) -> str:
 def _whole_number(tag: Tag, attribute: str, default: int) -> int:
     text = str(tag.get(attribute, "")).strip()
     return int(text) if re.fullmatch(r"-?[0-9]{1,6}", text) else default
+
+
+def _span(cell: Tag, attribute: str) -> int:
+    """The number of columns or rows that a cell spans; 0 may stand for all rows."""
+    found = re.match(r"[ \t\n\f\r]*\+?0*([0-9]+)", str(cell.get(attribute, "")))
+    return min(int(found[1][:6]), _MAX_SPANS[attribute]) if found else 1
 
 
 def _is_data_row(row: Tag) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nano_lsp.code.document import MAX_BYTES
+from nano_lsp.code.document import allow_long_csv_fields
 from nano_lsp.errors import DocumentError
 from nano_lsp.summarize.loaders.blocks import Collector, LoadedDocument
 from nano_lsp.summarize.loaders.files import decode
@@ -43,7 +43,7 @@ def load_table(path: Path) -> LoadedDocument:
     found = Collector()
     text = decode(path, found)
     delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else _delimiter(text)
-    csv.field_size_limit(MAX_BYTES)  # 128 KB by default
+    allow_long_csv_fields()
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     begun = 1
     try:
@@ -167,7 +167,7 @@ def _read_html(text: str, found: Collector, place: str) -> list[str]:
     """The lines of HTML within Markdown; what they omit is counted at the place."""
     from nano_lsp.summarize.loaders.html import read_html  # noqa: PLC0415 - rarely needed
 
-    inner = Collector()
+    inner = Collector(found.repetitions)
     read_html(text, inner)
     found.omit_as(inner, place)
     return [block.text for block in inner.finish().blocks]
