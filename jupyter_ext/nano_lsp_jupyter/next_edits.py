@@ -99,7 +99,7 @@ class CellEdits:
         found = await self._next_edits.find([cells[identifier] for identifier in order])
         if found is None:
             return None
-        place = found.place
+        place, _ = found
         identifier = next(each for each in order if cells[each].name == place.document)
         now = self._texts.get(name)
         if now is None or now.cells.get(identifier) != cells[identifier]:  # removed or changed meanwhile

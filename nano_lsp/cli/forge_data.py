@@ -30,8 +30,9 @@ def data(  # noqa: PLR0917 - options, which typer passes by name
         list[str] | None,
         typer.Argument(
             help="For `workspace`, its folder (default: the current one). For `infill`, names of installed packages "
-            "or a site-packages folder (default: all packages of this Python). For `reasoning-mix`, a folder with "
-            "the sets as Parquet or JSON lines (default: the Hugging Face hub)."
+            "or a site-packages folder (default: all packages of this Python). For `next-edit`, git repositories, or "
+            "folders with clones in them. For `reasoning-mix`, a folder with the sets as Parquet or JSON lines "
+            "(default: the Hugging Face hub)."
         ),
     ] = None,
     output: Annotated[

@@ -194,6 +194,11 @@ class Workspace:
         rows = self._query("SELECT path FROM files WHERE substr(path, ?) = ?", -len(suffix), suffix)
         return {str(path).rpartition("/")[0] for (path,) in rows}
 
+    def files(self, suffixes: Collection[str]) -> list[str]:
+        """The indexed files with some suffixes, in order, as paths relative to the root."""
+        rows = self._query("SELECT path FROM files ORDER BY path")
+        return [str(path) for (path,) in rows if str(path).endswith(tuple(suffixes))]
+
     def files_in(self, folder: str, suffix: str) -> list[str]:
         """The indexed files of a suffix directly in a folder, in order, as paths relative to the root."""
         start = f"{folder}/" if folder else ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import accumulate
 
+from nano_lsp.editor.closed_files import ClosedFiles
 from nano_lsp.editor.session import Session
 from nano_lsp.next_edit.candidates import find_candidates
-from nano_lsp.next_edit.evidence import NextEdit, choose, needed_gain
-from nano_lsp.next_edit.history import ChangeKind, EditHistory
+from nano_lsp.next_edit.evidence import choose, is_sure, needed_gain
+from nano_lsp.next_edit.history import ChangeKind, Edit, EditHistory
+from nano_lsp.next_edit.place import Place
 from nano_lsp.next_edit.renames import Source
 from nano_lsp.settings import IN_PROCESS, SHARED
 
@@ -32,6 +34,7 @@ class NextEdits:
         self._session = session
         self._clock = clock
         self._history = EditHistory(clock)
+        self._closed_files = ClosedFiles(session)
         self._changed_s = 0.0
         self._kind = ChangeKind.BULK  # of the newest change
         self._n_changes = 0
@@ -76,12 +79,16 @@ class NextEdits:
         """The user does not want an edit: it is not offered again."""
         self._rejected.append((old.strip(), new.strip()))
 
-    async def find(self, sources: Sequence[Source]) -> NextEdit | None:
-        """The next edit, once no key has been pressed for a while; None if there is nothing to show.
+    async def find(
+        self, sources: Sequence[Source], opened: Collection[str] | None = None
+    ) -> tuple[Place, Source] | None:
+        """The next edit and its document, once no key has been pressed for a while; None if there is nothing to show.
 
         Args:
             sources: The documents to search, with their current texts, the one with the cursor first; up to 1 MiB is
                 searched.
+            opened: URIs of all open documents, where other files of the workspace are searched as well, if these
+                documents have no place; None where they are not.
 
         Raises:
             NanoError: Inference failed.
@@ -96,15 +103,14 @@ class NextEdits:
         await asyncio.sleep(self._changed_s + pause_s - self._clock())
         if n_changes != self._n_changes:
             return None
-        places = await asyncio.to_thread(find_candidates, edits, sources)
-        places = [place for place in places if (place.old.strip(), place.new.strip()) not in self._rejected]
+        places, sources = await asyncio.to_thread(self._search, edits, sources, opened)
         ghost_text = await self._session.wait_quietly(edits[0].document) if places else None
         if ghost_text is None or n_changes != self._n_changes:
             return None
         from nano_lsp.next_edit.scoring import make_choice, score_edits  # noqa: PLC0415 - the assistant is loaded by now
 
-        texts = {source.name: source.text for source in sources}
-        choices = [make_choice(texts[p.document], p.start, p.old, p.new, needed_gain(p)) for p in places]
+        by_name = {source.name: source for source in sources}
+        choices = [make_choice(by_name[p.document].text, p.start, p.old, p.new, needed_gain(p)) for p in places]
         job = score_edits(edits, choices)
         running = self._running = asyncio.ensure_future(ghost_text.assistant.run_async(job))
         try:
@@ -116,8 +122,26 @@ class NextEdits:
         best = choose(places, running.result())
         if best is None or not best.is_shown:
             return None
-        self._offered = best.place.document, best.place.apply(texts[best.place.document])
-        return best
+        source = by_name[best.place.document]
+        self._offered = source.name, best.place.apply(source.text)
+        return best.place, source
+
+    def _search(
+        self, edits: Sequence[Edit], sources: Sequence[Source], opened: Collection[str] | None
+    ) -> tuple[list[Place], Sequence[Source]]:
+        """The candidates that the user has not rejected, and the documents that were searched."""
+        rejected = {*self._rejected}
+
+        def find(sources: Sequence[Source]) -> list[Place]:
+            places = find_candidates(edits, sources)
+            return [place for place in places if (place.old.strip(), place.new.strip()) not in rejected]
+
+        places = find(sources)
+        closed = self._closed_files.find(edits, opened) if not places and opened is not None else []
+        if closed:
+            sources = [*sources, *closed]
+            places = [*filter(is_sure, find(sources))]
+        return places, sources
 
     def _end_search(self) -> None:
         self._n_changes += 1

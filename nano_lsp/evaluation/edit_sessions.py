@@ -106,11 +106,11 @@ def sample_sessions(folder: Path, n: int, seed: int = 0, *, known: bool = True) 
     Raises:
         EvaluationError: There is no repository, or git cannot read one.
     """
-    repositories = [path for path in sorted(folder.iterdir()) if (path / "HEAD").exists() or (path / ".git").exists()]
+    repositories = find_repositories(folder)
     if not repositories:
         raise EvaluationError(f"There are no git repositories in {folder}.", "Give a folder with clones in it.")
     source = random.Random(seed)  # noqa: S311 - repeatable, no secret
-    streams = [_sessions(path, source.random(), known=known) for path in repositories]
+    streams = [repository_sessions(path, source.random(), known=known) for path in repositories]
     found: list[EditSession] = []
     while streams and len(found) < n:
         for stream in [*streams]:
@@ -122,7 +122,36 @@ def sample_sessions(folder: Path, n: int, seed: int = 0, *, known: bool = True) 
     return found
 
 
-def _sessions(repository: Path, seed: float, *, known: bool) -> Iterator[EditSession]:
+def find_repositories(folder: Path) -> list[Path]:
+    """The git repositories in a folder, in the order of their names."""
+    return [path for path in sorted(folder.iterdir()) if is_repository(path)]
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder is a git repository, with or without a working tree."""
+    return (folder / "HEAD").exists() or (folder / ".git").exists()
+
+
+def newest_commit(repository: Path) -> str:
+    """The hash of the commit that a repository has checked out.
+
+    Raises:
+        EvaluationError: Git cannot read the repository, or it has no commit.
+    """
+    return _git(repository, "rev-parse", "HEAD").decode().strip()
+
+
+def repository_sessions(repository: Path, seed: float, *, known: bool = True) -> Iterator[EditSession]:
+    """Yield the sessions of a git repository, in an order that the seed determines.
+
+    Args:
+        repository: The repository.
+        seed: Seed of the order.
+        known: Whether the last change must be one that can be known (`EditSession.can_be_known`).
+
+    Raises:
+        EvaluationError: Git cannot read the repository.
+    """
     commits = [*_find_commits(repository)]
     random.Random(seed).shuffle(commits)  # noqa: S311 - repeatable, no secret
     for commit, paths in commits:
@@ -180,8 +209,12 @@ def _changes(path: str, before: str, after: str) -> Iterator[Change]:
 
 
 def _git(repository: Path, *arguments: str, text: str = "") -> bytes:
-    """The output of git, with a text as its input."""
-    command = ["git", "-C", str(repository), "-c", "safe.directory=*", *arguments]
+    """The output of git, with a text as its input.
+
+    The settings of a repository could name programs that git is to start, and a partial clone fetches what it lacks.
+    """
+    settings = ("safe.directory=*", "core.fsmonitor=false", "log.showSignature=false", "protocol.allow=never")
+    command = ["git", "-C", str(repository), *(part for each in settings for part in ("-c", each)), *arguments]
     try:
         return subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout  # noqa: S603
     except (OSError, subprocess.CalledProcessError) as error:

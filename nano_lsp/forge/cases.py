@@ -37,7 +37,7 @@ class Case:
     Attributes:
         kind: Kind of the case: a kind of hole, or the name of a stratum.
         context: Token ids of the prompt, as the model gets them.
-        answer: Token ids to learn, the end token included.
+        answer: Token ids to learn; the end token is among them where the model has to end the text.
         text: Text of both in the order of the document, to compare with other texts.
         hole: Hole in the document's text; None if the case is none of code.
         imported: Signatures of what the code imports, for a held-out case; empty for none.

@@ -15,6 +15,7 @@ from nano_lsp.forge.code_sources import CodePlan, Survey, package_sources, surve
 from nano_lsp.forge.dataset import DatasetWriter, OnProgress, read_run
 from nano_lsp.forge.overlap import EvaluationTexts
 from nano_lsp.forge.recipe import Recipe
+from nano_lsp.forge.session_sources import repository_sources
 from nano_lsp.forge.source import Source
 from nano_lsp.forge.text_sources import stratum_sources
 from nano_lsp.inference.backend import Tokenizer
@@ -40,7 +41,8 @@ def make_data(
 
     Args:
         recipe: What to make.
-        given: Packages, a workspace folder or a folder of local files; empty for the recipe's own choice.
+        given: Packages, a workspace folder, git repositories or a folder of local files; empty for the recipe's own
+            choice.
         output: Folder for the data.
         tokenizer: Tokenizer of the model that is to be trained.
         fim_order: Order of prefix and suffix in its prompts.
@@ -65,11 +67,14 @@ def make_data(
     sources: list[Source]
     left_out: dict[str, int] = {}
     folder: Path | None = None
-    if recipe.code is None or recipe.code.origin == "workspace":
+    is_shared = False  # whether the sources share the limit
+    if recipe.strata or (recipe.code and recipe.code.origin == "workspace"):
         if len(given) > 1:
             raise ForgeError(f"The recipe {recipe.name} takes one folder.", "Give one folder, or none.")
         folder = Path(given[0]).expanduser() if given else None
-    if recipe.code is None:
+    if recipe.sessions is not None:
+        sources, is_shared = repository_sources(given, recipe, tokenizer, seed), True
+    elif recipe.code is None:
         commits = {
             name: version for name, version, _ in known.get("sources", []) if not version.startswith("sha256:")
         }
@@ -79,10 +84,10 @@ def make_data(
         if recipe.code.origin == "workspace":
             sources = [workspace_source(survey or survey_workspace(folder or Path(), recipe.code), plan)]
         else:
-            sources, left_out = package_sources(given, plan)
-        if limit:  # of each package an equal part
-            share = ceil(limit / len(sources))
-            sources = [replace(each, max_cases=min(each.max_cases or share, share)) for each in sources]
+            (sources, left_out), is_shared = package_sources(given, plan), True
+    if limit and is_shared:  # of each package or repository an equal part
+        share = ceil(limit / len(sources))
+        sources = [replace(each, max_cases=min(each.max_cases or share, share)) for each in sources]
     conditions = {
         "seed": seed,
         "tokenizer": {

@@ -98,6 +98,16 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("the shares of all kinds are 0")
 
 
+class Sessions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cases of the next edit, from the git histories of repositories: as many where nothing is to be changed.
+
+    Attributes:
+        cases_per_source: Maximum number of cases of a repository; 0 for no limit.
+    """
+
+    cases_per_source: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Stratum(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One public data set of questions and answers.
 
@@ -138,12 +148,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         end_token: Control token at the end of each case.
         context_weight: Loss weight of the prompt's tokens.
         answer_weight: Loss weight of the answer's tokens and the end token.
-        heldout: Share of files, packages or rows that is not trained on.
+        heldout: Share of files, packages, repositories or rows that is not trained on.
         max_case_tokens: Maximum number of tokens of a case.
         training: Hyperparameters.
         export: What becomes of the adapter.
-        code: Code cases; None for a mix of strata.
-        strata: Public data sets; empty for code.
+        code: Code cases; None for other recipes.
+        strata: Public data sets; empty for other recipes.
+        sessions: Cases of the next edit; None for other recipes.
     """
 
     name: str
@@ -158,10 +169,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     export: Export
     code: Code | None = None
     strata: tuple[Stratum, ...] = ()
+    sessions: Sessions | None = None
 
     def __post_init__(self) -> None:
-        if (self.code is None) == (not self.strata):
-            raise ValueError("a recipe has either [code] or [[strata]]")
+        if sum((self.code is not None, bool(self.strata), self.sessions is not None)) != 1:
+            raise ValueError("a recipe has one of [code], [[strata]] and [sessions]")
         if len({stratum.name for stratum in self.strata}) < len(self.strata):
             raise ValueError("two strata have the same name")
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from nano_lsp.next_edit.evidence import is_hopeless, prior_log_odds
 from nano_lsp.next_edit.history import Edit
-from nano_lsp.next_edit.places import Place, find_places
+from nano_lsp.next_edit.place import Place
+from nano_lsp.next_edit.places import find_places
 from nano_lsp.next_edit.renames import Source
 
 MAX_CANDIDATES = 3

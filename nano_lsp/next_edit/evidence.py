@@ -2,7 +2,9 @@
 
 The weights are those of a logistic regression on 400 sessions replayed from git histories
 (`nano-lsp eval --next-edit`), rounded; that of a use is higher, as there were few. The intercept was set for silence,
-on 21 places of these sessions that nano has read.
+on 21 places of these sessions that nano has read. Lines that a second list lacks, and edits that follow as others
+have before, are from 200 sessions of the same repositories: 10 of 14 were exact, and one was found where none was
+wanted.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nano_lsp.next_edit.places import Place, PlaceKind
+from nano_lsp.next_edit.place import Place, PlaceKind
 
 THRESHOLD = 0.0
 """Log-odds that an edit must have to be shown."""
@@ -29,8 +31,10 @@ def prior_log_odds(place: Place) -> float:
         + 0.9 * len(place.replacements)
         + 0.7 * (place.n_left == 1)
     )
-    if place.kind is PlaceKind.USE:
+    if place.kind in {PlaceKind.USE, PlaceKind.PROBLEM}:
         return log_odds + 1.0
+    if place.kind in {PlaceKind.MIRROR, PlaceKind.SEQUENCE}:
+        return log_odds + 2.6  # nearly even odds
     skipped, elsewhere = not place.is_behind, place.n_lines is None
     return log_odds + (place.kind is PlaceKind.LINES) - math.log(place.n_left) - 5.0 * skipped - 0.9 * elsewhere
 
@@ -43,6 +47,15 @@ def needed_gain(place: Place) -> float:
 def is_hopeless(place: Place) -> bool:
     """Whether a place would not be shown, whatever the model says of it."""
     return needed_gain(place) > _MAX_GAIN
+
+
+def is_sure(place: Place) -> bool:
+    """Whether a place is likely enough in a file that is not open: not by some tokens, nor by lines edited only once.
+
+    Of such places in 200 sessions, one was right, and 22 were found where nothing was to be done.
+    """
+    is_same = place.kind is PlaceKind.LINES and place.similarity == 1.0 and place.n_made > 1
+    return is_same or place.kind not in {PlaceKind.LINES, PlaceKind.TOKENS}
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,18 @@ def find_edit(document: str, before: str, after: str) -> Edit:
     return _trimmed(Edit(document, start, before[start : ends[0]], after[start : ends[1]]))
 
 
+def line_above(text: str, offset: int) -> str:
+    """The line that ends at the beginning of another one, with its line break; empty at the beginning of the text."""
+    head = text[line_start(text, max(0, offset - 2)) : offset] if offset else ""
+    return split_lines(head, keep_ends=True)[-1] if head else ""
+
+
+def line_below(text: str, offset: int) -> str:
+    """The line that begins at an offset, with its line break; empty at the end of the text."""
+    found = LINE_END.search(text, offset)
+    return text[offset : found.end() if found else len(text)]
+
+
 def undo_edits(text: str, edits: Iterable[Edit]) -> str:
     """The text of a document before edits of it."""
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):

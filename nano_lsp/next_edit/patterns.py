@@ -21,8 +21,8 @@ class Pattern:
     Attributes:
         old: The tokens before; empty if tokens were only added.
         new: The tokens now.
-        left: Tokens before them, without blanks, the nearest last.
-        right: Tokens after them.
+        left: Tokens before them in their line, without blanks, the nearest first; a line break for its beginning.
+        right: Tokens after them, likewise.
     """
 
     old: tuple[str, ...]
@@ -63,12 +63,12 @@ class Pattern:
     def _fit(self, tokens: Sequence[str], at: int, has_word: bool) -> float | None:
         """Share of the neighbours that are the same at a place; None where they are too few."""
         end = at + len(self.old)
-        left = _n_equal(reversed(self.left), (token for token in reversed(tokens[:at]) if token.strip()))
-        right = _n_equal(self.right, (token for token in tokens[end:] if token.strip()))
+        left = _n_equal(self.left, _neighbours(reversed(tokens[:at])))
+        right = _n_equal(self.right, _neighbours(tokens[end:]))
         least = 0 if has_word else _MIN_NEIGHBOURS
         if not self.old:
             least = _MIN_NEIGHBOURS_OF_NOTHING if left and right else 2 * _MAX_NEIGHBOURS + 1
-        return (left + right) / (2 * _MAX_NEIGHBOURS) if left + right >= least else None
+        return (left + right) / len(self.left + self.right) if left + right >= least else None
 
 
 def find_patterns(old: str, new: str) -> list[Pattern]:
@@ -77,12 +77,25 @@ def find_patterns(old: str, new: str) -> list[Pattern]:
     found = []
     for each in find_replacements(tokens, split_tokens(new)):
         removed = tuple(tokens[each.start : each.end])
-        left = [token for token in tokens[: each.start] if token.strip()][-_MAX_NEIGHBOURS:]
-        right = [token for token in tokens[each.end :] if token.strip()][:_MAX_NEIGHBOURS]
-        pattern = Pattern(removed, each.new, tuple(left), tuple(right))
+        left, right = tokens[: each.start][::-1], tokens[each.end :]
+        pattern = Pattern(removed, each.new, tuple(_neighbours(left)), tuple(_neighbours(right)))
         if pattern.key and not any("\n" in token for token in removed + each.new):
             found.append(pattern)
     return found
+
+
+def _neighbours(tokens: Iterable[str]) -> Iterator[str]:
+    """The first of some tokens that are not blank, up to the end of the line, which is a line break."""
+    n = 0
+    for token in tokens:
+        if "\n" in token:
+            break
+        if token.strip():
+            yield token
+            n += 1
+        if n == _MAX_NEIGHBOURS:
+            return
+    yield "\n"
 
 
 def _n_equal(first: Iterable[str], second: Iterable[str]) -> int:
@@ -93,4 +106,6 @@ def replaced(old: str, new: str) -> Iterator[tuple[str, str]]:
     """What an edit has replaced by what, as texts without blanks around them."""
     tokens = split_tokens(old)
     for each in find_replacements(tokens, split_tokens(new)):
-        yield "".join(tokens[each.start : each.end]).strip(), "".join(each.new).strip()
+        gone, come = "".join(tokens[each.start : each.end]).strip(), "".join(each.new).strip()
+        if gone != come:  # other blanks are no replacement: an edit that indents anew would take back itself
+            yield gone, come

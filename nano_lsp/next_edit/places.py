@@ -1,25 +1,26 @@
 """Finds where the newest edits have to be made again, and the text there, in the code and without a model.
 
-A place has lines like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), or uses of a
-definition that an edit has renamed (`renames`). Edited lines are left out, and so are places where the edit would
-take back another one.
+A place has lines like an edit's old lines (`transfer`), tokens that an edit has replaced (`patterns`), uses of a
+definition that an edit has renamed (`renames`), errors at a replaced word (`problems`), no line for a new entry of
+another list (`mirrors`), or the place of an edit that has followed before (`sequences`). Edited lines are left out,
+and so are places where the edit would take back another one.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from functools import cached_property
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 
-from nano_lsp.code.document import TextEdit
-from nano_lsp.code.syntax_tree import common_ends
-from nano_lsp.lines import LINE_END, line_end, line_start, split_lines
-from nano_lsp.next_edit.history import Edit
+from nano_lsp.lines import line_end, line_start, split_lines
+from nano_lsp.next_edit.history import Edit, line_above, line_below
+from nano_lsp.next_edit.mirrors import find_missing
 from nano_lsp.next_edit.patterns import Pattern, find_patterns, replaced
+from nano_lsp.next_edit.place import Place, PlaceKind
+from nano_lsp.next_edit.problems import find_broken
 from nano_lsp.next_edit.renames import Source, find_renames, find_uses
+from nano_lsp.next_edit.sequences import find_followers
 from nano_lsp.next_edit.transfer import similarity, split_tokens, transfer, words_of
 
 _MAX_EDITS = 8  # the newest, that are made again
@@ -28,72 +29,7 @@ _MIN_ANCHOR_SIMILARITY = 0.8  # of the line beside added lines
 _MAX_COMPARED = 400  # lines with the words that an edit has replaced: 0.2 ms each
 _MAX_PLACES = 32  # for one replacement: if there are more, the edit was not about its tokens everywhere
 
-
-class PlaceKind(StrEnum):
-    """How a place was found."""
-
-    LINES = "lines"
-    TOKENS = "tokens"
-    USE = "use"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Lines that may have to be edited next.
-
-    Attributes:
-        document: Name of the document.
-        start: Offset of the first line in its text, in code points.
-        old: The lines as they are.
-        new: The lines as they may have to be.
-        kind: How it was found.
-        edit: The edit that it repeats.
-        similarity: Share of the tokens that the edit's old lines have in common with it, or of the neighbours of the
-            replaced tokens, 0 to 1.
-        n_made: Number of edits that have made all of its replacements.
-        n_left: Number of places, this one included, for one of its replacements.
-        n_lines: Number of lines between it and the newest edit; None in another document.
-        is_behind: Whether it comes after all edits of its document.
-    """
-
-    document: str
-    start: int
-    old: str
-    new: str
-    kind: PlaceKind
-    edit: Edit
-    similarity: float
-    n_made: int = 0
-    n_left: int = 1
-    n_lines: int | None = None
-    is_behind: bool = True
-
-    @property
-    def end(self) -> int:
-        """Offset after the last line."""
-        return self.start + len(self.old)
-
-    def apply(self, text: str) -> str:
-        """The text of the document with the new lines."""
-        return text[: self.start] + self.new + text[self.end :]
-
-    @property
-    def sides(self) -> tuple[str, str]:
-        """The old and the new lines, without the line break at their end where both have the same one."""
-        ends = [LINE_END.search(side, max(0, len(side) - 2)) for side in (self.old, self.new)]
-        n = len(ends[0][0]) if ends[0] and ends[1] and ends[0][0] == ends[1][0] else 0
-        return self.old[: len(self.old) - n], self.new[: len(self.new) - n]
-
-    @property
-    def change(self) -> TextEdit:
-        """What the new lines change in the text of the document."""
-        n, n_behind = common_ends(self.old, self.new)
-        return TextEdit(self.start + n, self.end - n_behind, self.new[n : len(self.new) - n_behind])
-
-    @cached_property
-    def replacements(self) -> frozenset[tuple[str, str]]:
-        """What is replaced by what."""
-        return frozenset(replaced(self.old, self.new))
+_AGAIN = {PlaceKind.LINES, PlaceKind.TOKENS}
 
 
 def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]:
@@ -104,24 +40,40 @@ def find_places(edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]
         sources: The documents to search, with the texts that the edits are in.
     """
     found: dict[tuple[str, int, str], Place] = {}
+    newest = edits[:_MAX_EDITS]
     reversals = {(new, old) for edit in edits for old, new in replaced(edit.old, edit.new)}
-    for source in sources:
-        edited = [(edit.start, edit.end) for edit in edits if edit.document == source.name]
-        for place in _find(edits[:_MAX_EDITS], source, sources):
-            known = found.get((place.document, place.start, place.new))
-            is_better = known is None or _strength(place) > _strength(known)
-            is_done = place.old == place.new or any(place.start < end and start < place.end for start, end in edited)
-            if is_better and not is_done and not place.replacements & reversals:
-                found[place.document, place.start, place.new] = place
+    edited = [(edit.document, edit.start, edit.end) for edit in edits]
+    again = (place for source in sources for place in _find(newest, source, sources))
+    led = (find(newest, sources) for find in (find_broken, find_missing, find_followers))
+    for place in chain(again, *led):
+        key = place.document, place.start, place.new
+        is_better = key not in found or _strength(place) > _strength(found[key])
+        is_done = not place.is_addition and any(
+            place.document == document and place.start < end and start < place.end for document, start, end in edited
+        )
+        if is_better and not is_done and place.replacements and not place.replacements & reversals:
+            found[key] = place
     return _weigh(_joined([*found.values()]), edits, sources)
+
+
+def removed_words(edits: Sequence[Edit]) -> set[str]:
+    """Words of which a document that is searched for places should have one: those that the edits have removed."""
+    return {word for edit in edits[:_MAX_EDITS] for word in words_of(edit.old) - words_of(edit.new)}
 
 
 def _joined(places: Sequence[Place]) -> list[Place]:
     """The places, with one place for lines below each other that repeat the same edit in the same way."""
+    places = sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start))
+    joined = _join_neighbours(places, _is_alike)
+    joined.sort(key=lambda each: (each.document, sorted(each.replacements), each.start))
+    return _join_neighbours(joined, _makes_the_same)
+
+
+def _join_neighbours(places: Sequence[Place], is_alike: Callable[[Place, Place], bool]) -> list[Place]:
     joined: list[Place] = []
-    for place in sorted(places, key=lambda each: (each.document, each.kind, each.edit.start, each.start)):
+    for place in places:
         last = joined[-1] if joined else None
-        if last and last.end == place.start and _is_alike(last, place):
+        if last and (last.document, last.end) == (place.document, place.start) and is_alike(last, place):
             share = min(last.similarity, place.similarity)
             joined[-1] = replace(last, old=last.old + place.old, new=last.new + place.new, similarity=share)
         else:
@@ -134,8 +86,12 @@ def _is_alike(first: Place, second: Place) -> bool:
     return is_same and (first.kind is PlaceKind.USE or bool(first.replacements & second.replacements))
 
 
+def _makes_the_same(first: Place, second: Place) -> bool:
+    return {first.kind, second.kind} <= _AGAIN and first.replacements == second.replacements
+
+
 def _strength(place: Place) -> tuple[bool, float]:
-    return place.kind is PlaceKind.USE, place.similarity
+    return place.kind not in _AGAIN, place.similarity
 
 
 def _weigh(places: Sequence[Place], edits: Sequence[Edit], sources: Sequence[Source]) -> list[Place]:
@@ -192,21 +148,24 @@ def _find(edits: Sequence[Edit], source: Source, sources: Sequence[Source]) -> I
 def _sides(edit: Edit, edits: Sequence[Edit], sources: Sequence[Source]) -> Iterator[tuple[str, str, float]]:
     """Old and new lines to look for: those of the edit, and single ones of them; with the least similarity.
 
-    Added lines are looked for by the line above or below them, once the same lines were added twice.
+    Added lines are looked for by the line above or below them, once such lines were added twice.
     """
     if edit.old:
         yield edit.old, edit.new, _MIN_SIMILARITY
         old, new = split_lines(edit.old, keep_ends=True), split_lines(edit.new, keep_ends=True)
         if len(old) == len(new) > 1:
             yield from ((*pair, _MIN_SIMILARITY) for pair in zip(old, new, strict=True) if pair[0] != pair[1])
-    elif sum(not other.old and other.new.strip() == edit.new.strip() for other in edits) > 1:
+    elif any(other is not edit and not other.old and _are_alike(other.new, edit.new) for other in edits):
         text = next(source.text for source in sources if source.name == edit.document)
-        above = text[line_start(text, edit.start - 1) : edit.start] if edit.start else ""
-        below = text[edit.end : line_end(text, edit.end) + 1]
+        above, below = line_above(text, edit.start), line_below(text, edit.end)
         if above.strip():
             yield above, above + edit.new, _MIN_ANCHOR_SIMILARITY
         if below.strip():
             yield below, edit.new + below, _MIN_ANCHOR_SIMILARITY
+
+
+def _are_alike(first: str, second: str) -> bool:
+    return similarity(split_tokens(first), split_tokens(second)) >= _MIN_ANCHOR_SIMILARITY
 
 
 def _fitting_lines(pattern: Pattern, lines: Sequence[str]) -> list[int]:

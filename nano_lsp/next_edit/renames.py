@@ -31,12 +31,14 @@ class Source:
         text: Its current text.
         language: LSP language id; empty to derive it from the name.
         notebook: Name of the notebook that it is a cell of; empty for none. Its cells have their variables in common.
+        problems: Starts and ends of what the editor marks as wrong, in code points.
     """
 
     name: str
     text: str
     language: str = ""
     notebook: str = ""
+    problems: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def tree(self) -> SyntaxTree | None:
@@ -105,6 +107,8 @@ def find_uses(rename: Rename, source: Source) -> Iterator[int]:
         return
     is_same = rename.document == source.name
     in_notebook = rename.notebook != "" and rename.notebook == source.notebook
+    if not (is_same or in_notebook) and _has_own(rename.old, tree):
+        return
     is_shared = is_same or in_notebook or rename.scope is None
     start, end = rename.scope if is_same and rename.scope else (0, len(source.text))
     for found in re.finditer(rf"\b{rename.old}\b", source.text):
@@ -121,6 +125,13 @@ def find_uses(rename: Rename, source: Source) -> Iterator[int]:
         is_own = member is None or (rename.scope is None and member[1] in _OWN)
         if is_own and is_shared and start <= found.start() < end:
             yield found.start()
+
+
+def _has_own(name: str, tree: SyntaxTree) -> bool:
+    """Whether a document has a definition or an assignment of a name itself."""
+    if re.search(rf"^[ \t]*{name}[ \t]*(:[^=\n]*)?=(?!=)", tree.text, re.MULTILINE):
+        return True
+    return any(each.name is not None and tree.text_of(each.name) == name for each in find_definition_nodes(tree))
 
 
 def _called(argument: Node, tree: SyntaxTree) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nano_lsp.assistant.context import FeatureContext
 from nano_lsp.assistant.job import Job
+from nano_lsp.inference.backend import Tokenizer
 from nano_lsp.inference.request import GenerationRequest
 from nano_lsp.inference.snapshots import common_prefix
 from nano_lsp.lines import split_lines
@@ -50,6 +51,21 @@ def make_choice(text: str, start: int, old: str, new: str, needed: float) -> Cho
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the model reads of a choice, as token ids.
+
+    Attributes:
+        prompt: The newest edits, the lines above, and what both sides begin with.
+        new: The new lines from the first difference on, and what follows until old and new have met again.
+        old: The old lines, likewise.
+    """
+
+    prompt: Sequence[int]
+    new: Sequence[int]
+    old: Sequence[int]
+
+
+@dataclass(frozen=True)
 class ScoreEdits(Job[list[float]]):
     """How much more probable the new lines of choices are than the old ones, after edits.
 
@@ -73,13 +89,10 @@ class ScoreEdits(Job[list[float]]):
 
     async def run(self, context: FeatureContext) -> list[float]:
         """The gains, by two readings for each choice that share their prompt."""
-        edits = self.edits
-        while len(edits) > 1 and context.count_tokens(show_edits(edits)) > _MAX_EDIT_TOKENS:
-            edits = edits[1:]
         gains: list[float] = []
         n_evaluated = 0
         for choice in self.choices:
-            gain, n_tokens = await _gain(choice, show_edits(edits), context)
+            gain, n_tokens = await _gain(make_reading(self.edits, choice, context.tokenizer), context)
             gains.append(gain)
             n_evaluated += n_tokens
             if gain >= choice.needed or n_evaluated > _ENOUGH_TOKENS:
@@ -89,8 +102,12 @@ class ScoreEdits(Job[list[float]]):
 
 def score_edits(edits: Sequence[Edit], choices: Iterable[Choice]) -> ScoreEdits:
     """The job that scores choices after edits, the newest of which comes first."""
-    newest = [(edit.old, edit.new) for edit in edits[:_MAX_EDITS]]
-    return ScoreEdits(edits[0].document, tuple(reversed(newest)), tuple(choices))
+    return ScoreEdits(edits[0].document, newest_sides(edits), tuple(choices))
+
+
+def newest_sides(edits: Sequence[Edit]) -> tuple[tuple[str, str], ...]:
+    """Old and new lines of the newest edits, the newest last; of the edits, it comes first."""
+    return tuple((edit.old, edit.new) for edit in reversed(edits[:_MAX_EDITS]))
 
 
 def show_edits(edits: Sequence[tuple[str, str]]) -> str:
@@ -102,20 +119,27 @@ def show_edits(edits: Sequence[tuple[str, str]]) -> str:
     return "".join([*parts, "\n"])
 
 
-async def _gain(choice: Choice, edits: str, context: FeatureContext) -> tuple[float, int]:
-    """The gain of a choice, and the number of tokens evaluated for it.
+def make_reading(edits: Sequence[tuple[str, str]], choice: Choice, tokenizer: Tokenizer) -> Reading:
+    """What the model reads of a choice after edits, the newest of which comes last; the oldest ones may be left out.
 
     What both sides begin with belongs to the prompt; both end soon after they have met again.
     """
-    tokenize = context.tokenizer.tokenize
+    tokenize = tokenizer.tokenize
+    while len(edits) > 1 and len(tokenize(show_edits(edits))) > _MAX_EDIT_TOKENS:
+        edits = edits[1:]
     old, new = (tokenize(side + choice.below) for side in (choice.old, choice.new))
     n_first = common_prefix(old, new)
-    prompt = tokenize(edits)[-_MAX_EDIT_TOKENS:] + (tokenize(choice.above) + new[:n_first])[-_MAX_ABOVE_TOKENS:]
+    above = (tokenize(choice.above) + new[:n_first])[-_MAX_ABOVE_TOKENS:]
     sides = new[n_first:], old[n_first:]
     n_left_out = max(0, common_prefix(sides[0][::-1], sides[1][::-1]) - _MET_TOKENS)
-    ends = [min(len(side) - n_left_out, _MAX_READ_TOKENS) for side in sides]
-    new_side, old_side = [await _read(prompt, side[:end], context) for side, end in zip(sides, ends, strict=True)]
-    return new_side[0] - old_side[0], new_side[1] + old_side[1]
+    read = [side[: min(len(side) - n_left_out, _MAX_READ_TOKENS)] for side in sides]
+    return Reading(tokenize(show_edits(edits))[-_MAX_EDIT_TOKENS:] + above, *read)
+
+
+async def _gain(reading: Reading, context: FeatureContext) -> tuple[float, int]:
+    """The gain of a choice, and the number of tokens evaluated for it."""
+    new, old = [await _read(reading.prompt, side, context) for side in (reading.new, reading.old)]
+    return new[0] - old[0], new[1] + old[1]
 
 
 async def _read(prompt: Sequence[int], text: Sequence[int], context: FeatureContext) -> tuple[float, int]:

@@ -2,7 +2,8 @@
 
 The edit's old lines are aligned with the other lines. What the edit has replaced is replaced there, if it is there;
 what the edit has added is added between the same neighbours. A word that stands in the other lines where the old ones
-have another one takes its place in what is added, too: `a = int(a)` shows that `b` becomes `b = int(b)`.
+have another one takes its place in what is added, too, in lower or upper case as well: `a = int(a)` shows that `b`
+becomes `b = int(b)`, and `is(Stdin)`, now `stdin().is()`, that `is(Stderr)` becomes `stderr().is()`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+|\n[ \t]*|[ \t]+|[^\w\s]|\s")
-_WORD = re.compile(r"[^\W\d]\w*")
+WORD = re.compile(r"[^\W\d]\w*")
 _CLOSERS = frozenset(")]}>\"'`")
 
 
@@ -24,7 +25,7 @@ def split_tokens(code: str) -> list[str]:
 
 def words_of(code: str) -> set[str]:
     """The words of code: names and keywords."""
-    return {*_WORD.findall(code)}
+    return {*WORD.findall(code)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ def transfer(old: str, new: str, other: str) -> str | None:
             place.update(zip(range(i, i_end), range(j, j_end), strict=True))
         elif i_end - i == j_end - j:
             pairs = zip(before[i:i_end], there[j:j_end], strict=True)
-            renamed.update((a, b) for a, b in pairs if _WORD.fullmatch(a) and _WORD.fullmatch(b))
+            for k, (a, b) in enumerate(pairs):
+                if WORD.fullmatch(a) and WORD.fullmatch(b):
+                    renamed.update(in_other_cases(a, b))
+                    if {*in_other_cases(a, b)} & {*after} - {a}:  # the edit makes another word of it
+                        place[i + k] = j + k
     parts: list[str] = []
     at = 0
     for replacement in find_replacements(before, after):
@@ -80,6 +85,12 @@ def transfer(old: str, new: str, other: str) -> str | None:
         parts += [*there[at : found[0]], *added]
         at = found[1]
     return "".join([*parts, *there[at:]])
+
+
+def in_other_cases(word: str, other: str) -> dict[str, str]:
+    """A word and the one in its place: as they are, and both in lower case, in upper case and capitalized."""
+    cases = (str.lower, str.upper, lambda text: text[:1].upper() + text[1:], lambda text: text[:1].lower() + text[1:])
+    return {**{case(word): case(other) for case in cases}, word: other}
 
 
 def _find(

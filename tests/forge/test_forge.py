@@ -175,9 +175,8 @@ def test_recipes_are_listed_and_printed() -> None:
     assert [line.split(b":")[0].decode() for line in listed.stdout.splitlines()] == recipe_names()
     printed = json.loads(nano_lsp("forge", "recipes", "workspace", "--json").stdout)
     assert msgspec.convert(printed, Recipe) == load_recipe("workspace")
-    assert_error(
-        nano_lsp("forge", "recipes", "../recipes/infill"), 2, "no recipe", "infill, reasoning-mix, workspace"
-    )
+    names = "infill, next-edit, reasoning-mix, workspace"
+    assert_error(nano_lsp("forge", "recipes", "../recipes/infill"), 2, "no recipe", names)
 
 
 # Code cases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from nano_lsp.code.workspace import Workspace
+from nano_lsp.config import find_folders
 from tests.raw_client import URI, RawClient
 
 METHOD = "textDocument/copilotInlineEdit"
@@ -21,6 +24,7 @@ REPLIES = {
     "def area(width, h):\n": "    total = width * h\n",
     "* h\n    check(h)\n": "    print(width)\n",
     ")\n    check(h)\n": "    return total + width\n",
+    "def f(é, a):\n": "    return 'é😀', a.breadth\n",
 }
 
 
@@ -44,8 +48,9 @@ class Editor:
         identifier = {"uri": uri, "version": self.versions[uri]}
         self.client.notify("textDocument/didChange", {"textDocument": identifier, "contentChanges": [{"text": text}]})
 
-    def ask(self, uri: str = URI, line: int = 0) -> list[dict[str, Any]]:
-        params = {"textDocument": {"uri": uri, "version": self.versions.get(uri, 0)}, "context": {"triggerKind": 2}}
+    def ask(self, uri: str = URI, line: int = 0, **more: object) -> list[dict[str, Any]]:
+        identifier = {"uri": uri, "version": self.versions.get(uri, 0)}
+        params = {"textDocument": identifier, "context": {"triggerKind": 2}, **more}
         answer = self.client.request(next(self._ids), METHOD, {**params, "position": {"line": line, "character": 4}})
         return list(answer["result"]["edits"])
 
@@ -132,6 +137,60 @@ def test_an_edit_leads_to_another_open_document(editor: Editor) -> None:
     assert editor.texts[other] == "from a import read\n"
 
 
+CALLER = "from a import load\n"
+
+
+def write_files(folder: Path, **texts: str) -> None:
+    """Write Python files into a workspace, and index it."""
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    index = Workspace(folder, find_folders({"NANO_LSP_HOME": str(folder / "home")}).cache / "index")
+    index.update()
+    index.close()
+
+
+def rename_load(editor: Editor, uri: str) -> None:
+    editor.open("def load(a):\n    return a\n", uri)
+    editor.change("def read(a):\n    return a\n", uri)
+
+
+def test_an_edit_leads_to_a_file_that_is_not_open(tmp_path: Path) -> None:
+    write_files(tmp_path, a="", far__b="load = 1\nprint(load)\n", caller=CALLER)
+    editor = start(tmp_path)
+    uri, caller = (tmp_path / "a.py").as_uri(), (tmp_path / "caller.py").as_uri()
+    rename_load(editor, uri)
+    assert editor.ask(uri) == []  # a client that does not ask for them cannot open files
+    (edit,) = editor.ask(uri, closedFiles=True)
+    assert (edit["textDocument"], edit["text"]) == ({"uri": caller, "version": None}, "from a import read")
+    assert edit["sha256"] == hashlib.sha256(CALLER.rstrip().encode()).hexdigest()
+    editor.open(CALLER.replace("load", "read"), caller)  # what is open counts, not what is on the disk
+    assert editor.ask(uri, closedFiles=True) == []
+    editor.client.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("caller", {"exclude": ["caller.py"]}),
+        ("caller", {"workspace": False}),
+        ("caller", {"trusted": False}),
+        ("caller", {"nextEdit": False}),
+        ("ignored", {}),
+        (".hidden__caller", {}),
+    ],
+)
+def test_files_that_are_not_to_be_read_are_not_read(tmp_path: Path, name: str, options: dict[str, object]) -> None:
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    write_files(tmp_path, a="", **{name: CALLER})
+    editor = start(tmp_path, **options)
+    uri = (tmp_path / "a.py").as_uri()
+    rename_load(editor, uri)
+    assert editor.ask(uri, closedFiles=True) == []
+    editor.client.close()
+
+
 def test_ghost_text_goes_first(editor: Editor) -> None:
     editor.open(CODE + "x = \n")
     editor.change(RENAMED + "x = \n")
@@ -211,6 +270,35 @@ def test_secrets_and_unknown_documents_have_no_next_edit(editor: Editor, uri: st
     editor.open(CODE)
     assert editor.ask() == []
     assert editor.evaluated() == 0
+
+
+def test_a_diagnostic_at_a_replaced_word_leads_there(editor: Editor) -> None:
+    code = "class A:\n    width = 1\n\n\ndef f(é, a):\n    return 'é😀', a.width\n"
+    editor.open(code)
+    editor.change(code.replace("    width", "    breadth"))
+    assert editor.ask() == []
+    start = {"line": 5, "character": 21}
+    diagnostics = [{"uri": URI, "range": {"start": start, "end": {"line": 5, "character": 26}}}]
+    (edit,) = editor.ask(diagnostics=diagnostics)
+    assert edit["text"] == "    return 'é😀', a.breadth"
+
+
+@pytest.mark.parametrize(
+    "diagnostics",
+    [
+        7,
+        "x",
+        {"uri": URI},
+        [None, 3, [], {}, {"uri": 4}, {"uri": URI}, {"uri": URI, "range": {"start": 3}}],
+        [{"uri": "file:///other.py", "range": {"start": {"line": 0, "character": 0}}}],
+        [{"uri": URI, "range": {"start": {"line": -5, "character": -1}, "end": {"line": 1e9, "character": "x"}}}],
+        [{"uri": URI, "range": {"start": {"line": 9**9, "character": 1}, "end": {"line": 0, "character": -1}}}] * 999,
+    ],
+)
+def test_diagnostics_that_are_none_change_nothing(editor: Editor, diagnostics: object) -> None:
+    editor.open(CODE)
+    editor.change(RENAMED)
+    assert len(editor.ask(diagnostics=diagnostics, closedFiles="yes")) == 1
 
 
 def test_bad_requests_are_answered(editor: Editor) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from nano_lsp.next_edit.candidates import find_candidates
 from nano_lsp.next_edit.history import Edit, find_edit
 from nano_lsp.next_edit.patterns import find_patterns
-from nano_lsp.next_edit.places import PlaceKind, find_places
+from nano_lsp.next_edit.place import PlaceKind
+from nano_lsp.next_edit.places import find_places
 from nano_lsp.next_edit.renames import Source
 from nano_lsp.next_edit.transfer import split_tokens, transfer
 
@@ -111,6 +112,13 @@ def test_the_uses_of_a_renamed_function_are_in_all_documents(
     assert found == ({(name, made), (other.name, made)} if uses.strip() else set())
 
 
+@pytest.mark.parametrize("own", ["load = 1\n", "def load(b):\n    pass\n", "class load:\n    pass\n"])
+def test_another_document_with_a_definition_of_that_name_has_no_uses(own: str) -> None:
+    edits, source = after_edit("def load(a):\n    return a\n", "def read(a):\n    return a\n")
+    other = Source("b.py", f"{own}print(load)\n")
+    assert not [place for place in find_places(edits, [source, other]) if place.kind is PlaceKind.USE]
+
+
 def test_the_uses_of_a_renamed_variable_of_a_notebook_are_in_its_other_cells() -> None:
     edits, cell = after_edit("df = load()\n", "frame = load()\n", name="n#1")
     others = [Source(name, "x.df = df[0]\n", "python", name[0]) for name in ("n#2", "m#1")]
@@ -180,3 +188,22 @@ def test_places_are_lines_of_the_document_as_it_is(sides: list[tuple[str, str]],
     for place in find_places(edits, [Source("a.py", text)]) if edits else ():
         assert text[place.start : place.end] == place.old
         assert place.old != place.new
+
+
+def test_an_error_at_a_replaced_word_is_a_place() -> None:
+    code = "class A:\n    x = 1\n\n\ndef f(a, b):\n    b.x = a.x + b\n    return g(a.x)\n"
+    edits, source = after_edit(code, code.replace("    x = 1", "    y = 1"))
+    assert not [place for place in find_places(edits, [source]) if place.kind is PlaceKind.USE]
+    start = source.text.index("a.x +") + 2
+    wrong = ((start, start + 1), (0, 5), (len(source.text), len(source.text)))
+    places = find_places(edits, [Source(source.name, source.text, problems=wrong)])
+    assert [place.new for place in places if place.kind is PlaceKind.PROBLEM] == ["    b.x = a.y + b\n"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=4))
+@settings(max_examples=30)
+def test_errors_anywhere_give_places_in_the_document_as_it_is(spans: list[tuple[int, int]]) -> None:
+    edits, source = after_edit("red = 1\nred\n\nx(red.y)\n", "blue = 1\nred\n\nx(red.y)\n")
+    for place in find_places(edits, [Source(source.name, source.text, problems=tuple(spans))]):
+        assert source.text[place.start : place.end] == place.old
+        assert place.old.replace("red", "blue") == place.new

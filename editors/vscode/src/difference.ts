@@ -1,5 +1,6 @@
 /** What an edit of whole lines changes within them, and the hint that leads to it. */
 
+import { createHash } from "node:crypto";
 import type * as vscode from "vscode";
 
 /** The part of an edit that differs. */
@@ -33,6 +34,12 @@ export function findDifference(document: vscode.TextDocument, range: vscode.Rang
   const start = document.positionAt(at + head);
   const end = document.positionAt(at + old.length - tail);
   return { start, removed: range.with(start, end), added: text.slice(head, text.length - tail) };
+}
+
+/** SHA-256 of a text, with `\n` between its lines and none at its end: how the server names the text of a file that is not open. */
+export function digest(text: string): string {
+  const lines = text.replaceAll(/\r\n|\r/g, "\n").replace(/\n$/, "");
+  return createHash("sha256").update(lines).digest("hex");
 }
 
 /** The hint at the cursor; the line counts from 0, the path is empty for an edit in the same file. */

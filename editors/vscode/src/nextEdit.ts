@@ -1,7 +1,8 @@
 /** The next edit: shows where a change has to be made next and the text there. Tab jumps, Tab accepts, Escape dismisses. */
 
 import * as vscode from "vscode";
-import { type Difference, findDifference, hint } from "./difference.ts";
+import type { LanguageClient } from "vscode-languageclient/node";
+import { type Difference, digest, findDifference, hint } from "./difference.ts";
 import { SELECTOR } from "./languages.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
@@ -9,12 +10,16 @@ const SETTING = "nano.nextEdit";
 const VISIBLE = "neuroNano.nextEditVisible";
 /** Behind the key, so that the change reaches the server first; it waits longer itself. */
 const DELAY_MS = 200;
+const MAX_DIAGNOSTICS = 100;
 
 /** An edit as the server sends it. */
 interface InlineEdit {
   readonly text: string;
   readonly range: { readonly start: vscode.Position; readonly end: vscode.Position };
-  readonly textDocument: { readonly uri: string; readonly version: number };
+  /** The version is null for a file that was not open. */
+  readonly textDocument: { readonly uri: string; readonly version: number | null };
+  /** The digest of a file that was not open. */
+  readonly sha256?: string;
   readonly command: { readonly command: string; readonly arguments?: unknown[] };
 }
 
@@ -22,6 +27,8 @@ interface InlineEdit {
 interface Shown extends Difference {
   readonly uri: vscode.Uri;
   readonly version: number;
+  /** The digest of the whole text: a file that was closed and opened again begins with the same version. */
+  readonly sha256: string;
   readonly range: vscode.Range;
   readonly text: string;
   readonly names: readonly unknown[];
@@ -40,6 +47,8 @@ export class NextEdits implements vscode.Disposable {
   private shown: Shown | undefined;
   private timer: NodeJS.Timeout | undefined;
   private cancellation: vscode.CancellationTokenSource | undefined;
+  /** The document that had no next edit; it is asked for once more when errors appear. */
+  private unanswered: vscode.TextDocument | undefined;
 
   constructor(lifecycle: Lifecycle) {
     this.lifecycle = lifecycle;
@@ -53,6 +62,14 @@ export class NextEdits implements vscode.Disposable {
           this.schedule(document);
         }
       }),
+      vscode.languages.onDidChangeDiagnostics(() => {
+        const { unanswered } = this;
+        const { client } = this.lifecycle;
+        if (unanswered && client && findDiagnostics(client).length > 0) {
+          this.unanswered = undefined;
+          this.schedule(unanswered);
+        }
+      }),
       vscode.window.onDidChangeActiveTextEditor(() => this.draw()),
       vscode.window.onDidChangeTextEditorSelection(() => this.draw()),
     ];
@@ -62,7 +79,7 @@ export class NextEdits implements vscode.Disposable {
   async accept(): Promise<void> {
     const { shown } = this;
     const document = shown && (await vscode.workspace.openTextDocument(shown.uri));
-    if (!shown || document?.version !== shown.version) {
+    if (!shown || document?.version !== shown.version || digest(document.getText()) !== shown.sha256) {
       this.clear();
       return;
     }
@@ -115,6 +132,8 @@ export class NextEdits implements vscode.Disposable {
     const params = {
       textDocument: { uri: convert.asUri(document.uri), version: document.version },
       position: convert.asPosition(position),
+      closedFiles: true,
+      diagnostics: findDiagnostics(client),
     };
     const answer = await client
       .sendRequest<{ edits: InlineEdit[] }>("textDocument/copilotInlineEdit", params, cancellation.token)
@@ -122,20 +141,26 @@ export class NextEdits implements vscode.Disposable {
     const edit = answer?.edits[0];
     if (edit && !cancellation.token.isCancellationRequested) {
       await this.show(edit);
+    } else if (answer && params.diagnostics.length === 0 && this.cancellation === cancellation) {
+      this.unanswered = document;
     }
   }
 
   private async show(edit: InlineEdit): Promise<void> {
     const uri = vscode.Uri.parse(edit.textDocument.uri);
-    const document = await vscode.workspace.openTextDocument(uri);
-    if (document.version !== edit.textDocument.version) {
+    const document = await vscode.workspace.openTextDocument(uri).then(undefined, () => undefined); // it may be gone
+    if (!document) {
+      return;
+    }
+    const sha256 = digest(document.getText());
+    const { version } = document;
+    if (edit.textDocument.version === null ? sha256 !== edit.sha256 : version !== edit.textDocument.version) {
       return;
     }
     const { start, end } = edit.range;
     const range = new vscode.Range(start.line, start.character, end.line, end.character);
-    const { version } = edit.textDocument;
     const difference = findDifference(document, range, edit.text);
-    this.shown = { ...difference, uri, version, range, text: edit.text, names: edit.command.arguments ?? [] };
+    this.shown = { ...difference, uri, version, sha256, range, text: edit.text, names: edit.command.arguments ?? [] };
     await vscode.commands.executeCommand("setContext", VISIBLE, true);
     this.draw();
   }
@@ -144,6 +169,7 @@ export class NextEdits implements vscode.Disposable {
     clearTimeout(this.timer);
     this.cancellation?.cancel();
     this.cancellation = undefined;
+    this.unanswered = undefined;
     if (this.shown) {
       this.shown = undefined;
       void vscode.commands.executeCommand("setContext", VISIBLE, false);
@@ -163,6 +189,22 @@ export class NextEdits implements vscode.Disposable {
       editor.setDecorations(this.hint, isAway ? [showHint(editor, shown, isHere ?? false)] : []);
     }
   }
+}
+
+/** Where open documents have errors and warnings. */
+function findDiagnostics(client: LanguageClient): { uri: string; range: object }[] {
+  const found = [];
+  for (const { uri } of vscode.workspace.textDocuments) {
+    for (const { range, severity } of vscode.languages.getDiagnostics(uri)) {
+      if (severity <= vscode.DiagnosticSeverity.Warning) {
+        found.push({
+          uri: client.code2ProtocolConverter.asUri(uri),
+          range: client.code2ProtocolConverter.asRange(range),
+        });
+      }
+    }
+  }
+  return found.slice(0, MAX_DIAGNOSTICS);
 }
 
 function showAdded(shown: Shown): vscode.DecorationOptions {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { commonEnds, hint } from "../src/difference.ts";
+import { commonEnds, digest, hint } from "../src/difference.ts";
 
 test("the parts that two texts have in common do not overlap", () => {
   for (const [old, text, ends] of [
@@ -12,6 +12,13 @@ test("the parts that two texts have in common do not overlap", () => {
   ] as const) {
     assert.deepEqual(commonEnds(old, text), ends);
   }
+});
+
+test("a text has the same digest with all line breaks, and with or without one at its end", () => {
+  assert.equal(digest("a\r\nb\r\n"), digest("a\nb"));
+  assert.equal(digest("a\rb\n"), digest("a\nb"));
+  assert.notEqual(digest("a\nb\n\n"), digest("a\nb"));
+  assert.equal(digest("é\n"), "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c");
 });
 
 test("the hint names the line, and another file", () => {

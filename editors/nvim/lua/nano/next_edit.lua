@@ -3,12 +3,14 @@ local M = {}
 
 local METHOD, REJECTED = "textDocument/copilotInlineEdit", "nano.nextEditRejected"
 local DELAY_MS = 200 -- behind the key, so that the change reaches the server first; it waits longer itself
+local MAX_DIAGNOSTICS = 100
 local namespace = vim.api.nvim_create_namespace("nano.next_edit")
 
 ---@class nano.NextEdit
 ---@field text string
 ---@field range lsp.Range
----@field textDocument { uri: string, version: integer }
+---@field textDocument { uri: string, version: integer? }  no version for a file that was not open
+---@field sha256 string?  digest of a file that was not open
 ---@field command lsp.Command
 
 ---@class nano.ShownEdit
@@ -81,19 +83,43 @@ local function draw()
   end
 end
 
+--- Whether a buffer has the text that an edit was made for.
+---@param bufnr integer
+---@param edit nano.NextEdit
+---@return boolean
+local function is_current(bufnr, edit)
+  if edit.textDocument.version then
+    return edit.textDocument.version == vim.lsp.util.buf_versions[bufnr]
+  end
+  local lines = vim.api.nvim_buf_get_lines(bufnr, 0, -1, true)
+  return edit.sha256 == vim.fn.sha256(table.concat(lines, "\n"))
+end
+
 ---@param client vim.lsp.Client
 ---@param edit nano.NextEdit
 local function show(client, edit)
   local bufnr = vim.uri_to_bufnr(edit.textDocument.uri)
-  if edit.textDocument.version ~= vim.lsp.util.buf_versions[bufnr] then
+  if not pcall(vim.fn.bufload, bufnr) or not is_current(bufnr, edit) then
     return
   end
-  vim.fn.bufload(bufnr)
   local from, to = edit.range.start, edit.range["end"]
   local last = (to.line > from.line and to.character == 0) and to.line - 1 or to.line
   local tick = vim.api.nvim_buf_get_changedtick(bufnr)
   shown = { client = client, edit = edit, bufnr = bufnr, tick = tick, first = from.line, last = last }
   draw()
+end
+
+--- Where language servers have reported errors and warnings.
+---@return { uri: string, range: lsp.Range }[]
+local function find_diagnostics()
+  local found = {}
+  for _, each in ipairs(vim.diagnostic.get(nil, { severity = { min = vim.diagnostic.severity.WARN } })) do
+    local sent = vim.tbl_get(each, "user_data", "lsp", "range")
+    if sent and #found < MAX_DIAGNOSTICS and vim.api.nvim_buf_is_loaded(each.bufnr) then
+      table.insert(found, { uri = vim.uri_from_bufnr(each.bufnr), range = sent })
+    end
+  end
+  return found
 end
 
 ---@param client vim.lsp.Client
@@ -104,6 +130,8 @@ local function send_request(client, bufnr)
   end
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   params.textDocument = { uri = params.textDocument.uri, version = vim.lsp.util.buf_versions[bufnr] }
+  params.closedFiles = true ---@diagnostic disable-line: inject-field
+  params.diagnostics = find_diagnostics() ---@diagnostic disable-line: inject-field
   ---@diagnostic disable-next-line: param-type-mismatch
   local sent, id = client:request(METHOD, params, function(_, result)
     request = nil
