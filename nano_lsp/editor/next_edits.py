@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -37,7 +38,7 @@ class NextEdits:
         self._closed_files = ClosedFiles(session)
         self._changed_s = 0.0
         self._kind = ChangeKind.BULK  # of the newest change
-        self._n_changes = 0
+        self._ended = asyncio.Event()  # of the searches since the newest change
         self._running: asyncio.Future[list[float]] | None = None
         self._offered: tuple[str, str] | None = None  # document, and its text once the edit is accepted
         self._rejected: deque[tuple[str, str]] = deque(maxlen=_MAX_REJECTED)  # old and new lines
@@ -93,19 +94,21 @@ class NextEdits:
         Raises:
             NanoError: Inference failed.
         """
-        n_changes = self._n_changes
+        ended = self._ended
         sources = _within_limit(sources)
         names = {source.name for source in sources}
         edits = [edit for edit in self._history.edits() if edit.document in names]
         if self._kind is not ChangeKind.TYPED or not edits:
             return None
         pause_s = _PAUSE * self._session.settings_of(edits[0].document).debounce_ms / 1000
-        await asyncio.sleep(self._changed_s + pause_s - self._clock())
-        if n_changes != self._n_changes:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._changed_s + pause_s - self._clock()):
+                await ended.wait()
+        if ended.is_set():
             return None
         places, sources = await asyncio.to_thread(self._search, edits, sources, opened)
         ghost_text = await self._session.wait_quietly(edits[0].document) if places else None
-        if ghost_text is None or n_changes != self._n_changes:
+        if ghost_text is None or ended.is_set():
             return None
         from nano_lsp.next_edit.scoring import make_choice, score_edits  # noqa: PLC0415 - the assistant is loaded by now
 
@@ -117,7 +120,7 @@ class NextEdits:
             await asyncio.wait({running})
         finally:
             running.cancel()
-        if running.cancelled() or n_changes != self._n_changes:
+        if running.cancelled() or ended.is_set():
             return None
         best = choose(places, running.result())
         if best is None or not best.is_shown:
@@ -144,7 +147,8 @@ class NextEdits:
         return places, sources
 
     def _end_search(self) -> None:
-        self._n_changes += 1
+        self._ended.set()
+        self._ended = asyncio.Event()
         if self._running:
             self._running.cancel()
 

@@ -284,7 +284,8 @@ def test_a_key_and_a_page_that_leaves_end_the_search(tmp_path: Path) -> None:
         waiting[0].cancel()
         page.cells["a"] = RENAMED.replace("width,", "wide,")
         page.service.move_cursor(Cursor(**page.fields()))
-        assert await waiting[1] is None
+        await asyncio.wait(waiting)
         assert waiting[0].cancelled()
+        assert waiting[1].result() is None
 
     run(tmp_path, work, debounceMs=5000)
