@@ -52,8 +52,9 @@ class EventBuffer(ProgressListener):
 
     async def wait(self) -> None:
         """Wait for an event, or until the reader has to be told that the engine is still there."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._filled.wait(), _KEEP_ALIVE_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_KEEP_ALIVE_S):
+                await self._filled.wait()
 
     def wake(self) -> None:
         """End the waiting; on the event loop only."""

@@ -28,15 +28,13 @@ async def read_body(request: Request) -> bytes:
     """
     body = bytearray()
 
-    async def collect() -> None:
-        async for chunk in request.stream():
-            body.extend(chunk)
-            if len(body) > protocol.MAX_BODY_BYTES:
-                logger.warning("A body of more than %d bytes was refused.", protocol.MAX_BODY_BYTES)
-                raise HTTPException(413, f"At most {protocol.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
-
     try:
-        await asyncio.wait_for(collect(), _BODY_S)
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in request.stream():
+                body.extend(chunk)
+                if len(body) > protocol.MAX_BODY_BYTES:
+                    logger.warning("A body of more than %d bytes was refused.", protocol.MAX_BODY_BYTES)
+                    raise HTTPException(413, f"At most {protocol.MAX_BODY_BYTES} bytes are taken.", _CLOSE)
     except TimeoutError:
         logger.warning("A body did not come within %g s.", _BODY_S)
         raise HTTPException(408, "The body did not come in time.", _CLOSE) from None

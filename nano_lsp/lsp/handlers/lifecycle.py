@@ -97,8 +97,9 @@ async def _watch_files(server: NanoServer) -> None:
     method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
     params = types.RegistrationParams([types.Registration("nano-files", method, options)])
     # Without this, `didSave` still reports files saved in the editor.
-    with contextlib.suppress(JsonRpcException, asyncio.TimeoutError):
-        await asyncio.wait_for(server.client_register_capability_async(params), _EDITOR_TIMEOUT_S)
+    with contextlib.suppress(JsonRpcException, TimeoutError):
+        async with asyncio.timeout(_EDITOR_TIMEOUT_S):
+            await server.client_register_capability_async(params)
 
 
 async def _on_did_change_configuration(server: NanoServer, params: types.DidChangeConfigurationParams) -> None:
