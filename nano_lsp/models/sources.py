@@ -129,9 +129,11 @@ def _why_pip_failed(output: str) -> str:
         ConfigError: An environment variable names a proxy that cannot be used.
     """
     find_proxies("https://pypi.org/")
-    broken = re.findall(r"connection broken by '(\w+)\('?(.*?)[',]", output)
+    # pip's messages are reprs: with urllib3 2, since pip 26, the text has quotes in it, and is in double ones.
+    broken = re.findall(r"""connection broken by '(\w+)\((?:"(.*?)"|'?(.*?)[',])""", output)
     if broken:
-        return f"no connection: {broken[-1][0]}: {broken[-1][1]}"
+        kind, *texts = broken[-1]
+        return f"no connection: {kind}: {''.join(texts)}"
     errors = [line for line in split_at_newlines(output) if line.startswith("ERROR:")]
     return errors[-1].removeprefix("ERROR: ") if errors else ""
 
