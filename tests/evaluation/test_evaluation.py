@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
@@ -200,7 +201,8 @@ def test_a_memo_says_what_the_model_said_and_asks_it_only_once(tmp_path: Path) -
     prompt = tuple(range(60, 110))
 
     def generate(backend: Backend, prompt: Sequence[int]) -> Completion:
-        return Generation(Engine(backend), "document", prompt, GenerateParams(max_tokens=8, draft=False)).run()
+        with contextlib.closing(backend):
+            return Generation(Engine(backend), "document", prompt, GenerateParams(max_tokens=8, draft=False)).run()
 
     first, second = ScriptedBackend(), ScriptedBackend()
     fresh = generate(ScriptedBackend(), prompt)
@@ -211,7 +213,7 @@ def test_a_memo_says_what_the_model_said_and_asks_it_only_once(tmp_path: Path) -
     assert math.isclose(again.tokens[0].logprob, fresh.tokens[0].logprob, rel_tol=1e-5)
     longer = (*prompt, 7)
     assert (
-        generate(CachingBackend(second, tmp_path / "memo.db"), longer).text
+        generate(CachingBackend(ScriptedBackend(), tmp_path / "memo.db"), longer).text
         == generate(ScriptedBackend(), longer).text
     )
     with pytest.raises(EvaluationError, match="--memo"):
