@@ -93,64 +93,63 @@ class StatusHandler(Handler):
             self.finish(json.dumps({**self.service.describe(), "warnings": warnings}))
 
 
-class SuggestHandler(Handler):
-    """Ghost text."""
+class DocumentHandler(Handler):
+    """Base class of messages with a document and the cursor in it."""
+
+    kind: type[messages.Cursor] = messages.Cursor
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Stream suggestions: lines with the `text` so far, then a line with all `items`, the best first.
-
-        The last line also has the `status`, which contains the reason if there are none.
-        """
-        request = self.decode_body(messages.SuggestRequest)
-        if request is None:
+        """Respond with the answer; a cursor that does not exist is a bad request."""
+        message = self.decode_body(self.kind)
+        if message is None:
             return
         try:
-            suggestions = await self.stream(lambda send: self.service.suggest(request, send))
+            answer = await self.answer(message)
         except ValueError as error:
             self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
         except NanoError as error:
             self.respond_with_error(_UNAVAILABLE, error)
         else:
-            items = [{"text": one.text, "id": one.id} for one in suggestions]
-            self.finish(json.dumps({"items": items, "status": self.service.describe()}))
+            self.finish(json.dumps(answer))
+
+    async def answer(self, message: Any) -> dict[str, object]:  # noqa: ANN401 - of the class's kind
+        """The answer to a message."""
+        raise NotImplementedError
 
 
-class CursorHandler(Handler):
-    """Where the cursor rests."""
+class SuggestHandler(DocumentHandler):
+    """Ghost text.
 
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        """Have the model read the code around it before the first key."""
-        cursor = self.decode_body(messages.Cursor)
-        if cursor is None:
-            return
-        try:
-            self.service.move_cursor(cursor)
-        except ValueError as error:
-            self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
-        else:
-            self.finish("{}")
+    Suggestions are streamed: lines with the `text` so far, then a line with all `items`, the best first. The
+    last line also has the `status`, with the reason if there are none.
+    """
+
+    kind = messages.SuggestRequest
+
+    async def answer(self, message: messages.SuggestRequest) -> dict[str, object]:
+        """The last line."""
+        suggestions = await self.stream(lambda send: self.service.suggest(message, send))
+        items = [{"text": one.text, "id": one.id} for one in suggestions]
+        return {"items": items, "status": self.service.describe()}
 
 
-class NextEditHandler(Handler):
+class CursorHandler(DocumentHandler):
+    """Where the cursor rests: the model reads the code around it before the first key."""
+
+    async def answer(self, message: messages.Cursor) -> dict[str, object]:
+        """Nothing."""
+        self.service.move_cursor(message)
+        return {}
+
+
+class NextEditHandler(DocumentHandler):
     """Where the newest edits have to be made again."""
 
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        """Respond with the next `edit`, null for none, once no key has been pressed for a while."""
-        cursor = self.decode_body(messages.Cursor)
-        if cursor is None:
-            return
-        try:
-            edit = await self.stream(lambda _: self.service.find_next_edit(cursor))
-        except ValueError as error:
-            self.respond_with_error(_BAD_REQUEST, NanoError(str(error)))
-        else:
-            self.finish(json.dumps({"edit": edit}))
+    async def answer(self, message: messages.Cursor) -> dict[str, object]:
+        """The next `edit`, None for none, once no key has been pressed for a while."""
+        return {"edit": await self.stream(lambda _: self.service.find_next_edit(message))}
 
 
 class RejectedEditHandler(Handler):
