@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
-from itertools import takewhile
 from pathlib import Path
 
 from nano_lsp.code.document import load_document
@@ -19,6 +18,7 @@ from nano_lsp.editor.session import Session
 from nano_lsp.errors import DocumentError
 from nano_lsp.lines import split_lines
 from nano_lsp.next_edit.history import Edit
+from nano_lsp.next_edit.patterns import n_equal
 from nano_lsp.next_edit.places import removed_words
 from nano_lsp.next_edit.renames import Source
 
@@ -104,5 +104,4 @@ def _suffixes_like(language: Language) -> set[str]:
 def _distance(name: str, folders: Sequence[str]) -> tuple[int, str]:
     """How far a file is from a folder: by the number of folders on the way, then by its name."""
     own = name.split("/")[:-1]
-    n_common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(own, folders, strict=False)))
-    return len(own) + len(folders) - 2 * n_common, name
+    return len(own) + len(folders) - 2 * n_equal(own, folders), name

@@ -63,8 +63,8 @@ class Pattern:
     def _fit(self, tokens: Sequence[str], at: int, has_word: bool) -> float | None:
         """Share of the neighbours that are the same at a place; None where they are too few."""
         end = at + len(self.old)
-        left = _n_equal(self.left, _neighbours(reversed(tokens[:at])))
-        right = _n_equal(self.right, _neighbours(tokens[end:]))
+        left = n_equal(self.left, _neighbours(reversed(tokens[:at])))
+        right = n_equal(self.right, _neighbours(tokens[end:]))
         least = 0 if has_word else _MIN_NEIGHBOURS
         if not self.old:
             least = _MIN_NEIGHBOURS_OF_NOTHING if left and right else 2 * _MAX_NEIGHBOURS + 1
@@ -98,7 +98,8 @@ def _neighbours(tokens: Iterable[str]) -> Iterator[str]:
     yield "\n"
 
 
-def _n_equal(first: Iterable[str], second: Iterable[str]) -> int:
+def n_equal(first: Iterable[str], second: Iterable[str]) -> int:
+    """Number of texts that two rows of them begin with in common."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 

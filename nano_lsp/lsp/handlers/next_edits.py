@@ -71,20 +71,20 @@ def _documents_to_search(server: NanoServer, asked: TextDocument) -> list[TextDo
     return [asked, *filter(server.documents.is_code, others[-_MAX_DOCUMENTS + 1 :])]
 
 
-def _read_problems(value: object, documents: Sequence[TextDocument]) -> dict[str, tuple[tuple[int, int], ...]]:
+def _read_problems(value: object, documents: Sequence[TextDocument]) -> dict[str, list[tuple[int, int]]]:
     """Starts and ends of the diagnostics that a client has sent, by the URI of their document.
 
     A range may be that of an older text: what is found there is compared with what was edited.
     """
     by_uri = {document.uri: document for document in documents}
-    found: dict[str, tuple[tuple[int, int], ...]] = {}
+    found: dict[str, list[tuple[int, int]]] = {}
     for each in value[:_MAX_DIAGNOSTICS] if isinstance(value, list) else ():
         diagnostic = read_argument([each])
         uri, span = diagnostic.get("uri"), read_range(diagnostic.get("range"))
         document = by_uri.get(uri) if isinstance(uri, str) else None
         if document and span:
             start, end = sorted((document.offset(span.start), document.offset(span.end)))
-            found[document.uri] = (*found.get(document.uri, ()), (start, end))
+            found.setdefault(document.uri, []).append((start, end))
     return found
 
 
